@@ -1,0 +1,56 @@
+# Needs: Python >= 3.11, make, a package index. Everything else is made here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PART ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart test test-full check bench gpu clean
+
+help:
+	@echo "make quickstart   real ratings in, a small student and a report out (5 minutes)"
+	@echo "make test         what CI runs first: lint, types, tests"
+	@echo "make test-full    more seeds, more families, the quickstart over three seeds"
+	@echo "make check        ruff and mypy alone"
+	@echo "make bench        speeds, side by side in one run"
+	@echo "make gpu          everything for a CUDA machine; PART=quickstart for one part"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,testing]"
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+install: $(VENV)/installed
+
+quickstart: $(VENV)/installed
+	$(BIN)/shortstack run examples/quickstart.toml --out runs/quickstart
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/pytest -n 2
+
+test-full: $(VENV)/installed-dev
+	$(BIN)/pytest -m full
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks
+
+# A lent machine has a Python with torch and transformers, and nothing can be installed there.
+gpu:
+	PYTHONPATH=framework:plugins/importance:plugins/students:plugins/datasets:plugins/losses:. $(PYTHON) -m benchmarks.gpu --part $(PART)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

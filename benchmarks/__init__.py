@@ -1,0 +1,1 @@
+"""Speeds, always beside a floor or a peer in the same run."""

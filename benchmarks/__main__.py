@@ -1,0 +1,33 @@
+"""``make bench``: everything that is measured here, side by side in one run, as a table."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.models import measure_models
+from benchmarks.startup import measure_startup
+from benchmarks.sweep import measure_sweep
+
+PARTS = {"models": measure_models, "sweep": measure_sweep, "startup": measure_startup}
+
+
+def main() -> None:
+    """Measure the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=[*PARTS, "all"], default="all")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    asked = parser.parse_args()
+    rows = [row for name, measure in PARTS.items() if asked.part in {name, "all"} for row in measure()]
+    table = Table("what", "measured", "beside", "ratio", "target")
+    for row in rows:
+        table.add_row(row["what"], row["measured"], row["beside"], f"{row['ratio']:.2f}", row["target"])
+    Console().print(table)
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""``make gpu``: what needs a CUDA device, with the Python that is there; figures go to ``docs/results/``.
+
+The machine may have no package index, no polars and no datasets, and shortstack need not be installed: an entry-point
+record made from ``pyproject.toml`` lets the registry find the plugins as anywhere else. The data stage is taken from
+``runs/quickstart``, which ``make quickstart`` leaves on a machine that has the data.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+PREPARED = ROOT / "runs" / "quickstart"
+
+
+def main() -> None:
+    """Run the parts, or say in one line why not."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=["all", "quickstart", "speed"], default="all")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu only tries the script itself")
+    asked = parser.parse_args()
+    try:
+        import torch
+    except ImportError:
+        print("make gpu: skipped, this Python has no torch")
+        return
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        print("make gpu: skipped, torch finds no CUDA device here")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        _announce(Path(folder))
+        if asked.part in {"all", "quickstart"}:
+            _quickstart(asked.device)
+        if asked.part in {"all", "speed"}:
+            _speed(asked.device)
+
+
+def _announce(folder: Path) -> None:
+    """Make the entry points of ``pyproject.toml`` known where shortstack is not installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution("shortstack")
+    except PackageNotFoundError:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        record = folder / f"shortstack-{project['version']}.dist-info"
+        record.mkdir()
+        (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: shortstack\nVersion: {project['version']}\n")
+        points = "\n".join(f"{name} = {target}" for name, target in project["entry-points"]["shortstack"].items())
+        (record / "entry_points.txt").write_text(f"[shortstack]\n{points}\n")
+        sys.path.append(str(folder))
+
+
+def _quickstart(device: str) -> None:
+    """The quickstart on this device: in bf16 on CUDA; resumes where an earlier call stopped."""
+    from rich.console import Console
+
+    from shortstack import Run
+    from shortstack.progress import ToConsole
+
+    folder = ROOT / "runs" / f"quickstart-{device}"
+    if not (PREPARED / "data").is_dir():
+        sys.exit(f"make gpu: {PREPARED.relative_to(ROOT)}/data is not here; run make quickstart where the data are")
+    if not (folder / "data").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PREPARED / "run.json", folder)
+        shutil.copytree(PREPARED / "data", folder / "data")
+    run = Run.from_toml(ROOT / "examples" / "quickstart.toml", [f"device={device}"])
+    result = run.execute(folder, progress=ToConsole(Console()))
+    _write("quickstart", result.environment["device"], _summary(result))
+
+
+def _summary(result: Any) -> dict[str, Any]:
+    methods = {name: {m: values[m] for m in ("hr@10", "ndcg@10")} for name, values in result.metrics.items()}
+    return {
+        "environment": dict(result.environment),
+        "metrics": methods,
+        "comparisons": {name: pairs["ndcg@10"] for name, pairs in result.comparisons.items()},
+        "selection": list(result.selection["kept"]),
+        "seconds": dict(result.cost["seconds"]),
+        "verdict": result.verdict,
+    }
+
+
+def _speed(device: str) -> None:
+    """The rows of ``make bench`` on this device."""
+    import torch
+
+    from benchmarks.models import measure_models
+    from benchmarks.sweep import measure_sweep
+
+    rows = [*measure_models(device), *measure_sweep(device)]
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    _write("speed", name, {"rows": rows})
+
+
+def _write(part: str, device: str, figures: dict[str, Any]) -> None:
+    """JSON for programs and Markdown for people, with the device's name."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    stem = RESULTS / f"{part}-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}"
+    stem.with_suffix(".json").write_text(json.dumps({"device": device, **figures}, indent=2) + "\n", encoding="utf-8")
+    lines = [f"# {part} on {device}", "", f"`make gpu PART={part}`", "", "```json", json.dumps(figures, indent=2), "```"]
+    stem.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"wrote {stem.with_suffix('.md').relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

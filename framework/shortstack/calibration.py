@@ -1,0 +1,66 @@
+"""Calibration batches: checked at the door, moved to the model's device."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import attrs
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from shortstack.errors import DataError
+from shortstack.models.candidates import IGNORED, supervision
+
+KEYS = ("input_ids", "attention_mask", "labels")
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Batch:
+    """Examples that go through the model together.
+
+    Attributes:
+        input_ids: int64 ``(batch, tokens)``.
+        attention_mask: int64 ``(batch, tokens)``, 0 where the token is padding.
+        labels: int64 ``(batch, tokens)``, aligned with the inputs, −100 where unsupervised.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """Bool ``(batch, tokens)``: False where the token is padding."""
+        return self.attention_mask.bool()
+
+    @property
+    def supervised(self) -> Tensor:
+        """Bool ``(batch,)``: whether the example has a label and a token that is not padding."""
+        return supervision(self.labels)[0].any(-1) & self.mask.any(-1)
+
+
+def checked_batches(batches: Iterable[Mapping[str, Tensor]], device: torch.device) -> Iterator[Batch]:
+    """Each mapping as a ``Batch`` on a device.
+
+    Raises:
+        DataError: A tensor is missing or its shape differs from that of ``input_ids``.
+    """
+    for number, given in enumerate(batches):
+        missing = [key for key in KEYS if key not in given]
+        if missing:
+            raise DataError(
+                f"calibration batch {number} has no {missing[0]!r}; a batch holds {', '.join(KEYS)}, "
+                f"this one {', '.join(map(str, given)) or 'nothing'}"
+            )
+        shapes = {key: tuple(given[key].shape) for key in KEYS}
+        if len(set(shapes.values())) > 1 or len(shapes["input_ids"]) != 2:
+            raise DataError(
+                f"calibration batch {number} has shapes {shapes}; all three must be the same (batch, tokens)"
+            )
+        ids, mask, labels = (given[key].to(device) for key in KEYS)
+        yield Batch(input_ids=ids, attention_mask=mask, labels=_predictable(labels, mask))
+
+
+def _predictable(labels: Tensor, mask: Tensor) -> Tensor:
+    """Labels less those that padding would have to predict: the first token of an example, if padded on the left."""
+    predicted_by_padding = F.pad(mask[:, :-1], (1, 0), value=0) == 0
+    return labels.masked_fill(predicted_by_padding, IGNORED)

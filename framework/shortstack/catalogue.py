@@ -1,0 +1,89 @@
+"""The items: their names for people and their tokens for the model."""
+
+import json
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+import attrs
+
+from shortstack.errors import DataError, SourceNotFoundError, UnknownNameError
+
+FILE = "items.jsonl"
+
+
+@attrs.frozen(kw_only=True)
+class Item:
+    """One item of the catalogue.
+
+    Attributes:
+        id: Its name in the source.
+        title: What a person would call it; empty where unknown. Titles may repeat.
+        token: Its token in the model's vocabulary.
+        category: Its categories as the source writes them; empty where unknown.
+    """
+
+    id: str
+    title: str
+    token: int
+    category: str = ""
+
+
+def _tuple(items: Iterable[Item]) -> tuple[Item, ...]:
+    return tuple(items)
+
+
+@attrs.frozen(kw_only=True)
+class Catalogue:
+    """All items; an item's dense id is its place here."""
+
+    items: tuple[Item, ...] = attrs.field(converter=_tuple)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def tokens(self) -> list[int]:
+        """The token of each item: the candidates of a task over the whole catalogue."""
+        return [item.token for item in self.items]
+
+    def find(self, name: str) -> int:
+        """The dense id of the item with this source id, or else this title (the first, if titles repeat).
+
+        Raises:
+            UnknownNameError: No item goes by that name; says which title is nearest.
+        """
+        for names in ((item.id for item in self.items), (item.title for item in self.items)):
+            for index, candidate in enumerate(names):
+                if candidate == name:
+                    return index
+        close = get_close_matches(name, [item.title for item in self.items], n=3, cutoff=0.5)
+        raise UnknownNameError("item", name, close)
+
+    def save(self, folder: Path) -> None:
+        """Write ``items.jsonl`` into a folder, one item a line."""
+        lines = (json.dumps(attrs.asdict(item), ensure_ascii=False) for item in self.items)
+        (folder / FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Catalogue":
+        """Read ``items.jsonl`` from a folder.
+
+        Raises:
+            SourceNotFoundError: The folder has no such file.
+            DataError: A line is not an item.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            raise SourceNotFoundError(f"{path} is not there: a recommender keeps its items beside its weights")
+        return cls(items=_parse(path, path.read_text(encoding="utf-8").splitlines()))
+
+
+def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
+    items = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            items.append(Item(**json.loads(line)))
+        except (json.JSONDecodeError, TypeError) as error:
+            raise DataError(f"{path}:{number}: not an item (id, title, token): {line[:80]!r}") from error
+    return tuple(items)

@@ -1,0 +1,133 @@
+"""Training state as safetensors and JSON: nothing is pickled, so nothing is ever unpickled."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from shortstack.errors import DataError
+
+STATE = "trainer_state.json"
+"""transformers writes it last, so a checkpoint with a readable one is whole."""
+
+
+def save_tree(path: Path, tree: object) -> None:
+    """Write nested dicts, lists and tuples of tensors and plain values to one safetensors file.
+
+    Tensors are stored as such, everything else as JSON in the file's header.
+
+    Raises:
+        TypeError: A value is neither a tensor nor plain.
+    """
+    tensors: dict[str, Tensor] = {}
+    layout = json.dumps(_flattened(tree, tensors))
+    save_file(tensors, path, metadata={"layout": layout})
+
+
+def load_tree(path: Path) -> Any:
+    """Read what ``save_tree`` wrote; tensors are on the CPU.
+
+    Raises:
+        DataError: It is no such file.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"{path} is not there: the checkpoint is not whole; remove its folder to start from the one before"
+        )
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no dict
+        return _restored(json.loads(file.metadata()["layout"]), tensors)
+
+
+def load_weights(model: PreTrainedModel, folder: Path) -> None:
+    """Fill a model with the weights that ``save_pretrained`` wrote; safetensors only.
+
+    The model's own loader is used because some families store their weights under other names than they hold them.
+    """
+    stored = type(model).from_pretrained(folder, dtype=model.dtype, use_safetensors=True)
+    model.load_state_dict(stored.state_dict())
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in a trainer's folder; None if there is none."""
+    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    newest_first = sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
+    return next((path for path in newest_first if read_state(path) is not None), None)
+
+
+def has_ended(checkpoint: Path) -> bool:
+    """Whether the training that wrote a whole checkpoint was at its end there, by its steps or by early stopping."""
+    state = read_state(checkpoint) or {}
+    return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
+
+
+def read_state(checkpoint: Path) -> dict[str, Any] | None:
+    """The trainer's state in a checkpoint; None if the checkpoint was cut short."""
+    try:
+        state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return state
+
+
+def _flattened(tree: object, tensors: dict[str, Tensor]) -> object:
+    match tree:
+        case Tensor():
+            name = str(len(tensors))
+            tensors[name] = tree.detach().to("cpu", copy=True).contiguous()
+            return {"tensor": name}
+        case Mapping():
+            return {"mapping": [[key, _flattened(value, tensors)] for key, value in tree.items()]}
+        case list():
+            return {"list": [_flattened(value, tensors) for value in tree]}
+        case tuple():
+            return {"tuple": [_flattened(value, tensors) for value in tree]}
+        case None | bool() | int() | float() | str():
+            return tree
+    raise TypeError(f"a checkpoint holds tensors and plain values only, not {type(tree).__name__}")
+
+
+def _restored(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, content),) = tree.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "mapping":
+        return {key: _restored(value, tensors) for key, value in content}
+    values = [_restored(value, tensors) for value in content]
+    return tuple(values) if kind == "tuple" else values
+
+
+def random_state() -> dict[str, Any]:
+    """The state of every global random number generator that training uses."""
+    import random
+
+    import numpy as np
+
+    _, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 -- transformers draws from the legacy one
+    return {
+        "python": random.getstate(),
+        "numpy": ("MT19937", [int(key) for key in keys], *(int(rest[0]), int(rest[1]), float(rest[2]))),
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Set every global random number generator to a remembered state."""
+    import random
+
+    import numpy as np
+
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,213 @@
+"""The command line: thin, and free of torch until a run starts."""
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shortstack import __version__
+from shortstack.errors import ShortstackError, UnknownNameError
+from shortstack.registry import KINDS, Component, Kind, Registry
+from shortstack.settings import describe_settings
+
+if TYPE_CHECKING:
+    from shortstack.result import RunResult
+
+app = typer.Typer(
+    name="shortstack",
+    help="Make large transformer recommenders small: measure layers, keep the ones that matter, distil, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; an error of ours is one line and exit code 2."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="shortstack")
+    except ShortstackError as error:
+        causes = "".join(f" (caused by {type(c).__name__}: {c})" for c in [error.__cause__] if c is not None)
+        notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
+        print(f"error: {error}{causes if 'caused by' not in str(error) else ''}{notes}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"shortstack {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version_asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make large transformer recommenders small: measure layers, keep the ones that matter, distil, and prove it."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="The run's TOML file, for example examples/quickstart.toml.")],
+    out: Annotated[Path, typer.Option(help="The folder for results; the same folder resumes.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: table.setting=value. May be repeated.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this stage, for example data.")] = None,
+) -> None:
+    """Do a run: data, teacher, importance, selection, student, distillation, evaluation, report."""
+    from shortstack.progress import ToConsole
+    from shortstack.run import Run
+    from shortstack.stages import execute
+
+    console = Console()
+    result = execute(Run.from_toml(config, overrides or ()), out, progress=ToConsole(console), until=until)
+    if result is not None:
+        _show_result(console, result, out)
+
+
+@app.command()
+def recommend(
+    folder: Annotated[Path, typer.Argument(help="A run's folder, or a student's.")],
+    history: Annotated[list[str], typer.Option(help="An item's title or id, oldest first. Repeat for more.")],
+    top: Annotated[int, typer.Option(min=1, help="How many items to recommend.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Recommend the next items after a history."""
+    from shortstack.compact import CompactStudentModel
+
+    student = folder / "student" if (folder / "student").is_dir() else folder
+    found = CompactStudentModel.from_pretrained(student).recommend(history, k=top)
+    if as_json:
+        typer.echo(json.dumps([{"id": r.id, "title": r.title, "score": r.score} for r in found], ensure_ascii=False))
+        return
+    table = Table("rank", "title", "id", "log-probability")
+    for rank, item in enumerate(found, start=1):
+        table.add_row(str(rank), item.title, item.id, f"{item.score:.3f}")
+    Console().print(table)
+
+
+@app.command()
+def plugins(
+    as_json: Json = False,
+    with_traceback: Annotated[bool, typer.Option("--traceback", help="Show where broken plugins failed.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with code 1 if any plugin is broken.")] = False,
+) -> None:
+    """List the installed plugins, the broken ones too."""
+    registry = Registry.from_environment()
+    if as_json:
+        typer.echo(json.dumps(_plugins_json(registry), indent=2))
+    else:
+        table = Table("plugin", "version", "offers")
+        for origin in registry.origins:
+            offered = [f"{c.kind} {c.descriptor.name}" for c in registry.components if c.origin == origin]
+            table.add_row(origin.id, origin.version, ", ".join(offered) or "nothing")
+        for failure in registry.failures:
+            table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {_plain(failure)}")
+        Console().print(table)
+    if with_traceback:
+        for failure in registry.failures:
+            typer.echo("".join(traceback.format_exception(failure.error)), err=True)
+    if strict and registry.failures:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
+    as_json: Json = False,
+) -> None:
+    """List the components of a kind."""
+    chosen = [c for c in Registry.from_environment().components if c.kind == _kind(kind)]
+    if as_json:
+        typer.echo(json.dumps([_component_json(c) for c in chosen], indent=2))
+        return
+    table = Table("name", "summary", "from")
+    for component in chosen:
+        table.add_row(component.descriptor.name, component.descriptor.summary, str(component.origin))
+    Console().print(table)
+
+
+@app.command()
+def show(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
+    name: Annotated[str, typer.Argument(help="A component's short or full name.")],
+    as_json: Json = False,
+) -> None:
+    """Show one component: what it is, its settings and their defaults."""
+    component = Registry.from_environment().find(_kind(kind), name)
+    if as_json:
+        typer.echo(json.dumps(_component_json(component), indent=2))
+        return
+    console, descriptor = Console(), component.descriptor
+    console.print(f"[bold]{component.full_name}[/bold] ({component.kind}, {component.origin})", highlight=False)
+    console.print(descriptor.summary, highlight=False)
+    if descriptor.reference:
+        console.print(f"Source: {descriptor.reference}", highlight=False)
+    table = Table("setting", "takes", "default")
+    for setting in describe_settings(descriptor.config):
+        table.add_row(setting["name"], setting["type"], setting["default"])
+    console.print(table if table.row_count else "It has no settings.")
+
+
+def _kind(text: str) -> Kind:
+    for kind in KINDS:
+        if text in {kind, f"{kind}s"}:
+            return kind
+    raise UnknownNameError("kind of component", text, KINDS)
+
+
+def _component_json(component: Component) -> dict[str, Any]:
+    descriptor = component.descriptor
+    return {
+        "name": descriptor.name,
+        "full_name": component.full_name,
+        "kind": component.kind,
+        "summary": descriptor.summary,
+        "reference": descriptor.reference,
+        "plugin": component.origin.id,
+        "version": component.origin.version,
+        "settings": describe_settings(descriptor.config),
+    }
+
+
+def _plugins_json(registry: Registry) -> dict[str, Any]:
+    return {
+        "plugins": [
+            {
+                "plugin": origin.id,
+                "version": origin.version,
+                "offers": [c.full_name for c in registry.components if c.origin == origin],
+            }
+            for origin in registry.origins
+        ],
+        "failures": [
+            {"plugin": f.origin.id, "version": f.origin.version, "stage": f.stage, "error": _plain(f)}
+            for f in registry.failures
+        ],
+    }
+
+
+def _plain(failure: object) -> str:
+    return " ".join(str(failure).split())
+
+
+def _show_result(console: Console, result: "RunResult", out: Path) -> None:
+    from shortstack.report import terminal_table
+
+    console.print(terminal_table(result))
+    console.print(result.verdict, highlight=False)
+    console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)

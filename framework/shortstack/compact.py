@@ -1,0 +1,197 @@
+"""``CompactStudentModel``: a folder with a small model and its items, ready to recommend."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from shortstack.catalogue import Catalogue
+from shortstack.errors import (
+    ConfigurationError,
+    DataError,
+    EmptyDataError,
+    NonFiniteError,
+    RunFolderError,
+    SourceNotFoundError,
+)
+from shortstack.models.candidates import candidate_logits
+from shortstack.models.quiet import no_progress_bars
+
+FILE: Final = "recommender.json"
+
+
+@attrs.frozen(kw_only=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        id: Its name in the source.
+        title: What a person would call it; empty where unknown.
+        score: Its log-probability among all items of the catalogue, in nats.
+    """
+
+    id: str
+    title: str
+    score: float
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class CompactStudentModel:
+    """A recommender: a stock causal language model, its items, and how much history it reads.
+
+    Attributes:
+        model: The language model, in eval mode.
+        catalogue: The items, each with its token in the model's vocabulary.
+        window: The most recent items of a history that the model was trained on and reads.
+    """
+
+    model: PreTrainedModel
+    catalogue: Catalogue
+    window: int
+
+    def __attrs_post_init__(self) -> None:
+        config = self.model.config.get_text_config()
+        longest = config.to_dict().get("max_position_embeddings", self.window)
+        if not 1 <= self.window <= longest:
+            raise ConfigurationError(f"window must be 1 to {longest} tokens for this model, got {self.window}")
+        _refuse_foreign_items(self.catalogue, config.vocab_size)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: str | torch.device | None = None) -> "CompactStudentModel":
+        """Load what ``save_pretrained`` wrote; runs no code from the folder and unpickles nothing.
+
+        Args:
+            folder: A local folder.
+            device: Where to put the model; by default the CPU.
+
+        Raises:
+            SourceNotFoundError: The folder, its items or its ``recommender.json`` are not there.
+            DataError: ``recommender.json`` or ``items.jsonl`` does not say what it should.
+            ConfigurationError: The model's vocabulary does not hold the items.
+        """
+        folder = Path(folder)
+        window, catalogue = _read_window(folder), Catalogue.load(folder)
+        with no_progress_bars():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
+            )
+        return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, window=window)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model, items and window into a folder; ``recommender.json`` comes last and says that all is there.
+
+        Raises:
+            RunFolderError: The folder holds a recommender already, or is a file.
+        """
+        folder = Path(folder)
+        if folder.is_file() or (folder / FILE).exists():
+            raise RunFolderError(f"{folder} holds a recommender already; choose a new folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            no_progress_bars(),
+            tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unfinished,
+        ):
+            self.model.save_pretrained(unfinished)
+            self.catalogue.save(Path(unfinished))
+            for file in sorted(Path(unfinished).iterdir()):
+                file.replace(folder / file.name)
+            (Path(unfinished) / FILE).write_text(
+                json.dumps({"schema": 1, "window": self.window}) + "\n", encoding="utf-8"
+            )
+            (Path(unfinished) / FILE).replace(folder / FILE)
+
+    def recommend(self, history: Sequence[str], k: int = 10, *, exclude_seen: bool = True) -> list[Recommendation]:
+        """The items most likely to come next.
+
+        Args:
+            history: Titles or ids, oldest first.
+            k: How many items; fewer are returned where fewer are left.
+            exclude_seen: Leave out what is in the history.
+
+        Raises:
+            UnknownNameError: No item goes by one of the names; says which titles are near.
+            EmptyDataError: The history is empty.
+        """
+        return self.recommend_many([history], k, exclude_seen=exclude_seen)[0]
+
+    def recommend_many(
+        self, histories: Sequence[Sequence[str]], k: int = 10, *, exclude_seen: bool = True, batch_size: int = 64
+    ) -> list[list[Recommendation]]:
+        """``recommend`` for many histories, ``batch_size`` at a time; the same answers in the same order.
+
+        Raises:
+            UnknownNameError: No item goes by one of the names.
+            EmptyDataError: A history is empty.
+            ConfigurationError: ``k`` or ``batch_size`` is below 1.
+            NonFiniteError: The model's logits are NaN or infinite.
+        """
+        for name, value in (("k", k), ("batch_size", batch_size)):
+            if value < 1:
+                raise ConfigurationError(f"{name} must be at least 1, got {value}")
+        seen = [self._found(history, number) for number, history in enumerate(histories)]
+        scores = (
+            row for start in range(0, len(seen), batch_size) for row in self._scores(seen[start : start + batch_size])
+        )
+        excluded = seen if exclude_seen else [[]] * len(seen)
+        return [list(self._best(row, k, left_out)) for row, left_out in zip(scores, excluded, strict=True)]
+
+    def _found(self, history: Sequence[str], number: int) -> list[int]:
+        if isinstance(history, str):
+            raise ConfigurationError(f"a history is a list of titles or ids, got the text {history!r}")
+        if not history:
+            raise EmptyDataError(f"history {number} is empty: give at least one item")
+        return [self.catalogue.find(name) for name in history]
+
+    def _scores(self, histories: Sequence[Sequence[int]]) -> Tensor:
+        """float32 ``(histories, items)``: log-probabilities over the catalogue."""
+        device, tokens = self.model.device, torch.tensor(self.catalogue.tokens)
+        recent = [tokens[history[-self.window :]] for history in map(list, histories)]
+        lengths = torch.tensor([len(row) for row in recent]).unsqueeze(1)
+        inputs = pad_sequence(recent, batch_first=True).to(device)
+        places = torch.arange(inputs.shape[1])
+        mask, last = (places < lengths).long().to(device), (places == lengths - 1).to(device)
+        with torch.no_grad():
+            logits = candidate_logits(self.model, inputs, mask, last, tokens.to(device)).float()
+        if not bool(logits.isfinite().all()):
+            raise NonFiniteError("the model's logits are NaN or infinite; it cannot rank items")
+        return logits.log_softmax(-1).cpu()
+
+    def _best(self, scores: Tensor, k: int, left_out: Sequence[int]) -> Iterator[Recommendation]:
+        """The highest scores; ties to the item that comes first in the catalogue."""
+        order = scores.argsort(descending=True, stable=True).tolist()
+        seen = set(left_out)
+        unseen = (index for index in order if index not in seen)
+        for _, index in zip(range(k), unseen, strict=False):
+            item = self.catalogue.items[index]
+            yield Recommendation(id=item.id, title=item.title, score=float(scores[index]))
+
+
+def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:
+    if not len(catalogue):
+        raise EmptyDataError("the catalogue is empty: there is nothing to recommend")
+    outside = [item for item in catalogue.items if not 0 <= item.token < vocabulary]
+    if outside:
+        raise ConfigurationError(
+            f"the model's vocabulary of {vocabulary} tokens does not hold the items: {outside[0].id!r} is token "
+            f"{outside[0].token}; the model and items.jsonl belong to different runs"
+        )
+
+
+def _read_window(folder: Path) -> int:
+    path = folder / FILE
+    if not path.is_file():
+        raise SourceNotFoundError(f"{path} is not there: {folder} is no recommender that shortstack saved")
+    try:
+        window = json.loads(path.read_text(encoding="utf-8"))["window"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(f'{path} must say {{"window": N}}') from error
+    if not isinstance(window, int) or isinstance(window, bool):
+        raise DataError(f"{path} must say a whole number as window, got {window!r}")
+    return window

@@ -1,0 +1,58 @@
+"""The words that the core and every plugin share: protocols, descriptors, traits and value types.
+
+Importing this package imports neither torch nor transformers nor polars.
+"""
+
+from shortstack.contracts.datasets import DatasetAdapter, Edition, Records
+from shortstack.contracts.descriptors import (
+    DatasetDescriptor,
+    Descriptor,
+    LossDescriptor,
+    NoSettings,
+    ScorerDescriptor,
+    StudentDescriptor,
+)
+from shortstack.contracts.losses import DistillationLoss, LossBatch, ModelOutputs, Output
+from shortstack.contracts.scorers import (
+    DecoderLayers,
+    DerivedScorer,
+    FoldScorer,
+    Importance,
+    LayerSignals,
+    Probe,
+    ProbeScorer,
+    Scorer,
+    Signal,
+)
+from shortstack.contracts.selection import Selection
+from shortstack.contracts.students import StudentArchitecture
+from shortstack.contracts.traits import LossTraits, ScorerTraits
+
+__all__ = [
+    "DatasetAdapter",
+    "DatasetDescriptor",
+    "DecoderLayers",
+    "DerivedScorer",
+    "Descriptor",
+    "DistillationLoss",
+    "Edition",
+    "FoldScorer",
+    "Importance",
+    "LayerSignals",
+    "LossBatch",
+    "LossDescriptor",
+    "LossTraits",
+    "ModelOutputs",
+    "NoSettings",
+    "Output",
+    "Probe",
+    "ProbeScorer",
+    "Records",
+    "Scorer",
+    "ScorerDescriptor",
+    "ScorerTraits",
+    "Selection",
+    "Signal",
+    "StudentArchitecture",
+    "StudentDescriptor",
+]

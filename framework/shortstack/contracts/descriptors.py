@@ -1,0 +1,71 @@
+"""How a plugin presents a component: a name, a summary, its settings, and how to build it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from shortstack.contracts.traits import LossTraits, ScorerTraits
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def _kebab_case(_instance: object, _attribute: "attrs.Attribute[str]", value: str) -> None:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"a component's name is lower-case words joined by '-', got {value!r}")
+
+
+@attrs.frozen
+class NoSettings:
+    """The settings of a component that has none."""
+
+
+@attrs.frozen(kw_only=True)
+class Descriptor:
+    """What every component declares.
+
+    Attributes:
+        name: Lower-case words joined by ``-``; users write this.
+        summary: One sentence.
+        build: Makes the component from an instance of ``config``; imports what it needs inside.
+        config: A frozen attrs class whose fields are the settings, each with a default.
+        reference: The paper or page that defines the method.
+        former_names: Names that still work.
+    """
+
+    name: str = attrs.field(validator=_kebab_case)
+    summary: str = attrs.field(validator=attrs.validators.min_len(1))
+    build: Callable[[Any], Any] = attrs.field(validator=attrs.validators.is_callable())
+    config: type = attrs.field(default=NoSettings)
+    reference: str = ""
+    former_names: tuple[str, ...] = ()
+
+    @config.validator
+    def _config_is_attrs(self, _attribute: object, value: type) -> None:
+        if not (isinstance(value, type) and attrs.has(value)):
+            raise TypeError(f"config must be an attrs class, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class ScorerDescriptor(Descriptor):
+    """An importance scorer: a fold, a probe or a derived scorer (see ``contracts.scorers``)."""
+
+    traits: ScorerTraits = attrs.field(factory=ScorerTraits)
+
+
+@attrs.frozen(kw_only=True)
+class StudentDescriptor(Descriptor):
+    """A student architecture (see ``contracts.students``)."""
+
+
+@attrs.frozen(kw_only=True)
+class DatasetDescriptor(Descriptor):
+    """A dataset adapter (see ``contracts.datasets``)."""
+
+
+@attrs.frozen(kw_only=True)
+class LossDescriptor(Descriptor):
+    """A distillation loss (see ``contracts.losses``)."""
+
+    traits: LossTraits = attrs.field(factory=LossTraits)

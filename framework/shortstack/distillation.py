@@ -1,0 +1,314 @@
+"""Trains a student on weighted losses, with or without a teacher."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from shortstack import checkpoints
+from shortstack.balancing import Balancing, Memory, make_balancing
+from shortstack.contracts import ModelOutputs, Output, Selection
+from shortstack.distillation_checks import Validate, check_arguments, check_batch, check_teacher
+from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.models.candidates import supervision
+from shortstack.optimiser_step import LossLog, OptimiserStep
+from shortstack.registry import Registry
+from shortstack.training_module import TrainingModule, output_reader, prepare
+from shortstack.weighted_losses import LossSettings, wanted, weighted_losses
+
+
+class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
+    """A ``transformers.Trainer`` whose loss is a balanced sum of distillation losses.
+
+    With ``losses={"labels": 1.0}`` and no teacher it is what fits teachers, and students from scratch.
+
+    Each loss's sum is divided by the number of its terms in the whole optimiser step, over all micro-batches and
+    ranks, so that gradient accumulation and data-parallel training equal the big batch. ``trainer.model`` is the
+    student together with the losses' own parameters; ``trainer.student`` is the student. Checkpoints hold safetensors
+    and JSON only.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        train_dataset: Any,
+        *,
+        losses: LossSettings,
+        teacher: PreTrainedModel | None = None,
+        balancing: str | Mapping[str, object] | Balancing = "ema",
+        candidates: Tensor | None = None,
+        selection: Selection | None = None,
+        validate: Validate | None = None,
+        registry: Registry | None = None,
+        data_collator: Callable[[list[Any]], dict[str, Tensor]] | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            model: The student, a stock causal language model; trained in place, in eval mode afterwards.
+            args: As ``fitting.training_arguments`` makes them, or your own.
+            train_dataset: Examples.
+            losses: A weight, or a table of ``weight`` and settings, by name; or ``WeightedLoss`` objects.
+            teacher: A stock model in eval mode with the student's vocabulary; moved to the device, never changed.
+            balancing: ``"ema"``, ``"fixed"``, a table of name and settings, or an object.
+            candidates: int64 ``(candidates,)`` tokens that are ranked; None for the whole vocabulary.
+            selection: The layers of the teacher that the student was made from.
+            validate: Gives the metrics of the student, in eval mode; they are logged and selected by as ``eval_NAME``.
+            registry: Where losses are looked up; the environment's plugins by default.
+            data_collator: Makes ``{"input_ids", "attention_mask", "labels"}`` of examples.
+            callbacks: More callbacks.
+
+        Raises:
+            ConfigurationError: The parts do not fit; the message says which and why.
+        """
+        ready = weighted_losses(losses, registry)
+        needs = wanted(ready)
+        check_teacher(teacher, model, ready)
+        check_arguments(args, validate)
+        own = prepare(ready, teacher, model, selection, args.seed)
+        here = None if candidates is None else candidates.to(args.device)
+        self.balancing, self.memory = make_balancing(balancing), _NOTHING_YET
+        self._teacher = None
+        if teacher is not None and any(output.of_teacher for output in needs):
+            teacher.to(args.device)
+            self._teacher = output_reader(teacher, here, needs, Output.TEACHER_LOGITS, Output.TEACHER_STATES)
+        self._validate, self._loss_log = validate, LossLog([loss.name for loss in ready])
+        super().__init__(
+            model=TrainingModule(model.to(args.device), ready, own, here),
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=train_dataset,  # never read: evaluate() asks validate, but Trainer insists on one
+            data_collator=data_collator,
+            callbacks=[*callbacks, _LastStep(), _Clock(self._loss_log)],
+        )
+        self.remove_callback(PrinterCallback)
+
+    @property
+    def student(self) -> PreTrainedModel:
+        """The model that learns."""
+        return self.model.student
+
+    def train(
+        self,
+        resume_from_checkpoint: str | bool | None = None,
+        trial: Any = None,
+        ignore_keys_for_eval: list[str] | None = None,
+    ) -> Any:
+        """Train, and leave the student in eval mode.
+
+        Args:
+            resume_from_checkpoint: A checkpoint's folder; True for the last one in the output folder.
+            trial: Of a hyperparameter search.
+            ignore_keys_for_eval: Unused.
+
+        Raises:
+            NonFiniteError: A loss or a validated metric became NaN or infinite; names it and the step.
+        """
+        try:
+            return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
+        finally:
+            self.student.eval()
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take up the state and the weights (the best ones, if they were kept) of a training that had ended."""
+        self.state = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
+        if self.args.load_best_model_at_end and self.state.best_global_step:
+            self._load_best_model()
+        else:
+            self._load_from_checkpoint(str(checkpoint))
+        self.student.eval()
+
+    def get_batch_samples(
+        self,
+        epoch_iterator: Iterator[Any],
+        num_batches: int,
+        device: torch.device,  # noqa: ARG002
+    ) -> tuple[list[Any], OptimiserStep | None]:
+        """The micro-batches of one optimiser step, and the terms of every loss in all of them, on all ranks."""
+        batches = list(islice(epoch_iterator, num_batches))
+        return batches, self._open(batches) if batches else None
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Tensor | Any], num_items_in_batch: OptimiserStep | None = None
+    ) -> Tensor:
+        """One micro-batch, forwards and backwards; after the last one the step's losses are checked and remembered."""
+        step = num_items_in_batch or self._open([inputs])
+        loss: Tensor = super().training_step(model, inputs, step)
+        step.pending -= 1
+        if not step.pending:
+            self._close(step)
+        return loss
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor | Any],
+        return_outputs: bool = False,
+        num_items_in_batch: OptimiserStep | None = None,
+    ) -> Any:
+        """This micro-batch's part of ``Σ_k multiplier_k · sum_k / count_k``; with ``return_outputs``, the sums too."""
+        step = num_items_in_batch or self._open([inputs])
+        batch = {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
+        sums = model(**batch, teacher=self._ask_teacher(**batch))
+        step.sums += sums.detach()
+        # data-parallel wrappers average the gradients of the ranks, where the sum is meant
+        loss = (sums * step.scales).sum() * self.accelerator.num_processes
+        return (loss, sums) if return_outputs else loss
+
+    @torch.no_grad()
+    def _ask_teacher(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> ModelOutputs:
+        if self._teacher is None:
+            return ModelOutputs()
+        positions, _ = supervision(labels)
+        with self.accelerator.autocast():
+            return self._teacher(input_ids, attention_mask, positions)
+
+    def _open(self, batches: Sequence[Mapping[str, Tensor]]) -> OptimiserStep:
+        for batch in batches:
+            check_batch(batch)
+        placed = [self._prepare_inputs(batch) for batch in batches]
+        counts = sum(self.model.count(batch["attention_mask"], batch["labels"]) for batch in placed)
+        weights = {loss.name: loss.weight for loss in self.model.losses}
+        multipliers = self.balancing.multipliers(weights, self.memory)
+        return OptimiserStep.open(
+            counts=self.accelerator.reduce(counts.double(), reduction="sum"),
+            multipliers=[multipliers[name] for name in weights],
+            micro_batches=len(batches),
+        )
+
+    def _close(self, step: OptimiserStep) -> None:
+        step.sums = self.accelerator.reduce(step.sums, reduction="sum")
+        means = step.means([loss.name for loss in self.model.losses], number=self.state.global_step + 1)
+        self.memory = self.balancing.remember(self.memory, means)
+        self._loss_log.add(means)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add every loss's mean since the last log, and the seconds since training began."""
+        if "loss" in logs:
+            logs.update(self._loss_log.take())
+        logs["seconds"] = self._loss_log.seconds()
+        super().log(logs, start_time)
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,  # noqa: ARG002 -- Trainer's signature
+        ignore_keys: list[str] | None = None,  # noqa: ARG002
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Ask ``validate`` for the student's metrics.
+
+        Raises:
+            ConfigurationError: There is no ``validate``, or it lacks the metric that models are selected by.
+            NonFiniteError: A metric is NaN or infinite.
+        """
+        if self._validate is None:
+            raise ConfigurationError("evaluate() needs metrics: give the trainer a function validate(model)")
+        student, was_training = self.student, self.student.training
+        with torch.no_grad():
+            measured = self._validate(student.eval())
+        student.train(was_training)
+        metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in measured.items()}
+        self._require_selection_metric(metrics)
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(f"the validated metric {name!r} is {value} at step {self.state.global_step}")
+        self.log(metrics)
+        self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _require_selection_metric(self, metrics: Mapping[str, float]) -> None:
+        name = self.args.metric_for_best_model
+        if name is not None and f"eval_{name.removeprefix('eval_')}" not in metrics:
+            raise ConfigurationError(
+                f"metric_for_best_model is {name!r}, which validate does not give "
+                f"({', '.join(key.removeprefix('eval_') for key in metrics)}); choose one of those"
+            )
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """The student's matrices: no vectors, and nothing of the losses' own."""
+        return [n for n, p in model.named_parameters() if p.ndim >= 2 and not n.startswith("loss_modules.")]
+
+    def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:  # noqa: ARG002
+        """The student alone; transformers would add a pickle of the arguments."""
+        if self.args.should_save:
+            self.student.save_pretrained(output_dir or self.args.output_dir)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: object = None) -> None:  # noqa: ARG002
+        checkpoints.load_weights(self.student, Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        folder = Path(self.args.output_dir)
+        checkpoints.load_weights(self.student, folder / f"checkpoint-{self.state.best_global_step}")
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self.args.should_save:
+            state = {
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.lr_scheduler.state_dict(),
+                "losses": self.model.loss_modules.state_dict(),
+                "balancing": self.memory,
+            }
+            checkpoints.save_tree(Path(output_dir) / "training.safetensors", state)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            state = checkpoints.load_tree(Path(checkpoint) / "training.safetensors")
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.lr_scheduler.load_state_dict(state["scheduler"])
+            self.model.loss_modules.load_state_dict(state["losses"])
+            self.memory = state["balancing"]
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        path = Path(output_dir)
+        path.mkdir(parents=True, exist_ok=True)
+        checkpoints.save_tree(path / f"random-{self.args.process_index}.safetensors", checkpoints.random_state())
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            path = Path(checkpoint) / f"random-{self.args.process_index}.safetensors"
+            checkpoints.restore_random_state(checkpoints.load_tree(path))
+
+
+class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Starts the clock of the log, which goes on where a resumed training left off."""
+
+    def __init__(self, log: LossLog) -> None:
+        self._log = log
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,  # noqa: ARG002 -- transformers' signature
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        **_: object,
+    ) -> None:
+        """Start it."""
+        self._log.start(state.log_history)
+
+
+class _LastStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """The last step is logged and, where there is validation, validated, whatever the interval."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Ask for both once the last step is done."""
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+            control.should_evaluate = args.eval_strategy != "no"
+
+
+_NOTHING_YET: Memory = {}

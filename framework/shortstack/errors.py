@@ -1,0 +1,91 @@
+"""Every error that shortstack raises on purpose.
+
+    ShortstackError
+    ├── ConfigurationError (ValueError)     a setting is wrong; the message names it
+    │   └── UnknownNameError (LookupError)  no such plugin, setting or strategy
+    ├── DataError (ValueError)              a source cannot be used
+    │   ├── SourceNotFoundError (FileNotFoundError)
+    │   ├── RowError                        one bad row, "path:line: …"
+    │   └── EmptyDataError                  nothing is left
+    ├── PluginError (RuntimeError)          a plugin is broken; names its distribution
+    ├── UnsupportedModelError (ValueError)  the model is of a family that cannot be handled
+    ├── ProofError (RuntimeError)           a student failed one of its own checks
+    ├── NonFiniteError (ArithmeticError)    NaN or infinity where a number was due
+    └── RunFolderError (FileExistsError)    the output folder holds something else
+
+Each also derives from the built-in that a user would expect to catch.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ShortstackError(Exception):
+    """The root of the family: catch this to catch all of them."""
+
+
+class ConfigurationError(ShortstackError, ValueError):
+    """A setting has a value that is not allowed."""
+
+
+class UnknownNameError(ConfigurationError, LookupError):
+    """A name that nothing goes by."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        """Say what was asked for, what there is, and the nearest match.
+
+        Args:
+            what: The kind of thing, for example ``"importance scorer"``.
+            name: The name that was asked for.
+            known: The names that exist.
+        """
+        self.name, self.known = name, tuple(sorted(known))
+        close = get_close_matches(name, self.known, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"unknown {what} {name!r}{hint} (known: {', '.join(self.known) or 'none'})")
+
+
+class DataError(ShortstackError, ValueError):
+    """A data source cannot be used as asked."""
+
+
+class SourceNotFoundError(DataError, FileNotFoundError):
+    """A file or folder that was named is not there."""
+
+
+class RowError(DataError):
+    """One row of a source is bad."""
+
+    def __init__(self, path: object, line: int, problem: str) -> None:
+        """Locate the row.
+
+        Args:
+            path: The file, as the user would find it.
+            line: The row's number in the file, from 1.
+            problem: The column, the value, and what would be allowed.
+        """
+        super().__init__(f"{path}:{line}: {problem}")
+
+
+class EmptyDataError(DataError):
+    """No rows, users, items or labels are left to work on."""
+
+
+class PluginError(ShortstackError, RuntimeError):
+    """A plugin failed; the cause is chained."""
+
+
+class UnsupportedModelError(ShortstackError, ValueError):
+    """A model's family, or its present state, cannot be handled."""
+
+
+class ProofError(ShortstackError, RuntimeError):
+    """A student failed a check that every student must pass."""
+
+
+class NonFiniteError(ShortstackError, ArithmeticError):
+    """A loss, score or logit is NaN or infinite."""
+
+
+class RunFolderError(ShortstackError, FileExistsError):
+    """The output folder holds something that is not this run."""

@@ -1,0 +1,151 @@
+"""How much each layer matters: every requested scorer on one model and one set of examples."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from shortstack.calibration import Batch, checked_batches
+from shortstack.contracts import DerivedScorer, FoldScorer, Importance, Probe, ProbeScorer, Signal
+from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, PluginError
+from shortstack.models.decoder import Decoder
+from shortstack.objectives import Objective, candidate_objective, next_token
+from shortstack.probing import ModelProbe
+from shortstack.registry import Registry
+from shortstack.sweep import Swept, sweep
+
+__all__ = ["Objective", "candidate_objective", "measure_importance", "next_token"]
+
+_FORMS = (FoldScorer, ProbeScorer, DerivedScorer)
+
+
+def measure_importance(
+    model: PreTrainedModel,
+    batches: Iterable[Mapping[str, Tensor]],
+    scorers: Sequence[str] | Mapping[str, object] = ("fisher",),
+    *,
+    objective: Objective | None = None,
+    registry: Registry | None = None,
+) -> dict[str, Importance]:
+    """Score every layer of a stock decoder by every scorer; higher means keep.
+
+    One pass over the batches feeds all scorers that are folds over signals; scorers that probe the model run after it,
+    and scorers made from other scorers last. The model is left exactly as it was.
+
+    Args:
+        model: A stock causal language model.
+        batches: ``{"input_ids", "attention_mask", "labels"}``, int64 ``(batch, tokens)`` each, labels aligned with the
+            inputs and −100 where unsupervised. Read once, and kept only if a scorer needs more than one pass.
+        scorers: Names; or names to settings, where a value may also be a scorer itself.
+        objective: Each example's log-probability; next-token over the whole vocabulary by default.
+        registry: Where names are looked up; every installed plugin by default.
+
+    Raises:
+        UnknownNameError: No scorer goes by a name.
+        ConfigurationError: A setting is wrong, or scorers need each other in a circle.
+        EmptyDataError: There are no examples, or no labels for a scorer that needs them.
+        UnsupportedModelError: A signal cannot be observed in this model.
+        NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
+    """
+    asked = dict(scorers) if isinstance(scorers, Mapping) else dict.fromkeys(_listed(scorers))
+    built = _build(asked, registry)
+    work = _Work(model=model, objective=objective or next_token, layers=len(Decoder.of(model).layers))
+    checked: Iterable[Batch] = checked_batches(batches, Decoder.of(model).device)
+    folds = {name: scorer for name, scorer in built.items() if isinstance(scorer, FoldScorer)}
+    if len(folds) < len(built):
+        checked = list(checked)
+    scores = _fold(work, checked, folds)
+    if isinstance(checked, list):
+        probe = ModelProbe(model, checked, work.objective)
+        scores |= _probe(work, probe, {n: s for n, s in built.items() if isinstance(s, ProbeScorer)})
+        scores |= _derive(work, probe, {n: s for n, s in built.items() if isinstance(s, DerivedScorer)}, scores)
+    return {name: scores[name] for name in asked}
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Work:
+    """What all scorers work on."""
+
+    model: PreTrainedModel
+    objective: Objective
+    layers: int
+
+
+def _listed(scorers: Sequence[str]) -> Sequence[str]:
+    if isinstance(scorers, str):
+        raise ConfigurationError(f"scorers takes a list of names, got the text {scorers!r}; write ({scorers!r},)")
+    return scorers
+
+
+def _build(asked: Mapping[str, object], registry: Registry | None) -> dict[str, Any]:
+    """Every scorer asked for, and every scorer that those are made from."""
+    built: dict[str, Any] = {}
+    waiting = dict(asked)
+    while waiting:
+        name, settings = next(iter(waiting.items()))
+        del waiting[name]
+        scorer = settings
+        if not isinstance(settings, _FORMS):
+            registry = registry or Registry.from_environment()
+            scorer = registry.build("scorer", name, settings)
+        if not isinstance(scorer, _FORMS):
+            raise PluginError(
+                f"scorer {name!r} is a {type(scorer).__name__}, which is no fold, probe or derived scorer"
+            )
+        built[name] = scorer
+        if isinstance(scorer, DerivedScorer):
+            waiting |= {n: None for n in scorer.needs_scores if n not in built and n not in waiting}
+    return built
+
+
+def _fold(work: _Work, batches: Iterable[Batch], scorers: Mapping[str, FoldScorer[Any]]) -> dict[str, Importance]:
+    if not scorers:
+        return {}
+    swept = sweep(work.model, batches, scorers, work.objective)
+    for name, scorer in scorers.items():
+        _require_data(name, scorer, swept)
+    return {name: _sound(work, name, scorer.finish(swept.states[name])) for name, scorer in scorers.items()}
+
+
+def _require_data(name: str, scorer: FoldScorer[Any], swept: Swept) -> None:
+    if scorer.needs and not swept.examples:
+        raise EmptyDataError(f"scorer {name!r} has no calibration examples; give at least one batch with a token")
+    if scorer.needs & {Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS} and not swept.supervised:
+        raise EmptyDataError(
+            f"scorer {name!r} needs labels, but none of the {swept.examples} calibration examples has one"
+        )
+
+
+def _probe(work: _Work, probe: Probe, scorers: Mapping[str, ProbeScorer]) -> dict[str, Importance]:
+    return {name: _sound(work, name, scorer.measure(probe)) for name, scorer in scorers.items()}
+
+
+def _derive(
+    work: _Work, probe: Probe, scorers: Mapping[str, DerivedScorer], found: Mapping[str, Importance]
+) -> dict[str, Importance]:
+    scores, waiting = dict(found), dict(scorers)
+    while waiting:
+        ready = [name for name, scorer in waiting.items() if set(scorer.needs_scores) <= set(scores)]
+        if not ready:
+            raise ConfigurationError(f"scorers {', '.join(sorted(waiting))} need each other in a circle")
+        for name in ready:
+            scores[name] = _sound(work, name, waiting.pop(name).combine(scores, probe))
+    return scores
+
+
+def _sound(work: _Work, name: str, importance: Importance) -> Importance:
+    """The importance, if it is one finite float64 a layer."""
+    scores = importance.scores
+    if scores.dtype != torch.float64 or tuple(scores.shape) != (work.layers,):
+        raise PluginError(
+            f"scorer {name!r} gave scores of type {scores.dtype} and shape {tuple(scores.shape)}; "
+            f"it must give float64 of shape ({work.layers},)"
+        )
+    bad = (~scores.isfinite()).nonzero()
+    if len(bad):
+        layer = int(bad[0])
+        raise NonFiniteError(f"scorer {name!r} gave {scores[layer].item()} for layer {layer}")
+    return importance

@@ -1,0 +1,137 @@
+"""Who chose what and when: one typed, validated table in which users and items are dense numbers."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.catalogue import Catalogue, Item
+from shortstack.contracts.datasets import Edition, Records
+from shortstack.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shortstack.preparation import Duplicates, Preparation, Ties
+
+Fact = str | int | float | None
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Interactions:
+    """Every interaction, user after user, each user's oldest first.
+
+    Attributes:
+        table: Columns ``user`` and ``item`` (Int64, dense from 0), ``rating`` (Float64), ``timestamp`` (Int64, ms).
+        users: External user ids (String) in dense order: private, never printed.
+        items: Columns ``item`` (external id), ``title``, ``category`` (String), in dense order.
+        edition: What the source was.
+        preparation: What was done to it.
+        read: How many interactions the source held.
+    """
+
+    table: "pl.DataFrame"
+    users: "pl.Series" = attrs.field(repr=False)
+    items: "pl.DataFrame"
+    edition: Edition
+    preparation: "Preparation"
+    read: int
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @classmethod
+    def from_records(
+        cls,
+        records: Records,
+        *,
+        seed: int = 0,
+        core: int = 5,
+        min_rating: float | None = None,
+        duplicates: "Duplicates" = "keep",
+        ties: "Ties" = "hash",
+    ) -> "Interactions":
+        """Validate, filter, number and order records; the settings are those of ``Preparation``.
+
+        With ``ties="hash"`` the order of the rows changes nothing, to the byte; nor does ``PYTHONHASHSEED``.
+
+        Raises:
+            DataError: A column is missing, has another type, or holds what it must not.
+            EmptyDataError: Nothing is left.
+        """
+        from shortstack.preparation import Preparation, prepare
+
+        how = Preparation(seed=seed, core=core, min_rating=min_rating, duplicates=duplicates, ties=ties)
+        raw = records.interactions.collect()
+        prepared = prepare(raw, how)
+        return cls(
+            table=prepared.table,
+            users=prepared.users,
+            items=_described(prepared.items, records.items.collect()),
+            edition=records.edition,
+            preparation=how,
+            read=len(raw),
+        )
+
+    def catalogue(self, *, first_token: int = 1) -> Catalogue:
+        """The items for a model whose vocabulary is the items alone: item ``i`` is the token ``i + first_token``."""
+        rows = self.items.iter_rows(named=True)
+        items = [
+            Item(id=row["item"], title=row["title"] or "", category=row["category"] or "", token=token)
+            for token, row in enumerate(rows, start=first_token)
+        ]
+        return Catalogue(items=items)
+
+    def facts(self) -> dict[str, Fact]:
+        """What the data are, for the record: counts and times, nobody's id."""
+        users, items, rows = len(self.users), len(self.items), len(self)
+        per_user = self.table["user"].value_counts()["count"]
+        return {
+            "edition": self.edition.name,
+            "interactions_read": self.read,
+            "interactions": rows,
+            "users": users,
+            "items": items,
+            "density": rows / (users * items),
+            "interactions_per_user_median": _number(per_user.median()),
+            "interactions_per_user_max": _number(per_user.max()),
+            "duplicate_pairs": rows - (self.table["user"] * items + self.table["item"]).n_unique(),
+            "tied_consecutive_share": tied_share(self.table),
+            "items_without_title": int((self.items["title"].fill_null("") == "").sum()),
+            "first_time": _moment(self.table["timestamp"].min()),
+            "last_time": _moment(self.table["timestamp"].max()),
+            **attrs.asdict(self.preparation),
+        }
+
+
+def tied_share(table: "pl.DataFrame") -> float | None:
+    """The share of a user's consecutive interactions that have one timestamp; None where there are no pairs or times.
+
+    Args:
+        table: Columns ``user`` and ``timestamp``, in order.
+    """
+    user, time = table["user"], table["timestamp"]
+    same_user = user.diff() == 0
+    if time.null_count() or not same_user.any():
+        return None
+    return int((same_user & (time.diff() == 0)).sum()) / int(same_user.sum())
+
+
+def _described(names: "pl.Series", items: "pl.DataFrame") -> "pl.DataFrame":
+    """``item``, ``title``, ``category`` of each name, in the order of the names; null where nothing is known."""
+    if items["item"].null_count() or items["item"].n_unique() != len(items):
+        raise DataError("the table of items must name each item once, and has repeated or empty ids")
+    return names.to_frame("item").join(
+        items.select("item", "title", "category"), on="item", how="left", maintain_order="left"
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _moment(milliseconds: object) -> str | None:
+    """ISO 8601, UTC."""
+    if not isinstance(milliseconds, int):
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).isoformat(timespec="seconds")

@@ -1,0 +1,189 @@
+"""Seeing attention weights inside the attention call, while the model's own path makes the output."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import eager_mask, sdpa_mask
+
+from shortstack.errors import UnsupportedModelError
+
+Listener = Callable[[Tensor, Tensor], None]
+"""Called with weights ``(batch, heads, queries, keys)`` and bool visibility, broadcastable to them."""
+
+_NUMBERS = count()
+_WITHOUT_INFLUENCE = frozenset({"position_ids", "cache_position"})
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What besides queries, keys and mask goes into attention weights.
+
+    Attributes:
+        scaling: Multiplies the products; None for ``1/√width``.
+        softcap: ``c·tanh(z/c)`` is applied to the logits, before the mask.
+        sinks: ``(heads,)`` extra logits that take part in the softmax and are then left out.
+        position_bias: Added to the logits, broadcastable to them.
+        causal: Whether a missing mask means a causal one.
+    """
+
+    scaling: float | None = None
+    softcap: float | None = None
+    sinks: Tensor | None = None
+    position_bias: Tensor | None = None
+    causal: bool = True
+
+
+@torch.no_grad()
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, terms: Terms) -> tuple[Tensor, Tensor]:
+    """Attention weights in float32 or wider, and which keys each query may see.
+
+    Args:
+        query: ``(batch, heads, queries, width)``.
+        key: ``(batch, key heads, keys, width)``; each key head serves ``heads / key heads`` neighbouring heads.
+        mask: Bool (True where visible) or additive, broadcastable to ``(batch, heads, queries, keys)``; or None.
+        terms: What else goes in.
+
+    Returns:
+        Weights ``(batch, heads, queries, keys)``, exactly 0 where invisible, and bool visibility, broadcastable.
+    """
+    wide = torch.promote_types(query.dtype, torch.float32)
+    scale = 1 / math.sqrt(query.shape[-1]) if terms.scaling is None else terms.scaling
+    grouped = query.to(wide).unflatten(1, (key.shape[1], -1))
+    logits = (grouped * scale @ key.to(wide).unsqueeze(2).mT).flatten(1, 2)
+    if terms.softcap is not None:
+        logits = torch.tanh(logits / terms.softcap) * terms.softcap
+    if terms.position_bias is not None:
+        logits = logits + terms.position_bias
+    visible = _visible(mask, logits, causal=terms.causal)
+    if mask is not None and mask.dtype != torch.bool:
+        logits = logits + mask.to(wide)
+    logits = logits.masked_fill(~visible, torch.finfo(wide).min)
+    return _softmax(logits, terms.sinks).masked_fill_(~visible, 0), visible
+
+
+def _softmax(logits: Tensor, sinks: Tensor | None) -> Tensor:
+    if sinks is None:
+        return logits.softmax(-1)
+    extra = sinks.to(logits.dtype).view(1, -1, 1, 1).expand(*logits.shape[:-1], 1)
+    return torch.cat([logits, extra], -1).softmax(-1)[..., :-1].contiguous()
+
+
+def _visible(mask: Tensor | None, logits: Tensor, *, causal: bool) -> Tensor:
+    if mask is None:
+        every = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device)
+        return (every.tril() if causal else every)[None, None]
+    if mask.dtype == torch.bool:
+        return mask
+    narrow = torch.float32 if mask.dtype == torch.float64 else mask.dtype  # `_finite_eager_mask` stays within float32
+    return mask > torch.finfo(narrow).min / 2
+
+
+@contextmanager
+def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
+    """Inside, ``listener`` is told the weights of every attention call, in the order of the calls.
+
+    The output still comes from the model's own eager function, or from ``sdpa`` if it uses anything else.
+
+    Raises:
+        UnsupportedModelError: The family's attention does not go through transformers' attention interface, or uses
+            something unknown to ``attention_weights``.
+    """
+    if not model._supports_attention_backend:  # noqa: SLF001 -- the flag has no public name
+        raise UnsupportedModelError(
+            f"the attention of {type(model).__name__} cannot be observed: its family does not use transformers' "
+            "attention interface; ask for other scorers"
+        )
+    eager = model.config._attn_implementation == "eager"  # noqa: SLF001 -- as above
+
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **rest: Any) -> Any:
+        listener(*attention_weights(query, key, mask, _terms(module, rest)))
+        return (_eager(module) if eager else _SDPA)(module, query, key, value, mask, **rest)
+
+    with _implementation(model, attend, _finite_eager_mask if eager else sdpa_mask):
+        yield
+
+
+@contextmanager
+def finite_masks(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, eager masks never overflow to −∞ when they are cast to float32.
+
+    The eager softmax of several families is float32 even in a float64 model: there a padded query's row becomes
+    NaN, and through the next layer's keys every row does.
+    """
+    if model.dtype != torch.float64 or model.config._attn_implementation != "eager":  # noqa: SLF001 -- as above
+        yield
+        return
+
+    def attend(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return _eager(module)(module, *args, **kwargs)
+
+    with _implementation(model, attend, _finite_eager_mask):
+        yield
+
+
+@contextmanager
+def _implementation(
+    model: PreTrainedModel, attend: Callable[..., Any], make_mask: Callable[..., Any]
+) -> Iterator[None]:
+    """Register an attention and its mask under a fresh name and use it; an unknown name would change the masks."""
+    name = f"shortstack-{next(_NUMBERS)}"
+    configs = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
+    configs[id(model.config.get_text_config())] = model.config.get_text_config()
+    before = [(config, config._attn_implementation_internal) for config in configs.values()]  # noqa: SLF001 -- as above
+    AttentionInterface.register(name, attend)
+    AttentionMaskInterface.register(name, make_mask)
+    try:
+        for config, _ in before:
+            config._attn_implementation_internal = name  # noqa: SLF001 -- the public setter checks hub kernels
+        yield
+    finally:
+        for config, implementation in before:
+            config._attn_implementation_internal = implementation  # noqa: SLF001 -- as above
+        del AttentionInterface._global_mapping[name], AttentionMaskInterface._global_mapping[name]  # noqa: SLF001 -- no public way
+
+
+def _finite_eager_mask(*args: Any, **kwargs: Any) -> Tensor | None:
+    mask: Tensor | None = eager_mask(*args, **kwargs)
+    return None if mask is None else mask.clamp_min(torch.finfo(torch.float32).min)
+
+
+def _sdpa() -> Callable[..., Any]:
+    function: Callable[..., Any] = AttentionInterface()["sdpa"]
+    return function
+
+
+_SDPA = _sdpa()
+
+
+def _eager(module: nn.Module) -> Callable[..., Any]:
+    """The eager function of a family: a public name of the module that defines its attention class."""
+    function: Callable[..., Any] = vars(sys.modules[type(module).__module__])["eager_attention_forward"]
+    return function
+
+
+def _terms(module: nn.Module, rest: dict[str, Any]) -> Terms:
+    strange = [k for k, v in rest.items() if isinstance(v, Tensor) and k not in {*_WITHOUT_INFLUENCE, *_TENSOR_TERMS}]
+    if strange:
+        raise UnsupportedModelError(
+            f"the attention of {type(module).__name__} takes a tensor {strange[0]!r} whose part in the weights is "
+            "unknown; ask for other scorers"
+        )
+    given = rest.get("is_causal")
+    return Terms(
+        scaling=rest.get("scaling"),
+        softcap=rest.get("softcap"),
+        sinks=rest.get("s_aux"),
+        position_bias=rest.get("position_bias"),
+        causal=bool(vars(module).get("is_causal", True)) if given is None else bool(given),
+    )
+
+
+_TENSOR_TERMS = frozenset({"s_aux", "position_bias"})

@@ -1,0 +1,91 @@
+"""Logits of the candidates at the supervised positions only: nothing else goes through the output matrix."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from shortstack.errors import ConfigurationError, UnsupportedModelError
+from shortstack.models.decoder import model_inputs
+
+IGNORED = -100
+"""The label of a position that is not supervised, as in transformers."""
+
+
+def supervision(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Shift labels onto the positions that predict them.
+
+    Args:
+        labels: int64 ``(batch, tokens)``, aligned with the inputs, −100 where unsupervised.
+
+    Returns:
+        Bool ``(batch, tokens)``, True where a token's successor is a label, and those labels, ``(positions,)``,
+        row by row.
+    """
+    following = F.pad(labels[:, 1:], (0, 1), value=IGNORED)
+    positions = following != IGNORED
+    return positions, following[positions]
+
+
+def candidate_index(candidates: Tensor, vocabulary: int) -> Tensor:
+    """int64 ``(vocabulary,)``: the place of each token id among the candidates, −1 for tokens that are none.
+
+    Raises:
+        ConfigurationError: A candidate lies outside the vocabulary.
+    """
+    if candidates.numel() and int(candidates.max()) >= vocabulary:
+        raise ConfigurationError(
+            f"candidate token {int(candidates.max())} lies outside the model's vocabulary of {vocabulary} tokens; "
+            "the vocabulary must hold every item"
+        )
+    index = torch.full((vocabulary,), -1, dtype=torch.long, device=candidates.device)
+    index[candidates] = torch.arange(len(candidates), device=candidates.device)
+    return index
+
+
+def candidate_logits(
+    model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, positions: Tensor, candidates: Tensor | None
+) -> Tensor:
+    """The model's own logits, soft caps and scales included, at some positions and for some tokens.
+
+    Args:
+        model: A stock causal language model.
+        input_ids: int64 ``(batch, tokens)``.
+        attention_mask: ``(batch, tokens)``, 0 where the token is padding.
+        positions: Bool ``(batch, tokens)``: where logits are wanted.
+        candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
+
+    Returns:
+        ``(positions, candidates)``, rows in the order of ``positions.nonzero()``.
+
+    Raises:
+        UnsupportedModelError: The model has no linear output head.
+    """
+    with _projecting(model, positions, candidates):
+        logits: Tensor = model(**model_inputs(model, input_ids, attention_mask)).logits
+    return logits[0]
+
+
+@contextmanager
+def _projecting(model: PreTrainedModel, positions: Tensor, candidates: Tensor | None) -> Iterator[None]:
+    """Let the output head see only ``positions`` and only the rows of ``candidates``."""
+    head = model.get_output_embeddings()
+    if not isinstance(head, nn.Linear):
+        raise UnsupportedModelError(f"{type(model).__name__} has no linear output head, so it cannot rank candidates")
+    original: Callable[[Tensor], Tensor] = head.forward
+
+    def project(hidden: Tensor) -> Tensor:
+        chosen = hidden[positions].unsqueeze(0)
+        if candidates is None:
+            return original(chosen)
+        bias = None if head.bias is None else head.bias[candidates]
+        return F.linear(chosen, head.weight[candidates], bias)
+
+    vars(head)["forward"] = project
+    try:
+        yield
+    finally:
+        del vars(head)["forward"]

@@ -1,0 +1,67 @@
+"""A stock causal language model, seen as embeddings, a list of layers, and an output head."""
+
+import inspect
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from shortstack.errors import UnsupportedModelError
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Decoder:
+    """The layers of a model, and where they hang.
+
+    Attributes:
+        model: The causal language model.
+        path: Dotted name of the list of layers, for example ``"model.layers"``.
+        layers: The decoder blocks, index 0 nearest the embeddings.
+    """
+
+    model: PreTrainedModel
+    path: str
+    layers: nn.ModuleList
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> "Decoder":
+        """Find the layers: the outermost module list as long as the config says there are layers.
+
+        Raises:
+            UnsupportedModelError: There is no such list, or more than one.
+        """
+        count = model.config.get_text_config().num_hidden_layers
+        lists = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+        depth = min((p.count(".") for p, _ in lists), default=0)
+        outermost = [(p, m) for p, m in lists if p.count(".") == depth]
+        if len(outermost) != 1:
+            found = ", ".join(p for p, _ in outermost) or "none"
+            raise UnsupportedModelError(
+                f"cannot tell the {count} layers of {type(model).__name__}: it should have one list of {count} modules, "
+                f"found {found}; use a decoder-only causal language model"
+            )
+        path, layers = outermost[0]
+        return cls(model=model, path=path, layers=layers)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first layer's parameters are."""
+        return next(self.layers.parameters()).device
+
+
+def model_inputs(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
+    """The keyword arguments of a forward pass without cache.
+
+    ``position_ids = mask.cumsum − 1`` are given where the model takes them, so that left padding changes nothing.
+
+    Args:
+        model: The model that will be called.
+        input_ids: int64 ``(batch, tokens)``.
+        attention_mask: ``(batch, tokens)``, 0 where the token is padding.
+    """
+    inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
+    if "position_ids" in inspect.signature(model.forward).parameters:
+        inputs["position_ids"] = (attention_mask.long().cumsum(-1) - 1).clamp_min(0)
+    return inputs

@@ -1,0 +1,34 @@
+"""From a name in a configuration to the class it means: a built-in's, or ``module:attribute``."""
+
+from collections.abc import Mapping
+from importlib import import_module
+
+import attrs
+
+from shortstack.errors import ConfigurationError, UnknownNameError
+
+
+def named_class(what: str, name: str, built_in: Mapping[str, type]) -> type:
+    """The attrs class of settings that a name means.
+
+    Args:
+        what: The kind of thing, for the error messages, for example ``"strategy"``.
+        name: A built-in's name, or where to import a class from, for example ``"my_package:MyStrategy"``.
+        built_in: The built-ins by name.
+
+    Raises:
+        UnknownNameError: No built-in goes by that name; suggests the nearest.
+        ConfigurationError: There is nothing to import, or it is no attrs class.
+    """
+    if ":" not in name:
+        if name not in built_in:
+            raise UnknownNameError(what, name, built_in)
+        return built_in[name]
+    module, _, attribute = name.partition(":")
+    try:
+        found = vars(import_module(module)).get(attribute)
+    except ImportError as error:
+        raise ConfigurationError(f"{what} {name!r} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and attrs.has(found)):
+        raise ConfigurationError(f"{what} {name!r} must be an attrs class, got {found!r}")
+    return found

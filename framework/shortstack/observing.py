@@ -1,0 +1,216 @@
+"""Hooks on every layer that turn one forward and backward pass into signals, and keep nothing longer than needed."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import attrs
+from torch import Tensor, nn
+
+from shortstack.calibration import Batch
+from shortstack.contracts import Signal
+from shortstack.errors import UnsupportedModelError
+from shortstack.models.attention import finite_masks, observing_attention
+from shortstack.models.decoder import Decoder
+from shortstack.models.ghost_norms import wide
+from shortstack.models.layer_calls import entering, leaving, with_entering
+from shortstack.models.parameter_gradients import GradientTape, squared_by_example
+from shortstack.signals import Signals, Stage
+
+Deliver = Callable[[Stage, Signals], None]
+_LOG = logging.getLogger(__name__)
+
+
+@attrs.define(eq=False)
+class _Seen:
+    """What is known of one layer in the current batch."""
+
+    call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    input: Tensor | None = None
+    output: Tensor | None = None
+    gradient: Tensor | None = None
+    attention: Tensor | None = None
+    visible: Tensor | None = None
+    entered: bool = False
+    complete: bool = False
+
+
+class LayerObserver:
+    """Watches a model's layers for the signals that are wanted and delivers them as soon as they are there."""
+
+    def __init__(self, decoder: Decoder, wanted: frozenset[Signal], keep: frozenset[Signal], deliver: Deliver) -> None:
+        """Prepare to watch.
+
+        Args:
+            decoder: The model's layers.
+            wanted: All signals that any scorer needs.
+            keep: Those that must be kept until the backward pass, because some scorer needs them together with gradients.
+            deliver: Called with each layer's signals at each stage.
+        """
+        self._decoder, self._wanted, self._keep, self._deliver = decoder, wanted, keep, deliver
+        self._tapes = _tapes(decoder) if Signal.PARAMETER_GRADIENTS in wanted else []
+        self._current, self._paused, self._told = -1, False, False
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether a backward pass is needed."""
+        return bool(self._wanted & {Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Hooks are on the model inside, and gone afterwards."""
+        attention = Signal.ATTENTION in self._wanted
+        with ExitStack() as stack:
+            model = self._decoder.model
+            stack.enter_context(observing_attention(model, self._attended) if attention else finite_masks(model))
+            for index, layer in enumerate(self._decoder.layers):
+                before = layer.register_forward_pre_hook(self._entering(index), with_kwargs=True)
+                stack.callback(before.remove)
+                stack.callback(layer.register_forward_hook(self._leaving(index)).remove)
+            for handle in [handle for tape in self._tapes for handle in tape.hook()]:
+                stack.callback(handle.remove)
+            yield
+
+    def begin(self, batch: Batch) -> None:
+        """A batch is about to go through the model."""
+        self._mask, self._supervised = batch.mask, batch.supervised
+        self._seen = [_Seen() for _ in self._decoder.layers]
+        for tape in self._tapes:
+            tape.begin(*self._mask.shape)
+
+    def end(self) -> None:
+        """It has gone through; deliver what could not be delivered on the way."""
+        for index, seen in enumerate(self._seen):
+            self._require_seen(index, seen)
+            if self._tapes and not seen.complete:
+                self._complete(index)
+        self._seen = []
+
+    def _entering(self, index: int) -> Callable[..., Any]:
+        def enter(_layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if self._paused:
+                return None
+            seen, self._current = self._seen[index], index
+            if seen.entered:
+                raise UnsupportedModelError(
+                    f"layer {index} runs twice in one pass, so its signals cannot be told apart"
+                )
+            seen.entered, states, changed = True, entering(args, kwargs), None
+            if self.differentiates and not states.requires_grad:
+                states = states.detach().requires_grad_()
+                args, kwargs = changed = with_entering(args, kwargs, states)
+            if self._tapes:
+                seen.call = (args, kwargs)
+                states.register_hook(lambda _: self._arrived(index))
+            seen.input = states.detach() if Signal.STATES in self._wanted else None
+            return changed
+
+        return enter
+
+    def _leaving(self, index: int) -> Callable[..., None]:
+        def leave(_layer: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+            if self._paused:
+                return
+            seen, states = self._seen[index], leaving(output)
+            if Signal.STATES in self._wanted:
+                seen.output = states.detach()
+                self._deliver(Stage.OUTPUT, self._signals(index))
+            if Signal.STATES not in self._keep:
+                seen.input = seen.output = None
+            if self._tapes:
+                self._tapes[index].leave()
+            if self.differentiates:
+                states.register_hook(lambda gradient: self._descended(index, gradient))
+
+        return leave
+
+    def _attended(self, weights: Tensor, visible: Tensor) -> None:
+        if self._paused:
+            return
+        seen = self._seen[self._current]
+        if seen.visible is not None:
+            raise UnsupportedModelError(f"layer {self._current} attends more than once, so it has no one attention map")
+        seen.attention, seen.visible = weights, visible
+        self._deliver(Stage.ATTENTION, self._signals(self._current))
+        if Signal.ATTENTION not in self._keep:
+            seen.attention = None
+
+    def _descended(self, index: int, gradient: Tensor) -> None:
+        self._seen[index].gradient = gradient.detach()
+        self._deliver(Stage.GRADIENT, self._signals(index))
+        if not self._tapes:
+            self._seen[index] = _Seen(entered=True, visible=self._seen[index].visible, complete=True)
+
+    def _arrived(self, index: int) -> None:
+        """The gradient of the layer's input is there: unless something is left over, the layer is done."""
+        if not self._tapes[index].pending:
+            self._complete(index)
+
+    def _complete(self, index: int) -> None:
+        seen, tape = self._seen[index], self._tapes[index]
+        squared = tape.squared().to(self._mask.device)
+        if tape.left_over and seen.call is not None and seen.gradient is not None:
+            self._tell(index, tape)
+            self._pause(paused=True)
+            try:
+                squared = squared + squared_by_example(
+                    tape.layer, seen.call, tape.left_over, seen.gradient, self._supervised
+                )
+            finally:
+                self._pause(paused=False)
+        self._deliver(Stage.COMPLETE, self._signals(index, squared))
+        self._seen[index] = _Seen(entered=True, visible=seen.visible, complete=True)
+
+    def _pause(self, *, paused: bool) -> None:
+        self._paused = paused
+        for tape in self._tapes:
+            tape.paused = paused
+
+    def _tell(self, index: int, tape: GradientTape) -> None:
+        if not self._told:
+            self._told = True
+            _LOG.warning(
+                "layer %d: no fast rule for the gradients of %s; taking them example by example, which is slower",
+                index,
+                ", ".join(tape.names_left_over),
+            )
+
+    def _signals(self, index: int, squared: Tensor | None = None) -> Signals:
+        seen = self._seen[index]
+        return Signals(
+            layer=index,
+            mask=self._mask,
+            supervised=self._supervised,
+            declared=self._wanted,
+            input=None if seen.input is None else wide(seen.input),
+            output=None if seen.output is None else wide(seen.output),
+            gradient=None if seen.gradient is None else wide(seen.gradient),
+            squared=squared,
+            attention=seen.attention,
+            visible=seen.visible,
+        )
+
+    def _require_seen(self, index: int, seen: _Seen) -> None:
+        if not seen.entered:
+            raise UnsupportedModelError(f"layer {index} did not run, so it has no score; the model skips layers")
+        if Signal.ATTENTION in self._wanted and seen.visible is None:
+            raise UnsupportedModelError(
+                f"layer {index} has no attention that can be observed; ask for other scorers than those of attention maps"
+            )
+
+
+def _tapes(decoder: Decoder) -> list[GradientTape]:
+    """One tape a layer.
+
+    Raises:
+        UnsupportedModelError: Two layers share a parameter.
+    """
+    homes: dict[int, int] = {}
+    for index, layer in enumerate(decoder.layers):
+        for name, parameter in layer.named_parameters():
+            if homes.setdefault(id(parameter), index) != index:
+                raise UnsupportedModelError(
+                    f"layers {homes[id(parameter)]} and {index} share the parameter {name!r}, so neither has a score of its own"
+                )
+    return [GradientTape(layer, f"{decoder.path}.{index}") for index, layer in enumerate(decoder.layers)]

@@ -1,0 +1,93 @@
+"""The losses of one optimiser step, whatever the number of micro-batches and ranks, and their log."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from time import perf_counter
+
+import attrs
+import torch
+from torch import Tensor
+
+from shortstack.errors import DataError, EmptyDataError, NonFiniteError
+
+
+@attrs.define(kw_only=True, eq=False)
+class OptimiserStep:
+    """The micro-batches of one optimiser step.
+
+    Attributes:
+        counts: float64 ``(losses + 1,)``, over all ranks: the terms of every loss, then the labels that are no
+            candidates.
+        scales: float64 ``(losses,)``: what every sum is multiplied by: its multiplier over its count.
+        sums: float64 ``(losses,)``: every loss's sum so far.
+        pending: Micro-batches to come.
+    """
+
+    counts: Tensor
+    scales: Tensor
+    sums: Tensor
+    pending: int
+
+    @classmethod
+    def open(cls, *, counts: Tensor, multipliers: Sequence[float], micro_batches: int) -> "OptimiserStep":
+        """Before the first micro-batch."""
+        terms = counts[:-1].clamp_min(1.0)
+        factors = torch.tensor(multipliers, dtype=torch.float64, device=counts.device)
+        return cls(counts=counts, scales=factors / terms, sums=torch.zeros_like(terms), pending=micro_batches)
+
+    def means(self, names: Sequence[str], *, number: int) -> dict[str, float]:
+        """Every loss's mean; losses without terms are left out.
+
+        Raises:
+            NonFiniteError: A loss is NaN or infinite.
+            DataError: A label is no candidate.
+            EmptyDataError: No loss has any term.
+        """
+        # one transfer from the device for all of it
+        *numbers, strays = torch.cat([self.sums, self.counts]).tolist()
+        sums, counts = numbers[: len(names)], numbers[len(names) :]
+        if strays:
+            raise DataError(
+                f"{strays:.0f} labels of step {number} are not among the candidates; every label must be one"
+            )
+        for name, value in zip(names, sums, strict=True):
+            if not math.isfinite(value):
+                raise NonFiniteError(
+                    f"the loss {name!r} is {value} at step {number}; lower the learning rate, or check the teacher"
+                )
+        if not any(counts):
+            raise EmptyDataError(f"no loss has a term at step {number}: the batch holds no supervised position")
+        return {name: value / count for name, value, count in zip(names, sums, counts, strict=True) if count}
+
+
+class LossLog:
+    """Means of the losses' means since the last log, and a clock that goes on after a resume."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Start empty.
+
+        Args:
+            names: The losses.
+        """
+        self._seen: dict[str, list[float]] = {name: [] for name in names}
+        self._started: float | None = None
+
+    def add(self, means: Mapping[str, float]) -> None:
+        """Remember one optimiser step."""
+        for name, mean in means.items():
+            self._seen[name].append(mean)
+
+    def take(self) -> dict[str, float]:
+        """``loss/NAME``: the mean since the last call; losses without terms since then are left out."""
+        means = {f"loss/{name}": sum(seen) / len(seen) for name, seen in self._seen.items() if seen}
+        self._seen = {name: [] for name in self._seen}
+        return means
+
+    def start(self, log_history: Sequence[Mapping[str, float]]) -> None:
+        """Set the clock to the last logged second; 0 if there is none."""
+        before = log_history[-1]["seconds"] if log_history else 0.0
+        self._started = perf_counter() - before
+
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resume included; 0 if it has not begun."""
+        return 0.0 if self._started is None else perf_counter() - self._started

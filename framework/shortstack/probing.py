@@ -1,0 +1,91 @@
+"""Repeatable access to a model on its calibration examples, with layers left out at will."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from shortstack.calibration import Batch
+from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
+from shortstack.models.attention import finite_masks
+from shortstack.models.decoder import Decoder
+from shortstack.models.rest import at_rest
+from shortstack.models.skipping import recording_input, skipping, starting_at
+from shortstack.objectives import Objective, next_token
+
+
+class ModelProbe:
+    """A ``Probe`` of a model; see ``contracts.Probe``.
+
+    It remembers the hidden states that entered the first skipped layer of the last call, one tensor a batch, and
+    starts there when the next call skips nothing earlier: leaving out each layer in turn, first to last, costs about
+    half as many layers as running the model each time.
+    """
+
+    def __init__(self, model: PreTrainedModel, batches: Iterable[Batch], objective: Objective = next_token) -> None:
+        """Keep the batches."""
+        self._model, self._decoder, self._objective = model, Decoder.of(model), objective
+        self._batches = list(batches)
+        self._supervised = [batch.supervised for batch in self._batches]
+        self._bare: set[int] = set()
+        self._start, self._prefix = 0, list[Tensor]()
+
+    @property
+    def layers(self) -> int:
+        """See ``Probe``."""
+        return len(self._decoder.layers)
+
+    @property
+    def examples(self) -> int:
+        """See ``Probe``."""
+        return sum(int(supervised.sum()) for supervised in self._supervised)
+
+    def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
+        """See ``Probe``.
+
+        Raises:
+            EmptyDataError: No example has a label.
+            ConfigurationError: A layer in ``skip`` does not exist.
+            NonFiniteError: A log-probability is NaN or infinite.
+        """
+        if not self.examples:
+            raise EmptyDataError("no calibration example has a label, so nothing can be measured; label at least one")
+        out = [layer for layer in skip if not 0 <= layer < self.layers]
+        if out:
+            raise ConfigurationError(f"cannot skip layer {out[0]}: the model has layers 0 to {self.layers - 1}")
+        branch = min(skip, default=self.layers)
+        if branch < self._start:
+            self._start, self._prefix = 0, []
+        with torch.inference_mode(), at_rest(self._model), finite_masks(self._model):
+            found = [self._run(number, set(skip), branch) for number in range(len(self._batches))]
+        if branch < self.layers:
+            self._start, self._prefix = branch, [states for _, states in found]
+        values = torch.cat([value for value, _ in found])
+        _require_finite(values, skip)
+        return values
+
+    def _run(self, number: int, skip: set[int], branch: int) -> tuple[Tensor, Tensor]:
+        """One batch's log-probabilities, and the states that entered the layer ``branch``."""
+        batch = self._batches[number]
+        with ExitStack() as stack:
+            if self._start:
+                prefix = self._prefix[number]
+                stack.enter_context(starting_at(self._decoder, self._start, prefix, self._bare))
+            # entered after `starting_at`, so that its hook sees the states put in there
+            entered = stack.enter_context(recording_input(self._decoder, min(branch, self.layers - 1)))
+            stack.enter_context(skipping(self._decoder, skip, self._bare))
+            value = self._objective(self._model, batch.input_ids, batch.attention_mask, batch.labels)
+        return value[self._supervised[number]].double().cpu(), entered[0]
+
+
+def _require_finite(values: Tensor, skip: Sequence[int]) -> None:
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        example = int(bad[0])
+        without = f" without layers {list(skip)}" if skip else ""
+        raise NonFiniteError(
+            f"the log-probability of labelled example {example} (from 0) is {values[example]}{without}; "
+            "check the model's weights and precision"
+        )

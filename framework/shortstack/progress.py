@@ -1,0 +1,78 @@
+"""How a run tells what it is doing: bars in a terminal, one line a stage elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+
+class Step(Protocol):
+    """Told how far a long job has come."""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Report that ``done`` of the total is done."""
+
+
+class Progress(Protocol):
+    """Told about stages and the long jobs within them."""
+
+    def kept(self, stage: str) -> None:
+        """A stage was done before and is unchanged."""
+
+    @contextmanager
+    def stage(self, stage: str) -> Iterator[None]:
+        """A stage runs."""
+
+    @contextmanager
+    def job(self, name: str, total: int) -> Iterator[Step]:
+        """A long job runs within a stage."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def kept(self, stage: str) -> None:
+        """Say nothing."""
+
+    @contextmanager
+    def stage(self, stage: str) -> Iterator[None]:  # noqa: ARG002 -- part of the protocol
+        """Say nothing."""
+        yield
+
+    @contextmanager
+    def job(self, name: str, total: int) -> Iterator[Step]:  # noqa: ARG002 -- part of the protocol
+        """Say nothing."""
+        yield lambda done, note="": None  # noqa: ARG005 -- part of the protocol
+
+
+class ToConsole:
+    """Bars in a terminal, plain lines otherwise."""
+
+    def __init__(self, console: Console) -> None:
+        """Report to a rich console."""
+        self._console = console
+
+    def kept(self, stage: str) -> None:
+        """One line."""
+        self._console.print(f"{stage}: kept", highlight=False)
+
+    @contextmanager
+    def stage(self, stage: str) -> Iterator[None]:
+        """A line when it ends, with its seconds."""
+        start = perf_counter()
+        yield
+        self._console.print(f"{stage}: done in {perf_counter() - start:.1f} s", highlight=False)
+
+    @contextmanager
+    def job(self, name: str, total: int) -> Iterator[Step]:
+        """A bar, in a terminal."""
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=self._console, transient=True)
+        bars.disable = not self._console.is_terminal
+        with bars:
+            task = bars.add_task(name, total=total, note="")
+            yield lambda done, note="": bars.update(task, completed=done, **({"note": note} if note else {}))

@@ -1,0 +1,164 @@
+"""What every student must pass before it is handed out. All of it is cheap; a failure is a ``ProofError``."""
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from shortstack.errors import ProofError
+from shortstack.models.quiet import no_progress_bars
+
+_TOLERANCES = {torch.float64: 1e-7, torch.float32: 1e-4}  # of the largest logit
+_HALF_TOLERANCE = 0.1
+
+
+def prove(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str], planned: int) -> None:
+    """Run every proof.
+
+    Args:
+        teacher: Where the weights came from; left as it was.
+        student: The finished student, in eval mode.
+        copies: Student tensor → teacher tensor, for every plain copy.
+        planned: How many parameters the config promised.
+
+    Raises:
+        ProofError: A proof failed; the student must not be used.
+    """
+    prove_filled(student, copies)
+    prove_copies(teacher, student, copies)
+    prove_unshared(teacher, student)
+    prove_ties(teacher, student, copies)
+    prove_count(student, planned)
+    prove_cache(student)
+    prove_reload(student)
+
+
+def prove_filled(student: PreTrainedModel, copies: Mapping[str, str]) -> None:
+    """No tensor was forgotten: the builder filled them with NaN before the transfer."""
+    for name, tensor in student.state_dict().items():
+        if name not in copies and tensor.is_floating_point() and bool(tensor.isnan().any()):
+            raise ProofError(f"the architecture left {name} unfilled: it must write every tensor of the student")
+
+
+def prove_copies(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str]) -> None:
+    """Every plain copy equals the teacher's tensor, bit for bit and in dtype."""
+    ours, theirs = student.state_dict(), teacher.state_dict()
+    for name, source in copies.items():
+        if name not in ours or source not in theirs:
+            raise ProofError(f"the map says {name} ← {source}, but there is no such tensor")
+        if ours[name].dtype != theirs[source].dtype or not torch.equal(ours[name], theirs[source]):
+            raise ProofError(f"{name} is not the teacher's {source}, of which it should be a copy")
+
+
+def prove_unshared(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
+    """No tensor of the student lies in the teacher's memory."""
+    owners = {_storage(tensor): name for name, tensor in teacher.state_dict().items() if tensor.numel()}
+    for name, tensor in student.state_dict().items():
+        if tensor.numel() and _storage(tensor) in owners:
+            raise ProofError(f"{name} shares memory with the teacher's {owners[_storage(tensor)]}")
+
+
+def prove_ties(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str]) -> None:
+    """What is one tensor in the teacher is one in the student, and the other way round."""
+    ours, theirs = student.state_dict(), teacher.state_dict()
+    partners: dict[int, set[int]] = defaultdict(set)
+    for name, source in copies.items():
+        partners[_storage(theirs[source])].add(_storage(ours[name]))
+    untied = any(len(found) > 1 for found in partners.values())
+    if untied or _tied(teacher) != _tied(student) or len(set().union(*partners.values())) != len(partners):
+        raise ProofError(
+            "tied weights differ: what the teacher keeps in one tensor the student must keep in one, and no more"
+        )
+
+
+def prove_count(student: PreTrainedModel, planned: int) -> None:
+    """As many parameters as the config promised."""
+    actual = sum(p.numel() for p in student.parameters())
+    if actual != planned:
+        raise ProofError(f"the student has {actual:,} parameters, but its config promises {planned:,}")
+
+
+def prove_cache(student: PreTrainedModel) -> None:
+    """Token by token with a cache gives the logits of one pass without."""
+    try:
+        whole, steps = _with_and_without_cache(student, short_prompt(student))
+    except (IndexError, RuntimeError) as error:
+        raise ProofError(f"generation with a cache fails: {str(error).splitlines()[0]}") from error
+    if not logits_agree(whole, steps):
+        raise ProofError("generation with a cache differs from generation without: a layer writes to the wrong place")
+
+
+def _with_and_without_cache(student: PreTrainedModel, prompt: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits from the middle of the prompt on, in one pass and token by token."""
+    mask, half = torch.ones_like(prompt), prompt.shape[1] // 2
+    whole = uncached_logits(student)[:, half - 1 :]
+    with torch.no_grad():
+        output = student(input_ids=prompt[:, :half], attention_mask=mask[:, :half], use_cache=True)
+        steps = [output.logits[:, -1:]]
+        for place in range(half, prompt.shape[1]):
+            output = student(
+                input_ids=prompt[:, place : place + 1],
+                attention_mask=mask[:, : place + 1],
+                past_key_values=output.past_key_values,
+                use_cache=True,
+            )
+            steps.append(output.logits)
+    return whole, torch.cat(steps, dim=1)
+
+
+def prove_reload(student: PreTrainedModel) -> None:
+    """Saved and loaded by stock transformers, it is the same model."""
+    with tempfile.TemporaryDirectory() as folder, no_progress_bars():
+        student.save_pretrained(folder)
+        student.config.dtype = student.dtype  # saving leaves its name there
+        reloaded, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=student.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+        _prove_same(student, reloaded.eval(), {key: sorted(map(str, names)) for key, names in report.items() if names})
+
+
+def _prove_same(student: PreTrainedModel, reloaded: PreTrainedModel, report: Mapping[str, list[str]]) -> None:
+    if type(reloaded) is not type(student):
+        raise ProofError(f"a reload gives {type(reloaded).__name__} instead of {type(student).__name__}")
+    if report:
+        raise ProofError(f"a reload does not find what was saved: {dict(report)}")
+    ours, again = student.state_dict(), reloaded.state_dict()
+    different = [n for n in ours if n not in again or not torch.equal(ours[n].cpu(), again[n])]
+    if different or ours.keys() != again.keys():
+        raise ProofError(f"a reload changes {', '.join(different) or 'the names of tensors'}")
+    if not logits_agree(uncached_logits(student), uncached_logits(reloaded.to(student.device))):
+        raise ProofError("a reload has the same tensors but other logits: the config does not say all")
+
+
+def short_prompt(model: PreTrainedModel, tokens: int = 8) -> Tensor:
+    """int64 ``(1, tokens)``: random tokens, the same each time."""
+    vocabulary = model.config.get_text_config().vocab_size
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, vocabulary, (1, tokens), generator=generator).to(model.device)
+
+
+def uncached_logits(model: PreTrainedModel) -> Tensor:
+    """``(1, tokens, vocabulary)``: what the model says to the short prompt in one pass."""
+    prompt = short_prompt(model)
+    with torch.no_grad():
+        logits: Tensor = model(input_ids=prompt, attention_mask=torch.ones_like(prompt), use_cache=False).logits
+    return logits
+
+
+def logits_agree(expected: Tensor, actual: Tensor) -> bool:
+    """Whether two tensors of logits are equal up to what their dtype can hold."""
+    tolerance = _TOLERANCES.get(expected.dtype, _HALF_TOLERANCE)
+    difference = (expected.double() - actual.double()).abs().max()
+    return bool(difference <= tolerance * expected.double().abs().max())
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _tied(model: PreTrainedModel) -> bool:
+    """Whether the output rows are the input embeddings."""
+    return model.get_output_embeddings().weight is model.get_input_embeddings().weight

@@ -1,0 +1,94 @@
+"""Against which items a target is ranked: all of them, or a fixed sample."""
+
+from typing import Literal, Protocol
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shortstack.metrics import mid_ranks
+from shortstack.sequences import Cases
+
+ProtocolName = Literal["full", "sampled"]
+
+NEGATIVES = 999
+"""How many items stand against the target in the sampled protocol."""
+
+Rows = NDArray[np.int64]
+
+
+class RankingProtocol(Protocol):
+    """Turns the scores of some cases into ranks."""
+
+    def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
+        """The mid-rank of each target.
+
+        Args:
+            scores: ``(rows, items)``, finite; not changed.
+            cases: All cases.
+            rows: Which of them the scores belong to.
+
+        Returns:
+            float64 ``(rows,)``.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class FullCatalogue:
+    """The target against every item, or every item not seen before; the target itself is never left out."""
+
+    exclude_seen: bool = True
+
+    def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
+        """The mid-rank of each target, float64 ``(rows,)``."""
+        targets = torch.from_numpy(cases.targets[rows]).to(scores.device)[:, None]
+        own = scores.gather(1, targets)
+        if self.exclude_seen:
+            scores = scores.clone()
+            seen = [cases.history(row) for row in rows]
+            owner = np.repeat(np.arange(len(rows)), [len(history) for history in seen])
+            flat = torch.from_numpy(owner * scores.shape[1] + np.concatenate(seen)).to(scores.device)
+            scores.view(-1).index_fill_(0, flat, -torch.inf)
+            scores.scatter_(1, targets, own)
+        return mid_ranks(scores, own[:, 0])
+
+
+@attrs.frozen(kw_only=True)
+class SampledNegatives:
+    """The target against items drawn uniformly; a case's negatives follow from the seed and the case alone.
+
+    Sampled metrics can reverse the order of models: use them only beside published tables that do.
+    Source: Krichene & Rendle, On Sampled Metrics for Item Recommendation, KDD 2020.
+    """
+
+    seed: int
+    exclude_seen: bool = True
+    negatives: int = NEGATIVES
+
+    def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
+        """The mid-rank of each target among its negatives, float64 ``(rows,)``."""
+        drawn = [torch.from_numpy(self.draw(cases, row, scores.shape[1])).to(scores.device) for row in rows]
+        sampled = [mid_ranks(scores[i, columns][None], scores[i, columns[0]][None]) for i, columns in enumerate(drawn)]
+        return torch.cat(sampled)
+
+    def draw(self, cases: Cases, row: int, items: int) -> Rows:
+        """The target and its negatives, all distinct; fewer where the catalogue has no more unseen items."""
+        target, history = cases.targets[row], cases.history(row)
+        ruled_out = np.append(history, target) if self.exclude_seen else np.array([target])
+        generator = np.random.default_rng([self.seed, int(cases.users[row]), len(history)])
+        distinct = generator.choice(
+            items, size=min(items, self.negatives + len(set(ruled_out.tolist()))), replace=False
+        )
+        negatives = distinct[~np.isin(distinct, ruled_out)][: self.negatives]
+        return np.concatenate([[target], negatives])
+
+
+def ranking_protocol(name: ProtocolName, *, exclude_seen: bool, seed: int) -> RankingProtocol:
+    """The protocol that goes by a name in a configuration."""
+    protocols: dict[ProtocolName, RankingProtocol] = {
+        "full": FullCatalogue(exclude_seen=exclude_seen),
+        "sampled": SampledNegatives(exclude_seen=exclude_seen, seed=seed),
+    }
+    return protocols[name]

@@ -1,0 +1,93 @@
+"""What can be evaluated: anything that scores the whole catalogue for a history."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from shortstack.models.candidates import candidate_logits
+
+History = NDArray[np.int64]
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Scores every item of the catalogue; higher means more likely next."""
+
+    @property
+    def scores_are_logits(self) -> bool:
+        """Whether a softmax of the scores over the catalogue is a probability, so that a loss makes sense."""
+
+    def scores(self, histories: Sequence[History]) -> Tensor:
+        """Score all items, none left out, for each history.
+
+        Args:
+            histories: Dense item ids, oldest first, one array a case; any may be empty.
+
+        Returns:
+            float32 ``(cases, items)``, finite, on any device.
+        """
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ModelRanker:
+    """A stock causal language model, asked for the token after the most recent items.
+
+    A case without history gets the same score for every item: nothing is put into the model in its place.
+
+    Attributes:
+        model: The model; it is in eval mode while it scores and goes back to its own mode afterwards.
+        candidates: int64 ``(items,)``: the token of each item.
+        window: How many of the most recent items are given to the model.
+        batch_size: How many histories go through the model at once.
+        pad: The token to the right of shorter histories; it is masked.
+    """
+
+    model: PreTrainedModel
+    candidates: Tensor
+    window: int = attrs.field(default=50, validator=attrs.validators.ge(1))
+    batch_size: int = attrs.field(default=256, validator=attrs.validators.ge(1))
+    pad: int = 0
+    scores_are_logits: bool = attrs.field(default=True, init=False)
+
+    @torch.no_grad()
+    def scores(self, histories: Sequence[History]) -> Tensor:
+        """The logits of all items, float32 ``(cases, items)``, on the model's device."""
+        device = self.model.device
+        candidates = self.candidates.to(device)
+        lengths = np.array([min(len(history), self.window) for history in histories], dtype=np.int64)
+        scores = torch.zeros(len(histories), len(candidates), dtype=torch.float32, device=device)
+        shortest_first = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
+        with _evaluating(self.model):
+            for start in range(0, len(shortest_first), self.batch_size):
+                batch = shortest_first[start : start + self.batch_size]
+                recent = [histories[case][-self.window :] for case in batch]
+                scores[torch.from_numpy(batch).to(device)] = self._logits(recent, lengths[batch], candidates)
+        return scores
+
+    def _logits(self, recent: list[History], lengths: NDArray[np.int64], candidates: Tensor) -> Tensor:
+        """The logits after the last item of each history, none of them empty."""
+        items = torch.zeros(len(recent), int(lengths.max()), dtype=torch.long)
+        for row, history in enumerate(recent):
+            items[row, : len(history)] = torch.from_numpy(history)
+        ends = torch.from_numpy(lengths)[:, None].to(candidates.device)
+        place = torch.arange(items.shape[1], device=candidates.device)[None]
+        tokens = candidates[items.to(candidates.device)].masked_fill(place >= ends, self.pad)
+        return candidate_logits(self.model, tokens, (place < ends).long(), place == ends - 1, candidates).float()
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Switch dropout off, and restore the mode afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,288 @@
+"""Finds plugins, isolates the broken ones, and looks their components up by name."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, distributions
+from inspect import signature
+from typing import Any, Final, Literal, get_args
+
+import attrs
+import pluggy
+
+from shortstack import hooks
+from shortstack.contracts import (
+    DatasetDescriptor,
+    Descriptor,
+    LossDescriptor,
+    ScorerDescriptor,
+    StudentDescriptor,
+)
+from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
+from shortstack.settings import structure
+
+Kind = Literal["scorer", "student", "dataset", "loss"]
+Stage = Literal["import", "register", "list"]
+
+GROUP: Final = "shortstack"
+CORE: Final = "shortstack"
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_TITLES: Final[Mapping[Kind, str]] = {
+    "scorer": "importance scorer",
+    "student": "student architecture",
+    "dataset": "dataset adapter",
+    "loss": "distillation loss",
+}
+_HOOKS: Final[Mapping[Kind, tuple[str, type[Descriptor]]]] = {
+    "scorer": ("shortstack_importance_scorers", ScorerDescriptor),
+    "student": ("shortstack_students", StudentDescriptor),
+    "dataset": ("shortstack_datasets", DatasetDescriptor),
+    "loss": ("shortstack_losses", LossDescriptor),
+}
+
+
+@attrs.frozen(order=True)
+class Origin:
+    """Where a plugin comes from.
+
+    Attributes:
+        distribution: The installed distribution, for example ``"shortstack"``.
+        entry_point: The entry point's name within it.
+        version: The distribution's version.
+    """
+
+    distribution: str
+    entry_point: str
+    version: str
+
+    @property
+    def id(self) -> str:
+        """``distribution:entry_point``, unique in an environment."""
+        return f"{self.distribution}:{self.entry_point}"
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.version}"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Component:
+    """One thing that a plugin offers."""
+
+    kind: Kind
+    origin: Origin
+    descriptor: Descriptor
+
+    @property
+    def full_name(self) -> str:
+        """``distribution/name``: what run records store."""
+        return f"{self.origin.distribution}/{self.descriptor.name}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every short name that it answers to."""
+        return (self.descriptor.name, *self.descriptor.former_names)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Failure:
+    """A plugin that could not be used, and why; the others go on."""
+
+    origin: Origin
+    stage: Stage
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"{self.origin} failed at {self.stage}: {type(self.error).__name__}: {self.error}"
+
+
+class Registry:
+    """A set of plugins and what they offer. A plain object: make as many as you like.
+
+    >>> Registry().components
+    ()
+    """
+
+    def __init__(self) -> None:
+        """Start without any plugin."""
+        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager.add_hookspecs(hooks)
+        self._components: list[Component] = []
+        self._failures: list[Failure] = []
+        self._origins: list[Origin] = []
+
+    @classmethod
+    def from_environment(cls) -> "Registry":
+        """Every plugin of the installed distributions.
+
+        ``SHORTSTACK_PLUGINS`` (ids, comma-separated) allows only those beside the core's own;
+        ``SHORTSTACK_BLOCK_PLUGINS`` leaves some out.
+        """
+        allowed, blocked = _ids("SHORTSTACK_PLUGINS"), _ids("SHORTSTACK_BLOCK_PLUGINS") or frozenset()
+        registry = cls()
+        for origin, entry_point in _entry_points():
+            chosen = allowed is None or origin.id in allowed or origin.distribution == CORE
+            if chosen and origin.id not in blocked:
+                registry.load(origin, entry_point.load)
+        return registry
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """All components, in order of kind, name and origin."""
+        return tuple(sorted(self._components, key=lambda c: (KINDS.index(c.kind), c.descriptor.name, c.origin)))
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The plugins that could not be used."""
+        return tuple(self._failures)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The plugins that are in use."""
+        return tuple(sorted(self._origins))
+
+    def load(self, origin: Origin, importer: Callable[[], object]) -> None:
+        """Import a plugin and register it; whatever it raises becomes a ``Failure``.
+
+        Args:
+            origin: Where it comes from.
+            importer: Returns the plugin module.
+        """
+        try:
+            module = importer()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's module may raise anything
+            self._failures.append(Failure(origin=origin, stage="import", error=error))
+        else:
+            self.register(module, origin)
+
+    def register(self, module: object, origin: Origin) -> None:
+        """Add a plugin: all of what it offers, or, if anything about it is wrong, nothing.
+
+        Args:
+            module: An object with hook implementations.
+            origin: Where it comes from.
+        """
+        try:
+            self._manager.register(module, name=origin.id)
+            _reject_misspelt_hooks(self._manager, module)
+        except Exception as error:  # noqa: BLE001 -- pluggy and strangers raise anything
+            self._discard(module, Failure(origin=origin, stage="register", error=error))
+            return
+        try:
+            found = list(self._offered(module, origin))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's generator may raise anything
+            self._discard(module, Failure(origin=origin, stage="list", error=error))
+            return
+        self._components += found
+        self._origins.append(origin)
+
+    def find(self, kind: Kind, name: str) -> Component:
+        """The component of a kind that goes by a short name (``fisher``) or a full one (``shortstack/fisher``).
+
+        The core's own short names win; two third parties with one name must be told apart by full name.
+
+        Raises:
+            UnknownNameError: Nothing goes by that name; suggests the nearest.
+            ConfigurationError: Several third parties do.
+            PluginError: The plugin that the full name points at is broken; the cause is chained.
+        """
+        offered = [c for c in self.components if c.kind == kind]
+        if "/" in name:
+            matches = [c for c in offered if name in {f"{c.origin.distribution}/{n}" for n in c.names}]
+        else:
+            matches = [c for c in offered if name in c.names]
+            matches = [c for c in matches if c.origin.distribution == CORE] or matches
+        if len(matches) > 1:
+            full = " or ".join(f"{c.full_name!r} ({c.origin})" for c in matches)
+            raise ConfigurationError(f"{_TITLES[kind]} {name!r} is offered more than once; write {full}")
+        if not matches:
+            raise self._not_found(kind, name, offered)
+        return matches[0]
+
+    def build(self, kind: Kind, name: str, settings: object = None) -> Any:
+        """Make a component.
+
+        Args:
+            kind: What sort of component.
+            name: Its short or full name.
+            settings: A mapping of its settings, an instance of its config class, or None for the defaults.
+
+        Raises:
+            ConfigurationError: A setting is unknown or has a wrong value, or ``find`` failed.
+            PluginError: The plugin's own code failed; names its distribution and version.
+        """
+        component = self.find(kind, name)
+        config: object = structure(component.descriptor.config, settings, f"{_TITLES[kind]} {name!r}")
+        try:
+            return component.descriptor.build(config)
+        except Exception as error:
+            raise PluginError(f"{component.full_name} ({component.origin}) could not be built: {error}") from error
+
+    def _offered(self, module: object, origin: Origin) -> Iterator[Component]:
+        others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
+        for kind, (hook, expected) in _HOOKS.items():
+            for descriptors in self._manager.subset_hook_caller(hook, others)():
+                for descriptor in descriptors:
+                    if not isinstance(descriptor, expected):
+                        raise TypeError(
+                            f"{hook} must yield {expected.__name__} objects, got {type(descriptor).__name__}: "
+                            f"{descriptor!r:.80}"
+                        )
+                    yield Component(kind=kind, origin=origin, descriptor=descriptor)
+
+    def _discard(self, module: object, failure: Failure) -> None:
+        if self._manager.is_registered(module):
+            self._manager.unregister(module)
+        self._failures.append(failure)
+
+    def _not_found(self, kind: Kind, name: str, offered: Sequence[Component]) -> Exception:
+        distribution = name.partition("/")[0]
+        for failure in self._failures:
+            if "/" in name and failure.origin.distribution == distribution:
+                error = PluginError(f"{_TITLES[kind]} {name!r} is not available: {failure}")
+                error.__cause__ = failure.error
+                return error
+        unknown = UnknownNameError(
+            _TITLES[kind], name, [c.full_name if "/" in name else c.descriptor.name for c in offered]
+        )
+        for failure in self._failures:
+            unknown.add_note(f"a plugin is out of use and may have offered it: {failure}")
+        return unknown
+
+
+def _reject_misspelt_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    known = [name for name, _ in _HOOKS.values()]
+    for caller in manager.get_hookcallers(module) or ():
+        if caller.name not in known:
+            close = get_close_matches(caller.name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise TypeError(f"there is no hook {caller.name!r}{hint} (hooks: {', '.join(known)})")
+    for name in dir(module):
+        if name.startswith(("shortstack_", "short_stack_")) and name not in known and _looks_like_a_hook(module, name):
+            close = get_close_matches(name, known, n=1)
+            if close:
+                raise TypeError(f"{name!r} looks like a misspelt hook; did you mean {close[0]!r}?")
+
+
+def _looks_like_a_hook(module: object, name: str) -> bool:
+    value = vars(module).get(name) if hasattr(module, "__dict__") else None
+    return callable(value) and not isinstance(value, type) and not signature(value).parameters
+
+
+def _entry_points() -> Iterable[tuple[Origin, EntryPoint]]:
+    """Every entry point of the group, each once, the core's first.
+
+    pluggy's own loader registers by entry-point name and drops the second plugin of a name without a word.
+    """
+    found = {
+        Origin(distribution.name, point.name, distribution.version): point
+        for distribution in distributions()
+        for point in distribution.entry_points
+        if point.group == GROUP
+    }
+    return sorted(found.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0]))
+
+
+def _ids(variable: str) -> frozenset[str] | None:
+    text = os.environ.get(variable)
+    return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())

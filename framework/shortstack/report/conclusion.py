@@ -1,0 +1,98 @@
+"""The outcome in plain words: what was kept, at what size, and whether it was worth it."""
+
+from collections.abc import Sequence
+
+from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
+
+METRIC = "ndcg@10"
+"""The metric that the verdict is about."""
+
+
+def verdict(*, metrics: Metrics, comparisons: Intervals, parameters: Parameters, selection: SelectionRecord) -> str:
+    """Say honestly what a run found, one statement a line, the most important first.
+
+    Args:
+        metrics: As in ``RunResult``; this and the rest are all it rests on.
+        comparisons: As ``standard_comparisons`` makes them; what is not there is not spoken of.
+        parameters: Of teacher and student.
+        selection: How many layers stayed.
+    """
+    statements = [
+        _kept(metrics, comparisons.get("student/teacher", {}).get(METRIC), parameters, selection),
+        _against_scratch(comparisons.get("student-scratch", {}).get(METRIC)),
+        _against_pruned(comparisons.get("student-pruned", {}).get(METRIC)),
+        _against_floors(comparisons),
+    ]
+    return "\n".join(statement for statement in statements if statement)
+
+
+def _kept(metrics: Metrics, ratio: Sequence[float] | None, parameters: Parameters, selection: SelectionRecord) -> str:
+    body = parameters["student_body"] / max(parameters["teacher_body"], 1)
+    total = parameters["student"] / max(parameters["teacher"], 1)
+    size = (
+        f"with {len(selection['kept'])} of {selection['of']} layers, {body:.0%} of the body's parameters "
+        f"and {total:.0%} of all parameters"
+    )
+    if ratio is None:
+        return f"The student was built {size}; what share of the teacher's NDCG@10 it keeps is undefined."
+    value, low, high = ratio
+    student, teacher = metrics["student"][METRIC], metrics["teacher"][METRIC]
+    return (
+        f"The student keeps {value:.1%} of the teacher's NDCG@10 (95% interval {low:.1%} to {high:.1%}) {size}: "
+        f"{student:.4f} against {teacher:.4f}."
+    )
+
+
+def _against_scratch(difference: Sequence[float] | None) -> str:
+    if difference is None:
+        return (
+            "No model of the student's size was trained without the teacher, so nothing shows that distillation paid."
+        )
+    figures = _signed(difference)
+    if difference[1] > 0:
+        return f"Distillation paid: the student beats a model of its size trained from scratch ({figures} NDCG@10)."
+    if difference[2] < 0:
+        return (
+            f"Distillation did not pay: a model of the student's size trained from scratch is better than the student "
+            f"({figures} NDCG@10 for the student). Train the small model directly."
+        )
+    return (
+        f"A model of the student's size trained from scratch, without the teacher, is as good within the uncertainty "
+        f"(student − scratch {figures} NDCG@10), so these data do not show that distillation paid."
+    )
+
+
+def _against_pruned(difference: Sequence[float] | None) -> str:
+    if difference is None:
+        return ""
+    figures = _signed(difference)
+    if difference[1] > 0:
+        return f"Distillation repaired what cutting layers broke: {figures} NDCG@10 over the pruned teacher."
+    return f"Distillation did not measurably improve on the pruned teacher ({figures} NDCG@10)."
+
+
+def _against_floors(comparisons: Intervals) -> str:
+    floors = {
+        floor: comparisons.get(f"teacher-{floor}", {}).get(METRIC) for floor in ("popularity", "item-knn", "markov")
+    }
+    known = {floor: difference for floor, difference in floors.items() if difference is not None}
+    beaten = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] > 0]
+    failed = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] <= 0]
+    if failed:
+        also = f", though it beats {_listed(beaten)}" if beaten else ""
+        return (
+            f"Be careful: the teacher does not clearly beat {_listed(failed)}{also}. A teacher that a floor matches has "
+            "little to teach, and these figures say little about compressing a good one."
+        )
+    return f"The teacher beats the floors {_listed(beaten)} in NDCG@10." if beaten else ""
+
+
+def _signed(estimate: Sequence[float]) -> str:
+    """A difference with its interval: ``+0.0021 [−0.0013, +0.0055]``."""
+    value, low, high = estimate
+    return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]".replace("-", "−")
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)

@@ -1,0 +1,8 @@
+"""The figures of a report, one a file; each turns a result into an inline SVG."""
+
+from shortstack.report.figures.comparison import comparison_figure
+from shortstack.report.figures.compression import compression_figure
+from shortstack.report.figures.convergence import convergence_figure
+from shortstack.report.figures.importance import importance_figure
+
+__all__ = ["comparison_figure", "compression_figure", "convergence_figure", "importance_figure"]

@@ -1,0 +1,82 @@
+"""From a matplotlib figure to an inline SVG that follows the page: its font, and its colours in light and dark."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from shortstack.report.methods import METHODS
+
+INK, MUTED, GRID, SURFACE = "#1b1f25", "#5f6874", "#e3e7ec", "#fdfdfe"
+
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": "none",
+    "svg.fonttype": "none",
+}
+
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", SURFACE: "surface"} | {m.colour: m.key for m in METHODS}
+"""Colour in the drawing → the page's CSS variable that takes its place."""
+
+
+@contextmanager
+def drawing(width: float, height: float) -> Iterator[Figure]:
+    """A figure of ``width`` × ``height`` inches in the report's style; nothing global is left changed."""
+    with mpl.rc_context(_STYLE):
+        yield Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.09))
+
+
+def inline_svg(figure: Figure, name: str, description: str) -> str:
+    """The figure as an ``<svg>`` element: scalable, with ids that no other figure of the page has.
+
+    Args:
+        figure: Drawn within ``drawing``.
+        name: Of the figure, distinct within the page.
+        description: What it shows, for those who cannot see it.
+    """
+    stream = StringIO()
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name, "svg.id": name}):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = stream.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' id="[^"]*_\d+"', "", svg)  # matplotlib's names of groups, the same in every figure
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{variable}, {colour})")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
+
+
+def nothing_to_show(axes: Axes, text: str) -> None:
+    """Say so where a figure has no data."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes)

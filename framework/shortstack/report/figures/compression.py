@@ -1,0 +1,76 @@
+"""Figure: what size costs in quality, NDCG@10 against the number of parameters."""
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
+from matplotlib.transforms import ScaledTranslation
+
+from shortstack.report.figures.canvas import INK, MUTED, SURFACE, drawing, inline_svg
+from shortstack.report.methods import METHODS, Method, estimate_of
+from shortstack.result import RunResult
+
+_BESIDE = {"pruned": -10.0, "student": 0.0, "scratch": 10.0}
+"""Points of one size would hide each other: they are moved this many points sideways."""
+
+
+def compression_figure(result: RunResult) -> str:
+    """Two panels, by the body's and by all parameters, as inline SVG."""
+    sizes = result.parameters
+    with drawing(7.4, 3.1) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        _panel(left, result, sizes["teacher_body"], sizes["student_body"], "parameters of the body (the layers)")
+        _panel(right, result, sizes["teacher"], sizes["student"], "all parameters")
+        left.set(ylabel="test NDCG@10", ylim=(0, 1.08 * _highest(result)))
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=max(len(labels), 1), labelcolor=INK)
+        return inline_svg(figure, "compression", "NDCG@10 with 95 % intervals against the number of parameters")
+
+
+def _panel(axes: Axes, result: RunResult, teacher: int, student: int, label: str) -> None:
+    axes.set(xlim=(0, 1.12 * max(teacher, student, 1)), xlabel=label)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.locator_params(axis="x", nbins=5)
+    for method in reversed(METHODS):
+        estimate = estimate_of(result, method.key, "ndcg@10")
+        if estimate is None:
+            continue
+        if method.key in {"popularity", "markov"}:
+            _floor_line(axes, method, estimate[0])
+        elif method.key == "teacher" or method.key in _BESIDE:
+            _point(axes, method, teacher if method.key == "teacher" else student, estimate)
+
+
+def _highest(result: RunResult) -> float:
+    """The top of the highest interval: points that are moved sideways do not scale the axis themselves."""
+    estimates = [estimate_of(result, method.key, "ndcg@10") for method in METHODS]
+    return max((estimate[2] for estimate in estimates if estimate is not None), default=0.0) or 1.0
+
+
+def _point(axes: Axes, method: Method, size: int, estimate: tuple[float, float, float]) -> None:
+    value, low, high = estimate
+    aside = ScaledTranslation(_BESIDE.get(method.key, 0.0) / 72, 0, axes.figure.dpi_scale_trans)
+    moved = axes.transData + aside
+    axes.plot([size, size], [low, high], color=method.colour, linewidth=2.2, alpha=0.55, transform=moved)
+    axes.plot(
+        [size],
+        [value],
+        method.marker,
+        color=method.colour,
+        markersize=7.5,
+        markeredgecolor=SURFACE,
+        transform=moved,
+        label=method.label,
+    )
+
+
+def _floor_line(axes: Axes, method: Method, value: float) -> None:
+    axes.axhline(value, color=method.colour, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
+    axes.annotate(
+        method.label,
+        (0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 2),
+        textcoords="offset points",
+        va="bottom",
+        fontsize=7.5,
+        color=MUTED,
+    )

@@ -1,0 +1,67 @@
+"""The methods of a result: their order, their names for people, and the colour each has in every figure."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from shortstack.result import Metrics, RunResult
+
+
+@attrs.frozen
+class Method:
+    """How a method is shown.
+
+    Attributes:
+        key: Its key in ``result.json``.
+        label: Its name for people.
+        colour: From the palette of Okabe & Ito, which colour-blind readers can tell apart; floors are grey.
+        marker: Its shape in figures, so that colour is never the only difference.
+    """
+
+    key: str
+    label: str
+    colour: str
+    marker: str
+
+    @property
+    def swatch(self) -> str:
+        """The colour as CSS: the page's variable of this name, which differs in dark mode."""
+        return f"var(--{self.key}, {self.colour})" if self.key.replace("-", "").isalpha() else self.colour
+
+
+METHODS = (
+    Method("popularity", "popularity", "#8a929c", "v"),
+    Method("item-knn", "item-KNN", "#8a929d", "p"),
+    Method("markov", "Markov", "#8a929e", "^"),
+    Method("scratch", "scratch", "#009e73", "D"),
+    Method("pruned", "pruned", "#cc79a7", "s"),
+    Method("student", "student", "#d55e00", "o"),
+    Method("teacher", "teacher", "#0072b2", "o"),
+)
+"""From floor to teacher; a method that is not among these comes first, in grey."""
+
+EXPLANATIONS: Mapping[str, str] = {
+    "popularity": "the same list for everyone",
+    "item-knn": "items that the same users had",
+    "markov": "what most often came after the last item",
+    "scratch": "the student's size, trained without the teacher",
+    "pruned": "the teacher's kept layers, before distillation",
+    "student": "the kept layers, distilled",
+    "teacher": "the large model",
+}
+
+
+def methods_of(metrics: Metrics) -> list[Method]:
+    """The methods of a result, in the order of ``METHODS``."""
+    known = {method.key for method in METHODS}
+    others = [Method(key, key, "#8a929c", "X") for key in metrics if key not in known]
+    return [*others, *(method for method in METHODS if method.key in metrics)]
+
+
+def estimate_of(result: RunResult, method: str, metric: str) -> tuple[float, float, float] | None:
+    """A method's value with its interval, (value, low, high); None where undefined."""
+    value = result.metrics.get(method, {}).get(metric)
+    ends = result.intervals.get(method, {}).get(metric)
+    if value is None:
+        return None
+    return (value, value, value) if ends is None else (value, ends[0], ends[1])

@@ -1,0 +1,100 @@
+"""``report.html``: one page that needs nothing but itself."""
+
+import os
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from shortstack.report.figures import (
+    comparison_figure,
+    compression_figure,
+    convergence_figure,
+    importance_figure,
+)
+from shortstack.report.tables import comparisons_table, facts_table, metrics_table, slices_table
+from shortstack.result import RunResult
+
+FILE = "report.html"
+
+_PROTOCOLS = {
+    "full": "each target ranked among the whole catalogue",
+    "sampled": "each target ranked among 999 sampled items only, which can reverse the order of models",
+}
+
+
+def write_report(run_folder: Path) -> Path:
+    """Read ``result.json`` in a run's folder and write ``report.html`` beside it, whole or not at all.
+
+    Raises:
+        SourceNotFoundError: The folder has no ``result.json``.
+        DataError: It cannot be read.
+    """
+    page = render(RunResult.load(run_folder))
+    path, unfinished = run_folder / FILE, run_folder / f".{FILE}.unfinished"
+    unfinished.write_text(page, encoding="utf-8")
+    os.replace(unfinished, path)  # noqa: PTH105 -- says "replace" on every system
+    return path
+
+
+def render(result: RunResult) -> str:
+    """The whole page; every text of the result is escaped, and nothing is fetched from anywhere."""
+    here = files("shortstack.report")
+    selection = result.selection
+    curves = {name: value for name, value in result.cost.items() if name != "training"}
+    return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        style=here.joinpath("style.css").read_text(encoding="utf-8"),
+        version=escape(result.shortstack),
+        source=escape(_source(result)),
+        tiles=_tiles(result),
+        protocol=_PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")],
+        verdict=_verdict(result.verdict),
+        comparison=comparison_figure(result),
+        compression=compression_figure(result),
+        importance=importance_figure(result),
+        convergence=convergence_figure(result),
+        metrics=metrics_table(result),
+        comparisons=comparisons_table(result),
+        slices=slices_table(result),
+        kept=escape(", ".join(map(str, selection["kept"]))),
+        of=selection["of"],
+        strategy=escape(selection["strategy"]),
+        budget=escape(selection["budget"]),
+        reason=escape(selection["reason"]),
+        audit=facts_table(result.audit),
+        data=facts_table(result.data),
+        cost=facts_table(curves),
+        plugins=facts_table(result.plugins),
+        environment=facts_table(result.environment),
+        config=facts_table(result.config),
+    )
+
+
+def _source(result: RunResult) -> str:
+    """The data's source as the settings name it."""
+    return str(result.config.get("data", {}).get("source", "given interactions"))
+
+
+def _verdict(text: str) -> str:
+    """The first statement large, the others as a list."""
+    first, *others = text.splitlines() or [""]
+    points = "".join(f"<li>{escape(line)}</li>" for line in others)
+    return f'<p class="lead">{escape(first)}</p>' + (f"<ul>{points}</ul>" if points else "")
+
+
+def _tiles(result: RunResult) -> str:
+    """The figures that a reader wants first."""
+    sizes, kept = result.parameters, result.comparisons.get("student/teacher", {}).get("ndcg@10")
+    quality = ("–", "undefined") if kept is None else (f"{kept[0]:.1%}", f"{kept[1]:.1%} to {kept[2]:.1%}")
+    tiles = (
+        ("NDCG@10 kept", *quality),
+        ("layers kept", f"{len(result.selection['kept'])} of {result.selection['of']}", result.selection["strategy"]),
+        _share("body parameters", sizes["student_body"], sizes["teacher_body"]),
+        _share("all parameters", sizes["student"], sizes["teacher"]),
+    )
+    cells = (f"<div><dt>{escape(a)}</dt><dd>{escape(b)}<small>{escape(c)}</small></dd></div>" for a, b, c in tiles)
+    return f'<dl class="tiles">{"".join(cells)}</dl>'
+
+
+def _share(label: str, student: int, teacher: int) -> tuple[str, str, str]:
+    return label, f"{student / max(teacher, 1):.0%}", f"{student:,} of {teacher:,}"

@@ -1,0 +1,122 @@
+"""The tables of the page, as HTML; every text of a result passes ``escape``."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+
+from shortstack.metrics import HEADLINES
+from shortstack.report.methods import EXPLANATIONS, Method, estimate_of, methods_of
+from shortstack.result import RunResult
+
+
+def metrics_table(result: RunResult) -> str:
+    """Metrics × methods with their intervals; slices have their own table."""
+    return _by_method(result, [name for name in _metric_names(result) if "/" not in name])
+
+
+def slices_table(result: RunResult) -> str:
+    """The slices of NDCG@10 × methods."""
+    sliced = [name for name in _metric_names(result) if name.startswith("ndcg@10/")]
+    return _by_method(result, sliced) if sliced else "<p>No slices were evaluated.</p>"
+
+
+def _metric_names(result: RunResult) -> list[str]:
+    """Every metric that is defined for at least one method."""
+    defined = (name for values in result.metrics.values() for name, value in values.items() if value is not None)
+    return list(dict.fromkeys(defined))
+
+
+def _by_method(result: RunResult, metrics: Sequence[str]) -> str:
+    methods = methods_of(result.metrics)
+    rows = (
+        _row("td", (_label(metric), *(_estimate(estimate_of(result, method.key, metric)) for method in methods)))
+        for metric in metrics
+    )
+    return _table(_row("th", ("", *map(_name, methods))), rows)
+
+
+def comparisons_table(result: RunResult) -> str:
+    """Each comparison with its interval, in the metrics that are always compared."""
+    head = _row("th", ("", *(_label(metric) for metric in HEADLINES)))
+    rows = (
+        _row("td", (_comparison_name(name), *(_compared(name, values.get(metric)) for metric in HEADLINES)))
+        for name, values in result.comparisons.items()
+    )
+    return _table(head, rows)
+
+
+def facts_table(facts: Mapping[str, object]) -> str:
+    """Names and values, nested names joined by dots."""
+    if not facts:
+        return "<p>Nothing was recorded.</p>"
+    rows = (_row("td", (f"<code>{escape(name)}</code>", escape(value))) for name, value in _flat(facts))
+    return _table("", rows, kind="facts")
+
+
+def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every value within, under its dotted name."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        yield prefix, _plain(value)
+
+
+def _plain(value: object) -> str:
+    """A value for people: thousands separated, floats in six digits, nothing as a dash."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        case float():
+            return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.6g}"
+        case list() | tuple():
+            return ", ".join(map(_plain, value)) or "–"
+    return "–" if value is None or value in ({}, "") else str(value)
+
+
+def _label(metric: str) -> str:
+    """``ndcg@10/tail`` as NDCG@10 tail."""
+    name, _, part = metric.partition("/")
+    return escape(f"{name if name == 'loss' else name.upper()} {part}".strip())
+
+
+def _name(method: Method) -> str:
+    """A swatch in the method's colour, and its name with what it is on pointing at it."""
+    about = EXPLANATIONS.get(method.key, "")
+    return f'<i style="background:{method.swatch}"></i><span title="{escape(about)}">{escape(method.label)}</span>'
+
+
+def _estimate(estimate: tuple[float, float, float] | None) -> str:
+    if estimate is None:
+        return "–"
+    value, low, high = estimate
+    return f"{value:.4f}<small>{low:.4f}–{high:.4f}</small>"
+
+
+def _comparison_name(name: str) -> str:
+    kind = "ratio" if "/" in name else "difference"
+    return f"{escape(name.replace('/', ' / ') if kind == 'ratio' else _minus(name))}<small>{kind}</small>"
+
+
+def _minus(name: str) -> str:
+    """``teacher-item-knn`` as ``teacher − item-knn``."""
+    return name.replace("-", " − ", 1)
+
+
+def _compared(name: str, estimate: Sequence[float] | None) -> str:
+    if estimate is None:
+        return "–"
+    form = "{:.3f}" if "/" in name else "{:+.4f}"
+    value, low, high = (form.format(part).replace("-", "−") for part in estimate)
+    return f"{value}<small>{low} to {high}</small>"
+
+
+def _row(cell: str, contents: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{cell}>{content}</{cell}>" for content in contents) + "</tr>"
+
+
+def _table(head: str, rows: Iterable[str], kind: str = "numbers") -> str:
+    return (
+        f'<div class="scroll"><table class="{kind}"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )

@@ -1,0 +1,44 @@
+"""The table at the end of a run, for a terminal."""
+
+from rich.table import Table
+from rich.text import Text
+
+from shortstack.report.methods import estimate_of, methods_of
+from shortstack.result import RunResult
+
+_METRICS = ("hr@10", "ndcg@10", "mrr@10")
+
+
+def terminal_table(result: RunResult) -> Table:
+    """Methods × metrics with 95 % intervals on NDCG@10, the student and the teacher in bold."""
+    table = Table(title="test users, 95% intervals over users", title_justify="left", title_style="dim")
+    table.add_column("method")
+    for name in ("parameters", "HR@10", "NDCG@10", "", "MRR@10", "loss"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for method in methods_of(result.metrics):
+        style = "bold" if method.key in {"student", "teacher"} else ""
+        hr, ndcg, mrr = (_number(result.metrics[method.key].get(metric)) for metric in _METRICS)
+        row = (_size(result, method.key), hr, ndcg, _interval(result, method.key), mrr, _loss(result, method.key))
+        table.add_row(Text(method.label), *row, style=style)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _loss(result: RunResult, method: str) -> str:
+    value = result.metrics[method].get("loss")
+    return "" if value is None else f"{value:.3f}"
+
+
+def _interval(result: RunResult, method: str) -> Text:
+    estimate = estimate_of(result, method, "ndcg@10")
+    return Text("" if estimate is None else f"{estimate[1]:.4f} to {estimate[2]:.4f}", style="dim")
+
+
+def _size(result: RunResult, method: str) -> str:
+    sizes = {"teacher": result.parameters["teacher"]} | dict.fromkeys(
+        ("student", "scratch", "pruned"), result.parameters["student"]
+    )
+    return f"{sizes[method]:,}" if method in sizes else ""

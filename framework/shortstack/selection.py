@@ -1,0 +1,179 @@
+"""``AdaptiveLayerSelector``: scores and a budget in, the kept layers out."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from shortstack.budgets import Budget, Costs
+from shortstack.contracts import Importance, Probe, Selection
+from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
+from shortstack.measured_strategies import Adaptive, Greedy, RememberingProbe
+from shortstack.settings import structure
+from shortstack.strategies import (
+    Choice,
+    Contiguous,
+    Distributed,
+    Ends,
+    First,
+    Last,
+    Question,
+    Random,
+    Strategic,
+    Strategy,
+    TopK,
+    Uniform,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["STRATEGIES", "AdaptiveLayerSelector", "Budget", "strategy_named"]
+
+STRATEGIES: Final[Mapping[str, type]] = {
+    kind.name: kind
+    for kind in (TopK, Distributed, Strategic, Contiguous, Greedy, Adaptive, First, Last, Ends, Uniform, Random)
+}
+
+
+def strategy_named(name: str, settings: Mapping[str, object] | None = None) -> Strategy:
+    """A strategy by the name it goes by, or by ``module:attribute``.
+
+    Args:
+        name: For example ``"strategic"``; or where to import a class of settings from, ``"my_package:MyStrategy"``.
+        settings: Values of its settings, for example ``{"seed": 3}`` for ``random``.
+
+    Raises:
+        UnknownNameError: There is no such strategy or setting; suggests the nearest.
+        ConfigurationError: A setting has a value that is not allowed.
+    """
+    kind = _imported(name) if ":" in name else STRATEGIES.get(name)
+    if kind is None:
+        raise UnknownNameError("strategy", name, STRATEGIES)
+    given = dict(settings or {})
+    if kind is Adaptive and isinstance(given.get("by"), str):
+        given["by"] = strategy_named(str(given["by"]))
+    strategy: object = structure(kind, given, f"strategy {name!r}")
+    if not isinstance(strategy, Strategy):
+        raise ConfigurationError(
+            f"strategy {name!r} must have name, keeps and choose, see shortstack.strategies.Strategy"
+        )
+    return strategy
+
+
+def _imported(name: str) -> type:
+    module, _, attribute = name.partition(":")
+    try:
+        kind = vars(import_module(module)).get(attribute)
+    except ImportError as error:
+        raise ConfigurationError(f"strategy {name!r} cannot be imported: {error}") from error
+    if not (isinstance(kind, type) and attrs.has(kind)):
+        raise ConfigurationError(f"strategy {name!r} must be an attrs class, got {kind!r}")
+    return kind
+
+
+def _strategy(value: str | Strategy) -> Strategy:
+    if isinstance(value, str):
+        return strategy_named(value)
+    if not isinstance(value, Strategy):
+        raise ConfigurationError(f"a strategy has name, keeps and choose, or is a name; got {value!r}")
+    return value
+
+
+@attrs.frozen(kw_only=True)
+class AdaptiveLayerSelector:
+    """Selects the layers that stay.
+
+    Attributes:
+        strategy: A name (see ``STRATEGIES``), or any object of the ``Strategy`` form.
+        budget: How much may remain.
+
+    >>> selector = AdaptiveLayerSelector(strategy="strategic", budget=Budget(keep_layers=3))
+    >>> selector.select([0.1, 0.5, 0.9, 0.2]).kept
+    (0, 2, 3)
+    """
+
+    strategy: Strategy = attrs.field(factory=Strategic, converter=_strategy)
+    budget: Budget = attrs.field(factory=lambda: Budget(keep_ratio=0.25))
+
+    def select(
+        self,
+        scores: "Importance | Tensor | Sequence[float]",
+        *,
+        layer_parameters: Sequence[int] | None = None,
+        fixed_parameters: int = 0,
+        embedding_parameters: int = 0,
+        probe: Probe | None = None,
+    ) -> Selection:
+        """The layers that stay. Deterministic; ties go to the lowest index.
+
+        Args:
+            scores: One a layer, ``(layers,)``; higher means keep.
+            layer_parameters: Parameters of each layer; a parameter budget needs them.
+            fixed_parameters: Parameters outside the layers.
+            embedding_parameters: Those of them that are embeddings or output rows, which ``body_parameters`` leaves out.
+            probe: Measures the teacher without some layers; ``greedy`` and ``adaptive`` need it.
+
+        Raises:
+            NonFiniteError: A score is NaN or infinite.
+            ConfigurationError: The lengths differ, a needed argument is missing, or not even one layer fits.
+        """
+        question = Question(scores=_finite(scores), probe=None if probe is None else RememberingProbe(probe=probe))
+        costs = self._costs(question.layers, layer_parameters, fixed_parameters, embedding_parameters)
+        choice = self._fitting(question, costs)
+        return Selection(
+            kept=choice.kept,
+            of=question.layers,
+            strategy=self.strategy.name,
+            budget=self.budget.describe(of=question.layers),
+            reason=choice.reason,
+        )
+
+    def _costs(self, layers: int, each: Sequence[int] | None, fixed: int, embeddings: int) -> Costs:
+        if each is None and self.budget.counts_parameters:
+            raise ConfigurationError("a parameter budget needs layer_parameters: how many parameters each layer has")
+        if each is not None and len(each) != layers:
+            raise ConfigurationError(
+                f"there are {layers} scores but {len(each)} layer_parameters; both must be one a layer"
+            )
+        if not 0 <= embeddings <= fixed:
+            raise ConfigurationError(
+                f"embedding_parameters ({embeddings}) are part of fixed_parameters ({fixed}) and cannot exceed them"
+            )
+        return Costs(layers=each or (0,) * layers, fixed=fixed, embeddings=embeddings)
+
+    def _fitting(self, question: Question, costs: Costs) -> Choice:
+        """The largest choice within the budget."""
+        limit = self.budget.limit(costs)
+        for keep in range(self.budget.layers(of=question.layers), 0, -1):
+            choice = self._asked(question, keep)
+            if limit is None or self.budget.spent(costs, choice.kept) <= limit:
+                return choice
+        spent = self.budget.spent(costs, choice.kept)
+        raise ConfigurationError(
+            f"a budget of {limit:,} parameters is too small: the smallest student by {self.strategy.name!r} has {spent:,}; "
+            f"allow at least that"
+        )
+
+    def _asked(self, question: Question, keep: int) -> Choice:
+        choice = self.strategy.choose(question, keep)
+        inside = all(0 <= layer < question.layers for layer in choice.kept)
+        if not 1 <= len(set(choice.kept)) == len(choice.kept) <= keep or not inside:
+            raise ConfigurationError(
+                f"strategy {self.strategy.name!r} must keep 1 to {keep} distinct layers of 0 … {question.layers - 1}, "
+                f"got {list(choice.kept)}"
+            )
+        return choice
+
+
+def _finite(scores: "Importance | Tensor | Sequence[float]") -> tuple[float, ...]:
+    values = scores.scores if isinstance(scores, Importance) else scores
+    plain = values if isinstance(values, list | tuple) else values.tolist()  # type: ignore[union-attr]
+    if not isinstance(plain, list | tuple) or not plain or not all(isinstance(v, int | float) for v in plain):
+        raise ConfigurationError(f"scores must be one number a layer, got {plain!r}")
+    for layer, value in enumerate(plain):
+        if not isfinite(value):
+            raise NonFiniteError(f"the score of layer {layer} is {value}; every layer needs a finite score")
+    return tuple(float(value) for value in plain)

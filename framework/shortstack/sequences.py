@@ -1,0 +1,99 @@
+"""Histories as plain tensors: all that the stages after the data need to know of it."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from shortstack.errors import EmptyDataError
+
+SplitName = Literal["train", "valid", "test"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Cases:
+    """Questions of the form "what came next?": one row each.
+
+    Attributes:
+        users: int64 ``(cases,)``: whose history it is.
+        targets: int64 ``(cases,)``: the item that came next.
+        starts: int64 ``(cases,)``: where the user's history starts in ``items``.
+        stops: int64 ``(cases,)``: where it ends, the target excluded.
+        items: int64: the flat histories of all users.
+    """
+
+    users: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    items: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def history(self, case: int) -> NDArray[np.int64]:
+        """Everything the user did before the target, oldest first; may be empty."""
+        return self.items[self.starts[case] : self.stops[case]]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Sequences:
+    """Every user's items in time order, and which split each belongs to.
+
+    Attributes:
+        items: int64 ``(interactions,)``: dense item ids, user after user, oldest first.
+        offsets: int64 ``(users + 1,)``: user ``u`` owns ``items[offsets[u]:offsets[u + 1]]``.
+        splits: int8 ``(interactions,)``: 0 train, 1 valid, 2 test; never decreasing within a user.
+        catalogue_size: How many items there are.
+    """
+
+    items: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    splits: NDArray[np.int8]
+    catalogue_size: int
+
+    @property
+    def users(self) -> int:
+        """How many users there are."""
+        return len(self.offsets) - 1
+
+    def train(self) -> list[NDArray[np.int64]]:
+        """Each user's training items, oldest first; users without any are left in, empty."""
+        return self.upto("train")
+
+    def upto(self, split: SplitName) -> list[NDArray[np.int64]]:
+        """Each user's items of ``split`` and the splits before it, oldest first."""
+        code = get_args(SplitName).index(split)
+        return [
+            self.items[a:b][self.splits[a:b] <= code] for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True)
+        ]
+
+    def cases(self, split: SplitName) -> Cases:
+        """One case for each interaction of a split, with everything the user did before as history.
+
+        Raises:
+            EmptyDataError: The split has no interactions.
+        """
+        rows = np.flatnonzero(self.splits == get_args(SplitName).index(split))
+        if not len(rows):
+            raise EmptyDataError(f"the split {split!r} has no interactions; use more data or another split")
+        users = np.searchsorted(self.offsets, rows, side="right") - 1
+        return Cases(users=users, targets=self.items[rows], starts=self.offsets[users], stops=rows, items=self.items)
+
+    def save(self, path: Path) -> None:
+        """Write all of it to one safetensors file."""
+        from safetensors.numpy import save_file
+
+        arrays = {"items": self.items, "offsets": self.offsets, "splits": self.splits}
+        save_file(arrays, path, metadata={"catalogue_size": str(self.catalogue_size)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Sequences":
+        """Read what ``save`` wrote."""
+        from safetensors import safe_open
+
+        with safe_open(path, "np") as file:
+            arrays = {name: file.get_tensor(name) for name in ("items", "offsets", "splits")}
+            return cls(**arrays, catalogue_size=int(file.metadata()["catalogue_size"]))

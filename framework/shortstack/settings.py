@@ -1,0 +1,168 @@
+"""Settings: from what a TOML file or a keyword says to typed, frozen values, strictly.
+
+Nothing is coerced but an integer to a float: ``"3"`` is no number and ``3.7`` no count. Every error names the
+setting by its full path and says what is allowed.
+"""
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import attrs
+
+from shortstack.errors import ConfigurationError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def structure(cls: type[T], value: object, where: str) -> T:
+    """Make an attrs value from a mapping.
+
+    Args:
+        cls: An attrs class; its annotations say what each field takes.
+        value: A mapping of field names, an instance of ``cls``, or None for the defaults.
+        where: What is being configured, for the error messages, for example ``"teacher.fit"``.
+
+    Raises:
+        UnknownNameError: There is no such setting; suggests the nearest.
+        ConfigurationError: A value has the wrong type or is out of range, or a required setting is missing.
+    """
+    if isinstance(value, cls):
+        return value
+    if value is None:
+        value = {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where} takes a table of settings, got {value!r}")
+    fields = {field.name: field for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls)) if field.init}
+    hints = get_type_hints(cls)
+    for name in value:
+        if name not in fields:
+            raise UnknownNameError(f"setting of {where}:", str(name), fields)
+    missing = [n for n, f in fields.items() if f.default is attrs.NOTHING and n not in value]
+    if missing:
+        raise ConfigurationError(f"{where} needs the setting {missing[0]!r}")
+    settings = {name: _fit(hints[name], given, f"{where}.{name}") for name, given in value.items()}
+    try:
+        return cls(**settings)
+    except ConfigurationError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{where}: {_first_line(error)}") from error
+
+
+def unstructure(value: object) -> Any:
+    """The plain lists, mappings and scalars that ``structure`` would read back."""
+    if attrs.has(type(value)):
+        instance = cast("attrs.AttrsInstance", value)
+        return {f.name: unstructure(getattr(instance, f.name)) for f in attrs.fields(type(instance)) if f.init}
+    if isinstance(value, Mapping):
+        return {str(key): unstructure(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [unstructure(item) for item in value]
+    return value
+
+
+def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy of nested tables with one value, named by its dotted path, set to another.
+
+    >>> replace({"teacher": {"fit": {"steps": 9}}}, "teacher.fit.steps", 5)
+    {'teacher': {'fit': {'steps': 5}}}
+    """
+    head, _, rest = path.partition(".")
+    inner = tree.get(head)
+    if rest:
+        value = replace(inner if isinstance(inner, Mapping) else {}, rest, value)
+    return {**tree, head: value}
+
+
+def _fit(kind: Any, value: object, where: str) -> Any:
+    """``value``, if it is of this kind; else an error that names the setting."""
+    container = _CONTAINERS.get(get_origin(kind))
+    if container is not None:
+        return container(get_args(kind), value, where)
+    if isinstance(kind, type) and attrs.has(kind):
+        return structure(kind, value, where)
+    return _fit_scalar(kind, value, where)
+
+
+def _fit_scalar(kind: Any, value: object, where: str) -> Any:
+    if kind is Any or kind is object:
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}")
+    return value
+
+
+def _fit_literal(arguments: Sequence[Any], value: object, where: str) -> Any:
+    if value in arguments:
+        return value
+    if isinstance(value, str):
+        raise UnknownNameError(f"value of {where}:", value, [str(a) for a in arguments])
+    raise ConfigurationError(f"{where} must be one of {', '.join(map(repr, arguments))}, got {value!r}")
+
+
+def _fit_mapping(arguments: Sequence[Any], value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where} takes a table, got {value!r}")
+    return {str(key): _fit(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    choices = [kind for kind in kinds if kind is not type(None)]
+    for kind in choices[:-1]:
+        try:
+            return _fit(kind, value, where)
+        except ConfigurationError:
+            continue  # the last kind's error is the one to show
+    return _fit(choices[-1], value, where)
+
+
+def _fit_sequence(arguments: Sequence[Any], value: object, where: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigurationError(f"{where} takes a list, got {value!r}")
+    kinds = [arguments[0]] * len(value) if arguments[-1:] in {(Ellipsis,), arguments[:1]} else list(arguments)
+    if len(kinds) != len(value):
+        raise ConfigurationError(f"{where} takes {len(kinds)} values, got {list(value)!r}")
+    return tuple(_fit(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True)))
+
+
+def _first_line(error: BaseException) -> str:
+    """An attrs validator's message is a tuple whose first entry is the sentence."""
+    text = str(error.args[0]) if error.args else str(error)
+    return text.splitlines()[0]
+
+
+_SPOKEN: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
+    Union: _fit_union,
+    types.UnionType: _fit_union,
+    Literal: _fit_literal,
+    tuple: _fit_sequence,
+    Sequence: _fit_sequence,
+    dict: _fit_mapping,
+    Mapping: _fit_mapping,
+}
+
+
+def describe_settings(cls: type) -> list[dict[str, str]]:
+    """Name, type and default of each setting of an attrs class, as text."""
+    hints = get_type_hints(cls)
+    return [
+        {"name": field.name, "type": _type_text(hints[field.name]), "default": _default_text(field.default)}
+        for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
+        if field.init
+    ]
+
+
+def _type_text(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+
+
+def _default_text(default: Any) -> str:
+    if default is attrs.NOTHING:
+        return "required"
+    return repr(default.factory()) if isinstance(default, attrs.Factory) else repr(default)  # type: ignore[arg-type]

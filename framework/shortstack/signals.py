@@ -1,0 +1,92 @@
+"""Signals of one layer and one batch, as scorers see them."""
+
+from enum import IntEnum
+
+import attrs
+from torch import Tensor
+
+from shortstack.contracts import Signal
+from shortstack.errors import ConfigurationError
+
+
+class Stage(IntEnum):
+    """When, during a sweep, a layer's signals are there."""
+
+    ATTENTION = 0  # inside the attention call
+    OUTPUT = 1  # when the layer returns
+    GRADIENT = 2  # when the gradient of its output arrives
+    COMPLETE = 3  # when the gradients of all its parameters have arrived
+
+
+_FROM = {
+    Signal.ATTENTION: Stage.ATTENTION,
+    Signal.STATES: Stage.OUTPUT,
+    Signal.GRADIENTS: Stage.GRADIENT,
+    Signal.PARAMETER_GRADIENTS: Stage.COMPLETE,
+}
+
+
+def stage_of(needs: frozenset[Signal]) -> Stage:
+    """The first stage at which all these signals are there."""
+    return max(_FROM[signal] for signal in needs)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Signals:
+    """See ``contracts.LayerSignals``.
+
+    Attributes:
+        layer: The layer's index.
+        mask: Bool ``(batch, tokens)``.
+        supervised: Bool ``(batch,)``.
+        declared: What may be asked for.
+    """
+
+    layer: int
+    mask: Tensor
+    supervised: Tensor
+    declared: frozenset[Signal]
+    _input: Tensor | None = None
+    _output: Tensor | None = None
+    _gradient: Tensor | None = None
+    _squared: Tensor | None = None
+    _attention: Tensor | None = None
+    _visible: Tensor | None = None
+
+    @property
+    def input(self) -> Tensor:
+        """See ``LayerSignals``."""
+        return self._declared(Signal.STATES, self._input)
+
+    @property
+    def output(self) -> Tensor:
+        """See ``LayerSignals``."""
+        return self._declared(Signal.STATES, self._output)
+
+    @property
+    def gradient(self) -> Tensor:
+        """See ``LayerSignals``."""
+        return self._declared(Signal.GRADIENTS, self._gradient)
+
+    @property
+    def squared_parameter_gradients(self) -> Tensor:
+        """See ``LayerSignals``."""
+        return self._declared(Signal.PARAMETER_GRADIENTS, self._squared)
+
+    @property
+    def attention(self) -> Tensor:
+        """See ``LayerSignals``."""
+        return self._declared(Signal.ATTENTION, self._attention)
+
+    @property
+    def visible(self) -> Tensor:
+        """See ``LayerSignals``."""
+        return self._declared(Signal.ATTENTION, self._visible)
+
+    def _declared(self, signal: Signal, value: Tensor | None) -> Tensor:
+        if signal not in self.declared or value is None:
+            declared = ", ".join(sorted(s.name for s in self.declared)) or "nothing"
+            raise ConfigurationError(
+                f"a scorer asked for the signal {signal.name} but its `needs` declare {declared}; add it to `needs`"
+            )
+        return value

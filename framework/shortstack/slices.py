@@ -1,0 +1,55 @@
+"""Slices of the cases: popular and rare targets, short and long histories, known and unknown users."""
+
+from collections.abc import Mapping
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from shortstack.sequences import Cases, Sequences
+
+HEAD_SHARE = 0.5
+"""The head is the fewest items that together hold this share of the training interactions."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Slices:
+    """How to divide cases, learnt from the training part alone.
+
+    Attributes:
+        head: Bool ``(items,)``: whether the item is among the fewest that hold half of the training interactions.
+        warm: Bool ``(users,)``: whether the user has training interactions.
+        short: A history of at most this many items is short: the median over the users with training interactions.
+    """
+
+    head: NDArray[np.bool_]
+    warm: NDArray[np.bool_]
+    short: int
+
+    @classmethod
+    def fit(cls, sequences: Sequences) -> "Slices":
+        """Learn the borders from the training interactions."""
+        histories = sequences.train()
+        counts = np.bincount(np.concatenate(histories), minlength=sequences.catalogue_size)
+        lengths = np.array([len(history) for history in histories])
+        warm = lengths > 0
+        return cls(head=_head(counts), warm=warm, short=int(np.median(lengths[warm])) if warm.any() else 0)
+
+    def masks(self, cases: Cases) -> dict[str, NDArray[np.bool_]]:
+        """Which cases belong to each slice, ``{name: bool (cases,)}``; pairs of slices divide all cases."""
+        head, warm = self.head[cases.targets], self.warm[cases.users]
+        short = cases.stops - cases.starts <= self.short
+        return {"head": head, "tail": ~head, "short": short, "long": ~short, "warm": warm, "cold": ~warm}
+
+    def facts(self) -> Mapping[str, int]:
+        """The borders, for the record."""
+        return {"head_items": int(self.head.sum()), "short_history_items": self.short}
+
+
+def _head(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The most frequent items until they hold ``HEAD_SHARE`` of the counts; equal ones by dense id."""
+    order = np.argsort(-counts, kind="stable")
+    before = np.cumsum(counts[order]) - counts[order]
+    head = np.zeros(len(counts), dtype=bool)
+    head[order] = before < HEAD_SHARE * counts.sum()
+    return head

@@ -1,0 +1,116 @@
+"""Which interactions train, validate and test: by each user's own end, or by one moment for everybody."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnknownNameError
+from shortstack.sequences import Sequences
+
+if TYPE_CHECKING:
+    from shortstack.interactions import Interactions
+
+TRAIN, VALID, TEST = 0, 1, 2
+
+
+@attrs.frozen(kw_only=True)
+class LeaveLast:
+    """Each user's last interaction is test, the one before valid; users with fewer than 3 stay wholly in train.
+
+    Not free of leaks: others' training interactions may lie after a user's test (Ji et al., arXiv 2010.11060).
+    """
+
+    def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
+        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user, oldest first."""
+        counts = np.bincount(users)
+        ends = np.cumsum(counts)[counts >= 3]
+        codes = np.zeros(len(users), dtype=np.int8)
+        codes[ends - 2], codes[ends - 1] = VALID, TEST
+        return codes
+
+
+@attrs.frozen(kw_only=True)
+class GlobalTime:
+    """Everything after one moment is test, the stretch before it valid: the split without leaks across users.
+
+    Equal timestamps never straddle a cut: max(train) < min(valid) and max(valid) < min(test), so that the shares are
+    upper bounds only where nothing ties.
+
+    Attributes:
+        valid: About this share of interactions, in (0, 1).
+        test: About this share of interactions, in (0, 1).
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+
+    def __attrs_post_init__(self) -> None:
+        if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test < 1):
+            raise ConfigurationError(
+                f"the shares valid = {self.valid:g} and test = {self.test:g} must be above 0 and together below 1"
+            )
+
+    def codes(self, _users: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int8]:
+        """int8 ``(rows,)``: 0 train, 1 valid, 2 test.
+
+        Raises:
+            EmptyDataError: So many timestamps are equal that a part is empty.
+        """
+        ordered = np.sort(times)
+        last = len(times) - 1
+        first_valid, first_test = (
+            ordered[min(last, int(len(times) * (1 - share) + 1e-9))] for share in (self.valid + self.test, self.test)
+        )
+        if not ordered[0] < first_valid < first_test:
+            raise EmptyDataError(
+                f"the split 'global-time' of {len(times):,} interactions leaves train or valid empty, because too many "
+                "timestamps are equal; use larger shares, more data, or 'leave-last'"
+            )
+        return np.where(times >= first_test, TEST, np.where(times >= first_valid, VALID, TRAIN)).astype(np.int8)
+
+
+Split = LeaveLast | GlobalTime
+_SPLITS: Mapping[str, Split] = {"leave-last": LeaveLast(), "global-time": GlobalTime()}
+
+
+def named_split(name: str) -> Split:
+    """The split of this name, with its defaults.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    if name not in _SPLITS:
+        raise UnknownNameError("split", name, _SPLITS)
+    return _SPLITS[name]
+
+
+def split(interactions: "Interactions", by: str | Split = "leave-last") -> Sequences:
+    """Every user's items in time order, each marked train, valid or test.
+
+    Args:
+        interactions: With timestamps.
+        by: A split, or its name.
+
+    Raises:
+        DataError: Timestamps are missing.
+        EmptyDataError: A part is empty.
+        UnknownNameError: No split has this name.
+    """
+    rule = named_split(by) if isinstance(by, str) else by
+    table = interactions.table
+    missing = table["timestamp"].null_count()
+    if missing:
+        raise DataError(
+            f"a split into train, valid and test needs the time of every interaction, but {missing:,} of {len(table):,} "
+            f"interactions of {interactions.edition.name} have none; name the column of timestamps, or use other data"
+        )
+    users, times = table["user"].to_numpy(), table["timestamp"].to_numpy()
+    return Sequences(
+        items=table["item"].to_numpy(writable=True),
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(users))]).astype(np.int64),
+        splits=rule.codes(users, times),
+        catalogue_size=len(interactions.items),
+    )

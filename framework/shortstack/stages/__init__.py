@@ -1,0 +1,124 @@
+"""The steps of a run, one a file, in the order they are done: how data becomes a student."""
+
+import fcntl
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shortstack.errors import RunFolderError, UnknownNameError
+from shortstack.stages.check import check
+from shortstack.stages.data import DATA
+from shortstack.stages.distillation import DISTILLATION
+from shortstack.stages.evaluation import EVALUATION
+from shortstack.stages.importance import IMPORTANCE
+from shortstack.stages.report import write_result
+from shortstack.stages.scratch import SCRATCH
+from shortstack.stages.selection import SELECTION
+from shortstack.stages.stage import Context, Stage
+from shortstack.stages.student import STUDENT
+from shortstack.stages.teacher import TEACHER
+
+if TYPE_CHECKING:
+    from shortstack.progress import Progress
+    from shortstack.registry import Registry
+    from shortstack.result import RunResult
+    from shortstack.run import Run
+
+__all__ = ["STAGES", "execute"]
+
+STAGES: tuple[Stage, ...] = (
+    DATA,
+    TEACHER,
+    IMPORTANCE,
+    SELECTION,
+    STUDENT,
+    DISTILLATION,
+    SCRATCH,
+    EVALUATION,
+)
+SETTINGS = "run.json"
+
+
+def execute(
+    run: "Run",
+    root: Path,
+    *,
+    registry: "Registry | None" = None,
+    progress: "Progress | None" = None,
+    until: str | None = None,
+) -> "RunResult | None":
+    """Perform the stages that are not done; see ``Run.execute``.
+
+    Args:
+        run: The settings.
+        root: The run's folder.
+        registry: The plugins; by default those of the environment.
+        progress: Where to report to; by default nowhere.
+        until: The last stage to perform; None for all, and the result.
+    """
+    import torch
+
+    from shortstack.progress import Silent
+    from shortstack.registry import Registry
+
+    if until is not None and until not in {stage.name for stage in STAGES}:
+        raise UnknownNameError("stage", until, [stage.name for stage in STAGES])
+    registry = registry or Registry.from_environment()
+    device = check(run, registry)
+    with _claimed(root):
+        (root / SETTINGS).write_text(run.to_json() + "\n", encoding="utf-8")
+        context = Context(
+            run=run, registry=registry, root=root, device=torch.device(device), progress=progress or Silent()
+        )
+        keys: dict[str, str] = {}
+        for stage in STAGES:
+            keys[stage.name] = stage.key(run, registry, keys)
+            _settle(stage, context, keys[stage.name])
+            if stage.name == until:
+                return None
+        with context.progress.stage("report"):
+            return write_result(context, STAGES)
+
+
+def _settle(stage: Stage, context: Context, key: str) -> None:
+    """Keep a stage's result if it is for this key, else make it."""
+    if stage.is_done(context.root, key):
+        stage.tidy(context.root)
+        context.progress.kept(stage.name)
+        return
+    with context.progress.stage(stage.name):
+        _seed(context.run.seed)
+        stage.perform(context, key)
+
+
+def _seed(seed: int) -> None:
+    """Start every stage from the same random state, whatever ran before it."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 -- libraries below still read the global state
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def _claimed(root: Path) -> Iterator[None]:
+    """Hold the run's folder against other writers.
+
+    Raises:
+        RunFolderError: It holds something that no run wrote, or another process holds it.
+    """
+    if root.exists() and not root.is_dir():
+        raise RunFolderError(f"{root} is a file; name a new folder, or one that an earlier run wrote")
+    if root.is_dir() and any(root.iterdir()) and not (root / SETTINGS).is_file():
+        raise RunFolderError(f"{root} holds something else; name a new folder, or one that an earlier run wrote")
+    root.mkdir(parents=True, exist_ok=True)
+    settings = root / SETTINGS
+    with settings.open("a", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunFolderError(f"another process is writing to {root}; wait for it or name another folder") from error
+        yield

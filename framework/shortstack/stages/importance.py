@@ -1,0 +1,78 @@
+"""Stage 3: how much each layer of the teacher matters for the task, by every scorer, from one sweep."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shortstack.contracts import Importance
+from shortstack.stages.stage import Context, Stage, read_json, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from shortstack.registry import Registry
+    from shortstack.run import Run
+    from shortstack.stages.recommender import Recommender
+
+SCORES = "importance.json"
+
+
+def _depends_on(run: "Run", registry: "Registry") -> object:
+    scorers = [registry.find("scorer", name) for name in run.importance.scorers]
+    return [run.importance, run.seed, [(s.full_name, s.origin.version) for s in scorers]]
+
+
+def _execute(context: Context, folder: Path) -> None:
+    from shortstack.importance import measure_importance
+    from shortstack.objectives import candidate_objective
+    from shortstack.stages.recommender import Recommender
+
+    settings = context.run.importance
+    teacher = Recommender.load(context, "teacher")
+    scores = measure_importance(
+        teacher.model,
+        calibration_batches(context, teacher),
+        {name: settings.settings.get(name, {}) for name in settings.scorers},
+        objective=candidate_objective(teacher.candidates),
+        registry=context.registry,
+    )
+    write_json(folder / SCORES, {name: _plain(importance) for name, importance in scores.items()})
+
+
+def calibration_batches(context: Context, teacher: "Recommender") -> "list[dict[str, Tensor]]":
+    """Training users, each with the last training position supervised, on the run's device."""
+    from shortstack.tasks import collate
+
+    settings = context.run.importance
+    examples = teacher.task.calibration_examples(
+        teacher.sequences, teacher.catalogue, count=settings.examples, seed=context.run.seed
+    )
+    starts = range(0, len(examples), settings.batch_size)
+    batches = [collate(examples[start : start + settings.batch_size]) for start in starts]
+    return [{name: tensor.to(context.device) for name, tensor in batch.items()} for batch in batches]
+
+
+def load_scores(folder: Path) -> dict[str, Importance]:
+    """Read what the stage wrote."""
+    import torch
+
+    return {
+        name: Importance(
+            scores=torch.tensor(plain["scores"], dtype=torch.float64),
+            examples=plain["examples"],
+            details=plain["details"],
+        )
+        for name, plain in read_json(folder / SCORES).items()
+    }
+
+
+def _plain(importance: Importance) -> dict[str, Any]:
+    return {
+        "scores": importance.scores.tolist(),
+        "examples": importance.examples,
+        "details": dict(importance.details),
+    }
+
+
+IMPORTANCE = Stage(
+    name="importance", folder="importance", after=("data", "teacher"), depends_on=_depends_on, execute=_execute
+)

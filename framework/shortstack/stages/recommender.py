@@ -1,0 +1,67 @@
+"""A model with its items, the histories, and the task it is for: what the stages hand to each other."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.compact import CompactStudentModel
+from shortstack.sequences import Sequences
+from shortstack.stages.data import SEQUENCES
+from shortstack.stages.stage import Context
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from shortstack.catalogue import Catalogue
+    from shortstack.rankers import ModelRanker
+    from shortstack.tasks import Task
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Recommender:
+    """All that a stage needs to train, measure or evaluate a model.
+
+    Attributes:
+        model: A stock causal language model on the run's device.
+        catalogue: The items and their tokens.
+        sequences: The histories.
+        task: What the model is for.
+    """
+
+    model: "PreTrainedModel"
+    catalogue: "Catalogue"
+    sequences: Sequences
+    task: "Task"
+
+    @classmethod
+    def of(cls, context: Context, model: "PreTrainedModel", catalogue: "Catalogue") -> "Recommender":
+        """A model for the run's data and task, moved to the run's device."""
+        return cls(
+            model=model.to(context.device),
+            catalogue=catalogue,
+            sequences=Sequences.load(context.root / "data" / SEQUENCES),
+            task=context.run.task.build(),
+        )
+
+    @classmethod
+    def load(cls, context: Context, folder: str) -> "Recommender":
+        """What an earlier stage saved."""
+        stored = CompactStudentModel.from_pretrained(context.root / folder, device=context.device)
+        return cls.of(context, stored.model, stored.catalogue)
+
+    def save(self, folder: Path) -> None:
+        """Write model and items for ``load``, and for anyone who has ``CompactStudentModel``."""
+        CompactStudentModel(model=self.model, catalogue=self.catalogue, window=self.task.window).save_pretrained(folder)
+
+    @property
+    def candidates(self) -> "Tensor":
+        """int64 ``(items,)``: the token of each item, on the model's device."""
+        return self.task.candidates(self.catalogue).to(self.model.device)
+
+    def ranker(self) -> "ModelRanker":
+        """The model as something that can be evaluated."""
+        from shortstack.rankers import ModelRanker
+
+        return ModelRanker(model=self.model, candidates=self.candidates, window=self.task.window)

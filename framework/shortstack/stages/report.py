@@ -1,0 +1,123 @@
+"""Last stage: one ``result.json`` from what the stages wrote, and a report from that alone."""
+
+import platform
+import resource
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from shortstack.stages.data import FACTS
+from shortstack.stages.evaluation import EVALUATION_FILE
+from shortstack.stages.importance import SCORES
+from shortstack.stages.selection import SELECTED
+from shortstack.stages.stage import RECORD, Context, Stage, read_json
+
+if TYPE_CHECKING:
+    from shortstack.registry import Registry
+    from shortstack.result import Cost, Parameters, RunResult
+    from shortstack.run import Run
+
+TRAINED = ("teacher", "scratch", "student")
+
+
+def write_result(context: Context, stages: Sequence[Stage]) -> "RunResult":
+    """Gather what the stages wrote into ``result.json`` and ``report.html``."""
+    from shortstack import __version__
+    from shortstack.report import verdict, write_report
+    from shortstack.result import RunResult
+    from shortstack.settings import unstructure
+
+    root = context.root
+    evaluation = read_json(root / "evaluation" / EVALUATION_FILE)
+    selection, parameters = read_json(root / "selection" / SELECTED), _parameters(context)
+    conclusion = verdict(
+        metrics=evaluation["metrics"],
+        comparisons=evaluation["comparisons"],
+        parameters=parameters,
+        selection=selection,
+    )
+    result = RunResult(
+        shortstack=__version__,
+        plugins=_plugins(context.run, context.registry),
+        config=unstructure(context.run),
+        environment=_environment(context),
+        data=read_json(root / "data" / FACTS),
+        cost=_cost(context, stages),
+        verdict=conclusion,
+        importance={name: found["scores"] for name, found in read_json(root / "importance" / SCORES).items()},
+        audit={},
+        selection=selection,
+        parameters=parameters,
+        metrics=evaluation["metrics"],
+        intervals=evaluation["intervals"],
+        comparisons=evaluation["comparisons"],
+    )
+    result.save(root)
+    write_report(root)
+    return result
+
+
+def _plugins(run: "Run", registry: "Registry") -> dict[str, str]:
+    """Full name → version of every component that the run used."""
+    used = [registry.find("dataset", run.data.adapter), registry.find("student", run.student.architecture)]
+    used += [registry.find("scorer", name) for name in run.importance.scorers]
+    used += [registry.find("loss", name) for name in run.distillation.losses]
+    return {component.full_name: component.origin.version for component in used}
+
+
+def _environment(context: Context) -> dict[str, Any]:
+    import torch
+
+    cuda = context.device.type == "cuda"
+    packages = ("torch", "transformers", "accelerate", "safetensors", "numpy", "pluggy")
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def _cost(context: Context, stages: Sequence[Stage]) -> "Cost":
+    trained = {name: _training(context, name) for name in TRAINED}
+    done = {name: found for name, found in trained.items() if found}
+    work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
+    return {
+        "seconds": {stage.name: read_json(context.root / stage.folder / RECORD)["seconds"] for stage in stages},
+        "training": {name: found["curve"] for name, found in done.items()},
+        "work": {name: {key: found[key] for key in work} for name, found in done.items()},
+        "peak_memory_bytes": _peak_memory(context),
+    }
+
+
+def _training(context: Context, name: str) -> dict[str, Any]:
+    """The course of a training; empty for a model that was only loaded or left out."""
+    from shortstack.stages.training import TRAINING
+
+    path = context.root / name / TRAINING
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def _peak_memory(context: Context) -> int:
+    """Of this process: on the GPU if that is where it ran, else resident."""
+    import torch
+
+    if context.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _parameters(context: Context) -> "Parameters":
+    from transformers import AutoConfig
+
+    from shortstack.parameters import count_parameters
+
+    configs = {name: AutoConfig.from_pretrained(context.root / name) for name in ("teacher", "student")}
+    counts = {name: count_parameters(config) for name, config in configs.items()}
+    return {
+        "teacher": counts["teacher"].total,
+        "student": counts["student"].total,
+        "teacher_body": counts["teacher"].body,
+        "student_body": counts["student"].body,
+    }

@@ -1,0 +1,73 @@
+"""Stage 4: which layers stay under the budget."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.contracts import Selection
+from shortstack.stages.importance import calibration_batches, load_scores
+from shortstack.stages.stage import Context, Stage, read_json, write_json
+
+if TYPE_CHECKING:
+    from shortstack.registry import Registry
+    from shortstack.run import Run
+    from shortstack.selection import AdaptiveLayerSelector
+
+SELECTED = "selection.json"
+
+
+def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
+    return run.selection
+
+
+def selector(run: "Run") -> "AdaptiveLayerSelector":
+    """The selector that the settings ask for.
+
+    Raises:
+        ConfigurationError: The strategy is unknown, or the budget is not allowed.
+    """
+    from shortstack.selection import AdaptiveLayerSelector, Budget, strategy_named
+
+    settings = run.selection
+    budget = Budget(
+        keep_layers=settings.keep_layers,
+        keep_ratio=settings.keep_ratio,
+        parameters=settings.parameters,
+        body_parameters=settings.body_parameters,
+    )
+    return AdaptiveLayerSelector(strategy=strategy_named(settings.strategy, settings.settings), budget=budget)
+
+
+def _execute(context: Context, folder: Path) -> None:
+    from shortstack.calibration import checked_batches
+    from shortstack.objectives import candidate_objective
+    from shortstack.parameters import count_parameters
+    from shortstack.probing import ModelProbe
+    from shortstack.stages.recommender import Recommender
+
+    teacher = Recommender.load(context, "teacher")
+    count = count_parameters(teacher.model)
+    batches = checked_batches(calibration_batches(context, teacher), context.device)
+    selection = selector(context.run).select(
+        load_scores(context.root / "importance")[context.run.selection.scorer],
+        layer_parameters=count.layers,
+        fixed_parameters=count.fixed,
+        embedding_parameters=count.embeddings,
+        probe=ModelProbe(teacher.model, batches, candidate_objective(teacher.candidates)),
+    )
+    write_json(folder / SELECTED, attrs.asdict(selection))
+
+
+def load_selection(root: Path) -> Selection:
+    """Read what the stage wrote below a run's folder."""
+    return Selection(**read_json(root / "selection" / SELECTED))
+
+
+SELECTION = Stage(
+    name="selection",
+    folder="selection",
+    after=("teacher", "importance"),
+    depends_on=_depends_on,
+    execute=_execute,
+)

@@ -1,0 +1,130 @@
+"""A stage: a named step of a run with a folder of its own, done once for each state of what it depends on."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from shortstack.settings import unstructure
+
+if TYPE_CHECKING:
+    import torch
+
+    from shortstack.progress import Progress
+    from shortstack.registry import Registry
+    from shortstack.run import Run
+
+RECORD = "stage.json"
+KEY = "key"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Context:
+    """What every stage may use.
+
+    Attributes:
+        run: The settings.
+        registry: The plugins.
+        root: The run's folder.
+        device: Where models live.
+        progress: Where to report to.
+    """
+
+    run: "Run"
+    registry: "Registry"
+    root: Path
+    device: "torch.device"
+    progress: "Progress"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: What it is called in reports.
+        folder: Where its result lies, below the run's folder.
+        after: The stages whose results it reads.
+        depends_on: The settings that change its result, plugin versions included.
+        execute: Does the work into a folder of its own; finds there what a killed try left behind.
+    """
+
+    name: str
+    folder: str
+    after: tuple[str, ...]
+    depends_on: "Callable[[Run, Registry], object]"
+    execute: Callable[[Context, Path], None]
+
+    def key(self, run: "Run", registry: "Registry", keys: Mapping[str, str]) -> str:
+        """A hash of all that the result depends on."""
+        parts = [self.name, unstructure(self.depends_on(run, registry)), [keys[name] for name in self.after]]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def is_done(self, root: Path, key: str) -> bool:
+        """Whether the folder holds the result for this key."""
+        return _recorded(root / self.folder).get("key") == key
+
+    def perform(self, context: Context, key: str) -> None:
+        """Do the work beside the old result, then put it in its place at once.
+
+        A kill at any moment leaves either the old result or the new; the next try goes on from what is there.
+        ``execute`` finds its folder empty, and may keep checkpoints beside it until it is done.
+        """
+        work = self._work(context.root)
+        result = work / "result"
+        if _recorded(result).get("key") != key:
+            _start_afresh(work, key)
+            shutil.rmtree(result, ignore_errors=True)
+            result.mkdir()
+            start = perf_counter()
+            self.execute(context, result)
+            write_json(result / RECORD, {"stage": self.name, "key": key, "seconds": perf_counter() - start})
+        _put_in_place(result, context.root / self.folder)
+        self.tidy(context.root)
+
+    def tidy(self, root: Path) -> None:
+        """Remove what a killed try left beside a finished result."""
+        shutil.rmtree(self._work(root), ignore_errors=True)
+
+    def _work(self, root: Path) -> Path:
+        return root / f".{self.folder}.partial"
+
+
+def _start_afresh(work: Path, key: str) -> None:
+    """Throw away what a try for another key left; keep what one for this key did."""
+    marker = work / KEY
+    if not (marker.is_file() and marker.read_text() == key):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        marker.write_text(key)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file atomically."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    record = folder / RECORD
+    return dict(read_json(record)) if record.is_file() else {}
+
+
+def _put_in_place(result: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    result.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

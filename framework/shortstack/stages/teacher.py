@@ -1,0 +1,62 @@
+"""Stage 2: a teacher that knows the task, either loaded or trained from its config."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.catalogue import Catalogue
+from shortstack.errors import ConfigurationError
+from shortstack.stages.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from shortstack.registry import Registry
+    from shortstack.run import Run
+
+
+def _depends_on(run: "Run", registry: "Registry") -> object:
+    labels = registry.find("loss", "labels")
+    return [run.teacher, run.task, run.seed, run.device, labels.full_name, labels.origin.version]
+
+
+def _execute(context: Context, folder: Path) -> None:
+    from shortstack.fitting import FitSettings
+    from shortstack.models.initial import initial_config, initial_model
+    from shortstack.stages.recommender import Recommender
+    from shortstack.stages.training import train
+
+    settings, catalogue = context.run.teacher, Catalogue.load(context.root / "data")
+    if settings.path is None:
+        model = initial_model(initial_config(settings.config or {}, vocabulary=len(catalogue) + 1))
+    else:
+        model, catalogue = _stored(Path(settings.path), catalogue)
+    teacher = Recommender.of(context, model, catalogue)
+    fit = settings.fit or (FitSettings() if settings.path is None else None)
+    if fit is None:
+        teacher.save(folder)
+    else:
+        train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0})
+
+
+def _stored(path: Path, wanted: Catalogue) -> "tuple[PreTrainedModel, Catalogue]":
+    """Load a teacher, and give the data's items the tokens that it knows them by.
+
+    Raises:
+        ConfigurationError: Its vocabulary does not hold all the items.
+    """
+    from shortstack.compact import CompactStudentModel
+
+    teacher = CompactStudentModel.from_pretrained(path)
+    tokens = {item.id: item.token for item in teacher.catalogue.items}
+    missing = [item for item in wanted.items if item.id not in tokens]
+    if missing:
+        raise ConfigurationError(
+            f"the teacher in {path} does not cover the items: {len(missing)} of {len(wanted)} have no token, for "
+            f"example {missing[0].id!r} ({missing[0].title}); use the data it was made for, or train one from a config"
+        )
+    return teacher.model, Catalogue(items=[attrs.evolve(item, token=tokens[item.id]) for item in wanted.items])
+
+
+TEACHER = Stage(name="teacher", folder="teacher", after=("data",), depends_on=_depends_on, execute=_execute)

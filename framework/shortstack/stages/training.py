@@ -1,0 +1,142 @@
+"""Training within a stage: the same for the teacher, the student, and the floor from scratch."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback, TrainerState
+
+from shortstack.distillation import DistillationTrainer
+from shortstack.evaluation import RecommendationEvaluator
+from shortstack.fitting import early_stopping, fit, training_arguments
+from shortstack.parameters import count_parameters
+from shortstack.stages.recommender import Recommender
+from shortstack.stages.stage import Context, write_json
+from shortstack.tasks import Examples, collate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from shortstack.contracts import Selection
+    from shortstack.fitting import FitSettings
+    from shortstack.progress import Step
+    from shortstack.weighted_losses import LossSettings
+
+TRAINING = "training.json"
+CHECKPOINTS = "checkpoints"
+
+
+def train(
+    context: Context,
+    name: str,
+    recommender: Recommender,
+    settings: "FitSettings",
+    folder: Path,
+    *,
+    losses: "LossSettings",
+    balancing: str | Mapping[str, Any] = "fixed",
+    teacher: "PreTrainedModel | None" = None,
+    selection: "Selection | None" = None,
+) -> None:
+    """Train a model, keep its best state by validation NDCG@10, and save it with the course of its training.
+
+    Goes on from the last checkpoint, if a killed try left one.
+
+    Args:
+        context: The run.
+        name: What is trained, for the progress bar.
+        recommender: The model, trained in place.
+        settings: How.
+        folder: Where the result goes.
+        losses: The losses by name.
+        balancing: How they become one number.
+        teacher: The model that teaches.
+        selection: Which of its layers the model was made from.
+    """
+    examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
+    checkpoints = folder.with_name(CHECKPOINTS)
+    arguments = training_arguments(
+        checkpoints, settings, seed=context.run.seed, device=context.device.type, validated=True
+    )
+    with context.progress.job(name, total=settings.steps) as step:
+        trainer = DistillationTrainer(
+            recommender.model,
+            arguments,
+            examples,
+            losses=losses,
+            teacher=teacher,
+            balancing=balancing,
+            candidates=recommender.candidates,
+            selection=selection,
+            validate=_validation(recommender),
+            registry=context.registry,
+            data_collator=collate,
+            callbacks=[*early_stopping(settings), _Progress(step)],
+        )
+        start = perf_counter()
+        history = fit(trainer)
+    seconds = perf_counter() - start
+    recommender.save(folder)
+    course = {"seconds": seconds, "curve": [_point(record) for record in history]}
+    write_json(folder / TRAINING, course | _work(recommender, trainer, examples, teacher, seconds))
+
+
+def _validation(recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":
+    """What a model is selected by: its NDCG@10 and loss on the validation cases."""
+    cases = recommender.sequences.cases("valid")
+    evaluator = RecommendationEvaluator(cutoffs=(10,))
+
+    def validate(_model: "PreTrainedModel") -> dict[str, float]:
+        metrics = evaluator.evaluate(recommender.ranker(), cases).metrics
+        return {name: value for name, value in metrics.items() if value is not None}
+
+    return validate
+
+
+def _point(record: Mapping[str, float]) -> dict[str, float | None]:
+    """One point of the training curve, as the result file has it."""
+    return {key: record.get(key) for key in ("step", "loss", "ndcg@10", "seconds")}
+
+
+def _work(
+    recommender: Recommender,
+    trainer: DistillationTrainer,
+    examples: Examples,
+    teacher: "PreTrainedModel | None",
+    seconds: float,
+) -> dict[str, float]:
+    """What the training took: examples, tokens, and an estimate of floating-point operations.
+
+    A forward pass takes two operations a parameter and token, a backward pass four; embeddings are looked up, but the
+    candidates' output rows take part. Source: Kaplan et al. 2020, arXiv 2001.08361, section 2.1.
+    """
+    seen = trainer.state.global_step * trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps
+    tokens = seen * float(examples.lengths.mean())
+    rows = len(recommender.catalogue) * recommender.model.config.get_text_config().hidden_size
+    operations = 6 * (count_parameters(recommender.model).body + rows)
+    if teacher is not None:
+        operations += 2 * (count_parameters(teacher).body + rows)
+    return {
+        "steps": trainer.state.global_step,
+        "examples": seen,
+        "tokens": tokens,
+        "tokens_per_second": tokens / seconds,
+        "floating_point_operations": operations * tokens,
+    }
+
+
+class _Progress(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Moves the bar of a training."""
+
+    def __init__(self, step: "Step") -> None:
+        self._step = step
+
+    def on_step_end(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
+        """Move it by one."""
+        self._step(state.global_step)
+
+    def on_evaluate(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
+        """Say how good the model is."""
+        found = [entry["eval_ndcg@10"] for entry in state.log_history if "eval_ndcg@10" in entry]
+        self._step(state.global_step, f"validation NDCG@10 {found[-1]:.4f}" if found else "")

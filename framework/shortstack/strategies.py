@@ -1,0 +1,226 @@
+"""Which k of L layers stay: the strategies that look at scores and positions alone."""
+
+import random
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from shortstack.contracts import Probe
+
+
+@attrs.frozen(kw_only=True)
+class Keeps:
+    """Which laws a strategy keeps; a conformance kit can check each of them.
+
+    Attributes:
+        nested: What it keeps of k layers is among what it keeps of k + 1 (law 25).
+        monotone: Raising a kept layer's score, or lowering a dropped one's, changes nothing (law 26).
+        order_only: Only the order of the scores matters (law 26).
+    """
+
+    nested: bool = False
+    monotone: bool = False
+    order_only: bool = False
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Question:
+    """What a strategy is asked: which layers of these?
+
+    Attributes:
+        scores: One finite score a layer; higher means keep.
+        probe: Measures the model without some layers, on the calibration examples; None where there is no model.
+    """
+
+    scores: tuple[float, ...]
+    probe: Probe | None = None
+
+    @property
+    def layers(self) -> int:
+        """How many layers there are."""
+        return len(self.scores)
+
+    def best(self, among: Iterable[int], count: int) -> list[int]:
+        """The ``count`` layers with the highest scores, ties to the lowest index."""
+        return sorted(among, key=lambda layer: (-self.scores[layer], layer))[:count]
+
+
+def _ascending(kept: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted(kept))
+
+
+@attrs.frozen(kw_only=True)
+class Choice:
+    """What a strategy answers.
+
+    Attributes:
+        kept: The layers that stay, ascending.
+        reason: Why these, in one sentence.
+    """
+
+    kept: tuple[int, ...] = attrs.field(converter=_ascending)
+    reason: str
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Chooses layers. Any object of this form will do."""
+
+    @property
+    def name(self) -> str:
+        """What users write and records say."""
+
+    @property
+    def keeps(self) -> Keeps:
+        """The laws it keeps."""
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """At most ``keep`` layers (all strategies but ``adaptive``: exactly so many), deterministically."""
+
+
+@attrs.frozen
+class TopK:
+    """The k highest scores."""
+
+    name = "top-k"
+    keeps = Keeps(nested=True, monotone=True, order_only=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        return Choice(kept=question.best(range(question.layers), keep), reason=f"the {keep} highest scores")
+
+
+@attrs.frozen
+class Distributed:
+    """The best of each third of the depth; what does not divide goes to early, then late, then middle."""
+
+    name = "distributed"
+    keeps = Keeps(nested=True, monotone=True, order_only=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        sizes, quotas = _thirds(question.layers), _thirds(keep)
+        starts = (0, sizes[0], sizes[0] + sizes[1])
+        kept: list[int] = []
+        for start, size, quota in zip(starts, sizes, quotas, strict=True):
+            kept += question.best(range(start, start + size), quota)
+        return Choice(
+            kept=kept,
+            reason=f"the highest scores of each third of the depth: {quotas[0]} early, {quotas[1]} middle, {quotas[2]} late",
+        )
+
+
+@attrs.frozen
+class Strategic:
+    """The first and the last layer, then the highest scores; of one layer, the best."""
+
+    name = "strategic"
+    keeps = Keeps(monotone=True, order_only=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        if keep == 1:
+            return Choice(kept=question.best(range(question.layers), 1), reason="the highest score: only one may stay")
+        ends = {0, question.layers - 1}
+        inner = question.best(range(1, question.layers - 1), keep - len(ends))
+        return Choice(
+            kept=[*ends, *inner], reason=f"the first and the last, and the {len(inner)} highest scores between"
+        )
+
+
+@attrs.frozen
+class Contiguous:
+    """All but the block of consecutive layers whose scores add up to the least; of equal blocks the last."""
+
+    name = "contiguous"
+    keeps = Keeps(monotone=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        size = question.layers - keep
+        if size == 0:
+            return Choice(kept=range(question.layers), reason="nothing has to go")
+        scores = [Fraction(score) for score in question.scores]  # exact sums, so that equal blocks are equal
+        start = min(range(keep + 1), key=lambda first: (sum(scores[first : first + size]), -first))
+        kept = [layer for layer in range(question.layers) if not start <= layer < start + size]
+        return Choice(
+            kept=kept, reason=f"without layers {start} to {start + size - 1}, the {size} in a row with the lowest sum"
+        )
+
+
+@attrs.frozen
+class First:
+    """The k layers nearest the embeddings."""
+
+    name = "first"
+    keeps = Keeps(nested=True, monotone=True, order_only=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        return Choice(kept=range(question.layers)[:keep], reason=f"the first {keep}, whatever the scores")
+
+
+@attrs.frozen
+class Last:
+    """The k layers nearest the output."""
+
+    name = "last"
+    keeps = Keeps(nested=True, monotone=True, order_only=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        return Choice(kept=range(question.layers)[-keep:], reason=f"the last {keep}, whatever the scores")
+
+
+@attrs.frozen
+class Ends:
+    """``⌈k/2⌉`` first and ``⌊k/2⌋`` last layers."""
+
+    name = "ends"
+    keeps = Keeps(nested=True, monotone=True, order_only=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        last = keep // 2
+        kept = [*range(keep - last), *range(question.layers - last, question.layers)]
+        return Choice(kept=kept, reason=f"the first {keep - last} and the last {last}, whatever the scores")
+
+
+@attrs.frozen
+class Uniform:
+    """Evenly spaced: ``⌊(i + ½) · L / k⌋`` for i = 0 … k − 1."""
+
+    name = "uniform"
+    keeps = Keeps(monotone=True, order_only=True)
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        kept = [(2 * i + 1) * question.layers // (2 * keep) for i in range(keep)]
+        return Choice(kept=kept, reason=f"{keep} evenly spaced, whatever the scores")
+
+
+@attrs.frozen(kw_only=True)
+class Random:
+    """The first k of a seeded shuffle.
+
+    Attributes:
+        seed: The same seed gives the same layers, on every machine.
+    """
+
+    name = "random"
+    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    seed: int = 0
+
+    def choose(self, question: Question, keep: int) -> Choice:
+        """See ``Strategy``."""
+        order = list(range(question.layers))
+        random.Random(self.seed).shuffle(order)  # noqa: S311 -- a baseline, not a secret
+        return Choice(kept=order[:keep], reason=f"{keep} at random, seed {self.seed}, whatever the scores")
+
+
+def _thirds(count: int) -> Sequence[int]:
+    """Early, middle and late parts of a count; remainders to early, then late."""
+    part, rest = divmod(count, 3)
+    return (part + (rest > 0), part, part + (rest > 1))

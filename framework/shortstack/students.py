@@ -1,0 +1,137 @@
+"""``build_student``: a teacher and the kept layers in, a stock model that has proved itself out."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+
+from shortstack.contracts import Selection, StudentArchitecture
+from shortstack.errors import ConfigurationError, UnsupportedModelError
+from shortstack.models.decoder import Decoder
+from shortstack.parameters import ParameterCount, count_parameters
+from shortstack.proofs import prove
+from shortstack.registry import Registry
+from shortstack.teachers import identity, refuse_unready
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ParameterCount", "build_student", "count_parameters"]
+
+
+def build_student(
+    teacher: PreTrainedModel,
+    kept_layers: Sequence[int] | Selection,
+    architecture: str | StudentArchitecture = "layer-subset",
+    *,
+    settings: Mapping[str, object] | None = None,
+    registry: Registry | None = None,
+    calibration: Iterable[dict[str, Tensor]] = (),
+) -> PreTrainedModel:
+    """Build a student from some of a teacher's layers.
+
+    The student is a stock model: ``AutoModelForCausalLM.from_pretrained`` loads it without shortstack. What was kept,
+    why, and from whom is in ``student.config.shortstack``.
+
+    Args:
+        teacher: A stock decoder-only causal language model; left as it was.
+        kept_layers: Indices of the layers that stay, ascending, or a selection.
+        architecture: The name of a student architecture, or one.
+        settings: The architecture's settings, where it is given by name.
+        registry: Where names are looked up; by default the plugins of this environment.
+        calibration: Batches of ``input_ids``, ``attention_mask`` and ``labels``, for architectures that look at data.
+
+    Returns:
+        The student in eval mode, on the teacher's device and in its dtype, sharing no memory with it.
+
+    Raises:
+        ConfigurationError: The kept layers are not ascending indices of the teacher's, or the architecture is unknown.
+        UnsupportedModelError: The teacher is of a family, or in a state, that cannot be handled.
+        ProofError: The finished student failed a check; this is a defect of the architecture.
+    """
+    refuse_unready(teacher)
+    selection = _selection(kept_layers, len(Decoder.of(teacher).layers))
+    name, method = _architecture(architecture, settings, registry)
+    with _undisturbed(teacher), torch.no_grad():
+        config = method.shrink(teacher.config, selection)
+        student = _unfilled(teacher, config)
+        copies = method.transfer(teacher, student, selection, calibration)
+        adapted = sorted(student.state_dict().keys() - copies.keys())
+        student.config.shortstack = _record(name, selection, teacher, adapted)
+        prove(teacher, student, copies, method.count_parameters(config))
+    return student
+
+
+def _selection(kept: Sequence[int] | Selection, layers: int) -> Selection:
+    if isinstance(kept, Selection):
+        if kept.of != layers:
+            raise ConfigurationError(f"the selection is of {kept.of} layers, but the teacher has {layers}")
+        return kept
+    try:
+        return Selection(kept=tuple(kept), of=layers, budget=f"keep {len(kept)} of {layers} layers", reason="given")
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _architecture(
+    given: str | StudentArchitecture, settings: Mapping[str, object] | None, registry: Registry | None
+) -> tuple[str, StudentArchitecture]:
+    if isinstance(given, str):
+        registry = registry or Registry.from_environment()
+        return registry.find("student", given).full_name, registry.build("student", given, settings)
+    if settings is not None:
+        raise ConfigurationError("settings go with the name of an architecture; this one is already built")
+    return f"{type(given).__module__}:{type(given).__qualname__}", given
+
+
+def _unfilled(teacher: PreTrainedModel, config: PreTrainedConfig) -> PreTrainedModel:
+    """A model of this config in the teacher's dtype and place, every weight NaN until it is written.
+
+    It is built under the dtype: casting afterwards would round the frequencies of rotary positions.
+    """
+    student: PreTrainedModel = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=teacher.dtype)
+    if type(student) is not type(teacher):
+        raise UnsupportedModelError(
+            f"the teacher is {type(teacher).__name__}, but AutoModelForCausalLM loads its config as "
+            f"{type(student).__name__}; use the stock causal language model"
+        )
+    student = student.to(teacher.device).eval()
+    for parameter in student.parameters():
+        parameter.data.fill_(torch.nan)
+    student.generation_config = copy.deepcopy(teacher.generation_config)
+    return student
+
+
+def _record(name: str, selection: Selection, teacher: PreTrainedModel, adapted: Sequence[str]) -> dict[str, Any]:
+    """Plain JSON for the student's config; stock transformers carries it along."""
+    return {
+        "architecture": name,
+        "kept_layers": list(selection.kept),
+        "of_layers": selection.of,
+        "strategy": selection.strategy,
+        "budget": selection.budget,
+        "reason": selection.reason,
+        "adapted_tensors": list(adapted),
+        "teacher": {
+            "model_type": teacher.config.model_type,
+            "weights_sha256": identity(teacher),
+            "shortstack": teacher.config.to_dict().get("shortstack"),
+        },
+    }
+
+
+@contextmanager
+def _undisturbed(teacher: "nn.Module") -> Iterator[None]:
+    """The teacher in eval mode, and the caller's random numbers untouched."""
+    training = {module: module.training for module in teacher.modules()}
+    teacher.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode

@@ -1,0 +1,131 @@
+"""One forward and one backward pass, to activations only, that feeds every fold scorer at once."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from shortstack.calibration import Batch
+from shortstack.contracts import FoldScorer, Signal
+from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.models.candidates import candidate_logits
+from shortstack.models.decoder import Decoder
+from shortstack.models.rest import at_rest
+from shortstack.objectives import Objective, next_token
+from shortstack.observing import LayerObserver
+from shortstack.signals import Signals, Stage, stage_of
+
+_GRADIENTS = frozenset({Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Swept:
+    """What a sweep leaves behind.
+
+    Attributes:
+        states: Each scorer's state, by name.
+        examples: Examples with at least one token that is not padding.
+        supervised: Those of them that have a label.
+    """
+
+    states: Mapping[str, Any]
+    examples: int
+    supervised: int
+
+
+def sweep(
+    model: PreTrainedModel,
+    batches: Iterable[Batch],
+    scorers: Mapping[str, FoldScorer[Any]],
+    objective: Objective = next_token,
+) -> Swept:
+    """Feed every scorer; scorers that need no signal are only started.
+
+    The model is as it was afterwards, even after an error, and no gradient of a parameter is ever formed.
+
+    Args:
+        model: A stock causal language model.
+        batches: Each is read once.
+        scorers: Fold scorers by name.
+        objective: What the gradients are of.
+
+    Raises:
+        UnsupportedModelError: A signal cannot be observed in this model.
+        NonFiniteError: An example's log-probability is NaN or infinite.
+    """
+    decoder = Decoder.of(model)
+    feed = _Feed(scorers, decoder)
+    examples = supervised = 0
+    if feed.wanted:
+        observer = LayerObserver(decoder, feed.wanted, feed.keep, feed.deliver)
+        with at_rest(model), observer.watching(), torch.set_grad_enabled(observer.differentiates):
+            for batch in batches:
+                observer.begin(batch)
+                if observer.differentiates:
+                    _differentiate(model, batch, objective, supervised)
+                else:
+                    _run(model, batch)
+                observer.end()
+                examples += int(batch.mask.any(-1).sum())
+                supervised += int(batch.supervised.sum())
+    return Swept(states=feed.states, examples=examples, supervised=supervised)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Blocks:
+    """See ``contracts.DecoderLayers``."""
+
+    layers: tuple[nn.Module, ...]
+
+
+class _Feed:
+    """Hands each scorer its signals at the first stage at which all of them are there."""
+
+    def __init__(self, scorers: Mapping[str, FoldScorer[Any]], decoder: Decoder) -> None:
+        blocks = _Blocks(layers=tuple(decoder.layers))
+        self.states = {name: scorer.start(blocks) for name, scorer in scorers.items()}
+        self._fed = {name: scorer for name, scorer in scorers.items() if scorer.needs}
+        self._stages = {name: stage_of(scorer.needs) for name, scorer in self._fed.items()}
+        self.wanted = frozenset[Signal]().union(*(scorer.needs for scorer in self._fed.values()))
+        late = [s.needs for s in self._fed.values() if s.needs & _GRADIENTS or s.needs > {Signal.ATTENTION}]
+        self.keep = frozenset[Signal]().union(*late)
+
+    def deliver(self, stage: Stage, signals: Signals) -> None:
+        for name, scorer in self._fed.items():
+            if self._stages[name] is stage:
+                view = attrs.evolve(signals, declared=scorer.needs)
+                with torch.no_grad():
+                    self.states[name] = scorer.update(self.states[name], view)
+
+
+def _run(model: PreTrainedModel, batch: Batch) -> None:
+    """A forward pass that projects no position."""
+    nowhere = torch.zeros_like(batch.mask)
+    candidate_logits(model, batch.input_ids, batch.attention_mask, nowhere, None)
+
+
+def _differentiate(model: PreTrainedModel, batch: Batch, objective: Objective, before: int) -> None:
+    """A forward and a backward pass of the sum of the supervised examples' log-probabilities."""
+    values = objective(model, batch.input_ids, batch.attention_mask, batch.labels)
+    if values.shape != (len(batch.input_ids),):
+        raise ConfigurationError(
+            f"the objective returned a tensor of shape {tuple(values.shape)}; it must give one log-probability an "
+            f"example, ({len(batch.input_ids)},)"
+        )
+    chosen = values[batch.supervised]
+    _require_finite(chosen.detach(), before)
+    if not chosen.requires_grad:
+        raise ConfigurationError("the objective's result has no gradient; compute it from the model's logits")
+    torch.autograd.backward(chosen.sum())
+
+
+def _require_finite(values: Tensor, before: int) -> None:
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        raise NonFiniteError(
+            f"the log-probability of labelled example {before + int(bad[0])} (from 0) is {values[bad[0]].item()}; "
+            "check the model's weights and precision"
+        )

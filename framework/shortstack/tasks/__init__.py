@@ -1,0 +1,58 @@
+"""What a model is to do: a task turns histories into examples. Needs neither polars nor datasets."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from shortstack.errors import ConfigurationError
+from shortstack.tasks.examples import Examples, collate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from shortstack.catalogue import Catalogue
+    from shortstack.sequences import Sequences, SplitName
+
+__all__ = ["Examples", "Task", "collate", "named_task"]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Turns every user's items into token sequences, and says which answers there are."""
+
+    @property
+    def window(self) -> int:
+        """How many items of a history the model sees at most."""
+
+    def training_examples(self, sequences: "Sequences", catalogue: "Catalogue") -> Examples:
+        """What to learn from: training interactions only."""
+
+    def calibration_examples(
+        self, sequences: "Sequences", catalogue: "Catalogue", *, count: int = 256, seed: int = 0
+    ) -> Examples:
+        """What to measure importance on: a seeded sample of training users, each with one supervised position."""
+
+    def evaluation_examples(self, sequences: "Sequences", catalogue: "Catalogue", *, split: "SplitName") -> Examples:
+        """One example for each of ``sequences.cases(split)``, in that order, with the target as the only label."""
+
+    def prompt(self, history: Sequence[int], catalogue: "Catalogue") -> list[int]:
+        """The tokens after which the model is asked for an answer, for one history of dense item ids, oldest first."""
+
+    def candidates(self, catalogue: "Catalogue") -> "Tensor":
+        """int64 ``(candidates,)``: the token of each answer."""
+
+
+def named_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
+    """A task by the name it goes by, or by ``module:attribute``, where an attrs class of this form is.
+
+    Raises:
+        UnknownNameError: There is no such task or setting; suggests the nearest.
+        ConfigurationError: A setting has a value that is not allowed, or there is no such class.
+    """
+    from shortstack.naming import named_class
+    from shortstack.settings import structure
+    from shortstack.tasks.next_item import NextItem
+
+    task: object = structure(named_class("task", name, {"next-item": NextItem}), settings, f"task {name!r}")
+    if not isinstance(task, Task):
+        raise ConfigurationError(f"task {name!r} does not have the methods of shortstack.tasks.Task")
+    return task

@@ -1,0 +1,93 @@
+"""Examples for a model: pieces of token sequences, and which of their tokens are to be predicted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, overload
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import Tensor
+
+IGNORED = -100
+"""The label of a token that is not to be predicted, as in transformers."""
+
+Example = dict[str, list[int]]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Examples(Sequence[Example]):
+    """A map-style data set of ``{"input_ids", "labels"}``, each a list of one length; nothing is copied until asked for.
+
+    Attributes:
+        tokens: int64: the flat token sequences that the examples are pieces of.
+        starts: int64 ``(examples,)``: where each piece starts in ``tokens``.
+        stops: int64 ``(examples,)``: where it ends.
+        supervised: int64 ``(examples,)``: where its labels start, at the earliest its second token: the first has nothing
+            to be predicted from.
+    """
+
+    tokens: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    supervised: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Examples": ...
+    def __getitem__(self, index: "int | slice") -> "Example | Examples":
+        if isinstance(index, slice):
+            return attrs.evolve(
+                self, starts=self.starts[index], stops=self.stops[index], supervised=self.supervised[index]
+            )
+        start, stop, supervised = (int(column[index]) for column in (self.starts, self.stops, self.supervised))
+        input_ids: list[int] = self.tokens[start:stop].tolist()
+        unsupervised = max(supervised - start, 1)
+        labels = [IGNORED] * min(unsupervised, len(input_ids)) + input_ids[unsupervised:]
+        return {"input_ids": input_ids, "labels": labels}
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 ``(examples,)``: how many tokens each has."""
+        return self.stops - self.starts
+
+    def to_dataset(self) -> "Dataset":
+        """The same as a ``datasets.Dataset``."""
+        from datasets import Dataset
+
+        columns: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
+        for example in self:
+            for name, values in example.items():
+                columns[name].append(values)
+        return Dataset.from_dict(columns)
+
+
+def collate(examples: Iterable[Mapping[str, Sequence[int]]], pad_token_id: int = 0) -> "dict[str, Tensor]":
+    """A batch, padded on the right to its longest example.
+
+    Args:
+        examples: Each with ``input_ids`` and ``labels`` of one length.
+        pad_token_id: Fills ``input_ids``; its value never matters, since the mask hides it.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` (1 where a token is real) and ``labels`` (−100 where unsupervised), each int64
+        ``(batch, tokens)``.
+    """
+    import torch
+
+    rows = list(examples)
+    shape = (len(rows), max(len(row["input_ids"]) for row in rows))
+    fills = {"input_ids": pad_token_id, "attention_mask": 0, "labels": IGNORED}
+    batch = {name: torch.full(shape, fill, dtype=torch.long) for name, fill in fills.items()}
+    for index, row in enumerate(rows):
+        length = len(row["input_ids"])
+        batch["input_ids"][index, :length] = torch.as_tensor(row["input_ids"])
+        batch["labels"][index, :length] = torch.as_tensor(row["labels"])
+        batch["attention_mask"][index, :length] = 1
+    return batch

@@ -1,0 +1,141 @@
+"""What is optimised as one module: the student and the losses' own parameters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
+from shortstack.errors import PluginError
+from shortstack.model_outputs import OutputReader
+from shortstack.models.candidates import candidate_index, supervision
+from shortstack.models.decoder import Decoder
+from shortstack.weighted_losses import WeightedLoss, wanted
+
+
+class TrainingModule(nn.Module):
+    """The student and its losses; calling it gives every loss's sum over one batch.
+
+    One module, so that data-parallel wrappers, gradient clipping and mixed precision reach the losses' parameters as
+    well; only ``student`` is ever exported.
+    """
+
+    # transformers.Trainer reads it: the loss is divided already, by the count over the whole accumulation window
+    accepts_loss_kwargs = True
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        losses: Sequence[WeightedLoss],
+        parameters: Sequence[nn.Module | None],
+        candidates: Tensor | None,
+    ) -> None:
+        """Put them together.
+
+        Args:
+            student: The model that learns.
+            losses: The losses.
+            parameters: What each loss's ``prepare`` gave.
+            candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
+        """
+        super().__init__()
+        self.student = student
+        self.losses = tuple(losses)
+        self.loss_modules = nn.ModuleDict({str(i): m for i, m in enumerate(parameters) if m is not None})
+        self._read = output_reader(student, candidates, wanted(losses), Output.STUDENT_LOGITS, Output.STUDENT_STATES)
+        vocabulary = student.get_input_embeddings().num_embeddings
+        self._places = None if candidates is None else candidate_index(candidates, vocabulary)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, teacher: ModelOutputs) -> Tensor:
+        """Every loss's sum over the batch.
+
+        Args:
+            input_ids: int64 ``(batch, tokens)``.
+            attention_mask: ``(batch, tokens)``, 0 where the token is padding.
+            labels: int64 ``(batch, tokens)`` in transformers' convention.
+            teacher: What the teacher gave for the same batch.
+
+        Returns:
+            ``(losses,)``, float32 or wider.
+        """
+        positions, _ = supervision(labels)
+        student = self._read(input_ids, attention_mask, positions)
+        batch = self.loss_batch(attention_mask, labels)
+        sums = [
+            _sum_of(weighted, weighted.loss(student, teacher, batch, self._module(index)))
+            for index, weighted in enumerate(self.losses)
+        ]
+        return torch.stack(sums)
+
+    def count(self, attention_mask: Tensor, labels: Tensor) -> Tensor:
+        """int64 ``(losses + 1,)``: the terms of every loss in a batch, then the labels that are no candidates."""
+        batch = self.loss_batch(attention_mask, labels)
+        strays = (self._targets(labels) < 0).sum()
+        return torch.stack([*(weighted.loss.count(batch) for weighted in self.losses), strays])
+
+    def loss_batch(self, attention_mask: Tensor, labels: Tensor) -> LossBatch:
+        """What losses see of a batch; a stray label counts as candidate 0, the trainer reports it after the step."""
+        return LossBatch(labels=self._targets(labels).clamp_min(0), mask=attention_mask.bool())
+
+    def activation_checkpointing_enable(
+        self,
+        activation_checkpointing_kwargs: dict[str, Any] | None = None,
+        every_n_layers: int = 1,
+        *,
+        offload: bool = False,
+    ) -> None:
+        """What transformers.Trainer asks of a model from 5.20 or so on; the student's own."""
+        self.student.activation_checkpointing_enable(activation_checkpointing_kwargs, every_n_layers, offload)
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
+        """What transformers.Trainer asked of a model before that; the student's own."""
+        self.student.gradient_checkpointing_enable(gradient_checkpointing_kwargs)
+
+    def _targets(self, labels: Tensor) -> Tensor:
+        _, targets = supervision(labels)
+        return targets if self._places is None else self._places[targets]
+
+    def _module(self, index: int) -> nn.Module | None:
+        key = str(index)  # a ModuleDict has no get()
+        return self.loss_modules[key] if key in self.loss_modules else None  # noqa: SIM401
+
+
+def prepare(
+    losses: Sequence[WeightedLoss],
+    teacher: PreTrainedModel | None,
+    student: PreTrainedModel,
+    selection: Selection | None,
+    seed: int,
+) -> list[nn.Module | None]:
+    """Each loss's own parameters, in the student's type; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        made = [loss.loss.prepare(teacher and teacher.config, student.config, selection) for loss in losses]
+    return [module and module.to(student.dtype) for module in made]
+
+
+def output_reader(
+    model: PreTrainedModel, candidates: Tensor | None, needs: frozenset[Output], logits: Output, states: Output
+) -> OutputReader:
+    """Watches of a model what the losses need of it.
+
+    Args:
+        model: The student or the teacher.
+        candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
+        needs: All that some loss needs.
+        logits: What this model's logits are called there.
+        states: What this model's states are called there.
+    """
+    layers = tuple(Decoder.of(model).layers) if states in needs else ()
+    return OutputReader(model=model, layers=layers, candidates=candidates, logits=logits in needs)
+
+
+def _sum_of(weighted: WeightedLoss, value: Tensor) -> Tensor:
+    if value.shape != () or value.dtype not in {torch.float32, torch.float64}:
+        raise PluginError(
+            f"loss {weighted.name!r} gave a tensor of shape {tuple(value.shape)} and type {value.dtype}; a loss is one "
+            "sum in float32 or float64"
+        )
+    return value

@@ -1,0 +1,82 @@
+"""From what a configuration says about losses to ready, weighted losses."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from shortstack.contracts import DistillationLoss, Output
+from shortstack.errors import ConfigurationError
+from shortstack.registry import Registry
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class WeightedLoss:
+    """A loss and how much it counts.
+
+    Attributes:
+        name: What it is logged as.
+        loss: The loss.
+        weight: Above 0; what it means is the balancing's to say.
+    """
+
+    name: str
+    loss: DistillationLoss = attrs.field()
+    weight: float = attrs.field(default=1.0)
+
+    @loss.validator
+    def _is_a_loss(self, _attribute: object, value: object) -> None:
+        if not isinstance(value, DistillationLoss):
+            raise ConfigurationError(
+                f"loss {self.name!r} is no distillation loss but {value!r:.80}; see shortstack.contracts.losses"
+            )
+
+    @weight.validator
+    def _is_a_weight(self, _attribute: object, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ConfigurationError(f"the weight of loss {self.name!r} must be a number above 0, got {value!r}")
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether a teacher has to run for it."""
+        return any(output.of_teacher for output in self.loss.needs)
+
+
+LossSettings = Mapping[str, "float | Mapping[str, object]"] | Sequence[WeightedLoss]
+"""``{"labels": 1.0, "soft-targets": {"weight": 2.0, "temperature": 4.0}}``, or ready ones."""
+
+
+def weighted_losses(losses: LossSettings, registry: Registry | None) -> tuple[WeightedLoss, ...]:
+    """Build the losses of a configuration.
+
+    Args:
+        losses: For each name a weight, or a table of ``weight`` (1 by default) and the loss's own settings; or
+            ``WeightedLoss`` objects.
+        registry: Where names are looked up; the environment's plugins by default.
+
+    Raises:
+        ConfigurationError: There is no loss, two have one name, or a weight or setting is wrong.
+    """
+    if isinstance(losses, Mapping):
+        plugins = registry or Registry.from_environment()
+        ready = [_built(name, given, plugins) for name, given in losses.items()]
+    else:
+        ready = list(losses)
+    names = [loss.name for loss in ready]
+    if not names:
+        raise ConfigurationError("there is no loss to train on; give at least one, for example {'labels': 1.0}")
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"each loss needs a name of its own, got {', '.join(names)}")
+    return tuple(ready)
+
+
+def wanted(losses: Sequence[WeightedLoss]) -> frozenset[Output]:
+    """Everything that some loss needs."""
+    return frozenset().union(*(loss.loss.needs for loss in losses))
+
+
+def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
+    settings: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": given}
+    weight = settings.pop("weight", 1.0)
+    return WeightedLoss(name=name, loss=registry.build("loss", name, settings), weight=weight)

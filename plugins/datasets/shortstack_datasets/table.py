@@ -1,0 +1,171 @@
+"""Any table with named columns: CSV, TSV, JSON lines (each also gzipped) or Parquet."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from shortstack.contracts import DatasetDescriptor, Edition, Records
+from shortstack.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shortstack_datasets.columns import Column
+
+Encoding = Literal["utf-8", "latin-1"]
+TimestampUnit = Literal["s", "ms", "us", "iso"]
+_TEXT = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "\t", ".inter": "\t", ".item": "\t"}
+_JSON = {".jsonl", ".ndjson", ".json"}
+_PARQUET = {".parquet", ".pq"}
+
+
+@attrs.frozen(kw_only=True)
+class TableSettings:
+    """Which column is what.
+
+    Attributes:
+        user: The column of user ids; never printed.
+        item: The column of item ids.
+        rating: The column of ratings; None if there are none.
+        timestamp: The column of times; None if there are none, and then nothing can be split by time.
+        timestamp_unit: What a time counts since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
+        separator: Between fields; None for a comma in ``.csv`` and a tab elsewhere.
+        encoding: Of text files.
+        header: Whether the first line names the columns; if not, they are called ``1``, ``2``, …
+        title: The column of item titles, in the items file if there is one.
+        category: The column of item categories, there as well.
+        items_file: A second table, beside the first, with one row an item.
+        items_item: Its column of item ids; None if it is called as in the first table.
+        items_separator: As ``separator``.
+        items_encoding: As ``encoding``.
+        items_header: As ``header``.
+    """
+
+    user: str = "user"
+    item: str = "item"
+    rating: str | None = None
+    timestamp: str | None = None
+    timestamp_unit: TimestampUnit = "s"
+    separator: str | None = None
+    encoding: Encoding = "utf-8"
+    header: bool = True
+    title: str | None = None
+    category: str | None = None
+    items_file: str | None = None
+    items_item: str | None = None
+    items_separator: str | None = None
+    items_encoding: Encoding = "utf-8"
+    items_header: bool = True
+
+
+@attrs.frozen
+class Table:
+    """Reads one file of interactions, and one of items if there is one."""
+
+    settings: TableSettings
+
+    def detect(self, source: str | Path) -> Edition | None:
+        """The file's name, if it is a file of a known kind; which column is what, no file can tell."""
+        path = Path(source)
+        return Edition(name=path.name) if path.is_file() and _kind(path) in _TEXT.keys() | _JSON | _PARQUET else None
+
+    def read(self, source: str | Path) -> Records:
+        """All interactions.
+
+        Raises:
+            SourceNotFoundError: ``source``, or the items file, is not there.
+            DataError: It is of no known kind, is damaged, or lacks a column.
+            RowError: A line is bad.
+        """
+        path, settings = Path(source), self.settings
+        rows = _read(path, _interaction_columns(settings), settings.separator, settings.encoding, settings.header)
+        return Records(
+            interactions=_filled(rows, ("user", "item", "rating", "timestamp")).lazy(),
+            items=_items(path, rows, settings).lazy(),
+            edition=Edition(name=path.name, facts={"rows": len(rows)}),
+        )
+
+
+DESCRIPTOR = DatasetDescriptor(
+    name="table",
+    summary="Any CSV, TSV, JSON lines or Parquet file with named columns for user, item, rating and time.",
+    build=Table,
+    config=TableSettings,
+)
+
+
+def _interaction_columns(settings: TableSettings) -> "list[Column]":
+    from shortstack_datasets.columns import Column
+
+    columns = [
+        Column(name=settings.user, role="user", kind="id", private=True),
+        Column(name=settings.item, role="item", kind="id"),
+    ]
+    if settings.rating is not None:
+        columns.append(Column(name=settings.rating, role="rating", kind="number"))
+    if settings.timestamp is not None:
+        columns.append(Column(name=settings.timestamp, role="timestamp", kind=settings.timestamp_unit))
+    return columns + ([] if settings.items_file else _descriptions(settings))
+
+
+def _descriptions(settings: TableSettings) -> "list[Column]":
+    from shortstack_datasets.columns import Column
+
+    names = {"title": settings.title, "category": settings.category}
+    return [Column(name=name, role=role, kind="label") for role, name in names.items() if name is not None]
+
+
+def _items(path: Path, rows: "pl.DataFrame", settings: TableSettings) -> "pl.DataFrame":
+    """One row an item; of several, the first by title, so that the order of rows does not matter."""
+    from shortstack_datasets.columns import Column
+
+    if settings.items_file is not None:
+        key = Column(name=settings.items_item or settings.item, role="item", kind="id")
+        rows = _read(
+            path.parent / settings.items_file,
+            [key, *_descriptions(settings)],
+            settings.items_separator,
+            settings.items_encoding,
+            settings.items_header,
+        )
+    described = _filled(rows, ("item", "title", "category", "text"))
+    return described.sort("item", "title", "category", nulls_last=True).unique(
+        "item", keep="first", maintain_order=True
+    )
+
+
+def _filled(rows: "pl.DataFrame", roles: tuple[str, ...]) -> "pl.DataFrame":
+    """The columns of these roles, null where the table has none."""
+    import polars as pl
+
+    types = {"rating": pl.Float64, "timestamp": pl.Int64}
+    missing = [pl.lit(None, dtype=types.get(role, pl.String)).alias(role) for role in roles if role not in rows.columns]
+    return rows.with_columns(missing).select(roles)
+
+
+def _kind(path: Path) -> str:
+    """The extension that tells the format, without ``.gz``."""
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+
+
+def _read(
+    path: Path, columns: "list[Column]", separator: str | None, encoding: Encoding, header: bool
+) -> "pl.DataFrame":
+    from shortstack_datasets.delimited import delimited, numbered, read_columns
+    from shortstack_datasets.sources import unzipped
+    from shortstack_datasets.structured import read_json_lines, read_parquet
+
+    kind = _kind(path)
+    if kind not in _TEXT.keys() | _JSON | _PARQUET:
+        known = ", ".join(sorted(_TEXT.keys() | _JSON | _PARQUET))
+        raise DataError(f"{path} is of an unknown kind {kind!r}; known are {known}, and .gz after those of text")
+    data = unzipped(path)
+    if kind in _PARQUET:
+        return read_parquet(data, str(path), columns)
+    if kind in _JSON:
+        return read_json_lines(data, str(path), columns)
+    between = separator or _TEXT[kind]
+    names = None if header else numbered(data, between)
+    text = delimited(data, str(path), separator=between, names=names, encoding=encoding, quoted=len(between) == 1)
+    return read_columns(text, columns)

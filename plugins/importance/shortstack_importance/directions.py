@@ -1,0 +1,55 @@
+"""How far two vectors point apart, without the cancellation of ``1 − cos``."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def unit_vectors(states: "Tensor") -> "Tensor":
+    """``x / ‖x‖`` along the last dimension; a zero vector stays zero."""
+    import torch
+
+    norms = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
+    units: Tensor = states / norms.masked_fill(norms == 0, 1)
+    return units
+
+
+def cosine_distance(left: "Tensor", right: "Tensor") -> "Tensor":
+    """``1 − cos(x, y) = ½‖x/‖x‖ − y/‖y‖‖²`` along the last dimension, within [0, 2]; exactly 0 for equal vectors.
+
+    A zero vector is at distance 1 from every other and 0 from itself.
+    """
+    left, right = unit_vectors(left), unit_vectors(right)
+    halves = (left - right).square().sum(-1) / 2
+    one_is_zero = left.any(-1) ^ right.any(-1)
+    return halves.masked_fill(one_is_zero, 1).clamp(0, 2)
+
+
+def angle(left: "Tensor", right: "Tensor") -> "Tensor":
+    """``arccos(cos(x, y)) = 2·atan2(‖x̂ − ŷ‖, ‖x̂ + ŷ‖)``, within [0, π]; exactly 0 for equal vectors.
+
+    A zero vector is at a right angle to every other.
+
+    Source: W. Kahan, "How futile are mindless assessments of roundoff", 2006, section 12.
+    """
+    import math
+
+    import torch
+
+    left, right = unit_vectors(left), unit_vectors(right)
+    apart = torch.linalg.vector_norm(left - right, dim=-1)
+    together = torch.linalg.vector_norm(left + right, dim=-1)
+    return (2 * torch.atan2(apart, together)).clamp(0, math.pi)
+
+
+def last_visible(mask: "Tensor") -> "Tensor":
+    """int64 ``(batch,)``: the place of each row's last True; 0 where there is none.
+
+    Args:
+        mask: Bool ``(batch, tokens)``.
+    """
+    import torch
+
+    places = torch.arange(mask.shape[-1], device=mask.device)
+    return (places * mask).amax(-1)

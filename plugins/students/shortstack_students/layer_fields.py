@@ -1,0 +1,105 @@
+"""A config for some of the layers: every field that speaks of layers, set together.
+
+Three kinds of field do: lists with one entry a layer, lists of layer indices, and thresholds ("from layer 3 on").
+"""
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from shortstack.contracts import Selection
+from shortstack.errors import ConfigurationError, UnsupportedModelError
+
+from shortstack_students.attention_scale import FLAG, refuse_unknown_scale
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+INDEX_LISTS = ("cross_attention_layers", "mlp_only_layers", "moe_layers", "rope_scaling_layers")
+THRESHOLDS = ("first_k_dense_replace", "max_window_layers", "num_dense_layers")
+SHARED_ACROSS_DEPTH = ("num_kv_shared_layers",)
+NOT_PER_LAYER = ("architectures", "attention_types", "mrope_section")
+
+
+def subset(config: "PreTrainedConfig", selection: Selection) -> "PreTrainedConfig":
+    """A copy of the config that describes only the kept layers.
+
+    Raises:
+        ConfigurationError: The selection is of another number of layers.
+        UnsupportedModelError: The family shares state across depth, or its config cannot say which layers are left.
+    """
+    student = copy.deepcopy(config)
+    text = student.get_text_config()
+    if text.num_hidden_layers != selection.of:
+        raise ConfigurationError(
+            f"the selection is of {selection.of} layers, but the config has {text.num_hidden_layers}"
+        )
+    fields = text.to_dict()
+    _refuse_sharing(text.model_type, fields)
+    if fields.get(FLAG) and len(selection.kept) < selection.of:
+        refuse_unknown_scale(text.model_type)
+    changes = {"num_hidden_layers": len(selection.kept)} | _renewed(fields, selection)
+    for name, value in changes.items():
+        setattr(text, name, value)
+    _refuse_unstable(text, changes)
+    return student
+
+
+def _renewed(fields: dict[str, Any], selection: Selection) -> dict[str, Any]:
+    kept, of = selection.kept, selection.of
+    changes: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in INDEX_LISTS and isinstance(value, list | tuple):
+            changes[name] = type(value)(new for new, old in enumerate(kept) if old in value)
+        elif name in THRESHOLDS and isinstance(value, int) and value < of:
+            changes[name] = sum(layer < value for layer in kept)
+        elif _is_per_layer(name, value, of):
+            changes[name] = type(value)(value[layer] for layer in kept)
+    changes |= _sparse_step(fields, kept)
+    if "attention_types" in fields and "attention_layers" in changes:  # GPT-Neo says it twice
+        changes["attention_types"] = [[[kind], 1] for kind in changes["attention_layers"]]
+    if fields.get(FLAG) and len(kept) < of:
+        changes[FLAG] = False  # the scale goes into the weights
+    return changes
+
+
+def _is_per_layer(name: str, value: object, layers: int) -> bool:
+    """A list as long as there are layers is one entry a layer, unless its name says otherwise."""
+    if name in NOT_PER_LAYER or name in INDEX_LISTS or name.endswith(("token_id", "token_ids")):
+        return False
+    return isinstance(value, list | tuple) and len(value) == layers
+
+
+def _sparse_step(fields: dict[str, Any], kept: tuple[int, ...]) -> dict[str, Any]:
+    """Mixtures that are sparse every so many layers: name the dense ones instead."""
+    step = fields.get("decoder_sparse_step")
+    if not isinstance(step, int) or "mlp_only_layers" not in fields:
+        return {}
+    named = fields["mlp_only_layers"] or []
+    dense = [new for new, old in enumerate(kept) if old in named or (old + 1) % step]
+    return {"decoder_sparse_step": 1, "mlp_only_layers": dense}
+
+
+def _refuse_sharing(model_type: str, fields: dict[str, Any]) -> None:
+    for name in SHARED_ACROSS_DEPTH:
+        if fields.get(name):
+            raise UnsupportedModelError(
+                f"{model_type} shares state across depth ({name}={fields[name]}): a layer cannot be taken out of it"
+            )
+
+
+def _refuse_unstable(config: "PreTrainedConfig", changes: dict[str, Any]) -> None:
+    """The family's own config class must read back what was written."""
+    try:
+        again = type(config).from_dict(config.to_dict()).to_dict()
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UnsupportedModelError(
+            f"the config of {config.model_type} cannot say which layers are left: {reason}"
+        ) from error
+    written = config.to_dict()
+    lost = [name for name in changes if name in written and again.get(name) != written[name]]
+    if lost:
+        raise UnsupportedModelError(
+            f"the config of {config.model_type} cannot say which layers are left: it rewrites {lost[0]} "
+            f"from {written[lost[0]]} to {again.get(lost[0])}"
+        )

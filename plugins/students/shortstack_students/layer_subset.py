@@ -1,0 +1,110 @@
+"""``layer-subset``: the kept layers of the teacher, at full width."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+from shortstack.contracts import NoSettings, Selection, StudentDescriptor
+from shortstack.errors import ProofError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+
+@attrs.frozen
+class LayerSubset:
+    """Keeps some layers as they are, in their order."""
+
+    def shrink(self, config: "PreTrainedConfig", selection: Selection) -> "PreTrainedConfig":
+        """See ``StudentArchitecture``."""
+        from shortstack_students.layer_fields import subset
+
+        return subset(config, selection)
+
+    def count_parameters(self, config: "PreTrainedConfig") -> int:
+        """See ``StudentArchitecture``."""
+        from shortstack.parameters import count_parameters
+
+        return count_parameters(config).total
+
+    def transfer(
+        self,
+        teacher: "PreTrainedModel",
+        student: "PreTrainedModel",
+        selection: Selection,
+        calibration: "Iterable[dict[str, Tensor]]",  # noqa: ARG002 -- looks at no data
+    ) -> dict[str, str]:
+        """See ``StudentArchitecture``; also proves that the student is the teacher without the dropped layers."""
+        from shortstack.models.decoder import Decoder
+
+        from shortstack_students.attention_scale import fold, is_folded
+        from shortstack_students.same_layers import refuse_other_layers
+        from shortstack_students.skipping import logits_without
+
+        path, folded = Decoder.of(teacher).path, is_folded(teacher, student)
+        copies = index_map(teacher, student, path, selection)
+        refuse_other_layers(teacher, student, selection, scale_folded=folded)
+        copy_tensors(teacher, student, copies)
+        if folded:
+            for name in fold(student, selection):
+                del copies[name]
+        _prove_equal(student, logits_without(teacher, selection))
+        return copies
+
+
+DESCRIPTOR = StudentDescriptor(
+    name="layer-subset",
+    summary="The kept layers as they are, at full width; a stock model with fewer layers.",
+    build=lambda _settings: LayerSubset(),
+    config=NoSettings,
+    reference="https://arxiv.org/abs/2403.03853",
+)
+
+
+def index_map(
+    teacher: "PreTrainedModel", student: "PreTrainedModel", path: str, selection: Selection
+) -> dict[str, str]:
+    """Student tensor → teacher tensor: layer ``j`` is the teacher's layer ``kept[j]``, the rest keeps its name.
+
+    Raises:
+        UnsupportedModelError: The two do not fit together, tensor by tensor.
+    """
+    ours, theirs = student.state_dict(), teacher.state_dict()
+    copies = {name: _source(name, path, selection) for name in ours}
+    dropped = [f"{path}.{layer}." for layer in range(selection.of) if layer not in selection.kept]
+    wanted = {name for name in theirs if not name.startswith(tuple(dropped))}
+    odd = sorted(wanted ^ set(copies.values()))
+    odd += [source for name, source in copies.items() if source in theirs and ours[name].shape != theirs[source].shape]
+    if odd:
+        raise UnsupportedModelError(
+            f"{type(teacher).__name__} cannot keep only layers {list(selection.kept)}: "
+            f"its config cannot say it, tensor {odd[0]} would not fit"
+        )
+    return copies
+
+
+def copy_tensors(teacher: "PreTrainedModel", student: "PreTrainedModel", copies: Mapping[str, str]) -> None:
+    """Write the teacher's tensors into the student's, dtype included."""
+    sources = teacher.state_dict()
+    targets = dict(student.named_parameters()) | dict(student.named_buffers())
+    for name, source in copies.items():
+        if name in targets:  # a tied tensor goes by one of its names
+            targets[name].data = sources[source].detach().clone()
+
+
+def _source(name: str, path: str, selection: Selection) -> str:
+    if not name.startswith(f"{path}."):
+        return name
+    index, _, rest = name.removeprefix(f"{path}.").partition(".")
+    return f"{path}.{selection.kept[int(index)]}.{rest}"
+
+
+def _prove_equal(student: "PreTrainedModel", expected: "Tensor") -> None:
+    from shortstack.proofs import logits_agree, uncached_logits
+
+    if not logits_agree(expected, uncached_logits(student)):
+        raise ProofError(
+            "the student's logits differ from the teacher's with the other layers skipped: "
+            f"the layers of {type(student).__name__} depend on their place"
+        )

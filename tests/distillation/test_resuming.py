@@ -1,0 +1,279 @@
+"""Checkpoints: exact resumption, nothing pickled, and what counts as whole or ended."""
+
+import pickle
+import zipfile
+
+import pytest
+import torch
+from transformers import TrainerCallback
+
+from shortstack.checkpoints import has_ended, last_checkpoint, load_tree, save_tree
+from shortstack.errors import ConfigurationError, DataError, NonFiniteError
+from shortstack.fitting import FitSettings, early_stopping, fit
+
+STEPS = FitSettings(steps=9, batch_size=5, accumulate=5, warmup_steps=2, evaluate_every=2)
+
+
+class Killed(Exception):  # noqa: N818 -- it is no error
+    """What a killed process is here."""
+
+
+class Kill(TrainerCallback):
+    """Ends the process after a step, before that step's checkpoint."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def on_step_end(self, args, state, control, **_):
+        """Die."""
+        if state.global_step == self.after:
+            raise Killed
+
+
+def validation(student):
+    """A metric of the weights."""
+    return {"ndcg@10": float(student.lm_head.weight.abs().mean()), "loss": 1.0}
+
+
+def trained(stage, folder, *, kills=(), settings=STEPS, validated=True, **changed):
+    """A student narrower than its teacher, with dropout, trained to the end through kills; and the history."""
+    for after in (*kills, None):
+        trainer = stage.trainer(
+            student=stage.tiny(2, seed=1, hidden=8, dropout=0.3),
+            settings=settings,
+            folder=folder,
+            callbacks=[Kill(after)] if after else [],
+            **({"validate": validation} if validated else {}),
+            **changed,
+        )
+        if last_checkpoint(folder):
+            torch.manual_seed(1000)  # a resumed process starts elsewhere
+        try:
+            history = fit(trainer)
+        except Killed:
+            continue
+    return trainer, history
+
+
+def timeless(history):
+    """Without the seconds."""
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+
+
+def everything(trainer):
+    """The student's and the losses' tensors."""
+    return trainer.model.state_dict()
+
+
+@pytest.mark.parametrize("kills", [(1,), (3,), (5, 8), (6,), (9,)])
+@pytest.mark.parametrize("validated", [True, False])
+def test_resuming_is_exact(stage, tmp_path, kills, validated):
+    """Law 59, bit for bit on one thread: dropout, shuffling, projections, scales; within and between epochs."""
+    whole, expected = trained(stage, tmp_path / "whole", validated=validated)
+    parts, actual = trained(stage, tmp_path / "parts", kills=kills, validated=validated)
+
+    assert timeless(expected) == timeless(actual)
+    assert all(torch.equal(value, everything(parts)[name]) for name, value in everything(whole).items())
+    assert whole.memory == parts.memory
+    assert set(whole.memory) == {"labels", "soft-targets", "hidden-states"}
+
+
+def test_the_clock_goes_on_after_a_resume(stage, tmp_path):
+    """Seconds never fall."""
+    _, history = trained(stage, tmp_path / "run", kills=(5,))
+    seconds = [record["seconds"] for record in history]
+
+    assert sorted(seconds) == seconds
+    assert seconds[0] > 0
+
+
+def test_an_ended_training_is_taken_up_as_it_was(stage, tmp_path):
+    """No further step is taken; the best weights come back."""
+    first, history = trained(stage, tmp_path / "run")
+    stop = [Kill(after) for after in range(1, 99)]
+    again = stage.trainer(
+        student=stage.tiny(2, seed=9, hidden=8),
+        settings=STEPS,
+        folder=tmp_path / "run",
+        callbacks=stop,
+        validate=validation,
+    )
+
+    assert history == fit(again)
+    assert all(
+        torch.equal(value, again.student.state_dict()[name]) for name, value in first.student.state_dict().items()
+    )
+    assert not again.student.training
+
+
+def test_an_ended_training_without_validation(stage, tmp_path):
+    """The last weights come back."""
+    first, _ = trained(stage, tmp_path / "run", validated=False)
+    again = stage.trainer(
+        student=stage.tiny(2, seed=9, hidden=8), settings=STEPS, folder=tmp_path / "run", callbacks=[Kill(9)]
+    )
+    fit(again)
+
+    assert torch.equal(first.student.lm_head.weight, again.student.lm_head.weight)
+
+
+def test_the_best_model_is_kept(stage, tmp_path):
+    """By the validated metric, not by the loss or the last step."""
+    seen, scores = [], iter([0.1, 0.5, 0.2, 0.3, 0.1])
+
+    def scored(student):
+        seen.append(student.lm_head.weight.detach().clone())
+        assert not student.training
+        return {"ndcg@10": next(scores)}
+
+    trainer, history = trained(stage, tmp_path / "run", validated=False, validate=scored)
+
+    assert torch.equal(seen[1], trainer.student.lm_head.weight)
+    assert [0.1, 0.5, 0.2, 0.3, 0.1] == [record["ndcg@10"] for record in history if "ndcg@10" in record]
+    assert [2, 4, 6, 8, 9] == [record["step"] for record in history if "ndcg@10" in record]
+
+
+@pytest.mark.parametrize("kills", [(), (5,), (7,)])
+def test_early_stopping_survives_kills(stage, tmp_path, kills):
+    """Patience goes on counting where it was: the second validation is the best, so training ends at the fourth."""
+    settings = FitSettings(steps=20, batch_size=5, warmup_steps=0, evaluate_every=2, patience=2)
+    scores = {2: 0.1, 4: 0.5, 6: 0.2, 8: 0.3, 10: 0.4}
+    current = []
+
+    def scored(_student):
+        return {"ndcg@10": scores[current[-1].state.global_step]}
+
+    for after in (*kills, None):
+        trainer = stage.trainer(
+            student=stage.tiny(2, seed=1, hidden=8),
+            settings=settings,
+            folder=tmp_path / "run",
+            callbacks=[*early_stopping(settings), *([Kill(after)] if after else [])],
+            validate=scored,
+        )
+        current.append(trainer)
+        try:
+            history = fit(trainer)
+        except Killed:
+            continue
+
+    assert 8 == history[-1]["step"]
+    assert has_ended(last_checkpoint(tmp_path / "run"))
+
+
+def test_no_patience_means_no_early_stopping():
+    """0 goes on to the last step."""
+    assert early_stopping(FitSettings(patience=0)) == []
+
+
+def test_checkpoints_hold_safetensors_and_json_only(stage, tmp_path):
+    """Nothing in them is, or contains, a pickle."""
+    trained(stage, tmp_path / "run")
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+
+    assert {".safetensors", ".json"} == {path.suffix for path in files}
+    for path in files:
+        assert not zipfile.is_zipfile(path)
+        with path.open("rb") as file, pytest.raises(pickle.UnpicklingError):
+            _Refuser(file).load()
+
+
+class _Refuser(pickle.Unpickler):
+    """Reads, but makes nothing."""
+
+    def find_class(self, module, name):
+        """Refuse: this would be a pickle."""
+        pytest.fail(f"a pickle of {module}.{name}")
+
+
+def test_resuming_unpickles_nothing(stage, tmp_path, monkeypatch):
+    """``torch.load`` is never called."""
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch.load was called"))
+    monkeypatch.setattr(torch, "save", lambda *_, **__: pytest.fail("torch.save was called"))
+
+    trained(stage, tmp_path / "run", kills=(5,))
+
+
+def test_a_checkpoint_cut_short_is_passed_over(stage, tmp_path):
+    """A kill while saving leaves a folder without a readable state; the one before is used."""
+    trained(
+        stage,
+        tmp_path / "run",
+        kills=(7,),
+        settings=FitSettings(steps=7, batch_size=5, warmup_steps=0, evaluate_every=2),
+    )
+    folder = tmp_path / "run"
+    newest = last_checkpoint(folder)
+    for number, state in ((100, None), (101, "{"), ("x", "{}")):
+        (folder / f"checkpoint-{number}").mkdir()
+        if state is not None:
+            (folder / f"checkpoint-{number}" / "trainer_state.json").write_text(state)
+
+    assert newest == last_checkpoint(folder)
+    assert newest.name == "checkpoint-7"
+    assert last_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_resuming_by_trainers_own_switch(stage, tmp_path):
+    """``train(resume_from_checkpoint=True)`` finds the folder, as everywhere in transformers."""
+    with pytest.raises(Killed):
+        stage.trainer(callbacks=[Kill(5)], settings=STEPS, folder=tmp_path / "run").train()
+    trainer = stage.trainer(settings=STEPS, folder=tmp_path / "run")
+    trainer.train(resume_from_checkpoint=True)
+
+    assert 9 == trainer.state.global_step
+
+
+def test_a_checkpoint_that_lost_a_file(stage, tmp_path):
+    """The message names the file."""
+    with pytest.raises(Killed):
+        fit(stage.trainer(callbacks=[Kill(5)], settings=STEPS, folder=tmp_path / "run"))
+    (tmp_path / "run" / "checkpoint-4" / "training.safetensors").unlink()
+    with pytest.raises(
+        DataError, match=r"checkpoint-4/training\.safetensors is not there: the checkpoint is not whole; "
+    ):
+        fit(stage.trainer(settings=STEPS, folder=tmp_path / "run"))
+
+
+def test_trees_come_back_as_they_went(tmp_path):
+    """Nested, with integer keys, tuples, and every plain type."""
+    tree = {
+        "a": [1, 2.5, None, True, "x"],
+        3: (torch.arange(3), ()),
+        "deep": {"empty": {}, "t": torch.tensor(1e-300, dtype=torch.float64)},
+    }
+    save_tree(tmp_path / "tree.safetensors", tree)
+    loaded = load_tree(tmp_path / "tree.safetensors")
+
+    assert tree["a"] == loaded["a"]
+    assert loaded["a"][3] is True
+    assert torch.equal(tree[3][0], loaded[3][0])
+    assert loaded[3][1] == ()
+    assert loaded["deep"]["empty"] == {}
+    assert torch.equal(tree["deep"]["t"], loaded["deep"]["t"])
+
+
+def test_trees_refuse_objects(tmp_path):
+    """Nothing is pickled in secret."""
+    with pytest.raises(TypeError, match=r"^a checkpoint holds tensors and plain values only, not object$"):
+        save_tree(tmp_path / "tree.safetensors", {"a": object()})
+
+
+def test_metrics_that_are_not_finite(stage):
+    """Named, with the step."""
+    with pytest.raises(NonFiniteError, match=r"^the validated metric 'eval_ndcg@10' is nan at step 3$"):
+        fit(stage.trainer(validate=lambda _: {"ndcg@10": float("nan")}))
+
+
+def test_metrics_that_lack_the_one_selected_by(stage):
+    """Said at once, not after training."""
+    with pytest.raises(
+        ConfigurationError, match=r"^metric_for_best_model is 'ndcg@10', which validate does not give \(hr\)"
+    ):
+        fit(stage.trainer(validate=lambda _: {"hr": 0.1}))
+
+
+def test_evaluating_without_metrics(stage):
+    """A trainer without ``validate`` cannot."""
+    with pytest.raises(ConfigurationError, match=r"^evaluate\(\) needs metrics: give the trainer a function validate"):
+        stage.trainer().evaluate()

@@ -1,0 +1,78 @@
+"""Floors on examples worked out by hand, and against scikit-learn."""
+
+import numpy as np
+import pytest
+from shortstack.floors import ItemKNN, Markov, Popularity
+from shortstack.rankers import Ranker
+from sklearn.metrics.pairwise import cosine_similarity
+
+
+def histories(*lists):
+    """Arrays of item ids."""
+    return [np.array(items, dtype=np.int64) for items in lists]
+
+
+@pytest.mark.parametrize("floor", [Popularity, Markov, ItemKNN])
+def test_floors_are_rankers_without_a_loss(floor, random_sequences):
+    """float32 scores of all items, also for a case without history and for none at all."""
+    ranker = floor.fit(random_sequences)
+
+    assert isinstance(ranker, Ranker)
+    assert ranker.scores_are_logits is False
+    for given in (histories([], [1, 2]), histories([]), []):
+        scores = ranker.scores(given)
+        assert (len(given), 40) == tuple(scores.shape)
+        assert str(scores.dtype) == "torch.float32"
+
+
+def test_popularity_counts_what_it_may_see(leave_last):
+    """Item 1 occurs once in training, and once more in validation; the test item never counts."""
+    sequences = leave_last([[0, 1, 2], [1, 1, 2]], 3)
+
+    assert Popularity.fit(sequences).scores(histories([0])).tolist() == [[1, 1, 0]]
+    assert Popularity.fit(sequences, upto="valid").scores(histories([0])).tolist() == [[1, 3, 0]]
+
+
+def test_markov_counts_what_followed(leave_last):
+    """After item 0 came 1 twice and 2 once; popularity (2, 2, 1, 3) only decides where counts are equal."""
+    sequences = leave_last([[0, 1, 3, 9, 9], [0, 1, 3, 9, 9], [3, 0, 2, 9, 9]], 10)
+    scores = Markov.fit(sequences).scores(histories([7, 0]))[0].tolist()
+
+    # Counts of training items: 0 three times, 1 twice, 2 once, 3 three times; fractions over 3 + 1.
+    assert scores == [0.75, 2.5, 1.25, 0.75, 0, 0, 0, 0, 0, 0]
+
+
+def test_markov_without_a_history_is_popularity(leave_last):
+    """Neither a case without history nor an item that nothing followed has transitions."""
+    sequences = leave_last([[0, 1, 9, 9], [0, 2, 9, 9]], 10)
+    nothing, last = Markov.fit(sequences).scores(histories([], [2]))
+
+    assert nothing.tolist() == last.tolist()
+    assert nothing.argsort(descending=True, stable=True)[:3].tolist() == [0, 1, 2]
+
+
+def test_knn_is_cosine_over_users(random_sequences):
+    """With all neighbours, the scores are sums of scikit-learn's cosines."""
+    users = random_sequences.train()
+    had = np.zeros((len(users), 40))
+    for user, items in enumerate(users):
+        had[user, items] = 1
+    cosines = cosine_similarity(had.T)
+    np.fill_diagonal(cosines, 0)
+
+    scores = ItemKNN.fit(random_sequences).scores(histories([3, 5, 8], [11, 11]))
+
+    expected = np.stack([cosines[[3, 5, 8]].sum(axis=0), cosines[11]])
+    np.testing.assert_allclose(scores.numpy(), expected, atol=1e-6)
+
+
+def test_knn_keeps_each_items_nearest_neighbours(random_sequences):
+    """Each candidate looks at its own three nearest, the lower id of equal ones."""
+    every = ItemKNN.fit(random_sequences).similarities.toarray()
+    nearest = ItemKNN.fit(random_sequences, neighbours=3).similarities.toarray()
+
+    for item in range(40):
+        kept = np.argsort(-every[:, item], kind="stable")[:3]
+        expected = np.zeros(40)
+        expected[kept] = every[kept, item]
+        np.testing.assert_array_equal(expected, nearest[:, item])

@@ -1,0 +1,216 @@
+"""Every refusal of the importance measurement, by its message."""
+
+import attrs
+import pytest
+import torch
+
+from shortstack.contracts import Importance, Signal
+from shortstack.errors import (
+    ConfigurationError,
+    DataError,
+    EmptyDataError,
+    NonFiniteError,
+    PluginError,
+    UnknownNameError,
+    UnsupportedModelError,
+)
+from shortstack.importance import candidate_objective, measure_importance
+from shortstack.probing import ModelProbe
+
+
+@pytest.fixture
+def model(tiny):
+    """A float32 Llama."""
+    return tiny("llama", torch.float32)
+
+
+def measure(model, batches, scorers, registry, **rest):
+    """Shorter."""
+    return measure_importance(model, batches, scorers, registry=registry, **rest)
+
+
+def test_an_empty_corpus_is_refused(model, registry):
+    """By every scorer that needs data."""
+    for name in ("fisher", "attention", "angular"):
+        with pytest.raises(EmptyDataError, match=f"scorer '{name}' has no calibration examples; give at least one"):
+            measure(model, [], [name], registry)
+    with pytest.raises(EmptyDataError, match="no calibration example has a label, so nothing can be measured"):
+        measure(model, [], ["drop-loss"], registry)
+
+
+def test_a_corpus_without_labels_is_refused_where_labels_are_needed(model, batch, registry):
+    """One unlabelled example is fine, a whole corpus is not."""
+    bare = {**batch, "labels": torch.full_like(batch["labels"], -100)}
+    for name in ("fisher", "gradient", "taylor"):
+        with pytest.raises(EmptyDataError, match=f"scorer '{name}' needs labels, but none of the 6 calibration"):
+            measure(model, [bare], [name], registry)
+    with pytest.raises(EmptyDataError, match="no calibration example has a label"):
+        measure(model, [bare], ["drop-loss"], registry)
+    assert measure(model, [bare], ["angular"], registry)["angular"].examples == 6
+
+
+def test_examples_too_short_for_attention_are_refused(model, registry):
+    """Two tokens leave one key once the sink is out."""
+    ids = torch.tensor([[3, 4]])
+    short = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    with pytest.raises(EmptyDataError, match="have no queries that see two keys, so there is nothing to average"):
+        measure(model, [short], ["attention"], registry)
+
+
+def test_a_batch_must_be_whole(model, batch, registry):
+    """All three tensors, of one shape."""
+    with pytest.raises(
+        DataError, match="calibration batch 1 has no 'labels'; a batch holds input_ids, attention_mask, "
+    ):
+        measure(model, [batch, {k: v for k, v in batch.items() if k != "labels"}], ["fisher"], registry)
+    with pytest.raises(
+        DataError, match=r"calibration batch 0 has shapes .*all three must be the same \(batch, tokens\)"
+    ):
+        measure(model, [{**batch, "labels": batch["labels"][:, 1:]}], ["fisher"], registry)
+
+
+def test_attention_that_cannot_be_observed_is_said_to_be_so(tiny, batch, registry):
+    """The families without transformers' attention interface."""
+    for family in ("bloom", "falcon", "gpt_neo", "gptj"):
+        with pytest.raises(
+            UnsupportedModelError, match="cannot be observed: its family does not use transformers' att"
+        ):
+            measure(tiny(family, torch.float32), [batch], ["attention"], registry)
+
+
+def test_nan_names_scorer_and_layer_or_example(model, batch, registry):
+    """A broken weight shows up, wherever it is."""
+    model.model.layers[1].mlp.down_proj.weight.data[0, 0] = float("nan")
+    with pytest.raises(NonFiniteError, match="scorer 'block-influence' gave nan for layer 1"):
+        measure(model, [batch], ["block-influence"], registry)
+    with pytest.raises(
+        NonFiniteError, match=r"log-probability of labelled example 0 \(from 0\) is nan; check the model"
+    ):
+        measure(model, [batch], ["fisher"], registry)
+    with pytest.raises(NonFiniteError, match=r"labelled example 0 \(from 0\) is nan; check"):
+        measure(model, [batch], ["drop-loss"], registry)
+
+
+def test_names_and_forms_are_checked(model, batch, registry):
+    """Misspelt, a bare text, or no scorer at all."""
+    with pytest.raises(UnknownNameError, match="unknown importance scorer 'fischer'; did you mean 'fisher'"):
+        measure(model, [batch], ["fischer"], registry)
+    with pytest.raises(ConfigurationError, match="scorers takes a list of names, got the text 'fisher'"):
+        measure(model, [batch], "fisher", registry)
+    with pytest.raises(UnknownNameError, match="unknown setting of importance scorer 'attention': 'snik'"):
+        measure(model, [batch], {"attention": {"snik": "keep"}}, registry)
+    with pytest.raises(ConfigurationError, match="hybrid weights must be finite, at least 0 and not all 0"):
+        measure(model, [batch], {"hybrid": {"weights": {"fisher": 0.0}}}, registry)
+
+
+@attrs.frozen
+class Asking:
+    """A fold that asks for ``wanted`` though it declares ``needs``."""
+
+    needs: frozenset = frozenset({Signal.STATES})
+    wanted: str = "output"
+    result: object = None
+
+    def start(self, model):
+        """No state."""
+
+    def update(self, state, signals):
+        """Only ask."""
+        assert getattr(signals, self.wanted).dtype == torch.float32
+
+    def merge(self, left, right):
+        """No state."""
+
+    def finish(self, state):
+        """Whatever the test wants."""
+        return Importance(scores=self.result, examples=1)
+
+
+def test_an_undeclared_signal_is_refused(model, batch, registry):
+    """Even where another scorer has asked for it."""
+    asking = {"fisher": None, "mine": Asking(wanted="gradient")}
+    with pytest.raises(
+        ConfigurationError, match="asked for the signal GRADIENTS but its `needs` declare STATES; add it"
+    ):
+        measure(model, [batch], asking, registry)
+
+
+def test_signals_that_belong_together_arrive_together(model, batch, registry):
+    """A scorer of maps and gradients gets both, at the later time."""
+    needs = frozenset({Signal.ATTENTION, Signal.STATES, Signal.PARAMETER_GRADIENTS, Signal.GRADIENTS})
+    scores = torch.zeros(3, dtype=torch.float64)
+    for wanted in ("attention", "input", "output", "gradient"):
+        asking = Asking(needs=needs, wanted=wanted, result=scores)
+        assert measure(model, [batch], {"mine": asking}, registry)["mine"].scores is scores
+    early = Asking(needs=frozenset({Signal.ATTENTION, Signal.STATES}), wanted="attention", result=scores)
+    assert measure(model, [batch], {"mine": early}, registry)["mine"].scores is scores
+
+
+def test_a_scorers_result_is_checked(model, batch, registry):
+    """One finite float64 a layer."""
+    with pytest.raises(
+        PluginError, match=r"scorer 'mine' gave scores of type torch.float32 and shape \(3,\); it must give"
+    ):
+        measure(model, [batch], {"mine": Asking(result=torch.zeros(3))}, registry)
+    with pytest.raises(PluginError, match=r"shape \(4,\); it must give float64 of shape \(3,\)"):
+        measure(model, [batch], {"mine": Asking(result=torch.zeros(4, dtype=torch.float64))}, registry)
+
+
+@attrs.frozen
+class Needing:
+    """A derived scorer."""
+
+    needs_scores: tuple
+
+    def combine(self, scores, probe):
+        """Hand on the first."""
+        return scores[self.needs_scores[0]]
+
+
+def test_circles_are_refused_and_chains_resolved(model, batch, registry):
+    """Derived scorers may need derived scorers."""
+    chain = {"a": Needing(("b",)), "b": Needing(("magnitude",))}
+    found = measure(model, [batch], chain, registry)
+    assert ["a", "b"] == list(found)
+    assert torch.equal(found["a"].scores, measure(model, [], ["magnitude"], registry)["magnitude"].scores)
+    with pytest.raises(ConfigurationError, match="scorers a, b need each other in a circle"):
+        measure(model, [batch], {"a": Needing(("b",)), "b": Needing(("a",))}, registry)
+
+
+def test_objectives_are_checked(model, batch, registry):
+    """One differentiable value an example, and candidates that hold the labels."""
+    with pytest.raises(
+        ConfigurationError, match=r"returned a tensor of shape \(\); it must give one log-probability an"
+    ):
+        measure(model, [batch], ["fisher"], registry, objective=lambda m, i, a, y: torch.zeros(()))
+    with pytest.raises(ConfigurationError, match="the objective's result has no gradient; compute it from the model's"):
+        measure(model, [batch], ["fisher"], registry, objective=lambda m, i, a, y: torch.zeros(len(i)))
+    with pytest.raises(DataError, match=r"label \d+ is not among the 2 candidates; give every label's token"):
+        measure(model, [batch], ["fisher"], registry, objective=candidate_objective(torch.tensor([1, 2])))
+
+
+def test_layers_that_share_parameters_are_refused(model, batch, registry):
+    """Neither layer has a score of its own."""
+    model.model.layers[2].mlp = model.model.layers[0].mlp
+    with pytest.raises(UnsupportedModelError, match=r"layers 0 and 2 share the parameter 'mlp\.gate_proj\.weight'"):
+        measure(model, [batch], ["fisher"], registry)
+
+
+def test_quantised_parameters_are_refused(model, batch, registry):
+    """An integer weight has no gradient."""
+    weight = torch.zeros(16, 16, dtype=torch.int8)
+    model.model.layers[0].self_attn.q_proj.weight = torch.nn.Parameter(weight, requires_grad=False)
+    with pytest.raises(
+        UnsupportedModelError, match=r"model.layers.0.self_attn.q_proj.weight is of type torch.int8 and has"
+    ):
+        measure(model, [batch], ["fisher"], registry)
+
+
+def test_a_probe_knows_its_layers(model, batch):
+    """Out of range, and the number of layers and examples."""
+    from shortstack.calibration import checked_batches
+
+    probe = ModelProbe(model, checked_batches([batch], torch.device("cpu")))
+    assert (3, 5) == (probe.layers, probe.examples)
+    with pytest.raises(ConfigurationError, match="cannot skip layer 3: the model has layers 0 to 2"):
+        probe.log_probability(skip=(3,))

@@ -1,0 +1,102 @@
+"""The public function: what is asked for is what comes back, in one pass where one is enough."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from shortstack.contracts import Importance
+from shortstack.importance import measure_importance
+from shortstack_importance.fisher import Fisher
+
+
+@pytest.fixture
+def model(tiny):
+    """A float64 Llama."""
+    return tiny("llama")
+
+
+def forwards(model):
+    """How often each layer runs."""
+    counts = [0] * len(model.model.layers)
+    for index, layer in enumerate(model.model.layers):
+        own = layer.mlp.forward
+
+        def counted(*args, own=own, index=index):
+            counts[index] += 1
+            return own(*args)
+
+        layer.mlp.forward = counted
+    return counts
+
+
+def test_one_sweep_feeds_all_folds(model, batch, registry):
+    """A one-shot iterator is enough, and each layer runs once a batch."""
+    counts = forwards(model)
+    names = ["fisher", "gradient", "taylor", "attention", "block-influence", "angular", "norm-ratio", "magnitude"]
+    found = measure_importance(model, iter([batch, batch]), names, registry=registry)
+
+    assert names == list(found)
+    assert [2, 2, 2] == counts
+
+
+def test_the_default_is_fisher(model, batch, registry):
+    """Named, configured by a mapping, or given as an object: the same."""
+    default = measure_importance(model, [batch], registry=registry)
+    given = measure_importance(model, [batch], {"mine": Fisher(), "fisher": {}}, registry=registry)
+
+    assert ["fisher"] == list(default)
+    assert all(torch.equal(default["fisher"].scores, other.scores) for other in given.values())
+
+
+def test_a_hybrid_brings_its_parts_but_returns_only_what_was_asked(model, batch, registry):
+    """With a one-shot iterator, too."""
+    alone = measure_importance(model, iter([batch]), ["hybrid"], registry=registry)
+    parts = measure_importance(model, [batch], ["fisher", "attention", "gradient"], registry=registry)
+
+    assert ["hybrid"] == list(alone)
+    ranks = torch.stack([(p.scores[:, None] > p.scores[None]).sum(-1) / 2 for p in parts.values()])
+    torch.testing.assert_close(alone["hybrid"].scores, ranks.double().mean(0))
+
+
+def test_a_part_may_have_its_own_settings(model, batch, registry):
+    """The hybrid uses the scorer as configured beside it."""
+    weights = {"weights": {"attention": 1.0}, "fusion": "min-max"}
+    asked = {"hybrid": weights, "attention": {"sink": "keep"}}
+    found = measure_importance(model, [batch], asked, registry=registry)
+
+    scores = found["attention"].scores
+    torch.testing.assert_close(found["hybrid"].scores, (scores - scores.min()) / (scores.max() - scores.min()))
+
+
+def test_the_oracle_costs_about_half_of_a_forward_a_layer(tiny, batch, registry):
+    """Six layers: 6 for the whole model, then 5, 5, 4, 3, 2, 1 with the prefix remembered: 26, not 36."""
+    model = tiny("llama", num_hidden_layers=6)
+    measure_importance(model, [batch], ["drop-loss"], registry=registry)  # a first layer shows what it returns
+    counts = forwards(model)
+    measure_importance(model, [batch] * 4, ["drop-loss"], registry=registry)
+
+    assert sum(counts) <= 4 * 26 + 6
+
+
+def test_importance_is_a_float64_a_layer(model, batch, registry):
+    """On the CPU, however small the model's type."""
+    found = measure_importance(model.bfloat16(), [batch], ["fisher"], registry=registry)["fisher"]
+
+    assert isinstance(found, Importance)
+    assert (torch.float64, (3,), "cpu") == (found.scores.dtype, tuple(found.scores.shape), found.scores.device.type)
+
+
+def test_the_plugin_is_light():
+    """Listing the scorers imports neither torch nor transformers."""
+    code = (
+        "import sys; import shortstack_importance as s; names = [d.name for d in s.shortstack_importance_scorers()];"
+        "print(len(names), sorted({'torch', 'transformers', 'polars'} & set(sys.modules)))"
+    )
+    paths = ":".join(path for path in sys.path if path)
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": paths}
+    )
+
+    assert "10 []" == out.stdout.strip()

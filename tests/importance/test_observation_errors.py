@@ -1,0 +1,82 @@
+"""Models whose layers do something that no score could be told from: refused by name, never scored wrongly."""
+
+import pytest
+import torch
+from torch import nn
+
+from shortstack.errors import PluginError, UnsupportedModelError
+from shortstack.importance import measure_importance, next_token
+
+
+@pytest.fixture
+def model(tiny):
+    """A float32 Llama."""
+    return tiny("llama", torch.float32)
+
+
+def test_a_layer_that_runs_twice(model, batch, registry):
+    """An objective may run the model once."""
+
+    def twice(*given):
+        return next_token(*given) + next_token(*given)
+
+    with pytest.raises(
+        UnsupportedModelError, match="layer 0 runs twice in one pass, so its signals cannot be told apart"
+    ):
+        measure_importance(model, [batch], ["fisher"], objective=twice, registry=registry)
+
+
+def test_a_layer_that_does_not_run(model, batch, registry):
+    """An objective that leaves early."""
+
+    def early(model, ids, mask, labels):
+        states = model.get_input_embeddings()(ids)
+        angles = model.model.rotary_emb(states, torch.arange(ids.shape[1])[None])
+        return model.model.layers[0](states, position_embeddings=angles).sum((1, 2))
+
+    with pytest.raises(UnsupportedModelError, match="layer 1 did not run, so it has no score; the model skips layers"):
+        measure_importance(model, [batch], ["fisher"], objective=early, registry=registry)
+
+
+def test_a_layer_with_two_attentions(model, batch, registry):
+    """There is no one map."""
+    own = model.model.layers[1].self_attn.forward
+    model.model.layers[1].self_attn.forward = lambda *a, **k: (own(*a, **k), own(*a, **k))[1]
+    with pytest.raises(UnsupportedModelError, match="layer 1 attends more than once, so it has no one attention map"):
+        measure_importance(model, [batch], ["attention"], registry=registry)
+
+
+def test_a_layer_without_attention(model, batch, registry):
+    """As in hybrids of attention and recurrence; all other scorers work."""
+
+    class Still(nn.Module):
+        def forward(self, hidden_states, **_rest):
+            """Nothing."""
+            return hidden_states * 0, None
+
+    model.model.layers[1].self_attn = Still()
+    with pytest.raises(UnsupportedModelError, match="layer 1 has no attention that can be observed; ask for other"):
+        measure_importance(model, [batch], ["attention"], registry=registry)
+    assert measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"].examples == 5
+
+
+def test_attention_with_an_unknown_term(model, batch, registry):
+    """Better none than a wrong map."""
+    own = model.model.layers[1].self_attn.forward
+    model.model.layers[1].self_attn.forward = lambda *a, **k: own(*a, **k, slopes=torch.ones(4))
+    with pytest.raises(
+        UnsupportedModelError, match="LlamaAttention takes a tensor 'slopes' whose part in the weights is"
+    ):
+        measure_importance(model, [batch], ["attention"], registry=registry)
+
+
+def test_a_plugin_that_builds_no_scorer(model, batch):
+    """Its type is named."""
+
+    class Broken:
+        def build(self, _kind, _name, _settings):
+            """No scorer."""
+            return 3.5
+
+    with pytest.raises(PluginError, match="scorer 'mine' is a float, which is no fold, probe or derived scorer"):
+        measure_importance(model, [batch], ["mine"], registry=Broken())

@@ -1,0 +1,197 @@
+"""``hidden-states`` against plain loops, its pairs, and its projections."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from transformers import LlamaConfig
+
+from shortstack.contracts import LossBatch, ModelOutputs, Selection
+from shortstack.errors import ConfigurationError
+from shortstack_losses.hidden_states import (
+    HiddenStates,
+    HiddenStateSettings,
+    cosine_distance,
+    relative_squared_error,
+)
+
+SELECTION = Selection(kept=(1, 3), of=4)
+
+
+def config(layers, width):
+    """A model's config; no weights are made."""
+    return LlamaConfig(num_hidden_layers=layers, hidden_size=width, num_attention_heads=1, num_key_value_heads=1)
+
+
+def states(layers, width, seed, dtype=torch.float64, rows=2, tokens=4):
+    """Random states of every layer."""
+    generator = torch.Generator().manual_seed(seed)
+    return {i: torch.randn((rows, tokens, width), generator=generator, dtype=dtype) for i in range(layers)}
+
+
+MASK = torch.tensor([[True, True, True, False], [False, True, True, True]])
+BATCH = LossBatch(labels=torch.zeros(0, dtype=torch.long), mask=MASK)
+
+
+def measure(loss, student, teacher, module, batch=BATCH):
+    """Call a loss on states."""
+    return loss(ModelOutputs(states=student), ModelOutputs(states=teacher), batch, module)
+
+
+def by_hand(student, teacher, term):
+    """Plain float64 loops over layers and unmasked tokens, meaned over the layers."""
+    total = 0.0
+    for ours, origin in enumerate(SELECTION.kept):
+        for row, column in MASK.nonzero().tolist():
+            total += term(student[ours][row, column].tolist(), teacher[origin][row, column].tolist())
+    return total / len(SELECTION.kept)
+
+
+def cosine_term(x, y):
+    """1 − cos."""
+    dot = sum(a * b for a, b in zip(x, y, strict=True))
+    return 1 - dot / math.sqrt(sum(a * a for a in x) * sum(b * b for b in y))
+
+
+def mse_term(x, y):
+    """Mean squared error over the teacher's variance."""
+    mean = sum(y) / len(y)
+    return sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) / sum((b - mean) ** 2 for b in y)
+
+
+@given(st.integers(0, 2**31), st.sampled_from([(cosine_distance, cosine_term), (relative_squared_error, mse_term)]))
+def test_pairs_and_terms(seed, distance):
+    """Student layer j goes with teacher layer kept[j], over unmasked tokens (PITFALLS 21)."""
+    loss = HiddenStates(distance[0])
+    student, teacher = states(2, 6, seed), states(4, 6, seed + 1)
+    module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
+
+    assert (
+        pytest.approx(by_hand(student, teacher, distance[1]), rel=1e-9)
+        == measure(loss, student, teacher, module).item()
+    )
+    assert loss.count(BATCH).item() == int(MASK.sum())
+
+
+@given(st.integers(0, 2**31))
+def test_cosine_is_bounded_and_blind_to_size(seed):
+    """Law 48."""
+    x, y = torch.randn((2, 50, 3), generator=torch.Generator().manual_seed(seed))
+
+    assert cosine_distance(x, y).min() >= 0
+    assert cosine_distance(x, y).max() <= 2
+    assert torch.allclose(cosine_distance(x, y), cosine_distance(8 * x, y / 4), atol=1e-6)
+    assert cosine_distance(x, x).max() <= 1e-6
+
+
+@given(st.integers(0, 2**31), st.sampled_from([2.0**-20, 0.5, 2.0**20]))
+def test_squared_error_is_free_of_scale(seed, factor):
+    """Both sides scaled together leave it as it is; powers of two are exact."""
+    x, y = torch.randn((2, 5, 8), generator=torch.Generator().manual_seed(seed))
+
+    assert torch.equal(relative_squared_error(x, y), relative_squared_error(factor * x, factor * y))
+    assert torch.equal(torch.zeros(5), relative_squared_error(y, y))
+
+
+@pytest.mark.parametrize("distance", [cosine_distance, relative_squared_error])
+def test_masked_tokens_have_no_part(distance):
+    """Law 45: neither in the value nor in the gradient, even where they are not finite."""
+    loss = HiddenStates(distance)
+    module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
+    student, teacher = states(2, 6, 0), states(4, 6, 1)
+    expected = measure(loss, student, teacher, module)
+    for values in (*student.values(), *teacher.values()):
+        values[~MASK] = torch.nan
+    for values in student.values():
+        values.requires_grad_()
+
+    actual = measure(loss, student, teacher, module)
+    actual.backward()
+
+    assert torch.equal(expected, actual)
+    for values in student.values():
+        assert torch.equal(torch.zeros_like(values.grad[~MASK]), values.grad[~MASK])
+        assert torch.isfinite(values.grad).all()
+
+
+def test_everything_masked_is_nothing():
+    """Law 45: sum 0, count 0, no NaN."""
+    loss = HiddenStates(cosine_distance)
+    module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
+    nothing = LossBatch(labels=BATCH.labels, mask=torch.zeros_like(MASK))
+
+    assert measure(loss, states(2, 6, 0), states(4, 6, 1), module, nothing).item() == 0.0
+    assert loss.count(nothing).item() == 0
+
+
+@pytest.mark.parametrize("distance", [cosine_distance, relative_squared_error])
+def test_rows_add_up(distance):
+    """Law 46: the loss of two rows is the sum of each one's."""
+    loss = HiddenStates(distance)
+    module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
+    student, teacher = states(2, 6, 0), states(4, 6, 1)
+
+    def row(index):
+        batch = LossBatch(labels=BATCH.labels, mask=MASK[index : index + 1])
+        picked = [{i: s[index : index + 1] for i, s in side.items()} for side in (student, teacher)]
+        return measure(loss, *picked, module, batch)
+
+    assert torch.allclose(measure(loss, student, teacher, module), row(0) + row(1), rtol=1e-12)
+
+
+def test_projections_only_where_widths_differ():
+    """One linear map a student layer, from its width to the teacher's."""
+    loss = HiddenStates(cosine_distance)
+    same = loss.prepare(config(4, 6), config(2, 6), SELECTION)
+    narrower = loss.prepare(config(4, 6), config(2, 4), SELECTION)
+
+    assert list(same.parameters()) == []
+    assert [("1.weight", (6, 4)), ("3.weight", (6, 4))] == [(n, tuple(p.shape)) for n, p in narrower.named_parameters()]
+    assert torch.isfinite(measure(loss, states(2, 4, 0, torch.float32), states(4, 6, 1, torch.float32), narrower)), (
+        "the narrower student is projected"
+    )
+
+
+def test_half_precision_is_measured_in_float32():
+    """PITFALLS 24."""
+    loss = HiddenStates(relative_squared_error)
+    module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
+    student, teacher = states(2, 6, 0, torch.bfloat16), states(4, 6, 1, torch.bfloat16)
+
+    assert measure(loss, student, teacher, module).dtype == torch.float32
+
+
+def test_it_needs_a_teacher_and_a_selection():
+    """Without them there is nothing to pair."""
+    for teacher, selection in ((None, SELECTION), (config(4, 6), None)):
+        with pytest.raises(
+            ConfigurationError, match=r"^the loss 'hidden-states' pairs .* needs a teacher and the selection"
+        ):
+            HiddenStates(cosine_distance).prepare(teacher, config(2, 6), selection)
+
+
+@pytest.mark.parametrize(("teacher", "student"), [(4, 3), (5, 2)])
+def test_the_selection_must_be_of_these_models(teacher, student):
+    """The numbers of layers are compared."""
+    with pytest.raises(
+        ConfigurationError,
+        match=f"^the selection keeps 2 of 4 layers, but the student has {student} and the teacher {teacher}; give",
+    ):
+        HiddenStates(cosine_distance).prepare(config(teacher, 6), config(student, 6), SELECTION)
+
+
+def test_it_needs_states_and_its_module():
+    """A loss called without what it needs says so."""
+    with pytest.raises(TypeError, match=r"^hidden-states needs the states of both models and the module"):
+        measure(HiddenStates(cosine_distance), states(2, 6, 0), None, nn.ModuleDict())
+    with pytest.raises(TypeError, match=r"^hidden-states needs the states of both models and the module"):
+        measure(HiddenStates(cosine_distance), states(2, 6, 0), states(4, 6, 1), None)
+
+
+def test_distances_that_are_none():
+    """The setting names the two that there are."""
+    with pytest.raises(ValueError, match=r"'distance' must be in \['cosine', 'mse'\]"):
+        HiddenStateSettings(distance="euclid")

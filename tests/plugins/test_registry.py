@@ -1,0 +1,237 @@
+"""The registry finds plugins, isolates broken ones, and explains itself."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import attrs
+import pytest
+from shortstack.contracts import LossDescriptor, ScorerDescriptor
+from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
+from shortstack.hooks import hookimpl
+from shortstack.registry import Origin, Registry
+
+
+@attrs.frozen(kw_only=True)
+class Sink:
+    """Settings of a made-up scorer."""
+
+    depth: int = 2
+
+
+def scorer(name, **changes):
+    """A descriptor whose build returns its settings."""
+    return ScorerDescriptor(name=name, summary="made up", config=Sink, build=lambda config: config, **changes)
+
+
+def module(**functions):
+    """A module that holds these functions."""
+    made = ModuleType("made_up")
+    vars(made).update(functions)
+    return made
+
+
+def plugin(*descriptors):
+    """A plugin object with one scorer hook that yields these."""
+
+    @hookimpl
+    def shortstack_importance_scorers():
+        yield from descriptors
+
+    return module(shortstack_importance_scorers=shortstack_importance_scorers)
+
+
+def registry_of(**plugins):
+    """A registry with one plugin for each distribution name."""
+    registry = Registry()
+    for name, module in plugins.items():
+        registry.register(module, Origin(name, "main", "1.0"))
+    return registry
+
+
+class TestFind:
+    """Short names, full names, and what happens when they clash."""
+
+    def test_short_and_full_name_find_the_same_component(self):
+        """A component answers to ``name`` and ``distribution/name``."""
+        registry = registry_of(acme=plugin(scorer("depth")))
+
+        assert registry.find("scorer", "depth") is registry.find("scorer", "acme/depth")
+        assert registry.find("scorer", "depth").full_name == "acme/depth"
+
+    def test_former_name_still_works(self):
+        """A renamed component answers to its old name."""
+        registry = registry_of(acme=plugin(scorer("depth", former_names=("height",))))
+
+        assert registry.find("scorer", "height").descriptor.name == "depth"
+
+    def test_the_core_wins_its_short_names(self):
+        """A third party's component of the same name is shadowed, but there under its full name."""
+        registry = registry_of(acme=plugin(scorer("fisher")), shortstack=plugin(scorer("fisher")))
+
+        assert registry.find("scorer", "fisher").full_name == "shortstack/fisher"
+        assert registry.find("scorer", "acme/fisher").full_name == "acme/fisher"
+
+    def test_two_third_parties_with_one_name_must_be_told_apart(self):
+        """Only using the short name fails, and the message names both."""
+        registry = registry_of(acme=plugin(scorer("depth")), bolt=plugin(scorer("depth")))
+
+        with pytest.raises(ConfigurationError, match=r"offered more than once; write 'acme/depth' .* or 'bolt/depth'"):
+            registry.find("scorer", "depth")
+        assert registry.find("scorer", "bolt/depth").full_name == "bolt/depth"
+
+    def test_unknown_name_suggests_the_nearest(self):
+        """A slip of the finger is met with a suggestion."""
+        registry = registry_of(acme=plugin(scorer("depth")))
+
+        with pytest.raises(UnknownNameError, match=r"unknown importance scorer 'detph'; did you mean 'depth'\?"):
+            registry.find("scorer", "detph")
+
+
+class TestBuild:
+    """Settings reach the component typed, or not at all."""
+
+    def test_settings_become_the_config(self):
+        """A mapping is structured into the descriptor's config class."""
+        registry = registry_of(acme=plugin(scorer("depth")))
+
+        assert registry.build("scorer", "depth", {"depth": 5}) == Sink(depth=5)
+        assert registry.build("scorer", "depth") == Sink()
+
+    def test_unknown_setting_is_named(self):
+        """The message says whose setting it is and what there is."""
+        registry = registry_of(acme=plugin(scorer("depth")))
+
+        with pytest.raises(UnknownNameError, match=r"importance scorer 'depth': 'dept'; did you mean 'depth'\?"):
+            registry.build("scorer", "depth", {"dept": 5})
+
+    def test_a_failing_build_names_the_distribution(self):
+        """The plugin's own error is the cause."""
+        broken = attrs.evolve(scorer("depth"), build=lambda _config: 1 / 0)
+        registry = registry_of(acme=plugin(broken))
+
+        with pytest.raises(PluginError, match=r"acme/depth \(acme:main 1.0\) could not be built") as caught:
+            registry.build("scorer", "depth")
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+class TestIsolation:
+    """A broken plugin is recorded, named, and does no harm."""
+
+    def test_import_error(self):
+        """What import raises becomes a failure; others stay."""
+        registry = registry_of(acme=plugin(scorer("depth")))
+        registry.load(Origin("bad", "main", "0.1"), lambda: __import__("no_such_module_at_all"))
+
+        assert [str(f.origin) for f in registry.failures] == ["bad:main 0.1"]
+        assert registry.failures[0].stage == "import"
+        assert registry.find("scorer", "depth")
+
+    def test_import_that_exits(self):
+        """A module that calls ``sys.exit`` does not end the program."""
+        registry = Registry()
+        registry.load(Origin("bad", "main", "0.1"), lambda: sys.exit(3))
+
+        assert isinstance(registry.failures[0].error, SystemExit)
+
+    def test_misspelt_hook(self):
+        """An implementation of a hook that does not exist is an error with a suggestion."""
+
+        @hookimpl
+        def shortstack_importance_scorer():
+            yield scorer("depth")
+
+        registry = registry_of(bad=module(shortstack_importance_scorer=shortstack_importance_scorer))
+
+        assert "did you mean 'shortstack_importance_scorers'?" in str(registry.failures[0].error)
+
+    def test_undecorated_misspelt_hook(self):
+        """The same without the decorator."""
+        registry = registry_of(bad=module(shortstack_lossess=lambda: ()))
+
+        assert "did you mean 'shortstack_losses'?" in str(registry.failures[0].error)
+
+    def test_wrong_descriptor_type(self):
+        """A loss is no scorer."""
+        loss = LossDescriptor(name="depth", summary="made up", build=lambda config: config)
+        registry = registry_of(bad=plugin(loss))
+
+        assert "must yield ScorerDescriptor objects, got LossDescriptor" in str(registry.failures[0].error)
+
+    def test_generator_that_raises_halfway_offers_nothing(self):
+        """Nothing of a plugin is accepted before all of it is listed."""
+
+        @hookimpl
+        def shortstack_importance_scorers():
+            yield scorer("depth")
+            raise RuntimeError("halfway")
+
+        registry = registry_of(bad=module(shortstack_importance_scorers=shortstack_importance_scorers))
+
+        assert registry.components == ()
+        assert registry.failures[0].stage == "list"
+
+    def test_using_a_broken_plugin_by_full_name_raises_its_failure(self):
+        """The failure is the cause."""
+        registry = Registry()
+        registry.load(Origin("bad", "main", "0.1"), lambda: 1 / 0)
+
+        with pytest.raises(PluginError, match=r"'bad/depth' is not available: bad:main 0.1 failed at import") as caught:
+            registry.find("scorer", "bad/depth")
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+    def test_two_distributions_with_one_entry_point_name(self):
+        """Both are registered: ids carry the distribution."""
+        registry = registry_of(acme=plugin(scorer("depth")), bolt=plugin(scorer("width")))
+
+        assert [origin.id for origin in registry.origins] == ["acme:main", "bolt:main"]
+
+
+class TestDescriptor:
+    """Descriptors refuse nonsense."""
+
+    @pytest.mark.parametrize("name", ["Fisher", "two words", "-x", "x_y", ""])
+    def test_names_are_kebab_case(self, name):
+        """Names are lower-case words joined by hyphens."""
+        with pytest.raises(ValueError, match="lower-case words joined by '-'"):
+            scorer(name)
+
+    def test_config_must_be_attrs(self):
+        """Settings are attrs classes."""
+        with pytest.raises(TypeError, match="config must be an attrs class, got <class 'dict'>"):
+            ScorerDescriptor(name="x", summary="made up", config=dict, build=lambda config: config)
+
+
+class TestEnvironment:
+    """The installed distributions."""
+
+    def test_the_core_offers_its_components(self):
+        """Every built-in arrives through the entry points that a stranger's would."""
+        registry = Registry.from_environment()
+
+        assert registry.failures == ()
+        assert {"fisher", "gradient", "taylor", "attention", "block-influence", "angular", "norm-ratio"} < {
+            c.descriptor.name for c in registry.components if c.kind == "scorer"
+        }
+
+    def test_block_list(self, monkeypatch):
+        """``SHORTSTACK_BLOCK_PLUGINS`` leaves a plugin out."""
+        monkeypatch.setenv("SHORTSTACK_BLOCK_PLUGINS", "shortstack:losses")
+
+        assert "shortstack:losses" not in [origin.id for origin in Registry.from_environment().origins]
+
+    def test_allow_list_keeps_the_core(self, monkeypatch):
+        """``SHORTSTACK_PLUGINS`` allows third parties by id; the core's own stay."""
+        monkeypatch.setenv("SHORTSTACK_PLUGINS", "acme:main")
+
+        assert {origin.distribution for origin in Registry.from_environment().origins} == {"shortstack"}
+
+    def test_listing_imports_no_torch(self):
+        """Listings stay fast because nothing heavy is imported."""
+        code = (
+            "import sys; from shortstack.registry import Registry; Registry.from_environment(); import shortstack.cli; "
+            "print([m for m in ('torch', 'transformers', 'polars', 'datasets', 'scipy', 'matplotlib') if m in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+        assert done.stdout.strip() == "[]"

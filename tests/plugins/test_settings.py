@@ -1,0 +1,100 @@
+"""Settings are strict, and their errors name the setting."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shortstack.errors import ConfigurationError, UnknownNameError
+from shortstack.settings import describe_settings, replace, structure, unstructure
+
+
+@attrs.frozen(kw_only=True)
+class Inner:
+    """A nested table."""
+
+    steps: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    rate: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Outer:
+    """A table of each kind of setting."""
+
+    name: str
+    inner: Inner = attrs.field(factory=Inner)
+    mode: Literal["full", "sampled"] = "full"
+    cutoffs: tuple[int, ...] = (1, 5)
+    tables: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    exact: bool = False
+
+
+@given(
+    steps=st.integers(1, 10**9),
+    rate=st.none() | st.floats(allow_nan=False),
+    mode=st.sampled_from(["full", "sampled"]),
+    cutoffs=st.lists(st.integers()).map(tuple),
+    tables=st.dictionaries(st.text(), st.dictionaries(st.text(), st.integers() | st.text() | st.booleans())),
+)
+def test_round_trip(steps, rate, mode, cutoffs, tables):
+    """``structure(unstructure(x)) == x`` for every value."""
+    value = Outer(name="x", inner=Inner(steps=steps, rate=rate), mode=mode, cutoffs=cutoffs, tables=tables)
+
+    assert value == structure(Outer, unstructure(value), "run")
+
+
+@pytest.mark.parametrize(
+    ("given_tables", "message"),
+    [
+        ({}, "run needs the setting 'name'"),
+        ({"name": 3}, "run.name takes a text, got 3"),
+        ({"name": "x", "inner": {"steps": "9"}}, "run.inner.steps takes a whole number, got '9'"),
+        ({"name": "x", "inner": {"steps": 2.5}}, "run.inner.steps takes a whole number, got 2.5"),
+        ({"name": "x", "inner": {"steps": True}}, "run.inner.steps takes a whole number, got True"),
+        ({"name": "x", "inner": {"steps": 0}}, "run.inner: 'steps' must be >= 1: 0"),
+        ({"name": "x", "inner": {"rate": "fast"}}, "run.inner.rate takes a number, got 'fast'"),
+        ({"name": "x", "inner": 3}, "run.inner takes a table of settings, got 3"),
+        ({"name": "x", "exact": 1}, "run.exact takes true or false, got 1"),
+        ({"name": "x", "cutoffs": 5}, "run.cutoffs takes a list, got 5"),
+        ({"name": "x", "cutoffs": [1, "a"]}, r"run.cutoffs\[1\] takes a whole number, got 'a'"),
+        ({"name": "x", "tables": []}, r"run.tables takes a table, got \[\]"),
+        ({"name": "x", "mode": 3}, "run.mode must be one of 'full', 'sampled', got 3"),
+    ],
+)
+def test_wrong_values_are_named(given_tables, message):
+    """Each error says which setting, what it takes and what it got."""
+    with pytest.raises(ConfigurationError, match=message):
+        structure(Outer, given_tables, "run")
+
+
+@pytest.mark.parametrize(
+    ("given_tables", "message"),
+    [
+        ({"nmae": "x"}, r"unknown setting of run: 'nmae'; did you mean 'name'\?"),
+        ({"name": "x", "inner": {"step": 2}}, r"unknown setting of run.inner: 'step'; did you mean 'steps'\?"),
+        ({"name": "x", "mode": "ful"}, r"unknown value of run.mode: 'ful'; did you mean 'full'\?"),
+    ],
+)
+def test_unknown_names_get_a_suggestion(given_tables, message):
+    """A slip of the finger is met with the nearest name."""
+    with pytest.raises(UnknownNameError, match=message):
+        structure(Outer, given_tables, "run")
+
+
+def test_replace_leaves_the_original():
+    """``replace`` copies what it changes."""
+    tree = {"a": {"b": 1, "c": 2}}
+
+    assert replace(tree, "a.b", 9) == {"a": {"b": 9, "c": 2}}
+    assert tree == {"a": {"b": 1, "c": 2}}
+
+
+def test_descriptions_name_type_and_default():
+    """``shortstack show`` prints these."""
+    rows = {row["name"]: (row["type"], row["default"]) for row in describe_settings(Outer)}
+
+    assert rows["name"] == ("str", "required")
+    assert rows["exact"] == ("bool", "False")
+    assert rows["mode"] == ("Literal['full', 'sampled']", "'full'")

@@ -1,0 +1,84 @@
+"""A result as a run would leave it, with figures made up for the purpose."""
+
+import attrs
+import pytest
+from shortstack.report import verdict
+from shortstack.result import RunResult
+
+METHODS = {
+    "popularity": 0.020,
+    "item-knn": 0.034,
+    "markov": 0.050,
+    "scratch": 0.060,
+    "teacher": 0.066,
+    "pruned": 0.015,
+    "student": 0.063,
+}
+
+
+def metrics(value, *, model):
+    """A method's metrics, NDCG@10 being ``value``; floors have no loss, and there are no cold users."""
+    found = {f"{name}@{k}": value * scale for name, scale in (("hr", 2), ("ndcg", 1), ("mrr", 0.8)) for k in (5, 10)}
+    found["loss"] = 6.2 if model else None
+    return found | {"ndcg@10/head": value * 1.5, "ndcg@10/tail": value / 2, "ndcg@10/cold": None}
+
+
+def interval(value):
+    """Ten per cent to both sides."""
+    return None if value is None else [0.9 * value, 1.1 * value]
+
+
+def point(step, loss, ndcg):
+    """A point of a training curve."""
+    return {"step": step, "loss": loss, "ndcg@10": ndcg, "seconds": step / 10}
+
+
+@pytest.fixture
+def result():
+    """Three of twelve layers kept; the student beats scratch, and the teacher every floor."""
+    found = {name: metrics(value, model=value >= 0.06 or name == "pruned") for name, value in METHODS.items()}
+    parts = {
+        "metrics": found,
+        "comparisons": {
+            "student/teacher": {"hr@10": [0.95, 0.9, 1.0], "ndcg@10": [0.955, 0.91, 0.99], "mrr@10": None},
+            "student-scratch": {"ndcg@10": [0.003, 0.001, 0.005]},
+            "student-pruned": {"ndcg@10": [0.048, 0.044, 0.052]},
+            "teacher-popularity": {"ndcg@10": [0.046, 0.040, 0.052]},
+            "teacher-markov": {"ndcg@10": [0.016, 0.010, 0.022]},
+        },
+        "parameters": {"teacher": 1000, "student": 400, "teacher_body": 800, "student_body": 200},
+        "selection": {
+            "strategy": "strategic",
+            "budget": "keep 25% of 12 layers",
+            "kept": [0, 5, 11],
+            "of": 12,
+            "reason": "The first and the last, and the best of the others.",
+        },
+    }
+    return RunResult(
+        shortstack="0.1.0",
+        plugins={"shortstack/fisher": "0.1.0"},
+        config={"data": {"source": "ratings.csv"}, "seed": 0, "evaluation": {"cutoffs": [5, 10]}},
+        environment={"torch": "2.13.0", "device": "cpu"},
+        data={"users": 671, "interactions": 100_004, "rating": None},
+        cost={
+            "seconds": {"data": 1.5, "teacher": 1234.5},
+            "training": {
+                "teacher": [point(50, 6.9, None), point(100, 6.5, 0.05), point(200, None, 0.06)],
+                "student": [point(100, 6.4, 0.055), point(200, 6.2, 0.058)],
+            },
+        },
+        verdict=verdict(**parts),
+        importance={"fisher": [float(i * i % 7) for i in range(12)], "constant": [1.0] * 12},
+        audit={"spearman": {"fisher ~ constant": 0.1}},
+        intervals={
+            name: {metric: interval(value) for metric, value in values.items()} for name, values in found.items()
+        },
+        **parts,
+    )
+
+
+@pytest.fixture
+def changed(result):
+    """Make a copy of the result with other values."""
+    return lambda **values: attrs.evolve(result, **values)

@@ -1,0 +1,32 @@
+"""The table at the end of a run."""
+
+import io
+
+from rich.console import Console
+from shortstack.report import terminal_table
+
+
+def printed(result, width=100):
+    """What a terminal without colours shows."""
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(terminal_table(result))
+    return stream.getvalue()
+
+
+def test_the_table_holds_every_method_in_order(result):
+    """Floors first, the teacher last, each with its figures and sizes."""
+    lines = printed(result).splitlines()
+    rows = [line.split("│")[1].strip() for line in lines if "│" in line]
+
+    assert rows == ["popularity", "item-KNN", "Markov", "scratch", "pruned", "student", "teacher"]
+    student = next(line for line in lines if "student" in line)
+    for text in ("400", "0.1260", "0.0630", "0.0567 to 0.0693", "0.0504", "6.200"):
+        assert text in student
+
+
+def test_names_are_no_markup(changed, result):
+    """A method called [red] is shown as it is, and what is undefined as nothing."""
+    text = printed(changed(metrics={"[red]x": {"ndcg@10": None}, **result.metrics}))
+
+    assert "[red]x" in text
+    assert "None" not in text

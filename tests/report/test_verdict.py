@@ -1,0 +1,94 @@
+"""The verdict says what happened, good or bad."""
+
+import pytest
+from shortstack.report import verdict
+
+
+@pytest.fixture
+def spoken(result):
+    """The verdict with some comparisons of NDCG@10 replaced; None takes one away."""
+
+    def speak(**replaced):
+        comparisons = dict(result.comparisons)
+        for name, estimate in replaced.items():
+            key = name.replace("_", "-").replace("student-teacher", "student/teacher")
+            comparisons[key] = {"ndcg@10": estimate}
+        return verdict(
+            metrics=result.metrics,
+            comparisons=comparisons,
+            parameters=result.parameters,
+            selection=result.selection,
+        )
+
+    return speak
+
+
+def test_the_first_line_says_what_was_kept_and_at_what_size(spoken):
+    """Share, interval, layers, both parameter counts, both figures."""
+    expected = (
+        "The student keeps 95.5% of the teacher's NDCG@10 (95% interval 91.0% to 99.0%) with 3 of 12 layers, "
+        "25% of the body's parameters and 40% of all parameters: 0.0630 against 0.0660."
+    )
+
+    assert expected == spoken().splitlines()[0]
+
+
+def test_a_win_over_scratch_is_said(spoken):
+    """The whole interval lies above 0."""
+    expected = (
+        "Distillation paid: the student beats a model of its size trained from scratch (+0.0030 [+0.0010, +0.0050]"
+    )
+
+    assert expected in spoken()
+
+
+def test_a_draw_with_scratch_is_said(spoken):
+    """The interval includes 0: not shown to pay."""
+    text = spoken(student_scratch=[0.001, -0.002, 0.004])
+
+    assert "is as good within the uncertainty (student − scratch +0.0010 [−0.0020, +0.0040] NDCG@10)" in text
+    assert "do not show that distillation paid" in text
+
+
+def test_a_loss_to_scratch_is_said(spoken):
+    """The interval lies below 0: the advice is to train the small model."""
+    text = spoken(student_scratch=[-0.004, -0.006, -0.001])
+
+    assert "Distillation did not pay: a model of the student's size trained from scratch is better" in text
+    assert "Train the small model directly." in text
+
+
+def test_a_missing_scratch_is_said(spoken):
+    """Nothing is claimed that was not measured."""
+    assert "No model of the student's size was trained without the teacher" in spoken(student_scratch=None)
+
+
+def test_what_distillation_repaired_is_said(spoken):
+    """Against the pruned teacher, won or not, or unknown."""
+    assert "Distillation repaired what cutting layers broke: +0.0480" in spoken()
+    assert "did not measurably improve on the pruned teacher" in spoken(student_pruned=[0.0, -0.1, 0.1])
+    assert "pruned" not in spoken(student_pruned=None)
+
+
+def test_a_teacher_that_beats_the_floors_is_said(spoken):
+    """Each floor with its difference."""
+    expected = "The teacher beats the floors popularity (+0.0460 [+0.0400, +0.0520]) and markov (+0.0160"
+
+    assert expected in spoken()
+
+
+def test_a_teacher_that_a_floor_matches_is_a_warning(spoken):
+    """Not clearly better is said first, what is beaten second."""
+    text = spoken(teacher_markov=[0.001, -0.001, 0.003], teacher_item_knn=[-0.1, -0.2, -0.05])
+
+    assert "Be careful: the teacher does not clearly beat item-knn (−0.1000 [−0.2000, −0.0500]) and markov" in text
+    assert "though it beats popularity" in text
+
+
+def test_an_undefined_ratio_is_said(spoken):
+    """A teacher without a single hit has no share to keep."""
+    expected = (
+        "The student was built with 3 of 12 layers, 25% of the body's parameters and 40% of all parameters; what share"
+    )
+
+    assert spoken(student_teacher=None).startswith(expected)

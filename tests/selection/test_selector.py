@@ -1,0 +1,164 @@
+"""``AdaptiveLayerSelector``: from scores and a budget to a selection."""
+
+import attrs
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from shortstack.contracts import Importance
+from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
+from shortstack.selection import AdaptiveLayerSelector, Budget, strategy_named
+from shortstack.strategies import Choice, Keeps
+
+
+def test_the_record_says_what_and_why():
+    """Strategy, budget and reason are in the selection, in words."""
+    importance = Importance(scores=torch.tensor([0.1, 0.5, 0.9, 0.2], dtype=torch.float64), examples=8)
+    selection = AdaptiveLayerSelector(strategy="strategic", budget=Budget(keep_ratio=0.75)).select(importance)
+
+    assert (0, 2, 3) == selection.kept
+    assert 4 == selection.of
+    assert "strategic" == selection.strategy
+    assert "keep 75% of 4 layers" == selection.budget
+    assert "the first and the last, and the 1 highest scores between" == selection.reason
+
+
+def test_tensors_and_lists_are_the_same():
+    """Scores may come as an importance, a tensor of any float dtype, or plain numbers."""
+    selector = AdaptiveLayerSelector(strategy="top-k", budget=Budget(keep_layers=2))
+    expected = selector.select([1, 3, 2])
+
+    assert expected == selector.select(torch.tensor([1.0, 3.0, 2.0]))
+    assert expected == selector.select(torch.tensor([1.0, 3.0, 2.0], dtype=torch.bfloat16))
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=10), st.integers(0, 40), st.floats(0.01, 1.0), st.booleans())
+def test_law_24_cost_within_a_parameter_budget(layer_parameters, embeddings, share, body):
+    """The cost never exceeds the budget, and with equal layers one more layer would."""
+    fixed = embeddings + 5
+    name = "body_parameters" if body else "parameters"
+    selector = AdaptiveLayerSelector(strategy="top-k", budget=Budget(**{name: share}))
+    outside = 5 if body else fixed
+    limit = int(share * (sum(layer_parameters) + outside) + 1e-9)
+    scores = [float(-layer) for layer in range(len(layer_parameters))]
+
+    def chosen():
+        return selector.select(
+            scores, layer_parameters=layer_parameters, fixed_parameters=fixed, embedding_parameters=embeddings
+        )
+
+    if layer_parameters[0] + outside > limit:
+        with pytest.raises(ConfigurationError, match="is too small"):
+            chosen()
+        return
+    kept = chosen().kept
+    assert sum(layer_parameters[layer] for layer in kept) + outside <= limit
+    more = sum(layer_parameters[: len(kept) + 1]) + outside
+    assert len(kept) == len(scores) or more > limit
+
+
+def test_dear_layers_leave_room_for_fewer():
+    """A dense layer beside mixtures: what fits depends on which layers the strategy wants."""
+    selector = AdaptiveLayerSelector(strategy="top-k", budget=Budget(parameters=25))
+
+    assert (1,) == selector.select([1.0, 9.0, 2.0], layer_parameters=[10, 20, 10]).kept
+    assert (0, 2) == selector.select([8.0, 1.0, 9.0], layer_parameters=[10, 20, 10]).kept
+
+
+def test_any_object_of_the_form_is_a_strategy():
+    """A stranger's strategy needs a name, what it keeps, and ``choose``; by object or by ``module:attribute``."""
+
+    @attrs.frozen
+    class Odd:
+        name = "odd"
+        keeps = Keeps(nested=True)
+
+        def choose(self, question, keep):
+            return Choice(kept=range(question.layers)[1::2][:keep], reason="odd ones")
+
+    selection = AdaptiveLayerSelector(strategy=Odd(), budget=Budget(keep_layers=2)).select([0.0] * 6)
+
+    assert (1, 3) == selection.kept
+    assert "odd" == selection.strategy
+    assert strategy_named("last") == strategy_named("shortstack.strategies:Last")
+
+
+@pytest.mark.parametrize("kept", [(), (0, 0), (0, 1, 2), (7,), (-1,)])
+def test_a_strategy_that_breaks_its_promise(kept):
+    """Too many, none, twice or out of range: an error that names the strategy, not a broken student."""
+
+    @attrs.frozen
+    class Wrong:
+        name = "wrong"
+        keeps = Keeps()
+
+        def choose(self, question, keep):
+            return Choice(kept=kept, reason="")
+
+    with pytest.raises(ConfigurationError, match="strategy 'wrong' must keep 1 to 2 distinct layers of 0 … 3, got"):
+        AdaptiveLayerSelector(strategy=Wrong(), budget=Budget(keep_layers=2)).select([0.0] * 4)
+
+
+def test_unknown_names_get_a_suggestion():
+    """Of strategies, and of their settings."""
+    with pytest.raises(UnknownNameError, match="unknown strategy 'strategik'; did you mean 'strategic'"):
+        AdaptiveLayerSelector(strategy="strategik")
+    with pytest.raises(UnknownNameError, match="unknown setting of strategy 'random': 'sed'; did you mean 'seed'"):
+        strategy_named("random", {"sed": 3})
+    with pytest.raises(UnknownNameError, match="unknown strategy 'top_k'; did you mean 'top-k'"):
+        strategy_named("adaptive", {"by": "top_k"})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere:Strategy", "strategy 'nowhere:Strategy' cannot be imported"),
+        ("shortstack.strategies:Nothing", "strategy 'shortstack.strategies:Nothing' must be an attrs class, got None"),
+        ("shortstack.strategies:Keeps", "strategy 'shortstack.strategies:Keeps' must have name, keeps and choose"),
+    ],
+)
+def test_a_module_attribute_that_is_no_strategy(name, message):
+    """What was asked for, and what is wrong with it."""
+    with pytest.raises(ConfigurationError, match=message):
+        strategy_named(name)
+
+
+def test_something_else_instead_of_a_strategy():
+    """Neither a name nor an object with ``choose``."""
+    with pytest.raises(ConfigurationError, match="a strategy has name, keeps and choose, or is a name; got 3"):
+        AdaptiveLayerSelector(strategy=3)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_scores_must_be_finite(bad):
+    """A NaN would sort anywhere."""
+    with pytest.raises(NonFiniteError, match=f"the score of layer 1 is {bad}; every layer needs a finite score"):
+        AdaptiveLayerSelector().select(torch.tensor([0.0, bad]))
+
+
+@pytest.mark.parametrize("scores", [[], [[1.0], [2.0]], torch.zeros(2, 2), torch.tensor(1.0), ["a"]])
+def test_scores_must_be_one_a_layer(scores):
+    """A matrix, a scalar or nothing is no list of scores."""
+    with pytest.raises(ConfigurationError, match="scores must be one number a layer, got"):
+        AdaptiveLayerSelector().select(scores)
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        ({}, "a parameter budget needs layer_parameters: how many parameters each layer has"),
+        ({"layer_parameters": [1]}, "there are 2 scores but 1 layer_parameters; both must be one a layer"),
+        (
+            {"layer_parameters": [1, 1], "embedding_parameters": 2},
+            r"embedding_parameters \(2\) are part of fixed_parameters \(0\) and cannot exceed them",
+        ),
+        (
+            {"layer_parameters": [1000, 1000], "fixed_parameters": 5000},
+            "a budget of 3,500 parameters is too small: the smallest student by 'strategic' has 6,000; allow at least that",
+        ),
+    ],
+)
+def test_a_parameter_budget_that_cannot_be_met(costs, message):
+    """What is missing, or how much one layer would take."""
+    with pytest.raises(ConfigurationError, match=message):
+        AdaptiveLayerSelector(budget=Budget(parameters=0.5)).select([1.0, 2.0], **costs)

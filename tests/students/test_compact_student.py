@@ -1,0 +1,213 @@
+"""``CompactStudentModel``: recommends from titles, saves and loads, and says what is wrong."""
+
+import json
+import math
+
+import attrs
+import pytest
+import torch
+from shortstack.catalogue import Catalogue, Item
+from shortstack.compact import CompactStudentModel, Recommendation
+from shortstack.errors import (
+    ConfigurationError,
+    DataError,
+    EmptyDataError,
+    NonFiniteError,
+    RunFolderError,
+    SourceNotFoundError,
+    UnknownNameError,
+)
+
+ITEMS = 20
+
+
+@pytest.fixture
+def catalogue():
+    """Twenty films whose tokens are neither in order nor first in the vocabulary."""
+    return Catalogue(items=[Item(id=f"m{i}", title=f"Film {i} (1995)", token=60 - 2 * i) for i in range(ITEMS)])
+
+
+@pytest.fixture
+def recommender(teacher, catalogue, build):
+    """A student of two layers that reads five items."""
+    return CompactStudentModel(model=build(teacher, [0, 5]), catalogue=catalogue, window=5)
+
+
+def expected_scores(recommender, history):
+    """The score of each item: log p(item | last five of the history) over the catalogue, in float64, by one plain forward."""
+    tokens = [recommender.catalogue.items[i].token for i in history][-5:]
+    with torch.no_grad():
+        logits = recommender.model(input_ids=torch.tensor([tokens])).logits[0, -1].double()
+    row = [float(logits[item.token]) for item in recommender.catalogue.items]
+    total = math.log(sum(math.exp(value) for value in row))
+    return [value - total for value in row]
+
+
+def test_the_most_likely_items_come_first(recommender):
+    """The same as ranking one plain forward by hand; scores are log-probabilities over the catalogue."""
+    history = [3, 7, 1]
+    scores = expected_scores(recommender, history)
+    order = sorted((i for i in range(ITEMS) if i not in history), key=lambda i: -scores[i])[:4]
+
+    found = recommender.recommend(["Film 3 (1995)", "m7", "Film 1 (1995)"], k=4)
+
+    assert [f"m{i}" for i in order] == [r.id for r in found]
+    assert [f"Film {i} (1995)" for i in order] == [r.title for r in found]
+    assert [scores[i] for i in order] == pytest.approx([r.score for r in found], abs=1e-5)
+
+
+def test_seen_items_may_be_let_in(recommender):
+    """Without exclusion all items come, and their probabilities sum to one."""
+    everything = recommender.recommend(["m3", "m7"], k=100, exclude_seen=False)
+
+    assert len(everything) == ITEMS
+    assert sum(math.exp(r.score) for r in everything) == pytest.approx(1.0, abs=1e-5)
+    assert len(recommender.recommend(["m3", "m7"], k=100)) == ITEMS - 2
+    assert recommender.recommend([f"m{i}" for i in range(ITEMS)]) == []
+
+
+def test_only_the_window_is_read(recommender):
+    """What lies further back changes nothing but what is left out."""
+    recent = [f"m{i}" for i in range(5)]
+    assert recommender.recommend(recent, exclude_seen=False) == recommender.recommend(
+        ["m9", "m8", *recent], exclude_seen=False
+    )
+    assert not {"m8", "m9"} & {r.id for r in recommender.recommend(["m9", "m8", *recent], k=ITEMS)}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_many_are_the_same_as_one_by_one(recommender, batch_size):
+    """Histories of different lengths, padded together, in the order they were given."""
+    histories = [["m1"], ["m2", "m3", "m4", "m5", "m6", "m7"], ["m8", "m9"], ["m1", "m2", "m3"]]
+    many = recommender.recommend_many(histories, 3, batch_size=batch_size)
+
+    for history, found in zip(histories, many, strict=True):
+        alone = recommender.recommend(history, 3)
+        assert [r.id for r in alone] == [r.id for r in found]
+        assert [r.score for r in alone] == pytest.approx([r.score for r in found], abs=1e-5)
+    assert recommender.recommend_many([]) == []
+
+
+def test_ties_go_to_the_first_of_the_catalogue(recommender):
+    """A collapsed model recommends in the order of the catalogue, the same each time."""
+    recommender.model.lm_head.weight.data.zero_()
+
+    assert [r.id for r in recommender.recommend(["m0"], 3)] == ["m1", "m2", "m3"]
+
+
+def test_round_trip(recommender, tmp_path):
+    """Saved and loaded: the same answers; stock files, safetensors only."""
+    folder = tmp_path / "runs" / "student"
+    recommender.save_pretrained(folder)
+    again = CompactStudentModel.from_pretrained(str(folder))
+
+    assert recommender.recommend(["m4", "m2"]) == again.recommend(["m4", "m2"])
+    assert again.window == 5
+    assert not again.model.training
+    expected = ["config.json", "generation_config.json", "items.jsonl", "model.safetensors", "recommender.json"]
+    assert expected == sorted(path.name for path in folder.iterdir())
+    assert [folder] == list(folder.parent.iterdir())  # nothing half-written beside it
+
+
+def test_other_files_of_the_folder_stay(recommender, tmp_path):
+    """A stage keeps its logs beside the model."""
+    (tmp_path / "history.json").write_text("{}")
+    recommender.save_pretrained(tmp_path)
+
+    assert (tmp_path / "history.json").read_text() == "{}"
+
+
+def test_a_recommender_is_not_overwritten(recommender, tmp_path):
+    """Nor a file of that name."""
+    recommender.save_pretrained(tmp_path / "student")
+    with pytest.raises(RunFolderError, match="student holds a recommender already; choose a new folder"):
+        recommender.save_pretrained(tmp_path / "student")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="file holds a recommender already"):
+        recommender.save_pretrained(tmp_path / "file")
+
+
+def test_a_save_that_fails_leaves_no_recommender(recommender, tmp_path, monkeypatch):
+    """``recommender.json`` is written last, and nothing unfinished stays."""
+
+    def full(_self, _folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Catalogue, "save", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        recommender.save_pretrained(tmp_path / "student")
+
+    assert list((tmp_path / "student").iterdir()) == []
+    assert [tmp_path / "student"] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"history": []}, EmptyDataError, "history 0 is empty: give at least one item"),
+        (
+            {"history": "Film 1 (1995)"},
+            ConfigurationError,
+            "a history is a list of titles or ids, got the text 'Film 1",
+        ),
+        ({"history": ["Film 1 (1996)"]}, UnknownNameError, r"unknown item 'Film 1 \(1996\)'; did you mean"),
+        ({"history": ["m1"], "k": 0}, ConfigurationError, "k must be at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_answered(recommender, arguments, error, message):
+    """One line that names the value and what is allowed."""
+    with pytest.raises(error, match=message):
+        recommender.recommend(**arguments)
+
+
+def test_a_batch_of_none(recommender):
+    """The size of a batch is at least one."""
+    with pytest.raises(ConfigurationError, match="batch_size must be at least 1, got 0"):
+        recommender.recommend_many([["m1"]], batch_size=0)
+
+
+def test_logits_that_are_no_numbers(recommender):
+    """NaN ranks nothing."""
+    recommender.model.model.norm.weight.data.fill_(torch.nan)
+    with pytest.raises(NonFiniteError, match="the model's logits are NaN or infinite; it cannot rank items"):
+        recommender.recommend(["m1"])
+
+
+def test_a_vocabulary_that_does_not_hold_the_items(recommender):
+    """Model and items of different runs."""
+    items = [Item(id="m1", title="", token=3), Item(id="m2", title="", token=64)]
+    with pytest.raises(ConfigurationError, match="vocabulary of 64 tokens does not hold the items: 'm2' is token 64"):
+        attrs.evolve(recommender, catalogue=Catalogue(items=items))
+    with pytest.raises(EmptyDataError, match="the catalogue is empty: there is nothing to recommend"):
+        attrs.evolve(recommender, catalogue=Catalogue(items=[]))
+
+
+@pytest.mark.parametrize("window", [0, 65])
+def test_a_window_that_the_model_cannot_read(recommender, window):
+    """The tiny model has 64 positions."""
+    with pytest.raises(ConfigurationError, match=f"window must be 1 to 64 tokens for this model, got {window}"):
+        attrs.evolve(recommender, window=window)
+
+
+def test_folders_that_are_no_recommender(recommender, tmp_path):
+    """Each missing or broken file is named."""
+    with pytest.raises(SourceNotFoundError, match=r"recommender.json is not there: .*nothing is no recommender"):
+        CompactStudentModel.from_pretrained(tmp_path / "nothing")
+    recommender.save_pretrained(tmp_path / "student")
+    file = tmp_path / "student" / "recommender.json"
+    for text in ("no JSON", "{}", "[]"):
+        file.write_text(text)
+        with pytest.raises(DataError, match=r'recommender.json must say \{"window": N\}'):
+            CompactStudentModel.from_pretrained(tmp_path / "student")
+    file.write_text(json.dumps({"window": "5"}))
+    with pytest.raises(DataError, match="must say a whole number as window, got '5'"):
+        CompactStudentModel.from_pretrained(tmp_path / "student")
+    file.write_text(json.dumps({"window": 5}))
+    (tmp_path / "student" / "items.jsonl").unlink()
+    with pytest.raises(SourceNotFoundError, match=r"items.jsonl is not there"):
+        CompactStudentModel.from_pretrained(tmp_path / "student")
+
+
+def test_recommendations_are_values():
+    """Two equal ones are equal."""
+    assert Recommendation(id="a", title="A", score=-1.0) == Recommendation(id="a", title="A", score=-1.0)
