@@ -26,6 +26,7 @@ from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.models.candidates import supervision
 from shortstack.optimiser_step import LossLog, OptimiserStep
 from shortstack.registry import Registry
+from shortstack.training_callbacks import Clock, LastStep
 from shortstack.training_module import TrainingModule, output_reader, prepare
 from shortstack.weighted_losses import LossSettings, wanted, weighted_losses
 
@@ -94,7 +95,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             train_dataset=train_dataset,
             eval_dataset=train_dataset,  # never read: evaluate() asks validate, but Trainer insists on one
             data_collator=data_collator,
-            callbacks=[*callbacks, _LastStep(), _Clock(self._loss_log)],
+            callbacks=[*callbacks, LastStep(), Clock(self._loss_log)],
         )
         self.remove_callback(PrinterCallback)
 
@@ -223,7 +224,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             measured = self._validate(student.eval())
         student.train(was_training)
         metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in measured.items()}
-        self._require_selection_metric(metrics)
+        self._require_selection_metric(measured)
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise NonFiniteError(f"the validated metric {name!r} is {value} at step {self.state.global_step}")
@@ -233,10 +234,10 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
     def _require_selection_metric(self, metrics: Mapping[str, float]) -> None:
         name = self.args.metric_for_best_model
-        if name is not None and f"eval_{name.removeprefix('eval_')}" not in metrics:
+        if name is not None and name.removeprefix("eval_") not in metrics:
             raise ConfigurationError(
                 f"metric_for_best_model is {name!r}, which validate does not give "
-                f"({', '.join(key.removeprefix('eval_') for key in metrics)}); choose one of those"
+                f"({', '.join(metrics)}); choose one of those"
             )
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
@@ -282,33 +283,6 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         if checkpoint is not None:
             path = Path(checkpoint) / f"random-{self.args.process_index}.safetensors"
             checkpoints.restore_random_state(checkpoints.load_tree(path))
-
-
-class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Starts the clock of the log, which goes on where a resumed training left off."""
-
-    def __init__(self, log: LossLog) -> None:
-        self._log = log
-
-    def on_train_begin(
-        self,
-        args: TrainingArguments,  # noqa: ARG002 -- transformers' signature
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        **_: object,
-    ) -> None:
-        """Start it."""
-        self._log.start(state.log_history)
-
-
-class _LastStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """The last step is logged and, where there is validation, validated, whatever the interval."""
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Ask for both once the last step is done."""
-        if state.global_step >= state.max_steps:
-            control.should_log = True
-            control.should_evaluate = args.eval_strategy != "no"
 
 
 _NOTHING_YET: Memory = {}

@@ -86,11 +86,11 @@ class TrainingModule(nn.Module):
         *,
         offload: bool = False,
     ) -> None:
-        """What transformers.Trainer asks of a model from 5.20 or so on; the student's own."""
+        """The student's own; the name by which newer transformers ask for it."""
         self.student.activation_checkpointing_enable(activation_checkpointing_kwargs, every_n_layers, offload)
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
-        """What transformers.Trainer asked of a model before that; the student's own."""
+        """The student's own; the name by which older transformers ask for it."""
         self.student.gradient_checkpointing_enable(gradient_checkpointing_kwargs)
 
     def _targets(self, labels: Tensor) -> Tensor:

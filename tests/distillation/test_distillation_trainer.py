@@ -253,6 +253,26 @@ def test_float64_stays_float64(stage):
     assert {gradient.dtype for gradient in gradients.values()} == {torch.float64}
 
 
+def test_mixed_precision_leaves_no_trace_in_the_student(stage, tmp_path):
+    """bf16 autocast reaches both models and the losses; weights stay float32, losses near float32's."""
+    history = {}
+    for bf16 in (False, True):
+        arguments = TrainingArguments(
+            str(tmp_path), max_steps=1, use_cpu=True, bf16=bf16, report_to="none", disable_tqdm=True, logging_steps=1,
+            save_strategy="no", per_device_train_batch_size=24,
+        )  # fmt: skip
+        student = stage.tiny(2, seed=1, hidden=8)
+        trainer = stage.trainer(student=student, args=arguments)
+        trainer.train()
+        history[bf16] = trainer.state.log_history[0]
+        assert {torch.float32} == {p.dtype for p in trainer.model.parameters()}
+        assert student(torch.ones(1, 2, dtype=torch.long)).logits.dtype == torch.float32
+
+    for name in ("loss/labels", "loss/soft-targets", "loss/hidden-states"):
+        assert pytest.approx(history[False][name], rel=0.03) == history[True][name]
+        assert history[False][name] != history[True][name]
+
+
 class Broken:
     """A loss that gives what it is told to."""
 

@@ -25,6 +25,6 @@ def test_two_ranks_are_one(tmp_path):
     assert len(gradients) > 20
     assert losses.keys() == parallel_losses.keys()
     for name, gradient in gradients.items():
-        assert torch.allclose(gradient, parallel_gradients[f"module.{name}"], rtol=0, atol=1e-6), name
+        assert torch.allclose(gradient, parallel_gradients[name], rtol=0, atol=1e-6), name
     for name, value in losses.items():
         assert torch.allclose(value, parallel_losses[name], rtol=1e-5), name
