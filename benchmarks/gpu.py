@@ -106,7 +106,15 @@ def _write(part: str, device: str, figures: dict[str, Any]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     stem = RESULTS / f"{part}-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}"
     stem.with_suffix(".json").write_text(json.dumps({"device": device, **figures}, indent=2) + "\n", encoding="utf-8")
-    lines = [f"# {part} on {device}", "", f"`make gpu PART={part}`", "", "```json", json.dumps(figures, indent=2), "```"]
+    lines = [
+        f"# {part} on {device}",
+        "",
+        f"`make gpu PART={part}`",
+        "",
+        "```json",
+        json.dumps(figures, indent=2),
+        "```",
+    ]
     stem.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"wrote {stem.with_suffix('.md').relative_to(ROOT)}")
 

@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 from benchmarks.timing import Job, Row, best_seconds
 from shortstack import Run, build_student
 from shortstack.data.sequences import Sequences
-from shortstack.distillation import DistillationTrainer
 from shortstack.distillation.fitting import FitSettings, training_arguments
+from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.initial import initial_config, initial_model
 from shortstack.tasks import Examples, collate

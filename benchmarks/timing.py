@@ -6,7 +6,6 @@ from typing import TypedDict
 
 import torch
 
-
 Job = Callable[[], object]
 
 

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from shortstack.compact import CompactStudentModel as CompactStudentModel
-    from shortstack.distillation import DistillationTrainer as DistillationTrainer
-    from shortstack.evaluation import RecommendationEvaluator as RecommendationEvaluator
+    from shortstack.distillation.trainer import DistillationTrainer as DistillationTrainer
+    from shortstack.evaluation.evaluator import RecommendationEvaluator as RecommendationEvaluator
     from shortstack.hooks import hookimpl as hookimpl
-    from shortstack.importance import measure_importance as measure_importance
+    from shortstack.importance.measure import measure_importance as measure_importance
     from shortstack.registry import Registry as Registry
     from shortstack.run import Run as Run
-    from shortstack.selection import AdaptiveLayerSelector as AdaptiveLayerSelector
-    from shortstack.selection import Budget as Budget
-    from shortstack.students import build_student as build_student
+    from shortstack.selection.budgets import Budget as Budget
+    from shortstack.selection.selector import AdaptiveLayerSelector as AdaptiveLayerSelector
+    from shortstack.students.build import build_student as build_student
+    from shortstack.students.compact import CompactStudentModel as CompactStudentModel
 
 _HOMES = {
-    "AdaptiveLayerSelector": "selection",
-    "Budget": "selection",
-    "CompactStudentModel": "compact",
-    "DistillationTrainer": "distillation",
-    "RecommendationEvaluator": "evaluation",
+    "AdaptiveLayerSelector": "selection.selector",
+    "Budget": "selection.budgets",
+    "CompactStudentModel": "students.compact",
+    "DistillationTrainer": "distillation.trainer",
+    "RecommendationEvaluator": "evaluation.evaluator",
     "Registry": "registry",
     "Run": "run",
-    "build_student": "students",
+    "build_student": "students.build",
     "hookimpl": "hooks",
-    "measure_importance": "importance",
+    "measure_importance": "importance.measure",
 }
 
 __all__ = [

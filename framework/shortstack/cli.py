@@ -66,17 +66,19 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: table.setting=value. May be repeated.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Stop after this stage, for example data.")] = None,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Do the data stage alone: all that needs the source.")
+    ] = False,
 ) -> None:
     """Do a run: data, teacher, importance, selection, student, distillation, evaluation, report."""
     from shortstack.progress import ToConsole
     from shortstack.run import Run
-    from shortstack.stages import execute
 
-    console = Console()
-    result = execute(Run.from_toml(config, overrides or ()), out, progress=ToConsole(console), until=until)
-    if result is not None:
-        _show_result(console, result, out)
+    console, asked = Console(), Run.from_toml(config, overrides or ())
+    if prepare:
+        asked.prepare(out, progress=ToConsole(console))
+    else:
+        _show_result(console, asked.execute(out, progress=ToConsole(console)), out)
 
 
 @app.command()
@@ -87,7 +89,7 @@ def recommend(
     as_json: Json = False,
 ) -> None:
     """Recommend the next items after a history."""
-    from shortstack.compact import CompactStudentModel
+    from shortstack.students.compact import CompactStudentModel
 
     student = folder / "student" if (folder / "student").is_dir() else folder
     found = CompactStudentModel.from_pretrained(student).recommend(history, k=top)

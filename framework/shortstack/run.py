@@ -2,14 +2,14 @@
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from shortstack.distillation.fitting import FitSettings
 from shortstack.errors import ConfigurationError, SourceNotFoundError
-from shortstack.fitting import FitSettings
 from shortstack.settings import replace, structure, unstructure
 
 if TYPE_CHECKING:
@@ -265,6 +265,19 @@ class Run:
         """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
         return json.dumps(unstructure(self), indent=2)
 
+    def prepare(
+        self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
+    ) -> None:
+        """Run the data stage alone: all that needs the source. ``execute`` in the same folder goes on from there.
+
+        Raises:
+            RunFolderError: The folder holds something else, or another process is writing to it.
+            ShortstackError: A setting or the data is wrong.
+        """
+        from shortstack.stages import prepare
+
+        prepare(self, Path(folder), registry=registry, progress=progress)
+
     def execute(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
     ) -> "RunResult":
@@ -284,9 +297,7 @@ class Run:
         """
         from shortstack.stages import execute
 
-        result = execute(self, Path(folder), registry=registry, progress=progress)
-        assert result is not None  # only ``until`` leaves a run without one
-        return result
+        return execute(self, Path(folder), registry=registry, progress=progress)
 
 
 def _toml_value(text: str) -> Any:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortstack.contracts import Edition, Records
+from shortstack.data.hashing import mixed, seeded_hashes
+from shortstack.data.interactions import Interactions, tied_share
 from shortstack.errors import DataError, EmptyDataError
-from shortstack.hashing import mixed, seeded_hashes
-from shortstack.interactions import Interactions, tied_share
 
 SCHEMA = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
 ROW = st.tuples(
@@ -135,7 +135,7 @@ def test_ties_do_not_follow_item_numbers():
 
 def test_hashes_do_not_depend_on_the_process(tmp_path):
     """Law 52: another PYTHONHASHSEED gives the same hashes."""
-    code = "from shortstack.hashing import seeded_hashes as s; print(s(['a', 'é'], kind='user', seed=3).tolist())"
+    code = "from shortstack.data.hashing import seeded_hashes as s; print(s(['a', 'é'], kind='user', seed=3).tolist())"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import shortstack_datasets
 from shortstack.contracts import DatasetAdapter, DatasetDescriptor
+from shortstack.data.interactions import Interactions
 from shortstack.errors import DataError, RowError, SourceNotFoundError
-from shortstack.interactions import Interactions
 from shortstack_datasets import movielens
 
 RATINGS = [("1", "10", 5.0, 978300760), ("1", "20", 3.0, 978300761), ("2", "10", 4.0, 978300762)]

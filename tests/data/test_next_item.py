@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shortstack.catalogue import Catalogue, Item
+from shortstack.data.catalogue import Catalogue, Item
+from shortstack.data.sequences import Sequences
 from shortstack.errors import EmptyDataError
 from shortstack.models.candidates import supervision
-from shortstack.sequences import Sequences
 from shortstack.tasks import Task, collate
 from shortstack.tasks.next_item import NextItem
 
@@ -166,7 +166,7 @@ def test_nothing_to_learn_from_is_said(examples):
 
 def test_tasks_need_neither_polars_nor_datasets(tmp_path):
     """A GPU run has neither."""
-    code = "import sys; sys.modules.update(polars=None, datasets=None); import shortstack.tasks.next_item, shortstack.sequences"
+    code = "import sys; sys.modules.update(polars=None, datasets=None); import shortstack.tasks.next_item, shortstack.data.sequences"
     result = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
         cwd=tmp_path,

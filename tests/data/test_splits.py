@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortstack.contracts import Edition, Records
+from shortstack.data.interactions import Interactions
+from shortstack.data.sequences import Sequences
+from shortstack.data.splits import GlobalTime, split
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnknownNameError
-from shortstack.interactions import Interactions
-from shortstack.sequences import Sequences
-from shortstack.splits import GlobalTime, split
 
 SCHEMA = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
 EVENTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6), st.integers(0, 30)), min_size=1, max_size=60)

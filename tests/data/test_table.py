@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from shortstack.contracts import Edition
+from shortstack.data.interactions import Interactions
+from shortstack.data.splits import split
 from shortstack.errors import DataError, RowError, SourceNotFoundError
-from shortstack.interactions import Interactions
-from shortstack.splits import split
 from shortstack_datasets.table import Table, TableSettings
 
 ROWS = [("u 1", "007", 4.5, 1_000_000_000), ("ü2", "b,c", 3.0, 1_000_000_001)]

@@ -8,8 +8,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from shortstack import Registry
 from shortstack.contracts import Selection
-from shortstack.distillation import DistillationTrainer
-from shortstack.fitting import FitSettings, training_arguments
+from shortstack.distillation.fitting import FitSettings, training_arguments
+from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.registry import Origin
 
 VOCABULARY = 13

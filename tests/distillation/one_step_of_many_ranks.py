@@ -10,8 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
 import shortstack_losses
 from shortstack import Registry
 from shortstack.contracts import Selection
-from shortstack.distillation import DistillationTrainer
-from shortstack.fitting import FitSettings, fit, training_arguments
+from shortstack.distillation.fitting import FitSettings, fit, training_arguments
+from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.registry import Origin
 
 

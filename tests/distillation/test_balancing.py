@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shortstack.balancing import Balancing, Ema, Fixed, make_balancing
+from shortstack.distillation.balancing import Balancing, Ema, Fixed, make_balancing
 from shortstack.errors import ConfigurationError, UnknownNameError
 
 WEIGHTS = {"labels": 1.0, "soft-targets": 3.0}
@@ -92,7 +92,9 @@ HALF = Ema(decay=0.5)
 
 def test_module_and_attribute(monkeypatch, tmp_path):
     """Anything importable that is a balancing."""
-    (tmp_path / "my_balancing.py").write_text("from shortstack.balancing import Ema\nmine = Ema(decay=0.5)\nnone = 3\n")
+    (tmp_path / "my_balancing.py").write_text(
+        "from shortstack.distillation.balancing import Ema\nmine = Ema(decay=0.5)\nnone = 3\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
 
     assert make_balancing("my_balancing:mine") == HALF

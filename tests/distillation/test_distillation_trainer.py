@@ -6,9 +6,9 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments
 
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
+from shortstack.distillation.fitting import FitSettings, fit
+from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError, NonFiniteError, PluginError
-from shortstack.fitting import FitSettings, fit
-from shortstack.weighted_losses import WeightedLoss
 from shortstack_losses.soft_targets import SoftTargets
 
 

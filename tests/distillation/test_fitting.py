@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
+from shortstack.distillation.fitting import FitSettings, fit, history, training_arguments
+from shortstack.distillation.weighted_losses import WeightedLoss, weighted_losses
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
-from shortstack.fitting import FitSettings, fit, history, training_arguments
 from shortstack.settings import structure
-from shortstack.weighted_losses import WeightedLoss, weighted_losses
 from shortstack_losses.labels import Labels
 
 

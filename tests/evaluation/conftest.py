@@ -4,7 +4,8 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from shortstack.sequences import Sequences
+
+from shortstack.data.sequences import Sequences
 
 
 @attrs.frozen(eq=False)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
-from shortstack.bootstrap import interval, resampled_means
+
+from shortstack.evaluation.bootstrap import interval, resampled_means
 
 
 def test_intervals_are_those_of_scipy():

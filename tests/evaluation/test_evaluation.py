@@ -6,11 +6,12 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from shortstack.comparisons import standard_comparisons
+
 from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
-from shortstack.evaluation import RecommendationEvaluator
-from shortstack.floors import Popularity
-from shortstack.slices import Slices
+from shortstack.evaluation.comparisons import standard_comparisons
+from shortstack.evaluation.evaluator import RecommendationEvaluator
+from shortstack.evaluation.floors import Popularity
+from shortstack.evaluation.slices import Slices
 
 
 def noise(items=40, seed=0):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from shortstack.floors import ItemKNN, Markov, Popularity
-from shortstack.rankers import Ranker
 from sklearn.metrics.pairwise import cosine_similarity
+
+from shortstack.evaluation.floors import ItemKNN, Markov, Popularity
+from shortstack.evaluation.rankers import Ranker
 
 
 def histories(*lists):

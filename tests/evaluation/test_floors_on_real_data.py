@@ -3,10 +3,11 @@
 import attrs
 import numpy as np
 import pytest
-from shortstack.evaluation import RecommendationEvaluator
-from shortstack.floors import ItemKNN, Markov, Popularity
-from shortstack.interactions import Interactions
-from shortstack.splits import split
+
+from shortstack.data.interactions import Interactions
+from shortstack.data.splits import split
+from shortstack.evaluation.evaluator import RecommendationEvaluator
+from shortstack.evaluation.floors import ItemKNN, Markov, Popularity
 from shortstack_datasets.movielens import MovieLens
 from shortstack_datasets.table import Table, TableSettings
 

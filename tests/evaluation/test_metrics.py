@@ -8,8 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
-from shortstack.metrics import HEADLINES, metric_values, mid_ranks
 from sklearn.metrics import ndcg_score
+
+from shortstack.contracts.headlines import HEADLINES
+from shortstack.evaluation.metrics import metric_values, mid_ranks
 
 # Few distinct scores, so that ties are the rule.
 tied_scores = st.lists(st.integers(-2, 2), min_size=1, max_size=12)

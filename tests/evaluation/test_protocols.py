@@ -5,8 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shortstack.protocols import FullCatalogue, SampledNegatives
-from shortstack.sequences import Cases
+
+from shortstack.data.sequences import Cases
+from shortstack.evaluation.protocols import FullCatalogue, SampledNegatives
 
 
 def one_case(history, target):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from shortstack.evaluation import RecommendationEvaluator
-from shortstack.rankers import ModelRanker, Ranker
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+
+from shortstack.evaluation.evaluator import RecommendationEvaluator
+from shortstack.evaluation.rankers import ModelRanker, Ranker
 
 ITEMS = 40
 

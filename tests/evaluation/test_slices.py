@@ -1,8 +1,9 @@
 """How cases are divided."""
 
 import numpy as np
-from shortstack.sequences import Sequences
-from shortstack.slices import Slices
+
+from shortstack.data.sequences import Sequences
+from shortstack.evaluation.slices import Slices
 
 
 def test_the_head_is_the_fewest_items_with_half_of_the_interactions(leave_last):

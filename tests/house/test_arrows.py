@@ -31,9 +31,9 @@ MAY_IMPORT = {
     "students": PLUGGED | {"models", "data"},
     "distillation": PLUGGED | {"models"},
     "evaluation": FOUNDATION | {"models", "data"},
-    "report": {"errors", "result"},
+    "report": {"errors", "result", "contracts"},
     "run": SETTINGS | {"registry", "progress", "result", "tasks", "distillation", "stages"},
-    "cli": SETTINGS | {"stages", "registry", "progress", "result", "run", "report", "students", "__init__"},
+    "cli": SETTINGS | {"registry", "progress", "result", "run", "report", "students", "__init__"},
     "stages": PLUGGED
     | {"progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
     | {"distillation", "evaluation", "report", "run", "__init__"},
@@ -106,8 +106,8 @@ def test_a_gpu_run_needs_neither_polars_nor_datasets():
     code = """
 import sys
 sys.modules["polars"] = sys.modules["datasets"] = None
-import shortstack.importance, shortstack.selection, shortstack.students, shortstack.distillation.trainer
-import shortstack.evaluation, shortstack.stages, shortstack.tasks.next_item, shortstack.data.sequences
+import shortstack.importance.measure, shortstack.selection.selector, shortstack.students.build, shortstack.distillation.trainer
+import shortstack.evaluation.evaluator, shortstack.stages, shortstack.tasks.next_item, shortstack.data.sequences
 import shortstack.stages.training, shortstack.stages.recommender
 from shortstack.registry import Registry
 registry = Registry.from_environment()

@@ -82,7 +82,8 @@ def test_wheel_holds_the_five_packages(built):
 
 def test_sdist_holds_the_sources(built):
     """Sources, tests and the files that a packager needs."""
-    names = tarfile.open(next(built.glob("*.tar.gz"))).getnames()
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = archive.getnames()
     tops = {name.split("/")[1] for name in names if "/" in name}
 
     assert {"framework", "plugins", "tests", "pyproject.toml", "Makefile", "README.md", "LICENSE"} <= tops
@@ -99,7 +100,7 @@ def test_wheel_in_a_fresh_environment_prepares_the_data(built, tmp_path):
     subprocess.run([*install, "torch"], check=True, env=environment)
     subprocess.run([*install, f"{wheel}[demo]"], check=True, env=environment)
     command = [tmp_path / "env" / "bin" / "shortstack", "run", ROOT / "examples" / "quickstart.toml"]
-    subprocess.run([*command, "--out", "run", "--until", "data"], check=True, cwd=tmp_path, env=environment)
+    subprocess.run([*command, "--out", "run", "--prepare"], check=True, cwd=tmp_path, env=environment)
 
     assert sorted(path.name for path in (tmp_path / "run" / "data").iterdir()) == [
         "facts.json",

@@ -14,8 +14,8 @@ from shortstack.errors import (
     UnknownNameError,
     UnsupportedModelError,
 )
-from shortstack.importance import candidate_objective, measure_importance
-from shortstack.probing import ModelProbe
+from shortstack.importance.measure import candidate_objective, measure_importance
+from shortstack.importance.probe import ModelProbe
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_quantised_parameters_are_refused(model, batch, registry):
 
 def test_a_probe_knows_its_layers(model, batch):
     """Out of range, and the number of layers and examples."""
-    from shortstack.calibration import checked_batches
+    from shortstack.importance.calibration import checked_batches
 
     probe = ModelProbe(model, checked_batches([batch], torch.device("cpu")))
     assert (3, 5) == (probe.layers, probe.examples)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from shortstack.contracts import Importance
-from shortstack.importance import measure_importance
-from shortstack_importance.fisher import Fisher
+from shortstack.importance.measure import measure_importance
+from shortstack_importance import fisher
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_one_sweep_feeds_all_folds(model, batch, registry):
 def test_the_default_is_fisher(model, batch, registry):
     """Named, configured by a mapping, or given as an object: the same."""
     default = measure_importance(model, [batch], registry=registry)
-    given = measure_importance(model, [batch], {"mine": Fisher(), "fisher": {}}, registry=registry)
+    given = measure_importance(model, [batch], {"mine": fisher.DESCRIPTOR.build(None), "fisher": {}}, registry=registry)
 
     assert ["fisher"] == list(default)
     assert all(torch.equal(default["fisher"].scores, other.scores) for other in given.values())

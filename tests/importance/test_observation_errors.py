@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from shortstack.errors import PluginError, UnsupportedModelError
-from shortstack.importance import measure_importance, next_token
+from shortstack.importance.measure import measure_importance, next_token
 
 
 @pytest.fixture

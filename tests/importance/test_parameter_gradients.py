@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from shortstack.importance import measure_importance
+from shortstack.importance.measure import measure_importance
 from shortstack.models.elementwise import may_be_elementwise, normalised, unit_weight
 from shortstack.models.ghost_norms import squared_matrix_gradient, squared_vector_gradient
 

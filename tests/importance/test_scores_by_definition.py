@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from shortstack.importance import candidate_objective, measure_importance, next_token
+from shortstack.importance.measure import candidate_objective, measure_importance, next_token
 
 GRADIENTS = ["fisher", "gradient", "taylor"]
 STATES = ["block-influence", "angular", "norm-ratio"]

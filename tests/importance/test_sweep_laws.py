@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from shortstack.calibration import checked_batches
-from shortstack.importance import measure_importance
-from shortstack.sweep import sweep
+from shortstack.importance.calibration import checked_batches
+from shortstack.importance.measure import measure_importance
+from shortstack.importance.sweep import sweep
 
 FOLDS = ["fisher", "gradient", "taylor", "attention", "block-influence", "angular", "norm-ratio"]
 IDENTITY_IS_ZERO = ["taylor", "block-influence", "angular", "norm-ratio"]
@@ -151,7 +151,7 @@ def test_rescaling_without_changing_the_function_changes_nothing(model, batch, r
 
 def test_the_objectives_scale_is_the_scores_scale(model, batch, registry):
     """Law 20: gradients times c are Taylor and gradient times |c|, Fisher times c²."""
-    from shortstack.importance import next_token
+    from shortstack.importance.measure import next_token
 
     names = ["fisher", "gradient", "taylor"]
     once = measure_importance(model, [batch], names, registry=registry)
@@ -206,7 +206,7 @@ def test_the_model_is_left_as_it_was_after_an_error(model, batch, registry):
     """Law 2, when the second batch fails half-way through a pass."""
 
     def failing(model, ids, mask, labels):
-        from shortstack.importance import next_token
+        from shortstack.importance.measure import next_token
 
         values = next_token(model, ids, mask, labels)
         if len(ids) == 2:

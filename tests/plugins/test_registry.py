@@ -6,6 +6,7 @@ from types import ModuleType
 
 import attrs
 import pytest
+
 from shortstack.contracts import LossDescriptor, ScorerDescriptor
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
 from shortstack.hooks import hookimpl

@@ -7,6 +7,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.settings import describe_settings, replace, structure, unstructure
 

@@ -2,6 +2,7 @@
 
 import attrs
 import pytest
+
 from shortstack.report import verdict
 from shortstack.result import RunResult
 

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import matplotlib as mpl
 import pytest
+
 from shortstack.errors import SourceNotFoundError
 from shortstack.report import write_report
 from shortstack.report.page import render

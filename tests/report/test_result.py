@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+
 from shortstack.errors import DataError, NonFiniteError, SourceNotFoundError
 from shortstack.result import RunResult
 

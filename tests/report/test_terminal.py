@@ -3,6 +3,7 @@
 import io
 
 from rich.console import Console
+
 from shortstack.report import terminal_table
 
 

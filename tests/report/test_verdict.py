@@ -1,6 +1,7 @@
 """The verdict says what happened, good or bad."""
 
 import pytest
+
 from shortstack.report import verdict
 
 

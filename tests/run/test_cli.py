@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from shortstack.cli import main
 
 

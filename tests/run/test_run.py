@@ -5,6 +5,7 @@ import math
 
 import attrs
 import pytest
+
 from shortstack import CompactStudentModel, Run
 from shortstack.errors import (
     ConfigurationError,

@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shortstack.budgets import Budget, Costs
+
 from shortstack.errors import ConfigurationError
+from shortstack.selection.budgets import Budget, Costs
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from itertools import combinations, pairwise
 import attrs
 import pytest
 import torch
+
 from shortstack.errors import ConfigurationError, NonFiniteError
-from shortstack.measured_strategies import Adaptive, Greedy
-from shortstack.selection import AdaptiveLayerSelector, Budget
-from shortstack.strategies import Question, TopK
+from shortstack.selection.measured import Adaptive, Greedy
+from shortstack.selection.selector import AdaptiveLayerSelector, Budget
+from shortstack.selection.strategies import Question, TopK
 
 
 @attrs.define

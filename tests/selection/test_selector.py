@@ -5,10 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shortstack.contracts import Importance
 from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
-from shortstack.selection import AdaptiveLayerSelector, Budget, strategy_named
-from shortstack.strategies import Choice, Keeps
+from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
+from shortstack.selection.strategies import Choice, Keeps
 
 
 def test_the_record_says_what_and_why():
@@ -80,7 +81,7 @@ def test_any_object_of_the_form_is_a_strategy():
 
     assert (1, 3) == selection.kept
     assert "odd" == selection.strategy
-    assert strategy_named("last") == strategy_named("shortstack.strategies:Last")
+    assert strategy_named("last") == strategy_named("shortstack.selection.strategies:Last")
 
 
 @pytest.mark.parametrize("kept", [(), (0, 0), (0, 1, 2), (7,), (-1,)])
@@ -113,8 +114,14 @@ def test_unknown_names_get_a_suggestion():
     ("name", "message"),
     [
         ("nowhere:Strategy", "strategy 'nowhere:Strategy' cannot be imported"),
-        ("shortstack.strategies:Nothing", "strategy 'shortstack.strategies:Nothing' must be an attrs class, got None"),
-        ("shortstack.strategies:Keeps", "strategy 'shortstack.strategies:Keeps' must have name, keeps and choose"),
+        (
+            "shortstack.selection.strategies:Nothing",
+            "strategy 'shortstack.selection.strategies:Nothing' must be an attrs class, got None",
+        ),
+        (
+            "shortstack.selection.strategies:Keeps",
+            "strategy 'shortstack.selection.strategies:Keeps' must have name, keeps and choose",
+        ),
     ],
 )
 def test_a_module_attribute_that_is_no_strategy(name, message):

@@ -7,9 +7,10 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shortstack.measured_strategies import Adaptive, Greedy
-from shortstack.selection import STRATEGIES, strategy_named
-from shortstack.strategies import Question
+
+from shortstack.selection.measured import Adaptive, Greedy
+from shortstack.selection.selector import STRATEGIES, strategy_named
+from shortstack.selection.strategies import Question
 
 SCORES = (0.3, 0.9, 0.1, 0.8, 0.7, 0.2, 0.6, 0.95, 0.4)  # nine layers: thirds are 0-2, 3-5, 6-8
 UNMEASURED = sorted(STRATEGIES.keys() - {"greedy", "adaptive"})

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 import torch
+
 from shortstack.contracts import Selection
-from shortstack.students import build_student
+from shortstack.students.build import build_student
 from shortstack_students.layer_subset import LayerSubset
 
 SIZES = {

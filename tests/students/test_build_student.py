@@ -3,15 +3,16 @@
 import copy
 
 import pytest
-import shortstack_students
 import torch
+from torch import nn
+
+import shortstack_students
 from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError, NonFiniteError, ProofError, UnknownNameError, UnsupportedModelError
 from shortstack.registry import Origin, Registry
-from shortstack.students import build_student
-from shortstack.teachers import identity
+from shortstack.students.build import build_student
+from shortstack.students.teachers import identity
 from shortstack_students.layer_subset import LayerSubset
-from torch import nn
 
 
 def test_by_name_through_a_registry(teacher):

@@ -6,8 +6,8 @@ import math
 import attrs
 import pytest
 import torch
-from shortstack.catalogue import Catalogue, Item
-from shortstack.compact import CompactStudentModel, Recommendation
+
+from shortstack.data.catalogue import Catalogue, Item
 from shortstack.errors import (
     ConfigurationError,
     DataError,
@@ -17,6 +17,7 @@ from shortstack.errors import (
     SourceNotFoundError,
     UnknownNameError,
 )
+from shortstack.students.compact import CompactStudentModel, Recommendation
 
 ITEMS = 20
 

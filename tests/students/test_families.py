@@ -7,8 +7,9 @@ import sys
 
 import pytest
 import torch
+
 from shortstack.models.decoder import Decoder
-from shortstack.parameters import count_parameters
+from shortstack.models.parameters import count_parameters
 
 KEPT = (0, 2, 3, 5)
 FAMILIES = {

@@ -1,11 +1,12 @@
 """Configs: every field that speaks of layers is subset by kept index, together, or the family is refused."""
 
 import pytest
+from transformers import AutoConfig, PreTrainedConfig
+
 from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError, UnsupportedModelError
 from shortstack_students.layer_fields import subset
 from shortstack_students.layer_subset import LayerSubset
-from transformers import AutoConfig, PreTrainedConfig
 
 KEPT = Selection(kept=(0, 2, 3, 5), of=6)
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 6, "num_attention_heads": 4, "vocab_size": 64}

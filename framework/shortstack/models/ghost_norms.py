@@ -45,8 +45,9 @@ def squared_vector_gradient(gradients: Tensor) -> Tensor:
 
 def _by_tokens(inputs: Tensor, gradients: Tensor) -> Tensor:
     alike = inputs @ inputs.mT
-    return alike.mul_(gradients @ gradients.mT).sum((1, 2))
+    return (alike * (gradients @ gradients.mT)).sum((1, 2))
 
 
 def _by_weights(inputs: Tensor, gradients: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(gradients.mT @ inputs, dim=(1, 2)).square()
+    products: Tensor = gradients.mT @ inputs
+    return products.square().sum((1, 2))

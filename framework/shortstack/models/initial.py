@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from shortstack.errors import ConfigurationError, UnknownNameError
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+
+from shortstack.errors import ConfigurationError, UnknownNameError
 
 RESIDUAL_WRITERS = ("o_proj", "down_proj", "c_proj", "out_proj", "fc2", "dense", "dense_4h_to_h")
 """Names of the last matrix of an attention or MLP part, across the families of transformers."""

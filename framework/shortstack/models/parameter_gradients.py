@@ -119,7 +119,7 @@ class GradientTape:
         if states.dim() >= 3 and len(states) == batch:
             return states
         if states.dim() == 2 and len(states) == batch * tokens and type(self.layer).__name__ in _FLATTENING:
-            return states.unflatten(0, (batch, tokens))
+            return states.reshape(batch, tokens, states.shape[-1])
         return None
 
     def _reduce(self, module: nn.Module) -> None:
@@ -192,7 +192,7 @@ def squared_by_example(
             total[example] = sum(wide(g).square().sum().double() for g in found if g is not None)
     finally:
         for parameter in parameters:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False
     return total
 
 

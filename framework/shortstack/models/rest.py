@@ -34,12 +34,12 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 def _frozen(model: nn.Module) -> Iterator[None]:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in trained:
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad = False
     try:
         yield
     finally:
         for parameter in trained:
-            parameter.requires_grad_()
+            parameter.requires_grad = True
 
 
 def _cuda_devices(model: nn.Module) -> list[int]:

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
+from shortstack.contracts.headlines import SELECTED_BY
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
-
-METRIC = "ndcg@10"
-"""The metric that the verdict is about."""
 
 
 def verdict(*, metrics: Metrics, comparisons: Intervals, parameters: Parameters, selection: SelectionRecord) -> str:
@@ -18,9 +16,9 @@ def verdict(*, metrics: Metrics, comparisons: Intervals, parameters: Parameters,
         selection: How many layers stayed.
     """
     statements = [
-        _kept(metrics, comparisons.get("student/teacher", {}).get(METRIC), parameters, selection),
-        _against_scratch(comparisons.get("student-scratch", {}).get(METRIC)),
-        _against_pruned(comparisons.get("student-pruned", {}).get(METRIC)),
+        _kept(metrics, comparisons.get("student/teacher", {}).get(SELECTED_BY), parameters, selection),
+        _against_scratch(comparisons.get("student-scratch", {}).get(SELECTED_BY)),
+        _against_pruned(comparisons.get("student-pruned", {}).get(SELECTED_BY)),
         _against_floors(comparisons),
     ]
     return "\n".join(statement for statement in statements if statement)
@@ -36,7 +34,7 @@ def _kept(metrics: Metrics, ratio: Sequence[float] | None, parameters: Parameter
     if ratio is None:
         return f"The student was built {size}; what share of the teacher's NDCG@10 it keeps is undefined."
     value, low, high = ratio
-    student, teacher = metrics["student"][METRIC], metrics["teacher"][METRIC]
+    student, teacher = metrics["student"][SELECTED_BY], metrics["teacher"][SELECTED_BY]
     return (
         f"The student keeps {value:.1%} of the teacher's NDCG@10 (95% interval {low:.1%} to {high:.1%}) {size}: "
         f"{student:.4f} against {teacher:.4f}."
@@ -73,7 +71,8 @@ def _against_pruned(difference: Sequence[float] | None) -> str:
 
 def _against_floors(comparisons: Intervals) -> str:
     floors = {
-        floor: comparisons.get(f"teacher-{floor}", {}).get(METRIC) for floor in ("popularity", "item-knn", "markov")
+        floor: comparisons.get(f"teacher-{floor}", {}).get(SELECTED_BY)
+        for floor in ("popularity", "item-knn", "markov")
     }
     known = {floor: difference for floor, difference in floors.items() if difference is not None}
     beaten = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] > 0]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from shortstack.metrics import HEADLINES
+from shortstack.contracts.headlines import HEADLINES
 from shortstack.report.methods import EXPLANATIONS, Method, estimate_of, methods_of
 from shortstack.result import RunResult
 

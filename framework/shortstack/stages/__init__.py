@@ -2,12 +2,12 @@
 
 import fcntl
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.errors import RunFolderError, UnknownNameError
+from shortstack.errors import RunFolderError
 from shortstack.stages.check import check
 from shortstack.stages.data import DATA
 from shortstack.stages.distillation import DISTILLATION
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shortstack.result import RunResult
     from shortstack.run import Run
 
-__all__ = ["STAGES", "execute"]
+__all__ = ["STAGES", "execute", "prepare"]
 
 STAGES: tuple[Stage, ...] = (
     DATA,
@@ -41,45 +41,40 @@ STAGES: tuple[Stage, ...] = (
 SETTINGS = "run.json"
 
 
-def execute(
-    run: "Run",
-    root: Path,
-    *,
-    registry: "Registry | None" = None,
-    progress: "Progress | None" = None,
-    until: str | None = None,
-) -> "RunResult | None":
-    """Perform the stages that are not done; see ``Run.execute``.
+def execute(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> "RunResult":
+    """Perform every stage that is not done, and write the result; see ``Run.execute``."""
+    with _opened(run, root, registry, progress) as context:
+        _settle_all(context, STAGES)
+        with context.progress.stage("report"):
+            return write_result(context, STAGES)
 
-    Args:
-        run: The settings.
-        root: The run's folder.
-        registry: The plugins; by default those of the environment.
-        progress: Where to report to; by default nowhere.
-        until: The last stage to perform; None for all, and the result.
-    """
+
+def prepare(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> None:
+    """Perform the data stage alone; see ``Run.prepare``."""
+    with _opened(run, root, registry, progress) as context:
+        _settle_all(context, (DATA,))
+
+
+@contextmanager
+def _opened(run: "Run", root: Path, registry: "Registry | None", progress: "Progress | None") -> Iterator[Context]:
+    """Check the run before any work, then hold its folder."""
     import torch
 
     from shortstack.progress import Silent
     from shortstack.registry import Registry
 
-    if until is not None and until not in {stage.name for stage in STAGES}:
-        raise UnknownNameError("stage", until, [stage.name for stage in STAGES])
     registry = registry or Registry.from_environment()
-    device = check(run, registry)
+    device = torch.device(check(run, registry))
     with _claimed(root):
         (root / SETTINGS).write_text(run.to_json() + "\n", encoding="utf-8")
-        context = Context(
-            run=run, registry=registry, root=root, device=torch.device(device), progress=progress or Silent()
-        )
-        keys: dict[str, str] = {}
-        for stage in STAGES:
-            keys[stage.name] = stage.key(run, registry, keys)
-            _settle(stage, context, keys[stage.name])
-            if stage.name == until:
-                return None
-        with context.progress.stage("report"):
-            return write_result(context, STAGES)
+        yield Context(run=run, registry=registry, root=root, device=device, progress=progress or Silent())
+
+
+def _settle_all(context: Context, stages: Iterable[Stage]) -> None:
+    keys: dict[str, str] = {}
+    for stage in stages:
+        keys[stage.name] = stage.key(context.run, context.registry, keys)
+        _settle(stage, context, keys[stage.name])
 
 
 def _settle(stage: Stage, context: Context, key: str) -> None:

@@ -22,7 +22,7 @@ def check(run: "Run", registry: "Registry") -> str:
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
     """
-    from shortstack.balancing import make_balancing
+    from shortstack.distillation.balancing import make_balancing
 
     _component(registry, "dataset", run.data.adapter, run.data.settings)
     _component(registry, "student", run.student.architecture, run.student.settings)

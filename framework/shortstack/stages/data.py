@@ -19,8 +19,8 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.interactions import Interactions
-    from shortstack.splits import split
+    from shortstack.data.interactions import Interactions
+    from shortstack.data.splits import split
 
     settings = context.run.data
     adapter = context.registry.build("dataset", settings.adapter, settings.settings)

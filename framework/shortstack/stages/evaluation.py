@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from shortstack.stages.stage import Context, Stage, write_json
 
 if TYPE_CHECKING:
-    from shortstack.evaluation import Evaluation, RecommendationEvaluator
-    from shortstack.rankers import Ranker
+    from shortstack.data.sequences import Sequences
+    from shortstack.evaluation.evaluator import Evaluation, RecommendationEvaluator
+    from shortstack.evaluation.rankers import Ranker
     from shortstack.registry import Registry
     from shortstack.run import Run
-    from shortstack.sequences import Sequences
 
 EVALUATION_FILE = "evaluation.json"
 MODELS = {"scratch": "scratch", "teacher": "teacher", "pruned": "pruned", "student": "student"}
@@ -23,9 +23,9 @@ def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- 
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.evaluation import RecommendationEvaluator
-    from shortstack.sequences import Sequences
-    from shortstack.slices import Slices
+    from shortstack.data.sequences import Sequences
+    from shortstack.evaluation.evaluator import RecommendationEvaluator
+    from shortstack.evaluation.slices import Slices
     from shortstack.stages.data import SEQUENCES
 
     sequences = Sequences.load(context.root / "data" / SEQUENCES)
@@ -48,7 +48,7 @@ def _execute(context: Context, folder: Path) -> None:
 
 def _rankers(context: Context, sequences: "Sequences") -> "Iterator[tuple[str, Ranker]]":
     """The floors, fitted on all that comes before the test, then the models, one in memory at a time."""
-    from shortstack.floors import ItemKNN, Markov, Popularity
+    from shortstack.evaluation.floors import ItemKNN, Markov, Popularity
     from shortstack.stages.recommender import Recommender
 
     yield "popularity", Popularity.fit(sequences, "valid")
@@ -60,7 +60,7 @@ def _rankers(context: Context, sequences: "Sequences") -> "Iterator[tuple[str, R
 
 
 def _plain(evaluator: "RecommendationEvaluator", evaluations: "dict[str, Evaluation]") -> dict[str, Any]:
-    from shortstack.comparisons import standard_comparisons
+    from shortstack.evaluation.comparisons import standard_comparisons
 
     metrics = {name: evaluation.metrics for name, evaluation in evaluations.items()}
     intervals = {name: evaluation.intervals for name, evaluation in evaluations.items()}

@@ -22,8 +22,8 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.importance import measure_importance
-    from shortstack.objectives import candidate_objective
+    from shortstack.importance.measure import measure_importance
+    from shortstack.importance.objectives import candidate_objective
     from shortstack.stages.recommender import Recommender
 
     settings = context.run.importance

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.compact import CompactStudentModel
-from shortstack.sequences import Sequences
+from shortstack.data.sequences import Sequences
 from shortstack.stages.data import SEQUENCES
 from shortstack.stages.stage import Context
+from shortstack.students.compact import CompactStudentModel
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from shortstack.catalogue import Catalogue
-    from shortstack.rankers import ModelRanker
+    from shortstack.data.catalogue import Catalogue
+    from shortstack.evaluation.rankers import ModelRanker
     from shortstack.tasks import Task
 
 
@@ -62,6 +62,6 @@ class Recommender:
 
     def ranker(self) -> "ModelRanker":
         """The model as something that can be evaluated."""
-        from shortstack.rankers import ModelRanker
+        from shortstack.evaluation.rankers import ModelRanker
 
         return ModelRanker(model=self.model, candidates=self.candidates, window=self.task.window)

@@ -111,7 +111,7 @@ def _peak_memory(context: Context) -> int:
 def _parameters(context: Context) -> "Parameters":
     from transformers import AutoConfig
 
-    from shortstack.parameters import count_parameters
+    from shortstack.models.parameters import count_parameters
 
     configs = {name: AutoConfig.from_pretrained(context.root / name) for name in ("teacher", "student")}
     counts = {name: count_parameters(config) for name, config in configs.items()}

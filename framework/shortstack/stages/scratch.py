@@ -8,7 +8,7 @@ import attrs
 from shortstack.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from shortstack.fitting import FitSettings
+    from shortstack.distillation.fitting import FitSettings
     from shortstack.registry import Registry
     from shortstack.run import Run
 

@@ -12,7 +12,7 @@ from shortstack.stages.stage import Context, Stage, read_json, write_json
 if TYPE_CHECKING:
     from shortstack.registry import Registry
     from shortstack.run import Run
-    from shortstack.selection import AdaptiveLayerSelector
+    from shortstack.selection.selector import AdaptiveLayerSelector
 
 SELECTED = "selection.json"
 
@@ -27,7 +27,7 @@ def selector(run: "Run") -> "AdaptiveLayerSelector":
     Raises:
         ConfigurationError: The strategy is unknown, or the budget is not allowed.
     """
-    from shortstack.selection import AdaptiveLayerSelector, Budget, strategy_named
+    from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
 
     settings = run.selection
     budget = Budget(
@@ -40,10 +40,10 @@ def selector(run: "Run") -> "AdaptiveLayerSelector":
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.calibration import checked_batches
-    from shortstack.objectives import candidate_objective
-    from shortstack.parameters import count_parameters
-    from shortstack.probing import ModelProbe
+    from shortstack.importance.calibration import checked_batches
+    from shortstack.importance.objectives import candidate_objective
+    from shortstack.importance.probe import ModelProbe
+    from shortstack.models.parameters import count_parameters
     from shortstack.stages.recommender import Recommender
 
     teacher = Recommender.load(context, "teacher")

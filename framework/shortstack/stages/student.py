@@ -19,7 +19,7 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
 def _execute(context: Context, folder: Path) -> None:
     from shortstack.stages.importance import calibration_batches
     from shortstack.stages.recommender import Recommender
-    from shortstack.students import build_student
+    from shortstack.students.build import build_student
 
     teacher = Recommender.load(context, "teacher")
     student = build_student(

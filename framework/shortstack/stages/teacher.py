@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.catalogue import Catalogue
+from shortstack.data.catalogue import Catalogue
 from shortstack.errors import ConfigurationError
 from shortstack.stages.stage import Context, Stage
 
@@ -22,7 +22,7 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.fitting import FitSettings
+    from shortstack.distillation.fitting import FitSettings
     from shortstack.models.initial import initial_config, initial_model
     from shortstack.stages.recommender import Recommender
     from shortstack.stages.training import train
@@ -46,7 +46,7 @@ def _stored(path: Path, wanted: Catalogue) -> "tuple[PreTrainedModel, Catalogue]
     Raises:
         ConfigurationError: Its vocabulary does not hold all the items.
     """
-    from shortstack.compact import CompactStudentModel
+    from shortstack.students.compact import CompactStudentModel
 
     teacher = CompactStudentModel.from_pretrained(path)
     tokens = {item.id: item.token for item in teacher.catalogue.items}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerState
 
-from shortstack.distillation import DistillationTrainer
-from shortstack.evaluation import RecommendationEvaluator
-from shortstack.fitting import early_stopping, fit, training_arguments
-from shortstack.parameters import count_parameters
+from shortstack.distillation.fitting import early_stopping, fit, training_arguments
+from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.evaluation.evaluator import RecommendationEvaluator
+from shortstack.models.parameters import count_parameters
 from shortstack.stages.recommender import Recommender
 from shortstack.stages.stage import Context, write_json
 from shortstack.tasks import Examples, collate
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from shortstack.contracts import Selection
-    from shortstack.fitting import FitSettings
+    from shortstack.distillation.fitting import FitSettings
+    from shortstack.distillation.weighted_losses import LossSettings
     from shortstack.progress import Step
-    from shortstack.weighted_losses import LossSettings
 
 TRAINING = "training.json"
 CHECKPOINTS = "checkpoints"

@@ -9,8 +9,8 @@ from shortstack.tasks.examples import Examples, collate
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from shortstack.catalogue import Catalogue
-    from shortstack.sequences import Sequences, SplitName
+    from shortstack.data.catalogue import Catalogue
+    from shortstack.data.sequences import Sequences, SplitName
 
 __all__ = ["Examples", "Task", "collate", "named_task"]
 

@@ -7,9 +7,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from shortstack.catalogue import Catalogue
+from shortstack.data.catalogue import Catalogue
+from shortstack.data.sequences import Sequences, SplitName
 from shortstack.errors import EmptyDataError
-from shortstack.sequences import Sequences, SplitName
 from shortstack.tasks.examples import Examples
 
 if TYPE_CHECKING:

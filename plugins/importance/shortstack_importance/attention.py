@@ -1,11 +1,12 @@
 """Attention concentration: how far a layer's attention is from looking everywhere alike."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from shortstack.contracts import DecoderLayers, Importance, LayerSignals, ScorerDescriptor, ScorerTraits, Signal
-from shortstack_importance.means import LayerMeans, means, merged, nothing_yet, with_terms
+from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
+from shortstack_importance.means import MeanScorer, Terms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,38 +23,30 @@ class AttentionSettings:
     sink: Literal["drop", "keep"] = attrs.field(default="drop", validator=attrs.validators.in_(("drop", "keep")))
 
 
-@attrs.frozen(kw_only=True)
-class AttentionConcentration:
-    """``1 − H(A) / log(visible keys)``, the mean over every (example, head, query that is no padding and has ≥ 2 keys)."""
-
-    drop_sink: bool
-    needs = frozenset({Signal.ATTENTION})
-
-    def start(self, model: DecoderLayers) -> LayerMeans:
-        """See ``FoldScorer``."""
-        return nothing_yet(model)
-
-    def update(self, state: LayerMeans, signals: LayerSignals) -> LayerMeans:
-        """See ``FoldScorer``."""
-        visible = without_first(signals.visible) if self.drop_sink else signals.visible
-        counted = (visible.sum(-1) >= 2) & signals.mask[:, None]
-        values = concentration(signals.attention, visible)
-        total = values.double().masked_fill(~counted, 0).sum()
-        queries = counted.expand(values.shape).sum()
-        return with_terms(state, signals.layer, total, queries, signals.mask.any(-1).sum())
-
-    def merge(self, left: LayerMeans, right: LayerMeans) -> LayerMeans:
-        """See ``FoldScorer``."""
-        return merged(left, right)
-
-    def finish(self, state: LayerMeans) -> Importance:
-        """See ``FoldScorer``."""
-        return means(state, "queries that see two keys")
-
-
-def build(settings: AttentionSettings) -> AttentionConcentration:
+def build(settings: AttentionSettings) -> MeanScorer:
     """The scorer."""
-    return AttentionConcentration(drop_sink=settings.sink == "drop")
+    made = partial(terms, drop_sink=settings.sink == "drop")
+    return MeanScorer(needs=frozenset({Signal.ATTENTION}), terms=made, over="queries that see two keys")
+
+
+DESCRIPTOR = ScorerDescriptor(
+    name="attention",
+    summary="How concentrated the layer's attention is, the attention sink left out.",
+    config=AttentionSettings,
+    build=build,
+    traits=ScorerTraits(lower=0.0, upper=1.0, averages_over="queries", needs_labels=False),
+    reference="entropy of attention: Clark et al. 2019, arXiv 1906.04341; sinks: Xiao et al. 2023, arXiv 2309.17453",
+)
+
+
+def terms(signals: LayerSignals, *, drop_sink: bool) -> Terms:
+    """``1 − H(A) / log(visible keys)`` of every (example, head, query that is no padding and has ≥ 2 keys)."""
+    visible = without_first(signals.visible) if drop_sink else signals.visible
+    counted = (visible.sum(-1) >= 2) & signals.mask[:, None]
+    values = concentration(signals.attention, visible)
+    total = values.double().masked_fill(~counted, 0).sum()
+    queries = counted.expand(values.shape).sum()
+    return Terms(total=total, count=queries, examples=signals.mask.any(-1).sum())
 
 
 def without_first(visible: "Tensor") -> "Tensor":
@@ -88,13 +81,3 @@ def concentration(weights: "Tensor", visible: "Tensor") -> "Tensor":
     most = visible.sum(-1).clamp_min(2).to(weights.dtype).log()
     values: Tensor = (1 - entropy / most).masked_fill(total == 0, 0).clamp(0, 1)
     return values
-
-
-DESCRIPTOR = ScorerDescriptor(
-    name="attention",
-    summary="How concentrated the layer's attention is, the attention sink left out.",
-    config=AttentionSettings,
-    build=build,
-    traits=ScorerTraits(lower=0.0, upper=1.0, averages_over="queries", needs_labels=False),
-    reference="entropy of attention: Clark et al. 2019, arXiv 1906.04341; sinks: Xiao et al. 2023, arXiv 2309.17453",
-)

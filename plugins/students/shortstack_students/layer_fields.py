@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError, UnsupportedModelError
-
 from shortstack_students.attention_scale import FLAG, refuse_unknown_scale
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
+
 from shortstack.contracts import NoSettings, Selection, StudentDescriptor
 from shortstack.errors import ProofError, UnsupportedModelError
 
@@ -24,7 +25,7 @@ class LayerSubset:
 
     def count_parameters(self, config: "PreTrainedConfig") -> int:
         """See ``StudentArchitecture``."""
-        from shortstack.parameters import count_parameters
+        from shortstack.models.parameters import count_parameters
 
         return count_parameters(config).total
 
@@ -37,10 +38,8 @@ class LayerSubset:
     ) -> dict[str, str]:
         """See ``StudentArchitecture``; also proves that the student is the teacher without the dropped layers."""
         from shortstack.models.decoder import Decoder
-
         from shortstack_students.attention_scale import fold, is_folded
         from shortstack_students.same_layers import refuse_other_layers
-        from shortstack_students.skipping import logits_without
 
         path, folded = Decoder.of(teacher).path, is_folded(teacher, student)
         copies = index_map(teacher, student, path, selection)
@@ -49,7 +48,7 @@ class LayerSubset:
         if folded:
             for name in fold(student, selection):
                 del copies[name]
-        _prove_equal(student, logits_without(teacher, selection))
+        _prove_equal(teacher, student, selection)
         return copies
 
 
@@ -100,9 +99,14 @@ def _source(name: str, path: str, selection: Selection) -> str:
     return f"{path}.{selection.kept[int(index)]}.{rest}"
 
 
-def _prove_equal(student: "PreTrainedModel", expected: "Tensor") -> None:
-    from shortstack.proofs import logits_agree, uncached_logits
+def _prove_equal(teacher: "PreTrainedModel", student: "PreTrainedModel", selection: Selection) -> None:
+    from shortstack.models.decoder import Decoder
+    from shortstack.models.short_prompt import logits_agree, uncached_logits
+    from shortstack.models.skipping import skipping
 
+    dropped = set(range(selection.of)) - set(selection.kept)
+    with skipping(Decoder.of(teacher), dropped, bare=set()):
+        expected = uncached_logits(teacher)
     if not logits_agree(expected, uncached_logits(student)):
         raise ProofError(
             "the student's logits differ from the teacher's with the other layers skipped: "

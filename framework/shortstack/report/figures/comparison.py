@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from shortstack.metrics import HEADLINES
+from shortstack.contracts.headlines import HEADLINES
 from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg
 from shortstack.report.methods import Method, estimate_of, methods_of
 from shortstack.result import RunResult

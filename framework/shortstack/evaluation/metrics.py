@@ -50,10 +50,6 @@ def reciprocal_rank(ranks: NDArray[np.float64], cutoff: int) -> NDArray[np.float
 METRICS = {"hr": hit, "ndcg": ndcg, "mrr": reciprocal_rank}
 """The ranking metrics by the names they have in ``result.json``."""
 
-HEADLINE_CUTOFF = 10
-HEADLINES = tuple(f"{name}@{HEADLINE_CUTOFF}" for name in METRICS)
-"""The metrics that are always there, are compared between methods, and are given for every slice."""
-
 
 def metric_values(ranks: NDArray[np.float64], cutoffs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """Every metric at every cutoff, one value a case: ``{"hr@1": (cases,), …, "mrr@20": (cases,)}``."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import validators
 
+from shortstack.contracts.headlines import SELECTED_BY
 from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers import EarlyStoppingCallback, TrainingArguments
 
-    from shortstack.distillation import DistillationTrainer
+    from shortstack.distillation.trainer import DistillationTrainer
 
 
 @attrs.frozen(kw_only=True)
@@ -60,12 +61,8 @@ class FitSettings:
             raise ConfigurationError(f"warmup_steps ({self.warmup_steps}) must be below steps ({self.steps})")
 
 
-METRIC = "ndcg@10"
-"""What models are selected by, on validation data."""
-
-
 def training_arguments(
-    folder: Path, settings: FitSettings, *, seed: int, device: str, validated: bool, metric: str = METRIC
+    folder: Path, settings: FitSettings, *, seed: int, device: str, validated: bool, metric: str = SELECTED_BY
 ) -> "TrainingArguments":
     """What the settings mean to ``transformers.Trainer``: quiet, without trackers, resumable.
 
@@ -131,7 +128,7 @@ def fit(trainer: "DistillationTrainer") -> list[dict[str, float]]:
     Returns:
         The history (see ``history``).
     """
-    from shortstack.checkpoints import has_ended, last_checkpoint
+    from shortstack.distillation.checkpoints import has_ended, last_checkpoint
 
     checkpoint = last_checkpoint(Path(trainer.args.output_dir))
     with _quiet_transformers():

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.catalogue import Catalogue, Item
 from shortstack.contracts.datasets import Edition, Records
+from shortstack.data.catalogue import Catalogue, Item
 from shortstack.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from shortstack.preparation import Duplicates, Preparation, Ties
+    from shortstack.data.preparation import Duplicates, Preparation, Ties
 
 Fact = str | int | float | None
 
@@ -59,7 +59,7 @@ class Interactions:
             DataError: A column is missing, has another type, or holds what it must not.
             EmptyDataError: Nothing is left.
         """
-        from shortstack.preparation import Preparation, prepare
+        from shortstack.data.preparation import Preparation, prepare
 
         how = Preparation(seed=seed, core=core, min_rating=min_rating, duplicates=duplicates, ties=ties)
         raw = records.interactions.collect()

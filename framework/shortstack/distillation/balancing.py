@@ -119,6 +119,6 @@ def _imported(name: str) -> object:
 def _checked(candidate: object, name: str) -> Balancing:
     if isinstance(candidate, type) or not isinstance(candidate, Balancing):
         raise ConfigurationError(
-            f"balancing {name} is no object with the methods multipliers and remember (see shortstack.balancing)"
+            f"balancing {name} is no object with the methods multipliers and remember (see shortstack.distillation.balancing)"
         )
     return candidate

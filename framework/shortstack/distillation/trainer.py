@@ -18,17 +18,17 @@ from transformers import (
     TrainingArguments,
 )
 
-from shortstack import checkpoints
-from shortstack.balancing import Balancing, Memory, make_balancing
 from shortstack.contracts import ModelOutputs, Output, Selection
-from shortstack.distillation_checks import Validate, check_arguments, check_batch, check_teacher
+from shortstack.distillation import checkpoints
+from shortstack.distillation.balancing import Balancing, Memory, make_balancing
+from shortstack.distillation.callbacks import Clock, LastStep
+from shortstack.distillation.checks import Validate, check_arguments, check_batch, check_teacher
+from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
+from shortstack.distillation.training_module import TrainingModule, output_reader, prepare
+from shortstack.distillation.weighted_losses import LossSettings, wanted, weighted_losses
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.models.candidates import supervision
-from shortstack.optimiser_step import LossLog, OptimiserStep
 from shortstack.registry import Registry
-from shortstack.training_callbacks import Clock, LastStep
-from shortstack.training_module import TrainingModule, output_reader, prepare
-from shortstack.weighted_losses import LossSettings, wanted, weighted_losses
 
 
 class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped

@@ -8,15 +8,15 @@ from typing import Any
 import attrs
 from torch import Tensor, nn
 
-from shortstack.calibration import Batch
 from shortstack.contracts import Signal
 from shortstack.errors import UnsupportedModelError
+from shortstack.importance.calibration import Batch
+from shortstack.importance.signals import Signals, Stage
 from shortstack.models.attention import finite_masks, observing_attention
 from shortstack.models.decoder import Decoder
 from shortstack.models.ghost_norms import wide
 from shortstack.models.layer_calls import entering, leaving, with_entering
 from shortstack.models.parameter_gradients import GradientTape, squared_by_example
-from shortstack.signals import Signals, Stage
 
 Deliver = Callable[[Stage, Signals], None]
 _LOG = logging.getLogger(__name__)

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from shortstack.calibration import Batch, checked_batches
 from shortstack.contracts import DerivedScorer, FoldScorer, Importance, Probe, ProbeScorer, Signal
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, PluginError
+from shortstack.importance.calibration import Batch, checked_batches
+from shortstack.importance.objectives import Objective, candidate_objective, next_token
+from shortstack.importance.probe import ModelProbe
+from shortstack.importance.sweep import Swept, sweep
 from shortstack.models.decoder import Decoder
-from shortstack.objectives import Objective, candidate_objective, next_token
-from shortstack.probing import ModelProbe
 from shortstack.registry import Registry
-from shortstack.sweep import Swept, sweep
 
 __all__ = ["Objective", "candidate_objective", "measure_importance", "next_token"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from shortstack.evaluation import Estimate, Evaluation, RecommendationEvaluator
-from shortstack.metrics import HEADLINES
+from shortstack.contracts.headlines import HEADLINES
+from shortstack.evaluation.evaluator import Estimate, Evaluation, RecommendationEvaluator
 
 RATIOS = (
     ("student", "teacher"),

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from shortstack.calibration import Batch
 from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.importance.calibration import Batch
+from shortstack.importance.objectives import Objective, next_token
+from shortstack.importance.observing import LayerObserver
+from shortstack.importance.signals import Signals, Stage, stage_of
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import Decoder
 from shortstack.models.rest import at_rest
-from shortstack.objectives import Objective, next_token
-from shortstack.observing import LayerObserver
-from shortstack.signals import Signals, Stage, stage_of
 
 _GRADIENTS = frozenset({Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
 

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from shortstack.calibration import Batch
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
+from shortstack.importance.calibration import Batch
+from shortstack.importance.objectives import Objective, next_token
 from shortstack.models.attention import finite_masks
 from shortstack.models.decoder import Decoder
 from shortstack.models.rest import at_rest
 from shortstack.models.skipping import recording_input, skipping, starting_at
-from shortstack.objectives import Objective, next_token
 
 
 class ModelProbe:

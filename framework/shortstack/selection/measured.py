@@ -7,7 +7,7 @@ import attrs
 
 from shortstack.contracts import Probe
 from shortstack.errors import ConfigurationError, NonFiniteError
-from shortstack.strategies import Choice, Keeps, Question, Strategic, Strategy
+from shortstack.selection.strategies import Choice, Keeps, Question, Strategic, Strategy
 
 if TYPE_CHECKING:
     from torch import Tensor

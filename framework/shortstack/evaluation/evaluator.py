@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shortstack.bootstrap import Values, interval, resampled_means
+from shortstack.contracts.headlines import HEADLINE_CUTOFF, HEADLINES
+from shortstack.data.sequences import Cases
 from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
-from shortstack.metrics import HEADLINE_CUTOFF, HEADLINES, metric_values
-from shortstack.protocols import ProtocolName, RankingProtocol, ranking_protocol
-from shortstack.rankers import Ranker
-from shortstack.sequences import Cases
-from shortstack.slices import Slices
+from shortstack.evaluation.bootstrap import Values, interval, resampled_means
+from shortstack.evaluation.metrics import metric_values
+from shortstack.evaluation.protocols import ProtocolName, RankingProtocol, ranking_protocol
+from shortstack.evaluation.rankers import Ranker
+from shortstack.evaluation.slices import Slices
 
 _CASES = 256  # scored at once: bounds the memory to this many rows of the catalogue
 

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from shortstack.sequences import Cases, Sequences
+from shortstack.data.sequences import Cases, Sequences
 
 HEAD_SHARE = 0.5
 """The head is the fewest items that together hold this share of the training interactions."""

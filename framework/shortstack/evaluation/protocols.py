@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shortstack.metrics import mid_ranks
-from shortstack.sequences import Cases
+from shortstack.data.sequences import Cases
+from shortstack.evaluation.metrics import mid_ranks
 
 ProtocolName = Literal["full", "sampled"]
 

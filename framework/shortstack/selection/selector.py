@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from shortstack.budgets import Budget, Costs
 from shortstack.contracts import Importance, Probe, Selection
 from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
-from shortstack.measured_strategies import Adaptive, Greedy, RememberingProbe
-from shortstack.settings import structure
-from shortstack.strategies import (
+from shortstack.selection.budgets import Budget, Costs
+from shortstack.selection.measured import Adaptive, Greedy, RememberingProbe
+from shortstack.selection.strategies import (
     Choice,
     Contiguous,
     Distributed,
@@ -26,6 +25,7 @@ from shortstack.strategies import (
     TopK,
     Uniform,
 )
+from shortstack.settings import structure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ def strategy_named(name: str, settings: Mapping[str, object] | None = None) -> S
     strategy: object = structure(kind, given, f"strategy {name!r}")
     if not isinstance(strategy, Strategy):
         raise ConfigurationError(
-            f"strategy {name!r} must have name, keeps and choose, see shortstack.strategies.Strategy"
+            f"strategy {name!r} must have name, keeps and choose, see shortstack.selection.strategies.Strategy"
         )
     return strategy
 

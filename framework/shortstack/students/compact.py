@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from shortstack.catalogue import Catalogue
+from shortstack.data.catalogue import Catalogue
 from shortstack.errors import (
     ConfigurationError,
     DataError,

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
+from shortstack.distillation.model_outputs import OutputReader
+from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import PluginError
-from shortstack.model_outputs import OutputReader
 from shortstack.models.candidates import candidate_index, supervision
 from shortstack.models.decoder import Decoder
-from shortstack.weighted_losses import WeightedLoss, wanted
 
 
 class TrainingModule(nn.Module):

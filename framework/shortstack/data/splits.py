@@ -7,11 +7,11 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from shortstack.data.sequences import Sequences
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnknownNameError
-from shortstack.sequences import Sequences
 
 if TYPE_CHECKING:
-    from shortstack.interactions import Interactions
+    from shortstack.data.interactions import Interactions
 
 TRAIN, VALID, TEST = 0, 1, 2
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
-from shortstack.rankers import History
-from shortstack.sequences import Sequences, SplitName
+from shortstack.data.sequences import Sequences, SplitName
+from shortstack.evaluation.rankers import History
 
 _ROWS = 512  # items whose neighbours are sought at once: bounds the memory
 

@@ -2,7 +2,7 @@
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from shortstack.optimiser_step import LossLog
+from shortstack.distillation.optimiser_step import LossLog
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

@@ -10,9 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shortstack.errors import ProofError
 from shortstack.models.quiet import no_progress_bars
-
-_TOLERANCES = {torch.float64: 1e-7, torch.float32: 1e-4}  # of the largest logit
-_HALF_TOLERANCE = 0.1
+from shortstack.models.short_prompt import logits_agree, short_prompt, uncached_logits
 
 
 def prove(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str], planned: int) -> None:
@@ -131,28 +129,6 @@ def _prove_same(student: PreTrainedModel, reloaded: PreTrainedModel, report: Map
         raise ProofError(f"a reload changes {', '.join(different) or 'the names of tensors'}")
     if not logits_agree(uncached_logits(student), uncached_logits(reloaded.to(student.device))):
         raise ProofError("a reload has the same tensors but other logits: the config does not say all")
-
-
-def short_prompt(model: PreTrainedModel, tokens: int = 8) -> Tensor:
-    """int64 ``(1, tokens)``: random tokens, the same each time."""
-    vocabulary = model.config.get_text_config().vocab_size
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, vocabulary, (1, tokens), generator=generator).to(model.device)
-
-
-def uncached_logits(model: PreTrainedModel) -> Tensor:
-    """``(1, tokens, vocabulary)``: what the model says to the short prompt in one pass."""
-    prompt = short_prompt(model)
-    with torch.no_grad():
-        logits: Tensor = model(input_ids=prompt, attention_mask=torch.ones_like(prompt), use_cache=False).logits
-    return logits
-
-
-def logits_agree(expected: Tensor, actual: Tensor) -> bool:
-    """Whether two tensors of logits are equal up to what their dtype can hold."""
-    tolerance = _TOLERANCES.get(expected.dtype, _HALF_TOLERANCE)
-    difference = (expected.double() - actual.double()).abs().max()
-    return bool(difference <= tolerance * expected.double().abs().max())
 
 
 def _storage(tensor: Tensor) -> int:

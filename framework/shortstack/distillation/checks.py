@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from transformers import PreTrainedModel, TrainingArguments
 
+from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import ConfigurationError
-from shortstack.weighted_losses import WeightedLoss
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
 """Gives the metrics of a model that is in eval mode."""

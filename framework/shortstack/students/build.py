@@ -12,10 +12,10 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from shortstack.contracts import Selection, StudentArchitecture
 from shortstack.errors import ConfigurationError, UnsupportedModelError
 from shortstack.models.decoder import Decoder
-from shortstack.parameters import ParameterCount, count_parameters
-from shortstack.proofs import prove
+from shortstack.models.parameters import ParameterCount, count_parameters
 from shortstack.registry import Registry
-from shortstack.teachers import identity, refuse_unready
+from shortstack.students.proofs import prove
+from shortstack.students.teachers import identity, refuse_unready
 
 if TYPE_CHECKING:
     from torch import nn

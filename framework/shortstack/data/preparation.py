@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shortstack.data.filters import k_core
+from shortstack.data.hashing import mixed, seeded_hashes
 from shortstack.errors import DataError, EmptyDataError
-from shortstack.filters import k_core
-from shortstack.hashing import mixed, seeded_hashes
 
 Duplicates = Literal["keep", "first", "last"]
 Ties = Literal["hash", "file"]

@@ -1,0 +1,1 @@
+"""From records to histories: filtered, numbered, ordered in time, split; and the catalogue of items."""

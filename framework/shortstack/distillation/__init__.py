@@ -1,0 +1,1 @@
+"""The teacher teaches the student: balanced sums of losses on ``transformers.Trainer``."""

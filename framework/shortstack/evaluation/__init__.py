@@ -1,0 +1,1 @@
+"""How good is a ranker? Ranks, metrics, intervals over users, floors and paired comparisons."""

@@ -1,0 +1,1 @@
+"""How much does each layer matter? One sweep of the model feeds every scorer at once."""

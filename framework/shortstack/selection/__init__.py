@@ -1,0 +1,1 @@
+"""Which layers stay? Scores and a budget in, a selection out."""

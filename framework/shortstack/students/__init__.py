@@ -1,0 +1,1 @@
+"""A teacher and the kept layers in, a stock model that has proved itself out."""
