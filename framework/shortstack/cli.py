@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shortstack import __version__
@@ -98,7 +99,7 @@ def recommend(
         return
     table = Table("rank", "title", "id", "log-probability")
     for rank, item in enumerate(found, start=1):
-        table.add_row(str(rank), item.title, item.id, f"{item.score:.3f}")
+        table.add_row(str(rank), escape(item.title), escape(item.id), f"{item.score:.3f}")
     Console().print(table)
 
 
@@ -118,7 +119,7 @@ def plugins(
             offered = [f"{c.kind} {c.descriptor.name}" for c in registry.components if c.origin == origin]
             table.add_row(origin.id, origin.version, ", ".join(offered) or "nothing")
         for failure in registry.failures:
-            table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {_plain(failure)}")
+            table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {escape(_plain(failure))}")
         Console().print(table)
     if with_traceback:
         for failure in registry.failures:
@@ -139,7 +140,7 @@ def list_components(
         return
     table = Table("name", "summary", "from")
     for component in chosen:
-        table.add_row(component.descriptor.name, component.descriptor.summary, str(component.origin))
+        table.add_row(component.descriptor.name, escape(component.descriptor.summary), str(component.origin))
     Console().print(table)
 
 
@@ -156,12 +157,12 @@ def show(
         return
     console, descriptor = Console(), component.descriptor
     console.print(f"[bold]{component.full_name}[/bold] ({component.kind}, {component.origin})", highlight=False)
-    console.print(descriptor.summary, highlight=False)
+    console.print(descriptor.summary, highlight=False, markup=False)
     if descriptor.reference:
-        console.print(f"Source: {descriptor.reference}", highlight=False)
+        console.print(f"Source: {descriptor.reference}", highlight=False, markup=False)
     table = Table("setting", "takes", "default")
     for setting in describe_settings(descriptor.config):
-        table.add_row(setting["name"], setting["type"], setting["default"])
+        table.add_row(*(escape(setting[key]) for key in ("name", "type", "default")))
     console.print(table if table.row_count else "It has no settings.")
 
 
@@ -211,5 +212,5 @@ def _show_result(console: Console, result: "RunResult", out: Path) -> None:
     from shortstack.report import terminal_table
 
     console.print(terminal_table(result))
-    console.print(result.verdict, highlight=False)
-    console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(result.verdict, highlight=False, markup=False)
+    console.print(f"report: {out / 'report.html'}", highlight=False, markup=False, soft_wrap=True)

@@ -159,7 +159,8 @@ def describe_settings(cls: type) -> list[dict[str, str]]:
 
 
 def _type_text(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+    text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+    return text.replace("typing.", "").replace("collections.abc.", "")
 
 
 def _default_text(default: Any) -> str:

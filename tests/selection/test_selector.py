@@ -21,7 +21,7 @@ def test_the_record_says_what_and_why():
     assert 4 == selection.of
     assert "strategic" == selection.strategy
     assert "keep 75% of 4 layers" == selection.budget
-    assert "the first and the last, and the 1 highest scores between" == selection.reason
+    assert "the first layer, the last, and the highest score between them" == selection.reason
 
 
 def test_tensors_and_lists_are_the_same():

@@ -82,7 +82,7 @@ def _strategy(value: str | Strategy) -> Strategy:
     return value
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class AdaptiveLayerSelector:
     """Selects the layers that stay.
 

@@ -125,9 +125,8 @@ class Strategic:
             return Choice(kept=question.best(range(question.layers), 1), reason="the highest score: only one may stay")
         ends = {0, question.layers - 1}
         inner = question.best(range(1, question.layers - 1), keep - len(ends))
-        return Choice(
-            kept=[*ends, *inner], reason=f"the first and the last, and the {len(inner)} highest scores between"
-        )
+        between = "the highest score" if len(inner) == 1 else f"the {len(inner)} highest scores"
+        return Choice(kept=[*ends, *inner], reason=f"the first layer, the last, and {between} between them")
 
 
 @attrs.frozen

@@ -1,0 +1,84 @@
+"""What the README shows works as shown."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language, holding):
+    """The README's one code block of a language that holds a text."""
+    (found,) = [code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in code]
+    return found
+
+
+def test_the_parts_work_on_any_decoder():
+    """Measure, select, build: from a model to a student in a few lines."""
+    names = {}
+    exec(block("python", "measure_importance("), names)  # noqa: S102 -- our own README
+
+    assert names["student"].config.num_hidden_layers == 2
+    assert set(names["scores"]) == {"fisher", "block-influence"}
+
+
+def test_the_plugin_measures_a_model():
+    """The scorer of the README, found through its hook, scores every layer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from shortstack import Registry, measure_importance
+    from shortstack.registry import Origin
+
+    module = ModuleType("depth_scorer")
+    exec(block("python", "class Growth"), vars(module))  # noqa: S102 -- our own README
+    registry = Registry()
+    registry.register(module, Origin("acme", "growth", "1.0"))
+    config = LlamaConfig(
+        vocab_size=20, hidden_size=8, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2, pad_token_id=0
+    )
+    tokens = torch.randint(1, 20, (4, 6))
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": tokens}
+    halves = [{name: tensor[part] for name, tensor in batch.items()} for part in (slice(0, 1), slice(1, 4))]
+    model = LlamaForCausalLM(config).eval()
+    whole = measure_importance(model, [batch], ["growth"], registry=registry)["growth"]
+    parts = measure_importance(model, halves, ["growth"], registry=registry)["growth"]
+
+    assert registry.failures == ()
+    assert whole.examples == 4
+    assert whole.scores.shape == (3,)
+    torch.testing.assert_close(parts.scores, whole.scores, rtol=1e-5, atol=1e-5)
+
+
+def test_the_entry_point_is_toml():
+    """The group is the one that the registry reads."""
+    points = tomllib.loads(block("toml", "entry-points"))["project"]["entry-points"]
+
+    assert points == {"shortstack": {"growth": "depth_scorer"}}
+
+
+def test_the_files_it_names_are_there():
+    """Every relative link and path of the README and CONTRIBUTING leads somewhere."""
+    text = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"\]\(([\w./-]+)\)", text)) | set(
+        re.findall(r"`((?:docs|examples|framework|plugins)/[\w./-]*)`", text)
+    )
+
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+
+
+@pytest.mark.full
+def test_the_run_in_python(tmp_path):
+    """The fifteen lines do the main job."""
+    code = block("python", "result = run.execute")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "The student keeps" in done.stdout
+    assert done.stdout.count("Recommendation(") == 10
