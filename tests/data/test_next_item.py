@@ -62,6 +62,30 @@ def test_windows_cover_every_training_item(lengths, window, data):
     assert {tuple(history[-(window + 1) :]) for history in tokens if len(history) >= 2} <= ends
 
 
+@given(LENGTHS, st.integers(1, 6), st.sampled_from([0.0, 0.25, 0.5, 0.75]))
+def test_balance_keeps_every_user_and_their_most_recent_window(lengths, window, balance):
+    """Balancing leaves nobody out, invents no window, and keeps about as many examples."""
+    made = sequences([(9, 2), *lengths])
+    plain = NextItem(window=window, stride=1).training_examples(made, CATALOGUE)
+    balanced = NextItem(window=window, stride=1, user_balance=balance).training_examples(made, CATALOGUE)
+    spans = set(zip(plain.starts.tolist(), plain.stops.tolist(), strict=True))
+    owners = np.searchsorted(made.offsets, plain.starts, side="right")
+    last = dict(zip(owners.tolist(), plain.stops.tolist(), strict=True))
+
+    assert set(zip(balanced.starts.tolist(), balanced.stops.tolist(), strict=True)) <= spans
+    assert set(last.values()) <= set(balanced.stops.tolist())
+    assert abs(len(plain) - len(balanced)) <= len(last)
+
+
+def test_balance_zero_gives_every_user_the_same_share():
+    """Two users, ten times the history: as many examples each."""
+    made = sequences([(40, 2), (4, 2)])
+    examples = NextItem(window=3, stride=1, user_balance=0.0).training_examples(made, CATALOGUE)
+    owners = np.searchsorted(made.offsets, examples.starts, side="right")
+
+    assert np.bincount(owners)[1] == np.bincount(owners)[2]
+
+
 @given(LENGTHS, st.integers(1, 6))
 def test_labels_are_the_inputs_and_never_the_first(lengths, window):
     """Law 57: targets are inputs shifted by one; the first token has nothing to be predicted from."""

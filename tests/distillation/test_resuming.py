@@ -40,6 +40,7 @@ def trained(stage, folder, *, kills=(), settings=STEPS, validated=True, **change
     for after in (*kills, None):
         trainer = stage.trainer(
             student=stage.tiny(2, seed=1, hidden=8, dropout=0.3),
+            embedding_dropout=0.2,
             settings=settings,
             folder=folder,
             callbacks=[Kill(after)] if after else [],

@@ -32,6 +32,8 @@ class FitSettings:
         betas: The two decays of AdamW.
         max_grad_norm: Gradients longer than this are cut to it; 0 for no limit.
         evaluate_every: Steps between validations (and checkpoints); the last step is always validated.
+        embedding_dropout: The share of the input embeddings' entries that is 0 at each step; for small data, on which a
+            model learns its histories by heart.
         patience: Validations without a better NDCG@10 after which training ends; 0 to go on to the last step.
     """
 
@@ -44,6 +46,7 @@ class FitSettings:
     betas: tuple[float, float] = attrs.field(default=(0.9, 0.999))
     max_grad_norm: float = attrs.field(default=1.0, validator=validators.ge(0.0))
     evaluate_every: int = attrs.field(default=50, validator=validators.ge(1))
+    embedding_dropout: float = attrs.field(default=0.0, validator=[validators.ge(0.0), validators.lt(1.0)])
     patience: int = attrs.field(default=4, validator=validators.ge(0))
 
     @betas.validator

@@ -57,6 +57,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         registry: Registry | None = None,
         data_collator: Callable[[list[Any]], dict[str, Tensor]] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
+        embedding_dropout: float = 0.0,
     ) -> None:
         """Put the parts together.
 
@@ -73,6 +74,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             registry: Where losses are looked up; the environment's plugins by default.
             data_collator: Makes ``{"input_ids", "attention_mask", "labels"}`` of examples.
             callbacks: More callbacks.
+            embedding_dropout: The share of the student's input embeddings' entries that is 0 at each step.
 
         Raises:
             ConfigurationError: The parts do not fit; the message says which and why.
@@ -90,7 +92,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             self._teacher = output_reader(teacher, here, needs, Output.TEACHER_LOGITS, Output.TEACHER_STATES)
         self._validate, self._loss_log = validate, LossLog([loss.name for loss in ready])
         super().__init__(
-            model=TrainingModule(model.to(args.device), ready, own, here),
+            model=TrainingModule(model.to(args.device), ready, own, here, embedding_dropout),
             args=args,
             train_dataset=train_dataset,
             eval_dataset=train_dataset,  # never read: evaluate() asks validate, but Trainer insists on one

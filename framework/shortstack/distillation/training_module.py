@@ -1,6 +1,7 @@
 """What is optimised as one module: the student and the losses' own parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ class TrainingModule(nn.Module):
         losses: Sequence[WeightedLoss],
         parameters: Sequence[nn.Module | None],
         candidates: Tensor | None,
+        embedding_dropout: float = 0.0,
     ) -> None:
         """Put them together.
 
@@ -39,8 +41,10 @@ class TrainingModule(nn.Module):
             losses: The losses.
             parameters: What each loss's ``prepare`` gave.
             candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
+            embedding_dropout: The share of the student's input embeddings that is dropped in training.
         """
         super().__init__()
+        self._dropout = nn.Dropout(embedding_dropout)
         self.student = student
         self.losses = tuple(losses)
         self.loss_modules = nn.ModuleDict({str(i): m for i, m in enumerate(parameters) if m is not None})
@@ -61,13 +65,24 @@ class TrainingModule(nn.Module):
             ``(losses,)``, float32 or wider.
         """
         positions, _ = supervision(labels)
-        student = self._read(input_ids, attention_mask, positions)
+        with self._dropping():
+            student = self._read(input_ids, attention_mask, positions)
         batch = self.loss_batch(attention_mask, labels)
         sums = [
             _sum_of(weighted, weighted.loss(student, teacher, batch, self._module(index)))
             for index, weighted in enumerate(self.losses)
         ]
         return torch.stack(sums)
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        """Dropout after the student's input embeddings, inside and in training only: the student keeps no trace of it."""
+        embeddings = self.student.get_input_embeddings()
+        hook = embeddings.register_forward_hook(lambda _module, _inputs, output: self._dropout(output))
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def count(self, attention_mask: Tensor, labels: Tensor) -> Tensor:
         """int64 ``(losses + 1,)``: the terms of every loss in a batch, then the labels that are no candidates."""

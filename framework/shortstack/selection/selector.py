@@ -1,14 +1,14 @@
 """``AdaptiveLayerSelector``: scores and a budget in, the kept layers out."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from shortstack.contracts import Importance, Probe, Selection
-from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
+from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.naming import named_class
 from shortstack.selection.budgets import Budget, Costs
 from shortstack.selection.measured import Adaptive, Greedy, RememberingProbe
 from shortstack.selection.strategies import (
@@ -49,9 +49,7 @@ def strategy_named(name: str, settings: Mapping[str, object] | None = None) -> S
         UnknownNameError: There is no such strategy or setting; suggests the nearest.
         ConfigurationError: A setting has a value that is not allowed.
     """
-    kind = _imported(name) if ":" in name else STRATEGIES.get(name)
-    if kind is None:
-        raise UnknownNameError("strategy", name, STRATEGIES)
+    kind = named_class("strategy", name, STRATEGIES)
     given = dict(settings or {})
     if kind is Adaptive and isinstance(given.get("by"), str):
         given["by"] = strategy_named(str(given["by"]))
@@ -61,17 +59,6 @@ def strategy_named(name: str, settings: Mapping[str, object] | None = None) -> S
             f"strategy {name!r} must have name, keeps and choose, see shortstack.selection.strategies.Strategy"
         )
     return strategy
-
-
-def _imported(name: str) -> type:
-    module, _, attribute = name.partition(":")
-    try:
-        kind = vars(import_module(module)).get(attribute)
-    except ImportError as error:
-        raise ConfigurationError(f"strategy {name!r} cannot be imported: {error}") from error
-    if not (isinstance(kind, type) and attrs.has(kind)):
-        raise ConfigurationError(f"strategy {name!r} must be an attrs class, got {kind!r}")
-    return kind
 
 
 def _strategy(value: str | Strategy) -> Strategy:

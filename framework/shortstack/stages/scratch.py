@@ -21,7 +21,11 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
 def _fit(run: "Run") -> "FitSettings":
     """As many steps and examples as the student had, at the learning rate that suits fresh weights: the teacher's."""
     fresh = run.teacher.fit or run.distillation.fit
-    return attrs.evolve(run.distillation.fit, learning_rate=fresh.learning_rate, warmup_steps=fresh.warmup_steps)
+    return attrs.evolve(
+        run.distillation.fit,
+        learning_rate=fresh.learning_rate,
+        warmup_steps=min(fresh.warmup_steps, run.distillation.fit.steps - 1),
+    )
 
 
 def _execute(context: Context, folder: Path) -> None:

@@ -73,6 +73,7 @@ def train(
             registry=context.registry,
             data_collator=collate,
             callbacks=[*early_stopping(settings), _Progress(step)],
+            embedding_dropout=settings.embedding_dropout,
         )
         start = perf_counter()
         history = fit(trainer)
