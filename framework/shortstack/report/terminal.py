@@ -12,7 +12,7 @@ _METRICS = ("hr@10", "ndcg@10", "mrr@10")
 def terminal_table(result: RunResult) -> Table:
     """Methods × metrics with 95 % intervals on NDCG@10, the student and the teacher in bold."""
     table = Table(title="test users, 95% intervals over users", title_justify="left", title_style="dim")
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     for name in ("parameters", "HR@10", "NDCG@10", "", "MRR@10", "loss"):
         table.add_column(name, justify="right", no_wrap=True)
     for method in methods_of(result.metrics):
