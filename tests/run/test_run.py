@@ -163,6 +163,19 @@ class TestResume:
         assert progress.left == ["data", "teacher", "importance"]
         assert result.selection["kept"] == [3]
 
+    def test_other_ratings_under_the_same_path_run_everything_again(self, ring, tables, tmp_path):
+        """The source's content counts, not its name."""
+        source = tmp_path / "ratings.csv"
+        source.write_bytes(ring.read_bytes())
+        Run.from_mapping(tables(source)).execute(tmp_path / "run")
+        lines = source.read_text(encoding="utf-8").splitlines()
+        source.write_text("\n".join(lines[:-14]) + "\n", encoding="utf-8")
+        progress = Recording()
+        result = Run.from_mapping(tables(source)).execute(tmp_path / "run", progress=progress)
+
+        assert progress.left == []
+        assert result.data["users"] == 59
+
     def test_same_seed_same_result(self, finished, ring, tmp_path, tables):
         """A run is deterministic on one thread."""
         again = Run.from_mapping(tables(ring)).execute(tmp_path / "again")
