@@ -90,6 +90,7 @@ class Stage:
     def tidy(self, root: Path) -> None:
         """Remove what a killed try left beside a finished result."""
         shutil.rmtree(self._work(root), ignore_errors=True)
+        shutil.rmtree(_old(root / self.folder), ignore_errors=True)
 
     def _work(self, root: Path) -> Path:
         return root / f".{self.folder}.partial"
@@ -122,9 +123,12 @@ def _recorded(folder: Path) -> dict[str, Any]:
 
 
 def _put_in_place(result: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(_old(target), ignore_errors=True)
     if target.exists():
-        target.rename(old)
+        target.rename(_old(target))
     result.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(target: Path) -> Path:
+    """Where a result waits while the next one takes its place."""
+    return target.with_name(f".{target.name}.old")
