@@ -1,5 +1,6 @@
 """The command line: thin, and free of torch until a run starts."""
 
+import io
 import json
 import sys
 import traceback
@@ -28,21 +29,40 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error of ours is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a title must not end a run on a terminal that lacks a letter
     try:
         app(args=None if arguments is None else list(arguments), prog_name="shortstack")
     except ShortstackError as error:
-        causes = "".join(f" (caused by {type(c).__name__}: {c})" for c in [error.__cause__] if c is not None)
-        notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
-        print(f"error: {error}{causes if 'caused by' not in str(error) else ''}{notes}", file=sys.stderr)  # noqa: T201
+        _say(_one_line(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+    except OSError as error:
+        _say(f"error: {error.strerror or error}: {error.filename or 'no file named'}")
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _say("stopped; the same command goes on from here")
+        raise
+
+
+def _one_line(error: ShortstackError) -> str:
+    """The message, with the cause if it says more, and what else is known."""
+    cause = error.__cause__
+    more = "" if cause is None or str(cause) in str(error) else f" (caused by {type(cause).__name__}: {cause})"
+    return "; ".join([f"error: {error}{more}".replace("\n", " "), *getattr(error, "__notes__", ())])
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 -- the one place that does
 
 
 def _version(asked: bool) -> None:
@@ -212,5 +232,5 @@ def _show_result(console: Console, result: "RunResult", out: Path) -> None:
     from shortstack.report import terminal_table
 
     console.print(terminal_table(result))
-    console.print(result.verdict, highlight=False, markup=False)
+    console.print(result.verdict, highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {out / 'report.html'}", highlight=False, markup=False, soft_wrap=True)

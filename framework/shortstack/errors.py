@@ -19,6 +19,9 @@ Each also derives from the built-in that a user would expect to catch.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_MOST = 24
+"""Names that a message lists at most."""
+
 
 class ShortstackError(Exception):
     """The root of the family: catch this to catch all of them."""
@@ -42,7 +45,8 @@ class UnknownNameError(ConfigurationError, LookupError):
         self.name, self.known = name, tuple(sorted(known))
         close = get_close_matches(name, self.known, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"unknown {what} {name!r}{hint} (known: {', '.join(self.known) or 'none'})")
+        more = f", … {len(self.known) - _MOST} more" if len(self.known) > _MOST else ""
+        super().__init__(f"unknown {what} {name!r}{hint} (known: {', '.join(self.known[:_MOST]) or 'none'}{more})")
 
 
 class DataError(ShortstackError, ValueError):

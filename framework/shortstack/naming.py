@@ -27,7 +27,7 @@ def named_class(what: str, name: str, built_in: Mapping[str, type]) -> type:
     module, _, attribute = name.partition(":")
     try:
         found = vars(import_module(module)).get(attribute)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise ConfigurationError(f"{what} {name!r} cannot be imported: {error}") from error
     if not (isinstance(found, type) and attrs.has(found)):
         raise ConfigurationError(f"{what} {name!r} must be an attrs class, got {found!r}")

@@ -215,7 +215,7 @@ class Registry:
         config: object = structure(component.descriptor.config, settings, f"{_TITLES[kind]} {name!r}")
         try:
             return component.descriptor.build(config)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"{component.full_name} ({component.origin}) could not be built: {error}") from error
 
     def _offered(self, module: object, origin: Origin) -> Iterator[Component]:

@@ -224,7 +224,7 @@ class Run:
     student: StudentSettings = attrs.field(factory=StudentSettings, converter=_student)
     distillation: DistillationSettings = attrs.field(factory=DistillationSettings, converter=_distillation)
     evaluation: EvaluationSettings = attrs.field(factory=EvaluationSettings, converter=_evaluation)
-    seed: int = 0
+    seed: int = attrs.field(default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)])
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @classmethod
@@ -242,7 +242,7 @@ class Run:
 
         Args:
             path: The file.
-            overrides: ``"table.setting=value"``, where the value is TOML, or else a text.
+            overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text.
 
         Raises:
             SourceNotFoundError: The file is not there.
@@ -258,12 +258,12 @@ class Run:
             name, separator, value = override.partition("=")
             if not separator or not name.strip():
                 raise ConfigurationError(f"--set takes table.setting=value, got {override!r}")
-            tables = replace(tables, name.strip(), _toml_value(value.strip()))
+            tables = replace(tables, name.strip(), None if value.strip() == "none" else _toml_value(value.strip()))
         return cls.from_mapping(tables)
 
     def to_json(self) -> str:
         """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
-        return json.dumps(unstructure(self), indent=2)
+        return json.dumps(unstructure(self), indent=2, default=str)
 
     def prepare(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None

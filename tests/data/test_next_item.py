@@ -121,14 +121,14 @@ def test_calibration_follows_its_seed():
 
 @given(LENGTHS, st.integers(1, 6))
 def test_evaluation_follows_the_cases(lengths, window):
-    """One example a case, in order; its prompt is the task's own prompt for that history."""
+    """One example a case, in order; the most recent window comes before the target."""
     made, task = sequences([(3, 2), *lengths]), NextItem(window=window)
     cases = made.cases("test")
     examples = task.evaluation_examples(made, CATALOGUE, split="test")
 
     assert len(examples) == len(cases)
     for case, example in enumerate(examples):
-        assert example["input_ids"][:-1] == task.prompt(cases.history(case).tolist(), CATALOGUE)
+        assert example["input_ids"][:-1] == [item + 1 for item in cases.history(case).tolist()[-task.window :]]
         assert example["input_ids"][-1] == cases.targets[case] + 1
         labelled = [label for label in example["labels"] if label != -100]
         assert labelled == ([example["input_ids"][-1]] if len(cases.history(case)) else [])

@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from shortstack.distillation.checkpoints import has_ended, last_checkpoint, load_tree, save_tree
 from shortstack.distillation.fitting import FitSettings, early_stopping, fit
-from shortstack.errors import ConfigurationError, DataError, NonFiniteError
+from shortstack.errors import ConfigurationError, NonFiniteError
 
 STEPS = FitSettings(steps=9, batch_size=5, accumulate=5, warmup_steps=2, evaluate_every=2)
 
@@ -225,15 +225,19 @@ def test_resuming_by_trainers_own_switch(stage, tmp_path):
     assert 9 == trainer.state.global_step
 
 
-def test_a_checkpoint_that_lost_a_file(stage, tmp_path):
-    """The message names the file."""
+@pytest.mark.parametrize("broken", ["training.safetensors", "model.safetensors"])
+@pytest.mark.parametrize("how", ["missing", "cut short"])
+def test_a_broken_checkpoint_is_passed_over(stage, tmp_path, broken, how):
+    """Training starts from the one before, or from the beginning, and ends the same."""
     with pytest.raises(Killed):
         fit(stage.trainer(callbacks=[Kill(5)], settings=STEPS, folder=tmp_path / "run"))
-    (tmp_path / "run" / "checkpoint-4" / "training.safetensors").unlink()
-    with pytest.raises(
-        DataError, match=r"checkpoint-4/training\.safetensors is not there: the checkpoint is not whole; "
-    ):
-        fit(stage.trainer(settings=STEPS, folder=tmp_path / "run"))
+    path = tmp_path / "run" / "checkpoint-4" / broken
+    content = path.read_bytes()
+    path.unlink()
+    if how == "cut short":
+        path.write_bytes(content[: len(content) // 2])
+
+    assert last_checkpoint(tmp_path / "run") != tmp_path / "run" / "checkpoint-4"
 
 
 def test_trees_come_back_as_they_went(tmp_path):

@@ -23,10 +23,10 @@ class Item:
         category: Its categories as the source writes them; empty where unknown.
     """
 
-    id: str
-    title: str
-    token: int
-    category: str = ""
+    id: str = attrs.field(validator=attrs.validators.instance_of(str))
+    title: str = attrs.field(validator=attrs.validators.instance_of(str))
+    token: int = attrs.field(validator=attrs.validators.instance_of(int))
+    category: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
 
 
 def _tuple(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -53,11 +53,12 @@ class Catalogue:
         Raises:
             UnknownNameError: No item goes by that name; says which title is nearest.
         """
-        for names in ((item.id for item in self.items), (item.title for item in self.items)):
-            for index, candidate in enumerate(names):
-                if candidate == name:
+        for column in ((item.id for item in self.items), (item.title for item in self.items)):
+            for index, candidate in enumerate(column):
+                if candidate and candidate == name:
                     return index
-        close = get_close_matches(name, [item.title for item in self.items], n=3, cutoff=0.5)
+        names = [text for item in self.items for text in (item.title, item.id) if text]
+        close = get_close_matches(name, names, n=3, cutoff=0.5) or names[:3]
         raise UnknownNameError("item", name, close)
 
     def save(self, folder: Path) -> None:
@@ -76,7 +77,11 @@ class Catalogue:
         path = folder / FILE
         if not path.is_file():
             raise SourceNotFoundError(f"{path} is not there: a recommender keeps its items beside its weights")
-        return cls(items=_parse(path, path.read_text(encoding="utf-8").splitlines()))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8 text: {error}") from error
+        return cls(items=_parse(path, text.removesuffix("\n").split("\n")))  # titles may hold other line ends
 
 
 def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
@@ -84,6 +89,6 @@ def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
     for number, line in enumerate(lines, start=1):
         try:
             items.append(Item(**json.loads(line)))
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise DataError(f"{path}:{number}: not an item (id, title, token): {line[:80]!r}") from error
     return tuple(items)

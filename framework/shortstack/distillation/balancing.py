@@ -112,7 +112,7 @@ def _imported(name: str) -> object:
     module, _, attribute = name.partition(":")
     try:
         return vars(import_module(module))[attribute]
-    except (ImportError, KeyError) as error:
+    except (ImportError, KeyError, ValueError) as error:
         raise ConfigurationError(f"balancing {name!r} cannot be imported: {error}") from error
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -58,7 +58,19 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint in a trainer's folder; None if there is none."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
     newest_first = sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
-    return next((path for path in newest_first if read_state(path) is not None), None)
+    return next((path for path in newest_first if read_state(path) is not None and _opens(path)), None)
+
+
+def _opens(checkpoint: Path) -> bool:
+    """Whether weights and training state are there and not cut short; safetensors says so when it opens them."""
+    weights = [*checkpoint.glob("model*.safetensors")]
+    for path in (*weights, checkpoint / "training.safetensors"):
+        try:
+            with safe_open(path, "pt"):
+                pass
+        except (OSError, SafetensorError):
+            return False
+    return bool(weights)
 
 
 def has_ended(checkpoint: Path) -> bool:
@@ -71,9 +83,9 @@ def read_state(checkpoint: Path) -> dict[str, Any] | None:
     """The trainer's state in a checkpoint; None if the checkpoint was cut short."""
     try:
         state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return None
-    return state
+    return state if isinstance(state, dict) and "stateful_callbacks" in state else None
 
 
 def _flattened(tree: object, tensors: dict[str, Tensor]) -> object:

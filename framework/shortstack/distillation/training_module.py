@@ -69,7 +69,7 @@ class TrainingModule(nn.Module):
             student = self._read(input_ids, attention_mask, positions)
         batch = self.loss_batch(attention_mask, labels)
         sums = [
-            _sum_of(weighted, weighted.loss(student, teacher, batch, self._module(index)))
+            _sum_of(weighted, batch, weighted.loss(student, teacher, batch, self._module(index)))
             for index, weighted in enumerate(self.losses)
         ]
         return torch.stack(sums)
@@ -147,10 +147,14 @@ def output_reader(
     return OutputReader(model=model, layers=layers, candidates=candidates, logits=logits in needs)
 
 
-def _sum_of(weighted: WeightedLoss, value: Tensor) -> Tensor:
+def _sum_of(weighted: WeightedLoss, batch: LossBatch, value: Tensor) -> Tensor:
     if value.shape != () or value.dtype not in {torch.float32, torch.float64}:
         raise PluginError(
             f"loss {weighted.name!r} gave a tensor of shape {tuple(value.shape)} and type {value.dtype}; a loss is one "
             "sum in float32 or float64"
+        )
+    if torch.is_grad_enabled() and not value.requires_grad and int(weighted.loss.count(batch)):
+        raise PluginError(
+            f"loss {weighted.name!r} does not depend on the student, so nothing can be learnt from it; do not detach it"
         )
     return value

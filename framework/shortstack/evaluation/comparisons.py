@@ -17,6 +17,8 @@ DIFFERENCES = (
     ("student", "scratch"),
     ("student", "pruned"),
     ("student", "markov"),
+    ("student", "item-knn"),
+    ("student", "popularity"),
     ("teacher", "scratch"),
     ("teacher", "markov"),
     ("teacher", "item-knn"),

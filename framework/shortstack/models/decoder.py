@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from shortstack.errors import UnsupportedModelError
 
@@ -49,6 +49,13 @@ class Decoder:
     def device(self) -> torch.device:
         """Where the first layer's parameters are."""
         return next(self.layers.parameters()).device
+
+
+def most_positions(config: PreTrainedConfig) -> int | None:
+    """How many tokens a model of this config can read; None where its config sets no bound."""
+    name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")
+    found: int | None = config.to_dict().get(name)
+    return found
 
 
 def model_inputs(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from shortstack.errors import ConfigurationError, UnknownNameError
 
@@ -23,11 +25,11 @@ def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConf
         ConfigurationError: ``model_type`` is missing, or the fields do not fit together.
         UnknownNameError: There is no such family, or it has no such field.
     """
-    if "model_type" not in fields:
+    if not isinstance(fields.get("model_type"), str):
         raise ConfigurationError('teacher.config needs model_type, for example model_type = "llama"')
     family = fields["model_type"]
-    if family not in CONFIG_MAPPING:
-        raise UnknownNameError("model type", str(family), CONFIG_MAPPING.keys())
+    if family not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise UnknownNameError("model type", family, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys())
     config_class = CONFIG_MAPPING[family]
     known = {*config_class().to_dict(), *config_class.attribute_map}
     for name in fields:
@@ -37,8 +39,25 @@ def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConf
     given.update(vocab_size=vocabulary, pad_token_id=0, bos_token_id=None, eos_token_id=None)
     try:
         return config_class(**given)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"teacher.config does not fit together: {error}") from error
+    except (ValueError, TypeError, StrictDataclassError) as error:
+        raise ConfigurationError(f"teacher.config does not fit together: {' '.join(str(error).split())}") from error
+
+
+def planned(fields: Mapping[str, Any]) -> PreTrainedConfig:
+    """The config, once a model of it has been made in outline, without weights.
+
+    Raises:
+        ConfigurationError: No model can be made of it.
+    """
+    config = initial_config(fields, vocabulary=8).get_text_config()
+    if config.num_hidden_layers < 1:
+        raise ConfigurationError("teacher.config needs at least one layer")
+    try:
+        with torch.device("meta"):
+            AutoModelForCausalLM.from_config(config)
+    except Exception as error:
+        raise ConfigurationError(f"teacher.config makes no model: {' '.join(str(error).split())}") from error
+    return config
 
 
 def initial_model(config: PreTrainedConfig) -> PreTrainedModel:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from shortstack.contracts.headlines import SELECTED_BY
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
 
+FLOORS = ("popularity", "item-knn", "markov")
+
 
 def verdict(*, metrics: Metrics, comparisons: Intervals, parameters: Parameters, selection: SelectionRecord) -> str:
     """Say honestly what a run found, one statement a line, the most important first.
@@ -19,6 +21,7 @@ def verdict(*, metrics: Metrics, comparisons: Intervals, parameters: Parameters,
         _kept(metrics, comparisons.get("student/teacher", {}).get(SELECTED_BY), parameters, selection),
         _against_scratch(comparisons.get("student-scratch", {}).get(SELECTED_BY)),
         _against_pruned(comparisons.get("student-pruned", {}).get(SELECTED_BY)),
+        _student_against_floors(comparisons),
         _against_floors(comparisons),
     ]
     return "\n".join(statement for statement in statements if statement)
@@ -69,12 +72,18 @@ def _against_pruned(difference: Sequence[float] | None) -> str:
     return f"Distillation did not measurably improve on the pruned teacher ({figures} NDCG@10)."
 
 
+def _student_against_floors(comparisons: Intervals) -> str:
+    """Spoken only where a floor is clearly better: that is the one thing a user must not miss."""
+    better = [
+        f"{floor} ({_signed(difference)})"
+        for floor, difference in _differences(comparisons, "student").items()
+        if difference[2] < 0
+    ]
+    return f"The student is worse than {_listed(better)} in NDCG@10: use that instead." if better else ""
+
+
 def _against_floors(comparisons: Intervals) -> str:
-    floors = {
-        floor: comparisons.get(f"teacher-{floor}", {}).get(SELECTED_BY)
-        for floor in ("popularity", "item-knn", "markov")
-    }
-    known = {floor: difference for floor, difference in floors.items() if difference is not None}
+    known = _differences(comparisons, "teacher")
     beaten = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] > 0]
     failed = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] <= 0]
     if failed:
@@ -84,6 +93,12 @@ def _against_floors(comparisons: Intervals) -> str:
             "little to teach, and these figures say little about compressing a good one."
         )
     return f"The teacher beats the floors {_listed(beaten)} in NDCG@10." if beaten else ""
+
+
+def _differences(comparisons: Intervals, method: str) -> dict[str, Sequence[float]]:
+    """Floor → the method's lead over it in NDCG@10, where that is known."""
+    found = {floor: comparisons.get(f"{method}-{floor}", {}).get(SELECTED_BY) for floor in FLOORS}
+    return {floor: difference for floor, difference in found.items() if difference is not None}
 
 
 def _signed(estimate: Sequence[float]) -> str:

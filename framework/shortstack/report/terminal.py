@@ -6,19 +6,19 @@ from rich.text import Text
 from shortstack.report.methods import estimate_of, methods_of
 from shortstack.result import RunResult
 
-_METRICS = ("hr@10", "ndcg@10", "mrr@10")
+_METRICS = ("hr@10", "ndcg@10")
 
 
 def terminal_table(result: RunResult) -> Table:
     """Methods × metrics with 95 % intervals on NDCG@10, the student and the teacher in bold."""
-    table = Table(title="test users, 95% intervals over users", title_justify="left", title_style="dim")
+    table = Table(title="test users; intervals over users", title_justify="left", title_style="dim")
     table.add_column("method", no_wrap=True)
-    for name in ("parameters", "HR@10", "NDCG@10", "", "MRR@10", "loss"):
+    for name in ("parameters", "HR@10", "NDCG@10", "95% interval", "loss"):
         table.add_column(name, justify="right", no_wrap=True)
     for method in methods_of(result.metrics):
         style = "bold" if method.key in {"student", "teacher"} else ""
-        hr, ndcg, mrr = (_number(result.metrics[method.key].get(metric)) for metric in _METRICS)
-        row = (_size(result, method.key), hr, ndcg, _interval(result, method.key), mrr, _loss(result, method.key))
+        hr, ndcg = (_number(result.metrics[method.key].get(metric)) for metric in _METRICS)
+        row = (_size(result, method.key), hr, ndcg, _interval(result, method.key), _loss(result, method.key))
         table.add_row(Text(method.label), *row, style=style)
     return table
 

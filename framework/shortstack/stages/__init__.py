@@ -1,13 +1,18 @@
 """The steps of a run, one a file, in the order they are done: how data becomes a student."""
 
 import fcntl
+import json
+import os
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from shortstack.errors import RunFolderError
+from shortstack.settings import unstructure
 from shortstack.stages.check import check
 from shortstack.stages.data import DATA
 from shortstack.stages.distillation import DISTILLATION
@@ -16,7 +21,7 @@ from shortstack.stages.importance import IMPORTANCE
 from shortstack.stages.report import write_result
 from shortstack.stages.scratch import SCRATCH
 from shortstack.stages.selection import SELECTION
-from shortstack.stages.stage import Context, Stage
+from shortstack.stages.stage import Context, Stage, unfinished, write_json
 from shortstack.stages.student import STUDENT
 from shortstack.stages.teacher import TEACHER
 
@@ -66,7 +71,7 @@ def _opened(run: "Run", root: Path, registry: "Registry | None", progress: "Prog
     registry = registry or Registry.from_environment()
     device = torch.device(check(run, registry))
     with _claimed(root):
-        (root / SETTINGS).write_text(run.to_json() + "\n", encoding="utf-8")
+        write_json(root / SETTINGS, unstructure(run))
         yield Context(run=run, registry=registry, root=root, device=device, progress=progress or Silent())
 
 
@@ -107,13 +112,27 @@ def _claimed(root: Path) -> Iterator[None]:
     """
     if root.exists() and not root.is_dir():
         raise RunFolderError(f"{root} is a file; name a new folder, or one that an earlier run wrote")
-    if root.is_dir() and any(root.iterdir()) and not (root / SETTINGS).is_file():
+    if root.is_dir() and not _is_a_runs(root):
         raise RunFolderError(f"{root} holds something else; name a new folder, or one that an earlier run wrote")
     root.mkdir(parents=True, exist_ok=True)
-    settings = root / SETTINGS
-    with settings.open("a", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunFolderError(f"another process is writing to {root}; wait for it or name another folder") from error
+    lock = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError as error:
+        raise RunFolderError(f"another process is writing to {root}; wait for it or name another folder") from error
+    finally:
+        os.close(lock)
+
+
+def _is_a_runs(root: Path) -> bool:
+    """Whether a folder is empty, or holds settings that a run wrote."""
+    from shortstack.run import Run
+
+    if all(path.name == unfinished(root / SETTINGS).name for path in root.iterdir()):
+        return True
+    try:
+        tables = json.loads((root / SETTINGS).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return isinstance(tables, dict) and tables.keys() <= {field.name for field in attrs.fields(Run)}

@@ -1,10 +1,9 @@
 """Before any work: does every name in the run exist, and does every setting fit?"""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.settings import structure
 from shortstack.stages.selection import selector
 
@@ -22,17 +21,20 @@ def check(run: "Run", registry: "Registry") -> str:
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
     """
+    from shortstack.data.splits import named_split
     from shortstack.distillation.balancing import make_balancing
+    from shortstack.distillation.weighted_losses import weighted_losses
+    from shortstack.evaluation.evaluator import RecommendationEvaluator
 
     _component(registry, "dataset", run.data.adapter, run.data.settings)
     _component(registry, "student", run.student.architecture, run.student.settings)
     for name in run.importance.scorers:
         _component(registry, "scorer", name, run.importance.settings.get(name, {}))
-    for name, settings in run.distillation.losses.items():
-        own = settings if isinstance(settings, Mapping) else {}
-        _component(registry, "loss", name, {key: value for key, value in own.items() if key != "weight"})
-    _check_teacher(run.teacher)
-    run.task.build()
+    _check_settings_are_used(run)
+    weighted_losses(run.distillation.losses, registry)
+    RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
+    _check_teacher(run.teacher, run.task.build().window)
+    named_split(run.data.split)
     make_balancing(run.distillation.balancing)
     _check_selection(run)
     return _device(run.device)
@@ -42,27 +44,42 @@ def _component(registry: "Registry", kind: "Kind", name: str, settings: object) 
     structure(registry.find(kind, name).descriptor.config, settings, f"{kind} {name!r}")
 
 
-def _check_teacher(settings: "TeacherSettings") -> None:
-    """The config must be one of a known family, or the path a folder that is there."""
-    from shortstack.models.initial import initial_config
+def _check_settings_are_used(run: "Run") -> None:
+    for name in run.importance.settings:
+        if name not in run.importance.scorers:
+            raise UnknownNameError("scorer in importance.settings", name, run.importance.scorers)
 
-    if settings.config is not None:
-        initial_config(settings.config, vocabulary=2)
-    elif not Path(settings.path or "").is_dir():
-        raise SourceNotFoundError(f"teacher.path is {settings.path!r}, which is no folder here; name a saved model's")
+
+def _check_teacher(settings: "TeacherSettings", window: int) -> None:
+    """The config must be that of a model that can be made and reads the window, or the path a folder that is there."""
+    from shortstack.models.decoder import most_positions
+    from shortstack.models.initial import planned
+
+    if settings.config is None:
+        if not Path(settings.path or "").is_dir():
+            raise SourceNotFoundError(
+                f"teacher.path is {settings.path!r}, which is no folder here; name a saved model's"
+            )
+        return
+    positions = most_positions(planned(settings.config))
+    if positions is not None and positions <= window:
+        raise ConfigurationError(
+            f"the task's window of {window} items needs {window + 1} positions, but teacher.config has {positions}"
+        )
 
 
 def _check_selection(run: "Run") -> None:
     """The scorer must be measured, and the budget fit a teacher whose depth the config tells."""
+    from shortstack.models.initial import planned
+
     if run.selection.scorer not in run.importance.scorers:
         raise ConfigurationError(
             f"selection.scorer is {run.selection.scorer!r}, which importance.scorers does not list "
             f"({', '.join(run.importance.scorers)}); add it there or choose one of them"
         )
     budget = selector(run).budget
-    layers = (run.teacher.config or {}).get("num_hidden_layers")
-    if isinstance(layers, int):
-        budget.layers(of=layers)
+    if run.teacher.config is not None:
+        budget.layers(of=planned(run.teacher.config).num_hidden_layers)
 
 
 def _device(wanted: str) -> str:

@@ -1,10 +1,10 @@
 """Stage 1: ratings become histories. Only this stage needs the source, polars, or a dataset adapter."""
 
-import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.stages.stage import Context, Stage, write_json
+from shortstack.stages.stage import Context, Stage, digest, write_json
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry
@@ -16,7 +16,7 @@ FACTS = "facts.json"
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
     adapter = registry.find("dataset", run.data.adapter)
-    files = [_digest(file) for file in _files(run.data)]
+    files = [digest(file) for file in _files(run.data)]
     return [run.data, run.seed, files, adapter.full_name, adapter.origin.version]
 
 
@@ -24,14 +24,16 @@ def _files(settings: "DataSettings") -> list[Path]:
     """What the adapter may read: the source, and files beside it that its settings name."""
     source = Path(settings.source)
     named = [source.parent / name for name in settings.settings.values() if isinstance(name, str)]
-    inside = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
+    inside = sorted(_near(source)) if source.is_dir() else [source]
     return [path for path in (*inside, *named) if path.is_file()]
 
 
-def _digest(path: Path) -> list[str]:
-    """A file's name and a hash of its content: the same path may hold other ratings tomorrow."""
-    with path.open("rb") as file:
-        return [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
+def _near(folder: Path) -> Iterator[Path]:
+    """Everything in a folder and in its own folders, but for those that hold a run."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not (entry / "run.json").exists():
+            yield from entry.iterdir()
+        yield entry
 
 
 def _execute(context: Context, folder: Path) -> None:

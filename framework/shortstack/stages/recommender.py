@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from shortstack.data.sequences import Sequences
+from shortstack.errors import ConfigurationError
 from shortstack.stages.data import SEQUENCES
 from shortstack.stages.stage import Context
 from shortstack.students.compact import CompactStudentModel
@@ -57,8 +58,17 @@ class Recommender:
 
     @property
     def candidates(self) -> "Tensor":
-        """int64 ``(items,)``: the token of each item, on the model's device."""
-        return self.task.candidates(self.catalogue).to(self.model.device)
+        """int64 ``(items,)``: the token of each item, on the model's device.
+
+        Raises:
+            ConfigurationError: The task ranks something else than the catalogue in its order.
+        """
+        candidates = self.task.candidates(self.catalogue)
+        if candidates.tolist() != self.catalogue.tokens:
+            raise ConfigurationError(
+                f"the candidates of {type(self.task).__name__} must be the catalogue's tokens, in its order"
+            )
+        return candidates.to(self.model.device)
 
     def ranker(self) -> "ModelRanker":
         """The model as something that can be evaluated."""

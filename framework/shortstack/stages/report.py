@@ -10,7 +10,7 @@ from shortstack.stages.data import FACTS
 from shortstack.stages.evaluation import EVALUATION_FILE
 from shortstack.stages.importance import SCORES
 from shortstack.stages.selection import SELECTED
-from shortstack.stages.stage import RECORD, Context, Stage, read_json
+from shortstack.stages.stage import RECORD, Context, Stage, read_json, training_of
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry
@@ -80,7 +80,7 @@ def _environment(context: Context) -> dict[str, Any]:
 
 
 def _cost(context: Context, stages: Sequence[Stage]) -> "Cost":
-    trained = {name: _training(context, name) for name in TRAINED}
+    trained = {name: training_of(context.root / name) for name in TRAINED}
     done = {name: found for name, found in trained.items() if found}
     work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
     return {
@@ -89,14 +89,6 @@ def _cost(context: Context, stages: Sequence[Stage]) -> "Cost":
         "work": {name: {key: found[key] for key in work} for name, found in done.items()},
         "peak_memory_bytes": _peak_memory(context),
     }
-
-
-def _training(context: Context, name: str) -> dict[str, Any]:
-    """The course of a training; empty for a model that was only loaded or left out."""
-    from shortstack.stages.training import TRAINING
-
-    path = context.root / name / TRAINING
-    return dict(read_json(path)) if path.is_file() else {}
 
 
 def _peak_memory(context: Context) -> int:

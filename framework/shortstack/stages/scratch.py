@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.stages.stage import Context, Stage
+from shortstack.stages.stage import Context, Stage, training_of
 
 if TYPE_CHECKING:
     from shortstack.distillation.fitting import FitSettings
@@ -15,16 +15,23 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
-    return [run.evaluation.scratch, _fit(run), run.seed, run.device, labels.full_name, labels.origin.version]
+    parts = [run.evaluation.scratch, run.teacher.fit, run.distillation.fit]
+    return [*parts, run.seed, run.device, labels.full_name, labels.origin.version]
 
 
-def _fit(run: "Run") -> "FitSettings":
-    """As many steps and examples as the student had, at the learning rate that suits fresh weights: the teacher's."""
-    fresh = run.teacher.fit or run.distillation.fit
+def _fit(context: Context) -> "FitSettings":
+    """As many examples as went into the student, its teacher's training included if that was done here.
+
+    The learning rate is the one that suits fresh weights: the teacher's. Nothing stops it early.
+    """
+    own, fresh = context.run.distillation.fit, context.run.teacher.fit or context.run.distillation.fit
+    examples = sum(training_of(context.root / name).get("examples", 0) for name in ("teacher", "student"))
     return attrs.evolve(
-        run.distillation.fit,
+        own,
+        steps=max(1, examples // own.batch_size),
         learning_rate=fresh.learning_rate,
-        warmup_steps=min(fresh.warmup_steps, run.distillation.fit.steps - 1),
+        warmup_steps=min(fresh.warmup_steps, examples // own.batch_size - 1),
+        patience=0,
     )
 
 
@@ -37,7 +44,13 @@ def _execute(context: Context, folder: Path) -> None:
 
     pruned = Recommender.load(context, "pruned")
     scratch = Recommender.of(context, initial_model(pruned.model.config), pruned.catalogue)
-    train(context, "scratch", scratch, _fit(context.run), folder, losses={"labels": 1.0})
+    train(context, "scratch", scratch, _fit(context), folder, losses={"labels": 1.0})
 
 
-SCRATCH = Stage(name="scratch", folder="scratch", after=("data", "student"), depends_on=_depends_on, execute=_execute)
+SCRATCH = Stage(
+    name="scratch",
+    folder="scratch",
+    after=("data", "teacher", "student", "distillation"),
+    depends_on=_depends_on,
+    execute=_execute,
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from shortstack.errors import DataError, RunFolderError
 from shortstack.settings import unstructure
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 RECORD = "stage.json"
 KEY = "key"
+TRAINING = "training.json"
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -63,7 +65,7 @@ class Stage:
     def key(self, run: "Run", registry: "Registry", keys: Mapping[str, str]) -> str:
         """A hash of all that the result depends on."""
         parts = [self.name, unstructure(self.depends_on(run, registry)), [keys[name] for name in self.after]]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def is_done(self, root: Path, key: str) -> bool:
         """Whether the folder holds the result for this key."""
@@ -99,30 +101,62 @@ class Stage:
 def _start_afresh(work: Path, key: str) -> None:
     """Throw away what a try for another key left; keep what one for this key did."""
     marker = work / KEY
-    if not (marker.is_file() and marker.read_text() == key):
+    if not (marker.is_file() and marker.read_bytes() == key.encode()):
+        (work / "result" / RECORD).unlink(missing_ok=True)  # first, so that half a removal cannot pass for a result
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         marker.write_text(key)
 
 
+def digest(path: Path) -> list[str]:
+    """A file's name and a hash of its content: the same path may hold something else tomorrow."""
+    with path.open("rb") as file:
+        return [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file atomically."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial = unfinished(path)
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
+def unfinished(path: Path) -> Path:
+    """Where a file is written before it is put in its place."""
+    return path.with_name(f".{path.name}.partial")
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        DataError: It is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}); remove its folder, and the next run makes it again") from error
+
+
+def training_of(folder: Path) -> dict[str, Any]:
+    """The course of a training, as ``stages.training`` records it; empty for a model that was only loaded or left out."""
+    path = folder / TRAINING
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
+    """What a finished stage recorded; nothing if it did not finish or the record is damaged: then it is done again."""
     record = folder / RECORD
-    return dict(read_json(record)) if record.is_file() else {}
+    try:
+        found = json.loads(record.read_bytes()) if record.is_file() else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _put_in_place(result: Path, target: Path) -> None:
+    if target.exists() and not (target / RECORD).is_file():
+        raise RunFolderError(f"{target} is no result of a run; move it away, so that it is not lost")
     shutil.rmtree(_old(target), ignore_errors=True)
     if target.exists():
         target.rename(_old(target))

@@ -7,7 +7,7 @@ import attrs
 
 from shortstack.data.catalogue import Catalogue
 from shortstack.errors import ConfigurationError
-from shortstack.stages.stage import Context, Stage
+from shortstack.stages.stage import Context, Stage, digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
-    return [run.teacher, run.task, run.seed, run.device, labels.full_name, labels.origin.version]
+    stored = sorted(path for path in Path(run.teacher.path).iterdir() if path.is_file()) if run.teacher.path else []
+    files = [digest(path) for path in stored]
+    return [run.teacher, files, run.task, run.seed, run.device, labels.full_name, labels.origin.version]
 
 
 def _execute(context: Context, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerState
@@ -12,7 +11,7 @@ from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.evaluation.evaluator import RecommendationEvaluator
 from shortstack.models.parameters import count_parameters
 from shortstack.stages.recommender import Recommender
-from shortstack.stages.stage import Context, write_json
+from shortstack.stages.stage import TRAINING, Context, write_json
 from shortstack.tasks import Examples, collate
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from shortstack.distillation.weighted_losses import LossSettings
     from shortstack.progress import Step
 
-TRAINING = "training.json"
 CHECKPOINTS = "checkpoints"
 
 
@@ -75,9 +73,8 @@ def train(
             callbacks=[*early_stopping(settings), _Progress(step)],
             embedding_dropout=settings.embedding_dropout,
         )
-        start = perf_counter()
         history = fit(trainer)
-    seconds = perf_counter() - start
+    seconds = history[-1]["seconds"]
     recommender.save(folder)
     course = {"seconds": seconds, "curve": [_point(record) for record in history]}
     write_json(folder / TRAINING, course | _work(recommender, trainer, examples, teacher, seconds))

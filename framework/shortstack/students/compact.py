@@ -8,6 +8,8 @@ from typing import Final
 
 import attrs
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -22,6 +24,7 @@ from shortstack.errors import (
     SourceNotFoundError,
 )
 from shortstack.models.candidates import candidate_logits
+from shortstack.models.decoder import most_positions
 from shortstack.models.quiet import no_progress_bars
 
 FILE: Final = "recommender.json"
@@ -58,7 +61,7 @@ class CompactStudentModel:
 
     def __attrs_post_init__(self) -> None:
         config = self.model.config.get_text_config()
-        longest = config.to_dict().get("max_position_embeddings", self.window)
+        longest = most_positions(config) or self.window
         if not 1 <= self.window <= longest:
             raise ConfigurationError(f"window must be 1 to {longest} tokens for this model, got {self.window}")
         _refuse_foreign_items(self.catalogue, config.vocab_size)
@@ -73,15 +76,13 @@ class CompactStudentModel:
 
         Raises:
             SourceNotFoundError: The folder, its items or its ``recommender.json`` are not there.
-            DataError: ``recommender.json`` or ``items.jsonl`` does not say what it should.
+            DataError: ``recommender.json`` or ``items.jsonl`` does not say what it should, or weights are missing.
             ConfigurationError: The model's vocabulary does not hold the items.
         """
         folder = Path(folder)
         window, catalogue = _read_window(folder), Catalogue.load(folder)
         with no_progress_bars():
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
-            )
+            model = _stored_model(folder)
         return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, window=window)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -173,6 +174,22 @@ class CompactStudentModel:
             yield Recommendation(id=item.id, title=item.title, score=float(scores[index]))
 
 
+def _stored_model(folder: Path) -> PreTrainedModel:
+    """The model of a folder, every weight of it: transformers would make up the missing ones at random."""
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, StrictDataclassError) as error:
+        raise DataError(f"{folder} holds no readable model: {' '.join(str(error).split())[:200]}") from error
+    odd = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
+    if odd:
+        kind, names = next(iter(odd.items()))
+        raise DataError(f"the weights in {folder} do not fit its config.json: {kind.replace('_', ' ')} {names[0]}")
+    stored: PreTrainedModel = model
+    return stored
+
+
 def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:
     if not len(catalogue):
         raise EmptyDataError("the catalogue is empty: there is nothing to recommend")
@@ -190,7 +207,7 @@ def _read_window(folder: Path) -> int:
         raise SourceNotFoundError(f"{path} is not there: {folder} is no recommender that shortstack saved")
     try:
         window = json.loads(path.read_text(encoding="utf-8"))["window"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f'{path} must say {{"window": N}}') from error
     if not isinstance(window, int) or isinstance(window, bool):
         raise DataError(f"{path} must say a whole number as window, got {window!r}")

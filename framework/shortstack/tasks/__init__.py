@@ -1,6 +1,6 @@
 """What a model is to do: a task turns histories into examples. Needs neither polars nor datasets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from shortstack.errors import ConfigurationError
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from shortstack.data.catalogue import Catalogue
-    from shortstack.data.sequences import Sequences, SplitName
+    from shortstack.data.sequences import Sequences
 
 __all__ = ["Examples", "Task", "collate", "named_task"]
 
@@ -30,12 +30,6 @@ class Task(Protocol):
         self, sequences: "Sequences", catalogue: "Catalogue", *, count: int = 256, seed: int = 0
     ) -> Examples:
         """What to measure importance on: a seeded sample of training users, each with one supervised position."""
-
-    def evaluation_examples(self, sequences: "Sequences", catalogue: "Catalogue", *, split: "SplitName") -> Examples:
-        """One example for each of ``sequences.cases(split)``, in that order, with the target as the only label."""
-
-    def prompt(self, history: Sequence[int], catalogue: "Catalogue") -> list[int]:
-        """The tokens after which the model is asked for an answer, for one history of dense item ids, oldest first."""
 
     def candidates(self, catalogue: "Catalogue") -> "Tensor":
         """int64 ``(candidates,)``: the token of each answer."""

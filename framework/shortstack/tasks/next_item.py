@@ -1,6 +1,5 @@
 """Which item comes next? A history is a sequence of item tokens, every item of the catalogue a candidate."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -84,10 +83,6 @@ class NextItem:
         stops = cases.stops + 1
         starts = np.maximum(cases.starts, stops - (self.window + 1))
         return Examples(tokens=_tokens(sequences, catalogue), starts=starts, stops=stops, supervised=stops - 1)
-
-    def prompt(self, history: Sequence[int], catalogue: Catalogue) -> list[int]:
-        """The tokens of the most recent ``window`` items of a history of dense ids, oldest first."""
-        return [catalogue.items[item].token for item in history[-self.window :]]
 
     def candidates(self, catalogue: Catalogue) -> "Tensor":
         """int64 ``(items,)``: the token of each item, in dense order."""

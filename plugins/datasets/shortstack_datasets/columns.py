@@ -107,7 +107,9 @@ def _problem(value: str | None, column: Column) -> str:
 
 def _check_era(values: pl.Series, column: Column, place: str) -> None:
     """Catch milliseconds read as seconds, which would be times tens of thousands of years away."""
-    latest = values.max() if column.kind in _MILLISECONDS else None
+    earliest, latest = (values.min(), values.max()) if column.kind in _MILLISECONDS else (None, None)
+    if isinstance(earliest, int) and earliest < -_YEAR_2200:
+        raise DataError(f"{place}: {column.name}, read in {column.kind}, goes back before the year 1740")
     if isinstance(latest, int) and latest > _YEAR_2200:
         raise DataError(
             f"{place}: {column.name}, read in {column.kind}, goes beyond the year 2200; is timestamp_unit "
