@@ -51,6 +51,20 @@ def test_a_draw_with_scratch_is_said(spoken):
     assert "do not show that distillation paid" in text
 
 
+def test_a_draw_that_leans_to_scratch_is_said(spoken):
+    """The interval includes 0, but scratch is ahead."""
+    text = spoken(student_scratch=[-0.0147, -0.0307, 0.0009])
+
+    assert "is as good or better within the uncertainty (student − scratch −0.0147" in text
+
+
+def test_a_floor_that_beats_the_student_is_said(spoken):
+    """A user must not miss that a floor is better."""
+    text = spoken(**{"student-markov": [-0.03, -0.032, -0.028]})
+
+    assert "The student is worse than markov (−0.0300 [−0.0320, −0.0280]) in NDCG@10: use that instead." in text
+
+
 def test_a_loss_to_scratch_is_said(spoken):
     """The interval lies below 0: the advice is to train the small model."""
     text = spoken(student_scratch=[-0.004, -0.006, -0.001])

@@ -57,8 +57,9 @@ def _against_scratch(difference: Sequence[float] | None) -> str:
             f"Distillation did not pay: a model of the student's size trained from scratch is better than the student "
             f"({figures} NDCG@10 for the student). Train the small model directly."
         )
+    good = "is as good" if difference[0] > 0 else "is as good or better"
     return (
-        f"A model of the student's size trained from scratch, without the teacher, is as good within the uncertainty "
+        f"A model of the student's size trained from scratch, without the teacher, {good} within the uncertainty "
         f"(student − scratch {figures} NDCG@10), so these data do not show that distillation paid."
     )
 
