@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from benchmarks.timing import Job, Row, best_seconds
 from shortstack import Run, build_student
 from shortstack.data.sequences import Sequences
-from shortstack.distillation.fitting import FitSettings, training_arguments
+from shortstack.distillation.fitting import FitSettings, fit, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.initial import initial_config, initial_model
@@ -84,6 +84,6 @@ def _training(model: PreTrainedModel, device: str) -> Job:
                 candidates=torch.arange(1, ITEMS + 1),
                 data_collator=collate,
             )
-            trainer.train()
+            fit(trainer)
 
     return train
