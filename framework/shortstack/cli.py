@@ -85,7 +85,8 @@ def run(
     config: Annotated[Path, typer.Argument(help="The run's TOML file, for example examples/quickstart.toml.")],
     out: Annotated[Path, typer.Option(help="The folder for results; the same folder resumes.")],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: table.setting=value. May be repeated.")
+        list[str] | None,
+        typer.Option("--set", help="Change a setting: table.setting=value (or none). May be repeated."),
     ] = None,
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Do the data stage alone: all that needs the source.")
