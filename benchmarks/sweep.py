@@ -7,8 +7,8 @@ from benchmarks.models import ITEMS, WINDOW, quickstart_teacher
 from benchmarks.timing import Row, best_seconds
 from shortstack import Registry, measure_importance
 from shortstack.contracts import FoldScorer
+from shortstack.contracts.labels import IGNORED
 from shortstack.importance.objectives import candidate_objective
-from shortstack.models.candidates import IGNORED
 
 EXAMPLES, BATCH = 256, 32
 

@@ -88,9 +88,7 @@ def run(
         list[str] | None,
         typer.Option("--set", help="Change a setting: table.setting=value (or none). May be repeated."),
     ] = None,
-    prepare: Annotated[
-        bool, typer.Option("--prepare", help="Do the data stage alone: all that needs the source.")
-    ] = False,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Do the data stage alone.")] = False,
 ) -> None:
     """Do a run: data, teacher, importance, selection, student, distillation, evaluation, report."""
     from shortstack.progress import ToConsole

@@ -268,7 +268,7 @@ class Run:
     def prepare(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
     ) -> None:
-        """Run the data stage alone: all that needs the source. ``execute`` in the same folder goes on from there.
+        """Run the data stage alone; ``execute`` in the same folder goes on from there, if the source is as it was.
 
         Raises:
             RunFolderError: The folder holds something else, or another process is writing to it.

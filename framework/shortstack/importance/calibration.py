@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from shortstack.contracts.labels import IGNORED
 from shortstack.errors import DataError
-from shortstack.models.candidates import IGNORED, supervision
+from shortstack.models.candidates import supervision
 
 KEYS = ("input_ids", "attention_mask", "labels")
 

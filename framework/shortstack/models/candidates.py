@@ -8,11 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from shortstack.contracts.labels import IGNORED
 from shortstack.errors import ConfigurationError, UnsupportedModelError
 from shortstack.models.decoder import model_inputs
-
-IGNORED = -100
-"""The label of a position that is not supervised, as in transformers."""
 
 
 def supervision(labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from shortstack.stages.importance import IMPORTANCE
 from shortstack.stages.report import write_result
 from shortstack.stages.scratch import SCRATCH
 from shortstack.stages.selection import SELECTION
-from shortstack.stages.stage import Context, Stage, unfinished, write_json
+from shortstack.stages.stage import SETTINGS, Context, Stage, unfinished, write_json
 from shortstack.stages.student import STUDENT
 from shortstack.stages.teacher import TEACHER
 
@@ -43,7 +43,6 @@ STAGES: tuple[Stage, ...] = (
     SCRATCH,
     EVALUATION,
 )
-SETTINGS = "run.json"
 
 
 def execute(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> "RunResult":

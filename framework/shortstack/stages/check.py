@@ -33,10 +33,10 @@ def check(run: "Run", registry: "Registry") -> str:
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
-    _check_teacher(run.teacher, run.task.build().window)
+    layers = _check_teacher(run.teacher, run.task.build().window)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
-    _check_selection(run)
+    _check_selection(run, layers)
     return _device(run.device)
 
 
@@ -50,8 +50,12 @@ def _check_settings_are_used(run: "Run") -> None:
             raise UnknownNameError("scorer in importance.settings", name, run.importance.scorers)
 
 
-def _check_teacher(settings: "TeacherSettings", window: int) -> None:
-    """The config must be that of a model that can be made and reads the window, or the path a folder that is there."""
+def _check_teacher(settings: "TeacherSettings", window: int) -> int | None:
+    """The config must be that of a model that can be made and reads the window, or the path a folder that is there.
+
+    Returns:
+        How many layers the config says; None for a stored teacher.
+    """
     from shortstack.models.decoder import most_positions
     from shortstack.models.initial import planned
 
@@ -60,26 +64,26 @@ def _check_teacher(settings: "TeacherSettings", window: int) -> None:
             raise SourceNotFoundError(
                 f"teacher.path is {settings.path!r}, which is no folder here; name a saved model's"
             )
-        return
-    positions = most_positions(planned(settings.config))
+        return None
+    config = planned(settings.config)
+    positions = most_positions(config)
     if positions is not None and positions <= window:
         raise ConfigurationError(
             f"the task's window of {window} items needs {window + 1} positions, but teacher.config has {positions}"
         )
+    return int(config.num_hidden_layers)
 
 
-def _check_selection(run: "Run") -> None:
+def _check_selection(run: "Run", layers: int | None) -> None:
     """The scorer must be measured, and the budget fit a teacher whose depth the config tells."""
-    from shortstack.models.initial import planned
-
     if run.selection.scorer not in run.importance.scorers:
         raise ConfigurationError(
             f"selection.scorer is {run.selection.scorer!r}, which importance.scorers does not list "
             f"({', '.join(run.importance.scorers)}); add it there or choose one of them"
         )
     budget = selector(run).budget
-    if run.teacher.config is not None:
-        budget.layers(of=planned(run.teacher.config).num_hidden_layers)
+    if layers is not None:
+        budget.layers(of=layers)
 
 
 def _device(wanted: str) -> str:

@@ -1,10 +1,10 @@
-"""Stage 1: ratings become histories. Only this stage needs the source, polars, or a dataset adapter."""
+"""Stage 1: ratings become histories. Only this stage reads the source and needs polars."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.stages.stage import Context, Stage, digest, write_json
+from shortstack.stages.stage import SETTINGS, Context, Stage, digest, write_json
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry
@@ -31,7 +31,7 @@ def _files(settings: "DataSettings") -> list[Path]:
 def _near(folder: Path) -> Iterator[Path]:
     """Everything in a folder and in its own folders, but for those that hold a run."""
     for entry in folder.iterdir():
-        if entry.is_dir() and not (entry / "run.json").exists():
+        if entry.is_dir() and not (entry / SETTINGS).exists():
             yield from entry.iterdir()
         yield entry
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shortstack.registry import Registry
     from shortstack.run import Run
 
+SETTINGS = "run.json"
 RECORD = "stage.json"
 KEY = "key"
 TRAINING = "training.json"

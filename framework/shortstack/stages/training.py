@@ -82,11 +82,11 @@ def train(
 
 def _validation(recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":
     """What a model is selected by: its NDCG@10 and loss on the validation cases."""
-    cases = recommender.sequences.cases("valid")
+    cases, ranker = recommender.sequences.cases("valid"), recommender.ranker()
     evaluator = RecommendationEvaluator(cutoffs=(10,))
 
     def validate(_model: "PreTrainedModel") -> dict[str, float]:
-        metrics = evaluator.evaluate(recommender.ranker(), cases).metrics
+        metrics = evaluator.evaluate(ranker, cases).metrics
         return {name: value for name, value in metrics.items() if value is not None}
 
     return validate

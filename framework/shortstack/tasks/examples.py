@@ -7,12 +7,11 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from shortstack.contracts.labels import IGNORED
+
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
-
-IGNORED = -100
-"""The label of a token that is not to be predicted, as in transformers."""
 
 Example = dict[str, list[int]]
 
