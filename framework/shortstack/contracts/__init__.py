@@ -26,11 +26,12 @@ from shortstack.contracts.scorers import (
 )
 from shortstack.contracts.selection import Selection
 from shortstack.contracts.students import StudentArchitecture
-from shortstack.contracts.traits import LossTraits, ScorerTraits
+from shortstack.contracts.traits import DatasetTraits, LossTraits, ScorerTraits, StudentTraits
 
 __all__ = [
     "DatasetAdapter",
     "DatasetDescriptor",
+    "DatasetTraits",
     "DecoderLayers",
     "DerivedScorer",
     "Descriptor",
@@ -55,4 +56,5 @@ __all__ = [
     "Signal",
     "StudentArchitecture",
     "StudentDescriptor",
+    "StudentTraits",
 ]

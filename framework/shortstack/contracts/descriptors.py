@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from shortstack.contracts.traits import LossTraits, ScorerTraits
+from shortstack.contracts.traits import DatasetTraits, LossTraits, ScorerTraits, StudentTraits
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -58,10 +58,14 @@ class ScorerDescriptor(Descriptor):
 class StudentDescriptor(Descriptor):
     """A student architecture (see ``contracts.students``)."""
 
+    traits: StudentTraits = attrs.field(factory=StudentTraits)
+
 
 @attrs.frozen(kw_only=True)
 class DatasetDescriptor(Descriptor):
     """A dataset adapter (see ``contracts.datasets``)."""
+
+    traits: DatasetTraits = attrs.field(factory=DatasetTraits)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""Promises a component makes; a conformance kit can check each of them."""
+"""Promises a component makes; the conformance kit (``shortstack.testing``) checks each of them."""
 
 from typing import Literal
 
@@ -12,20 +12,56 @@ class ScorerTraits:
     Attributes:
         lower: No score is below this, exactly; None for no bound.
         upper: No score is above this, exactly; None for no bound.
-        averages_over: What one term of the mean is; ``"nothing"`` for scores read off the weights.
+        averages_over: What one term of the mean is; ``"nothing"`` for scores read off the weights, ``"batches"`` for
+            scores that depend on how examples are batched (such scores cannot be compared between machines).
+        accumulates: Whether twice the data gives the same scores (``"mean"``) or twice the scores (``"sum"``).
         needs_labels: Whether the labels change the scores.
         identity_is_zero: A layer that leaves its input as it is scores 0.
         function_only: Rescaling weights without changing the function leaves the scores.
         rank_valued: The scores are ranks, or fused from ranks.
+        objective_power: The log-probability times ``c`` gives the scores times ``|c|`` to this power; None for no promise.
+        weight_power: All weights times ``c`` gives the scores times ``|c|`` to this power; None for no promise.
     """
 
     lower: float | None = None
     upper: float | None = None
-    averages_over: Literal["examples", "tokens", "queries", "nothing"] = "examples"
+    averages_over: Literal["examples", "tokens", "queries", "batches", "nothing"] = "examples"
+    accumulates: Literal["mean", "sum"] = "mean"
     needs_labels: bool = True
     identity_is_zero: bool = False
     function_only: bool = False
     rank_valued: bool = False
+    objective_power: float | None = None
+    weight_power: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StudentTraits:
+    """What a student architecture promises.
+
+    Attributes:
+        whole_layers: Every kept layer is the teacher's, unchanged: keeping all reproduces the teacher bit for bit,
+            leaving out a layer that does nothing changes nothing, and shrinking twice is shrinking once.
+    """
+
+    whole_layers: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class DatasetTraits:
+    """What an adapter's format holds.
+
+    Attributes:
+        ratings: Each interaction has a rating.
+        timestamps: Each interaction has a time.
+        titles: Items have titles.
+        categories: Items have categories.
+    """
+
+    ratings: bool = True
+    timestamps: bool = True
+    titles: bool = False
+    categories: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +71,16 @@ class LossTraits:
     Attributes:
         distribution: A divergence between two distributions over the candidates: 0 when they are equal, never negative.
         additive: The loss of two batches together is the sum of their losses.
+        forward_kl: It is ``T² Σ_v p_T log(p_T / q_T)`` of the teacher's ``p`` and the student's ``q``, both at the
+            temperature ``T`` of the setting ``temperature`` (1 where there is no such setting).
+        symmetric: Exchanging the two models leaves the value.
+        upper: No term is above this; None for no bound.
+        degree: What both models gave times ``c > 0`` gives the value times ``c`` to this power; None for no promise.
     """
 
     distribution: bool = False
     additive: bool = True
+    forward_kl: bool = False
+    symmetric: bool = False
+    upper: float | None = None
+    degree: float | None = None

@@ -27,6 +27,6 @@ DESCRIPTOR = ScorerDescriptor(
     name="drop-loss",
     summary="How much the loss rises when the layer is left out: the oracle, about half as many forwards as layers.",
     build=build,
-    traits=ScorerTraits(identity_is_zero=True, function_only=True),
+    traits=ScorerTraits(identity_is_zero=True, function_only=True, objective_power=1),
     reference="Kim et al. 2024, arXiv 2402.02834",
 )

@@ -7,7 +7,7 @@ DESCRIPTOR = ScorerDescriptor(
     name="fisher",
     summary="Trace of the empirical Fisher information of the layer's weights, example by example.",
     build=lambda _settings: MeanScorer(needs=frozenset({Signal.PARAMETER_GRADIENTS}), terms=terms, over="labels"),
-    traits=ScorerTraits(lower=0.0),
+    traits=ScorerTraits(lower=0.0, objective_power=2),
     reference="Kirkpatrick et al. 2017, arXiv 1612.00796; Kunstner et al. 2019, arXiv 1905.12558",
 )
 

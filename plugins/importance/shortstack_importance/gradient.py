@@ -7,7 +7,7 @@ DESCRIPTOR = ScorerDescriptor(
     name="gradient",
     summary="Mean norm of the log-probability's gradient by the layer's weights, example by example.",
     build=lambda _settings: MeanScorer(needs=frozenset({Signal.PARAMETER_GRADIENTS}), terms=terms, over="labels"),
-    traits=ScorerTraits(lower=0.0),
+    traits=ScorerTraits(lower=0.0, objective_power=1),
     reference="Molchanov et al. 2019, arXiv 1906.10771",
 )
 

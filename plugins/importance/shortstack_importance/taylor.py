@@ -7,7 +7,7 @@ DESCRIPTOR = ScorerDescriptor(
     name="taylor",
     summary="First-order effect of removing the layer on the log-probability, example by example.",
     build=lambda _settings: MeanScorer(needs=frozenset({Signal.STATES, Signal.GRADIENTS}), terms=terms, over="labels"),
-    traits=ScorerTraits(lower=0.0, identity_is_zero=True, function_only=True),
+    traits=ScorerTraits(lower=0.0, identity_is_zero=True, function_only=True, objective_power=1),
     reference="Molchanov et al. 2017, arXiv 1611.06440",
 )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 from attrs import validators
 
-from shortstack.contracts import LossBatch, LossDescriptor, ModelOutputs, Output, Selection
+from shortstack.contracts import LossBatch, LossDescriptor, LossTraits, ModelOutputs, Output, Selection
 from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ DESCRIPTOR = LossDescriptor(
     build=lambda settings: HiddenStates(_DISTANCES[settings.distance]),
     config=HiddenStateSettings,
     reference="Romero et al. 2015, arXiv 1412.6550, equation 3; Sun et al. 2019, arXiv 1908.09355, equation 7",
+    traits=LossTraits(degree=0),
 )
 
 

@@ -29,7 +29,7 @@ DESCRIPTOR = LossDescriptor(
     build=lambda settings: SoftTargets(settings.temperature),
     config=SoftTargetSettings,
     reference="Hinton, Vinyals & Dean 2015, arXiv 1503.02531, section 2",
-    traits=LossTraits(distribution=True),
+    traits=LossTraits(distribution=True, forward_kl=True),
 )
 
 
