@@ -32,8 +32,10 @@ MAY_IMPORT = {
     "distillation": PLUGGED | {"models"},
     "evaluation": FOUNDATION | {"models", "data"},
     "report": {"errors", "result", "contracts"},
+    "testing": PLUGGED | {"data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
+    "scaffold": FOUNDATION | {"registry", "__init__"},
     "run": SETTINGS | {"registry", "progress", "result", "tasks", "distillation", "stages"},
-    "cli": SETTINGS | {"registry", "progress", "result", "run", "report", "students", "__init__"},
+    "cli": SETTINGS | {"registry", "progress", "result", "run", "report", "scaffold", "students", "__init__"},
     "stages": PLUGGED
     | {"progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
     | {"distillation", "evaluation", "report", "run", "__init__"},

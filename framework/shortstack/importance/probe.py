@@ -12,8 +12,8 @@ from shortstack.importance.calibration import Batch
 from shortstack.importance.objectives import Objective, next_token
 from shortstack.models.attention import finite_masks
 from shortstack.models.decoder import Decoder
+from shortstack.models.partial_passes import recording_input, skipping, starting_at
 from shortstack.models.rest import at_rest
-from shortstack.models.skipping import recording_input, skipping, starting_at
 
 
 class ModelProbe:

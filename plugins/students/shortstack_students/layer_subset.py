@@ -25,7 +25,7 @@ class LayerSubset:
 
     def count_parameters(self, config: "PreTrainedConfig") -> int:
         """See ``StudentArchitecture``."""
-        from shortstack.models.parameters import count_parameters
+        from shortstack.models import count_parameters
 
         return count_parameters(config).total
 
@@ -37,7 +37,7 @@ class LayerSubset:
         calibration: "Iterable[dict[str, Tensor]]",  # noqa: ARG002 -- looks at no data
     ) -> dict[str, str]:
         """See ``StudentArchitecture``; also proves that the student is the teacher without the dropped layers."""
-        from shortstack.models.decoder import Decoder
+        from shortstack.models import Decoder
         from shortstack_students.attention_scale import fold, is_folded
         from shortstack_students.same_layers import refuse_other_layers
 
@@ -100,9 +100,7 @@ def _source(name: str, path: str, selection: Selection) -> str:
 
 
 def _prove_equal(teacher: "PreTrainedModel", student: "PreTrainedModel", selection: Selection) -> None:
-    from shortstack.models.decoder import Decoder
-    from shortstack.models.short_prompt import logits_agree, uncached_logits
-    from shortstack.models.skipping import skipping
+    from shortstack.models import Decoder, logits_agree, skipping, uncached_logits
 
     dropped = set(range(selection.of)) - set(selection.kept)
     with skipping(Decoder.of(teacher), dropped, bare=set()):

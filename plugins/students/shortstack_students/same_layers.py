@@ -28,7 +28,7 @@ def refuse_other_layers(
     Raises:
         UnsupportedModelError: A pair differs: the config cannot say which layers are left.
     """
-    from shortstack.models.decoder import Decoder
+    from shortstack.models import Decoder
 
     ignored = PLACE | ({"scaling", "scale_attn_by_inverse_layer_idx"} if scale_folded else set())
     ours, theirs = Decoder.of(student).layers, Decoder.of(teacher).layers
