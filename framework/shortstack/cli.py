@@ -185,6 +185,18 @@ def show(
     console.print(table if table.row_count else "It has no settings.")
 
 
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
+    name: Annotated[str, typer.Argument(help="The component's name: lower-case words joined by '-'.")],
+    folder: Annotated[Path | None, typer.Option(help="A new or empty folder; shortstack-NAME by default.")] = None,
+) -> None:
+    """Write a new plugin: a distribution with a working component, its tests and its CI."""
+    from shortstack.scaffold import new_plugin
+
+    typer.echo(new_plugin(_kind(kind), name, folder).next_steps)
+
+
 def _kind(text: str) -> Kind:
     for kind in KINDS:
         if text in {kind, f"{kind}s"}:

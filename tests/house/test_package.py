@@ -80,6 +80,14 @@ def test_wheel_holds_the_five_packages(built):
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
+def test_wheel_holds_the_templates(built):
+    """What ``shortstack new`` writes is package data."""
+    names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
+    templates = (ROOT / "framework" / "shortstack" / "scaffold" / "templates").iterdir()
+
+    assert {f"shortstack/scaffold/templates/{path.name}" for path in templates} <= set(names)
+
+
 def test_sdist_holds_the_sources(built):
     """Sources, tests and the files that a packager needs."""
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:

@@ -1,0 +1,49 @@
+"""The files of a new distribution, as text."""
+
+from importlib.resources import files
+from string import Template
+
+from shortstack import __version__
+from shortstack.scaffold.kinds import WORDINGS
+from shortstack.scaffold.names import Names
+
+_TEMPLATES = files("shortstack.scaffold") / "templates"
+
+
+def rendered(names: Names) -> dict[str, str]:
+    """Path within the distribution → text.
+
+    The templates are called ``*.tmpl``, so that nothing lints, imports or collects them as modules.
+    """
+    sources = {
+        ".github/workflows/test.yml": "workflow.yml",
+        ".gitignore": "gitignore",
+        "README.md": "README.md",
+        "pyproject.toml": "pyproject.toml",
+        f"{names.package}.py": f"{names.kind}.py",
+        f"tests/test_{names.component.replace('-', '_')}.py": "test.py",
+    }
+    words = _words(names)
+    return {path: _template(source).substitute(words) for path, source in sources.items()}
+
+
+def _template(source: str) -> Template:
+    return Template((_TEMPLATES / f"{source}.tmpl").read_text(encoding="utf-8"))
+
+
+def _words(names: Names) -> dict[str, str]:
+    wording = WORDINGS[names.kind]
+    return {
+        "about": wording.about,
+        "article": wording.article,
+        "article_upper": wording.article[0].upper() + wording.article[1:],
+        "camel": names.camel,
+        "distribution": names.distribution,
+        "kind": names.kind,
+        "name": names.component,
+        "package": names.package,
+        "suite": wording.suite,
+        "summary": wording.summary,
+        "use": Template(wording.use).substitute(name=names.component),
+        "version": __version__,
+    }
