@@ -1,0 +1,9 @@
+"""What shortstack asks of every loss."""
+
+from shortstack.testing import LossSuite
+
+
+class TestDist(LossSuite):
+    """Every law that binds ``dist``."""
+
+    component = "dist"

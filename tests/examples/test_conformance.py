@@ -1,0 +1,24 @@
+"""The kit's laws hold for the examples; their own tests say the same once they are installed."""
+
+import pytest
+
+from shortstack.testing import check
+
+COMPONENTS = {
+    "dist": ("dist-loss", {}),
+    "dist at T = 4": ("dist-loss", {"temperature": 4.0}),
+    "layer-collapse": ("layer-collapse", {}),
+    "layer-collapse at half": ("layer-collapse", {"strength": 0.5}),
+    "linear-cka": ("linear-cka", {}),
+    "netflix-prize": ("netflix-prize", {}),
+}
+
+
+@pytest.mark.parametrize("named", COMPONENTS)
+def test_every_law_that_binds_it(third_parties, named):
+    """No law fails, and at least one was tried."""
+    folder, settings = COMPONENTS[named]
+    outcomes = check(third_parties(folder).DESCRIPTOR, settings=settings)
+
+    assert [outcome for outcome in outcomes if outcome.status == "failed"] == []
+    assert [outcome.law for outcome in outcomes if outcome.status == "passed"] != []
