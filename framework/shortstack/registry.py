@@ -176,6 +176,20 @@ class Registry:
         self._components += found
         self._origins.append(origin)
 
+    def beside(self, module: object, origin: Origin) -> "Registry":
+        """All that this registry offers and one plugin more; this one stays as it is.
+
+        Args:
+            module: An object with hook implementations.
+            origin: Where it comes from.
+        """
+        more = Registry()
+        more._components = list(self._components)
+        more._failures = list(self._failures)
+        more._origins = list(self._origins)
+        more.register(module, origin)
+        return more
+
     def find(self, kind: Kind, name: str) -> Component:
         """The component of a kind that goes by a short name (``fisher``) or a full one (``shortstack/fisher``).
 

@@ -1,0 +1,64 @@
+"""What is raised when a law does not hold: all that its author needs to see it again."""
+
+from collections.abc import Iterator, Mapping
+from textwrap import indent
+from typing import Any
+
+import attrs
+
+from shortstack.testing.law import Law
+from shortstack.testing.subject import Subject
+
+_PACKAGE = "shortstack.testing"
+
+
+class BrokenLawError(AssertionError):
+    """A component breaks a law; the cause is chained."""
+
+    def __init__(self, law: Law, subject: Subject, recipes: Mapping[str, object], error: BaseException) -> None:
+        """Say which law, on what, how it failed, and how to see it again.
+
+        Args:
+            law: The law.
+            subject: The component.
+            recipes: What was drawn.
+            error: What the law raised.
+        """
+        self.law, self.subject, self.recipes, self.error = law, subject, recipes, error
+        drawn = "\n".join(f"{name} = {value!r}" for name, value in recipes.items()) or "nothing was drawn"
+        problem = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        super().__init__(
+            f"{subject.kind} {subject.name!r} breaks the law {law.name!r} (number {law.number})\n"
+            f"the law:\n{indent(law.statement, '    ')}\n"
+            f"tried on:\n{indent(drawn, '    ')}\n"
+            f"what happened:\n{indent(problem, '    ')}\n"
+            f"to see it again:\n{indent(self.snippet, '    ')}"
+        )
+
+    @property
+    def snippet(self) -> str:
+        """Python that fails in the same way when it is pasted."""
+        return snippet(self.law, self.subject, self.recipes)
+
+
+def snippet(law: Law, subject: Subject, recipes: Mapping[str, object]) -> str:
+    """Python that tries a law on a component once, with these recipes."""
+    names = sorted({"reproduce", *(name for value in recipes.values() for name in _recipe_names(value))})
+    expression, needed = subject.written
+    given = [expression, repr(law.name), f"kind={subject.kind!r}"]
+    if subject.settings:
+        given.append(f"settings={dict(subject.settings)!r}")
+    given += [f"{name}={value!r}" for name, value in recipes.items()]
+    lines = [f"from {_PACKAGE} import {', '.join(names)}", *([needed] if needed else []), ""]
+    return "\n".join([*lines, "reproduce(", *(f"    {part}," for part in given), ")"])
+
+
+def _recipe_names(value: Any) -> Iterator[str]:
+    """The classes that a recipe's ``repr`` names."""
+    if attrs.has(type(value)):
+        yield type(value).__name__
+        for field in attrs.fields(type(value)):
+            yield from _recipe_names(getattr(value, field.name))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _recipe_names(item)

@@ -1,0 +1,110 @@
+"""Check a component against every law that binds it."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from shortstack.errors import ConfigurationError, UnknownNameError
+from shortstack.registry import Registry
+from shortstack.testing.broken import BrokenLawError
+from shortstack.testing.law import Law
+from shortstack.testing.outcomes import Outcome
+from shortstack.testing.subject import Subject, subject_of
+from shortstack.testing.trials import attempt, one_thread, require_hypothesis, trial
+
+__all__ = ["check", "laws_for", "reproduce"]
+
+
+def check(
+    component: object,
+    kind: str | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    laws: Sequence[str] = (),
+    examples: int | None = None,
+    seed: int = 0,
+    registry: Registry | None = None,
+    shrink: bool = True,
+) -> list[Outcome]:
+    """Try every law of a component's kind on drawn examples.
+
+    Args:
+        component: A short or full name, or a descriptor.
+        kind: ``"scorer"``, ``"student"``, ``"dataset"``, ``"loss"`` or ``"strategy"``; needed only where a name is used
+            for several, and for strategies.
+        settings: The component's settings.
+        laws: Names of the laws to try; all by default.
+        examples: How many examples each law is tried on; each law's own number by default.
+        seed: The same seed draws the same examples.
+        registry: Where names are looked up; the environment's plugins by default.
+        shrink: Whether failures are made as small as possible.
+
+    Returns:
+        One outcome a law, in the order of the laws' numbers; laws that the component's traits do not claim are
+        ``"not-promised"``.
+
+    Raises:
+        UnknownNameError: There is no such component or law.
+        ConfigurationError: A setting is wrong, or Hypothesis is not installed.
+    """
+    subject = subject_of(component, kind, settings, registry)
+    return [_outcome(law, subject, examples, seed, shrink) for law in laws_for(subject.kind, laws)]
+
+
+def laws_for(kind: str, names: Sequence[str] = ()) -> tuple[Law, ...]:
+    """The laws of a kind of component, or some of them, in the order of their numbers.
+
+    Raises:
+        UnknownNameError: There is no law of such a name for this kind.
+        ConfigurationError: Hypothesis is not installed.
+    """
+    require_hypothesis()
+    from shortstack.testing.laws import LAWS
+
+    known = {law.name: law for law in LAWS if law.kind == kind}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(f"law for a {kind}:", name, known)
+    return tuple(law for law in known.values() if not names or law.name in names)
+
+
+def reproduce(
+    component: object,
+    law: str,
+    *,
+    kind: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    registry: Registry | None = None,
+    **recipes: object,
+) -> None:
+    """Try one law on a component once, with given recipes: what a failure's snippet calls.
+
+    Raises:
+        BrokenLawError: The law does not hold.
+        ConfigurationError: The recipes are not those that the law draws.
+    """
+    subject = subject_of(component, kind, settings, registry)
+    (found,) = laws_for(subject.kind, [law])
+    if set(recipes) != set(found.draws):
+        raise ConfigurationError(
+            f"the law {law!r} draws {', '.join(found.draws) or 'nothing'}, got {', '.join(recipes)}"
+        )
+    with one_thread():
+        attempt(found, subject, recipes)
+
+
+def _outcome(law: Law, subject: Subject, examples: int | None, seed: int, shrink: bool) -> Outcome:
+    told = {"law": law.name, "number": law.number, "statement": law.statement}
+    if not law.binds(subject):
+        return Outcome(**told, status="not-promised")  # type: ignore[arg-type]
+    start, failure = time.perf_counter(), ""
+    try:
+        trial(law, subject, examples=examples, seed=seed, shrink=shrink)()
+    except BrokenLawError as broken:
+        failure = str(broken)
+    return Outcome(
+        **told,  # type: ignore[arg-type]
+        status="failed" if failure else "passed",
+        examples=examples or law.examples,
+        seconds=time.perf_counter() - start,
+        failure=failure,
+    )

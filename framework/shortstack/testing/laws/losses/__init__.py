@@ -1,0 +1,1 @@
+"""Laws of distillation losses."""

@@ -1,0 +1,30 @@
+"""What became of one law on one component."""
+
+from typing import Literal
+
+import attrs
+
+Status = Literal["passed", "failed", "not-promised"]
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What became of one law on one component.
+
+    Attributes:
+        law: The law's name.
+        number: Its number in the list of laws.
+        statement: What it says.
+        status: ``"passed"``, ``"failed"``, or ``"not-promised"`` where the component's traits do not claim it.
+        examples: How many examples were asked for; 0 if it was not tried.
+        seconds: How long it took.
+        failure: The text of the failure, with a snippet that shows it again; empty unless it failed.
+    """
+
+    law: str
+    number: int
+    statement: str
+    status: Status
+    examples: int = 0
+    seconds: float = 0.0
+    failure: str = ""

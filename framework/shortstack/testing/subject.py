@@ -1,0 +1,145 @@
+"""The component under test, however it was named: what it is, what it promises, and how to make a fresh one."""
+
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, Final, Literal
+
+import attrs
+import pluggy
+
+from shortstack.contracts import (
+    DatasetDescriptor,
+    Descriptor,
+    LossDescriptor,
+    ScorerDescriptor,
+    StudentDescriptor,
+)
+from shortstack.errors import ConfigurationError, UnknownNameError
+from shortstack.hooks import PROJECT
+from shortstack.registry import KINDS, Kind, Origin, Registry
+
+_HOOKS: Final[Mapping[type[Descriptor], tuple[Kind, str]]] = {
+    ScorerDescriptor: ("scorer", "shortstack_importance_scorers"),
+    StudentDescriptor: ("student", "shortstack_students"),
+    DatasetDescriptor: ("dataset", "shortstack_datasets"),
+    LossDescriptor: ("loss", "shortstack_losses"),
+}
+UNDER_TEST = Origin("under-test", "kit", "0")
+"""Where a descriptor comes from that no entry point offers."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Subject:
+    """A component under test.
+
+    Attributes:
+        kind: What sort of component.
+        name: The name by which ``registry`` knows it, a full one.
+        descriptor: What it declares.
+        traits: What it promises.
+        settings: Its settings, by name.
+        registry: Where it and everything else is looked up.
+        written: A Python expression for it, and the import that the expression needs, for snippets.
+    """
+
+    kind: Literal["scorer", "student", "dataset", "loss", "strategy"]
+    name: str
+    descriptor: Descriptor
+    traits: Any
+    settings: Mapping[str, object]
+    registry: Registry
+    written: tuple[str, str]
+
+    def build(self) -> Any:
+        """A fresh component.
+
+        Raises:
+            PluginError: Its own code failed.
+        """
+        if self.kind == "strategy":
+            return self.descriptor.build(self.settings)
+        return self.registry.build(self.kind, self.name, self.settings)
+
+
+def subject_of(
+    component: object,
+    kind: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    registry: Registry | None = None,
+) -> Subject:
+    """The component that a name or a descriptor means.
+
+    Args:
+        component: A short or full name, or a descriptor.
+        kind: What sort; needed only where a name is used for several.
+        settings: Its settings.
+        registry: Where names are looked up; the environment's plugins by default.
+
+    Raises:
+        UnknownNameError: Nothing goes by that name.
+        ConfigurationError: Several kinds have a component of that name, or it is no component at all.
+        PluginError: The plugin that offers it is broken.
+    """
+    registry = registry or Registry.from_environment()
+    if isinstance(component, Descriptor):
+        return _described(component, settings or {}, registry)
+    if not isinstance(component, str):
+        raise ConfigurationError(f"a component is a name or a descriptor, got {component!r:.80}")
+    if kind == "strategy":
+        from shortstack.testing.strategy_subject import strategy_subject
+
+        return strategy_subject(component, settings or {}, registry)
+    found = registry.find(_kind(component, kind, registry), component)
+    descriptor: Any = found.descriptor
+    return Subject(
+        kind=found.kind,
+        name=found.full_name,
+        descriptor=descriptor,
+        traits=descriptor.traits,
+        settings=settings or {},
+        registry=registry,
+        written=(repr(component), ""),
+    )
+
+
+def _kind(name: str, kind: str | None, registry: Registry) -> Kind:
+    if kind is not None:
+        for known in KINDS:
+            if kind == known:
+                return known
+        raise UnknownNameError("kind of component", kind, [*KINDS, "strategy"])
+    offering = {c.kind for c in registry.components if name in {c.full_name, *c.names}}
+    if len(offering) > 1:
+        raise ConfigurationError(f"{name!r} is the name of a {' and of a '.join(sorted(offering))}; say which kind")
+    if not offering:
+        raise UnknownNameError("component", name, [c.descriptor.name for c in registry.components])
+    return offering.pop()
+
+
+def _described(descriptor: Descriptor, settings: Mapping[str, object], registry: Registry) -> Subject:
+    """A descriptor that may not be installed: offered by a plugin of its own, beside all others."""
+    (kind, hook), *_ = [both for cls, both in _HOOKS.items() if isinstance(descriptor, cls)]
+    plugin = ModuleType("under_test")
+    offer = pluggy.HookimplMarker(PROJECT)(lambda: [descriptor], specname=hook)
+    setattr(plugin, hook, offer)
+    beside = registry.beside(plugin, UNDER_TEST)
+    found: Any = descriptor
+    return Subject(
+        kind=kind,
+        name=f"{UNDER_TEST.distribution}/{descriptor.name}",
+        descriptor=descriptor,
+        traits=found.traits,
+        settings=settings,
+        registry=beside,
+        written=_written(descriptor),
+    )
+
+
+def _written(descriptor: Descriptor) -> tuple[str, str]:
+    """The module-level name of a descriptor, if it has one."""
+    module = sys.modules.get(descriptor.build.__module__)
+    for name, value in vars(module).items() if module else ():
+        if value is descriptor and name.isidentifier():
+            return name, f"from {descriptor.build.__module__} import {name}"
+    return "descriptor", f"descriptor = ...  # the descriptor named {descriptor.name!r}"

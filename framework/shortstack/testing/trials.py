@@ -1,0 +1,104 @@
+"""One fresh Hypothesis test for one law and one component."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
+from shortstack.testing.broken import BrokenLawError
+from shortstack.testing.law import Law
+from shortstack.testing.subject import Subject
+
+
+def trial(
+    law: Law, subject: Subject, *, examples: int | None = None, seed: int = 0, shrink: bool = True
+) -> Callable[[], None]:
+    """A test that draws recipes and tries a law on them; fresh each time, so that Hypothesis never mixes two components.
+
+    Args:
+        law: The law.
+        subject: The component.
+        examples: How many examples; the law's own number by default.
+        seed: The same seed draws the same examples.
+        shrink: Whether a failure is made as small as possible before it is shown.
+    """
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+    from hypothesis.errors import Unsatisfiable
+
+    def tried(**recipes: object) -> None:
+        attempt(law, subject, recipes)
+
+    if not law.draws:
+        return lambda: _with_one_thread(tried)
+    phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
+    chosen = settings(
+        max_examples=examples or law.examples,
+        deadline=None,
+        database=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+    test = seeded(seed)(chosen(given(**law.draws)(tried)))
+
+    def run() -> None:
+        try:
+            _with_one_thread(test)
+        except Unsatisfiable as error:
+            nothing = RuntimeError("the component refused everything that was drawn, so the law was never tried")
+            raise BrokenLawError(law, subject, {}, nothing) from error
+
+    return run
+
+
+def attempt(law: Law, subject: Subject, recipes: Mapping[str, object]) -> None:
+    """Try a law once.
+
+    Raises:
+        BrokenLawError: It does not hold.
+    """
+    from hypothesis import reject
+    from hypothesis.errors import HypothesisException
+
+    try:
+        law.assertion(subject, **recipes)
+    except HypothesisException:
+        raise
+    except (UnsupportedModelError, EmptyDataError):
+        reject()  # a clear refusal is no broken promise; a component that refuses all is told so
+    except (Exception, SystemExit) as error:
+        raise BrokenLawError(law, subject, recipes, error) from error
+
+
+def _with_one_thread(test: Callable[[], object]) -> None:
+    """Tiny models are many times faster on one thread than on several busy ones."""
+    with one_thread():
+        test()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, torch uses one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def require_hypothesis() -> None:
+    """Say what to install where Hypothesis is missing.
+
+    Raises:
+        ConfigurationError: It is missing.
+    """
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(
+            "the conformance kit needs Hypothesis; install it with: pip install 'shortstack[testing]'"
+        ) from error

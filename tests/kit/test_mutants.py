@@ -1,0 +1,72 @@
+"""Every mutant is caught by exactly the laws that it breaks; no correct plugin is accused."""
+
+import pytest
+from mutants import datasets, losses, scorers, strategies, students
+
+from shortstack.testing import check
+
+KINDS = (scorers, students, datasets, losses, strategies)
+MUTANTS = [mutant for kind in KINDS for mutant in kind.MUTANTS]
+CORRECT = [right for kind in KINDS for right in kind.CORRECT]
+BY_NAME = {"ids": lambda subject: f"{subject.kind}-{subject.name}"}
+
+
+def failing(subject, **how):
+    """Law → the failure, of the laws that fail."""
+    outcomes = check(subject.component, subject.kind, settings=subject.settings, shrink=False, **how)
+    return {outcome.law: outcome.failure for outcome in outcomes if outcome.status == "failed"}
+
+
+@pytest.fixture
+def put_in_place(monkeypatch):
+    """Puts a mutant's patches where they belong."""
+    return lambda mutant: [monkeypatch.setattr(place, value) for place, value in mutant.patches.items()]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, **BY_NAME)
+def test_mutants_are_caught(mutant, put_in_place):
+    """By every law that they are said to break."""
+    put_in_place(mutant)
+    found = failing(mutant, laws=sorted(mutant.breaks))
+
+    assert mutant.breaks
+    assert mutant.breaks == set(found)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mutant", MUTANTS, **BY_NAME)
+def test_mutants_break_no_other_law(mutant, put_in_place):
+    """Exactly the laws that they are said to break, of all laws."""
+    put_in_place(mutant)
+    found = failing(mutant)
+
+    assert mutant.breaks == set(found), found
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("subject", CORRECT, **BY_NAME)
+def test_correct_plugins_are_not_accused(subject, seed):
+    """Over ten seeds."""
+    assert failing(subject, seed=seed) == {}
+
+
+def test_there_are_enough():
+    """At least fifty mutants over the four kinds of plugins, at least twenty correct plugins; no name twice."""
+    names = [(mutant.kind, mutant.name) for mutant in MUTANTS]
+
+    assert len(names) == len(set(names))
+    assert len(MUTANTS) >= 50
+    assert len(CORRECT) >= 20
+    assert {mutant.kind for mutant in MUTANTS} >= {"scorer", "student", "dataset", "loss"}
+
+
+def test_every_law_is_broken_by_a_mutant():
+    """A law that nothing breaks may be one that cannot fail."""
+    from shortstack.testing.laws import LAWS
+
+    unbroken = {(law.kind, law.name) for law in LAWS} - {
+        (mutant.kind, name) for mutant in MUTANTS for name in mutant.breaks
+    }
+
+    assert unbroken == set()

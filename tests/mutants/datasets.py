@@ -1,0 +1,4 @@
+"""Wrong datasets and right ones."""
+
+MUTANTS = ()
+CORRECT = ()

@@ -1,0 +1,4 @@
+"""Wrong losses and right ones."""
+
+MUTANTS = ()
+CORRECT = ()

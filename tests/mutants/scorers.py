@@ -1,0 +1,4 @@
+"""Wrong scorers and right ones."""
+
+MUTANTS = ()
+CORRECT = ()

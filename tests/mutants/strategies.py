@@ -1,0 +1,4 @@
+"""Wrong strategies and right ones."""
+
+MUTANTS = ()
+CORRECT = ()

@@ -1,0 +1,4 @@
+"""Wrong students and right ones."""
+
+MUTANTS = ()
+CORRECT = ()
