@@ -1,6 +1,6 @@
 """How much each layer matters: every requested scorer on one model and one set of examples."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -50,9 +50,26 @@ def measure_importance(
         UnsupportedModelError: A signal cannot be observed in this model.
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
     """
+    return measured(model, batches, scorers, objective=objective, registry=registry, accept=_require_sound)
+
+
+Accept = Callable[[str, Importance, int], None]
+"""``(scorer, importance, layers)``: raises if the importance is of no use."""
+
+
+def measured(
+    model: PreTrainedModel,
+    batches: Iterable[Mapping[str, Tensor]],
+    scorers: Sequence[str] | Mapping[str, object],
+    *,
+    objective: Objective | None = None,
+    registry: Registry | None = None,
+    accept: Accept,
+) -> dict[str, Importance]:
+    """``measure_importance`` with another check of what the scorers give: the conformance kit looks for itself."""
     asked = dict(scorers) if isinstance(scorers, Mapping) else dict.fromkeys(_listed(scorers))
     built = _build(asked, registry)
-    work = _Work(model=model, objective=objective or next_token, layers=len(Decoder.of(model).layers))
+    work = _Work(model=model, objective=objective or next_token, layers=len(Decoder.of(model).layers), accept=accept)
     checked: Iterable[Batch] = checked_batches(batches, Decoder.of(model).device)
     folds = {name: scorer for name, scorer in built.items() if isinstance(scorer, FoldScorer)}
     if len(folds) < len(built):
@@ -72,6 +89,12 @@ class _Work:
     model: PreTrainedModel
     objective: Objective
     layers: int
+    accept: Accept
+
+    def accepted(self, name: str, importance: Importance) -> Importance:
+        """The importance, if it is of use."""
+        self.accept(name, importance, self.layers)
+        return importance
 
 
 def _listed(scorers: Sequence[str]) -> Sequence[str]:
@@ -107,7 +130,7 @@ def _fold(work: _Work, batches: Iterable[Batch], scorers: Mapping[str, FoldScore
     swept = sweep(work.model, batches, scorers, work.objective)
     for name, scorer in scorers.items():
         _require_data(name, scorer, swept)
-    return {name: _sound(work, name, scorer.finish(swept.states[name])) for name, scorer in scorers.items()}
+    return {name: work.accepted(name, scorer.finish(swept.states[name])) for name, scorer in scorers.items()}
 
 
 def _require_data(name: str, scorer: FoldScorer[Any], swept: Swept) -> None:
@@ -120,7 +143,7 @@ def _require_data(name: str, scorer: FoldScorer[Any], swept: Swept) -> None:
 
 
 def _probe(work: _Work, probe: Probe, scorers: Mapping[str, ProbeScorer]) -> dict[str, Importance]:
-    return {name: _sound(work, name, scorer.measure(probe)) for name, scorer in scorers.items()}
+    return {name: work.accepted(name, scorer.measure(probe)) for name, scorer in scorers.items()}
 
 
 def _derive(
@@ -132,20 +155,19 @@ def _derive(
         if not ready:
             raise ConfigurationError(f"scorers {', '.join(sorted(waiting))} need each other in a circle")
         for name in ready:
-            scores[name] = _sound(work, name, waiting.pop(name).combine(scores, probe))
+            scores[name] = work.accepted(name, waiting.pop(name).combine(scores, probe))
     return scores
 
 
-def _sound(work: _Work, name: str, importance: Importance) -> Importance:
-    """The importance, if it is one finite float64 a layer."""
+def _require_sound(name: str, importance: Importance, layers: int) -> None:
+    """It must be one finite float64 a layer."""
     scores = importance.scores
-    if scores.dtype != torch.float64 or tuple(scores.shape) != (work.layers,):
+    if scores.dtype != torch.float64 or tuple(scores.shape) != (layers,):
         raise PluginError(
             f"scorer {name!r} gave scores of type {scores.dtype} and shape {tuple(scores.shape)}; "
-            f"it must give float64 of shape ({work.layers},)"
+            f"it must give float64 of shape ({layers},)"
         )
     bad = (~scores.isfinite()).nonzero()
     if len(bad):
         layer = int(bad[0])
         raise NonFiniteError(f"scorer {name!r} gave {scores[layer].item()} for layer {layer}")
-    return importance
