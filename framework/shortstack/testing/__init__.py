@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from shortstack.testing.outcomes import Outcome as Outcome
     from shortstack.testing.recipes.corpora import Batching as Batching
     from shortstack.testing.recipes.corpora import Corpus as Corpus
+    from shortstack.testing.recipes.damage import Damage as Damage
+    from shortstack.testing.recipes.damage import OtherSource as OtherSource
+    from shortstack.testing.recipes.lessons import Lesson as Lesson
+    from shortstack.testing.recipes.loss_inputs import LossInputs as LossInputs
     from shortstack.testing.recipes.models import TinyModel as TinyModel
+    from shortstack.testing.recipes.prunings import Pruning as Pruning
+    from shortstack.testing.recipes.questions import LayerQuestion as LayerQuestion
+    from shortstack.testing.recipes.questions import ParameterBudget as ParameterBudget
+    from shortstack.testing.recipes.tables import InteractionTable as InteractionTable
     from shortstack.testing.suites import DatasetSuite as DatasetSuite
     from shortstack.testing.suites import LossSuite as LossSuite
     from shortstack.testing.suites import ScorerSuite as ScorerSuite
@@ -26,9 +34,17 @@ _HOMES = {
     "Batching": "recipes.corpora",
     "BrokenLawError": "broken",
     "Corpus": "recipes.corpora",
+    "Damage": "recipes.damage",
     "DatasetSuite": "suites",
+    "InteractionTable": "recipes.tables",
+    "LayerQuestion": "recipes.questions",
+    "Lesson": "recipes.lessons",
+    "LossInputs": "recipes.loss_inputs",
     "LossSuite": "suites",
+    "OtherSource": "recipes.damage",
     "Outcome": "outcomes",
+    "ParameterBudget": "recipes.questions",
+    "Pruning": "recipes.prunings",
     "ScorerSuite": "suites",
     "StrategySuite": "suites",
     "StudentSuite": "suites",
@@ -42,9 +58,17 @@ __all__ = [
     "Batching",
     "BrokenLawError",
     "Corpus",
+    "Damage",
     "DatasetSuite",
+    "InteractionTable",
+    "LayerQuestion",
+    "Lesson",
+    "LossInputs",
     "LossSuite",
+    "OtherSource",
     "Outcome",
+    "ParameterBudget",
+    "Pruning",
     "ScorerSuite",
     "StrategySuite",
     "StudentSuite",

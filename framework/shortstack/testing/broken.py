@@ -12,6 +12,10 @@ from shortstack.testing.subject import Subject
 _PACKAGE = "shortstack.testing"
 
 
+class UntriedError(Exception):
+    """A law cannot be tried on these recipes: they prove nothing, or the component refuses them."""
+
+
 class BrokenLawError(AssertionError):
     """A component breaks a law; the cause is chained."""
 

@@ -1,12 +1,12 @@
 """Check a component against every law that binds it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import Registry
 from shortstack.testing.broken import BrokenLawError
-from shortstack.testing.law import Law
+from shortstack.testing.law import Kind, Law
 from shortstack.testing.outcomes import Outcome
 from shortstack.testing.subject import Subject, subject_of
 from shortstack.testing.trials import attempt, one_thread, require_hypothesis, trial
@@ -24,6 +24,7 @@ def check(
     seed: int = 0,
     registry: Registry | None = None,
     shrink: bool = True,
+    tell: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Try every law of a component's kind on drawn examples.
 
@@ -37,6 +38,7 @@ def check(
         seed: The same seed draws the same examples.
         registry: Where names are looked up; the environment's plugins by default.
         shrink: Whether failures are made as small as possible.
+        tell: Called with each outcome as soon as it is there.
 
     Returns:
         One outcome a law, in the order of the laws' numbers; laws that the component's traits do not claim are
@@ -47,10 +49,15 @@ def check(
         ConfigurationError: A setting is wrong, or Hypothesis is not installed.
     """
     subject = subject_of(component, kind, settings, registry)
-    return [_outcome(law, subject, examples, seed, shrink) for law in laws_for(subject.kind, laws)]
+    outcomes = []
+    for law in laws_for(subject.kind, laws):
+        outcomes.append(_outcome(law, subject, examples, seed, shrink))
+        if tell is not None:
+            tell(outcomes[-1])
+    return outcomes
 
 
-def laws_for(kind: str, names: Sequence[str] = ()) -> tuple[Law, ...]:
+def laws_for(kind: Kind, names: Sequence[str] = ()) -> tuple[Law, ...]:
     """The laws of a kind of component, or some of them, in the order of their numbers.
 
     Raises:
@@ -58,9 +65,9 @@ def laws_for(kind: str, names: Sequence[str] = ()) -> tuple[Law, ...]:
         ConfigurationError: Hypothesis is not installed.
     """
     require_hypothesis()
-    from shortstack.testing.laws import LAWS
+    from shortstack.testing.laws import laws_of
 
-    known = {law.name: law for law in LAWS if law.kind == kind}
+    known = {law.name: law for law in laws_of(kind)}
     for name in names:
         if name not in known:
             raise UnknownNameError(f"law for a {kind}:", name, known)
@@ -104,7 +111,7 @@ def _outcome(law: Law, subject: Subject, examples: int | None, seed: int, shrink
     return Outcome(
         **told,  # type: ignore[arg-type]
         status="failed" if failure else "passed",
-        examples=examples or law.examples,
+        examples=(examples or law.examples) if law.draws else 1,
         seconds=time.perf_counter() - start,
         failure=failure,
     )

@@ -41,7 +41,7 @@ def assert_close(actual: "Tensor", expected: "Tensor", tolerance: Tolerance, wha
         return
     left, right = actual.detach().double().cpu().flatten(), expected.detach().double().cpu().flatten()
     apart = (left - right).abs().masked_fill(left == right, 0)  # equal infinities are no distance apart
-    largest = float(max(left.abs().max(), right.abs().max()))
+    largest = float(max(x.abs().nan_to_num(nan=0, posinf=0).max() for x in (left, right)))  # infinity allows nothing
     allowed = tolerance.absolute + tolerance.relative * largest
     worst = int(apart.nan_to_num(nan=float("inf")).argmax())
     if not float(apart[worst]) <= allowed:

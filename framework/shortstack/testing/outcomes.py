@@ -28,3 +28,8 @@ class Outcome:
     examples: int = 0
     seconds: float = 0.0
     failure: str = ""
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        tried = f"  {self.examples} examples, {self.seconds:.1f} s" if self.status != "not-promised" else ""
+        return f"{self.status:>12}  {self.law}{tried}"

@@ -29,5 +29,5 @@ def strategy_subject(name: str, settings: Mapping[str, object], registry: Regist
         traits=strategy.keeps,
         settings=settings,
         registry=registry,
-        written=(repr(name), ""),
+        given=name,
     )

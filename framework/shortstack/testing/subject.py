@@ -40,7 +40,7 @@ class Subject:
         traits: What it promises.
         settings: Its settings, by name.
         registry: Where it and everything else is looked up.
-        written: A Python expression for it, and the import that the expression needs, for snippets.
+        given: The name or descriptor that it was asked for by.
     """
 
     kind: Literal["scorer", "student", "dataset", "loss", "strategy"]
@@ -49,7 +49,12 @@ class Subject:
     traits: Any
     settings: Mapping[str, object]
     registry: Registry
-    written: tuple[str, str]
+    given: str | Descriptor
+
+    @property
+    def written(self) -> tuple[str, str]:
+        """A Python expression for it, and the import that the expression needs, for snippets."""
+        return (repr(self.given), "") if isinstance(self.given, str) else _written(self.given)
 
     def build(self) -> Any:
         """A fresh component.
@@ -78,7 +83,7 @@ def subject_of(
 
     Raises:
         UnknownNameError: Nothing goes by that name.
-        ConfigurationError: Several kinds have a component of that name, or it is no component at all.
+        ConfigurationError: Several kinds have a component of that name, it is no component at all, or a setting is wrong.
         PluginError: The plugin that offers it is broken.
     """
     registry = registry or Registry.from_environment()
@@ -91,6 +96,7 @@ def subject_of(
 
         return strategy_subject(component, settings or {}, registry)
     found = registry.find(_kind(component, kind, registry), component)
+    registry.configure(found.kind, component, settings)  # a wrong setting is no broken law
     descriptor: Any = found.descriptor
     return Subject(
         kind=found.kind,
@@ -99,7 +105,7 @@ def subject_of(
         traits=descriptor.traits,
         settings=settings or {},
         registry=registry,
-        written=(repr(component), ""),
+        given=component,
     )
 
 
@@ -132,14 +138,14 @@ def _described(descriptor: Descriptor, settings: Mapping[str, object], registry:
         traits=found.traits,
         settings=settings,
         registry=beside,
-        written=_written(descriptor),
+        given=descriptor,
     )
 
 
 def _written(descriptor: Descriptor) -> tuple[str, str]:
-    """The module-level name of a descriptor, if it has one."""
-    module = sys.modules.get(descriptor.build.__module__)
-    for name, value in vars(module).items() if module else ():
-        if value is descriptor and name.isidentifier():
-            return name, f"from {descriptor.build.__module__} import {name}"
+    """The name of a descriptor in some module that is loaded, if it has one."""
+    for place, module in list(sys.modules.items()):
+        for name, value in list(vars(module).items()) if module and not place.startswith("__") else ():
+            if value is descriptor and name.isidentifier():
+                return name, f"from {place} import {name}"
     return "descriptor", f"descriptor = ...  # the descriptor named {descriptor.name!r}"

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from shortstack.errors import UnknownNameError
 from shortstack.registry import Registry
-from shortstack.testing.law import Law
+from shortstack.testing.law import Kind, Law
 from shortstack.testing.subject import Subject, subject_of
 
 __all__ = ["DatasetSuite", "LossSuite", "ScorerSuite", "StrategySuite", "StudentSuite"]
@@ -24,7 +24,7 @@ class Suite:
         registry: Where names are looked up; the environment's plugins by default.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[Kind]
     component: ClassVar[object]
     settings: ClassVar[Mapping[str, object]] = {}
     examples: ClassVar[int | None] = None

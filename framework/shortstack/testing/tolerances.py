@@ -1,5 +1,6 @@
 """Every tolerance of the kit, with what was measured."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -21,4 +22,30 @@ class Tolerance:
 EXACT: Final = Tolerance(relative=0.0)
 DOUBLE: Final = Tolerance(relative=1e-7, absolute=1e-12)  # measured ≤ 4e-16; rotary positions shifted ≤ 3e-8
 SINGLE: Final = Tolerance(relative=1e-5)  # measured: block influence ≤ 1.3e-7, Taylor ≤ 6.3e-7
+RESCALED: Final = Tolerance(relative=1e-6)  # measured 1.2e-7: transformers norms float64 states in float32
 HALF: Final = Tolerance(relative=5e-2)  # a bfloat16 model beside its float32 copy, sums in float32 or wider
+CACHED: Final[Mapping[str, Tolerance]] = {
+    "float64": Tolerance(relative=1e-5),  # measured ≤ 1.5e-15, but 6.1e-7 for Gemma-2, whose softmax is in float32
+    "float32": Tolerance(relative=1e-4),  # measured ≤ 2.3e-6
+}
+"""Logits with a cache beside those without, and those of experts that were given other groups of tokens (≤ 3.5e-7)."""
+IDLE: Final[Mapping[str, Tolerance]] = {
+    "float64": Tolerance(relative=0.0, absolute=1e-7),
+    "float32": Tolerance(relative=0.0, absolute=5e-4),  # an arc cosine near 1 turns 6e-8 into 1.1e-4 of π
+}
+"""Scores of a layer that does nothing; ours are exactly 0."""
+A_TERM: Final[Mapping[str, float]] = {"float64": 1e-12, "float32": 1e-6}
+"""What rounding may add to each term of a loss on logits of size 1, at temperature 1."""
+SHIFTED_TERM: Final = 50.0
+"""What shifts up to ±100 may add to a term, in terms: measured ≤ 5.7e-6 in float32."""
+CANCELLED: Final[Mapping[str, float]] = {"float64": 1e-14, "float32": 1e-5}
+"""What cancellation costs a term of a divergence at temperature ``T``, over ``T²``."""
+SCALED: Final = Tolerance(
+    relative=1e-4, absolute=1e-9
+)  # a wrong degree is off by a factor; small constants against division by 0 are fine
+HALF_GIVEN: Final = Tolerance(relative=1e-4)  # the same bfloat16 numbers, computed with in float32
+DIFFERENCES: Final[Mapping[str, tuple[float, Tolerance]]] = {
+    "float64": (1e-6, Tolerance(relative=1e-3, absolute=1e-5)),
+    "float32": (2e-3, Tolerance(relative=1e-2, absolute=5e-3)),
+}
+"""The step of a finite difference, and how far it may be from the gradient, by the type of the loss's sum."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
-from shortstack.testing.broken import BrokenLawError
+from shortstack.testing.broken import BrokenLawError, UntriedError
 from shortstack.testing.law import Law
 from shortstack.testing.subject import Subject
 
@@ -21,15 +21,19 @@ def trial(
         seed: The same seed draws the same examples.
         shrink: Whether a failure is made as small as possible before it is shown.
     """
-    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import HealthCheck, Phase, given, reject, settings
     from hypothesis import seed as seeded
-    from hypothesis.errors import Unsatisfiable
-
-    def tried(**recipes: object) -> None:
-        attempt(law, subject, recipes)
+    from hypothesis.errors import FlakyFailure, Unsatisfiable
 
     if not law.draws:
-        return lambda: _with_one_thread(tried)
+        return lambda: _with_one_thread(lambda: attempt(law, subject, {}))
+
+    def tried(**recipes: object) -> None:
+        try:
+            attempt(law, subject, recipes)
+        except UntriedError:
+            reject()
+
     phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
     chosen = settings(
         max_examples=examples or law.examples,
@@ -48,8 +52,19 @@ def trial(
         except Unsatisfiable as error:
             nothing = RuntimeError("the component refused everything that was drawn, so the law was never tried")
             raise BrokenLawError(law, subject, {}, nothing) from error
+        except FlakyFailure as error:
+            raise _once(error) from error
 
     return run
+
+
+def _once(flaky: BaseExceptionGroup) -> BaseException:
+    """The failure of a component that failed on some recipes, and not when it was tried on them again."""
+    for error in flaky.exceptions:
+        if isinstance(error, BrokenLawError):
+            problem = f"{error.error}\nbut not again on the same: the component does not do the same each time"
+            return BrokenLawError(error.law, error.subject, error.recipes, AssertionError(problem))
+    return flaky
 
 
 def attempt(law: Law, subject: Subject, recipes: Mapping[str, object]) -> None:
@@ -57,16 +72,14 @@ def attempt(law: Law, subject: Subject, recipes: Mapping[str, object]) -> None:
 
     Raises:
         BrokenLawError: It does not hold.
+        UntriedError: The component refuses these recipes, or they prove nothing.
     """
-    from hypothesis import reject
-    from hypothesis.errors import HypothesisException
-
     try:
         law.assertion(subject, **recipes)
-    except HypothesisException:
+    except UntriedError:
         raise
-    except (UnsupportedModelError, EmptyDataError):
-        reject()  # a clear refusal is no broken promise; a component that refuses all is told so
+    except (UnsupportedModelError, EmptyDataError) as error:
+        raise UntriedError(str(error)) from error  # a clear refusal is no broken promise
     except (Exception, SystemExit) as error:
         raise BrokenLawError(law, subject, recipes, error) from error
 

@@ -1,18 +1,31 @@
-"""Every law of the kit: a folder a kind of component, a file a theme. Importing this needs Hypothesis."""
+"""Every law of the kit: a folder a kind of component, a file a theme. Importing the laws needs Hypothesis."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import Final
 
-from shortstack.testing.law import Law
+from shortstack.testing.law import Kind, Law
+
+FOLDERS: Final[Mapping[Kind, str]] = {
+    "scorer": "scorers",
+    "student": "students",
+    "dataset": "datasets",
+    "loss": "losses",
+    "strategy": "strategies",
+}
 
 
-def _found() -> Iterator[Law]:
-    """Every law that is written somewhere below this folder."""
-    for place in walk_packages(__path__, f"{__name__}."):
-        module = import_module(place.name)
-        yield from (law for law in vars(module).values() if isinstance(law, Law) and law.home == place.name)
+def laws_of(kind: Kind) -> tuple[Law, ...]:
+    """The laws that bind one kind of component, in the order of their numbers."""
+    return tuple(sorted(_found(kind), key=lambda law: (law.number, law.name)))
 
 
-LAWS: Final[tuple[Law, ...]] = tuple(sorted(_found(), key=lambda law: (law.kind, law.number, law.name)))
+def _found(kind: Kind) -> Iterator[Law]:
+    folder = f"{__name__}.{FOLDERS[kind]}"
+    themes = [place.name for place in walk_packages(import_module(folder).__path__, f"{folder}.")]
+    for theme in [*themes, f"{__name__}.settings"]:
+        module = import_module(theme)
+        yield from (
+            law for law in vars(module).values() if isinstance(law, Law) and (law.kind, law.home) == (kind, theme)
+        )

@@ -70,6 +70,7 @@ class Batching:
         extra: Columns of padding beyond the longest example.
         pad: The token id of the padding.
         shuffled: Seed of the order of the examples; None keeps it.
+        blanks: Rows of padding alone that are added to each batch.
     """
 
     sizes: tuple[int, ...] = (4,)
@@ -77,6 +78,7 @@ class Batching:
     extra: int = 0
     pad: int = 0
     shuffled: int | None = None
+    blanks: int = 0
 
     def batches(self, examples: list[Example]) -> "list[dict[str, Tensor]]":
         """``{"input_ids", "attention_mask", "labels"}``, int64 ``(batch, tokens)`` each."""
@@ -101,8 +103,10 @@ class Batching:
             rest = torch.full((width - len(values),), filler)
             return torch.cat([rest, values] if self.side == "left" else [values, rest])
 
+        nothing = torch.zeros(0, dtype=torch.long)
+        rows = [*examples, *[Example(ids=nothing, labels=nothing)] * self.blanks]
         return {
-            "input_ids": torch.stack([padded(e.ids, self.pad) for e in examples]),
-            "attention_mask": torch.stack([padded(torch.ones_like(e.ids), 0) for e in examples]),
-            "labels": torch.stack([padded(e.labels, IGNORED) for e in examples]),
+            "input_ids": torch.stack([padded(row.ids, self.pad) for row in rows]),
+            "attention_mask": torch.stack([padded(torch.ones_like(row.ids), 0) for row in rows]),
+            "labels": torch.stack([padded(row.labels, IGNORED) for row in rows]),
         }

@@ -22,24 +22,41 @@ _GROUPED = {**_WIDE, "num_key_value_heads": 2}
 _HEADS = {**_GROUPED, "head_dim": 8}
 _ENDS = {"bos_token_id": None, "eos_token_id": None}  # their defaults lie beyond a tiny vocabulary
 _EXPERTS = {"num_local_experts": 3, "num_experts_per_tok": 2, "experts_implementation": "eager"}
+_SPARSE = {
+    "num_experts": 3,
+    "num_experts_per_tok": 2,
+    "experts_implementation": "eager",
+    "decoder_sparse_step": 2,
+    "moe_intermediate_size": 8,
+    "shared_expert_intermediate_size": 12,
+}
 
 FAMILIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "llama": _GROUPED,
     "mistral": {**_HEADS, "sliding_window": 4},
     "qwen2": _GROUPED,
     "qwen3": _HEADS,
-    "phi3": {**_GROUPED, "pad_token_id": 0},
+    "phi3": {**_GROUPED, **_ENDS, "pad_token_id": 0},
     "gpt2": {"vocab_size": VOCABULARY, "n_embd": 16, "n_head": 4, "n_positions": LONGEST, **_ENDS},
     "gpt_neox": {**_WIDE, **_ENDS},
     "opt": {**_SIZES, "ffn_dim": 24, "word_embed_proj_dim": 16},
-    "olmo2": _GROUPED,
+    "olmo2": {**_GROUPED, **_ENDS},
     "gemma2": {**_HEADS, "sliding_window": 4, "attn_logit_softcapping": 5.0, "query_pre_attn_scalar": 8},
     "mixtral": {**_GROUPED, **_EXPERTS, "sliding_window": None},
+    "gemma3_text": {**_HEADS, "sliding_window": 4, "sliding_window_pattern": 2, "query_pre_attn_scalar": 8},
+    "smollm3": {**_GROUPED, **_ENDS, "no_rope_layer_interval": 2, "pad_token_id": 0},
+    "qwen2_moe": {**_GROUPED, **_SPARSE, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
 }
 """Model type → the config's fields but for its depth."""
 
 COMMON: Final = ("llama", "mistral", "qwen2", "qwen3", "phi3", "gpt2", "gpt_neox", "opt", "olmo2")
 """The families whose every signal can be observed and is computed in the model's own precision."""
+
+MIXED: Final = ("gemma2", "gemma3_text", "smollm3", "qwen2_moe")
+"""The families whose layers are not all of one kind: windows, rotary positions or experts differ from layer to layer."""
+
+EXPERTS: Final = ("mixtral", "qwen2_moe")
+"""The families with mixtures of experts."""
 
 _DEPTH = {"gpt2": "n_layer"}
 
@@ -53,24 +70,29 @@ class TinyModel:
         layers: How deep.
         seed: Of the weights.
         dtype: ``"float64"``, ``"float32"`` or ``"bfloat16"``.
+        idle: Indices of layers that change nothing: all that they write to the residual stream is 0.
+        tied: Whether the output rows are the input embeddings; None for the family's own way.
 
     >>> TinyModel(family="llama", layers=3, seed=7)
-    TinyModel(family='llama', layers=3, seed=7, dtype='float64')
+    TinyModel(family='llama', layers=3, seed=7, dtype='float64', idle=(), tied=None)
     """
 
     family: str = attrs.field(default="llama", validator=attrs.validators.in_(FAMILIES))
     layers: int = attrs.field(default=2, validator=attrs.validators.ge(1))
     seed: int = 0
     dtype: Literal["float64", "float32", "bfloat16"] = "float64"
+    idle: tuple[int, ...] = ()
+    tied: bool | None = None
 
     def config(self) -> "PreTrainedConfig":
         """Its config."""
         from transformers import AutoConfig
 
         fields = copy.deepcopy(dict(FAMILIES[self.family]))
-        return AutoConfig.for_model(
-            self.family, **fields, **{_DEPTH.get(self.family, "num_hidden_layers"): self.layers}
-        )
+        fields[_DEPTH.get(self.family, "num_hidden_layers")] = self.layers
+        if self.tied is not None:
+            fields["tie_word_embeddings"] = self.tied
+        return AutoConfig.for_model(self.family, **fields)
 
     def build(self) -> "PreTrainedModel":
         """The model, in eval mode; a fresh copy each time, with the same weights."""
@@ -88,4 +110,18 @@ def _built(recipe: TinyModel) -> "PreTrainedModel":
         with torch.no_grad():
             for parameter in model.parameters():  # no bias or norm keeps a value that would hide a mistake
                 parameter.add_(torch.randn_like(parameter) * (0.25 if parameter.dim() > 1 else 0.1))
-    return model.to(getattr(torch, recipe.dtype)).eval()
+            _silence(model, recipe.idle)
+        # a cast would round the frequencies of rotary positions, which are float32 in every stock model
+        stored: PreTrainedModel = AutoModelForCausalLM.from_config(recipe.config(), dtype=getattr(torch, recipe.dtype))
+    stored.load_state_dict(model.state_dict())
+    return stored.eval()
+
+
+def _silence(model: "PreTrainedModel", layers: tuple[int, ...]) -> None:
+    from shortstack.models.decoder import Decoder
+    from shortstack.models.initial import RESIDUAL_WRITERS
+
+    for index in layers:
+        for name, parameter in Decoder.of(model).layers[index].named_parameters():
+            if set(name.split(".")[-2:]) & set(RESIDUAL_WRITERS):  # experts are parameters, not modules
+                parameter.zero_()

@@ -7,14 +7,14 @@ from shortstack.testing.recipes.corpora import Batching, Corpus
 
 @st.composite
 def corpora(draw: st.DrawFn, *, examples: tuple[int, int] = (1, 6), longest: int = 9) -> Corpus:
-    """Examples of 2 to ``longest`` tokens, at least one of them labelled.
+    """Examples of 3 to ``longest`` tokens, at least one of them labelled.
 
     Args:
         draw: Given by Hypothesis.
         examples: The least and the most examples.
         longest: The most tokens of an example.
     """
-    lengths = draw(st.lists(st.integers(2, longest), min_size=examples[0], max_size=examples[1]).map(tuple))
+    lengths = draw(st.lists(st.integers(3, longest), min_size=examples[0], max_size=examples[1]).map(tuple))
     some = st.lists(st.integers(0, len(lengths) - 1), max_size=len(lengths) - 1, unique=True)
     return Corpus(
         lengths=lengths,
@@ -24,11 +24,14 @@ def corpora(draw: st.DrawFn, *, examples: tuple[int, int] = (1, 6), longest: int
     )
 
 
-def batchings(*, sides: tuple[str, ...] = ("right", "left")) -> st.SearchStrategy[Batching]:
+def batchings(
+    *, sides: tuple[str, ...] = ("right", "left"), blanks: tuple[int, int] = (0, 0)
+) -> st.SearchStrategy[Batching]:
     """Ways to put examples into batches: sizes, side and width of the padding, order.
 
     Args:
         sides: Where padding may go.
+        blanks: The least and the most rows of padding alone in each batch.
     """
     return st.builds(
         Batching,
@@ -37,4 +40,5 @@ def batchings(*, sides: tuple[str, ...] = ("right", "left")) -> st.SearchStrateg
         extra=st.integers(0, 3),
         pad=st.integers(0, 39),
         shuffled=st.none() | st.integers(0, 9),
+        blanks=st.integers(*blanks),
     )

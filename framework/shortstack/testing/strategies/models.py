@@ -8,23 +8,30 @@ from hypothesis import strategies as st
 from shortstack.testing.recipes.models import COMMON, TinyModel
 
 
+@st.composite
 def models(
+    draw: st.DrawFn,
     families: Sequence[str] = COMMON,
     *,
     layers: tuple[int, int] = (1, 4),
     dtypes: Sequence[Literal["float64", "float32", "bfloat16"]] = ("float64", "float32"),
-) -> st.SearchStrategy[TinyModel]:
+    idle: bool = False,
+) -> TinyModel:
     """Tiny stock decoders; they shrink to a one-layer float64 model of the first family.
 
     Args:
+        draw: Given by Hypothesis.
         families: Model types, a subset of ``recipes.models.FAMILIES``.
         layers: The least and the most layers.
         dtypes: Types of the weights.
+        idle: Whether at least one layer changes nothing.
     """
-    return st.builds(
-        TinyModel,
-        family=st.sampled_from(families),
-        layers=st.integers(*layers),
-        seed=st.integers(0, 3),
-        dtype=st.sampled_from(dtypes),
+    depth = draw(st.integers(*layers))
+    some = st.lists(st.integers(0, depth - 1), min_size=1, unique=True)
+    return TinyModel(
+        family=draw(st.sampled_from(families)),
+        layers=depth,
+        seed=draw(st.integers(0, 3)),
+        dtype=draw(st.sampled_from(dtypes)),
+        idle=tuple(sorted(draw(some))) if idle else (),
     )

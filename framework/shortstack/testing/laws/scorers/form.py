@@ -1,44 +1,100 @@
-"""What a scorer gives."""
+"""What a scorer gives, and what it leaves alone."""
 
 import torch
 
-from shortstack.contracts import FoldScorer, Importance
-from shortstack.importance.measure import measure_importance
-from shortstack.testing.comparing import assert_close, require, tolerance_for
+from shortstack.testing.comparing import require
+from shortstack.testing.fingerprints import differences, fingerprint
 from shortstack.testing.law import Condition, law
+from shortstack.testing.laws.scorers.measuring import READS_DATA, importance, one_batch, scores
 from shortstack.testing.recipes.corpora import Batching, Corpus
-from shortstack.testing.recipes.models import TinyModel
+from shortstack.testing.recipes.models import FAMILIES, TinyModel
 from shortstack.testing.strategies import batchings, corpora, models
 from shortstack.testing.subject import Subject
 
-FREE_OF_BATCHES = Condition(
-    words="traits.averages_over is not 'batches'", holds=lambda subject: subject.traits.averages_over != "batches"
+BOUNDED = Condition(
+    words="traits.lower or traits.upper is given",
+    holds=lambda subject: subject.traits.lower is not None or subject.traits.upper is not None,
 )
-A_FOLD = Condition(words="it is a fold", holds=lambda subject: isinstance(subject.build(), FoldScorer))
 
 
-def measured(subject: Subject, model: TinyModel, corpus: Corpus, batching: Batching) -> Importance:
-    """What a fresh scorer says."""
-    batches = batching.batches(corpus.examples())
-    return measure_importance(model.build(), batches, {subject.name: subject.settings}, registry=subject.registry)[
-        subject.name
-    ]
-
-
-@law("scorer", 1, model=models(), corpus=corpora(), batching=batchings())
+@law("scorer", 1, model=models(tuple(FAMILIES)), corpus=corpora(), batching=batchings())
 def shape(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
-    """A scorer gives one finite float64 score a layer."""
-    scores = measured(subject, model, corpus, batching).scores
+    """A scorer gives one float64 score a layer, in the layers' order, on the CPU."""
+    found = importance(subject, model.build(), batching.batches(corpus.examples())).scores
 
-    require(scores.dtype == torch.float64, f"the scores are {scores.dtype}, not float64")
-    require(tuple(scores.shape) == (model.layers,), f"shape {tuple(scores.shape)} for {model.layers} layers")
-    require(scores.isfinite().all(), f"not every score is finite: {scores.tolist()}")
+    require(found.dtype == torch.float64, f"the scores are {found.dtype}, not float64")
+    require(found.device.type == "cpu", f"the scores are on {found.device}, not on the CPU")
+    require(tuple(found.shape) == (model.layers,), f"shape {tuple(found.shape)} for {model.layers} layers")
 
 
-@law("scorer", 6, when=FREE_OF_BATCHES, model=models(), corpus=corpora(), batching=batchings())
-def batch_size(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
-    """Any partition of the same examples into batches gives the same scores."""
-    whole = measured(subject, model, corpus, Batching(sizes=(len(corpus.lengths),)))
-    parts = measured(subject, model, corpus, batching)
+@law(
+    "scorer", 1, model=models(tuple(FAMILIES)) | models(idle=True), corpus=corpora(), batching=batchings(blanks=(0, 1))
+)
+def finite(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
+    """No score is NaN or infinite, whatever the padding, and even if a layer does nothing."""
+    found = scores(subject, model.build(), batching.batches(corpus.examples()))
 
-    assert_close(parts.scores, whole.scores, tolerance_for(model.dtype), "scores of the same examples in other batches")
+    require(bool(found.isfinite().all()), f"not every score is finite: {found.tolist()}")
+
+
+@law("scorer", 1, when=READS_DATA, model=models(layers=(1, 2)), corpus=corpora(), batching=batchings(blanks=(0, 2)))
+def examples_counted(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
+    """A scorer says how many examples it saw: all with a token, or, where it needs labels, all with a label."""
+    found = importance(subject, model.build(), batching.batches(corpus.examples())).examples
+    labelled = len(corpus.lengths) - len(corpus.unlabelled)
+    right = {labelled, len(corpus.lengths)} if subject.traits.needs_labels else {len(corpus.lengths)}
+
+    require(found in right, f"{found} examples, where there are {len(corpus.lengths)}, {labelled} of them labelled")
+
+
+@law("scorer", 2, model=models(tuple(FAMILIES), layers=(1, 3)), corpus=corpora(examples=(1, 3)))
+def model_untouched(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """Scoring leaves the model as it was, in training mode too: weights, flags, gradients, hooks, config, random state."""
+    built = model.build().train()
+    next(built.parameters()).requires_grad_(requires_grad=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(len(corpus.lengths))  # a state that no scorer would set by itself
+        torch.rand(7)
+        before = fingerprint(built)
+        importance(subject, built, one_batch(corpus))
+        changed = differences(before, fingerprint(built))
+
+    require(not changed, f"scoring changed {', '.join(changed)}")
+
+
+@law("scorer", 3, model=models(), corpus=corpora(), batching=batchings())
+def determinism(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
+    """The same model and examples give the same scores, bit for bit, whatever the random state."""
+    batches = batching.batches(corpus.examples())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        first = scores(subject, model.build(), batches)
+        torch.manual_seed(2)
+        second = scores(subject, model.build(), batches)
+
+    require(torch.equal(first.nan_to_num(), second.nan_to_num()), f"{first.tolist()} at first, then {second.tolist()}")
+
+
+@law("scorer", 4, when=BOUNDED, model=models(idle=True), corpus=corpora(), batching=batchings())
+def bounds(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
+    """No score is below ``traits.lower`` or above ``traits.upper``, exactly: rounding is clamped."""
+    found = scores(subject, model.build(), batching.batches(corpus.examples()))
+    traits = subject.traits
+    low = float("-inf") if traits.lower is None else traits.lower
+    high = float("inf") if traits.upper is None else traits.upper
+
+    require(bool(((low <= found) & (found <= high)).all()), f"{found.tolist()} outside [{low}, {high}]")
+
+
+@law("scorer", 3, model=models(layers=(1, 3)), first=corpora(), second=corpora())
+def no_memory(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
+    """A scorer keeps nothing of one measurement for the next: all it knows is in the state."""
+    scorer, built = subject.build(), model.build()
+    importance(subject, built, one_batch(first), scorer=scorer)
+    again = importance(subject, built, one_batch(second), scorer=scorer).scores
+    fresh = importance(subject, built, one_batch(second)).scores
+
+    require(
+        torch.equal(again.nan_to_num(), fresh.nan_to_num()),
+        f"{again.tolist()} from a scorer that was used before, {fresh.tolist()} from a fresh one",
+    )

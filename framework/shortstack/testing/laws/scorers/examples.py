@@ -1,0 +1,160 @@
+"""What the examples are matters; how they are ordered, batched and padded does not."""
+
+import attrs
+from hypothesis import strategies as st
+
+from shortstack.contracts import FoldScorer, Signal
+from shortstack.errors import EmptyDataError
+from shortstack.testing.comparing import assert_close, require, tolerance_for
+from shortstack.testing.law import Condition, law
+from shortstack.testing.laws.scorers.measuring import (
+    A_FOLD_OVER_DATA,
+    FREE_OF_BATCHES,
+    READS_DATA,
+    fold,
+    fold_scorer,
+    importance,
+    one_batch,
+    require_same,
+    scores,
+)
+from shortstack.testing.recipes.corpora import Batching, Corpus
+from shortstack.testing.recipes.models import TinyModel
+from shortstack.testing.strategies import batchings, corpora, models
+from shortstack.testing.subject import Subject
+
+OVER_GRADIENTS = Condition(
+    words="it is a fold over gradients",
+    holds=lambda subject: (
+        isinstance(scorer := subject.build(), FoldScorer)
+        and bool(scorer.needs & {Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
+    ),
+)
+ALONE = Batching(sizes=(1,))
+"""Every example a batch of its own, without padding."""
+
+MANY = 4096
+"""More equal terms than a half-precision sum can take: bfloat16 stands still at 256, float16 at 2048."""
+
+
+@law("scorer", 5, when=FREE_OF_BATCHES, model=models(), corpus=corpora(examples=(2, 6)), seed=st.integers(0, 9))
+def example_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
+    """The order of the examples changes no score."""
+    examples = corpus.examples()
+    given = scores(subject, model.build(), Batching(sizes=(2,)).batches(examples))
+    other = scores(subject, model.build(), Batching(sizes=(2,), shuffled=seed).batches(examples))
+
+    require_same(subject, model, other, given, "scores of the same examples in another order")
+
+
+@law(
+    "scorer",
+    6,
+    when=FREE_OF_BATCHES,
+    model=models(),
+    corpus=corpora(examples=(2, 6)),
+    batching=batchings(sides=("right",)),
+)
+def batch_size(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
+    """Any partition of the same examples into batches gives the same scores."""
+    whole = scores(subject, model.build(), one_batch(corpus))
+    parts = scores(subject, model.build(), attrs.evolve(batching, shuffled=None).batches(corpus.examples()))
+
+    require_same(subject, model, parts, whole, "scores of the same examples in other batches")
+
+
+@law("scorer", 9, when=READS_DATA, model=models(), corpus=corpora())
+def duplication(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """The examples twice over: a mean stays (``traits.accumulates = "mean"``), a sum doubles (``"sum"``)."""
+    once = scores(subject, model.build(), one_batch(corpus))
+    twice = scores(subject, model.build(), [*one_batch(corpus), *one_batch(corpus)])
+    factor = 2 if subject.traits.accumulates == "sum" else 1
+
+    require_same(subject, model, twice, factor * once, f"scores of the examples twice over ({factor} ×)")
+
+
+@law("scorer", 9, when=A_FOLD_OVER_DATA, examples=2, model=models(layers=(1, 2)), corpus=corpora())
+def long_sums(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """4,096 equal parts are merged without loss: sums are kept in float32 or wider."""
+    scorer = fold_scorer(subject)
+    part = fold(scorer, model.build(), one_batch(corpus))
+    whole = part
+    for _ in range(MANY - 1):
+        whole = scorer.merge(whole, part)
+    factor = MANY if subject.traits.accumulates == "sum" else 1
+
+    expected, actual = factor * scorer.finish(part).scores, scorer.finish(whole).scores
+    assert_close(actual, expected, tolerance_for("float32"), f"scores of {MANY} equal parts ({factor} ×)")
+
+
+@law(
+    "scorer",
+    10,
+    when=FREE_OF_BATCHES,
+    model=models(),
+    corpus=corpora(examples=(1, 4)),
+    padding=batchings(sides=("right",)),
+)
+def right_padding(subject: Subject, *, model: TinyModel, corpus: Corpus, padding: Batching) -> None:
+    """Masked columns on the right change no score, whatever token fills them."""
+    _require_padding_is_nothing(subject, model, corpus, padding)
+
+
+@law(
+    "scorer",
+    11,
+    when=FREE_OF_BATCHES,
+    model=models(),
+    corpus=corpora(examples=(1, 4)),
+    padding=batchings(sides=("left",)),
+)
+def left_padding(subject: Subject, *, model: TinyModel, corpus: Corpus, padding: Batching) -> None:
+    """Masked columns on the left change no score, whatever token fills them: positions are counted from the mask."""
+    _require_padding_is_nothing(subject, model, corpus, padding)
+
+
+def _require_padding_is_nothing(subject: Subject, model: TinyModel, corpus: Corpus, padding: Batching) -> None:
+    examples = corpus.examples()
+    bare = scores(subject, model.build(), ALONE.batches(examples))
+    padded = scores(subject, model.build(), attrs.evolve(padding, extra=padding.extra + 1).batches(examples))
+
+    require_same(subject, model, padded, bare, "scores with padding")
+
+
+@law("scorer", 12, when=READS_DATA, model=models(), corpus=corpora(examples=(1, 4)), batching=batchings(blanks=(1, 2)))
+def blank_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
+    """An example that is all padding contributes nothing: neither to the scores nor to the count of examples."""
+    examples = corpus.examples()
+    without = importance(subject, model.build(), attrs.evolve(batching, blanks=0).batches(examples))
+    with_blanks = importance(subject, model.build(), batching.batches(examples))
+
+    require_same(subject, model, with_blanks.scores, without.scores, "scores with examples of padding alone")
+    require(
+        with_blanks.examples == without.examples,
+        f"{with_blanks.examples} examples with blank ones, {without.examples} without",
+    )
+
+
+@law("scorer", 12, when=OVER_GRADIENTS, model=models(), corpus=corpora(examples=(1, 3)), strangers=corpora())
+def unlabelled_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, strangers: Corpus) -> None:
+    """An example without a label contributes nothing to scores made of gradients."""
+    labelled = attrs.evolve(corpus, unlabelled=())
+    silent = attrs.evolve(strangers, unlabelled=tuple(range(len(strangers.lengths))))
+    without = scores(subject, model.build(), one_batch(labelled))
+    mixed = Batching(sizes=(2,)).batches([*labelled.examples(), *silent.examples()])
+
+    require_same(subject, model, scores(subject, model.build(), mixed), without, "scores beside unlabelled examples")
+
+
+@law("scorer", 12, when=READS_DATA, model=models(layers=(1, 2)))
+def no_examples(subject: Subject, *, model: TinyModel) -> None:
+    """No examples at all are an ``EmptyDataError``: never NaN, never zeros that look like scores."""
+    built, scorer = model.build(), subject.build()
+    try:
+        if isinstance(scorer, FoldScorer):
+            found = scorer.finish(fold(scorer, built, [])).scores
+        else:
+            found = scores(subject, built, [])
+    except EmptyDataError:
+        return
+    require(condition=False, problem=f"no examples gave the scores {found.tolist()} instead of an EmptyDataError")

@@ -1,0 +1,104 @@
+"""A fold's state: merged, kept, put away and taken up again."""
+
+from typing import Any
+
+import attrs
+import torch
+from transformers import PreTrainedModel
+
+from shortstack.contracts import DecoderLayers, FoldScorer, Importance, LayerSignals, Signal
+from shortstack.testing.comparing import require
+from shortstack.testing.law import law
+from shortstack.testing.laws.scorers.measuring import A_FOLD, Batches, fold, fold_scorer, one_batch, require_same
+from shortstack.testing.recipes.corpora import Batching, Corpus
+from shortstack.testing.recipes.models import TinyModel
+from shortstack.testing.states import same_state, stored_and_read
+from shortstack.testing.strategies import corpora, models
+from shortstack.testing.subject import Subject
+
+
+@attrs.define(kw_only=True, eq=False)
+class _From:
+    """A fold scorer that goes on from a state."""
+
+    scorer: FoldScorer[Any]
+    state: Any
+    needs: frozenset[Signal]
+
+    def start(self, _model: DecoderLayers) -> Any:
+        return self.state
+
+    def update(self, state: Any, signals: LayerSignals) -> Any:
+        return self.scorer.update(state, signals)
+
+    def merge(self, left: Any, right: Any) -> Any:
+        return self.scorer.merge(left, right)
+
+    def finish(self, state: Any) -> Importance:
+        return self.scorer.finish(state)
+
+
+def _going_on(scorer: FoldScorer[Any], state: Any, model: PreTrainedModel, batches: Batches) -> Any:
+    """The state after some more batches."""
+    return fold(_From(scorer=scorer, state=state, needs=scorer.needs), model, batches)
+
+
+@law("scorer", 7, when=A_FOLD, model=models(layers=(1, 3)), first=corpora(), second=corpora())
+def merge(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
+    """Merging the states of two parts of the data gives the scores of the whole."""
+    scorer, built = fold_scorer(subject), model.build()
+    left, right = (fold(scorer, built, one_batch(part)) for part in (first, second))
+    whole = scorer.finish(fold(scorer, built, [*one_batch(first), *one_batch(second)])).scores
+
+    require_same(subject, model, scorer.finish(scorer.merge(left, right)).scores, whole, "scores of merged states")
+
+
+@law("scorer", 8, when=A_FOLD, model=models(layers=(1, 3)), a=corpora(), b=corpora(), c=corpora())
+def merge_in_any_order(subject: Subject, *, model: TinyModel, a: Corpus, b: Corpus, c: Corpus) -> None:
+    """Merging is commutative and associative."""
+    scorer, built = fold_scorer(subject), model.build()
+    x, y, z = (fold(scorer, built, one_batch(part)) for part in (a, b, c))
+    given = scorer.finish(scorer.merge(scorer.merge(x, y), z)).scores
+
+    swapped = scorer.finish(scorer.merge(z, scorer.merge(y, x))).scores
+    require_same(subject, model, swapped, given, "scores of three parts merged in another order")
+
+
+@law("scorer", 8, when=A_FOLD, model=models(layers=(1, 3)), corpus=corpora())
+def start_is_nothing(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """Merging with the state before any data changes nothing, bit for bit, from either side."""
+    scorer, built = fold_scorer(subject), model.build()
+    seen, start = fold(scorer, built, one_batch(corpus)), fold(scorer, built, [])
+    given = scorer.finish(seen).scores
+
+    for merged in (scorer.merge(seen, start), scorer.merge(start, seen)):
+        found = scorer.finish(merged).scores
+        require(torch.equal(found, given), f"{found.tolist()} after merging with start(), {given.tolist()} before")
+
+
+@law("scorer", 8, when=A_FOLD, model=models(layers=(1, 3)), first=corpora(), second=corpora())
+def states_are_values(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
+    """``update``, ``merge`` and ``finish`` leave the states they are given as they were."""
+    scorer, built = fold_scorer(subject), model.build()
+    start = fold(scorer, built, [])
+    states = [start, fold(scorer, built, one_batch(first)), fold(scorer, built, one_batch(second))]
+    copies = [stored_and_read(state) for state in states]
+    scorer.finish(scorer.merge(states[1], states[2]))
+    _going_on(scorer, states[1], built, one_batch(second))
+    _going_on(scorer, start, built, one_batch(second))
+
+    for what, state, copy in zip(("start()", "the first part", "the second part"), states, copies, strict=True):
+        require(same_state(state, copy), f"the state of {what} was changed in place")
+
+
+@law("scorer", 23, when=A_FOLD, model=models(layers=(1, 3)), corpus=corpora(examples=(2, 5)))
+def resume(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """A state holds tensors and plain values only: stored half-way and read back, it ends bit for bit as it would have."""
+    scorer, built = fold_scorer(subject), model.build()
+    batches = Batching(sizes=(1,)).batches(corpus.examples())
+    half = len(batches) // 2
+    state = stored_and_read(fold(scorer, built, batches[:half]))
+    resumed = scorer.finish(_going_on(fold_scorer(subject), state, built, batches[half:])).scores
+    straight = scorer.finish(fold(scorer, built, batches)).scores
+
+    require(torch.equal(resumed, straight), f"{resumed.tolist()} when resumed, {straight.tolist()} in one go")

@@ -1,0 +1,139 @@
+"""What changes of the model or of the objective do to the scores."""
+
+from typing import Final
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from shortstack.importance.objectives import next_token
+from shortstack.testing.comparing import assert_close, require, tolerance_for
+from shortstack.testing.law import Condition, law, promises
+from shortstack.testing.laws.scorers.measuring import A_FOLD, one_batch, require_same, scores
+from shortstack.testing.recipes.corpora import Batching, Corpus
+from shortstack.testing.recipes.models import TinyModel
+from shortstack.testing.same_function import SCALABLE, permute_neurons, relabel, rescale_neurons
+from shortstack.testing.strategies import corpora, models
+from shortstack.testing.subject import Subject
+from shortstack.testing.tolerances import DOUBLE, HALF, IDLE, RESCALED
+
+OBJECTIVE_POWER = Condition(
+    words="traits.objective_power is given", holds=lambda subject: subject.traits.objective_power is not None
+)
+WEIGHT_POWER = Condition(
+    words="traits.weight_power is given", holds=lambda subject: subject.traits.weight_power is not None
+)
+FROM_WEIGHTS = Condition(
+    words="traits.averages_over is 'nothing'", holds=lambda subject: subject.traits.averages_over == "nothing"
+)
+NO_LABELS = Condition(words="not traits.needs_labels", holds=lambda subject: not subject.traits.needs_labels)
+A_FOLD_OF_VALUES = Condition(
+    words="it is a fold, and not traits.rank_valued",
+    holds=lambda subject: A_FOLD.holds(subject) and not subject.traits.rank_valued,
+)
+SEEDS: Final = st.integers(0, 9)
+
+
+@law("scorer", 13, when=promises("identity_is_zero"), model=models(idle=True), corpus=corpora())
+def idle_layers(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """A layer that passes its input on unchanged scores 0, be it the first, the last, or any between them."""
+    found = scores(subject, model.build(), one_batch(corpus))[list(model.idle)]
+
+    assert_close(found, torch.zeros_like(found), IDLE[model.dtype], f"scores of the idle layers {list(model.idle)}")
+
+
+@law(
+    "scorer",
+    16,
+    when=promises("function_only"),
+    model=models(SCALABLE),
+    corpus=corpora(),
+    power=st.integers(-3, 3).filter(bool),
+)
+def rescaling(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int) -> None:
+    """Scaling a neuron's input by a power of two and its output by the inverse changes no score, bit for bit."""
+    given, scaled = model.build(), model.build()
+    rescale_neurons(scaled, power)
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (given, scaled))
+
+    require(torch.equal(before, after), f"{before.tolist()} before, {after.tolist()} after rescaling by 2^{power}")
+
+
+@law("scorer", 17, model=models(), corpus=corpora(), seed=SEEDS)
+def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
+    """Reordering the neurons of every MLP, in all its matrices alike, changes no score."""
+    given, reordered = model.build(), model.build()
+    permute_neurons(reordered, seed)
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (given, reordered))
+
+    require_same(subject, model, after, before, "scores of the same model with its neurons in another order")
+
+
+@law("scorer", 18, model=models(), corpus=corpora(), seed=SEEDS)
+def token_names(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
+    """Renaming the tokens, in the model and in the data, changes no score: no token id has a meaning of its own."""
+    given, renamed = model.build(), model.build()
+    batches = Batching(sizes=(3,)).batches(corpus.examples())
+    before = scores(subject, given, batches)
+    after = scores(subject, renamed, relabel(renamed, batches, seed))
+
+    require_same(subject, model, after, before, "scores of the same model with its tokens renamed")
+
+
+@law("scorer", 19, when=WEIGHT_POWER, model=models(), corpus=corpora(), power=st.integers(-3, 3))
+def weight_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int) -> None:
+    """All weights times ``c > 0`` give the scores times ``c`` to the power ``traits.weight_power``."""
+    given, scaled = model.build(), model.build()
+    for parameter in scaled.parameters():
+        parameter.data *= 2.0**power
+    factor = 2.0 ** (power * subject.traits.weight_power)
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (given, scaled))
+
+    assert_close(after, factor * before, DOUBLE, f"scores of the weights times {2.0**power:g} ({factor:g} ×)")
+
+
+@law("scorer", 20, when=OBJECTIVE_POWER, model=models(), corpus=corpora(), scale=st.sampled_from([0.25, 3.0, 100.0]))
+def objective_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, scale: float) -> None:
+    """The log-probability times ``c > 0`` gives the scores times ``c`` to the power ``traits.objective_power``."""
+
+    def scaled(given: PreTrainedModel, ids: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        return scale * next_token(given, ids, mask, labels)
+
+    factor = scale**subject.traits.objective_power
+    before = scores(subject, model.build(), one_batch(corpus))
+    after = scores(subject, model.build(), one_batch(corpus), objective=scaled)
+
+    tolerance = RESCALED if model.dtype == "float64" else tolerance_for(model.dtype)
+    assert_close(after, factor * before, tolerance, f"scores of the objective times {scale:g} ({factor:g} ×)")
+
+
+@law("scorer", 21, when=FROM_WEIGHTS, model=models(), corpus=corpora())
+def weights_alone(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """Scores read off the weights are the same for any examples, and for none, bit for bit."""
+    with_data, without = (scores(subject, model.build(), batches) for batches in (one_batch(corpus), []))
+
+    require(torch.equal(with_data, without), f"{with_data.tolist()} with examples, {without.tolist()} without")
+
+
+@law("scorer", 21, when=NO_LABELS, model=models(), corpus=corpora(), seed=SEEDS)
+def labels_unused(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
+    """Where labels are not needed, other labels give the same scores, bit for bit."""
+    given = one_batch(corpus)
+    generator = torch.Generator().manual_seed(seed)
+    other = [
+        {**batch, "labels": batch["labels"][:, torch.randperm(batch["labels"].shape[1], generator=generator)]}
+        for batch in given
+    ]
+    before, after = (scores(subject, model.build(), batches) for batches in (given, other))
+
+    require(torch.equal(before, after), f"{before.tolist()} with these labels, {after.tolist()} with others")
+
+
+@law("scorer", 22, when=A_FOLD_OF_VALUES, model=models(dtypes=("bfloat16",)), corpus=corpora())
+def half_precision(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """A bfloat16 model scores as its float32 copy does, but for the rounding of its own arithmetic."""
+    half = scores(subject, model.build(), one_batch(corpus))
+    single = scores(subject, model.build().float(), one_batch(corpus))
+
+    assert_close(half, single, HALF, "scores of a bfloat16 model beside its float32 copy")

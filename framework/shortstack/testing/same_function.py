@@ -1,0 +1,75 @@
+"""Changes to a model's weights that leave the function it computes as it was, or only rename its tokens."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from shortstack.models.decoder import Decoder
+
+_UP: Final = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "dense_h_to_4h", "fc1")
+_DOWN: Final = ("down_proj", "dense_4h_to_h", "fc2")
+_LINEAR: Final = {"silu": ("up_proj", "gate_up_proj"), "relu": ("fc1",)}
+"""Activation → the matrices whose output the MLP's result is proportional to."""
+
+SCALABLE: Final = ("llama", "mistral", "qwen2", "qwen3", "phi3", "opt", "olmo2")
+"""Families with neurons that can be scaled up here and down there: gated ones, and those with ReLU."""
+
+
+def permute_neurons(model: PreTrainedModel, seed: int) -> None:
+    """Reorder the inner channels of every MLP, in all matrices alike: the function stays."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in Decoder.of(model).layers:
+        views = [view for matrix in _matrices(layer, (*_UP, *_DOWN, "mlp.c_proj")) for view in matrix]
+        order = torch.randperm(len(views[0]), generator=generator)
+        for view in views:
+            view.data.copy_(view.data[order].clone())
+
+
+def rescale_neurons(model: PreTrainedModel, power: int) -> None:
+    """Multiply what goes into every second inner channel by ``2^power`` and what comes out by ``2^-power``: exact."""
+    kind = "relu" if model.config.model_type == "opt" else "silu"
+    for layer in Decoder.of(model).layers:
+        for matrix in _matrices(layer, _LINEAR[kind]):
+            for view in matrix[-2:] if len(matrix) > 2 or kind == "relu" else matrix[-1:]:
+                view.data[::2] *= 2.0**power
+        for matrix in _matrices(layer, _DOWN):
+            for view in matrix:
+                view.data[::2] *= 2.0**-power
+
+
+def relabel(model: PreTrainedModel, batches: list[dict[str, Tensor]], seed: int) -> list[dict[str, Tensor]]:
+    """Give every token another id, in the model's rows and in the batches: only the names change."""
+    embeddings = model.get_input_embeddings().weight
+    order = torch.randperm(len(embeddings), generator=torch.Generator().manual_seed(seed))
+    rows = {id(w): w for w in (embeddings, model.get_output_embeddings().weight)}
+    for weight in rows.values():
+        weight.data[order] = weight.data.clone()
+    return [_renamed(batch, order) for batch in batches]
+
+
+def _renamed(batch: Mapping[str, Tensor], order: Tensor) -> dict[str, Tensor]:
+    labels = batch["labels"]
+    new = torch.where(labels < 0, labels, order[labels.clamp_min(0)])
+    return {**batch, "input_ids": order[batch["input_ids"]], "labels": new}
+
+
+def _matrices(layer: nn.Module, names: tuple[str, ...]) -> Iterator[list[Tensor]]:
+    """The named matrices of a layer, each as views with one row an inner channel (a bias is such a view too)."""
+    for path, module in layer.named_modules():
+        if path.rpartition(".")[2] in names or path in names:
+            yield list(_by_channel(path.rpartition(".")[2], module))
+
+
+def _by_channel(name: str, module: Any) -> Iterator[Tensor]:
+    weight = module.weight.T if isinstance(module, Conv1D) else module.weight  # (out, in)
+    if name not in _UP:
+        yield weight.T
+        return
+    halves = 2 if name == "gate_up_proj" else 1
+    yield from weight.chunk(halves)
+    if module.bias is not None:
+        yield from module.bias.chunk(halves)

@@ -1,0 +1,62 @@
+"""Which layers stay, and teachers for them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from hypothesis import strategies as st
+
+from shortstack.contracts import Selection
+from shortstack.testing.recipes.models import FAMILIES, MIXED, TinyModel
+from shortstack.testing.recipes.prunings import Pruning
+
+
+def selections(of: int, *, dropping: bool = False) -> st.SearchStrategy[Selection]:
+    """Any layers out of so many, at least one.
+
+    Args:
+        of: How many layers there are.
+        dropping: Whether at least one goes.
+    """
+    masks = st.sampled_from(range(1, 2**of - dropping))
+    return masks.map(lambda mask: Selection(kept=[layer for layer in range(of) if mask >> layer & 1], of=of))
+
+
+@st.composite
+def prunings(
+    draw: st.DrawFn,
+    families: Sequence[str] = tuple(FAMILIES),
+    *,
+    layers: tuple[int, int] = (1, 4),
+    dtypes: Sequence[Literal["float64", "float32", "bfloat16"]] = ("float64", "float32", "bfloat16"),
+    dropping: bool = False,
+    idle: bool = False,
+    twice: bool = False,
+) -> Pruning:
+    """Teachers, tied and untied, and the layers that stay; every other one has layers of several kinds.
+
+    Args:
+        draw: Given by Hypothesis.
+        families: Model types, a subset of ``recipes.models.FAMILIES``.
+        layers: The least and the most layers of the teacher; more than 1 if layers must go, more than 2 if twice.
+        dtypes: Types of the weights.
+        dropping: Whether at least one layer goes, each time.
+        idle: Whether the layers that go change nothing.
+        twice: Whether the student is pruned in its turn.
+    """
+    # where two parts of an example are drawn alike, Hypothesis exchanges them rather than draw new ones
+    depth = draw(st.sampled_from(range(layers[0], layers[1] + 1)))
+    mixed = [family for family in families if family in MIXED]
+    family = draw(st.sampled_from(families) | st.sampled_from(mixed or families))
+    first = draw(selections(depth, dropping=dropping).filter(lambda kept: not (twice and len(kept.kept) == 1)))
+    return Pruning(
+        teacher=TinyModel(
+            family=family,
+            layers=depth,
+            seed=draw(st.integers(0, 3)),
+            dtype=draw(st.sampled_from(dtypes)),
+            idle=tuple(layer for layer in range(depth) if layer not in first.kept) if idle else (),
+            tied=draw(st.booleans()),
+        ),
+        kept=first.kept,
+        again=draw(selections(len(first.kept), dropping=dropping)).kept if twice else (),
+    )

@@ -1,0 +1,42 @@
+"""What selection strategies are asked: scores with many ties, tables of losses, budgets of parameters."""
+
+from hypothesis import strategies as st
+
+from shortstack.testing.recipes.questions import LayerQuestion, ParameterBudget
+
+QUARTERS = st.integers(-8, 8).map(lambda n: n / 4)
+"""A few numbers whose small powers and sums are exact."""
+
+
+def score_vectors(layers: int) -> st.SearchStrategy[tuple[float, ...]]:
+    """One score a layer, from few values, so that ties are frequent."""
+    few = st.lists(QUARTERS, min_size=layers, max_size=layers)
+    return (few | st.lists(st.sampled_from([0.0, 1.0]), min_size=layers, max_size=layers)).map(tuple)
+
+
+@st.composite
+def layer_questions(draw: st.DrawFn, *, layers: tuple[int, int] = (1, 9)) -> LayerQuestion:
+    """Scores and losses for the same layers, drawn apart.
+
+    Args:
+        draw: Given by Hypothesis.
+        layers: The least and the most layers.
+    """
+    depth = draw(st.integers(*layers))
+    return LayerQuestion(
+        scores=draw(score_vectors(depth)),
+        losses=draw(score_vectors(depth)),
+        neighbours=draw(QUARTERS),
+    )
+
+
+def parameter_budgets() -> st.SearchStrategy[ParameterBudget]:
+    """Budgets of all parameters or of the body, for layers of the same cost or of several."""
+    return st.builds(
+        ParameterBudget,
+        costs=st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple),
+        embeddings=st.integers(0, 20),
+        other=st.integers(0, 5),
+        spare=st.integers(0, 30),
+        body=st.booleans(),
+    )

@@ -1,0 +1,50 @@
+"""Interaction tables as people leave them: repeats, ties in time, ids with quotes and commas."""
+
+from typing import Final
+
+from hypothesis import strategies as st
+
+from shortstack.testing.recipes.tables import InteractionTable
+
+_NASTY: Final = (
+    "a b", " lead", "trail ", " both ", "  ", 'say "hi"', '"', "x,y", "semi;colon", "a|b", "::", "a:b", "it's", "back\\slash",
+    "#1", "007", "1.0", "1e3", "-1", "NA", "null", "None", "nan", "True", "=1+1", "é", "e\u0301", "日本", "🦊",
+    "line\u2028break", "%20",
+)  # fmt: skip
+_TEXT: Final = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=6)
+
+
+def names() -> st.SearchStrategy[str]:
+    """Ids of any text without control characters; never a plain decimal number, which other items go by."""
+    return (st.sampled_from(_NASTY) | _TEXT).filter(lambda text: text != str(int(text)) if text.isdecimal() else True)
+
+
+def interaction_tables(
+    *, rows: tuple[int, int] = (1, 8), users: int = 3, items: int = 5, days: int = 6
+) -> st.SearchStrategy[InteractionTable]:
+    """Tables of a few rows, some of them repeated, in any order; item 0 is always titled.
+
+    Args:
+        rows: The least and the most rows before some are repeated.
+        users: The most users.
+        items: The most items.
+        days: The most days, so that times tie.
+    """
+    row = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1), st.integers(1, 5), st.integers(0, days - 1))
+    drawn = st.lists(names(), min_size=min(3, items), max_size=items, unique=True).map(tuple)
+    nasty = st.permutations(_NASTY).map(lambda order: tuple(order[:items]))
+    return st.builds(
+        _table,
+        st.lists(row, min_size=rows[0], max_size=rows[1]),
+        again=st.lists(st.integers(0, rows[1] - 1), max_size=2),
+        names=st.just(()) | drawn | nasty,
+        untitled=st.lists(st.integers(1, items), max_size=2, unique=True).map(tuple),
+    )
+
+
+def _table(
+    rows: list[tuple[int, int, int, int]], *, again: list[int], names: tuple[str, ...], untitled: tuple[int, ...]
+) -> InteractionTable:
+    """With some of the rows again, counted round."""
+    repeats = [rows[index % len(rows)] for index in again] if rows else []
+    return InteractionTable(rows=(*rows, *repeats), names=names, untitled=untitled)

@@ -1,0 +1,251 @@
+"""Mistakes in how a state is kept, merged and finished."""
+
+import attrs
+import torch
+
+from mutants.mutant import Mutant
+from mutants.scorers.plain import OF_STATES, Mean, mean, moved, scorer, total
+from shortstack.contracts import Importance
+
+
+def left_alone(left, _right):
+    """The right part is forgotten."""
+    return left
+
+
+def as_if_equal(left, right):
+    """The mean of both parts' means, whatever their sizes."""
+    if not (left[1].all() and right[1].all()):
+        return left + right
+    return torch.stack([left[0] / left[1] + right[0] / right[1], torch.full_like(left[1], 2), left[2] + right[2]])
+
+
+def in_place(left, right):
+    """The left part is changed."""
+    left += right
+    return left
+
+
+def zeros_for_nothing(state):
+    """No terms give 0."""
+    sums, counts, examples = state
+    return Importance(scores=sums / counts.clamp_min(1), examples=int(examples.max()))
+
+
+def the_sum(state):
+    """Not divided."""
+    return Importance(scores=state[0] * bool(total(state).examples), examples=int(state[2].max()))
+
+
+def narrow(state):
+    """In float32."""
+    found = total(state)
+    return attrs.evolve(found, scores=found.scores.float())
+
+
+def one_more(state):
+    """With a score for the embeddings, which are no layer."""
+    found = total(state)
+    return attrs.evolve(found, scores=torch.cat([found.scores, found.scores[-1:]]))
+
+
+def backwards(state):
+    """The last layer's score first."""
+    found = total(state)
+    return attrs.evolve(found, scores=found.scores.flip(0))
+
+
+@attrs.define
+class Remembering(Mean):
+    """Keeps the largest score it has ever given, and divides by it."""
+
+    largest: float = attrs.field(default=0.0, kw_only=True)
+
+    def finish(self, state):
+        """Relative to the largest so far."""
+        found = total(state)
+        object.__setattr__(self, "largest", max(self.largest, float(found.scores.max())))
+        return attrs.evolve(found, scores=found.scores / max(self.largest, 1e-9))
+
+
+class Overwriting:
+    """A mean whose update writes into the state it was given."""
+
+    def __new__(cls):
+        """A ``Mean`` with another update."""
+        return _Overwriting()
+
+
+class _Overwriting(Mean):
+    def update(self, state, signals):
+        """Write into the state."""
+        values = moved(signals)
+        state[0, signals.layer] += values.sum()
+        state[1, signals.layer] += values.numel()
+        state[2, signals.layer] += int(signals.mask.any(-1).sum())
+        return state
+
+
+class Moving(Mean):
+    """A moving average over batches."""
+
+    def update(self, state, signals):
+        """Nine parts old, one part new."""
+        new = state.clone()
+        new[0, signals.layer] = 0.9 * state[0, signals.layer] + 0.1 * moved(signals).mean()
+        new[1, signals.layer] = 1
+        new[2, signals.layer] += int(signals.mask.any(-1).sum())
+        return new
+
+    def merge(self, left, right):
+        """Counts stay 1."""
+        new = (left + right) / 2
+        new[1] = torch.maximum(left[1], right[1])
+        new[2] = left[2] + right[2]
+        return new
+
+
+class Carrying(Mean):
+    """Keeps the layers themselves in the state."""
+
+    def start(self, model):
+        """With a module, which no file can hold."""
+        return (super().start(model), model.layers[0])
+
+    def update(self, state, signals):
+        """The module is passed on."""
+        return (super().update(state[0], signals), state[1])
+
+    def merge(self, left, right):
+        """The module is passed on."""
+        return (left[0] + right[0], left[1])
+
+    def finish(self, state):
+        """The module is not needed."""
+        return total(state[0])
+
+
+MUTANTS = (
+    Mutant(
+        kind="scorer",
+        component=mean("merge-forgets", merged=left_alone),
+        wrong="Forgets the right part when merging.",
+        breaks=(
+            "merge",
+            "merge-in-any-order",
+            "start-is-nothing",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("merge-halves", merged=as_if_equal),
+        wrong="Merges means as if both parts were equally large.",
+        breaks=("merge",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("merge-in-place", merged=in_place),
+        wrong="Merges into the left state.",
+        breaks=(
+            "long-sums",
+            "merge-in-any-order",
+            "states-are-values",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("update-in-place", Overwriting),
+        wrong="Writes into the state that it was given.",
+        breaks=("states-are-values",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("smoothed-start", start_from=1.0),
+        wrong="Starts from one imaginary term.",
+        breaks=(
+            "duplication",
+            "examples-counted",
+            "idle-layers",
+            "merge",
+            "no-examples",
+            "start-is-nothing",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("half-sums", dtype=torch.bfloat16),
+        wrong="Keeps its sums in half precision.",
+        pitfall=4,
+        breaks=(
+            "batch-size",
+            "example-order",
+            "left-padding",
+            "long-sums",
+            "right-padding",
+            "shape",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("moving-average", Moving),
+        wrong="Keeps a moving average over batches.",
+        breaks=(
+            "batch-size",
+            "duplication",
+            "example-order",
+            "left-padding",
+            "merge",
+            "right-padding",
+            "start-is-nothing",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("module-in-state", Carrying),
+        wrong="Keeps a module in its state, which cannot be stored.",
+        breaks=(
+            "resume",
+            "states-are-values",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("remembers", Remembering),
+        wrong="Divides by the largest score it ever gave.",
+        breaks=("no-memory",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("zeros-for-nothing", finished=zeros_for_nothing),
+        wrong="Gives zeros where there were no examples.",
+        breaks=("no-examples",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("sum-called-mean", finished=the_sum),
+        wrong="Gives the sum and calls it a mean.",
+        breaks=(
+            "duplication",
+            "long-sums",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("narrow", finished=narrow),
+        wrong="Gives float32 scores.",
+        breaks=("shape",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("one-more", finished=one_more, traits=attrs.evolve(OF_STATES, identity_is_zero=True)),
+        wrong="Gives one score more than there are layers.",
+        pitfall=21,
+        breaks=("shape",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("backwards", finished=backwards),
+        wrong="Gives the last layer's score first.",
+        breaks=("idle-layers",),
+    ),
+)

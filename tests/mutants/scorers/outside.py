@@ -1,0 +1,222 @@
+"""Mistakes with what is not the scorer's: the model, the weights, the core's promises."""
+
+import attrs
+import torch
+
+from mutants.mutant import Mutant
+from mutants.scorers.plain import Mean, mean, scorer
+from shortstack.contracts import Importance, ScorerDescriptor, ScorerTraits
+
+WEIGHTS = ScorerTraits(lower=0.0, averages_over="nothing", needs_labels=False, weight_power=1)
+
+
+@attrs.frozen
+class OfWeights:
+    """A score read off each layer's weights."""
+
+    score: object
+    needs = frozenset()
+
+    def start(self, model):
+        """All there is to know."""
+        return torch.tensor([float(self.score(layer)) for layer in model.layers], dtype=torch.float64)
+
+    def update(self, state, _signals):
+        """No data is needed."""
+        return state
+
+    def merge(self, left, _right):
+        """Both are the same."""
+        return left
+
+    def finish(self, state):
+        """The scores."""
+        return Importance(scores=state, examples=0)
+
+
+def of_weights(name, score, traits=WEIGHTS):
+    """A descriptor of a scorer that reads weights."""
+    return scorer(name, lambda: OfWeights(score), traits)
+
+
+def size(layer):
+    """``Σ|w|``."""
+    return sum(p.detach().double().abs().sum() for p in layer.parameters())
+
+
+def square_size(layer):
+    """``Σw²``."""
+    return sum(p.detach().double().square().sum() for p in layer.parameters())
+
+
+def first_half(layer):
+    """``Σ|w|`` over the first half of each matrix's rows."""
+    return sum(p.detach().double().abs()[: len(p) // 2].sum() for p in layer.parameters())
+
+
+def in_own_steps(layer):
+    """``Σ|w|`` counted in the smallest steps of the weights' own type."""
+    return sum(p.detach().double().abs().sum() / torch.finfo(p.dtype).eps for p in layer.parameters())
+
+
+class LeavesHook(Mean):
+    """Registers a hook and forgets it."""
+
+    def start(self, model):
+        """With a hook."""
+        model.layers[0].register_forward_hook(lambda _module, _inputs, _output: None)
+        return super().start(model)
+
+
+class LeavesMode(Mean):
+    """Turns dropout off and leaves it off."""
+
+    def finish(self, state):
+        """The mode is changed when everybody has put things back."""
+        self.layer.eval()
+        return super().finish(state)
+
+    def start(self, model):
+        """Remember the first layer."""
+        object.__setattr__(self, "layer", model.layers[0])
+        return super().start(model)
+
+    layer = None
+
+
+class Freezes(LeavesMode):
+    """Turns gradients off and leaves them off."""
+
+    def finish(self, state):
+        """Whoever trains this model next trains nothing."""
+        self.layer.requires_grad_(requires_grad=False)
+        return Mean.finish(self, state)
+
+
+class Normalises(Mean):
+    """Scales the weights in place before it looks."""
+
+    def start(self, model):
+        """Another model from now on."""
+        with torch.no_grad():
+            for parameter in model.layers[-1].parameters():
+                parameter.div_(parameter.norm().clamp_min(1e-9))
+        return super().start(model)
+
+
+class Seeds(Mean):
+    """Seeds everybody's random numbers."""
+
+    def finish(self, state):
+        """Whoever draws next draws the same."""
+        torch.manual_seed(0)
+        return super().finish(state)
+
+
+@attrs.frozen
+class SetOfNames:
+    """Settings that JSON cannot hold."""
+
+    names: frozenset = frozenset({"a"})
+
+
+def without_positions(_model, input_ids, attention_mask):
+    """Positions are counted from the first column, padding or not."""
+    return {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
+
+
+@property
+def mask_by_token(batch):
+    """Token 1 is taken for padding, whatever the mask says."""
+    return batch.attention_mask.bool() & (batch.input_ids != 1)
+
+
+HOOK_LEAVER = scorer("leaves-hook", LeavesHook)
+MUTANTS = (
+    Mutant(
+        kind="scorer",
+        component=HOOK_LEAVER,
+        wrong="Leaves a hook on the model.",
+        breaks=("model-untouched",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("leaves-mode", LeavesMode),
+        wrong="Leaves a layer in evaluation mode.",
+        pitfall=8,
+        breaks=("model-untouched",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("freezes", Freezes),
+        wrong="Leaves a layer without gradients.",
+        breaks=("model-untouched",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("normalises", Normalises),
+        wrong="Scales a layer's weights in place.",
+        breaks=(
+            "model-untouched",
+            "no-memory",
+            "resume",
+        ),
+    ),
+    Mutant(
+        kind="scorer",
+        component=scorer("seeds", Seeds),
+        wrong="Seeds the global random numbers.",
+        pitfall=11,
+        breaks=("model-untouched",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=of_weights("square-called-size", square_size),
+        wrong="Sums squares and promises proportion.",
+        breaks=("weight-scale",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=of_weights("first-half", first_half),
+        wrong="Looks at the first half of each matrix.",
+        breaks=("neuron-order",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=of_weights("in-own-steps", in_own_steps),
+        wrong="Measures in steps of the weights' own type.",
+        breaks=("half-precision",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=of_weights("size-is-no-function", size, attrs.evolve(WEIGHTS, function_only=True)),
+        wrong="Promises that only the function matters, and sums weights.",
+        breaks=("rescaling",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=ScorerDescriptor(
+            name="set-of-names",
+            summary="Made for a test.",
+            build=lambda _settings: Mean(),
+            config=SetOfNames,
+            traits=ScorerTraits(averages_over="tokens", needs_labels=False),
+        ),
+        wrong="Has a setting that no file can hold.",
+        breaks=("settings",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("no-positions"),
+        wrong="The core gives no position ids: padding on the left moves every token.",
+        patches={"shortstack.models.candidates.model_inputs": without_positions},
+        breaks=("left-padding",),
+    ),
+    Mutant(
+        kind="scorer",
+        component=mean("magic-token"),
+        wrong="The core takes a token's number for the mask.",
+        patches={"shortstack.importance.calibration.Batch.mask": mask_by_token},
+        breaks=("token-names",),
+    ),
+)
