@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PART ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-full check bench gpu clean
+.PHONY: help install quickstart test test-full check bench docs gpu clean
 
 help:
 	@echo "make quickstart   real ratings in, a small student and a report out (5 minutes)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-full    more seeds, more families, the quickstart over three seeds"
 	@echo "make check        ruff and mypy alone"
 	@echo "make bench        speeds, side by side in one run"
+	@echo "make docs         the pages that are written from the code"
 	@echo "make gpu          everything for a CUDA machine; PART=quickstart for one part"
 
 $(BIN)/python:
@@ -47,6 +48,9 @@ test-full: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/generate.py
 
 # A lent machine has a Python with torch and transformers, and nothing can be installed there.
 gpu:

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import attrs
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from shortstack import __version__
+from shortstack.blame import message, told
 from shortstack.errors import ShortstackError, UnknownNameError
 from shortstack.registry import KINDS, Component, Kind, Registry
-from shortstack.settings import describe_settings
+from shortstack.settings import describe_settings, overridden
 
 if TYPE_CHECKING:
     from shortstack.result import RunResult
@@ -57,8 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _one_line(error: ShortstackError) -> str:
     """The message, with the cause if it says more, and what else is known."""
     cause = error.__cause__
-    more = "" if cause is None or str(cause) in str(error) else f" (caused by {type(cause).__name__}: {cause})"
-    return "; ".join([f"error: {error}{more}".replace("\n", " "), *getattr(error, "__notes__", ())])
+    text = " ".join(str(error).split())
+    more = "" if cause is None or message(cause) in text else f" (caused by {told(cause)})"
+    return _plain("; ".join([f"error: {text}{more}", *getattr(error, "__notes__", ())]))
 
 
 def _say(text: str) -> None:
@@ -139,6 +142,8 @@ def plugins(
             table.add_row(origin.id, origin.version, ", ".join(offered) or "nothing")
         for failure in registry.failures:
             table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {escape(_plain(failure))}")
+        for origin, text in registry.printed.items():
+            table.add_row(origin.id, origin.version, f"[yellow]prints[/yellow]: {escape(_plain(text))}")
         Console().print(table)
     if with_traceback:
         for failure in registry.failures:
@@ -197,6 +202,42 @@ def new(
     typer.echo(new_plugin(_kind(kind), name, folder).next_steps)
 
 
+@app.command()
+def check(  # noqa: PLR0917 -- typer makes options of them
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, strategy.")],
+    name: Annotated[str, typer.Argument(help="A component's short or full name; a strategy may be module:attribute.")],
+    law: Annotated[list[str] | None, typer.Option(help="Try this law alone. May be repeated.")] = None,
+    examples: Annotated[int | None, typer.Option(min=1, help="How many examples to draw for each law.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws other examples.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="One of its settings: setting=value (or none). May be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a component against every law that its traits promise; exit code 1 if one is broken."""
+    from shortstack.testing import check as check_component
+
+    outcomes = check_component(
+        name,
+        kind if kind == "strategy" else _kind(kind),
+        settings=overridden({}, settings or ()),
+        laws=law or (),
+        examples=examples,
+        seed=seed,
+        tell=None if as_json else typer.echo,
+    )
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(outcome) for outcome in outcomes], indent=2))
+    else:
+        for outcome in failed:
+            typer.echo(f"\n{outcome.failure}")
+        promised = [outcome for outcome in outcomes if outcome.status != "not-promised"]
+        typer.echo(f"\n{len(promised) - len(failed)} of {len(promised)} laws hold")
+    if failed:
+        raise typer.Exit(1)
+
+
 def _kind(text: str) -> Kind:
     for kind in KINDS:
         if text in {kind, f"{kind}s"}:
@@ -232,11 +273,14 @@ def _plugins_json(registry: Registry) -> dict[str, Any]:
             {"plugin": f.origin.id, "version": f.origin.version, "stage": f.stage, "error": _plain(f)}
             for f in registry.failures
         ],
+        "printed": [
+            {"plugin": origin.id, "version": origin.version, "text": text} for origin, text in registry.printed.items()
+        ],
     }
 
 
-def _plain(failure: object) -> str:
-    return " ".join(str(failure).split())
+def _plain(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def _show_result(console: Console, result: "RunResult", out: Path) -> None:

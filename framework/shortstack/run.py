@@ -10,7 +10,7 @@ import attrs
 
 from shortstack.distillation.fitting import FitSettings
 from shortstack.errors import ConfigurationError, SourceNotFoundError
-from shortstack.settings import replace, structure, unstructure
+from shortstack.settings import overridden, structure, unstructure
 
 if TYPE_CHECKING:
     from shortstack.progress import Progress
@@ -254,12 +254,7 @@ class Run:
             raise SourceNotFoundError(f"{path} is not there; name a run's TOML file") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
             raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
-        for override in overrides:
-            name, separator, value = override.partition("=")
-            if not separator or not name.strip():
-                raise ConfigurationError(f"--set takes table.setting=value, got {override!r}")
-            tables = replace(tables, name.strip(), None if value.strip() == "none" else _toml_value(value.strip()))
-        return cls.from_mapping(tables)
+        return cls.from_mapping(overridden(tables, overrides))
 
     def to_json(self) -> str:
         """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
@@ -298,10 +293,3 @@ class Run:
         from shortstack.stages import execute
 
         return execute(self, Path(folder), registry=registry, progress=progress)
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -4,8 +4,9 @@ Nothing is coerced but an integer to a float: ``"3"`` is no number and ``3.7`` n
 setting by its full path and says what is allowed.
 """
 
+import tomllib
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
@@ -73,6 +74,35 @@ def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]
     if rest:
         value = replace(inner if isinstance(inner, Mapping) else {}, rest, value)
     return {**tree, head: value}
+
+
+def overridden(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of nested tables with some values set as on the command line.
+
+    Args:
+        tree: The tables.
+        overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text.
+
+    Raises:
+        ConfigurationError: An override is not of that form.
+
+    >>> overridden({"seed": 0}, ["seed=3", "device=cpu"])
+    {'seed': 3, 'device': 'cpu'}
+    """
+    changed = dict(tree)
+    for override in overrides:
+        name, separator, value = override.partition("=")
+        if not separator or not name.strip():
+            raise ConfigurationError(f"--set takes table.setting=value, got {override!r}")
+        changed = replace(changed, name.strip(), None if value.strip() == "none" else _toml_value(value.strip()))
+    return changed
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _fit(kind: Any, value: object, where: str) -> Any:

@@ -13,14 +13,16 @@ PLUGINS = ("shortstack_importance", "shortstack_students", "shortstack_datasets"
 
 FOUNDATION = {"errors", "contracts"}
 SETTINGS = FOUNDATION | {"settings", "naming"}
-PLUGGED = SETTINGS | {"hooks", "registry"}
+PLUGGED = SETTINGS | {"hooks", "registry", "blame"}
 MAY_IMPORT = {
     "errors": set(),
     "contracts": {"errors"},
     "hooks": {"contracts"},
     "settings": {"errors"},
     "naming": {"errors"},
-    "registry": FOUNDATION | {"hooks", "settings"},
+    "blame": {"errors"},
+    "overheard": set(),
+    "registry": FOUNDATION | {"hooks", "settings", "blame", "overheard"},
     "progress": set(),
     "result": {"errors"},
     "data": SETTINGS,
@@ -35,7 +37,8 @@ MAY_IMPORT = {
     "testing": PLUGGED | {"data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
     "scaffold": FOUNDATION | {"registry", "__init__"},
     "run": SETTINGS | {"registry", "progress", "result", "tasks", "distillation", "stages"},
-    "cli": SETTINGS | {"registry", "progress", "result", "run", "report", "scaffold", "students", "__init__"},
+    "cli": SETTINGS
+    | {"registry", "blame", "progress", "result", "run", "report", "scaffold", "students", "testing", "__init__"},
     "stages": PLUGGED
     | {"progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
     | {"distillation", "evaluation", "report", "run", "__init__"},

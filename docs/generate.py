@@ -1,0 +1,207 @@
+"""Writes ``docs/plugins.md`` and ``docs/mutants.md`` from the code: ``python docs/generate.py``."""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_origin
+
+import attrs
+
+from shortstack import contracts, hooks
+from shortstack.testing import strategies
+from shortstack.testing.laws import FOLDERS, laws_of
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py from the code; edit the docstrings there. -->"
+KINDS = {
+    "scorer": ("shortstack_importance_scorers", "ScorerDescriptor", "ScorerTraits"),
+    "student": ("shortstack_students", "StudentDescriptor", "StudentTraits"),
+    "dataset": ("shortstack_datasets", "DatasetDescriptor", "DatasetTraits"),
+    "loss": ("shortstack_losses", "LossDescriptor", "LossTraits"),
+}
+PUBLIC = ("shortstack", "shortstack.contracts", "shortstack.models", "shortstack.testing", "shortstack.testing.strategies")
+
+
+def main() -> None:
+    """Write both files."""
+    (DOCS / "plugins.md").write_text(plugins_page(), encoding="utf-8")
+    (DOCS / "mutants.md").write_text(mutants_page(), encoding="utf-8")
+
+
+def plugins_page() -> str:
+    """Hooks, descriptors, traits, contracts, laws and public names."""
+    parts = [
+        "# Hooks, contracts, traits and laws\n",
+        NOTE,
+        "\nAll that a plugin may use and must keep. How to begin: [Write a scorer in ten minutes](write-a-scorer.md).\n",
+        "## Hooks\n",
+        "An entry point of the group `shortstack` names a module that implements any of these, without arguments, under "
+        "`shortstack.hooks.hookimpl`. Each yields descriptors.\n",
+        *_table(("hook", "yields", "what"), _hooks()),
+        "## Descriptors\n",
+        _statement(contracts.Descriptor),
+        "",
+        *_table(("field", "what"), _fields(contracts.Descriptor)),
+        *_own_fields(),
+        "## Traits\n",
+        "Promises. The kit tries a law where the traits promise what it says; users read them with `shortstack show`.\n",
+        *_traits(),
+        "## Contracts\n",
+        "What `build` returns. Shapes: B examples, T tokens, H hidden, A attention heads.\n",
+        *_protocols(),
+        "## Laws\n",
+        "What every component of a kind must keep, under the condition in the second column. `shortstack check KIND NAME` tries "
+        "them, as do the suites of `shortstack.testing`; tolerances are in `shortstack/testing/tolerances.py`.\n",
+        *_laws(),
+        "## Public names\n",
+        "A plugin may use these, and `shortstack.errors` and `shortstack.hooks`; all else may change without notice.\n",
+        *_names(),
+    ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def mutants_page() -> str:
+    """Every mutant, what is wrong with it, and the laws that it breaks."""
+    sys.path.insert(0, str(DOCS.parent / "tests"))
+    try:
+        modules = {kind: importlib.import_module(f"mutants.{folder}") for kind, folder in FOLDERS.items()}
+    finally:
+        sys.path.pop(0)
+    count = sum(len(module.MUTANTS) for module in modules.values())
+    right = sum(len(module.CORRECT) for module in modules.values())
+    parts = [
+        "# The mutants\n",
+        NOTE,
+        f"\n{count} deliberately wrong components, each of which breaks exactly the laws beside it, and {right} correct ones that "
+        "break none over ten seeds: `pytest tests/kit/test_mutants.py -m 'full or not full'`. A law that no mutant breaks fails "
+        "the tests too. Mutants marked † are mistakes in the core, put in place while a correct component is checked.\n",
+    ]
+    for kind, module in modules.items():
+        rows = [
+            (f"`{_plain(m.name)}`{' †' if m.patches else ''}", m.wrong, ", ".join(f"`{law}`" for law in sorted(m.breaks)))
+            for m in module.MUTANTS
+        ]
+        parts += [f"## {kind.capitalize()}\n", *_table(("mutant", "what is wrong", "breaks"), rows)]
+        parts += [f"Correct: {', '.join(f'`{_plain(c.name)}`' for c in module.CORRECT)}.\n"]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _hooks() -> Iterator[tuple[str, ...]]:
+    for hook, descriptor, _ in KINDS.values():
+        yield f"`{hook}`", f"`{descriptor}`", _statement(vars(hooks)[hook])
+
+
+def _own_fields() -> Iterator[str]:
+    shared = {field.name for field in attrs.fields(contracts.Descriptor)}
+    for _, name, traits in KINDS.values():
+        cls = vars(contracts)[name]
+        yield f"`{name}`: {_statement(cls)} Its traits are `{traits}`.\n"
+        own = [row for row in _fields(cls, missing=("traits",)) if row[0].strip("`") not in shared]
+        if own:
+            yield from _table(("field", "what"), own)
+
+
+def _traits() -> Iterator[str]:
+    for _, _, name in KINDS.values():
+        cls = vars(contracts)[name]
+        yield f"### {name}\n"
+        defaults = {f"`{field.name}`": f"`{field.default!r}`" for field in attrs.fields(cls)}
+        yield from _table(("trait", "default", "what"), [(n, defaults[n], what) for n, what in _fields(cls)])
+
+
+def _protocols() -> Iterator[str]:
+    for name in contracts.__all__:
+        cls = vars(contracts)[name]
+        if getattr(cls, "_is_protocol", False):
+            yield f"### {name}\n"
+            yield f"{_prose(cls)}\n"
+            yield from _table(("member", "what"), _members(cls))
+
+
+def _members(cls: type) -> Iterator[tuple[str, str]]:
+    for name in cls.__annotations__:
+        yield f"`{name}: {_annotation(cls.__annotations__[name])}`", ""
+    for name, member in vars(cls).items():
+        if isinstance(member, property):
+            returns = inspect.signature(member.fget).return_annotation  # type: ignore[arg-type]
+            yield f"`{name}: {_annotation(returns)}`", _statement(member)
+        elif inspect.isfunction(member) and (not name.startswith("_") or name == "__call__") and member.__doc__:
+            yield f"`{name}{_signature(member)}`", " ".join(inspect.cleandoc(member.__doc__).split())
+
+
+def _signature(function: Any) -> str:
+    text = str(inspect.signature(function)).replace("'", "").replace('"', "")
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z~])", "", text).replace("(self, ", "(").replace("(self)", "()").replace("~", "")
+
+
+def _annotation(value: object) -> str:
+    text = value.__name__ if isinstance(value, type) and not hasattr(value, "__args__") else str(value)
+    return re.sub(r"\b(?:[a-z_]+\.)+", "", text.replace("'", "")).replace("~", "")
+
+
+def _laws() -> Iterator[str]:
+    for kind in FOLDERS:
+        yield f"### Of a {kind}\n"
+        rows = [
+            (f"`{law.name}`", law.when.words if law.when else "always", " ".join(law.statement.split()))
+            for law in laws_of(kind)
+        ]
+        yield from _table(("law", "binds where", "statement"), rows)
+
+
+def _names() -> Iterator[str]:
+    for place in PUBLIC:
+        module = strategies if place == strategies.__name__ else importlib.import_module(place)
+        yield f"### {place}\n"
+        yield from _table(("name", "what"), [(f"`{name}`", _statement(getattr(module, name))) for name in module.__all__])
+
+
+def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Each field with its entry under ``Attributes:``.
+
+    Raises:
+        ValueError: A field has none.
+    """
+    section = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
+    told = {name: " ".join(text.split()) for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)}
+    names = [field.name for field in attrs.fields(cls)]  # type: ignore[arg-type]
+    inherited = {field.name for base in cls.__mro__[1:] if attrs.has(base) for field in attrs.fields(base)}
+    for name in names:
+        if name not in told and name not in inherited and name not in missing:
+            raise ValueError(f"{cls.__name__}.{name} has no entry under Attributes")
+    return [(f"`{name}`", told[name]) for name in names if name in told]
+
+
+def _statement(thing: Any) -> str:
+    """The first paragraph of a docstring.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if get_origin(thing) is not None:
+        return f"`{_annotation(thing)}`"
+    text = " ".join(inspect.cleandoc(getattr(thing, "__doc__", None) or "").partition("\n\n")[0].split())
+    if not text:
+        raise ValueError(f"{thing!r} has no docstring")
+    return text
+
+
+def _prose(thing: Any) -> str:
+    """All of a docstring but its sections."""
+    return re.split(r"\n\n(?:Attributes|Args|Returns|Raises):", inspect.cleandoc(thing.__doc__ or ""))[0]
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "'")
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    cells = [" | ".join(cell.replace("``", "`").replace("|", "\\|") for cell in row) for row in rows]
+    return [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *(f"| {row} |" for row in cells), ""]
+
+
+if __name__ == "__main__":
+    main()

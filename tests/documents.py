@@ -1,0 +1,33 @@
+"""The fenced code blocks of our documents."""
+
+import re
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/write-a-scorer.md")
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """One fenced block.
+
+    Attributes:
+        language: The first word after the fence.
+        info: The second: a file that the block is to be written to, or ``fails`` for commands that should.
+        code: What stands in it.
+    """
+
+    language: str
+    info: str
+    code: str
+
+
+def blocks(document):
+    """All fenced blocks of a document, in order."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return [
+        Block(language=language, info=info.strip(), code=code)
+        for language, info, code in re.findall(r"^```(\w+)( [^\n]*)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    ]
