@@ -117,6 +117,20 @@ def test_masked_tokens_have_no_part(distance):
         assert torch.isfinite(values.grad).all()
 
 
+@pytest.mark.parametrize("distance", [cosine_distance, relative_squared_error])
+def test_no_gradient_flows_into_the_teacher(distance):
+    """Law 47: even where the caller lets the teacher keep its graph."""
+    loss = HiddenStates(distance)
+    module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
+    student, teacher = states(2, 6, 0), states(4, 6, 1)
+    for values in (*student.values(), *teacher.values()):
+        values.requires_grad_()
+    measure(loss, student, teacher, module).backward()
+
+    assert all(values.grad.abs().max() > 0 for values in student.values())
+    assert all(values.grad is None for values in teacher.values())
+
+
 def test_everything_masked_is_nothing():
     """Law 45: sum 0, count 0, no NaN."""
     loss = HiddenStates(cosine_distance)

@@ -195,6 +195,17 @@ def test_gradcheck_and_inputs_left_alone(pair):
     assert teacher.grad is None
 
 
+def test_no_gradient_flows_into_the_teacher():
+    """Law 47: even where the caller lets the teacher keep its graph."""
+    student, teacher = torch.randn((2, 3, 5), requires_grad=True).unbind()
+    student.retain_grad()
+    teacher.retain_grad()
+    SoftTargets(2.0)(outputs(student), outputs(teacher), batch([0, 1, 2]), None).backward()
+
+    assert student.grad.abs().max() > 0
+    assert teacher.grad is None
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_reductions_are_in_float32_or_wider(dtype):
     """PITFALLS 24."""

@@ -65,7 +65,12 @@ class DistillationLoss(Protocol):
     def prepare(
         self, teacher: "PreTrainedConfig | None", student: "PreTrainedConfig", selection: Selection | None
     ) -> "nn.Module | None":
-        """The loss's own parameters, trained beside the student and never exported; None if it has none."""
+        """The loss's own parameters, trained beside the student and never exported; None if it has none.
+
+        Raises:
+            ConfigurationError: A teacher or a selection is missing, or they do not belong to this student.
+            UnsupportedModelError: The loss cannot compare two such models.
+        """
 
     def count(self, batch: LossBatch) -> "Tensor":
         """int64 scalar: how many terms, from labels and masks alone."""
@@ -73,4 +78,7 @@ class DistillationLoss(Protocol):
     def __call__(
         self, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch, module: "nn.Module | None"
     ) -> "Tensor":
-        """Scalar: the sum over those terms, in float32 or wider. Never a mean."""
+        """Scalar: the sum over those terms, in float32 or wider. Never a mean.
+
+        The teacher is a constant, so a loss detaches what it gave.
+        """

@@ -32,7 +32,7 @@ DESCRIPTOR = LossDescriptor(
     build=lambda settings: HiddenStates(_DISTANCES[settings.distance]),
     config=HiddenStateSettings,
     reference="Romero et al. 2015, arXiv 1412.6550, equation 3; Sun et al. 2019, arXiv 1908.09355, equation 7",
-    traits=LossTraits(degree=0),
+    traits=LossTraits(degree=0, paired=True),
 )
 
 
@@ -109,7 +109,7 @@ def state_distance_sum(
 
     total = torch.zeros((), device=mask.device)
     for layer, (origin, project) in enumerate(projections.items()):
-        ours, theirs = project(student[layer][mask]), teacher[int(origin)][mask]
+        ours, theirs = project(student[layer][mask]), teacher[int(origin)].detach()[mask]
         dtype = torch.promote_types(ours.dtype, torch.float32)
         total = total + distance(ours.to(dtype), theirs.to(dtype)).sum()
     return total / len(projections)

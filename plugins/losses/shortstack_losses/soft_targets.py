@@ -80,7 +80,7 @@ def tempered_kl_sum(student: "Tensor", teacher: "Tensor", temperature: float) ->
 
     dtype = torch.promote_types(student.dtype, torch.float32)
     log_q = torch.log_softmax(student.to(dtype) / temperature, dim=-1)
-    log_p = torch.log_softmax(teacher.to(dtype) / temperature, dim=-1)
+    log_p = torch.log_softmax(teacher.detach().to(dtype) / temperature, dim=-1)
     # 0 · (−∞ − …) would be NaN, forwards and backwards
     gap = (log_p - log_q).masked_fill(log_p == -torch.inf, 0.0)
     return temperature**2 * (log_p.exp() * gap).sum()

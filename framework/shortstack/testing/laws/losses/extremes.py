@@ -1,0 +1,78 @@
+"""Numbers at the edges: huge, ruled out, and of half precision."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from shortstack.contracts import ModelOutputs
+from shortstack.testing.comparing import assert_close, require
+from shortstack.testing.law import law
+from shortstack.testing.laws.losses.measuring import ON_LOGITS, Answer, answer, answered, logits_of, ready, slack
+from shortstack.testing.recipes.loss_inputs import Given, LossInputs
+from shortstack.testing.strategies import loss_inputs
+from shortstack.testing.subject import Subject
+from shortstack.testing.tolerances import HALF, HALF_GIVEN
+
+_HUGE = 1e4
+
+
+@law("loss", 50, when=ON_LOGITS, inputs=loss_inputs())
+def huge_logits(subject: Subject, *, inputs: LossInputs) -> None:
+    """Logits of ±10,000 among the others give a finite sum and finite gradients."""
+    given, generator = inputs.build(), torch.Generator().manual_seed(inputs.seed)
+
+    def huge(outputs: ModelOutputs) -> ModelOutputs:
+        logits = logits_of(outputs)
+        which = torch.randint(-1, 2, logits.shape, generator=generator)
+        return attrs.evolve(outputs, logits=torch.where(which == 0, logits, which * _HUGE))
+
+    _require_finite(
+        answer(subject, inputs, attrs.evolve(given, student=huge(given.student), teacher=huge(given.teacher)))
+    )
+
+
+@law("loss", 50, when=ON_LOGITS, inputs=loss_inputs())
+def ruled_out_candidates(subject: Subject, *, inputs: LossInputs) -> None:
+    """Candidates at −∞ in both models, never the label, give a finite sum and finite gradients."""
+    given = inputs.build()
+    generator = torch.Generator().manual_seed(inputs.seed)
+    out = torch.rand(logits_of(given.student).shape, generator=generator) < 0.5
+    out.scatter_(1, given.batch.labels[:, None], value=False)
+
+    def without(outputs: ModelOutputs) -> ModelOutputs:
+        return attrs.evolve(outputs, logits=logits_of(outputs).masked_fill(out, -torch.inf))
+
+    _require_finite(
+        answer(subject, inputs, attrs.evolve(given, student=without(given.student), teacher=without(given.teacher)))
+    )
+
+
+@law("loss", 50, inputs=loss_inputs(apart=(1.0, 0.1, 1e-2), widths=((4, 4),), dtypes=("bfloat16",)))
+def half_precision(subject: Subject, *, inputs: LossInputs) -> None:
+    """The sum of bfloat16 outputs is that of the same numbers in float32: a loss computes in float32 or wider.
+
+    Its own parameters are in bfloat16 then, so a loss that has any need only come near.
+    """
+    given = inputs.build()
+    one, wide = ready(subject, inputs), ready(subject, attrs.evolve(inputs, dtype="float32"))
+    half, single = answered(one, given), answered(wide, _in_float32(given))
+    rough = one.module is not None and any(True for _ in one.module.parameters())
+    tolerance = HALF if rough else HALF_GIVEN
+    allowed = attrs.evolve(tolerance, absolute=int(single.count) * slack(subject, given, torch.float32))
+
+    require(half.value.dtype != torch.bfloat16, "the sum is in bfloat16")
+    assert_close(half.value, single.value, allowed, "the sum of bfloat16 outputs beside that of the same in float32")
+
+
+def _in_float32(given: Given) -> Given:
+    def wide(outputs: ModelOutputs) -> ModelOutputs:
+        states: dict[int, Tensor] = {layer: state.float() for layer, state in (outputs.states or {}).items()}
+        return ModelOutputs(logits=logits_of(outputs).float(), states=states)
+
+    return attrs.evolve(given, student=wide(given.student), teacher=wide(given.teacher))
+
+
+def _require_finite(found: Answer) -> None:
+    require(bool(found.value.isfinite()), f"the sum is {float(found.value)}")
+    for name, gradient in found.gradients.items():
+        require(bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")

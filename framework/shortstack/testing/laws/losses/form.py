@@ -1,0 +1,114 @@
+"""What a loss gives, what it counts, and what it may look at."""
+
+import attrs
+import torch
+
+from shortstack.contracts import ModelOutputs, Output
+from shortstack.testing.comparing import require
+from shortstack.testing.law import law
+from shortstack.testing.laws.losses.measuring import Answer, answer, answered, ready
+from shortstack.testing.recipes.loss_inputs import Given, LossInputs
+from shortstack.testing.strategies import loss_inputs
+from shortstack.testing.subject import Subject
+
+
+@law("loss", 50, inputs=loss_inputs(dtypes=("float64", "float32", "bfloat16")))
+def one_number(subject: Subject, *, inputs: LossInputs) -> None:
+    """A loss is one finite number in float32 or float64, whatever the types of what it is given."""
+    value = answer(subject, inputs).value
+
+    require(value.shape == (), f"a tensor of shape {tuple(value.shape)}, not one number")
+    require(value.dtype in {torch.float32, torch.float64}, f"a sum in {value.dtype}, not in float32 or float64")
+    require(bool(value.isfinite()), f"the sum is {float(value)}")
+
+
+@law("loss", 47, examples=5, inputs=loss_inputs(rows=(5, 6), tokens=(3, 5), candidates=(5, 9), scales=(1.0,)))
+def something_to_learn(subject: Subject, *, inputs: LossInputs) -> None:
+    """Where the two models differ, the student's gradient is finite and not 0 everywhere."""
+    gradients = answer(subject, inputs).gradients
+
+    for name, gradient in gradients.items():
+        require(bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
+    require(any(bool(g.any()) for g in gradients.values()), "the gradient is 0 everywhere: nothing can be learnt")
+
+
+@law("loss", 46, inputs=loss_inputs(), other=loss_inputs())
+def count_of_the_batch(subject: Subject, *, inputs: LossInputs, other: LossInputs) -> None:
+    """The count is one int64 number, from labels and masks alone: nothing that the models gave changes it."""
+    one = ready(subject, inputs)
+    batch = inputs.build().batch
+    count = one.loss.count(batch)
+    again = attrs.evolve(other, kept=inputs.kept, layers=inputs.layers, widths=inputs.widths, dtype=inputs.dtype)
+    answered(one, again.build())
+
+    require(count.shape == (), f"a count of shape {tuple(count.shape)}, not one number")
+    require(count.dtype == torch.int64, f"a count in {count.dtype}, not in int64")
+    require(int(count) >= 0, f"a count of {int(count)}")
+    after = one.loss.count(batch)
+    require(int(count) == int(after), f"{int(count)} terms at first, {int(after)} after the loss saw another batch")
+
+
+@law("loss", 47, inputs=loss_inputs())
+def only_what_it_needs(subject: Subject, *, inputs: LossInputs) -> None:
+    """Given only what it says that it needs, a loss says the same; without a teacher, if it needs none."""
+    needs = subject.build().needs
+    strange = [need for need in needs if not isinstance(need, Output)]
+    require(not strange, f"it needs {strange}, which are no outputs")
+    alone = None if any(need.of_teacher for need in needs) else _taught_by_nobody(subject, inputs)
+    given = inputs.build()
+    _require_equal(
+        alone or answer(subject, inputs, _limited(given, needs)), answer(subject, inputs), "given only what it needs"
+    )
+
+
+@law("loss", 59, inputs=loss_inputs(rows=(3, 5), tokens=(2, 5)))
+def same_again(subject: Subject, *, inputs: LossInputs) -> None:
+    """The same inputs give the same sum and gradients, bit for bit, whatever the random state."""
+    first, second = (answer(subject, inputs, seed=seed) for seed in (0, 1))
+    _require_equal(second, first, "with another random state")
+
+
+@law("loss", 59, inputs=loss_inputs(), other=loss_inputs())
+def no_memory(subject: Subject, *, inputs: LossInputs, other: LossInputs) -> None:
+    """What a loss saw before changes nothing, bit for bit, unless its own module holds it, which checkpoints keep."""
+    again = attrs.evolve(other, kept=inputs.kept, layers=inputs.layers, widths=inputs.widths, dtype=inputs.dtype)
+    one = ready(subject, inputs)
+    answered(one, again.build())
+    fresh = ready(subject, inputs)
+
+    _require_equal(
+        answered(attrs.evolve(one, module=fresh.module), inputs.build()),
+        answered(fresh, inputs.build()),
+        "after another batch",
+    )
+
+
+def _taught_by_nobody(subject: Subject, inputs: LossInputs) -> Answer:
+    """What a loss says when there is a student alone."""
+    one = ready(subject, inputs, alone=True)
+    return answered(one, _limited(inputs.build(), one.loss.needs))
+
+
+def _limited(given: Given, needs: frozenset[Output]) -> Given:
+    """Without what is not needed."""
+
+    def limited(outputs: ModelOutputs, logits: Output, states: Output) -> ModelOutputs:
+        return ModelOutputs(
+            logits=outputs.logits if logits in needs else None, states=outputs.states if states in needs else None
+        )
+
+    return attrs.evolve(
+        given,
+        student=limited(given.student, Output.STUDENT_LOGITS, Output.STUDENT_STATES),
+        teacher=limited(given.teacher, Output.TEACHER_LOGITS, Output.TEACHER_STATES),
+    )
+
+
+def _require_equal(actual: Answer, expected: Answer, what: str) -> None:
+    """Two answers are the same, bit for bit."""
+    require(
+        torch.equal(actual.value, expected.value),
+        f"the sum is {float(actual.value)!r} {what}, and {float(expected.value)!r} otherwise",
+    )
+    for name, gradient in actual.gradients.items():
+        require(torch.equal(gradient, expected.gradients[name]), f"the gradient of {name} is another {what}")

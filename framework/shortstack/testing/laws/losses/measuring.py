@@ -1,0 +1,158 @@
+"""What the laws of losses have in common: how a loss is asked, what it is given, and what must agree."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from shortstack.contracts import DistillationLoss, ModelOutputs, Output
+from shortstack.settings import structure
+from shortstack.testing.comparing import assert_close
+from shortstack.testing.law import Condition
+from shortstack.testing.recipes.loss_inputs import Given, LossInputs
+from shortstack.testing.subject import Subject
+from shortstack.testing.tolerances import A_TERM, DOUBLE, SINGLE, Tolerance
+
+
+def needs_any(*outputs: Output) -> Condition:
+    """A law binds losses that need one of these."""
+    return Condition(
+        words=f"it needs {' or '.join(output.value for output in outputs)}",
+        holds=lambda subject: not subject.build().needs.isdisjoint(outputs),
+    )
+
+
+ON_LOGITS = needs_any(Output.STUDENT_LOGITS)
+ON_STATES = needs_any(Output.STUDENT_STATES)
+OF_TEACHER = needs_any(Output.TEACHER_LOGITS, Output.TEACHER_STATES)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Ready:
+    """A loss and what it prepared for two models."""
+
+    loss: DistillationLoss
+    module: nn.Module | None
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Answer:
+    """What a loss gave.
+
+    Attributes:
+        value: The sum, without its graph.
+        count: The number of terms.
+        gradients: Of the sum, by what they belong to: all that the student gave, and the loss's own parameters.
+    """
+
+    value: Tensor
+    count: Tensor
+    gradients: Mapping[str, Tensor]
+
+
+def ready(subject: Subject, inputs: LossInputs, *, alone: bool = False) -> Ready:
+    """A fresh loss, prepared as the trainer does it, for two models or the student alone; its module in eval mode."""
+    loss: DistillationLoss = subject.build()
+    teacher = (None, None) if alone else (inputs.teacher_config(), inputs.selection())
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        module = loss.prepare(teacher[0], inputs.student_config(), teacher[1])
+    return Ready(loss=loss, module=module and module.to(getattr(torch, inputs.dtype)).eval())
+
+
+def answer(subject: Subject, inputs: LossInputs, given: Given | None = None, *, seed: int = 0) -> Answer:
+    """What a fresh loss says of one batch; ``given`` in the place of what the recipe makes."""
+    return answered(ready(subject, inputs), given or inputs.build(), seed=seed)
+
+
+def answered(one: Ready, given: Given, *, seed: int = 0) -> Answer:
+    """What a loss says of one batch, in a random state of this seed; it is handed copies."""
+    leaves = outputs_by_name(given.student)
+    for leaf in leaves.values():
+        leaf.requires_grad_()
+    own = dict(one.module.named_parameters()) if one.module else {}
+    learning = {**leaves, **{f"the loss's own {name}": p for name, p in own.items() if p.requires_grad}}
+    student, teacher = rebuilt(given.student, leaves), rebuilt(given.teacher, outputs_by_name(given.teacher))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        value = one.loss(student, teacher, given.batch, one.module)
+    return Answer(value=value.detach(), count=one.loss.count(given.batch), gradients=gradients_of(value, learning))
+
+
+def gradients_of(value: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gradient of each, 0 where the value does not depend on it."""
+    if not value.requires_grad:
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, found, strict=True))
+
+
+def outputs_by_name(outputs: ModelOutputs) -> dict[str, Tensor]:
+    """Detached copies of all that a model gave."""
+    named = {} if outputs.logits is None else {"logits": outputs.logits}
+    states = outputs.states or {}
+    named.update({f"states of layer {layer}": state for layer, state in states.items()})
+    return {name: tensor.detach().clone() for name, tensor in named.items()}
+
+
+def rebuilt(outputs: ModelOutputs, tensors: Mapping[str, Tensor]) -> ModelOutputs:
+    """The same with other tensors, none of them a leaf: what comes out of a model is none either."""
+    states = outputs.states and {layer: tensors[f"states of layer {layer}"].clone() for layer in outputs.states}
+    return ModelOutputs(logits=None if outputs.logits is None else tensors["logits"].clone(), states=states)
+
+
+def with_logits(given: Given, change: Callable[[Tensor], Tensor]) -> Given:
+    """Other logits of both models, all else the same."""
+    return of_both(given, lambda outputs: attrs.evolve(outputs, logits=change(logits_of(outputs))))
+
+
+def of_both(given: Given, change: Callable[[ModelOutputs], ModelOutputs]) -> Given:
+    """Other outputs of both models, the same batch."""
+    return attrs.evolve(given, student=change(given.student), teacher=change(given.teacher))
+
+
+def logits_of(outputs: ModelOutputs) -> Tensor:
+    """The logits, which recipes always make."""
+    return cast("Tensor", outputs.logits)
+
+
+def temperature_of(subject: Subject) -> float:
+    """The setting ``temperature``; 1 where there is no such setting."""
+    config: Any = structure(subject.descriptor.config, subject.settings, subject.name)
+    found = attrs.asdict(config, recurse=False).get("temperature")
+    return float(found) if isinstance(found, int | float) else 1.0
+
+
+def at_temperature(subject: Subject, temperature: float) -> Subject:
+    """The same loss at another temperature; itself where there is no such setting."""
+    if "temperature" not in {field.name for field in attrs.fields(subject.descriptor.config)}:
+        return subject
+    return attrs.evolve(subject, settings={**subject.settings, "temperature": temperature})
+
+
+def slack(subject: Subject, given: Given, dtype: torch.dtype) -> float:
+    """What rounding may add to one term: it grows with the size of the logits and, tempered, with ``T²`` and ``1/T``."""
+    temperature = temperature_of(subject)
+    logits = torch.cat([logits_of(given.student).flatten(), logits_of(given.teacher).flatten(), torch.ones(1)])
+    largest = float(logits[logits.isfinite()].abs().max())
+    return A_TERM["float64" if dtype == torch.float64 else "float32"] * max(temperature**2, 1 / temperature) * largest
+
+
+def tolerance_of(value: Tensor) -> Tolerance:
+    """What sums of this type are compared with; a loss may compute in float32 whatever it is given."""
+    return DOUBLE if value.dtype == torch.float64 else SINGLE
+
+
+def require_same(subject: Subject, given: Given, actual: Answer, expected: Answer, what: str) -> None:
+    """Two answers have the same value, count and gradients, up to rounding."""
+    terms = max(1, int(actual.count))
+    tolerance = tolerance_of(actual.value)
+    a_term = slack(subject, given, actual.value.dtype)
+    assert_close(actual.count, expected.count, tolerance, f"the count {what}")
+    assert_close(actual.value, expected.value, attrs.evolve(tolerance, absolute=terms * a_term), f"the sum {what}")
+    for name, gradient in expected.gradients.items():
+        assert_close(
+            actual.gradients[name], gradient, attrs.evolve(tolerance, absolute=a_term), f"the gradient of {name} {what}"
+        )

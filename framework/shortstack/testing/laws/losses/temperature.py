@@ -1,0 +1,102 @@
+"""What the forward divergence is, at every temperature: against SciPy, its gradient's formula, and its limit."""
+
+import attrs
+import torch
+from scipy.special import rel_entr, softmax
+from torch import Tensor
+
+from shortstack.contracts import ModelOutputs
+from shortstack.testing.comparing import assert_close, require
+from shortstack.testing.law import law, promises
+from shortstack.testing.laws.losses.measuring import (
+    answer,
+    at_temperature,
+    logits_of,
+    of_both,
+    slack,
+    temperature_of,
+    tolerance_of,
+)
+from shortstack.testing.recipes.loss_inputs import LossInputs
+from shortstack.testing.strategies import loss_inputs, temperatures
+from shortstack.testing.subject import Subject
+from shortstack.testing.tolerances import A_TERM, CANCELLED
+
+FORWARD_KL = promises("forward_kl")
+
+
+@law("loss", 40, when=FORWARD_KL, inputs=loss_inputs())
+def normalisation(subject: Subject, *, inputs: LossInputs) -> None:
+    """Sum over count is ``mean_n Σ_v p log(p / q)`` over the supervised positions, at T = 1: SciPy says the same."""
+    plain, given = at_temperature(subject, 1.0), inputs.build()
+    found = answer(plain, inputs)
+    q, p = (softmax(logits_of(o).double().numpy(), axis=-1) for o in (given.student, given.teacher))
+    expected = torch.tensor(rel_entr(p, q).sum(-1).mean(), dtype=torch.float64)
+
+    tolerance = attrs.evolve(tolerance_of(found.value), absolute=slack(plain, given, found.value.dtype))
+    assert_close(found.value / found.count, expected, tolerance, "sum over count")
+
+
+@law("loss", 42, when=FORWARD_KL, inputs=loss_inputs(dtypes=("float64",)), temperature=temperatures())
+def tempered_gradient(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
+    """The gradient of the student's logits is ``T (q_T − p_T)``, at every temperature."""
+    tempered, given = at_temperature(subject, temperature), inputs.build()
+    t = temperature_of(tempered)
+    found = answer(tempered, inputs)
+    q, p = (torch.softmax(logits_of(outputs) / t, -1) for outputs in (given.student, given.teacher))
+
+    tolerance = attrs.evolve(tolerance_of(found.value), absolute=slack(tempered, given, found.value.dtype))
+    assert_close(found.gradients["logits"], t * (q - p), tolerance, f"the gradient at T = {t}")
+
+
+@law(
+    "loss",
+    43,
+    when=FORWARD_KL,
+    inputs=loss_inputs(dtypes=("float64",), scales=(1.0, 0.1)),
+    temperature=temperatures(high=True),
+)
+def high_temperature(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
+    """At high temperatures it is a squared distance: half the variance of the difference of the logits, plus ``O(1/T)``.
+
+    With ``R`` the largest centred logit and ``R ≤ T/2``, each term is within ``R³/T`` of ``‖d − d̄‖² / 2|V|``.
+    """
+    tempered = at_temperature(subject, temperature)
+    t = temperature_of(tempered)
+    given = of_both(inputs.build(), lambda outputs: attrs.evolve(outputs, logits=_small(logits_of(outputs), t / 2)))
+    found = answer(tempered, inputs, given)
+    ours, theirs = _centred(given.student), _centred(given.teacher)
+    limit = (ours - theirs).square().sum() / (2 * inputs.candidates)
+    largest = float(torch.stack([ours, theirs]).abs().max())
+    dtype = "float64" if found.value.dtype == torch.float64 else "float32"
+    allowed = int(found.count) * (largest**3 / t + A_TERM[dtype] + CANCELLED[dtype] * t**2)
+
+    apart = abs(float(found.value - limit))
+    require(
+        apart <= allowed, f"{float(found.value)!r} at T = {t} is {apart:.3g} from the limit; tolerated {allowed:.3g}"
+    )
+
+
+@law("loss", 44, when=FORWARD_KL, inputs=loss_inputs(dtypes=("float64",)))
+def cross_entropy_gradient(subject: Subject, *, inputs: LossInputs) -> None:
+    """The gradient is that of the cross-entropy ``−Σ_v p log q``, at T = 1: the teacher's entropy is a constant."""
+    plain, given = at_temperature(subject, 1.0), inputs.build()
+    logits = logits_of(given.student).clone().requires_grad_()
+    p = torch.softmax(logits_of(given.teacher), -1)
+    torch.nn.functional.cross_entropy(logits, p, reduction="sum").backward()
+    found = answer(plain, inputs)
+
+    tolerance = attrs.evolve(tolerance_of(found.value), absolute=slack(plain, given, found.value.dtype))
+    expected = torch.zeros_like(logits) if logits.grad is None else logits.grad
+    assert_close(found.gradients["logits"], expected, tolerance, "the gradient")
+
+
+def _centred(outputs: ModelOutputs) -> Tensor:
+    logits = logits_of(outputs)
+    return logits - logits.mean(-1, keepdim=True)
+
+
+def _small(logits: Tensor, most: float) -> Tensor:
+    """The same, made smaller until no centred logit is beyond ``most``."""
+    largest = float((logits - logits.mean(-1, keepdim=True)).abs().max())
+    return logits * min(1.0, most / largest)

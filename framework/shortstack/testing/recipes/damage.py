@@ -1,0 +1,94 @@
+"""What can happen to a file between its author and its reader, and sources that are nobody's."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+import attrs
+
+_NUMBER: Final = re.compile(rb"[0-9]+")
+_FIELD: Final = re.compile(rb"[A-Za-z0-9.]+[^A-Za-z0-9.\n]?")
+_LINE: Final = re.compile(rb"[^\n]*\n?")
+
+
+def _replaced(pattern: "re.Pattern[bytes]", data: bytes, place: int, change: Callable[[bytes], bytes]) -> bytes:
+    """Change one match, counted round; nothing where there is none."""
+    found = [match for match in pattern.finditer(data) if match[0]]
+    if not found:
+        return data
+    start, stop = found[place % len(found)].span()
+    return data[:start] + change(data[start:stop]) + data[stop:]
+
+
+def _inserted(data: bytes, place: int, what: bytes) -> bytes:
+    at = place % (len(data) + 1)
+    return data[:at] + what + data[at:]
+
+
+DAMAGES: Final[Mapping[str, Callable[[bytes, int], bytes]]] = {
+    "empty": lambda _data, _place: b"",
+    "truncated": lambda data, place: data[: place % (len(data) + 1)],
+    "lost field": lambda data, place: _replaced(_FIELD, data, place, lambda _: b""),
+    "lost line": lambda data, place: _replaced(_LINE, data, place, lambda _: b""),
+    "repeated line": lambda data, place: _replaced(_LINE, data, place, lambda line: line + line),
+    "joined lines": lambda data, place: _replaced(_LINE, data, place, lambda line: line.rstrip(b"\r\n")),
+    "blank line": lambda data, place: _replaced(_LINE, data, place, lambda line: b"\n" + line),
+    "text in a number": lambda data, place: _replaced(_NUMBER, data, place, lambda number: number + b"x"),
+    "huge number": lambda data, place: _replaced(_NUMBER, data, place, lambda number: number + b"0" * 30),
+    "negative number": lambda data, place: _replaced(_NUMBER, data, place, lambda number: b"-" + number),
+    "not UTF-8": lambda data, place: _inserted(data, place, b"\xff\xfe"),
+    "NUL": lambda data, place: _inserted(data, place, b"\0"),
+    "quote": lambda data, place: _inserted(data, place, b'"'),
+    "newline": lambda data, place: _inserted(data, place, b"\n"),
+}
+"""Name → what becomes of a file's bytes; the number says where."""
+
+
+@attrs.frozen(kw_only=True)
+class Damage:
+    """A recipe for one damaged file.
+
+    Attributes:
+        kind: One of ``DAMAGES``, or ``"lost file"``.
+        file: Which of a folder's files, in the order of their names, counted round.
+        place: Where in it: a byte, a line, a field or a number, counted round.
+    """
+
+    kind: str = attrs.field(validator=attrs.validators.in_({*DAMAGES, "lost file"}))
+    file: int = 0
+    place: int = 0
+
+    def apply(self, folder: Path) -> None:
+        """Damage one of the files in a folder or below it."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        if not files:
+            return
+        path = files[self.file % len(files)]
+        if self.kind == "lost file":
+            path.unlink()
+        else:
+            path.write_bytes(DAMAGES[self.kind](path.read_bytes(), self.place))
+
+
+@attrs.frozen(kw_only=True)
+class OtherSource:
+    """A recipe for a source that belongs to no adapter.
+
+    Attributes:
+        kind: An empty folder, a folder with one file, or a file.
+        name: Of the file.
+        content: Of the file, written as latin-1.
+    """
+
+    kind: Literal["empty folder", "folder", "file"]
+    name: str = "notes.xyz"
+    content: str = ""
+
+    def write(self, folder: Path) -> Path:
+        """Put it into an empty folder; the source."""
+        if self.kind == "empty folder":
+            return folder
+        path = folder / self.name
+        path.write_bytes(self.content.encode("latin-1"))
+        return folder if self.kind == "folder" else path

@@ -1,0 +1,253 @@
+"""Correct losses: the built-ins, and some in other styles."""
+
+import math
+
+import attrs
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mutants.losses.plain import (
+    LOGITS,
+    STATES,
+    Plain,
+    Tempered,
+    jensen_shannon,
+    kl,
+    loss,
+    nothing_to_prepare,
+    on_states,
+    positions,
+    tokens,
+    wide,
+)
+from mutants.mutant import Subject
+from shortstack.contracts import LossTraits, Output
+from shortstack.errors import UnsupportedModelError
+
+
+class ReverseKL(nn.Module):
+    """``T² KL(q ‖ p)``: an nn.Module that is called through ``forward``."""
+
+    needs = LOGITS
+
+    def __init__(self, temperature):
+        """Keep the temperature."""
+        super().__init__()
+        self.temperature = temperature
+
+    def prepare(self, teacher, student, selection):
+        """Nothing."""
+
+    def count(self, batch):
+        """The positions."""
+        return torch.tensor(batch.labels.shape[0])
+
+    def forward(self, student, teacher, batch, module):
+        """Entropies apart."""
+        log_q = F.log_softmax(wide(student.logits) / self.temperature, dim=1)
+        log_p = F.log_softmax(wide(teacher.logits).detach() / self.temperature, dim=1)
+        terms = torch.where(log_q.isneginf(), 0.0, log_q.exp() * torch.where(log_q.isneginf(), 0.0, log_q - log_p))
+        return self.temperature**2 * terms.sum()
+
+
+def half_and_half(student, teacher, batch, module):
+    """Jensen–Shannon: a plain function."""
+    log_p, log_q = (wide(x).log_softmax(-1) for x in (teacher.logits.detach(), student.logits))
+    return jensen_shannon(log_p, log_q).sum()
+
+
+class TotalVariation:
+    """Always in float32, whatever it is given; a class of properties and static methods."""
+
+    @property
+    def needs(self):
+        """A fresh set."""
+        return frozenset(LOGITS)
+
+    prepare = staticmethod(nothing_to_prepare)
+
+    @staticmethod
+    def count(batch):
+        """The positions."""
+        return (batch.labels >= 0).sum()
+
+    @torch.autocast("cpu", enabled=False)
+    def __call__(self, student, teacher, batch, module):
+        """Row by row."""
+        total = 0.0 * student.logits.float().nan_to_num(neginf=0.0).sum()
+        for ours, theirs in zip(student.logits, teacher.logits, strict=True):
+            total = total + (ours.float().softmax(-1) - theirs.float().softmax(-1).detach()).abs().sum() / 2
+        return total
+
+
+@attrs.define
+class Correlation:
+    """``1 − ρ`` of the two softmaxes, ``ρ`` Pearson's correlation."""
+
+    temperature: float
+    needs = LOGITS
+
+    def prepare(self, teacher, student, selection):
+        """Nothing."""
+        return
+
+    def count(self, batch):
+        """The positions."""
+        return batch.labels.new_ones(batch.labels.shape).sum()
+
+    def __call__(self, student, teacher, batch, module):
+        """A small constant keeps constant rows from dividing by 0."""
+        centred = []
+        for logits in (wide(student.logits), wide(teacher.logits).detach()):
+            probabilities = (logits / self.temperature).softmax(-1)
+            centred.append(probabilities - probabilities.mean(-1, keepdim=True))
+        ours, theirs = centred
+        lengths = (ours.square().sum(-1) + 1e-12).sqrt() * (theirs.square().sum(-1) + 1e-12).sqrt()
+        return (1 - (ours * theirs).sum(-1) / lengths).sum()
+
+
+def logit_distance(student, teacher, batch, module):
+    """Ba & Caruana: squared error of the logits, where both are finite."""
+    ours, theirs = wide(student.logits), wide(teacher.logits.detach())
+    both = ours.isfinite() & theirs.isfinite()
+    return (ours.masked_fill(~both, 0.0) - theirs.masked_fill(~both, 0.0)).square().sum()
+
+
+def with_a_tail(student, teacher, batch, module):
+    """KL over the teacher's three best candidates and all others as one."""
+
+    def bucketed(log, best):
+        rest = torch.ones_like(log, dtype=torch.bool).scatter(-1, best, value=False)
+        tail = log.masked_fill(~rest, -1e4).clamp_min(-1e4).logsumexp(-1, keepdim=True)
+        return torch.cat([log.gather(-1, best), tail], -1)
+
+    log_p, log_q = (wide(x).log_softmax(-1) for x in (teacher.logits.detach(), student.logits))
+    best = log_p.topk(min(3, log_p.shape[-1])).indices
+    return kl(bucketed(log_p, best), bucketed(log_q, best)).sum()
+
+
+def similarities(ours, theirs, batch, module):
+    """Tokens that are alike for the teacher should be so for the student: over all pairs of the batch."""
+    total = torch.zeros(())
+    for j, origin in enumerate(module):
+        s, t = (F.normalize(x[batch.mask], dim=-1) for x in (ours[j], theirs[origin.layer]))
+        total = total + (s @ s.T - t @ t.T).square().sum()
+    return total / max(1, int(batch.mask.sum()))
+
+
+class FitNet:
+    """Romero's hints: a learned map even between equal widths, and a learned precision."""
+
+    needs = STATES
+    count = staticmethod(tokens)
+
+    def prepare(self, teacher, student, selection):
+        """A map with a bias for the last layer alone."""
+        self.hint = selection.kept[-1]
+        module = nn.Module()
+        module.map = nn.Linear(student.hidden_size, teacher.hidden_size)
+        module.log_precision = nn.Parameter(torch.zeros(()))
+        return module
+
+    def __call__(self, student, teacher, batch, module):
+        """Squared error, times and plus what the precision says."""
+        ours = wide(module.map(student.states[max(student.states)]))
+        theirs = wide(teacher.states[self.hint].detach())
+        errors = ((ours - theirs) ** 2).mean(-1) / (theirs.var(-1, correction=0) + 1e-6)
+        precision = wide(module.log_precision)
+        return ((errors * precision.exp() - precision) * batch.mask).sum()
+
+
+class SameWidth:
+    """Squared error of equally wide states; others are refused."""
+
+    needs = STATES
+    count = staticmethod(tokens)
+
+    def prepare(self, teacher, student, selection):
+        """The pairs, kept here: they are no state."""
+        if student.hidden_size != teacher.hidden_size:
+            raise UnsupportedModelError(f"widths {student.hidden_size} and {teacher.hidden_size}")
+        self.pairs = list(enumerate(selection.kept))
+
+    def __call__(self, student, teacher, batch, module):
+        """Over all pairs."""
+        gaps = [wide(student.states[ours]) - wide(teacher.states[theirs].detach()) for ours, theirs in self.pairs]
+        return torch.stack(gaps).square().mean((0, -1))[batch.mask].sum()
+
+
+class Centred:
+    """Cross-entropy with the teacher's centred distribution; the centre moves in training, in a buffer of its module."""
+
+    needs = LOGITS
+    count = staticmethod(positions)
+
+    def prepare(self, teacher, student, selection):
+        """The centre, for any number of candidates."""
+        module = nn.Module()
+        module.register_buffer("centre", torch.zeros(()))
+        return module
+
+    def __call__(self, student, teacher, batch, module):
+        """As in DINO, with one centre for all candidates."""
+        theirs = wide(teacher.logits.detach())
+        if module.training and len(theirs):
+            module.centre.lerp_(theirs.mean().to(module.centre.dtype), 0.1)
+        sharp = ((theirs - module.centre) * (1 + module.centre.abs())).softmax(-1)
+        log_q = wide(student.logits).log_softmax(-1)
+        return -(sharp * log_q.masked_fill(log_q == -math.inf, 0.0)).sum()
+
+
+def hinge(student, teacher, batch, module):
+    """The right candidate must lead by 1: a margin loss that needs no teacher."""
+    logits = wide(student.logits)
+    lead = logits.gather(-1, batch.labels[:, None]) - logits
+    return F.relu(1 - lead).scatter(-1, batch.labels[:, None], 0.0).masked_fill(lead == math.inf, 0.0).sum()
+
+
+def built(name, settings=None):
+    """A built-in."""
+    return Subject(component=name, kind="loss", settings=settings or {})
+
+
+def correct(*given, **more):
+    """A correct loss."""
+    return Subject(component=loss(*given, **more), kind="loss")
+
+
+CORRECT = (
+    built("labels"),
+    *(built("soft-targets", {"temperature": t}) for t in (0.5, 1.0, 2.0, 10.0)),
+    built("hidden-states"),
+    built("hidden-states", {"distance": "mse"}),
+    correct(
+        "reverse-kl", lambda given: ReverseKL(given.temperature), traits=LossTraits(distribution=True), config=Tempered
+    ),
+    correct(
+        "jensen-shannon",
+        lambda _: Plain(call=half_and_half),
+        traits=LossTraits(distribution=True, symmetric=True, upper=math.log(2)),
+    ),
+    correct(
+        "total-variation",
+        lambda _: TotalVariation(),
+        traits=LossTraits(distribution=True, symmetric=True, upper=1.0),
+    ),
+    correct(
+        "correlation",
+        lambda given: Correlation(given.temperature),
+        traits=LossTraits(symmetric=True, upper=2.0),
+        config=Tempered,
+    ),
+    correct("logit-distance", lambda _: Plain(call=logit_distance), traits=LossTraits(symmetric=True, degree=2)),
+    correct("with-a-tail", lambda _: Plain(call=with_a_tail), traits=LossTraits(distribution=True)),
+    Subject(
+        component=on_states("similarities", similarities, LossTraits(additive=False, degree=0, paired=True)),
+        kind="loss",
+    ),
+    correct("fit-net", lambda _: FitNet()),
+    correct("same-width", lambda _: SameWidth(), traits=LossTraits(paired=True, symmetric=True, degree=2)),
+    correct("centred", lambda _: Centred(), traits=LossTraits(additive=False)),
+    correct("hinge", lambda _: Plain(call=hinge, needs=frozenset({Output.STUDENT_LOGITS}))),
+)
