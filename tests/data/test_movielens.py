@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import shortstack_datasets
-from shortstack.contracts import DatasetAdapter, DatasetDescriptor
+from shortstack.contracts import DatasetAdapter, DatasetDescriptor, Interaction, Sample
 from shortstack.data.interactions import Interactions
 from shortstack.errors import DataError, RowError, SourceNotFoundError
 from shortstack_datasets import movielens
@@ -269,6 +269,62 @@ def test_a_damaged_member_is_named(tmp_path):
         ADAPTER.read(archive)
 
     assert "is damaged or truncated; download the archive again" in str(caught.value)
+
+
+def test_a_zip_without_its_first_bytes_is_named(tmp_path):
+    """Its first member begins before the file does, where Python's zipfile finds an invalid argument."""
+    archive = zipped(csv(tmp_path / "ml"), tmp_path / "a.zip", nested=False)
+    archive.write_bytes(archive.read_bytes()[3:])
+    with pytest.raises(DataError) as caught:
+        ADAPTER.read(archive)
+
+    assert str(caught.value) == f"{archive}/movies.csv is damaged or truncated; download the archive again"
+
+
+def test_a_zip_that_may_not_be_read(tmp_path, monkeypatch):
+    """What the system refuses is no damage."""
+
+    def refused(_path):
+        raise PermissionError(13, "Permission denied")
+
+    archive = zipped(csv(tmp_path / "ml"), tmp_path / "a.zip", nested=False)
+    monkeypatch.setattr(zipfile, "ZipFile", refused)
+    with pytest.raises(PermissionError):
+        ADAPTER.read(archive)
+
+
+def test_a_damaged_member_cannot_be_counted(tmp_path):
+    """Detecting counts lines, and says the same as reading."""
+    archive = tmp_path / "a.zip"
+    folder = csv(tmp_path / "ml")
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in ("ratings.csv", "movies.csv"):
+            file.write(folder / name, name)
+    replaced(archive, b"1,20,3.0", b"1,20,4.0")
+    with pytest.raises(DataError) as caught:
+        ADAPTER.detect(archive)
+
+    assert str(caught.value) == f"{archive}/ratings.csv is damaged or truncated; download the archive again"
+
+
+def test_writes_a_sample(tmp_path):
+    """In the layout of the present editions."""
+    sample = Sample(
+        rows=[
+            Interaction(user="1", item="10", rating=5.0, timestamp=978_307_200_000),
+            Interaction(user="1", item="20", rating="x", timestamp="y"),
+        ],
+        titles={"10": "Misérables, Les (1995)", "30": "X"},
+        categories={"10": "Drama"},
+    )
+
+    assert movielens.DESCRIPTOR.write(movielens.DESCRIPTOR.config(), sample, tmp_path) == tmp_path
+    assert (tmp_path / "ratings.csv").read_text("utf-8") == (
+        "userId,movieId,rating,timestamp\n1,10,5.0,978307200\n1,20,x,y\n"
+    )
+    assert (tmp_path / "movies.csv").read_text("utf-8") == (
+        'movieId,title,genres\n10,"Misérables, Les (1995)",Drama\n30,X,(no genres listed)\n'
+    )
 
 
 def test_an_empty_file_is_named(tmp_path):

@@ -6,11 +6,11 @@ import json
 import polars as pl
 import pytest
 
-from shortstack.contracts import Edition
+from shortstack.contracts import Edition, Interaction, Sample
 from shortstack.data.interactions import Interactions
 from shortstack.data.splits import split
 from shortstack.errors import DataError, RowError, SourceNotFoundError
-from shortstack_datasets.table import Table, TableSettings
+from shortstack_datasets.table import DESCRIPTOR, Table, TableSettings
 
 ROWS = [("u 1", "007", 4.5, 1_000_000_000), ("ü2", "b,c", 3.0, 1_000_000_001)]
 NAMES = ("who", "what", "stars", "when")
@@ -173,6 +173,10 @@ def test_bad_rows_are_named(tmp_path, name, content, settings, problem):
         ("a.csv", "who,what,rating,when\nu,i,4,1\n", " has no column 'stars' for rating; it has: who, what, rating, when"),
         ("a.csv", "user,item,rating,time\n", " has no column 'who' for user; it has: user, item, rating, time"),
         ("a.csv", "A31UBH,B004,5.0,1005177600\n", " has no column 'who' for user; is its first line a header?"),
+        ("a.csv", "who,what,stars,when7,i,4,1\n8,i,4,1\n", " has no column 'when' for timestamp; is its first line a header?"),
+        ("a.csv", "who,what,stars,when7,i,4,1\n", " has no column 'when' for timestamp; is its first line a header?"),
+        ("a.csv", "who,what,stars,at1\nu,i,4,1\n", " has no column 'when' for timestamp; it has: who, what, stars, at1"),
+        ("a.csv", "x" * 200_000, " has no column 'who' for user; is its first line a header?"),
         ("a.csv", "", " is empty"),
         ("a.jsonl", "\n", " is empty"),
         ("a.jsonl", '{"who": "u", "what": "i", "when": 1}\n', " has no field 'stars' for rating in any line"),
@@ -229,6 +233,7 @@ def test_users_are_never_shown(tmp_path):
         "who,what,stars,when\nsecret,i,4,1,9\n",
         "who,what,stars,when\nsecret,i,x,1\n",
         'who,what,stars,when\n"secret,i,x,1\n',
+        'who,what,stars,when\nu,i,4,"1\nsecret,i,4,1\n',
     ]:
         with pytest.raises(RowError) as caught:
             adapter().read(write(tmp_path / "a.csv", content))
@@ -236,6 +241,89 @@ def test_users_are_never_shown(tmp_path):
         while error is not None:
             assert "secret" not in str(error)
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_no_header_and_a_comma_in_the_first_line(tmp_path):
+    """What is quoted there is one column."""
+    source = write(tmp_path / "a.csv", 'u,"Cats, and dogs",4,1\nv,w,3,2\n')
+    made = adapter(header=False, user="1", item="2", rating="3", timestamp="4").read(source)
+
+    assert made.interactions.collect()["item"].to_list() == ["Cats, and dogs", "w"]
+
+
+def test_not_there_and_of_no_known_kind(tmp_path):
+    """That it is missing is told first."""
+    with pytest.raises(SourceNotFoundError, match=r"nothing\.xyz is not there, or is a folder; give one file$"):
+        adapter().read(tmp_path / "nothing.xyz")
+
+
+def test_a_page_of_parquet_that_makes_polars_panic(tmp_path, monkeypatch):
+    """Damaged pages of some kinds do; a panic is no ``Exception``."""
+
+    def panic(*_args, **_settings):
+        raise pl.exceptions.PanicException("assertion failed: offset + length <= self.length")
+
+    source = tmp_path / "a.parquet"
+    pl.DataFrame([("u", "i", 4.0, 1)], schema=list(NAMES), orient="row").write_parquet(source)
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    with pytest.raises(DataError, match=r"a\.parquet is truncated or no Parquet file$"):
+        adapter().read(source)
+
+
+SAMPLE = Sample(
+    rows=[
+        Interaction(user="u 1", item="b,c", rating=4.0, timestamp=86_400_000),
+        Interaction(user="🦊", item="a::b", rating="bad", timestamp="soon"),
+        Interaction(user="u 1", item="d"),
+    ],
+    titles={"b,c": "Zoo", "e": "Elsewhere"},
+    categories={"b,c": "Drama"},
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"title": "name"}, {"interactions.csv": 'who,what,stars,when,name\nu 1,"b,c",4.0,86400,Zoo\n🦊,a::b,bad,soon,\nu 1,d,,,\n'}),
+        (
+            {"timestamp_unit": "iso", "separator": ";"},
+            {"interactions.csv": "who;what;stars;when\nu 1;b,c;4.0;1970-01-02T00:00:00Z\n🦊;a::b;bad;soon\nu 1;d;;\n"},
+        ),
+        (
+            {"header": False, "user": "3", "item": "1", "rating": None, "timestamp": None},
+            {"interactions.csv": '"b,c",,u 1\na::b,,🦊\nd,,u 1\n'},
+        ),
+        (
+            {"rating": None, "timestamp_unit": "us", "items_file": "x.jsonl", "title": "name", "category": "kind"},
+            {
+                "interactions.csv": 'who,what,when\nu 1,"b,c",86400000000\n🦊,a::b,soon\nu 1,d,\n',
+                "x.jsonl": '{"what": "b,c", "name": "Zoo", "kind": "Drama"}\n{"what": "e", "name": "Elsewhere", "kind": null}\n',
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_writes_what_the_settings_say(tmp_path, settings, expected):
+    """A sample of good and bad values as it stands; what is nothing stays empty."""
+    made = adapter(**settings).settings
+
+    assert DESCRIPTOR.write(made, SAMPLE, tmp_path) == tmp_path / "interactions.csv"
+    assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"encoding": "latin-1"}, "latin-1 cannot hold '🦊'; use encoding = 'utf-8'"),
+        ({"separator": "::"}, "fields between '::' cannot hold 'a::b'; use a separator of one character"),
+        ({"header": False}, "columns without a header are called 1, 2, …, so none can be called 'who'"),
+    ],
+)
+def test_samples_that_the_format_cannot_hold(tmp_path, settings, problem):
+    """One sentence each."""
+    with pytest.raises(DataError) as caught:
+        DESCRIPTOR.write(adapter(**settings).settings, SAMPLE, tmp_path)
+
+    assert str(caught.value) == problem
 
 
 def test_real_amazon_csv_has_the_published_size(shared_data):

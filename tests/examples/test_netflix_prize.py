@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shortstack.contracts import Edition
+from shortstack.contracts import Edition, Interaction, Sample
 from shortstack.errors import DataError, RowError, SourceNotFoundError
 
 ROWS = [(1488844, 8, 3, "2005-09-06"), (822109, 8, 5, "2005-05-13"), (1488844, 17, 4, "1999-11-11")]
@@ -37,6 +37,24 @@ def test_small_table(adapter, small):
         ("2", "Rosé, Lola, & Co. (1983)", None, None),
     ]
     assert records.edition == Edition(name="netflix-prize-part", facts={"ratings": 3, "movies": 2})
+
+
+def test_writes_a_sample(third_parties, tmp_path):
+    """A block a movie; a title with a year is cut in two; what is bad stands as it is."""
+    sample = Sample(
+        rows=[
+            Interaction(user="5", item="8", rating=4.0, timestamp=86_400_000),
+            Interaction(user="6", item="17", rating="x", timestamp="soon"),
+            Interaction(user="7", item="8", rating=1.0, timestamp=0),
+        ],
+        titles={"17": "7 Seconds (2005)", "8": "Rosé, Lola, & Co."},
+    )
+
+    assert third_parties("netflix-prize").DESCRIPTOR.write(None, sample, tmp_path) == tmp_path
+    assert (tmp_path / "combined_data_1.txt").read_text("utf-8") == (
+        "8:\n5,4,1970-01-02\n7,1,1970-01-01\n17:\n6,x,soon\n"
+    )
+    assert (tmp_path / "movie_titles.csv").read_text("latin-1") == "17,2005,7 Seconds\n8,NULL,Rosé, Lola, & Co.\n"
 
 
 def test_detect_counts_without_parsing(adapter, small):

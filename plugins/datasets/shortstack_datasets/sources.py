@@ -1,10 +1,13 @@
 """Where files lie: in a folder or in a zip archive, opened the same way; and gzip undone."""
 
+import errno
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -80,11 +83,34 @@ def read(files: Files, name: str) -> bytes:
     Raises:
         DataError: The archive is damaged there.
     """
+    with _intact(f"{files.place(name)} is damaged or truncated; download the archive again"), files.open(name) as file:
+        return file.read()
+
+
+def count_lines(files: Files, name: str) -> int:
+    """How many lines a file has; the last may lack its newline.
+
+    Raises:
+        DataError: The archive is damaged there.
+    """
+    lines, last = 0, b"\n"
+    with _intact(f"{files.place(name)} is damaged or truncated; download the archive again"), files.open(name) as file:
+        while block := file.read(1 << 20):
+            lines, last = lines + block.count(b"\n"), block[-1:]
+    return lines + (last != b"\n")
+
+
+@contextmanager
+def _intact(problem: str) -> Iterator[None]:
+    """What zipfile raises on damage, which is much, becomes one DataError."""
     try:
-        with files.open(name) as file:
-            return file.read()
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{files.place(name)} is damaged or truncated; download the archive again") from error
+        yield
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError) as error:
+        raise DataError(problem) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # seeking to before the file's start; all others are the system's
+            raise
+        raise DataError(problem) from error
 
 
 def look(source: Path) -> Iterator[Files]:
@@ -115,11 +141,8 @@ def _archive(path: Path) -> Iterator[Archive]:
 
 
 def _members(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is truncated or no zip archive; download it again") from error
+    with _intact(f"{path} is truncated or no zip archive; download it again"), zipfile.ZipFile(path) as archive:
+        return archive.namelist()
 
 
 def unzipped(path: Path) -> bytes:

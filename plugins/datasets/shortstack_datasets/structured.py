@@ -45,7 +45,7 @@ def read_parquet(data: bytes, place: str, columns: Sequence[Column]) -> pl.DataF
                 f"{place} has no column {missing[0].name!r} for {missing[0].role}; it has: {', '.join(names)}"
             )
         frame = pl.read_parquet(io.BytesIO(data), columns=list({column.name for column in columns}))
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # pages that are damaged make it panic
         raise DataError(f"{place} is truncated or no Parquet file") from error
     texts = frame.select(_text(frame[column.name], column) for column in columns)
     return typed(texts, columns, place=place, line=lambda row: row + 1)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from shortstack.contracts import DatasetDescriptor, Edition, Records
+from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError
+from shortstack_datasets.kinds import JSON, KNOWN, PARQUET, TEXT, kind_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 Encoding = Literal["utf-8", "latin-1"]
 TimestampUnit = Literal["s", "ms", "us", "iso"]
-_TEXT = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "\t", ".inter": "\t", ".item": "\t"}
-_JSON = {".jsonl", ".ndjson", ".json"}
-_PARQUET = {".parquet", ".pq"}
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +66,7 @@ class Table:
     def detect(self, source: str | Path) -> Edition | None:
         """The file's name, if it is a file of a known kind; which column is what, no file can tell."""
         path = Path(source)
-        return Edition(name=path.name) if path.is_file() and _kind(path) in _TEXT.keys() | _JSON | _PARQUET else None
+        return Edition(name=path.name) if path.is_file() and kind_of(path) in KNOWN else None
 
     def read(self, source: str | Path) -> Records:
         """All interactions.
@@ -87,11 +85,49 @@ class Table:
         )
 
 
+def write(settings: TableSettings, sample: Sample, path: Path) -> Path:
+    """Write the columns that the settings name, and beside them the items file if there is one.
+
+    Args:
+        settings: Which column is what.
+        sample: What to write.
+        path: Where; its name tells the format.
+
+    Returns:
+        ``path``, for ``read``.
+
+    Raises:
+        DataError: The format cannot hold a value, or a column without a header is not called by a number.
+    """
+    from shortstack_datasets.writing import interaction_rows, item_rows, write_rows
+
+    write_rows(
+        path,
+        _interaction_columns(settings),
+        interaction_rows(sample, settings.timestamp_unit),
+        separator=settings.separator,
+        encoding=settings.encoding,
+        header=settings.header,
+    )
+    if settings.items_file is not None:
+        write_rows(
+            path.parent / settings.items_file,
+            _item_columns(settings),
+            item_rows(sample),
+            separator=settings.items_separator,
+            encoding=settings.items_encoding,
+            header=settings.items_header,
+        )
+    return path
+
+
 DESCRIPTOR = DatasetDescriptor(
     name="table",
     summary="Any CSV, TSV, JSON lines or Parquet file with named columns for user, item, rating and time.",
     build=Table,
     config=TableSettings,
+    traits=DatasetTraits(ratings=False, timestamps=False, text_ids=True),
+    write=lambda settings, sample, folder: write(settings, sample, folder / "interactions.csv"),
 )
 
 
@@ -116,15 +152,18 @@ def _descriptions(settings: TableSettings) -> "list[Column]":
     return [Column(name=name, role=role, kind="label") for role, name in names.items() if name is not None]
 
 
-def _items(path: Path, rows: "pl.DataFrame", settings: TableSettings) -> "pl.DataFrame":
-    """One row an item; of several, the first by title, so that the order of rows does not matter."""
+def _item_columns(settings: TableSettings) -> "list[Column]":
     from shortstack_datasets.columns import Column
 
+    return [Column(name=settings.items_item or settings.item, role="item", kind="id"), *_descriptions(settings)]
+
+
+def _items(path: Path, rows: "pl.DataFrame", settings: TableSettings) -> "pl.DataFrame":
+    """One row an item; of several, the first by title, so that the order of rows does not matter."""
     if settings.items_file is not None:
-        key = Column(name=settings.items_item or settings.item, role="item", kind="id")
         rows = _read(
             path.parent / settings.items_file,
-            [key, *_descriptions(settings)],
+            _item_columns(settings),
             settings.items_separator,
             settings.items_encoding,
             settings.items_header,
@@ -144,11 +183,6 @@ def _filled(rows: "pl.DataFrame", roles: tuple[str, ...]) -> "pl.DataFrame":
     return rows.with_columns(missing).select(roles)
 
 
-def _kind(path: Path) -> str:
-    """The extension that tells the format, without ``.gz``."""
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
-
-
 def _read(
     path: Path, columns: "list[Column]", separator: str | None, encoding: Encoding, header: bool
 ) -> "pl.DataFrame":
@@ -156,16 +190,17 @@ def _read(
     from shortstack_datasets.sources import unzipped
     from shortstack_datasets.structured import read_json_lines, read_parquet
 
-    kind = _kind(path)
-    if kind not in _TEXT.keys() | _JSON | _PARQUET:
-        known = ", ".join(sorted(_TEXT.keys() | _JSON | _PARQUET))
-        raise DataError(f"{path} is of an unknown kind {kind!r}; known are {known}, and .gz after those of text")
     data = unzipped(path)
-    if kind in _PARQUET:
+    kind = kind_of(path)
+    if kind not in KNOWN:
+        raise DataError(
+            f"{path} is of an unknown kind {kind!r}; known are {', '.join(sorted(KNOWN))}, and .gz after those of text"
+        )
+    if kind in PARQUET:
         return read_parquet(data, str(path), columns)
-    if kind in _JSON:
+    if kind in JSON:
         return read_json_lines(data, str(path), columns)
-    between = separator or _TEXT[kind]
+    between = separator or TEXT[kind]
     names = None if header else numbered(data, between)
     text = delimited(data, str(path), separator=between, names=names, encoding=encoding, quoted=len(between) == 1)
     return read_columns(text, columns)

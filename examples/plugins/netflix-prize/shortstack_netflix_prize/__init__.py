@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records
+from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack.hooks import hookimpl
 from shortstack_netflix_prize.layout import Layout, find
@@ -39,12 +39,20 @@ class NetflixPrize:
         return Records(interactions=ratings.lazy(), items=read_titles(layout.titles).lazy(), edition=edition)
 
 
+def write(_settings: object, sample: Sample, folder: Path) -> Path:
+    """Write a small sample in the official layout."""
+    from shortstack_netflix_prize.writing import write_sample
+
+    return write_sample(sample, folder)
+
+
 DESCRIPTOR = DatasetDescriptor(
     name="netflix-prize",
     summary="The Netflix Prize: a folder with movie_titles.csv and combined_data_*.txt, or training_set/mv_*.txt.",
     build=lambda _settings: NetflixPrize(),
     reference="Bennett & Lanning 2007, The Netflix Prize, KDD Cup and Workshop",
     traits=DatasetTraits(ratings=True, timestamps=True, titles=True, categories=False),
+    write=write,
 )
 
 

@@ -1,0 +1,39 @@
+"""A small sample in the official layout: what the conformance kit tries the adapter on."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shortstack.contracts import Interaction, Sample
+
+
+def write_sample(sample: Sample, folder: Path) -> Path:
+    """Write ``combined_data_1.txt``, a block a movie, and ``movie_titles.csv``, in latin-1 as the original.
+
+    Returns:
+        ``folder``, for ``read``.
+    """
+    blocks: dict[str, list[str]] = {}
+    for row in sample.rows:
+        blocks.setdefault(row.item, []).append(f"{row.user},{_stars(row)},{_day(row)}\n")
+    text = "".join(f"{movie}:\n{''.join(lines)}" for movie, lines in blocks.items())
+    (folder / "combined_data_1.txt").write_text(text, encoding="utf-8", newline="")
+    titles = "".join(f"{movie},{_year_and_title(title)}\n" for movie, title in sample.titles.items())
+    (folder / "movie_titles.csv").write_text(titles, encoding="latin-1", newline="")
+    return folder
+
+
+def _stars(row: Interaction) -> str:
+    return f"{row.rating:g}" if isinstance(row.rating, float | int) else str(row.rating)
+
+
+def _day(row: Interaction) -> str:
+    if not isinstance(row.timestamp, int):
+        return str(row.timestamp)
+    return datetime.fromtimestamp(row.timestamp / 1000, tz=UTC).date().isoformat()
+
+
+def _year_and_title(title: str) -> str:
+    """As the file has them: a title with its year, such as ``7 Seconds (2005)``, is cut in two."""
+    dated = re.fullmatch(r"(.*) \(([0-9]{4})\)", title)
+    return f"{dated[2]},{dated[1]}" if dated else f"NULL,{title}"

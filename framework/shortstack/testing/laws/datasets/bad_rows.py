@@ -1,0 +1,90 @@
+"""One bad row among good ones: the error names its file and line and what is wrong, and there is no table."""
+
+import re
+
+from hypothesis import strategies as st
+
+from shortstack.contracts import Sample
+from shortstack.errors import RowError
+from shortstack.testing.comparing import require
+from shortstack.testing.law import law
+from shortstack.testing.laws.datasets.reading import MEASURES, WRITES, absent, failure_of, read, rows_of, written
+from shortstack.testing.laws.datasets.spots import MARK, spoiled, spots, spots_of
+from shortstack.testing.recipes.tables import InteractionTable
+from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.subject import Subject
+
+TABLES = interaction_tables(rows=(3, 8))
+NO_NUMBERS = st.sampled_from(["bad", "nan", "inf", "1_0", "3.4.5", "9e999"])
+ROWS = st.integers(0, 9)
+
+
+@law("dataset", 56, when=WRITES, examples=8, table=TABLES, row=ROWS, text=NO_NUMBERS)
+def bad_row(subject: Subject, *, table: InteractionTable, row: int, text: str) -> None:
+    """Whichever row has no number for its rating or its time, a RowError names the file, the line, the column, the value.
+
+    Its text begins with ``path:line:`` and shows the value; a bad time is told differently from a bad rating.
+    Tried in the first row, the last one, and one between.
+    """
+    sample = table.sample()
+    for one in dict.fromkeys([0, len(sample.rows) - 1, row % len(sample.rows)]):
+        told = {measure: _told(subject, sample, one, measure, text) for measure in MEASURES}
+        problems = [problem for problem in told.values() if problem is not None]
+        require(
+            len(problems) == len(set(problems)),
+            f"a bad rating and a bad time are told alike, so the column is not: {problems[:1]}",
+        )
+
+
+@law("dataset", 56, when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
+def short_row(subject: Subject, *, table: InteractionTable, row: int, measure: str) -> None:
+    """A row that lacks a field gives a RowError with its file and line; the first row may say how many there should be."""
+    sample = table.sample()
+    row = 1 + row % (len(sample.rows) - 1)
+    with written(subject, spoiled(sample, row, **{measure: MARK})) as place:
+        found = spots(place, MARK)
+        for spot in found:
+            path = place.folder / spot.file
+            data = path.read_bytes()
+            before = re.sub(rb"[^A-Za-z0-9\n]+$", b"", data[: spot.start])  # with what parts it from the field before
+            path.write_bytes(before + data[spot.stop :])
+        if found:
+            error = failure_of(subject, place.source)
+            _require_row_error(error, [spot.head(place) for spot in found], f"row {row} without its {measure}")
+
+
+@law("dataset", 56, when=WRITES, table=TABLES, row=ROWS, column=st.sampled_from(["user", "item"]))
+def nameless_row(subject: Subject, *, table: InteractionTable, row: int, column: str) -> None:
+    """A row without a user or without an item gives a RowError with some file and line."""
+    sample = table.sample()
+    for one in dict.fromkeys([0, row % len(sample.rows)]):
+        with written(subject, spoiled(sample, one, **{column: ""})) as place:
+            told = _require_row_error(failure_of(subject, place.source), [], f"row {one} without {column}")
+            named = re.match(rf"{re.escape(str(place.folder))}[^:]*:[1-9][0-9]*: ", told)
+        require(named, f"row {one} without {column}: the error does not begin with path:line: but says {told!r}")
+
+
+def _told(subject: Subject, sample: Sample, row: int, measure: str, text: str) -> str | None:
+    """What the error says after file and line; None if the format has no place for the measure."""
+    found = spots_of(subject, sample, row, measure)
+    with written(subject, spoiled(sample, row, **{measure: text})) as place:
+        error = failure_of(subject, place.source)
+        if error is None and measure in absent(rows_of(read(subject, place.source)), subject):
+            return None
+        heads = [spot.head(place) for spot in found]
+        problem = _require_row_error(error, heads, f"row {row} with the {measure} {text!r}")
+    require(text in problem, f"the error does not show the value {text!r}: {problem!r}")
+    return problem
+
+
+def _require_row_error(error: BaseException | None, heads: list[str], what: str) -> str:
+    """What it says after one of ``heads``, or all of it where there are none."""
+    if error is None:
+        raise AssertionError(f"{what} was read without an error")
+    require(isinstance(error, RowError), f"{what}: {type(error).__name__}, not RowError: {error}")
+    if not heads:
+        return str(error)
+    for head in heads:
+        if str(error).startswith(head):
+            return str(error).removeprefix(head)
+    raise AssertionError(f"{what}: the error does not begin with {' or '.join(heads)} but says {str(error)!r}")

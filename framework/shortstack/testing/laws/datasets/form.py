@@ -1,0 +1,88 @@
+"""What an adapter gives: two lazy tables of certain columns, the same each time, and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from shortstack.contracts import Edition, Records
+from shortstack.testing.comparing import require
+from shortstack.testing.law import law
+from shortstack.testing.laws.datasets.reading import WRITES, Place, written
+from shortstack.testing.recipes.tables import InteractionTable
+from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.subject import Subject
+
+INTERACTIONS = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
+ITEMS = {"item": pl.String, "title": pl.String, "category": pl.String, "text": pl.String}
+
+
+@law("dataset", 51, when=WRITES, table=interaction_tables())
+def form(subject: Subject, *, table: InteractionTable) -> None:
+    """Interactions and items are lazy tables of the contract's columns and types; no id is missing, no item repeats."""
+    with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
+        records: Records = subject.build().read(place.source)
+        interactions = _collected(records.interactions, INTERACTIONS, "interactions")
+        items = _collected(records.items, ITEMS, "items")
+    require(isinstance(records.edition, Edition), f"the edition is {records.edition!r}")
+    for name, ids in (("users", interactions["user"]), ("items", interactions["item"]), ("items", items["item"])):
+        require(not ids.null_count() and not (ids == "").any(), f"some {name} have no id")
+    require(items["item"].n_unique() == len(items), "the table of items names some item twice")
+    require(interactions["rating"].is_finite().all(), "some rating is not finite")
+
+
+@law("dataset", 52, when=WRITES, table=interaction_tables())
+def collects_twice(subject: Subject, *, table: InteractionTable) -> None:
+    """The lazy tables can be collected again, and hold the same."""
+    with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
+        records: Records = subject.build().read(place.source)
+        first, second = ((records.interactions.collect(), records.items.collect()) for _ in range(2))
+    _require_same(first, second, "collecting again")
+
+
+@law("dataset", 52, when=WRITES, table=interaction_tables())
+def reads_alike(subject: Subject, *, table: InteractionTable) -> None:
+    """Reading the same source again, given as text instead of as a path, gives the same, row for row."""
+    with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
+        read: list[Records] = [subject.build().read(source) for source in (place.source, str(place.source))]
+        first, second = ((records.interactions.collect(), records.items.collect()) for records in read)
+    _require_same(first, second, "reading again")
+
+
+@law("dataset", 52, when=WRITES, table=interaction_tables())
+def source_untouched(subject: Subject, *, table: InteractionTable) -> None:
+    """Recognising and reading neither change a file of the source, nor add or remove one."""
+    with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
+        before = _content(place)
+        adapter = subject.build()
+        adapter.detect(place.source)
+        records: Records = adapter.read(place.source)
+        records.interactions.collect()
+        records.items.collect()
+        after = _content(place)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    require(not changed, f"these files are not as they were: {', '.join(changed)}")
+
+
+def _collected(frame: Any, columns: Mapping[str, type[pl.DataType]], what: str) -> pl.DataFrame:
+    require(isinstance(frame, pl.LazyFrame), f"the {what} are a {type(frame).__name__}, not a polars LazyFrame")
+    table: pl.DataFrame = frame.collect()
+    for name, dtype in columns.items():
+        require(name in table.columns, f"the {what} have no column {name!r}, only {', '.join(table.columns)}")
+        require(table[name].dtype == dtype, f"the column {name!r} of the {what} is {table[name].dtype}, not {dtype}")
+    return table
+
+
+def _require_same(
+    first: tuple[pl.DataFrame, pl.DataFrame], second: tuple[pl.DataFrame, pl.DataFrame], how: str
+) -> None:
+    """Interactions in one order; items in any."""
+    require(first[0].equals(second[0]), f"{how} gives other interactions: {second[0].rows()}, not {first[0].rows()}")
+    left, right = (items.sort(list(ITEMS)) for _, items in (first, second))
+    require(left.equals(right), f"{how} gives other items: {right.rows()}, not {left.rows()}")
+
+
+def _content(place: Place) -> dict[str, bytes]:
+    """Every file below the folder that holds the source, by its path."""
+    root = place.folder.parent
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}

@@ -1,0 +1,141 @@
+"""What the laws of dataset adapters do over and over: write a sample, read it, let the core prepare it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import attrs
+
+from shortstack.contracts import Interaction, Records, Sample
+from shortstack.data.interactions import Interactions
+from shortstack.errors import DataError
+from shortstack.settings import structure
+from shortstack.testing.broken import UntriedError
+from shortstack.testing.law import Condition
+from shortstack.testing.subject import Subject
+
+COLUMNS: Final = ("user", "item", "rating", "timestamp")
+MEASURES: Final = ("rating", "timestamp")
+Row = tuple[Any, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where a sample lies.
+
+    Attributes:
+        source: What the adapter reads.
+        folder: Everything that was written is in here.
+    """
+
+    source: Path
+    folder: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """All files, by name."""
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def written(subject: Subject, sample: Sample) -> Iterator[Place]:
+    """A sample in the adapter's format, in a temporary folder; a sample that the format cannot hold is refused."""
+    descriptor: Any = subject.descriptor
+    config = structure(descriptor.config, subject.settings, subject.name)
+    with TemporaryDirectory(prefix="shortstack-") as name:
+        folder = Path(name) / "source"
+        folder.mkdir()
+        try:
+            source = descriptor.write(config, sample, folder)
+        except DataError as error:
+            raise UntriedError(str(error)) from error
+        yield Place(source=source, folder=folder)
+
+
+def read(subject: Subject, source: Path) -> Records:
+    """What a fresh adapter reads, each table collected once."""
+    records: Records = subject.build().read(source)
+    return Records(
+        interactions=records.interactions.collect().lazy(),
+        items=records.items.collect().lazy(),
+        edition=records.edition,
+    )
+
+
+def rows_of(records: Records) -> list[Row]:
+    """User, item, rating and time of each interaction."""
+    return records.interactions.select(COLUMNS).collect().rows()
+
+
+def sample_rows(rows: tuple[Interaction, ...]) -> list[Row]:
+    """The same of a sample."""
+    return [(row.user, row.item, row.rating, row.timestamp) for row in rows]
+
+
+def absent(rows: list[Row], subject: Subject) -> set[str]:
+    """The measures that are not promised and that no row has: there is no place for them, so nothing is asked of them."""
+    return {
+        measure
+        for measure in MEASURES
+        if not getattr(subject.traits, f"{measure}s") and all(row[COLUMNS.index(measure)] is None for row in rows)
+    }
+
+
+def projected(rows: list[Row], without: set[str]) -> list[Row]:
+    """Rows without some measures."""
+    return [tuple(value for name, value in zip(COLUMNS, row, strict=True) if name not in without) for row in rows]
+
+
+def prepared(subject: Subject, sample: Sample, *, seed: int = 0, core: int = 0) -> Interactions:
+    """What the core makes of a sample that the adapter reads."""
+    with written(subject, sample) as place:
+        return Interactions.from_records(read(subject, place.source), seed=seed, core=core)
+
+
+def decoded(made: Interactions) -> list[Row]:
+    """The interactions in their order, with the ids of the source."""
+    users, items = made.users.to_list(), made.items["item"].to_list()
+    return [(users[user], items[item], *rest) for user, item, *rest in made.table.select(COLUMNS).rows()]
+
+
+def failure_of(subject: Subject, source: Path) -> BaseException | None:
+    """What goes wrong when everything is read; None if nothing does."""
+    from polars.exceptions import PanicException
+
+    try:
+        read(subject, source)
+    except (Exception, SystemExit, PanicException) as error:  # noqa: BLE001 -- a stranger's adapter may raise anything
+        return error
+    return None
+
+
+def _comes_back(subject: Subject, *columns: str) -> bool:
+    """Whether one of these columns holds anything after a sample was read."""
+    rows = [Interaction(user=user, item="2", rating=3.0, timestamp=0) for user in ("1", "4")]
+    try:
+        with written(subject, Sample(rows=rows, titles={"2": "Two"}, categories={"2": "Drama"})) as place:
+            records = read(subject, place.source)
+    except Exception:  # noqa: BLE001 -- what is wrong with it, its laws will tell
+        return False
+    tables = (records.interactions.collect(), records.items.collect())
+    return any(name in table.columns and table[name].count() for table in tables for name in columns)
+
+
+def _writes(subject: Subject) -> bool:
+    return getattr(subject.descriptor, "write", None) is not None
+
+
+def _timed(subject: Subject) -> bool:
+    return _writes(subject) and (subject.traits.timestamps or _comes_back(subject, "timestamp"))
+
+
+def _described(subject: Subject) -> bool:
+    promised = subject.traits.titles or subject.traits.categories
+    return _writes(subject) and (promised or _comes_back(subject, "title", "category"))
+
+
+WRITES: Final = Condition(words="the descriptor has write", holds=_writes)
+TIMED: Final = Condition(words="the descriptor has write, and times come back", holds=_timed)
+DESCRIBED: Final = Condition(words="the descriptor has write, and titles or categories come back", holds=_described)

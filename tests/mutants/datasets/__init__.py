@@ -1,0 +1,9 @@
+"""Wrong datasets and right ones."""
+
+from mutants.datasets.other_styles import CORRECT
+from mutants.datasets.wrong_adapters import ADAPTERS
+from mutants.datasets.wrong_core import CORE
+
+MUTANTS = (*ADAPTERS, *CORE)
+
+__all__ = ["CORRECT", "MUTANTS"]

@@ -1,0 +1,88 @@
+"""Correct adapters: the built-in ones under many settings and in many layouts, and others in styles of their own."""
+
+import zipfile
+
+import attrs
+
+from mutants.datasets.by_user import BY_USER
+from mutants.datasets.databases import SQLITE
+from mutants.datasets.lazy_scan import LAZY
+from mutants.datasets.plain import plain
+from mutants.datasets.visits import VISITS
+from mutants.mutant import Subject
+from shortstack_datasets import movielens, table
+
+COLUMNS = {"rating": "rating", "timestamp": "time", "title": "title", "category": "kind"}
+SETTINGS = (
+    {},
+    COLUMNS,
+    COLUMNS | {"separator": "\t", "timestamp_unit": "iso"},
+    {"header": False, "user": "3", "item": "1", "rating": "5", "timestamp": "2", "title": "6", "category": "4"},
+    COLUMNS | {"items_file": "items.tsv", "items_item": "id", "timestamp_unit": "ms"},
+    COLUMNS
+    | {"items_file": "items.dat", "items_header": False, "items_item": "2", "items_separator": "::"}
+    | {"items_encoding": "latin-1", "title": "1", "category": "4", "separator": "::"},
+)
+FILES = ("interactions.jsonl", "interactions.parquet", "interactions.tsv.gz")
+
+
+def table_in(name):
+    """The table adapter, but for the name of the file that it writes."""
+    return attrs.evolve(
+        table.DESCRIPTOR,
+        name=f"table-{name.split('.')[1]}",
+        write=lambda settings, sample, folder: table.write(settings, sample, folder / name),
+    )
+
+
+def lines(rows, separator):
+    """Text without a header."""
+    return "".join(separator.join(map(str, row)) + "\n" for row in rows)
+
+
+def seconds(sample):
+    """User, item, rating, seconds."""
+    for row in sample.rows:
+        yield row.user, row.item, row.rating, row.timestamp // 1000 if isinstance(row.timestamp, int) else row.timestamp
+
+
+def write_tab(_settings, sample, folder):
+    """Like ml-100k."""
+    (folder / "u.data").write_text(lines(seconds(sample), "\t"), encoding="utf-8")
+    movies = [
+        (item, title, "", "", "", *(int(genre == sample.categories[item]) for genre in movielens.GENRES))
+        for item, title in sample.titles.items()
+    ]
+    (folder / "u.item").write_text(lines(movies, "|"), encoding="latin-1")
+    return folder
+
+
+def write_dat(_settings, sample, folder):
+    """Like ml-1m."""
+    (folder / "ratings.dat").write_text(lines(seconds(sample), "::"), encoding="utf-8")
+    movies = [(item, title, sample.categories[item]) for item, title in sample.titles.items()]
+    (folder / "movies.dat").write_text(lines(movies, "::"), encoding="latin-1")
+    return folder
+
+
+def write_zip(settings, sample, folder):
+    """Like an archive of ml-32m."""
+    inside = folder.parent / "ml"
+    inside.mkdir()
+    movielens.write(settings, sample, inside)
+    with zipfile.ZipFile(folder / "ml.zip", "w") as archive:
+        for path in sorted(inside.iterdir()):
+            archive.write(path, f"ml/{path.name}")
+    return folder / "ml.zip"
+
+
+CORRECT = (
+    Subject(component="movielens", kind="dataset"),
+    *(
+        Subject(component=attrs.evolve(movielens.DESCRIPTOR, name=f"movielens-{name}", write=write), kind="dataset")
+        for name, write in (("tab", write_tab), ("dat", write_dat), ("zip", write_zip))
+    ),
+    *(Subject(component="table", kind="dataset", settings=settings) for settings in SETTINGS),
+    *(Subject(component=table_in(name), kind="dataset", settings=COLUMNS) for name in FILES),
+    *(Subject(component=descriptor, kind="dataset") for descriptor in (plain(), BY_USER, VISITS, LAZY, SQLITE)),
+)

@@ -1,0 +1,214 @@
+"""Adapters with one mistake each, and the laws that each breaks: all of them, and no others."""
+
+import attrs
+import polars as pl
+
+from mutants.datasets.mistakes import (
+    Caching,
+    PathsOnly,
+    Silent,
+    Unchecked,
+    by_first_use,
+    caused,
+    ended,
+    floating,
+    headed,
+    in_any_order,
+    in_memory,
+    interactions_through,
+    item_of_each_row,
+    items_through,
+    nameless_column,
+    nameless_file,
+    next_line,
+    nulled,
+    once,
+    skipping,
+    sorted_titles,
+    through_float,
+    trimmed,
+    undecoded,
+    unended,
+    unguarded,
+    whole_line,
+    with_titles_of_the_table,
+)
+from mutants.datasets.plain import plain, recognised
+from mutants.mutant import Mutant, SetOfNames
+from shortstack.contracts import Edition
+
+PREPARED = {
+    "dense-ids",
+    "row-order",
+    "ties-leak-nothing",
+    "k-core",
+    "partition",
+    "global-time",
+    "leave-last",
+    "sequences",
+}
+"""What needs that the core takes the table at all."""
+
+BAD_ROWS = {"bad-row", "short-row", "nameless-row"}
+
+
+def wrong(name, sentence, breaks, pitfall=None, adapter=None, **changes):
+    """A mutant of the plain adapter."""
+    return Mutant(
+        component=plain(name, adapter, **changes), kind="dataset", wrong=sentence, breaks=breaks, pitfall=pitfall
+    )
+
+
+ADAPTERS = (
+    wrong(
+        "drops-the-last-row",
+        "The last row is dropped.",
+        {"rows-round-trip", "row-order"},
+        finished=in_memory(lambda frame: frame.head(-1)),
+    ),
+    wrong(
+        "takes-a-header",
+        "The first row is taken for a header.",
+        {"rows-round-trip", "row-order", "bad-row", "nameless-row"},
+        lines=headed,
+    ),
+    wrong("loses-the-unended-line", "A last line without a newline is lost.", {"line-ends"}, lines=ended),
+    wrong("keeps-carriage-returns", "Windows line ends stay in the last field.", {"line-ends"}, lines=unended),
+    wrong(
+        "seconds",
+        "Times are given in seconds.",
+        {"rows-round-trip"},
+        finished=in_memory(lambda frame: frame.with_columns(pl.col("timestamp") // 1_000)),
+    ),
+    wrong(
+        "float-ids",
+        "Ids go through a float.",
+        {"rows-round-trip"},
+        pitfall=31,
+        interaction=through_float,
+    ),
+    wrong(
+        "trims-ids",
+        "Blanks around ids are lost, though any text is promised.",
+        {"rows-round-trip"},
+        interaction=trimmed,
+    ),
+    wrong(
+        "drops-duplicates",
+        "Rows that repeat are dropped.",
+        {"rows-round-trip"},
+        pitfall=31,
+        finished=in_memory(lambda frame: frame.unique(maintain_order=True)),
+    ),
+    wrong(
+        "renumbers-users",
+        "Users are renumbered by first use.",
+        {"rows-round-trip", "row-order"},
+        pitfall=30,
+        finished=in_memory(by_first_use),
+    ),
+    wrong(
+        "joins-titles",
+        "Interactions whose item has no title are lost in a join.",
+        {"rows-round-trip"},
+        pitfall=31,
+        finished=with_titles_of_the_table,
+    ),
+    wrong(
+        "titles-by-rank",
+        "Titles go to other items.",
+        {"descriptions-round-trip"},
+        finished=items_through(sorted_titles),
+    ),
+    wrong(
+        "reversed",
+        "The last row comes first.",
+        {"file-order"},
+        pitfall=30,
+        finished=in_memory(lambda frame: frame.reverse()),
+    ),
+    wrong(
+        "any-order",
+        "Rows come in another order each time.",
+        {"file-order", "line-ends", "reads-alike"},
+        finished=in_memory(in_any_order),
+    ),
+    wrong(
+        "rating-as-text",
+        "Ratings are text.",
+        {"form", "rows-round-trip", *PREPARED},
+        finished=in_memory(lambda frame: frame.with_columns(pl.col("rating").cast(pl.String))),
+    ),
+    wrong(
+        "time-as-float",
+        "Times are floats.",
+        {"form", *PREPARED},
+        finished=in_memory(lambda frame: frame.with_columns(pl.col("timestamp").cast(pl.Float64))),
+    ),
+    wrong(
+        "repeats-items",
+        "The table of items has a row for each interaction.",
+        {"form", *PREPARED},
+        pitfall=31,
+        finished=item_of_each_row,
+    ),
+    wrong(
+        "reads-once",
+        "The interactions are an iterator that is used up.",
+        {"collects-twice"},
+        finished=interactions_through(once),
+    ),
+    wrong("caches", "A cache is written into the source.", {"source-untouched"}, adapter=Caching()),
+    wrong("paths-only", "A source that is text is no source.", {"reads-alike", "detects-its-own"}, adapter=PathsOnly()),
+    wrong(
+        "takes-anything",
+        "Every source is recognised.",
+        {"missing-source", "other-sources-are-left"},
+        recognised=lambda _source: Edition(name="plain"),
+    ),
+    wrong("takes-nothing", "No source is recognised.", {"detects-its-own"}, recognised=lambda _source: None),
+    wrong(
+        "other-name",
+        "Detecting tells another edition than reading.",
+        {"detects-its-own"},
+        recognised=lambda source: recognised(source) and Edition(name="plain-1"),
+    ),
+    wrong(
+        "plain-not-found",
+        "What is not there raises Python's FileNotFoundError.",
+        {"missing-source"},
+        adapter=Unchecked(),
+    ),
+    wrong(
+        "silent",
+        "Whatever goes wrong gives an empty table.",
+        {"missing-source", "other-sources-are-left", *BAD_ROWS},
+        pitfall=23,
+        adapter=Silent(),
+    ),
+    wrong("skips-bad-rows", "Bad rows are left out.", BAD_ROWS, interaction=skipping),
+    wrong("nulls-bad-numbers", "Bad numbers become null.", {"bad-row"}, interaction=nulled),
+    wrong("takes-nan", "NaN and infinity are ratings.", {"bad-row"}, interaction=floating),
+    wrong(
+        "line-off-by-one", "Errors name the line after the bad one.", {"bad-row", "short-row"}, interaction=next_line
+    ),
+    wrong("no-folder", "Errors name the file without its folder.", BAD_ROWS, interaction=nameless_file),
+    wrong("no-column", "Errors do not name the column.", {"bad-row"}, interaction=nameless_column),
+    wrong(
+        "shows-the-line", "Errors show the line, and with it the user.", {"users-are-private"}, interaction=whole_line
+    ),
+    wrong("chains-the-line", "The cause of an error shows the user.", {"users-are-private"}, interaction=caused),
+    wrong(
+        "unguarded",
+        "Python's ValueError comes out of bad rows.",
+        {*BAD_ROWS, "damaged-files"},
+        interaction=unguarded,
+    ),
+    wrong("undecoded", "Bytes that are not UTF-8 raise UnicodeDecodeError.", {"damaged-files"}, lines=undecoded),
+    Mutant(
+        component=attrs.evolve(plain("set-of-names", None), config=SetOfNames),
+        kind="dataset",
+        wrong="A setting is one that no file can hold.",
+        breaks={"settings"},
+    ),
+)
