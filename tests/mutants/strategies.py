@@ -1,4 +1,284 @@
-"""Wrong strategies and right ones."""
+"""Wrong selection strategies and right ones; the kit finds them as ``mutants.strategies:Name``."""
 
-MUTANTS = ()
-CORRECT = ()
+import random
+from itertools import combinations
+
+import attrs
+import torch
+
+from mutants.mutant import Mutant, Subject
+from shortstack.selection.measured import calibration_loss, needed_probe
+from shortstack.selection.selector import STRATEGIES
+from shortstack.selection.strategies import Choice, Contiguous, Keeps, Strategic
+
+
+@attrs.frozen(kw_only=True)
+class Loose:
+    """An answer that nothing checks or sorts."""
+
+    kept: tuple[int, ...]
+    reason: str = "a test"
+
+
+@attrs.frozen
+class TorchTopK:
+    """``torch.topk``, which does not say which of equal scores it takes."""
+
+    name = "torch-topk"
+    keeps = Keeps(exact=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Choice(kept=torch.tensor(question.scores).topk(keep).indices.tolist(), reason="torch says so")
+
+
+@attrs.frozen
+class LastOfEquals:
+    """A stable sort, the wrong way round."""
+
+    name = "last-of-equals"
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        order = sorted(range(question.layers), key=lambda layer: question.scores[layer])
+        return Choice(kept=order[-keep:], reason="the highest scores")
+
+
+@attrs.frozen
+class OneMore:
+    """One layer more than may stay."""
+
+    name = "one-more"
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Choice(kept=question.best(range(question.layers), keep + 1), reason="the highest scores")
+
+
+@attrs.frozen
+class OneLess:
+    """One layer less than may stay, if there are two."""
+
+    name = "one-less"
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Choice(kept=question.best(range(question.layers), max(1, keep - 1)), reason="the highest scores")
+
+
+@attrs.frozen
+class BothEnds:
+    """Always the first layer and the last, even where one layer may stay."""
+
+    name = "both-ends"
+    keeps = Keeps(nested=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        inner = question.best(range(1, question.layers - 1), max(0, keep - 2))
+        return Choice(kept={0, question.layers - 1, *inner}, reason="the ends, and the highest scores")
+
+
+@attrs.frozen
+class Unsorted:
+    """The highest scores, highest first."""
+
+    name = "unsorted"
+    keeps = Keeps(exact=True, nested=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Loose(kept=tuple(question.best(range(question.layers), keep)))
+
+
+@attrs.frozen
+class Repeated:
+    """The best layer, as often as layers may stay."""
+
+    name = "repeated"
+    keeps = Keeps(exact=True, nested=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Loose(kept=tuple(question.best(range(question.layers), 1) * keep))
+
+
+@attrs.frozen
+class FromOne:
+    """Layers are counted from 1."""
+
+    name = "from-one"
+    keeps = Keeps(exact=True, nested=True, monotone=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Choice(kept=range(question.layers - keep + 1, question.layers + 1), reason="the last layers")
+
+
+@attrs.frozen
+class Unseeded:
+    """Layers drawn from Python's global generator."""
+
+    name = "unseeded"
+    keeps = Keeps(exact=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Choice(kept=random.sample(range(question.layers), keep), reason="at random")
+
+
+@attrs.frozen(kw_only=True)
+class NewSeed:
+    """A shuffle whose seed is another each time that the strategy is built."""
+
+    name = "new-seed"
+    keeps = Keeps(exact=True)
+    seed: int = attrs.field(factory=lambda: random.randrange(2**40))
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        order = list(range(question.layers))
+        random.Random(self.seed).shuffle(order)
+        return Choice(kept=order[:keep], reason="at random")
+
+
+@attrs.frozen
+class ClaimsNested:
+    """``strategic``, with a claim too many."""
+
+    name = "claims-nested"
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Strategic().choose(question, keep)
+
+
+@attrs.frozen
+class ClaimsOrderOnly:
+    """``contiguous``, with a claim too many: it sums."""
+
+    name = "claims-order-only"
+    keeps = Keeps(exact=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Contiguous().choose(question, keep)
+
+
+@attrs.frozen
+class AroundTheBest:
+    """Layers in a row around the best; who becomes the best moves them. Claims that this is monotone."""
+
+    name = "around-the-best"
+    keeps = Keeps(exact=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        (best,) = question.best(range(question.layers), 1)
+        start = min(best, question.layers - keep)
+        return Choice(kept=range(start, start + keep), reason=f"{keep} in a row from the best")
+
+
+@attrs.frozen
+class SortsTheQuestion:
+    """Sorts the scores where they are."""
+
+    name = "sorts-the-question"
+    keeps = Keeps(exact=True, nested=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        kept = question.best(range(question.layers), keep)
+        object.__setattr__(question, "scores", tuple(sorted(question.scores)))
+        return Choice(kept=kept, reason="the highest scores")
+
+
+@attrs.frozen
+class Silent:
+    """Says nothing."""
+
+    name = "silent"
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Choice(kept=question.best(range(question.layers), keep), reason="")
+
+
+@attrs.frozen
+class NotBelowZero:
+    """The highest scores that are not below 0, or else the highest one: fewer layers than may stay."""
+
+    name = "not-below-zero"
+    keeps = Keeps(nested=True, monotone=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        good = [layer for layer in range(question.layers) if question.scores[layer] >= 0]
+        kept = question.best(good, keep) or question.best(range(question.layers), 1)
+        return Choice(kept=kept, reason=f"the {len(kept)} highest scores from 0 on")
+
+
+@attrs.frozen
+class ClaimsExact:
+    """The same, with a claim too many."""
+
+    name = "claims-exact"
+    keeps = Keeps(exact=True, nested=True, monotone=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return NotBelowZero().choose(question, keep)
+
+
+@attrs.frozen
+class Exhaustive:
+    """Of all sets of layers the one with the least calibration loss; of equal ones the first."""
+
+    name = "exhaustive"
+    keeps = Keeps(exact=True, monotone=True, order_only=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        probe = needed_probe(question, self.name)
+        sets = combinations(range(question.layers), keep)
+        kept = min(sets, key=lambda some: calibration_loss(probe, question.layers, some))
+        return Choice(kept=kept, reason=f"the best of all sets of {keep} layers")
+
+
+def _mutant(kind, wrong, breaks, **rest):
+    return Mutant(kind="strategy", component=f"mutants.strategies:{kind.__name__}", wrong=wrong, breaks=breaks, **rest)
+
+
+SELECTOR = {"keep-all", "parameter-budget"}  # the selector refuses the answer
+
+MUTANTS = (
+    _mutant(TorchTopK, "Of equal scores any may stay.", {"ties"}),
+    _mutant(LastOfEquals, "Of equal scores the last stays.", {"ties"}),
+    _mutant(OneMore, "One layer too many stays.", {"within-budget", "exact", "parameter-budget"}),
+    _mutant(OneLess, "One layer too few stays.", {"exact", "keep-all"}),
+    _mutant(BothEnds, "Two layers stay where one may.", {"within-budget", "parameter-budget"}),
+    _mutant(Unsorted, "The kept layers are in the order of their scores.", {"within-budget", *SELECTOR}),
+    _mutant(Repeated, "One layer stays several times.", {"within-budget", *SELECTOR}),
+    _mutant(FromOne, "Layers are counted from 1.", {"within-budget", *SELECTOR}),
+    _mutant(Unseeded, "The global generator decides.", {"determinism", "question-untouched", "ties"}),
+    _mutant(NewSeed, "Each instance has its own seed.", {"determinism", "question-untouched", "ties", "settings"}),
+    _mutant(ClaimsNested, "Claims to be nested.", {"nested"}),
+    _mutant(ClaimsOrderOnly, "Claims that order alone matters, and sums.", {"order-only"}),
+    _mutant(AroundTheBest, "Claims to be monotone.", {"monotone"}),
+    _mutant(SortsTheQuestion, "The scores are sorted in place.", {"question-untouched", "determinism"}),
+    _mutant(Silent, "There is no reason.", {"reason"}),
+    _mutant(ClaimsExact, "Claims to fill the budget.", {"exact", "keep-all"}),
+)
+
+CORRECT = (
+    *(Subject(kind="strategy", component=name) for name in STRATEGIES),
+    Subject(kind="strategy", component="random", settings={"seed": 5}),
+    Subject(kind="strategy", component="adaptive", settings={"by": "top-k", "tolerance": 1.0}),
+    Subject(kind="strategy", component="mutants.strategies:NotBelowZero"),
+    Subject(kind="strategy", component="mutants.strategies:Exhaustive"),
+)

@@ -22,7 +22,7 @@ class Greedy:
     """
 
     name = "greedy"
-    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""

@@ -12,17 +12,19 @@ from shortstack.contracts import Probe
 
 @attrs.frozen(kw_only=True)
 class Keeps:
-    """Which laws a strategy keeps; a conformance kit can check each of them.
+    """Which laws a strategy keeps; the conformance kit (``shortstack.testing``) checks each of them.
 
     Attributes:
         nested: What it keeps of k layers is among what it keeps of k + 1 (law 25).
         monotone: Raising a kept layer's score, or lowering a dropped one's, changes nothing (law 26).
         order_only: Only the order of the scores matters (law 26).
+        exact: It keeps exactly as many layers as it may, and so all of them where all may stay (law 24).
     """
 
     nested: bool = False
     monotone: bool = False
     order_only: bool = False
+    exact: bool = False
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -77,7 +79,7 @@ class Strategy(Protocol):
         """The laws it keeps."""
 
     def choose(self, question: Question, keep: int) -> Choice:
-        """At most ``keep`` layers (all strategies but ``adaptive``: exactly so many), deterministically."""
+        """1 to ``keep`` layers (exactly so many where ``keeps.exact``), deterministically; ties to the lowest index."""
 
 
 @attrs.frozen
@@ -85,7 +87,7 @@ class TopK:
     """The k highest scores."""
 
     name = "top-k"
-    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -97,7 +99,7 @@ class Distributed:
     """The best of each third of the depth; what does not divide goes to early, then late, then middle."""
 
     name = "distributed"
-    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -117,7 +119,7 @@ class Strategic:
     """The first and the last layer, then the highest scores; of one layer, the best."""
 
     name = "strategic"
-    keeps = Keeps(monotone=True, order_only=True)
+    keeps = Keeps(monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -134,7 +136,7 @@ class Contiguous:
     """All but the block of consecutive layers whose scores add up to the least; of equal blocks the last."""
 
     name = "contiguous"
-    keeps = Keeps(monotone=True)
+    keeps = Keeps(monotone=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -154,7 +156,7 @@ class First:
     """The k layers nearest the embeddings."""
 
     name = "first"
-    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -166,7 +168,7 @@ class Last:
     """The k layers nearest the output."""
 
     name = "last"
-    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -178,7 +180,7 @@ class Ends:
     """``⌈k/2⌉`` first and ``⌊k/2⌋`` last layers."""
 
     name = "ends"
-    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -192,7 +194,7 @@ class Uniform:
     """Evenly spaced: ``⌊(i + ½) · L / k⌋`` for i = 0 … k − 1."""
 
     name = "uniform"
-    keeps = Keeps(monotone=True, order_only=True)
+    keeps = Keeps(monotone=True, order_only=True, exact=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -209,7 +211,7 @@ class Random:
     """
 
     name = "random"
-    keeps = Keeps(nested=True, monotone=True, order_only=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
     seed: int = 0
 
     def choose(self, question: Question, keep: int) -> Choice:

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from shortstack.blame import blaming, written_in
 from shortstack.contracts import Selection, StudentArchitecture
 from shortstack.errors import ConfigurationError, UnsupportedModelError
 from shortstack.models.decoder import Decoder
 from shortstack.models.parameters import ParameterCount, count_parameters
+from shortstack.models.untouched import Fingerprint, untouched
 from shortstack.registry import Registry
 from shortstack.students.proofs import prove
 from shortstack.students.teachers import identity, refuse_unready
@@ -51,19 +53,44 @@ def build_student(
     Raises:
         ConfigurationError: The kept layers are not ascending indices of the teacher's, or the architecture is unknown.
         UnsupportedModelError: The teacher is of a family, or in a state, that cannot be handled.
+        PluginError: The architecture failed, or changed the teacher; names it and its distribution.
         ProofError: The finished student failed a check; this is a defect of the architecture.
     """
     refuse_unready(teacher)
     selection = _selection(kept_layers, len(Decoder.of(teacher).layers))
-    name, method = _architecture(architecture, settings, registry)
-    with _undisturbed(teacher), torch.no_grad():
+    name, method, culprit = _architecture(architecture, settings, registry)
+    with untouched(Fingerprint.of(teacher), culprit), blaming(culprit), _undisturbed(teacher), torch.no_grad():
         config = method.shrink(teacher.config, selection)
-        student = _unfilled(teacher, config)
-        copies = method.transfer(teacher, student, selection, calibration)
+        student, copies = assembled(teacher, config, selection, method, calibration)
         adapted = sorted(student.state_dict().keys() - copies.keys())
         student.config.shortstack = _record(name, selection, teacher, adapted)
         prove(teacher, student, copies, method.count_parameters(config))
     return student
+
+
+def assembled(
+    teacher: PreTrainedModel,
+    config: PreTrainedConfig,
+    selection: Selection,
+    method: StudentArchitecture,
+    calibration: Iterable[dict[str, Tensor]] = (),
+) -> tuple[PreTrainedModel, dict[str, str]]:
+    """A student that has proved nothing yet, and the teacher's tensor for each of its tensors that is a plain copy.
+
+    ``build_student`` proves it; the conformance kit tries its laws on it.
+
+    Args:
+        teacher: A model that is ready, in eval mode.
+        config: What ``method`` planned for this selection.
+        selection: The kept layers.
+        method: The architecture.
+        calibration: Batches, for architectures that look at data.
+
+    Raises:
+        UnsupportedModelError: ``AutoModelForCausalLM`` makes another class of model of the config.
+    """
+    student = _unfilled(teacher, config)
+    return student, method.transfer(teacher, student, selection, calibration)
 
 
 def _selection(kept: Sequence[int] | Selection, layers: int) -> Selection:
@@ -79,13 +106,15 @@ def _selection(kept: Sequence[int] | Selection, layers: int) -> Selection:
 
 def _architecture(
     given: str | StudentArchitecture, settings: Mapping[str, object] | None, registry: Registry | None
-) -> tuple[str, StudentArchitecture]:
+) -> tuple[str, StudentArchitecture, str]:
+    """Its name for the record, itself, and who it is in words."""
     if isinstance(given, str):
         registry = registry or Registry.from_environment()
-        return registry.find("student", given).full_name, registry.build("student", given, settings)
+        found = registry.find("student", given)
+        return found.full_name, registry.build("student", given, settings), str(found)
     if settings is not None:
         raise ConfigurationError("settings go with the name of an architecture; this one is already built")
-    return f"{type(given).__module__}:{type(given).__qualname__}", given
+    return written_in(given), given, f"student architecture {written_in(given)}"
 
 
 def _unfilled(teacher: PreTrainedModel, config: PreTrainedConfig) -> PreTrainedModel:

@@ -1,0 +1,70 @@
+"""How the answer hangs on the scores: ties, sizes, and changes that should not matter."""
+
+from itertools import pairwise
+
+import attrs
+from hypothesis import strategies as st
+
+from shortstack.testing.comparing import require
+from shortstack.testing.law import law, promises
+from shortstack.testing.laws.strategies.asking import kept
+from shortstack.testing.recipes.questions import LayerQuestion
+from shortstack.testing.strategies import layer_questions
+from shortstack.testing.subject import Subject
+
+BONUS = 2.0**-16
+"""Less than any drawn scores, or sums of them, differ by; exact beside them."""
+
+
+@law("strategy", 24, question=layer_questions())
+def ties(subject: Subject, *, question: LayerQuestion) -> None:
+    """Of equal scores the lowest index stays: giving each layer a little more, the first one most, changes nothing.
+
+    A little is less than any scores, or sums of scores, differ by; each layer gets half of what the one before gets.
+    """
+    favoured = tuple(score + BONUS * 2.0**-layer for layer, score in enumerate(question.scores))
+    for keep in range(1, len(question.scores) + 1):
+        found = kept(subject, question, keep)
+        expected = kept(subject, attrs.evolve(question, scores=favoured), keep)
+
+        require(found == expected, f"of {keep}, {found} stay; with ties decided for the lowest index, {expected}")
+
+
+@law("strategy", 25, when=promises("nested"), question=layer_questions())
+def nested(subject: Subject, *, question: LayerQuestion) -> None:
+    """What is kept of ``k`` layers is among what is kept of ``k + 1``."""
+    choices = [kept(subject, question, keep) for keep in range(1, len(question.scores) + 1)]
+    for few, more in pairwise(choices):
+        require(set(few) <= set(more), f"{few} are kept, but with room for one more {more}")
+
+
+@law("strategy", 26, when=promises("monotone"), question=layer_questions(), steps=st.integers(1, 16))
+def monotone(subject: Subject, *, question: LayerQuestion, steps: int) -> None:
+    """Raising a kept layer's score, or lowering a dropped one's, changes nothing."""
+    for keep in range(1, len(question.scores) + 1):
+        before = kept(subject, question, keep)
+        for layer in range(len(question.scores)):
+            change = steps / 4 if layer in before else -steps / 4
+            scores = tuple(score + change * (index == layer) for index, score in enumerate(question.scores))
+            after = kept(subject, attrs.evolve(question, scores=scores), keep)
+
+            require(after == before, f"of {keep}, {before} stay; with the score of {layer} at {scores[layer]}, {after}")
+
+
+@law(
+    "strategy", 26, when=promises("order_only"), examples=60, question=layer_questions(), doublings=st.integers(-30, 30)
+)
+def order_only(subject: Subject, *, question: LayerQuestion, doublings: int) -> None:
+    """Any strictly increasing map of the scores leaves the choice: ``2ᵏ⁺ʳ`` and ``−2ᵏ⁻ʳ``, if r scores are lower.
+
+    In sums of the former the highest score decides, in sums of the latter the lowest.
+    """
+    ranks = [len({score for score in question.scores if score < mine}) for mine in question.scores]
+    steep = tuple(2.0 ** (doublings + rank) for rank in ranks)
+    flat = tuple(-(2.0 ** (doublings - rank)) for rank in ranks)
+    for keep in range(1, len(question.scores) + 1):
+        before = kept(subject, question, keep)
+        for scores in (steep, flat):
+            after = kept(subject, attrs.evolve(question, scores=scores), keep)
+
+            require(after == before, f"of {keep}, {before} stay; with the scores mapped to {scores}, {after}")

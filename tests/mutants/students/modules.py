@@ -1,0 +1,151 @@
+"""Wrong modules: with old places, in the wrong mode, hooked, frozen, or more than stock; and teachers not left alone."""
+
+import random
+
+import attrs
+import numpy as np
+import torch
+
+from mutants.mutant import Mutant
+from mutants.students.correct import Blocks, transplanted
+from mutants.students.plain import blocks, descriptor, plain
+
+
+@attrs.frozen
+class StaleBlocks(Blocks):
+    """Layer modules keep the places that they had in the teacher."""
+
+    def transfer(self, teacher, student, selection, calibration):
+        """Copy the modules as they are."""
+        return transplanted(teacher, student, selection)
+
+
+def frozen(_teacher, student, _copies, _selection):
+    """The embeddings are not to be trained."""
+    student.get_input_embeddings().requires_grad_(requires_grad=False)
+
+
+def training(_teacher, student, _copies, _selection):
+    """Dropout is on."""
+    student.train()
+
+
+def projecting(_teacher, student, _copies, _selection):
+    """A matrix for hidden-state matching stays on the student."""
+    student.projection = torch.nn.Linear(16, 16, bias=False, dtype=student.dtype).eval()
+    torch.nn.init.eye_(student.projection.weight)
+
+
+def looking_ahead(_teacher, student, _copies, _selection):
+    """Attention modules forget that they are causal."""
+    for module in student.modules():
+        if "is_causal" in vars(module):
+            module.is_causal = False
+
+
+def hooked(_teacher, student, _copies, _selection):
+    """A hook that only counts."""
+    getattr(*blocks(student))[0].register_forward_hook(lambda *_: None)
+
+
+def teacher_training(teacher, _student, _copies, _selection):
+    """The teacher's dropout is on."""
+    teacher.train()
+
+
+def teacher_emptied(teacher, _student, _copies, selection):
+    """Dropped layers are emptied, as nobody seems to need them."""
+    for index, layer in enumerate(getattr(*blocks(teacher))):
+        for parameter in layer.parameters() if index not in selection.kept else ():
+            parameter.data = parameter.data.new_zeros(parameter.shape)
+
+
+def teacher_hooked(teacher, _student, _copies, _selection):
+    """A hook that watches the teacher."""
+    getattr(*blocks(teacher))[0].register_forward_hook(lambda *_: None)
+
+
+def teacher_frozen(teacher, _student, _copies, _selection):
+    """The teacher can no longer be trained."""
+    teacher.requires_grad_(requires_grad=False)
+
+
+def seeding(_teacher, _student, _copies, _selection):
+    """Global generators start again."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+
+
+MUTANTS = (
+    Mutant(
+        kind="student",
+        component=descriptor("stale-blocks", StaleBlocks),
+        wrong="Layers keep their old indices, so that the cache writes to the wrong places.",
+        breaks={"cached-generation"},
+        pitfall=13,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("frozen", finish=frozen),
+        wrong="The embeddings cannot be trained.",
+        breaks={"trainable"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("training", finish=training),
+        wrong="The student is handed out in training mode.",
+        breaks={"evaluation-mode"},
+        pitfall=8,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("projecting", finish=projecting),
+        wrong="A projection is left on the student and saved with it.",
+        breaks={"stock", "parameter-count", "round-trip", "trainable"},
+        pitfall=22,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("looking-ahead", finish=looking_ahead, whole_layers=False),
+        wrong="Tokens see those after them.",
+        breaks={"causality", "cached-generation", "round-trip"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("hooked", finish=hooked),
+        wrong="A hook is left on the student, which no file carries.",
+        breaks={"stock"},
+        pitfall=17,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("teacher-training", finish=teacher_training),
+        wrong="The teacher is left in training mode.",
+        breaks={"teacher-untouched"},
+        pitfall=8,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("teacher-emptied", finish=teacher_emptied),
+        wrong="The teacher's dropped layers are emptied.",
+        breaks={"teacher-untouched"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("teacher-hooked", finish=teacher_hooked),
+        wrong="A hook is left on the teacher.",
+        breaks={"teacher-untouched"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("teacher-frozen", finish=teacher_frozen),
+        wrong="The teacher's parameters are frozen.",
+        breaks={"teacher-untouched"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("seeding", finish=seeding),
+        wrong="The global random generators are seeded.",
+        breaks={"teacher-untouched"},
+    ),
+)

@@ -1,0 +1,138 @@
+"""Wrong plans: configs that do not say what is kept, counts that are not the model's, settings that do not last."""
+
+import copy
+
+import attrs
+from torch import nn
+
+from mutants.mutant import Mutant
+from mutants.students.plain import PER_LAYER, Plain, blocks, descriptor, plain, planned, sources, write
+from shortstack.contracts import Selection, StudentDescriptor
+from shortstack.models import count_parameters
+
+
+@attrs.frozen
+class Sliced:
+    """The teacher again, with the other layers taken off its list and the config left alone."""
+
+    def shrink(self, config, selection):
+        """The teacher's config."""
+        return copy.deepcopy(config)
+
+    def count_parameters(self, config):
+        """Those of the teacher."""
+        return count_parameters(config).total
+
+    def transfer(self, teacher, student, selection, calibration):
+        """Copy all, then slice."""
+        write(teacher, student, {name: name for name in student.state_dict()})
+        parent, name = blocks(student)
+        layers = getattr(parent, name)
+        setattr(parent, name, nn.ModuleList(layers[layer] for layer in selection.kept))
+        return sources(student, lambda new: selection.kept[new])
+
+
+def first_kinds(config, selection):
+    """Per-layer lists are cut off at the new depth, wherever the kept layers were."""
+    student = planned(config, selection)
+    for name in PER_LAYER:
+        if name in config.to_dict():
+            setattr(student, name, config.to_dict()[name][: len(selection.kept)])
+    return student
+
+
+def in_place(config, selection):
+    """The teacher's own config is changed and handed out."""
+    vars(config).update(vars(planned(config, selection)))
+    return config
+
+
+def first_layers(selection):
+    """As many layers, but the first."""
+    return Selection(kept=tuple(range(len(selection.kept))), of=selection.of)
+
+
+def tied_by_all_means(config, selection):
+    """The output rows are always the input embeddings: saves parameters."""
+    student = planned(config, selection)
+    student.tie_word_embeddings = True
+    return student
+
+
+def tied_twice(config):
+    """Output rows are counted, tied or not."""
+    extra = config.vocab_size * config.hidden_size if config.tie_word_embeddings else 0
+    return count_parameters(config).total + extra
+
+
+@attrs.frozen(kw_only=True)
+class Percent:
+    """A setting that is converted once more each time that it is read."""
+
+    strength: float = attrs.field(default=50.0, converter=lambda percent: percent / 100)
+
+
+MUTANTS = (
+    Mutant(
+        kind="student",
+        component=descriptor("sliced", Sliced),
+        wrong="The list of layers is sliced, but the config keeps the old depth: a reload makes up the missing layers.",
+        breaks={
+            *("planned-depth", "parameter-count", "round-trip", "stock", "cached-generation", "composition"),
+            *("others-skipped", "identity-layer"),  # the config's kinds of layers are taken by place
+        },
+        pitfall=12,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("first-kinds", plan=first_kinds),
+        wrong="The depth is cut, and layer_types after it: the kinds are those of the first layers, not of the kept ones.",
+        breaks={"others-skipped", "identity-layer"},
+        pitfall=14,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("in-place", plan=in_place),
+        wrong="The teacher's config is changed instead of a copy.",
+        breaks={"config-untouched", "teacher-untouched"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain(
+            "first-whatever",
+            plan=lambda config, selection: planned(config, first_layers(selection)),
+            layer_for=lambda _selection, new: new,
+        ),
+        wrong="The selection's length is used, its layers are not: the first layers are always kept.",
+        breaks={"others-skipped", "identity-layer"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("tied-by-all-means", plan=tied_by_all_means),
+        wrong="Embeddings that the teacher keeps apart are tied.",
+        breaks={"ties", "copies", "keep-all", "others-skipped", "identity-layer"},
+        pitfall=16,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("tied-twice", count=tied_twice),
+        wrong="Tied embeddings are counted twice.",
+        breaks={"parameter-count"},
+        pitfall=16,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("body-only", count=lambda config: count_parameters(config).body),
+        wrong="Embeddings are not counted.",
+        breaks={"parameter-count"},
+        pitfall=16,
+    ),
+    Mutant(
+        kind="student",
+        component=StudentDescriptor(
+            name="percent", summary="A student to check.", build=lambda _settings: Plain(), config=Percent
+        ),
+        wrong="A percentage becomes a share when it is read, and a smaller share when what was written is read again.",
+        breaks={"settings"},
+    ),
+)

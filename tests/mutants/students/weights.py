@@ -1,0 +1,174 @@
+"""Wrong tensors: from other layers, shared, untied, rounded, forgotten, made up."""
+
+import torch
+
+from mutants.mutant import Mutant
+from mutants.students.correct import averaged
+from mutants.students.plain import final_norm, layer_names, plain
+
+
+def sharing(teacher, student, copies, _selection):
+    """The teacher's tensors instead of copies of them."""
+    theirs = teacher.state_dict()
+    for name, parameter in student.named_parameters():
+        parameter.data = theirs[copies[name]]
+
+
+def untied(_teacher, student, _copies, _selection):
+    """The head gets rows of its own."""
+    head = student.get_output_embeddings()
+    head.weight = torch.nn.Parameter(head.weight.detach().clone())
+
+
+def rounded(_teacher, student, _copies, _selection):
+    """Every weight goes through bfloat16."""
+    for parameter in student.parameters():
+        parameter.data = parameter.data.bfloat16().to(parameter.dtype)
+
+
+def rounded_frequencies(_teacher, student, _copies, _selection):
+    """Buffers go through bfloat16, as in a model that is cast after it was made."""
+    for buffer in student.buffers():
+        buffer.data = buffer.data.bfloat16().to(buffer.dtype)
+
+
+def noisy(_teacher, student, _copies, _selection):
+    """A little seeded noise on every matrix."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in student.parameters():
+        noise = torch.randn(parameter.shape, generator=generator) * 0.01
+        parameter.data += noise.to(parameter.dtype) * (parameter.dim() > 1)
+
+
+def forgotten_norm(_teacher, student, copies, _selection):
+    """The final norm stays what it was before anything was written."""
+    for name in final_norm(student):
+        student.get_parameter(name).data.fill_(torch.nan)
+        del copies[name]
+
+
+def fresh_norm(_teacher, student, copies, _selection):
+    """The final norm starts afresh."""
+    for name in final_norm(student):
+        student.get_parameter(name).data.fill_(1.0)
+        del copies[name]
+
+
+def drawn(_teacher, student, copies, _selection):
+    """The first layer's matrices are scaled by a number that nobody seeded."""
+    for name in layer_names(student, 0):
+        student.get_parameter(name).data.mul_(0.5 + float(torch.rand(())))
+        del copies[name]
+
+
+def averaged_in_secret(teacher, student, copies, selection):
+    """Means of layers that are told as copies."""
+    told = dict(copies)
+    averaged(teacher, student, copies, selection)
+    return told
+
+
+def misnamed(_teacher, _student, copies, _selection):
+    """Every tensor is said to come from the tensor of its own name."""
+    return {name: name for name in copies}
+
+
+KEPT_WRONG = {"keep-all", "others-skipped", "identity-layer"}
+
+MUTANTS = (
+    Mutant(
+        kind="student",
+        component=plain("off-by-one", layer_for=lambda selection, new: min(selection.kept[new] + 1, selection.of - 1)),
+        wrong="Each layer is the one after the kept one.",
+        breaks={*KEPT_WRONG, "composition", "ties"},  # the last one may come twice
+    ),
+    Mutant(
+        kind="student",
+        component=plain("reversed", layer_for=lambda selection, new: selection.kept[-1 - new]),
+        wrong="The kept layers are in reverse order.",
+        breaks={*KEPT_WRONG, "composition"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("misnamed", finish=misnamed),
+        wrong="The map of copies forgets that layers have moved.",
+        breaks={"copies"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("sharing", finish=sharing),
+        wrong="Tensors are handed over instead of copied.",
+        breaks={"unshared"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("untied", finish=untied),
+        wrong="Tied output rows are copied beside the embeddings.",
+        breaks={"ties", "parameter-count"},
+        pitfall=16,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("rounded", finish=rounded),
+        wrong="Weights are rounded to bfloat16 and told as copies.",
+        breaks={*KEPT_WRONG, "copies"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("rounded-frequencies", finish=rounded_frequencies),
+        wrong="The frequencies of rotary positions are rounded, which no file carries.",
+        breaks={*KEPT_WRONG, "round-trip"},
+        pitfall=15,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("in-float32", finish=lambda _teacher, student, _copies, _selection: student.float() and None),
+        wrong="The student is in float32, whatever the teacher is in.",
+        breaks={*KEPT_WRONG, "copies", "dtype"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("noisy", finish=noisy),
+        wrong="Seeded noise is added to the weights, which are told as copies.",
+        breaks={*KEPT_WRONG, "copies", "composition"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("forgotten-norm", finish=forgotten_norm),
+        wrong="The final norm is not written.",
+        breaks={
+            *KEPT_WRONG,
+            "filled",
+            "determinism",
+            "composition",
+            "cached-generation",
+            "round-trip",
+            "causality",
+            "trainable",
+        },
+    ),
+    Mutant(
+        kind="student",
+        component=plain("fresh-norm", finish=fresh_norm),
+        wrong="The final norm is not the teacher's.",
+        breaks=KEPT_WRONG,
+    ),
+    Mutant(
+        kind="student",
+        component=plain("drawn", finish=drawn, whole_layers=False),
+        wrong="Weights depend on random numbers that nobody seeded.",
+        breaks={"determinism"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("averaged-in-secret", finish=averaged_in_secret, whole_layers=False),
+        wrong="Layers are merged and told as copies.",
+        breaks={"copies"},
+    ),
+    Mutant(
+        kind="student",
+        component=plain("averaged-for-whole", finish=averaged),
+        wrong="Layers are merged, though the traits promise whole layers.",
+        breaks={"others-skipped", "identity-layer", "composition"},
+    ),
+)
