@@ -1,16 +1,19 @@
 """Finds plugins, isolates the broken ones, and looks their components up by name."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from inspect import signature
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import attrs
 import pluggy
 
 from shortstack import hooks
+from shortstack.blame import blaming, told
 from shortstack.contracts import (
     DatasetDescriptor,
     Descriptor,
@@ -19,13 +22,15 @@ from shortstack.contracts import (
     StudentDescriptor,
 )
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
-from shortstack.settings import structure
+from shortstack.overheard import Overheard
+from shortstack.settings import describe_settings, structure
 
 Kind = Literal["scorer", "student", "dataset", "loss"]
-Stage = Literal["import", "register", "list"]
+Stage = Literal["find", "import", "register", "list"]
 
 GROUP: Final = "shortstack"
 CORE: Final = "shortstack"
+_NAMELESS: Final = "(without a name)"
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _TITLES: Final[Mapping[Kind, str]] = {
@@ -83,6 +88,14 @@ class Component:
         """Every short name that it answers to."""
         return (self.descriptor.name, *self.descriptor.former_names)
 
+    @property
+    def full_names(self) -> tuple[str, ...]:
+        """Every full name that it answers to."""
+        return tuple(f"{self.origin.distribution}/{name}" for name in self.names)
+
+    def __str__(self) -> str:
+        return f"{_TITLES[self.kind]} {self.full_name} ({self.origin})"
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Failure:
@@ -93,7 +106,7 @@ class Failure:
     error: BaseException
 
     def __str__(self) -> str:
-        return f"{self.origin} failed at {self.stage}: {type(self.error).__name__}: {self.error}"
+        return f"{self.origin} failed at {self.stage}: {told(self.error)}"
 
 
 class Registry:
@@ -110,6 +123,7 @@ class Registry:
         self._components: list[Component] = []
         self._failures: list[Failure] = []
         self._origins: list[Origin] = []
+        self._printed: dict[Origin, str] = {}
 
     @classmethod
     def from_environment(cls) -> "Registry":
@@ -119,8 +133,12 @@ class Registry:
         ``SHORTSTACK_BLOCK_PLUGINS`` leaves some out.
         """
         allowed, blocked = _ids("SHORTSTACK_PLUGINS"), _ids("SHORTSTACK_BLOCK_PLUGINS") or frozenset()
-        registry = cls()
-        for origin, entry_point in _entry_points():
+        registry, found = cls(), dict[Origin, EntryPoint]()
+        for name, distribution in _distributions():
+            with registry._isolated(Origin(name, "?", "?"), "find"):
+                found |= _entry_points(name, distribution)
+        # the core comes first, so that whatever a stranger breaks breaks after it
+        for origin, entry_point in sorted(found.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0])):
             chosen = allowed is None or origin.id in allowed or origin.distribution == CORE
             if chosen and origin.id not in blocked:
                 registry.load(origin, entry_point.load)
@@ -141,18 +159,25 @@ class Registry:
         """The plugins that are in use."""
         return tuple(sorted(self._origins))
 
+    @property
+    def printed(self) -> Mapping[Origin, str]:
+        """What plugins printed while they were loaded; standard output never sees it, standard error does."""
+        return dict(self._printed)
+
     def load(self, origin: Origin, importer: Callable[[], object]) -> None:
-        """Import a plugin and register it; whatever it raises becomes a ``Failure``.
+        """Import a plugin and register it; whatever it raises becomes a ``Failure``, but for Ctrl-C.
+
+        Nothing can be done about a module that ends the process itself (``os._exit``, a crash in C), that never
+        returns, or that writes to the file descriptor of standard output.
 
         Args:
             origin: Where it comes from.
             importer: Returns the plugin module.
         """
-        try:
-            module = importer()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's module may raise anything
-            self._failures.append(Failure(origin=origin, stage="import", error=error))
-        else:
+        imported: list[object] = []
+        with self._isolated(origin, "import"):
+            imported.append(importer())
+        for module in imported:
             self.register(module, origin)
 
     def register(self, module: object, origin: Origin) -> None:
@@ -162,19 +187,14 @@ class Registry:
             module: An object with hook implementations.
             origin: Where it comes from.
         """
-        try:
+        with self._isolated(origin, "register", module):
             self._manager.register(module, name=origin.id)
             _reject_misspelt_hooks(self._manager, module)
-        except Exception as error:  # noqa: BLE001 -- pluggy and strangers raise anything
-            self._discard(module, Failure(origin=origin, stage="register", error=error))
-            return
-        try:
-            found = list(self._offered(module, origin))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's generator may raise anything
-            self._discard(module, Failure(origin=origin, stage="list", error=error))
-            return
-        self._components += found
-        self._origins.append(origin)
+            with self._isolated(origin, "list", module):
+                found = list(self._offered(module, origin))
+                _reject_clashes(found, self._components)
+                self._components += found
+                self._origins.append(origin)
 
     def beside(self, module: object, origin: Origin) -> "Registry":
         """All that this registry offers and one plugin more; this one stays as it is.
@@ -187,6 +207,7 @@ class Registry:
         more._components = list(self._components)
         more._failures = list(self._failures)
         more._origins = list(self._origins)
+        more._printed = dict(self._printed)
         more.register(module, origin)
         return more
 
@@ -202,7 +223,7 @@ class Registry:
         """
         offered = [c for c in self.components if c.kind == kind]
         if "/" in name:
-            matches = [c for c in offered if name in {f"{c.origin.distribution}/{n}" for n in c.names}]
+            matches = [c for c in offered if name in c.full_names]
         else:
             matches = [c for c in offered if name in c.names]
             matches = [c for c in matches if c.origin.distribution == CORE] or matches
@@ -226,11 +247,21 @@ class Registry:
             PluginError: The plugin's own code failed; names its distribution and version.
         """
         component = self.find(kind, name)
-        config: object = structure(component.descriptor.config, settings, f"{_TITLES[kind]} {name!r}")
-        try:
+        config = self.configure(kind, name, settings)
+        with blaming(component, "could not be built"):
             return component.descriptor.build(config)
-        except (Exception, SystemExit) as error:
-            raise PluginError(f"{component.full_name} ({component.origin}) could not be built: {error}") from error
+
+    def configure(self, kind: Kind, name: str, settings: object = None) -> object:
+        """The instance of a component's config class that settings mean; see ``build``.
+
+        Raises:
+            ConfigurationError: A setting is unknown or has a wrong value, or ``find`` failed.
+            PluginError: The plugin's own check of a value failed.
+        """
+        component = self.find(kind, name)
+        with blaming(component, "could not check its settings"):
+            config: object = structure(component.descriptor.config, settings, f"{_TITLES[kind]} {name!r}")
+            return config
 
     def _offered(self, module: object, origin: Origin) -> Iterator[Component]:
         others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
@@ -242,12 +273,25 @@ class Registry:
                             f"{hook} must yield {expected.__name__} objects, got {type(descriptor).__name__}: "
                             f"{descriptor!r:.80}"
                         )
+                    describe_settings(descriptor.config)  # what cannot be listed must not break the list of all others
                     yield Component(kind=kind, origin=origin, descriptor=descriptor)
 
-    def _discard(self, module: object, failure: Failure) -> None:
-        if self._manager.is_registered(module):
-            self._manager.unregister(module)
-        self._failures.append(failure)
+    @contextmanager
+    def _isolated(self, origin: Origin, stage: Stage, module: object = None) -> Iterator[None]:
+        """Inside, a stranger may raise and print what it likes; a plugin that raised is discarded and remembered."""
+        overheard = Overheard(origin)
+        try:
+            with redirect_stdout(cast("Any", overheard)):
+                yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- pytest's outcomes, cancellations and SystemExit among them
+            if module is not None and self._manager.is_registered(module):
+                self._manager.unregister(module)
+            self._failures.append(Failure(origin=origin, stage=stage, error=error))
+        finally:
+            if overheard.text:
+                self._printed[origin] = self._printed.get(origin, "") + overheard.text
 
     def _not_found(self, kind: Kind, name: str, offered: Sequence[Component]) -> Exception:
         distribution = name.partition("/")[0]
@@ -283,18 +327,48 @@ def _looks_like_a_hook(module: object, name: str) -> bool:
     return callable(value) and not isinstance(value, type) and not signature(value).parameters
 
 
-def _entry_points() -> Iterable[tuple[Origin, EntryPoint]]:
-    """Every entry point of the group, each once, the core's first.
+def _reject_clashes(found: Iterable[Component], others: Iterable[Component]) -> None:
+    """Within one distribution a full name means one component; between distributions the short name may be shared."""
+    owners = {(c.kind, name): c for c in others for name in c.full_names}
+    for component in found:
+        for name in component.full_names:
+            other = owners.setdefault((component.kind, name), component)
+            if other is not component:
+                raise ValueError(
+                    f"{_TITLES[component.kind]} {name!r} is offered twice, the first time by {other.origin}"
+                )
+
+
+def _distributions() -> Iterator[tuple[str, Distribution]]:
+    """Every distribution once, under its name: of two copies on the path only the first can be imported."""
+    seen: set[str] = set()
+    for distribution in distributions():
+        name = _name(distribution)
+        normal = re.sub(r"[-_.]+", "-", name).lower()
+        if normal not in seen:
+            yield name or _NAMELESS, distribution
+        if name:
+            seen.add(normal)
+
+
+def _name(distribution: Distribution) -> str:
+    """Its name; empty where a removal that went wrong left none."""
+    try:
+        metadata: Any = distribution.metadata
+        return str(metadata["Name"] or "")
+    except Exception:  # noqa: BLE001 -- a file that is missing or damaged, which each Python tells in another way
+        return ""
+
+
+def _entry_points(name: str, distribution: Distribution) -> dict[Origin, EntryPoint]:
+    """A distribution's entry points of our group.
 
     pluggy's own loader registers by entry-point name and drops the second plugin of a name without a word.
     """
-    found = {
-        Origin(distribution.name, point.name, distribution.version): point
-        for distribution in distributions()
-        for point in distribution.entry_points
-        if point.group == GROUP
-    }
-    return sorted(found.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0]))
+    points = [point for point in distribution.entry_points if point.group == GROUP]
+    if points and name == _NAMELESS:
+        raise ValueError(f"its metadata in {distribution.locate_file('')} are damaged; install it again")
+    return {Origin(name, point.name, str(distribution.version)): point for point in points}
 
 
 def _ids(variable: str) -> frozenset[str] | None:

@@ -1,11 +1,16 @@
 """Models whose layers do something that no score could be told from: refused by name, never scored wrongly."""
 
+from types import ModuleType
+
 import pytest
 import torch
 from torch import nn
 
+from shortstack.contracts import ScorerDescriptor
 from shortstack.errors import PluginError, UnsupportedModelError
+from shortstack.hooks import hookimpl
 from shortstack.importance.measure import measure_importance, next_token
+from shortstack.registry import Origin, Registry
 
 
 @pytest.fixture
@@ -71,12 +76,14 @@ def test_attention_with_an_unknown_term(model, batch, registry):
 
 
 def test_a_plugin_that_builds_no_scorer(model, batch):
-    """Its type is named."""
+    """Its type is named, and where it comes from."""
+    descriptor = ScorerDescriptor(name="mine", summary="No scorer.", build=lambda _config: 3.5)
+    plugin = ModuleType("bad")
+    plugin.shortstack_importance_scorers = hookimpl(specname="shortstack_importance_scorers")(lambda: [descriptor])
+    registry = Registry()
+    registry.register(plugin, Origin("bad", "main", "0.1"))
 
-    class Broken:
-        def build(self, _kind, _name, _settings):
-            """No scorer."""
-            return 3.5
-
-    with pytest.raises(PluginError, match="scorer 'mine' is a float, which is no fold, probe or derived scorer"):
-        measure_importance(model, [batch], ["mine"], registry=Broken())
+    with pytest.raises(
+        PluginError, match=r"scorer 'mine' is a float, which is no fold, probe or derived scorer\n.*\(bad:main 0\.1\)"
+    ):
+        measure_importance(model, [batch], ["mine"], registry=registry)

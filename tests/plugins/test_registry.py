@@ -7,7 +7,7 @@ from types import ModuleType
 import attrs
 import pytest
 
-from shortstack.contracts import LossDescriptor, ScorerDescriptor
+from shortstack.contracts import DatasetDescriptor, LossDescriptor, ScorerDescriptor
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
 from shortstack.hooks import hookimpl
 from shortstack.registry import Origin, Registry
@@ -201,6 +201,13 @@ class TestDescriptor:
         """Settings are attrs classes."""
         with pytest.raises(TypeError, match="config must be an attrs class, got <class 'dict'>"):
             ScorerDescriptor(name="x", summary="made up", config=dict, build=lambda config: config)
+
+    def test_write_must_be_callable(self):
+        """An adapter writes samples or says nothing of it."""
+        assert DatasetDescriptor(name="x", summary="made up", build=print, write=print).write is print
+        assert DatasetDescriptor(name="x", summary="made up", build=print).write is None
+        with pytest.raises(TypeError, match=r"^write must be callable or None, got 'ratings\.csv'$"):
+            DatasetDescriptor(name="x", summary="made up", build=print, write="ratings.csv")
 
 
 class TestEnvironment:

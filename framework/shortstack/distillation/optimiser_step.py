@@ -8,6 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from shortstack.blame import blaming
+from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import DataError, EmptyDataError, NonFiniteError
 
 
@@ -35,7 +37,7 @@ class OptimiserStep:
         factors = torch.tensor(multipliers, dtype=torch.float64, device=counts.device)
         return cls(counts=counts, scales=factors / terms, sums=torch.zeros_like(terms), pending=micro_batches)
 
-    def means(self, names: Sequence[str], *, number: int) -> dict[str, float]:
+    def means(self, losses: Sequence[WeightedLoss], *, number: int) -> dict[str, float]:
         """Every loss's mean; losses without terms are left out.
 
         Raises:
@@ -45,19 +47,21 @@ class OptimiserStep:
         """
         # one transfer from the device for all of it
         *numbers, strays = torch.cat([self.sums, self.counts]).tolist()
-        sums, counts = numbers[: len(names)], numbers[len(names) :]
+        sums, counts = numbers[: len(losses)], numbers[len(losses) :]
         if strays:
             raise DataError(
                 f"{strays:.0f} labels of step {number} are not among the candidates; every label must be one"
             )
-        for name, value in zip(names, sums, strict=True):
+        for loss, value in zip(losses, sums, strict=True):
             if not math.isfinite(value):
-                raise NonFiniteError(
-                    f"the loss {name!r} is {value} at step {number}; lower the learning rate, or check the teacher"
-                )
+                with blaming(loss.culprit):
+                    raise NonFiniteError(
+                        f"the loss {loss.name!r} is {value} at step {number}; "
+                        "lower the learning rate, or check the teacher"
+                    )
         if not any(counts):
             raise EmptyDataError(f"no loss has a term at step {number}: the batch holds no supervised position")
-        return {name: value / count for name, value, count in zip(names, sums, counts, strict=True) if count}
+        return {loss.name: value / count for loss, value, count in zip(losses, sums, counts, strict=True) if count}
 
 
 class LossLog:

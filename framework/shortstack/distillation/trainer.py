@@ -24,6 +24,7 @@ from shortstack.distillation.balancing import Balancing, Memory, make_balancing
 from shortstack.distillation.callbacks import Clock, LastStep
 from shortstack.distillation.checks import Validate, check_arguments, check_batch, check_teacher
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
+from shortstack.distillation.sums import Shape, refuse_means
 from shortstack.distillation.training_module import TrainingModule, output_reader, prepare
 from shortstack.distillation.weighted_losses import LossSettings, wanted, weighted_losses
 from shortstack.errors import ConfigurationError, NonFiniteError
@@ -78,12 +79,15 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
         Raises:
             ConfigurationError: The parts do not fit; the message says which and why.
+            PluginError: A loss failed, or gives a mean where it was given by name; names it and its distribution.
         """
         ready = weighted_losses(losses, registry)
         needs = wanted(ready)
         check_teacher(teacher, model, ready)
         check_arguments(args, validate)
         own = prepare(ready, teacher, model, selection, args.seed)
+        if isinstance(losses, Mapping):  # an object is its owner's to try, and the conformance kit's
+            refuse_means(ready, own, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
         here = None if candidates is None else candidates.to(args.device)
         self.balancing, self.memory = make_balancing(balancing), _NOTHING_YET
         self._teacher = None
@@ -121,6 +125,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
         Raises:
             NonFiniteError: A loss or a validated metric became NaN or infinite; names it and the step.
+            PluginError: A loss failed, or gave no sum; names it and its distribution.
         """
         try:
             return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
@@ -196,7 +201,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
     def _close(self, step: OptimiserStep) -> None:
         step.sums = self.accelerator.reduce(step.sums, reduction="sum")
-        means = step.means([loss.name for loss in self.model.losses], number=self.state.global_step + 1)
+        means = step.means(self.model.losses, number=self.state.global_step + 1)
         self.memory = self.balancing.remember(self.memory, means)
         self._loss_log.add(means)
 

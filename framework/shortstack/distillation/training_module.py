@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from shortstack.blame import blaming
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.model_outputs import OutputReader
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
@@ -68,11 +69,9 @@ class TrainingModule(nn.Module):
         with self._dropping():
             student = self._read(input_ids, attention_mask, positions)
         batch = self.loss_batch(attention_mask, labels)
-        sums = [
-            _sum_of(weighted, batch, weighted.loss(student, teacher, batch, self._module(index)))
-            for index, weighted in enumerate(self.losses)
-        ]
-        return torch.stack(sums)
+        return torch.stack(
+            [_sum_of(weighted, student, teacher, batch, self._module(i)) for i, weighted in enumerate(self.losses)]
+        )
 
     @contextmanager
     def _dropping(self) -> Iterator[None]:
@@ -88,7 +87,7 @@ class TrainingModule(nn.Module):
         """int64 ``(losses + 1,)``: the terms of every loss in a batch, then the labels that are no candidates."""
         batch = self.loss_batch(attention_mask, labels)
         strays = (self._targets(labels) < 0).sum()
-        return torch.stack([*(weighted.loss.count(batch) for weighted in self.losses), strays])
+        return torch.stack([*(_count_of(weighted, batch) for weighted in self.losses), strays])
 
     def loss_batch(self, attention_mask: Tensor, labels: Tensor) -> LossBatch:
         """What losses see of a batch; a stray label counts as candidate 0, the trainer reports it after the step."""
@@ -127,8 +126,17 @@ def prepare(
     """Each loss's own parameters, in the student's type; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        made = [loss.loss.prepare(teacher and teacher.config, student.config, selection) for loss in losses]
-    return [module and module.to(student.dtype) for module in made]
+        return [_prepared(loss, teacher, student, selection) for loss in losses]
+
+
+def _prepared(
+    weighted: WeightedLoss, teacher: PreTrainedModel | None, student: PreTrainedModel, selection: Selection | None
+) -> nn.Module | None:
+    with blaming(weighted.culprit):
+        module = weighted.loss.prepare(teacher and teacher.config, student.config, selection)
+        if module is not None and not isinstance(module, nn.Module):
+            raise PluginError(f"loss {weighted.name!r} prepared {module!r:.80}; prepare gives a torch module or None")
+        return module and module.to(student.dtype)
 
 
 def output_reader(
@@ -147,14 +155,32 @@ def output_reader(
     return OutputReader(model=model, layers=layers, candidates=candidates, logits=logits in needs)
 
 
-def _sum_of(weighted: WeightedLoss, batch: LossBatch, value: Tensor) -> Tensor:
-    if value.shape != () or value.dtype not in {torch.float32, torch.float64}:
-        raise PluginError(
-            f"loss {weighted.name!r} gave a tensor of shape {tuple(value.shape)} and type {value.dtype}; a loss is one "
-            "sum in float32 or float64"
-        )
-    if torch.is_grad_enabled() and not value.requires_grad and int(weighted.loss.count(batch)):
-        raise PluginError(
-            f"loss {weighted.name!r} does not depend on the student, so nothing can be learnt from it; do not detach it"
-        )
-    return value
+def _sum_of(
+    weighted: WeightedLoss, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch, module: nn.Module | None
+) -> Tensor:
+    with blaming(weighted.culprit):
+        value = weighted.loss(student, teacher, batch, module)
+        if not isinstance(value, Tensor) or value.shape != () or value.dtype not in {torch.float32, torch.float64}:
+            raise PluginError(f"loss {weighted.name!r} gave {_kind_of(value)}; a loss is one sum in float32 or float64")
+        if torch.is_grad_enabled() and not value.requires_grad and int(weighted.loss.count(batch)):
+            raise PluginError(
+                f"loss {weighted.name!r} does not depend on the student, so nothing can be learnt from it; "
+                "do not detach it"
+            )
+        return value
+
+
+def _count_of(weighted: WeightedLoss, batch: LossBatch) -> Tensor:
+    with blaming(weighted.culprit):
+        count = weighted.loss.count(batch)
+        if not isinstance(count, Tensor) or count.shape != () or count.dtype != torch.int64:
+            raise PluginError(
+                f"loss {weighted.name!r} counted {_kind_of(count)}; a count is the number of terms, one int64"
+            )
+        return count
+
+
+def _kind_of(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
+    return f"{value!r:.80}"

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import attrs
 
+from shortstack.blame import blaming, written_in
 from shortstack.contracts import DistillationLoss, Output
-from shortstack.errors import ConfigurationError
+from shortstack.errors import ConfigurationError, PluginError
 from shortstack.registry import Registry
 
 
@@ -19,17 +21,27 @@ class WeightedLoss:
         name: What it is logged as.
         loss: The loss.
         weight: Above 0; what it means is the balancing's to say.
+        culprit: Who it is, in words, for errors.
     """
 
     name: str
     loss: DistillationLoss = attrs.field()
     weight: float = attrs.field(default=1.0)
+    culprit: str = attrs.field()
+
+    @culprit.default
+    def _named_by_class(self) -> str:
+        return f"distillation loss {self.name!r} ({written_in(self.loss)})"
 
     @loss.validator
     def _is_a_loss(self, _attribute: object, value: object) -> None:
         if not isinstance(value, DistillationLoss):
             raise ConfigurationError(
                 f"loss {self.name!r} is no distillation loss but {value!r:.80}; see shortstack.contracts.losses"
+            )
+        if not isinstance(value.needs, AbstractSet) or not all(isinstance(output, Output) for output in value.needs):
+            raise PluginError(
+                f"loss {self.name!r} needs {value.needs!r:.80}, which is no set of shortstack.contracts.Output"
             )
 
     @weight.validator
@@ -79,4 +91,6 @@ def wanted(losses: Sequence[WeightedLoss]) -> frozenset[Output]:
 def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
     settings: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": given}
     weight = settings.pop("weight", 1.0)
-    return WeightedLoss(name=name, loss=registry.build("loss", name, settings), weight=weight)
+    loss, culprit = registry.build("loss", name, settings), str(registry.find("loss", name))
+    with blaming(culprit):
+        return WeightedLoss(name=name, loss=loss, weight=weight, culprit=culprit)

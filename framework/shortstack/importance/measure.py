@@ -1,6 +1,8 @@
 """How much each layer matters: every requested scorer on one model and one set of examples."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any
 
 import attrs
@@ -8,9 +10,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from shortstack.blame import blaming, written_in
 from shortstack.contracts import DerivedScorer, FoldScorer, Importance, Probe, ProbeScorer, Signal
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, PluginError
 from shortstack.importance.calibration import Batch, checked_batches
+from shortstack.importance.calls import Calls
 from shortstack.importance.objectives import Objective, candidate_objective, next_token
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.sweep import Swept, sweep
@@ -48,9 +52,12 @@ def measure_importance(
         ConfigurationError: A setting is wrong, or scorers need each other in a circle.
         EmptyDataError: There are no examples, or no labels for a scorer that needs them.
         UnsupportedModelError: A signal cannot be observed in this model.
+        PluginError: A scorer failed, gave no scores, or changed the model; names it and its distribution.
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
     """
-    return measured(model, batches, scorers, objective=objective, registry=registry, accept=_require_sound)
+    return measured(
+        model, batches, scorers, objective=objective, registry=registry, accept=_require_sound, watched=True
+    )
 
 
 Accept = Callable[[str, Importance, int], None]
@@ -65,11 +72,18 @@ def measured(
     objective: Objective | None = None,
     registry: Registry | None = None,
     accept: Accept,
+    watched: bool = False,
 ) -> dict[str, Importance]:
-    """``measure_importance`` with another check of what the scorers give: the conformance kit looks for itself."""
+    """``measure_importance`` with other checks of what the scorers give and do: the conformance kit looks for itself."""
     asked = dict(scorers) if isinstance(scorers, Mapping) else dict.fromkeys(_listed(scorers))
-    built = _build(asked, registry)
-    work = _Work(model=model, objective=objective or next_token, layers=len(Decoder.of(model).layers), accept=accept)
+    built, culprits = _build(asked, registry)
+    work = _Work(
+        model=model,
+        objective=objective or next_token,
+        layers=len(Decoder.of(model).layers),
+        calls=Calls(culprits, model if watched else None),
+        accept=accept,
+    )
     checked: Iterable[Batch] = checked_batches(batches, Decoder.of(model).device)
     folds = {name: scorer for name, scorer in built.items() if isinstance(scorer, FoldScorer)}
     if len(folds) < len(built):
@@ -89,12 +103,18 @@ class _Work:
     model: PreTrainedModel
     objective: Objective
     layers: int
+    calls: Calls
     accept: Accept
 
-    def accepted(self, name: str, importance: Importance) -> Importance:
-        """The importance, if it is of use."""
-        self.accept(name, importance, self.layers)
-        return importance
+    def accepted(self, name: str, ask: Callable[[], Importance]) -> Importance:
+        """What a scorer answers, if it is of use."""
+
+        def answer() -> Importance:
+            importance = ask()
+            self.accept(name, importance, self.layers)
+            return importance
+
+        return self.calls.to(name, answer)
 
 
 def _listed(scorers: Sequence[str]) -> Sequence[str]:
@@ -103,34 +123,46 @@ def _listed(scorers: Sequence[str]) -> Sequence[str]:
     return scorers
 
 
-def _build(asked: Mapping[str, object], registry: Registry | None) -> dict[str, Any]:
-    """Every scorer asked for, and every scorer that those are made from."""
-    built: dict[str, Any] = {}
+def _build(asked: Mapping[str, object], registry: Registry | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Every scorer asked for, and every scorer that those are made from; and who each of them is."""
+    built, culprits = dict[str, Any](), dict[str, str]()
     waiting = dict(asked)
     while waiting:
         name, settings = next(iter(waiting.items()))
         del waiting[name]
-        scorer = settings
-        if not isinstance(settings, _FORMS):
+        if isinstance(settings, _FORMS):
+            scorer, culprit = settings, f"importance scorer {name!r} ({written_in(settings)})"
+        else:
             registry = registry or Registry.from_environment()
-            scorer = registry.build("scorer", name, settings)
-        if not isinstance(scorer, _FORMS):
-            raise PluginError(
-                f"scorer {name!r} is a {type(scorer).__name__}, which is no fold, probe or derived scorer"
-            )
-        built[name] = scorer
+            scorer, culprit = registry.build("scorer", name, settings), str(registry.find("scorer", name))
+        with blaming(culprit):
+            _require_form(name, scorer)
+        built[name], culprits[name] = scorer, culprit
         if isinstance(scorer, DerivedScorer):
             waiting |= {n: None for n in scorer.needs_scores if n not in built and n not in waiting}
-    return built
+    return built, culprits
+
+
+def _require_form(name: str, scorer: object) -> None:
+    if not isinstance(scorer, _FORMS):
+        raise PluginError(f"scorer {name!r} is a {type(scorer).__name__}, which is no fold, probe or derived scorer")
+    if isinstance(scorer, FoldScorer) and not _is_all(scorer.needs, AbstractSet, Signal):
+        raise PluginError(f"scorer {name!r} needs {scorer.needs!r:.80}, which is no set of shortstack.contracts.Signal")
+    if isinstance(scorer, DerivedScorer) and not _is_all(scorer.needs_scores, tuple, str):
+        raise PluginError(f"scorer {name!r} needs the scores {scorer.needs_scores!r:.80}, which is no tuple of names")
+
+
+def _is_all(value: Any, container: type[Any], member: type) -> bool:
+    return isinstance(value, container) and all(isinstance(item, member) for item in value)
 
 
 def _fold(work: _Work, batches: Iterable[Batch], scorers: Mapping[str, FoldScorer[Any]]) -> dict[str, Importance]:
     if not scorers:
         return {}
-    swept = sweep(work.model, batches, scorers, work.objective)
+    swept = sweep(work.model, batches, scorers, work.objective, work.calls)
     for name, scorer in scorers.items():
         _require_data(name, scorer, swept)
-    return {name: work.accepted(name, scorer.finish(swept.states[name])) for name, scorer in scorers.items()}
+    return {name: work.accepted(name, partial(s.finish, swept.states[name])) for name, s in scorers.items()}
 
 
 def _require_data(name: str, scorer: FoldScorer[Any], swept: Swept) -> None:
@@ -143,7 +175,7 @@ def _require_data(name: str, scorer: FoldScorer[Any], swept: Swept) -> None:
 
 
 def _probe(work: _Work, probe: Probe, scorers: Mapping[str, ProbeScorer]) -> dict[str, Importance]:
-    return {name: work.accepted(name, scorer.measure(probe)) for name, scorer in scorers.items()}
+    return {name: work.accepted(name, partial(scorer.measure, probe)) for name, scorer in scorers.items()}
 
 
 def _derive(
@@ -155,12 +187,21 @@ def _derive(
         if not ready:
             raise ConfigurationError(f"scorers {', '.join(sorted(waiting))} need each other in a circle")
         for name in ready:
-            scores[name] = work.accepted(name, waiting.pop(name).combine(scores, probe))
+            scores[name] = work.accepted(name, partial(waiting.pop(name).combine, _copied(scores), probe))
     return scores
+
+
+def _copied(scores: Mapping[str, Importance]) -> dict[str, Importance]:
+    """For a scorer to fuse as it likes: what it does in place must not change what others said."""
+    return {name: attrs.evolve(found, scores=found.scores.clone()) for name, found in scores.items()}
 
 
 def _require_sound(name: str, importance: Importance, layers: int) -> None:
     """It must be one finite float64 a layer."""
+    if not isinstance(importance, Importance) or not isinstance(importance.scores, Tensor):
+        raise PluginError(
+            f"scorer {name!r} gave {importance!r:.80}; it must give an Importance whose scores are a tensor"
+        )
     scores = importance.scores
     if scores.dtype != torch.float64 or tuple(scores.shape) != (layers,):
         raise PluginError(

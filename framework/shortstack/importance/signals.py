@@ -83,6 +83,19 @@ class Signals:
         """See ``LayerSignals``."""
         return self._declared(Signal.ATTENTION, self._visible)
 
+    def versions(self) -> tuple[int, ...]:
+        """How often each tensor was changed in place."""
+        tensors = (
+            self._input,
+            self._output,
+            self._gradient,
+            self._squared,
+            self._attention,
+            self.mask,
+            self.supervised,
+        )
+        return tuple(t._version for t in tensors if t is not None and not t.is_inference())  # noqa: SLF001 -- torch's name
+
     def _declared(self, signal: Signal, value: Tensor | None) -> Tensor:
         if signal not in self.declared or value is None:
             declared = ", ".join(sorted(s.name for s in self.declared)) or "nothing"

@@ -1,6 +1,7 @@
 """One forward and one backward pass, to activations only, that feeds every fold scorer at once."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -8,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from shortstack.blame import written_in
 from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.importance.calibration import Batch
+from shortstack.importance.calls import Calls
 from shortstack.importance.objectives import Objective, next_token
 from shortstack.importance.observing import LayerObserver
 from shortstack.importance.signals import Signals, Stage, stage_of
@@ -41,6 +44,7 @@ def sweep(
     batches: Iterable[Batch],
     scorers: Mapping[str, FoldScorer[Any]],
     objective: Objective = next_token,
+    calls: Calls | None = None,
 ) -> Swept:
     """Feed every scorer; scorers that need no signal are only started.
 
@@ -51,17 +55,25 @@ def sweep(
         batches: Each is read once.
         scorers: Fold scorers by name.
         objective: What the gradients are of.
+        calls: How scorers are called; by default in the names of their classes.
 
     Raises:
+        PluginError: A scorer failed.
         UnsupportedModelError: A signal cannot be observed in this model.
         NonFiniteError: An example's log-probability is NaN or infinite.
     """
     decoder = Decoder.of(model)
-    feed = _Feed(scorers, decoder)
+    calls = calls or Calls({name: f"importance scorer {written_in(scorer)}" for name, scorer in scorers.items()})
+    feed = _Feed(scorers, decoder, calls)
     examples = supervised = 0
     if feed.wanted:
         observer = LayerObserver(decoder, feed.wanted, feed.keep, feed.deliver)
-        with at_rest(model), observer.watching(), torch.set_grad_enabled(observer.differentiates):
+        with (
+            calls.sweep(scorers),
+            at_rest(model),
+            observer.watching(),
+            torch.set_grad_enabled(observer.differentiates),
+        ):
             for batch in batches:
                 observer.begin(batch)
                 if observer.differentiates:
@@ -84,9 +96,10 @@ class _Blocks:
 class _Feed:
     """Hands each scorer its signals at the first stage at which all of them are there."""
 
-    def __init__(self, scorers: Mapping[str, FoldScorer[Any]], decoder: Decoder) -> None:
+    def __init__(self, scorers: Mapping[str, FoldScorer[Any]], decoder: Decoder, calls: Calls) -> None:
         blocks = _Blocks(layers=tuple(decoder.layers))
-        self.states = {name: scorer.start(blocks) for name, scorer in scorers.items()}
+        self._calls = calls
+        self.states = {name: calls.to(name, partial(scorer.start, blocks)) for name, scorer in scorers.items()}
         self._fed = {name: scorer for name, scorer in scorers.items() if scorer.needs}
         self._stages = {name: stage_of(scorer.needs) for name, scorer in self._fed.items()}
         self.wanted = frozenset[Signal]().union(*(scorer.needs for scorer in self._fed.values()))
@@ -97,8 +110,9 @@ class _Feed:
         for name, scorer in self._fed.items():
             if self._stages[name] is stage:
                 view = attrs.evolve(signals, declared=scorer.needs)
+                update = partial(scorer.update, self.states[name], view)
                 with torch.no_grad():
-                    self.states[name] = scorer.update(self.states[name], view)
+                    self.states[name] = self._calls.update(name, view, update)
 
 
 def _run(model: PreTrainedModel, batch: Batch) -> None:

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
-from shortstack.settings import structure
 from shortstack.stages.selection import selector
 
 if TYPE_CHECKING:
-    from shortstack.registry import Kind, Registry
+    from shortstack.registry import Registry
     from shortstack.run import Run, TeacherSettings
 
 
@@ -26,10 +25,10 @@ def check(run: "Run", registry: "Registry") -> str:
     from shortstack.distillation.weighted_losses import weighted_losses
     from shortstack.evaluation.evaluator import RecommendationEvaluator
 
-    _component(registry, "dataset", run.data.adapter, run.data.settings)
-    _component(registry, "student", run.student.architecture, run.student.settings)
+    registry.configure("dataset", run.data.adapter, run.data.settings)
+    registry.configure("student", run.student.architecture, run.student.settings)
     for name in run.importance.scorers:
-        _component(registry, "scorer", name, run.importance.settings.get(name, {}))
+        registry.configure("scorer", name, run.importance.settings.get(name, {}))
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
@@ -38,10 +37,6 @@ def check(run: "Run", registry: "Registry") -> str:
     make_balancing(run.distillation.balancing)
     _check_selection(run, layers)
     return _device(run.device)
-
-
-def _component(registry: "Registry", kind: "Kind", name: str, settings: object) -> None:
-    structure(registry.find(kind, name).descriptor.config, settings, f"{kind} {name!r}")
 
 
 def _check_settings_are_used(run: "Run") -> None:

@@ -37,19 +37,22 @@ def _near(folder: Path) -> Iterator[Path]:
 
 
 def _execute(context: Context, folder: Path) -> None:
+    from shortstack.blame import blaming
     from shortstack.data.interactions import Interactions
     from shortstack.data.splits import split
 
     settings = context.run.data
     adapter = context.registry.build("dataset", settings.adapter, settings.settings)
-    interactions = Interactions.from_records(
-        adapter.read(settings.source),
-        seed=context.run.seed,
-        core=settings.core,
-        min_rating=settings.min_rating,
-        duplicates=settings.duplicates,
-        ties=settings.ties,
-    )
+    # what is read lazily is read in from_records
+    with blaming(context.registry.find("dataset", settings.adapter)):
+        interactions = Interactions.from_records(
+            adapter.read(settings.source),
+            seed=context.run.seed,
+            core=settings.core,
+            min_rating=settings.min_rating,
+            duplicates=settings.duplicates,
+            ties=settings.ties,
+        )
     split(interactions, settings.split).save(folder / SEQUENCES)
     interactions.catalogue().save(folder)
     write_json(folder / FACTS, interactions.facts())

@@ -1,0 +1,70 @@
+"""Whose code failed: what a plugin raises leaves the core with the plugin's name on it."""
+
+from contextlib import AbstractContextManager
+from typing import Final
+
+import attrs
+
+from shortstack.errors import PluginError, ShortstackError
+
+_LONGEST: Final = 500
+"""Characters of a stranger's message that ours repeats."""
+
+
+def blaming(culprit: object, deed: str = "failed") -> AbstractContextManager[None]:
+    """Run a plugin's code in its name.
+
+    An error of our family was raised on purpose: it stays what it is and notes where it came from. Ctrl-C stays too.
+
+    Args:
+        culprit: Who, in words, for example ``"importance scorer acme/depth (acme:main 1.0)"``.
+        deed: What went wrong, in words.
+
+    Raises:
+        PluginError: Anything else was raised, a plugin's own ``SystemExit`` included; it is the cause.
+    """
+    return _Blame(culprit=culprit, deed=deed)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Blame(AbstractContextManager[None]):
+    """See ``blaming``; no generator, for contextlib takes our error about a ``StopIteration`` for Python's own."""
+
+    culprit: object
+    deed: str
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, ShortstackError):
+            note = f"in {self.culprit}"
+            if str(self.culprit) not in str(error) and note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
+        elif isinstance(error, Exception | SystemExit):
+            raise PluginError(f"{self.culprit} {self.deed}: {told(error)}") from error
+
+
+def written_in(component: object) -> str:
+    """Where the class of an object was written, for one that came without a name.
+
+    >>> written_in(Exception())
+    'builtins:Exception'
+    """
+    return f"{type(component).__module__}:{type(component).__qualname__}"
+
+
+def told(error: BaseException) -> str:
+    """The type and message of an error.
+
+    >>> told(ValueError("too many"))
+    'ValueError: too many'
+    """
+    said = message(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def message(error: BaseException) -> str:
+    """The message of an error in one line that is not too long, whatever a stranger's class does when it is asked."""
+    try:
+        line = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 -- a stranger's __str__ may raise anything
+        return "(its message cannot be shown)"
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
