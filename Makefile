@@ -44,7 +44,8 @@ test: check
 	$(BIN)/pytest -n 2
 
 test-full: $(VENV)/installed-dev
-	$(BIN)/pytest -m full
+	$(BIN)/pytest -m full --ignore=tests/kit
+	$(BIN)/pytest -m full -n 2 tests/kit
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks

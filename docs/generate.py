@@ -22,7 +22,25 @@ KINDS = {
     "dataset": ("shortstack_datasets", "DatasetDescriptor", "DatasetTraits"),
     "loss": ("shortstack_losses", "LossDescriptor", "LossTraits"),
 }
-PUBLIC = ("shortstack", "shortstack.contracts", "shortstack.models", "shortstack.testing", "shortstack.testing.strategies")
+PUBLIC = (
+    "shortstack",
+    "shortstack.contracts",
+    "shortstack.models",
+    "shortstack.testing",
+    "shortstack.testing.strategies",
+)
+
+_HOOKS = """An entry point of the group `shortstack` names a module that implements any of these, without arguments, under
+`shortstack.hooks.hookimpl`. Each yields descriptors.
+"""
+_LAWS = """What every component of a kind must keep, under the condition in the second column. `shortstack check KIND NAME` tries
+them, as do the suites of `shortstack.testing`; tolerances are in `shortstack/testing/tolerances.py`.
+"""
+_MUTANTS = """
+{count} deliberately wrong components, each of which breaks exactly the laws beside it, and {right} correct ones that break none
+over ten seeds: `pytest tests/kit/test_mutants.py -m "full or not full"`. A law that no mutant breaks fails the tests too. Mutants
+marked † are mistakes in the core, put in place while a correct component is checked.
+"""
 
 
 def main() -> None:
@@ -38,8 +56,7 @@ def plugins_page() -> str:
         NOTE,
         "\nAll that a plugin may use and must keep. How to begin: [Write a scorer in ten minutes](write-a-scorer.md).\n",
         "## Hooks\n",
-        "An entry point of the group `shortstack` names a module that implements any of these, without arguments, under "
-        "`shortstack.hooks.hookimpl`. Each yields descriptors.\n",
+        _HOOKS,
         *_table(("hook", "yields", "what"), _hooks()),
         "## Descriptors\n",
         _statement(contracts.Descriptor),
@@ -53,8 +70,7 @@ def plugins_page() -> str:
         "What `build` returns. Shapes: B examples, T tokens, H hidden, A attention heads.\n",
         *_protocols(),
         "## Laws\n",
-        "What every component of a kind must keep, under the condition in the second column. `shortstack check KIND NAME` tries "
-        "them, as do the suites of `shortstack.testing`; tolerances are in `shortstack/testing/tolerances.py`.\n",
+        _LAWS,
         *_laws(),
         "## Public names\n",
         "A plugin may use these, and `shortstack.errors` and `shortstack.hooks`; all else may change without notice.\n",
@@ -75,13 +91,15 @@ def mutants_page() -> str:
     parts = [
         "# The mutants\n",
         NOTE,
-        f"\n{count} deliberately wrong components, each of which breaks exactly the laws beside it, and {right} correct ones that "
-        "break none over ten seeds: `pytest tests/kit/test_mutants.py -m 'full or not full'`. A law that no mutant breaks fails "
-        "the tests too. Mutants marked † are mistakes in the core, put in place while a correct component is checked.\n",
+        _MUTANTS.format(count=count, right=right),
     ]
     for kind, module in modules.items():
         rows = [
-            (f"`{_plain(m.name)}`{' †' if m.patches else ''}", m.wrong, ", ".join(f"`{law}`" for law in sorted(m.breaks)))
+            (
+                f"`{_plain(m.name)}`{' †' if m.patches else ''}",
+                m.wrong,
+                ", ".join(f"`{law}`" for law in sorted(m.breaks)),
+            )
             for m in module.MUTANTS
         ]
         parts += [f"## {kind.capitalize()}\n", *_table(("mutant", "what is wrong", "breaks"), rows)]
@@ -134,7 +152,9 @@ def _members(cls: type) -> Iterator[tuple[str, str]]:
 
 def _signature(function: Any) -> str:
     text = str(inspect.signature(function)).replace("'", "").replace('"', "")
-    return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z~])", "", text).replace("(self, ", "(").replace("(self)", "()").replace("~", "")
+    return (
+        re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z~])", "", text).replace("(self, ", "(").replace("(self)", "()").replace("~", "")
+    )
 
 
 def _annotation(value: object) -> str:
@@ -156,7 +176,9 @@ def _names() -> Iterator[str]:
     for place in PUBLIC:
         module = strategies if place == strategies.__name__ else importlib.import_module(place)
         yield f"### {place}\n"
-        yield from _table(("name", "what"), [(f"`{name}`", _statement(getattr(module, name))) for name in module.__all__])
+        yield from _table(
+            ("name", "what"), [(f"`{name}`", _statement(getattr(module, name))) for name in module.__all__]
+        )
 
 
 def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
@@ -166,7 +188,10 @@ def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
         ValueError: A field has none.
     """
     section = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
-    told = {name: " ".join(text.split()) for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)}
+    told = {
+        name: " ".join(text.split())
+        for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    }
     names = [field.name for field in attrs.fields(cls)]  # type: ignore[arg-type]
     inherited = {field.name for base in cls.__mro__[1:] if attrs.has(base) for field in attrs.fields(base)}
     for name in names:

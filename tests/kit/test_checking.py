@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import ClassVar
 
 import pytest
 from mutants.scorers import MUTANTS
@@ -160,7 +161,7 @@ class TestSuites:
 
         class Suite(ScorerSuite):
             component = BROKEN["narrow"]
-            expected_failures = {"shape": "float32 is enough for us"}
+            expected_failures: ClassVar = {"shape": "float32 is enough for us"}
 
         with pytest.raises(pytest.xfail.Exception, match="float32 is enough for us"):
             Suite().test_shape()
@@ -171,9 +172,11 @@ class TestSuites:
         class Suite(ScorerSuite):
             component = "magnitude"
             examples = 1
-            expected_failures = {"shape": "not yet"}
+            expected_failures: ClassVar = {"shape": "not yet"}
 
-        with pytest.raises(AssertionError, match="the law 'shape' holds, but was expected to fail: not yet; take it out"):
+        with pytest.raises(
+            AssertionError, match="the law 'shape' holds, but was expected to fail: not yet; take it out"
+        ):
             Suite().test_shape()
 
     def test_expected_failures_must_be_laws(self):
@@ -182,7 +185,7 @@ class TestSuites:
 
             class Suite(ScorerSuite):
                 component = "magnitude"
-                expected_failures = {"shap": "not yet"}
+                expected_failures: ClassVar = {"shap": "not yet"}
 
 
 class TestCommand:
@@ -233,5 +236,7 @@ def test_without_hypothesis(monkeypatch):
     """What to install is said."""
     monkeypatch.setitem(sys.modules, "hypothesis", None)
 
-    with pytest.raises(ConfigurationError, match=r"needs Hypothesis; install it with: pip install 'shortstack\[testing\]'"):
+    with pytest.raises(
+        ConfigurationError, match=r"needs Hypothesis; install it with: pip install 'shortstack\[testing\]'"
+    ):
         laws_for("scorer")

@@ -149,7 +149,9 @@ def draw_random(_model):
 CHANGES = {
     "the weight model.norm.weight": lambda model: model.model.norm.weight.data.add_(1),
     "requires_grad of model.norm.weight": lambda model: model.model.norm.weight.requires_grad_(requires_grad=False),
-    "the gradient of model.norm.weight": lambda model: setattr(model.model.norm.weight, "grad", torch.ones(16).double()),
+    "the gradient of model.norm.weight": lambda model: setattr(
+        model.model.norm.weight, "grad", torch.ones(16).double()
+    ),
     "the mode of model.norm": lambda model: model.model.norm.train(),
     "the hooks of model.norm": lambda model: model.model.norm.register_forward_hook(lambda *_: None),
     "forward of model.norm": lambda model: setattr(model.model.norm, "forward", lambda x: x),

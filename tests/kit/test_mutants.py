@@ -4,6 +4,7 @@ import pytest
 from mutants import datasets, losses, scorers, strategies, students
 
 from shortstack.testing import check
+from shortstack.testing.laws import FOLDERS, laws_of
 
 KINDS = (scorers, students, datasets, losses, strategies)
 MUTANTS = [mutant for kind in KINDS for mutant in kind.MUTANTS]
@@ -36,19 +37,19 @@ def test_mutants_are_caught(mutant, put_in_place):
 @pytest.mark.full
 @pytest.mark.parametrize("mutant", MUTANTS, **BY_NAME)
 def test_mutants_break_no_other_law(mutant, put_in_place):
-    """Exactly the laws that they are said to break, of all laws."""
+    """Exactly the laws that they are said to break: on some examples more, no other law fails."""
     put_in_place(mutant)
-    found = failing(mutant)
+    others = {law.name for law in laws_of(mutant.kind)} - mutant.breaks
 
-    assert mutant.breaks == set(found), found
+    assert failing(mutant, laws=sorted(others), examples=6) == {}
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("subject", CORRECT, **BY_NAME)
 def test_correct_plugins_are_not_accused(subject, seed):
-    """Over ten seeds."""
-    assert failing(subject, seed=seed) == {}
+    """Over ten seeds, each of which draws other examples."""
+    assert failing(subject, seed=seed, examples=2) == {}
 
 
 def test_there_are_enough():
@@ -63,9 +64,7 @@ def test_there_are_enough():
 
 def test_every_law_is_broken_by_a_mutant():
     """A law that nothing breaks may be one that cannot fail."""
-    from shortstack.testing.laws import LAWS
-
-    unbroken = {(law.kind, law.name) for law in LAWS} - {
+    unbroken = {(kind, law.name) for kind in FOLDERS for law in laws_of(kind)} - {
         (mutant.kind, name) for mutant in MUTANTS for name in mutant.breaks
     }
 

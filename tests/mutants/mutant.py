@@ -37,9 +37,23 @@ class Mutant(Subject):
         breaks: The names of the laws that it breaks: all of them, and no others.
         pitfall: Its number in the list of pitfalls; None if it is our own invention.
         patches: Dotted path → what is put there while it is checked: a mistake in the core rather than in a plugin.
+        called: A name for a mistake in the core, where the component's own says nothing.
     """
 
     wrong: str
     breaks: frozenset[str] = attrs.field(converter=frozenset)
     pitfall: int | None = None
     patches: Mapping[str, object] = attrs.field(factory=dict)
+    called: str = ""
+
+    @property
+    def name(self):
+        """For the ids of tests and the table."""
+        return self.called or super().name
+
+
+@attrs.frozen
+class SetOfNames:
+    """Settings that no file can hold."""
+
+    names: frozenset = frozenset({"a"})

@@ -7,7 +7,6 @@ import attrs
 
 from shortstack.contracts.datasets import Edition, Records
 from shortstack.data.catalogue import Catalogue, Item
-from shortstack.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,15 +58,16 @@ class Interactions:
             DataError: A column is missing, has another type, or holds what it must not.
             EmptyDataError: Nothing is left.
         """
-        from shortstack.data.preparation import Preparation, prepare
+        from shortstack.data.preparation import Preparation, check_items, prepare
 
         how = Preparation(seed=seed, core=core, min_rating=min_rating, duplicates=duplicates, ties=ties)
-        raw = records.interactions.collect()
+        raw, described = records.interactions.collect(), records.items.collect()
         prepared = prepare(raw, how)
+        check_items(described)
         return cls(
             table=prepared.table,
             users=prepared.users,
-            items=_described(prepared.items, records.items.collect()),
+            items=_described(prepared.items, described),
             edition=records.edition,
             preparation=how,
             read=len(raw),
@@ -119,8 +119,6 @@ def tied_share(table: "pl.DataFrame") -> float | None:
 
 def _described(names: "pl.Series", items: "pl.DataFrame") -> "pl.DataFrame":
     """``item``, ``title``, ``category`` of each name, in the order of the names; null where nothing is known."""
-    if items["item"].null_count() or items["item"].n_unique() != len(items):
-        raise DataError("the table of items must name each item once, and has repeated or empty ids")
     return names.to_frame("item").join(
         items.select("item", "title", "category"), on="item", how="left", maintain_order="left"
     )

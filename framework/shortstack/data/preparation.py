@@ -16,6 +16,10 @@ Duplicates = Literal["keep", "first", "last"]
 Ties = Literal["hash", "file"]
 Hashes = Mapping[str, NDArray[np.uint64]]
 COLUMNS = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
+ITEM_COLUMNS = dict.fromkeys(("item", "title", "category", "text"), pl.String)
+_YEAR_1 = -62_135_596_800_000
+_YEAR_10000 = 253_402_300_800_000
+"""Milliseconds since 1970: outside of these there are no dates, and the unit is another."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,11 +91,7 @@ def check(raw: pl.DataFrame) -> None:
     Raises:
         DataError: Names the column, the first row, and never a user.
     """
-    for name, dtype in COLUMNS.items():
-        if name not in raw.columns:
-            raise DataError(f"the interactions have no column {name!r} (they have: {', '.join(raw.columns) or 'none'})")
-        if raw[name].dtype != dtype:
-            raise DataError(f"the column {name!r} of the interactions must be {dtype}, not {raw[name].dtype}")
+    _check_columns(raw, COLUMNS, "interactions")
     for name in ("user", "item"):
         missing = raw[name].is_null() | (raw[name] == "")
         if missing.any():
@@ -102,6 +102,31 @@ def check(raw: pl.DataFrame) -> None:
     if infinite.any():
         row = _first(infinite)
         raise DataError(f"rating {raw['rating'][row - 1]} in row {row} of the interactions is no finite number")
+    undated = ~raw["timestamp"].is_between(_YEAR_1, _YEAR_10000, closed="left").fill_null(value=True)
+    if undated.any():
+        row = _first(undated)
+        raise DataError(
+            f"timestamp {raw['timestamp'][row - 1]} in row {row} of the interactions is no date in milliseconds since 1970"
+        )
+
+
+def check_items(items: pl.DataFrame) -> None:
+    """Refuse a table of items that is not what the contract says.
+
+    Raises:
+        DataError: A column is missing or has another type, or an item is named twice or not at all.
+    """
+    _check_columns(items, ITEM_COLUMNS, "items")
+    if items["item"].null_count() or items["item"].n_unique() != len(items):
+        raise DataError("the table of items must name each item once, and has repeated or empty ids")
+
+
+def _check_columns(table: pl.DataFrame, columns: Mapping[str, type[pl.DataType]], what: str) -> None:
+    for name, dtype in columns.items():
+        if name not in table.columns:
+            raise DataError(f"the {what} have no column {name!r} (they have: {', '.join(table.columns) or 'none'})")
+        if table[name].dtype != dtype:
+            raise DataError(f"the column {name!r} of the {what} must be {dtype}, not {table[name].dtype}")
 
 
 def _first(flags: pl.Series) -> int:

@@ -3,7 +3,7 @@
 import attrs
 import torch
 
-from mutants.mutant import Mutant
+from mutants.mutant import Mutant, SetOfNames
 from mutants.scorers.plain import Mean, mean, scorer
 from shortstack.contracts import Importance, ScorerDescriptor, ScorerTraits
 
@@ -111,13 +111,6 @@ class Seeds(Mean):
         """Whoever draws next draws the same."""
         torch.manual_seed(0)
         return super().finish(state)
-
-
-@attrs.frozen
-class SetOfNames:
-    """Settings that JSON cannot hold."""
-
-    names: frozenset = frozenset({"a"})
 
 
 def without_positions(_model, input_ids, attention_mask):

@@ -1,4 +1,0 @@
-"""Wrong datasets and right ones."""
-
-MUTANTS = ()
-CORRECT = ()

@@ -1,4 +1,0 @@
-"""Wrong losses and right ones."""
-
-MUTANTS = ()
-CORRECT = ()

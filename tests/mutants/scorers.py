@@ -1,4 +1,0 @@
-"""Wrong scorers and right ones."""
-
-MUTANTS = ()
-CORRECT = ()

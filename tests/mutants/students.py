@@ -1,4 +1,0 @@
-"""Wrong students and right ones."""
-
-MUTANTS = ()
-CORRECT = ()
