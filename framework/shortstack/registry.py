@@ -340,15 +340,23 @@ def _reject_clashes(found: Iterable[Component], others: Iterable[Component]) -> 
 
 
 def _distributions() -> Iterator[tuple[str, Distribution]]:
-    """Every distribution once, under its name: of two copies on the path only the first can be imported."""
+    """Every distribution with plugins, under its name, once: of two copies on the path only the first can be imported."""
     seen: set[str] = set()
-    for distribution in distributions():
+    for distribution in filter(_may_have_plugins, distributions()):
         name = _name(distribution)
         normal = re.sub(r"[-_.]+", "-", name).lower()
         if normal not in seen:
             yield name or _NAMELESS, distribution
         if name:
             seen.add(normal)
+
+
+def _may_have_plugins(distribution: Distribution) -> bool:
+    """A cheap look, before the metadata are read; one that is damaged is looked at again."""
+    try:
+        return any(point.group == GROUP for point in distribution.entry_points)
+    except Exception:  # noqa: BLE001 -- as for the name
+        return True
 
 
 def _name(distribution: Distribution) -> str:

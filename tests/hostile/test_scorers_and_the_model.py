@@ -179,6 +179,7 @@ def test_a_gradient_that_was_there_counts_too(model):
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (5, 7), (2, 3, 4), (0, 4), (4, 0)])
 def test_fingerprints_of_every_type_and_shape(model, dtype, shape):
     """One changed entry is noticed, wherever it lies in memory."""
+    model.register_buffer("absent", None)
     storage = torch.zeros(1 + int(torch.tensor(shape).prod()), dtype=dtype)
     model.register_buffer("extra", storage[1:].reshape(shape))
     before = Fingerprint.of(model)
@@ -188,3 +189,33 @@ def test_fingerprints_of_every_type_and_shape(model, dtype, shape):
     storage[-1] = 1
 
     assert before.complaint("somebody") == ("" if 0 in shape else f"somebody {SAME}: the buffer .extra{LASTING}")
+
+
+def test_tensors_of_other_classes_are_not_looked_into(model):
+    """A quantised weight, for example, is known by its identity alone."""
+
+    class Packed(torch.Tensor):
+        """Has no rows of its own."""
+
+    model.register_buffer("packed", torch.zeros(3).as_subclass(Packed))
+    before = Fingerprint.of(model)
+
+    assert before.complaint("somebody") == ""
+
+    model.packed = torch.zeros(3).as_subclass(Packed)
+
+    assert before.complaint("somebody") == f"somebody {SAME}: the buffer .packed{LASTING}"
+
+
+def test_an_error_outlives_a_device_that_answers_no_more(model, monkeypatch):
+    """After some errors nothing on a GPU can be compared; the first error is the one to see."""
+
+    def dead(*_):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    def fail():
+        monkeypatch.setattr(torch, "equal", dead)
+        raise ValueError("first")
+
+    with pytest.raises(ValueError, match=r"^first$"), untouched(Fingerprint.of(model), "somebody"):
+        fail()

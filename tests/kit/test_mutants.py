@@ -26,12 +26,14 @@ def put_in_place(monkeypatch):
 
 @pytest.mark.parametrize("mutant", MUTANTS, **BY_NAME)
 def test_mutants_are_caught(mutant, put_in_place):
-    """By every law that they are said to break."""
+    """By every law that they are said to break, within three seeds: Hypothesis draws constants of whatever is loaded."""
     put_in_place(mutant)
-    found = failing(mutant, laws=sorted(mutant.breaks))
+    uncaught = set(mutant.breaks)
+    for seed in range(3):
+        uncaught -= set(failing(mutant, laws=sorted(uncaught), seed=seed)) if uncaught else set()
 
     assert mutant.breaks
-    assert mutant.breaks == set(found)
+    assert uncaught == set()
 
 
 @pytest.mark.full

@@ -66,6 +66,13 @@ def test_the_teachers_dtype_from_the_start(teacher_of, build, dtype):
     assert student.config.dtype == dtype
 
 
+def test_experts_as_the_teacher_computes_them(teacher_of, build):
+    """A reload computes experts in groups, which float64 does not have; the proof of the reload asks for the teacher's way."""
+    teacher = teacher_of("mixtral", num_local_experts=4, experts_implementation="eager", dtype=torch.float64)
+
+    assert len(build(teacher, [0, 3, 5]).model.layers) == 3
+
+
 def test_mixed_dtypes_are_kept(teacher_of, build, tmp_path):
     """DeepSeek-V3 keeps its routing bias in float32 whatever the rest is; so does its student."""
     from transformers import AutoModelForCausalLM

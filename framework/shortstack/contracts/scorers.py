@@ -40,7 +40,8 @@ class LayerSignals(Protocol):
     """The signals of one layer and one batch; asking for one that was not declared raises.
 
     Shapes: B examples, T tokens, H hidden, A attention heads. Floating tensors are float32, or float64 for a
-    float64 model. ``gradients`` and ``parameter_gradients`` are of each example's log-probability ``ℓ_n``.
+    float64 model. ``gradients`` and ``parameter_gradients`` are of each example's log-probability ``ℓ_n``. The tensors
+    are the model's own, and other scorers read them too: nothing may be changed in place.
     """
 
     @property
@@ -81,7 +82,7 @@ class LayerSignals(Protocol):
 
 
 class DecoderLayers(Protocol):
-    """A decoder seen as layers: what a scorer may read before any data."""
+    """A decoder seen as layers: what a scorer may read before any data, and must leave as it is."""
 
     @property
     def layers(self) -> "Sequence[nn.Module]":

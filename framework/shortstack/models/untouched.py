@@ -1,7 +1,7 @@
 """A model that a stranger's code may use but must leave as it was."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import attrs
@@ -85,8 +85,9 @@ def untouched(before: Fingerprint, culprit: object) -> Iterator[None]:
         before.complaint(culprit)  # somebody inside was found out already; put back what else there is
         raise
     except BaseException as error:
-        if complaint := before.complaint(culprit):
-            error.add_note(complaint)
+        with suppress(RuntimeError):  # a device that has failed answers no more
+            if complaint := before.complaint(culprit):
+                error.add_note(complaint)
         raise
     if complaint := before.complaint(culprit):
         raise _ChangedError(complaint)
@@ -101,12 +102,15 @@ def _facts(model: PreTrainedModel) -> Iterator[tuple[str, object]]:
         yield f"the module {path}", id(module)
         buffers = vars(module)["_buffers"]
         for name in buffers and buffers.keys() - vars(module)["_non_persistent_buffers_set"]:
-            yield f"the buffer {path}.{name}", _checksum(buffers[name])
+            if buffers[name] is not None:
+                yield f"the buffer {path}.{name}", _checksum(buffers[name])
     yield "the config", model.config.to_dict()
 
 
-def _checksum(tensor: Tensor) -> Tensor:
+def _checksum(tensor: Tensor) -> Tensor | int:
     """int64: the sum of each row's bits, which other values hardly ever have."""
+    if type(tensor) not in {Tensor, nn.Parameter}:
+        return id(tensor)  # quantised or sharded: its bytes are its own affair
     plain = tensor.detach().contiguous()
     plain = plain if plain.ndim else plain.reshape(1)
     aligned = (plain.shape[-1] | int(plain.storage_offset())) * plain.element_size() % 8 == 0

@@ -38,7 +38,7 @@ class InteractionTable:
     Attributes:
         rows: User, item, rating from 1 to 5, and day: small numbers from 0, but for the rating.
         names: What the first items are called where ids may be any text; the others go by numbers.
-        untitled: Items of the rows that have neither a title nor a category.
+        untitled: Items that have neither a title nor a category; the lowest in the rows has both all the same.
 
     >>> InteractionTable(rows=((0, 1, 5, 0),)).sample().rows
     (Interaction(user='2147000000', item='38', rating=5.0, timestamp=777600000000),)
@@ -56,8 +56,9 @@ class InteractionTable:
         """
         names = self.names if text_ids else ()
         rated = {item for _, item, _, _ in self.rows}
-        others = sorted(rated - {*self.untitled}, key=lambda item: (-(item % 2), item))  # an order that nobody guesses
-        titled = [max(rated, default=-1) + 1, *others]
+        described = (rated - {*self.untitled}) | {min(rated, default=0)}
+        order = sorted(described, key=lambda item: (-(item % 2), item))  # that nobody would guess
+        titled = [max(rated, default=0) + 1, *order]
         return Sample(
             rows=[
                 Interaction(

@@ -22,7 +22,7 @@ def names() -> st.SearchStrategy[str]:
 def interaction_tables(
     *, rows: tuple[int, int] = (1, 8), users: int = 3, items: int = 5, days: int = 6
 ) -> st.SearchStrategy[InteractionTable]:
-    """Tables of a few rows, some of them repeated, in any order; item 0 is always titled.
+    """Tables of a few rows, some of them repeated, in any order.
 
     Args:
         rows: The least and the most rows before some are repeated.
@@ -38,7 +38,7 @@ def interaction_tables(
         st.lists(row, min_size=rows[0], max_size=rows[1]),
         again=st.lists(st.integers(0, rows[1] - 1), max_size=2),
         names=st.just(()) | drawn | nasty,
-        untitled=st.lists(st.integers(1, items), max_size=2, unique=True).map(tuple),
+        untitled=st.lists(st.integers(0, items - 1), max_size=2, unique=True).map(tuple),
     )
 
 
