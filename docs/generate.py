@@ -38,7 +38,7 @@ them, as do the suites of `shortstack.testing`; tolerances are in `shortstack/te
 """
 _MUTANTS = """
 {count} deliberately wrong components, each of which breaks exactly the laws beside it, and {right} correct ones that break none
-over ten seeds: `pytest tests/kit/test_mutants.py -m "full or not full"`. A law that no mutant breaks fails the tests too. Mutants
+over ten seeds: `make test-kit`. `make test` tries each mutant on the laws that it breaks; a law that no mutant breaks fails it. Mutants
 marked † are mistakes in the core, put in place while a correct component is checked.
 """
 

@@ -36,7 +36,7 @@ def test_mutants_are_caught(mutant, put_in_place):
     assert uncaught == set()
 
 
-@pytest.mark.full
+@pytest.mark.kit
 @pytest.mark.parametrize("mutant", MUTANTS, **BY_NAME)
 def test_mutants_break_no_other_law(mutant, put_in_place):
     """Exactly the laws that they are said to break: on some examples more, no other law fails."""
@@ -46,7 +46,7 @@ def test_mutants_break_no_other_law(mutant, put_in_place):
     assert failing(mutant, laws=sorted(others), examples=6) == {}
 
 
-@pytest.mark.full
+@pytest.mark.kit
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("subject", CORRECT, **BY_NAME)
 def test_correct_plugins_are_not_accused(subject, seed):
