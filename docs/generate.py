@@ -5,12 +5,13 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from enum import EnumMeta
 from pathlib import Path
 from typing import Any, get_origin
 
 import attrs
 
-from shortstack import contracts, hooks
+from shortstack import contracts, errors, hooks
 from shortstack.testing import strategies
 from shortstack.testing.laws import FOLDERS, laws_of
 
@@ -32,6 +33,9 @@ PUBLIC = (
 
 _HOOKS = """An entry point of the group `shortstack` names a module that implements any of these, without arguments, under
 `shortstack.hooks.hookimpl`. Each yields descriptors.
+"""
+_ERRORS = """`shortstack.errors`: raise these where they fit, and users see one clear line; anything else that a plugin raises becomes a
+`PluginError`.
 """
 _LAWS = """What every component of a kind must keep, under the condition in the second column. `shortstack check KIND NAME` tries
 them, as do the suites of `shortstack.testing`; tolerances are in `shortstack/testing/tolerances.py`.
@@ -69,6 +73,12 @@ def plugins_page() -> str:
         "## Contracts\n",
         "What `build` returns. Shapes: B examples, T tokens, H hidden, A attention heads.\n",
         *_protocols(),
+        "## Values\n",
+        "What contracts take and give.\n",
+        *_values(),
+        "## Errors\n",
+        _ERRORS,
+        *_table(("error", "what"), _errors()),
         "## Laws\n",
         _LAWS,
         *_laws(),
@@ -160,6 +170,27 @@ def _signature(function: Any) -> str:
 def _annotation(value: object) -> str:
     text = value.__name__ if isinstance(value, type) and not hasattr(value, "__args__") else str(value)
     return re.sub(r"\b(?:[a-z_]+\.)+", "", text.replace("'", "")).replace("~", "")
+
+
+def _values() -> Iterator[str]:
+    for name in contracts.__all__:
+        cls = vars(contracts)[name]
+        if isinstance(cls, EnumMeta):
+            yield f"### {name}\n"
+            yield f"{_statement(cls)} One of {', '.join(f'`{name}.{member}`' for member in cls.__members__)}.\n"
+        elif attrs.has(cls) and attrs.fields(cls) and not name.endswith(("Descriptor", "Traits")):
+            yield f"### {name}\n"
+            yield f"{_prose(cls)}\n"
+            yield from _table(("field", "what"), _fields(cls))
+
+
+def _errors() -> Iterator[tuple[str, str]]:
+    for name, cls in vars(errors).items():
+        if isinstance(cls, type) and issubclass(cls, errors.ShortstackError):
+            yield (
+                f"`{name}{_signature(cls.__init__).removesuffix(' -> None') if '__init__' in vars(cls) else '(message)'}`",
+                _statement(cls),
+            )
 
 
 def _laws() -> Iterator[str]:

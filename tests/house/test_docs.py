@@ -52,6 +52,21 @@ def test_the_plugin_measures_a_model():
     torch.testing.assert_close(parts.scores, whole.scores, rtol=1e-5, atol=1e-5)
 
 
+def test_the_plugin_keeps_the_laws():
+    """The README shows the kit's suite for it, so it had better pass."""
+    from shortstack import Registry
+    from shortstack.registry import Origin
+    from shortstack.testing import check
+
+    module = ModuleType("depth_scorer")
+    exec(block("python", "class Growth"), vars(module))  # noqa: S102 -- our own README
+    registry = Registry.from_environment()
+    registry.register(module, Origin("acme", "growth", "1.0"))
+    outcomes = check("growth", registry=registry, examples=3, shrink=False)
+
+    assert [outcome.failure for outcome in outcomes if outcome.status == "failed"] == []
+
+
 def test_the_entry_point_is_toml():
     """The group is the one that the registry reads."""
     points = tomllib.loads(block("toml", "entry-points"))["project"]["entry-points"]

@@ -40,7 +40,7 @@ class LayerSignals(Protocol):
     """The signals of one layer and one batch; asking for one that was not declared raises.
 
     Shapes: B examples, T tokens, H hidden, A attention heads. Floating tensors are float32, or float64 for a
-    float64 model. ``gradients`` and ``parameter_gradients`` are of each example's log-probability ``ℓ_n``. The tensors
+    float64 model. ``gradient`` and ``squared_parameter_gradients`` are of each example's log-probability ``ℓ_n``. The tensors
     are the model's own, and other scorers read them too: nothing may be changed in place.
     """
 

@@ -36,7 +36,7 @@ class BrokenLawError(AssertionError):
             f"the law:\n{indent(law.statement, '    ')}\n"
             f"tried on:\n{indent(drawn, '    ')}\n"
             f"what happened:\n{indent(problem, '    ')}\n"
-            f"to see it again:\n{indent(self.snippet, '    ')}"
+            f"to see it again:\n\n{self.snippet}\n"
         )
 
     @property

@@ -28,10 +28,13 @@ def trial(
     if not law.draws:
         return lambda: _with_one_thread(lambda: attempt(law, subject, {}))
 
+    refusals: list[str] = []
+
     def tried(**recipes: object) -> None:
         try:
             attempt(law, subject, recipes)
-        except UntriedError:
+        except UntriedError as error:
+            refusals.append(str(error))
             reject()
 
     phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
@@ -50,7 +53,10 @@ def trial(
         try:
             _with_one_thread(test)
         except Unsatisfiable as error:
-            nothing = RuntimeError("the component refused everything that was drawn, so the law was never tried")
+            nothing = RuntimeError(
+                "the component refused everything that was drawn, so the law was never tried; "
+                f"at last it said: {refusals[-1] if refusals else 'nothing'}"
+            )
             raise BrokenLawError(law, subject, {}, nothing) from error
         except FlakyFailure as error:
             raise _once(error) from error
