@@ -3,8 +3,9 @@
 Public names load what they need when they are first used, so ``import shortstack`` is instant.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from shortstack.lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -46,12 +47,4 @@ __all__ = [
     "measure_importance",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -4,8 +4,9 @@ The names in ``__all__`` are for plugins too. They load what they need when they
 package imports no torch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from shortstack.lazy import lazily
 
 if TYPE_CHECKING:
     from shortstack.models.decoder import Decoder as Decoder
@@ -33,12 +34,4 @@ __all__ = [
     "uncached_logits",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -4,8 +4,9 @@ Names load what they need when they are first used: importing this package impor
 Running laws needs the extra ``testing`` (``pip install 'shortstack[testing]'``).
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from shortstack.lazy import lazily
 
 if TYPE_CHECKING:
     from shortstack.testing.broken import BrokenLawError as BrokenLawError
@@ -78,12 +79,4 @@ __all__ = [
     "reproduce",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazily(__name__, _HOMES)

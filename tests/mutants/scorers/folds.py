@@ -3,8 +3,7 @@
 import attrs
 import torch
 
-from mutants.mutant import Mutant
-from mutants.scorers.plain import OF_STATES, Mean, mean, moved, scorer, total
+from mutants.scorers.plain import OF_STATES, Mean, mean, moved, scorer, total, wrong
 from shortstack.contracts import Importance
 
 
@@ -68,15 +67,9 @@ class Remembering(Mean):
         return attrs.evolve(found, scores=found.scores / max(self.largest, 1e-9))
 
 
-class Overwriting:
+class Overwriting(Mean):
     """A mean whose update writes into the state it was given."""
 
-    def __new__(cls):
-        """A ``Mean`` with another update."""
-        return _Overwriting()
-
-
-class _Overwriting(Mean):
     def update(self, state, signals):
         """Write into the state."""
         values = moved(signals)
@@ -126,70 +119,37 @@ class Carrying(Mean):
 
 
 MUTANTS = (
-    Mutant(
-        kind="scorer",
-        component=mean("merge-forgets", merged=left_alone),
-        wrong="Forgets the right part when merging.",
-        breaks=(
-            "merge",
-            "merge-in-any-order",
-            "start-is-nothing",
-        ),
+    wrong(
+        mean("merge-forgets", merged=left_alone),
+        "Forgets the right part when merging.",
+        breaks={"merge", "merge-in-any-order", "start-is-nothing"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("merge-halves", merged=as_if_equal),
-        wrong="Merges means as if both parts were equally large.",
-        breaks=("merge",),
+    wrong(
+        mean("merge-halves", merged=as_if_equal), "Merges means as if both parts were equally large.", breaks={"merge"}
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("merge-in-place", merged=in_place),
-        wrong="Merges into the left state.",
-        breaks=(
-            "long-sums",
-            "merge-in-any-order",
-            "states-are-values",
-        ),
+    wrong(
+        mean("merge-in-place", merged=in_place),
+        "Merges into the left state.",
+        breaks={"long-sums", "merge-in-any-order", "states-are-values"},
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("update-in-place", Overwriting),
-        wrong="Writes into the state that it was given.",
-        breaks=("states-are-values",),
+    wrong(
+        scorer("update-in-place", Overwriting), "Writes into the state that it was given.", breaks={"states-are-values"}
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("smoothed-start", start_from=1.0),
-        wrong="Starts from one imaginary term.",
-        breaks=(
-            "duplication",
-            "examples-counted",
-            "idle-layers",
-            "merge",
-            "no-examples",
-            "start-is-nothing",
-        ),
+    wrong(
+        mean("smoothed-start", start_from=1.0),
+        "Starts from one imaginary term.",
+        breaks={"duplication", "examples-counted", "idle-layers", "merge", "no-examples", "start-is-nothing"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("half-sums", dtype=torch.bfloat16),
-        wrong="Keeps its sums in half precision.",
+    wrong(
+        mean("half-sums", dtype=torch.bfloat16),
+        "Keeps its sums in half precision.",
         pitfall=4,
-        breaks=(
-            "batch-size",
-            "example-order",
-            "left-padding",
-            "long-sums",
-            "right-padding",
-            "shape",
-        ),
+        breaks={"batch-size", "example-order", "left-padding", "long-sums", "right-padding", "shape"},
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("moving-average", Moving),
-        wrong="Keeps a moving average over batches.",
-        breaks=(
+    wrong(
+        scorer("moving-average", Moving),
+        "Keeps a moving average over batches.",
+        breaks={
             "batch-size",
             "duplication",
             "example-order",
@@ -197,55 +157,30 @@ MUTANTS = (
             "merge",
             "right-padding",
             "start-is-nothing",
-        ),
+        },
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("module-in-state", Carrying),
-        wrong="Keeps a module in its state, which cannot be stored.",
-        breaks=(
-            "resume",
-            "states-are-values",
-        ),
+    wrong(
+        scorer("module-in-state", Carrying),
+        "Keeps a module in its state, which cannot be stored.",
+        breaks={"resume", "states-are-values"},
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("remembers", Remembering),
-        wrong="Divides by the largest score it ever gave.",
-        breaks=("no-memory",),
+    wrong(scorer("remembers", Remembering), "Divides by the largest score it ever gave.", breaks={"no-memory"}),
+    wrong(
+        mean("zeros-for-nothing", finished=zeros_for_nothing),
+        "Gives zeros where there were no examples.",
+        breaks={"no-examples"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("zeros-for-nothing", finished=zeros_for_nothing),
-        wrong="Gives zeros where there were no examples.",
-        breaks=("no-examples",),
+    wrong(
+        mean("sum-called-mean", finished=the_sum),
+        "Gives the sum and calls it a mean.",
+        breaks={"duplication", "long-sums"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("sum-called-mean", finished=the_sum),
-        wrong="Gives the sum and calls it a mean.",
-        breaks=(
-            "duplication",
-            "long-sums",
-        ),
-    ),
-    Mutant(
-        kind="scorer",
-        component=mean("narrow", finished=narrow),
-        wrong="Gives float32 scores.",
-        breaks=("shape",),
-    ),
-    Mutant(
-        kind="scorer",
-        component=mean("one-more", finished=one_more, traits=attrs.evolve(OF_STATES, identity_is_zero=True)),
-        wrong="Gives one score more than there are layers.",
+    wrong(mean("narrow", finished=narrow), "Gives float32 scores.", breaks={"shape"}),
+    wrong(
+        mean("one-more", finished=one_more, traits=attrs.evolve(OF_STATES, identity_is_zero=True)),
+        "Gives one score more than there are layers.",
         pitfall=21,
-        breaks=("shape",),
+        breaks={"shape"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("backwards", finished=backwards),
-        wrong="Gives the last layer's score first.",
-        breaks=("idle-layers",),
-    ),
+    wrong(mean("backwards", finished=backwards), "Gives the last layer's score first.", breaks={"idle-layers"}),
 )

@@ -3,8 +3,8 @@
 import attrs
 import torch
 
-from mutants.mutant import Mutant, SetOfNames
-from mutants.scorers.plain import Mean, mean, scorer
+from mutants.mutant import SetOfNames
+from mutants.scorers.plain import Mean, mean, scorer, wrong
 from shortstack.contracts import Importance, ScorerDescriptor, ScorerTraits
 
 WEIGHTS = ScorerTraits(lower=0.0, averages_over="nothing", needs_labels=False, weight_power=1)
@@ -126,90 +126,52 @@ def mask_by_token(batch):
 
 HOOK_LEAVER = scorer("leaves-hook", LeavesHook)
 MUTANTS = (
-    Mutant(
-        kind="scorer",
-        component=HOOK_LEAVER,
-        wrong="Leaves a hook on the model.",
-        breaks=("model-untouched",),
+    wrong(HOOK_LEAVER, "Leaves a hook on the model.", breaks={"model-untouched"}),
+    wrong(
+        scorer("leaves-mode", LeavesMode), "Leaves a layer in evaluation mode.", pitfall=8, breaks={"model-untouched"}
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("leaves-mode", LeavesMode),
-        wrong="Leaves a layer in evaluation mode.",
-        pitfall=8,
-        breaks=("model-untouched",),
+    wrong(scorer("freezes", Freezes), "Leaves a layer without gradients.", breaks={"model-untouched"}),
+    wrong(
+        scorer("normalises", Normalises),
+        "Scales a layer's weights in place.",
+        breaks={"model-untouched", "no-memory", "resume"},
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("freezes", Freezes),
-        wrong="Leaves a layer without gradients.",
-        breaks=("model-untouched",),
+    wrong(scorer("seeds", Seeds), "Seeds the global random numbers.", pitfall=11, breaks={"model-untouched"}),
+    wrong(
+        of_weights("square-called-size", square_size), "Sums squares and promises proportion.", breaks={"weight-scale"}
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("normalises", Normalises),
-        wrong="Scales a layer's weights in place.",
-        breaks=(
-            "model-untouched",
-            "no-memory",
-            "resume",
-        ),
+    wrong(of_weights("first-half", first_half), "Looks at the first half of each matrix.", breaks={"neuron-order"}),
+    wrong(
+        of_weights("in-own-steps", in_own_steps),
+        "Measures in steps of the weights' own type.",
+        breaks={"half-precision"},
     ),
-    Mutant(
-        kind="scorer",
-        component=scorer("seeds", Seeds),
-        wrong="Seeds the global random numbers.",
-        pitfall=11,
-        breaks=("model-untouched",),
+    wrong(
+        of_weights("size-is-no-function", size, attrs.evolve(WEIGHTS, function_only=True)),
+        "Promises that only the function matters, and sums weights.",
+        breaks={"rescaling"},
     ),
-    Mutant(
-        kind="scorer",
-        component=of_weights("square-called-size", square_size),
-        wrong="Sums squares and promises proportion.",
-        breaks=("weight-scale",),
-    ),
-    Mutant(
-        kind="scorer",
-        component=of_weights("first-half", first_half),
-        wrong="Looks at the first half of each matrix.",
-        breaks=("neuron-order",),
-    ),
-    Mutant(
-        kind="scorer",
-        component=of_weights("in-own-steps", in_own_steps),
-        wrong="Measures in steps of the weights' own type.",
-        breaks=("half-precision",),
-    ),
-    Mutant(
-        kind="scorer",
-        component=of_weights("size-is-no-function", size, attrs.evolve(WEIGHTS, function_only=True)),
-        wrong="Promises that only the function matters, and sums weights.",
-        breaks=("rescaling",),
-    ),
-    Mutant(
-        kind="scorer",
-        component=ScorerDescriptor(
+    wrong(
+        ScorerDescriptor(
             name="set-of-names",
             summary="Made for a test.",
             build=lambda _settings: Mean(),
             config=SetOfNames,
             traits=ScorerTraits(averages_over="tokens", needs_labels=False),
         ),
-        wrong="Has a setting that no file can hold.",
-        breaks=("settings",),
+        "Has a setting that no file can hold.",
+        breaks={"settings"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("no-positions"),
-        wrong="The core gives no position ids: padding on the left moves every token.",
+    wrong(
+        mean("no-positions"),
+        "The core gives no position ids: padding on the left moves every token.",
         patches={"shortstack.models.candidates.model_inputs": without_positions},
-        breaks=("left-padding",),
+        breaks={"left-padding"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("magic-token"),
-        wrong="The core takes a token's number for the mask.",
+    wrong(
+        mean("magic-token"),
+        "The core takes a token's number for the mask.",
         patches={"shortstack.importance.calibration.Batch.mask": mask_by_token},
-        breaks=("token-names",),
+        breaks={"token-names"},
     ),
 )

@@ -3,6 +3,7 @@
 import attrs
 import torch
 
+from mutants.mutant import Mutant
 from shortstack.contracts import Importance, ScorerDescriptor, ScorerTraits, Signal
 from shortstack.errors import EmptyDataError
 
@@ -95,3 +96,8 @@ def mean(name, traits=OF_STATES, **holes):
 def over_gradients(name, traits=OF_GRADIENTS, **holes):
     """A descriptor of a ``Mean`` over labelled examples."""
     return mean(name, traits, **{"terms": effect, "seen": labelled, "needs": GRADIENTS, **holes})
+
+
+def wrong(component, sentence, breaks, **more):
+    """A mutant."""
+    return Mutant(component=component, kind="scorer", wrong=sentence, breaks=breaks, **more)

@@ -3,7 +3,6 @@
 import attrs
 import torch
 
-from mutants.mutant import Mutant
 from mutants.scorers.plain import (
     OF_GRADIENTS,
     OF_STATES,
@@ -12,6 +11,7 @@ from mutants.scorers.plain import (
     moved,
     over_gradients,
     squares,
+    wrong,
 )
 from shortstack.contracts import ScorerTraits
 
@@ -69,8 +69,8 @@ def coarse_distance(signals):
     return 1 - torch.nn.functional.cosine_similarity(*states, dim=-1)
 
 
-def half_of_channels(signals):
-    """The output's first channels, as if they stood for all; one that grows leaves the identity."""
+def output_norm(signals):
+    """``‖h_out‖`` of every token that is not padding, which no layer that does nothing makes 0."""
     return signals.output[signals.mask].double().norm(dim=-1)
 
 
@@ -90,131 +90,79 @@ def noise(signals):
 
 
 MUTANTS = (
-    Mutant(
-        kind="scorer",
-        component=mean("padding-counted", terms=every_token),
-        wrong="Counts padding as tokens.",
+    wrong(
+        mean("padding-counted", terms=every_token),
+        "Counts padding as tokens.",
         pitfall=5,
-        breaks=(
-            "batch-size",
-            "blank-examples",
-            "example-order",
-            "left-padding",
-            "right-padding",
-        ),
+        breaks={"batch-size", "blank-examples", "example-order", "left-padding", "right-padding"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("last-column", terms=last_column),
-        wrong="Takes `[:, -1]` for the last token: with padding on the right it is padding.",
+    wrong(
+        mean("last-column", terms=last_column),
+        "Takes `[:, -1]` for the last token: with padding on the right it is padding.",
         pitfall=5,
-        breaks=(
-            "batch-size",
-            "example-order",
-            "right-padding",
-        ),
+        breaks={"batch-size", "example-order", "right-padding"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("first-column", terms=first_column),
-        wrong="Takes `[:, 0]` for the first token: with padding on the left it is padding.",
-        breaks=("left-padding",),
+    wrong(
+        mean("first-column", terms=first_column),
+        "Takes `[:, 0]` for the first token: with padding on the left it is padding.",
+        breaks={"left-padding"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("mean-of-means", terms=mean_of_batch),
-        wrong="Averages the batches' means.",
+    wrong(
+        mean("mean-of-means", terms=mean_of_batch),
+        "Averages the batches' means.",
         pitfall=5,
-        breaks=(
-            "batch-size",
-            "example-order",
-            "left-padding",
-            "right-padding",
-        ),
+        breaks={"batch-size", "example-order", "left-padding", "right-padding"},
     ),
-    Mutant(
-        kind="scorer",
-        component=over_gradients("signed-batch", terms=signed_batch),
-        wrong="Sums signed effects over the batch before taking the magnitude: they cancel.",
+    wrong(
+        over_gradients("signed-batch", terms=signed_batch),
+        "Sums signed effects over the batch before taking the magnitude: they cancel.",
         pitfall=2,
-        breaks=(
-            "batch-size",
-            "example-order",
-            "left-padding",
-            "right-padding",
-            "unlabelled-examples",
-        ),
+        breaks={"batch-size", "example-order", "left-padding", "right-padding", "unlabelled-examples"},
     ),
-    Mutant(
-        kind="scorer",
-        component=over_gradients("batch-fisher", terms=square_of_sum, needs=SIZES),
-        wrong="Squares the batch's gradient instead of each example's.",
+    wrong(
+        over_gradients("batch-fisher", terms=square_of_sum, needs=SIZES),
+        "Squares the batch's gradient instead of each example's.",
         pitfall=1,
-        breaks=(
-            "batch-size",
-            "example-order",
-            "left-padding",
-            "right-padding",
-            "unlabelled-examples",
-        ),
+        breaks={"batch-size", "example-order", "left-padding", "right-padding", "unlabelled-examples"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("bare-distance", terms=bare_distance, traits=attrs.evolve(OF_STATES, upper=2.0)),
-        wrong="Does not clamp `1 − cos`, which rounding makes negative.",
+    wrong(
+        mean("bare-distance", terms=bare_distance, traits=attrs.evolve(OF_STATES, upper=2.0)),
+        "Does not clamp `1 − cos`, which rounding makes negative.",
         pitfall=4,
-        breaks=("bounds",),
+        breaks={"bounds"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("bare-angle", terms=bare_angle, traits=attrs.evolve(OF_STATES, identity_is_zero=False)),
-        wrong="Does not clamp the cosine before `arccos`: identical vectors give NaN.",
+    wrong(
+        mean("bare-angle", terms=bare_angle, traits=attrs.evolve(OF_STATES, identity_is_zero=False)),
+        "Does not clamp the cosine before `arccos`: identical vectors give NaN.",
         pitfall=4,
-        breaks=(
-            "bounds",
-            "finite",
-        ),
+        breaks={"bounds", "finite"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("coarse-distance", terms=coarse_distance, traits=attrs.evolve(OF_STATES, lower=None)),
-        wrong="Computes the cosine in half precision.",
+    wrong(
+        mean("coarse-distance", terms=coarse_distance, traits=attrs.evolve(OF_STATES, lower=None)),
+        "Computes the cosine in half precision.",
         pitfall=4,
-        breaks=(
-            "batch-size",
-            "example-order",
-            "idle-layers",
-            "left-padding",
-            "right-padding",
-        ),
+        breaks={"batch-size", "example-order", "idle-layers", "left-padding", "right-padding"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("output-size", terms=half_of_channels),
-        wrong="Scores the size of the output and promises 0 for a layer that does nothing.",
-        breaks=("idle-layers",),
+    wrong(
+        mean("output-size", terms=output_norm),
+        "Scores the size of the output and promises 0 for a layer that does nothing.",
+        breaks={"idle-layers"},
     ),
-    Mutant(
-        kind="scorer",
-        component=over_gradients("unlabelled-counted", terms=all_effects),
-        wrong="Divides by all examples, also those without a label.",
-        breaks=("unlabelled-examples",),
+    wrong(
+        over_gradients("unlabelled-counted", terms=all_effects),
+        "Divides by all examples, also those without a label.",
+        breaks={"unlabelled-examples"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("rows-counted", seen=rows),
-        wrong="Reports rows of padding as examples.",
-        breaks=(
-            "blank-examples",
-            "examples-counted",
-        ),
+    wrong(
+        mean("rows-counted", seen=rows),
+        "Reports rows of padding as examples.",
+        breaks={"blank-examples", "examples-counted"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("noise", terms=noise),
-        wrong="Adds unseeded random numbers.",
+    wrong(
+        mean("noise", terms=noise),
+        "Adds unseeded random numbers.",
         pitfall=11,
-        breaks=(
+        breaks={
             "batch-size",
             "determinism",
             "duplication",
@@ -224,35 +172,26 @@ MUTANTS = (
             "merge",
             "resume",
             "right-padding",
-        ),
+        },
     ),
-    Mutant(
-        kind="scorer",
-        component=over_gradients("wrong-power", traits=attrs.evolve(OF_GRADIENTS, objective_power=2)),
-        wrong="Promises squares of the objective's scale, where the score is proportional to it.",
-        breaks=("objective-scale",),
+    wrong(
+        over_gradients("wrong-power", traits=attrs.evolve(OF_GRADIENTS, objective_power=2)),
+        "Promises squares of the objective's scale, where the score is proportional to it.",
+        breaks={"objective-scale"},
     ),
-    Mutant(
-        kind="scorer",
-        component=over_gradients("labels-denied", traits=attrs.evolve(OF_GRADIENTS, needs_labels=False)),
-        wrong="Says that labels do not matter to gradients.",
-        breaks=(
-            "examples-counted",
-            "labels-unused",
-        ),
+    wrong(
+        over_gradients("labels-denied", traits=attrs.evolve(OF_GRADIENTS, needs_labels=False)),
+        "Says that labels do not matter to gradients.",
+        breaks={"examples-counted", "labels-unused"},
     ),
-    Mutant(
-        kind="scorer",
-        component=over_gradients(
-            "not-the-function", terms=squares, needs=SIZES, traits=ScorerTraits(function_only=True)
-        ),
-        wrong="Promises that only the function matters, where squared gradients depend on how weights are scaled.",
-        breaks=("rescaling",),
+    wrong(
+        over_gradients("not-the-function", terms=squares, needs=SIZES, traits=ScorerTraits(function_only=True)),
+        "Promises that only the function matters, where squared gradients depend on how weights are scaled.",
+        breaks={"rescaling"},
     ),
-    Mutant(
-        kind="scorer",
-        component=mean("data-denied", traits=ScorerTraits(averages_over="nothing", needs_labels=False)),
-        wrong="Says that it reads weights alone, and reads hidden states.",
-        breaks=("weights-alone",),
+    wrong(
+        mean("data-denied", traits=ScorerTraits(averages_over="nothing", needs_labels=False)),
+        "Says that it reads weights alone, and reads hidden states.",
+        breaks={"weights-alone"},
     ),
 )

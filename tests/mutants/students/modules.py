@@ -6,9 +6,8 @@ import attrs
 import numpy as np
 import torch
 
-from mutants.mutant import Mutant
 from mutants.students.correct import Blocks, transplanted
-from mutants.students.plain import blocks, descriptor, plain
+from mutants.students.plain import blocks, descriptor, plain, wrong
 
 
 @attrs.frozen
@@ -77,75 +76,54 @@ def seeding(_teacher, _student, _copies, _selection):
 
 
 MUTANTS = (
-    Mutant(
-        kind="student",
-        component=descriptor("stale-blocks", StaleBlocks),
-        wrong="Layers keep their old indices, so that the cache writes to the wrong places.",
+    wrong(
+        descriptor("stale-blocks", StaleBlocks),
+        "Layers keep their old indices, so that the cache writes to the wrong places.",
         breaks={"cached-generation"},
         pitfall=13,
     ),
-    Mutant(
-        kind="student",
-        component=plain("frozen", finish=frozen),
-        wrong="The embeddings cannot be trained.",
-        breaks={"trainable"},
-    ),
-    Mutant(
-        kind="student",
-        component=plain("training", finish=training),
-        wrong="The student is handed out in training mode.",
+    wrong(plain("frozen", finish=frozen), "The embeddings cannot be trained.", breaks={"trainable"}),
+    wrong(
+        plain("training", finish=training),
+        "The student is handed out in training mode.",
         breaks={"evaluation-mode"},
         pitfall=8,
     ),
-    Mutant(
-        kind="student",
-        component=plain("projecting", finish=projecting),
-        wrong="A projection is left on the student and saved with it.",
+    wrong(
+        plain("projecting", finish=projecting),
+        "A projection is left on the student and saved with it.",
         breaks={"stock", "parameter-count", "round-trip", "trainable"},
         pitfall=22,
     ),
-    Mutant(
-        kind="student",
-        component=plain("looking-ahead", finish=looking_ahead, whole_layers=False),
-        wrong="Tokens see those after them.",
+    wrong(
+        plain("looking-ahead", finish=looking_ahead, whole_layers=False),
+        "Tokens see those after them.",
         breaks={"causality", "cached-generation", "round-trip"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("hooked", finish=hooked),
-        wrong="A hook is left on the student, which no file carries.",
+    wrong(
+        plain("hooked", finish=hooked),
+        "A hook is left on the student, which no file carries.",
         breaks={"stock"},
         pitfall=17,
     ),
-    Mutant(
-        kind="student",
-        component=plain("teacher-training", finish=teacher_training),
-        wrong="The teacher is left in training mode.",
+    wrong(
+        plain("teacher-training", finish=teacher_training),
+        "The teacher is left in training mode.",
         breaks={"teacher-untouched"},
         pitfall=8,
     ),
-    Mutant(
-        kind="student",
-        component=plain("teacher-emptied", finish=teacher_emptied),
-        wrong="The teacher's dropped layers are emptied.",
+    wrong(
+        plain("teacher-emptied", finish=teacher_emptied),
+        "The teacher's dropped layers are emptied.",
         breaks={"teacher-untouched"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("teacher-hooked", finish=teacher_hooked),
-        wrong="A hook is left on the teacher.",
+    wrong(
+        plain("teacher-hooked", finish=teacher_hooked), "A hook is left on the teacher.", breaks={"teacher-untouched"}
+    ),
+    wrong(
+        plain("teacher-frozen", finish=teacher_frozen),
+        "The teacher's parameters are frozen.",
         breaks={"teacher-untouched"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("teacher-frozen", finish=teacher_frozen),
-        wrong="The teacher's parameters are frozen.",
-        breaks={"teacher-untouched"},
-    ),
-    Mutant(
-        kind="student",
-        component=plain("seeding", finish=seeding),
-        wrong="The global random generators are seeded.",
-        breaks={"teacher-untouched"},
-    ),
+    wrong(plain("seeding", finish=seeding), "The global random generators are seeded.", breaks={"teacher-untouched"}),
 )

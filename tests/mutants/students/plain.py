@@ -2,13 +2,14 @@
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from mutants.mutant import Mutant
 from shortstack.contracts import Selection, StudentDescriptor, StudentTraits
 from shortstack.errors import UnsupportedModelError
 from shortstack.models import count_parameters
@@ -132,3 +133,8 @@ def descriptor(name: str, build: Callable[[], Any], *, whole_layers: bool = True
 def plain(name: str, *, whole_layers: bool = True, **parts: Any) -> StudentDescriptor:
     """Of ``Plain`` with other parts."""
     return descriptor(name, lambda: Plain(**parts), whole_layers=whole_layers)
+
+
+def wrong(component: StudentDescriptor | str, sentence: str, breaks: Iterable[str], **more: Any) -> Mutant:
+    """A mutant."""
+    return Mutant(component=component, kind="student", wrong=sentence, breaks=breaks, **more)

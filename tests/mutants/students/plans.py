@@ -5,8 +5,7 @@ import copy
 import attrs
 from torch import nn
 
-from mutants.mutant import Mutant
-from mutants.students.plain import PER_LAYER, Plain, blocks, descriptor, plain, planned, sources, write
+from mutants.students.plain import PER_LAYER, Plain, blocks, descriptor, plain, planned, sources, write, wrong
 from shortstack.contracts import Selection, StudentDescriptor
 from shortstack.models import count_parameters
 
@@ -73,66 +72,58 @@ class Percent:
 
 
 MUTANTS = (
-    Mutant(
-        kind="student",
-        component=descriptor("sliced", Sliced),
-        wrong="The list of layers is sliced, but the config keeps the old depth: a reload makes up the missing layers.",
+    wrong(
+        descriptor("sliced", Sliced),
+        "The list of layers is sliced, but the config keeps the old depth: a reload makes up the missing layers.",
         breaks={
             *("planned-depth", "parameter-count", "round-trip", "stock", "cached-generation", "composition"),
             *("others-skipped", "identity-layer"),  # the config's kinds of layers are taken by place
         },
         pitfall=12,
     ),
-    Mutant(
-        kind="student",
-        component=plain("first-kinds", plan=first_kinds),
-        wrong="The depth is cut, and layer_types after it: the kinds are those of the first layers, not of the kept ones.",
+    wrong(
+        plain("first-kinds", plan=first_kinds),
+        "The depth is cut, and layer_types after it: the kinds are those of the first layers, not of the kept ones.",
         breaks={"others-skipped", "identity-layer"},
         pitfall=14,
     ),
-    Mutant(
-        kind="student",
-        component=plain("in-place", plan=in_place),
-        wrong="The teacher's config is changed instead of a copy.",
+    wrong(
+        plain("in-place", plan=in_place),
+        "The teacher's config is changed instead of a copy.",
         breaks={"config-untouched", "teacher-untouched"},
     ),
-    Mutant(
-        kind="student",
-        component=plain(
+    wrong(
+        plain(
             "first-whatever",
             plan=lambda config, selection: planned(config, first_layers(selection)),
             layer_for=lambda _selection, new: new,
         ),
-        wrong="The selection's length is used, its layers are not: the first layers are always kept.",
+        "The selection's length is used, its layers are not: the first layers are always kept.",
         breaks={"others-skipped", "identity-layer"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("tied-by-all-means", plan=tied_by_all_means),
-        wrong="Embeddings that the teacher keeps apart are tied.",
+    wrong(
+        plain("tied-by-all-means", plan=tied_by_all_means),
+        "Embeddings that the teacher keeps apart are tied.",
         breaks={"ties", "copies", "keep-all", "others-skipped", "identity-layer"},
         pitfall=16,
     ),
-    Mutant(
-        kind="student",
-        component=plain("tied-twice", count=tied_twice),
-        wrong="Tied embeddings are counted twice.",
+    wrong(
+        plain("tied-twice", count=tied_twice),
+        "Tied embeddings are counted twice.",
         breaks={"parameter-count"},
         pitfall=16,
     ),
-    Mutant(
-        kind="student",
-        component=plain("body-only", count=lambda config: count_parameters(config).body),
-        wrong="Embeddings are not counted.",
+    wrong(
+        plain("body-only", count=lambda config: count_parameters(config).body),
+        "Embeddings are not counted.",
         breaks={"parameter-count"},
         pitfall=16,
     ),
-    Mutant(
-        kind="student",
-        component=StudentDescriptor(
+    wrong(
+        StudentDescriptor(
             name="percent", summary="A student to check.", build=lambda _settings: Plain(), config=Percent
         ),
-        wrong="A percentage becomes a share when it is read, and a smaller share when what was written is read again.",
+        "A percentage becomes a share when it is read, and a smaller share when what was written is read again.",
         breaks={"settings"},
     ),
 )

@@ -2,9 +2,8 @@
 
 import torch
 
-from mutants.mutant import Mutant
 from mutants.students.correct import averaged
-from mutants.students.plain import final_norm, layer_names, plain
+from mutants.students.plain import final_norm, layer_names, plain, wrong
 
 
 def sharing(teacher, student, copies, _selection):
@@ -76,66 +75,48 @@ def misnamed(_teacher, _student, copies, _selection):
 KEPT_WRONG = {"keep-all", "others-skipped", "identity-layer"}
 
 MUTANTS = (
-    Mutant(
-        kind="student",
-        component=plain("off-by-one", layer_for=lambda selection, new: min(selection.kept[new] + 1, selection.of - 1)),
-        wrong="Each layer is the one after the kept one.",
+    wrong(
+        plain("off-by-one", layer_for=lambda selection, new: min(selection.kept[new] + 1, selection.of - 1)),
+        "Each layer is the one after the kept one.",
         breaks={*KEPT_WRONG, "composition", "ties"},  # the last one may come twice
     ),
-    Mutant(
-        kind="student",
-        component=plain("reversed", layer_for=lambda selection, new: selection.kept[-1 - new]),
-        wrong="The kept layers are in reverse order.",
+    wrong(
+        plain("reversed", layer_for=lambda selection, new: selection.kept[-1 - new]),
+        "The kept layers are in reverse order.",
         breaks={*KEPT_WRONG, "composition"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("misnamed", finish=misnamed),
-        wrong="The map of copies forgets that layers have moved.",
-        breaks={"copies"},
-    ),
-    Mutant(
-        kind="student",
-        component=plain("sharing", finish=sharing),
-        wrong="Tensors are handed over instead of copied.",
-        breaks={"unshared"},
-    ),
-    Mutant(
-        kind="student",
-        component=plain("untied", finish=untied),
-        wrong="Tied output rows are copied beside the embeddings.",
+    wrong(plain("misnamed", finish=misnamed), "The map of copies forgets that layers have moved.", breaks={"copies"}),
+    wrong(plain("sharing", finish=sharing), "Tensors are handed over instead of copied.", breaks={"unshared"}),
+    wrong(
+        plain("untied", finish=untied),
+        "Tied output rows are copied beside the embeddings.",
         breaks={"ties", "parameter-count"},
         pitfall=16,
     ),
-    Mutant(
-        kind="student",
-        component=plain("rounded", finish=rounded),
-        wrong="Weights are rounded to bfloat16 and told as copies.",
+    wrong(
+        plain("rounded", finish=rounded),
+        "Weights are rounded to bfloat16 and told as copies.",
         breaks={*KEPT_WRONG, "copies"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("rounded-frequencies", finish=rounded_frequencies),
-        wrong="The frequencies of rotary positions are rounded, which no file carries.",
+    wrong(
+        plain("rounded-frequencies", finish=rounded_frequencies),
+        "The frequencies of rotary positions are rounded, which no file carries.",
         breaks={*KEPT_WRONG, "round-trip"},
         pitfall=15,
     ),
-    Mutant(
-        kind="student",
-        component=plain("in-float32", finish=lambda _teacher, student, _copies, _selection: student.float() and None),
-        wrong="The student is in float32, whatever the teacher is in.",
+    wrong(
+        plain("in-float32", finish=lambda _teacher, student, _copies, _selection: student.float() and None),
+        "The student is in float32, whatever the teacher is in.",
         breaks={*KEPT_WRONG, "copies", "dtype"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("noisy", finish=noisy),
-        wrong="Seeded noise is added to the weights, which are told as copies.",
+    wrong(
+        plain("noisy", finish=noisy),
+        "Seeded noise is added to the weights, which are told as copies.",
         breaks={*KEPT_WRONG, "copies", "composition"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("forgotten-norm", finish=forgotten_norm),
-        wrong="The final norm is not written.",
+    wrong(
+        plain("forgotten-norm", finish=forgotten_norm),
+        "The final norm is not written.",
         breaks={
             *KEPT_WRONG,
             "filled",
@@ -147,28 +128,20 @@ MUTANTS = (
             "trainable",
         },
     ),
-    Mutant(
-        kind="student",
-        component=plain("fresh-norm", finish=fresh_norm),
-        wrong="The final norm is not the teacher's.",
-        breaks=KEPT_WRONG,
-    ),
-    Mutant(
-        kind="student",
-        component=plain("drawn", finish=drawn, whole_layers=False),
-        wrong="Weights depend on random numbers that nobody seeded.",
+    wrong(plain("fresh-norm", finish=fresh_norm), "The final norm is not the teacher's.", breaks=KEPT_WRONG),
+    wrong(
+        plain("drawn", finish=drawn, whole_layers=False),
+        "Weights depend on random numbers that nobody seeded.",
         breaks={"determinism"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("averaged-in-secret", finish=averaged_in_secret, whole_layers=False),
-        wrong="Layers are merged and told as copies.",
+    wrong(
+        plain("averaged-in-secret", finish=averaged_in_secret, whole_layers=False),
+        "Layers are merged and told as copies.",
         breaks={"copies"},
     ),
-    Mutant(
-        kind="student",
-        component=plain("averaged-for-whole", finish=averaged),
-        wrong="Layers are merged, though the traits promise whole layers.",
+    wrong(
+        plain("averaged-for-whole", finish=averaged),
+        "Layers are merged, though the traits promise whole layers.",
         breaks={"others-skipped", "identity-layer", "composition"},
     ),
 )

@@ -1,6 +1,7 @@
 """Files that something happened to, and whose business a user's id is."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from hypothesis import strategies as st
 
@@ -26,10 +27,9 @@ def damaged_files(subject: Subject, *, table: InteractionTable, damage: Damage) 
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
         damage.apply(place.folder)
         try:
-            subject.build().detect(place.source)
-            Interactions.from_records(read(subject, place.source), core=0)
-        except DataError:
-            pass
+            with suppress(DataError):
+                subject.build().detect(place.source)
+                Interactions.from_records(read(subject, place.source), core=0)
         except (Exception, SystemExit, PanicException) as error:
             raise AssertionError(f"{type(error).__name__}, not DataError: {error}") from error
 
