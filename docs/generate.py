@@ -12,17 +12,12 @@ from typing import Any, get_origin
 import attrs
 
 from shortstack import contracts, errors, hooks
+from shortstack.registry import HOOKS
 from shortstack.testing import strategies
 from shortstack.testing.laws import FOLDERS, laws_of
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; edit the docstrings there. -->"
-KINDS = {
-    "scorer": ("shortstack_importance_scorers", "ScorerDescriptor", "ScorerTraits"),
-    "student": ("shortstack_students", "StudentDescriptor", "StudentTraits"),
-    "dataset": ("shortstack_datasets", "DatasetDescriptor", "DatasetTraits"),
-    "loss": ("shortstack_losses", "LossDescriptor", "LossTraits"),
-}
 PUBLIC = (
     "shortstack",
     "shortstack.contracts",
@@ -118,26 +113,30 @@ def mutants_page() -> str:
 
 
 def _hooks() -> Iterator[tuple[str, ...]]:
-    for hook, descriptor, _ in KINDS.values():
-        yield f"`{hook}`", f"`{descriptor}`", _statement(vars(hooks)[hook])
+    for hook, descriptor in HOOKS.values():
+        yield f"`{hook}`", f"`{descriptor.__name__}`", _statement(vars(hooks)[hook])
 
 
 def _own_fields() -> Iterator[str]:
     shared = {field.name for field in attrs.fields(contracts.Descriptor)}
-    for _, name, traits in KINDS.values():
-        cls = vars(contracts)[name]
-        yield f"`{name}`: {_statement(cls)} Its traits are `{traits}`.\n"
+    for _, cls in HOOKS.values():
+        yield f"`{cls.__name__}`: {_statement(cls)} Its traits are `{_traits_of(cls).__name__}`.\n"
         own = [row for row in _fields(cls, missing=("traits",)) if row[0].strip("`") not in shared]
         if own:
             yield from _table(("field", "what"), own)
 
 
 def _traits() -> Iterator[str]:
-    for _, _, name in KINDS.values():
-        cls = vars(contracts)[name]
-        yield f"### {name}\n"
+    for _, descriptor in HOOKS.values():
+        cls = _traits_of(descriptor)
+        yield f"### {cls.__name__}\n"
         defaults = {f"`{field.name}`": f"`{field.default!r}`" for field in attrs.fields(cls)}
         yield from _table(("trait", "default", "what"), [(n, defaults[n], what) for n, what in _fields(cls)])
+
+
+def _traits_of(descriptor: type[contracts.Descriptor]) -> type:
+    traits: type = attrs.resolve_types(descriptor) and attrs.fields_dict(descriptor)["traits"].type
+    return traits
 
 
 def _protocols() -> Iterator[str]:
@@ -150,8 +149,9 @@ def _protocols() -> Iterator[str]:
 
 
 def _members(cls: type) -> Iterator[tuple[str, str]]:
+    told = _told(cls)
     for name in cls.__annotations__:
-        yield f"`{name}: {_annotation(cls.__annotations__[name])}`", ""
+        yield f"`{name}: {_annotation(cls.__annotations__[name])}`", told[name]
     for name, member in vars(cls).items():
         if isinstance(member, property):
             returns = inspect.signature(member.fget).return_annotation  # type: ignore[arg-type]
@@ -177,7 +177,9 @@ def _values() -> Iterator[str]:
         cls = vars(contracts)[name]
         if isinstance(cls, EnumMeta):
             yield f"### {name}\n"
-            yield f"{_statement(cls)} One of {', '.join(f'`{name}.{member}`' for member in cls.__members__)}.\n"
+            yield f"{_statement(cls)}\n"
+            told = _told(cls)
+            yield from _table(("value", "what"), [(f"`{name}.{member}`", told[member]) for member in cls.__members__])
         elif attrs.has(cls) and attrs.fields(cls) and not name.endswith(("Descriptor", "Traits")):
             yield f"### {name}\n"
             yield f"{_prose(cls)}\n"
@@ -218,17 +220,22 @@ def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
     Raises:
         ValueError: A field has none.
     """
-    section = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
-    told = {
-        name: " ".join(text.split())
-        for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-    }
+    told = _told(cls)
     names = [field.name for field in attrs.fields(cls)]  # type: ignore[arg-type]
     inherited = {field.name for base in cls.__mro__[1:] if attrs.has(base) for field in attrs.fields(base)}
     for name in names:
         if name not in told and name not in inherited and name not in missing:
             raise ValueError(f"{cls.__name__}.{name} has no entry under Attributes")
     return [(f"`{name}`", told[name]) for name in names if name in told]
+
+
+def _told(cls: type) -> dict[str, str]:
+    """The entries of a docstring under ``Attributes:``."""
+    section = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
+    return {
+        name: " ".join(text.split())
+        for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    }
 
 
 def _statement(thing: Any) -> str:

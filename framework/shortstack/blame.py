@@ -1,6 +1,9 @@
 """Whose code failed: what a plugin raises leaves the core with the plugin's name on it."""
 
+import sys
 from contextlib import AbstractContextManager
+from traceback import walk_tb
+from types import FrameType
 from typing import Final
 
 import attrs
@@ -9,6 +12,10 @@ from shortstack.errors import PluginError, ShortstackError
 
 _LONGEST: Final = 500
 """Characters of a stranger's message that ours repeats."""
+_LIBRARIES: Final = frozenset(
+    {"shortstack", "torch", "transformers", "polars", "numpy", "datasets", "attr", "attrs", "pluggy", "hypothesis"}
+)
+"""Where an error may come from that is not where its cause is."""
 
 
 def blaming(culprit: object, deed: str = "failed") -> AbstractContextManager[None]:
@@ -39,7 +46,7 @@ class _Blame(AbstractContextManager[None]):
             if str(self.culprit) not in str(error) and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
         elif isinstance(error, Exception | SystemExit):
-            raise PluginError(f"{self.culprit} {self.deed}: {told(error)}") from error
+            raise PluginError(f"{self.culprit} {self.deed}: {told(error)}{place(error)}") from error
 
 
 def written_in(component: object) -> str:
@@ -49,6 +56,24 @@ def written_in(component: object) -> str:
     'builtins:Exception'
     """
     return f"{type(component).__module__}:{type(component).__qualname__}"
+
+
+def place(error: BaseException) -> str:
+    """`` (file, line 3, in function)``: the innermost line that is neither ours nor a library's; empty if none is.
+
+    >>> place(ValueError("never raised"))
+    ''
+    """
+    frames = [(frame, line) for frame, line in walk_tb(error.__traceback__) if _is_a_strangers(frame)]
+    if not frames:
+        return ""
+    frame, line = frames[-1]
+    return f" ({frame.f_code.co_filename}, line {line}, in {frame.f_code.co_name})"
+
+
+def _is_a_strangers(frame: FrameType) -> bool:
+    top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return top not in _LIBRARIES and top not in sys.stdlib_module_names
 
 
 def told(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from shortstack import __version__
 from shortstack.blame import message, told
-from shortstack.errors import ShortstackError, UnknownNameError
+from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
 from shortstack.registry import KINDS, Component, Kind, Registry
 from shortstack.settings import describe_settings, overridden
 
@@ -158,7 +158,8 @@ def list_components(
     as_json: Json = False,
 ) -> None:
     """List the components of a kind."""
-    chosen = [c for c in Registry.from_environment().components if c.kind == _kind(kind)]
+    registry = Registry.from_environment()
+    chosen = [c for c in registry.components if c.kind == _kind(kind)]
     if as_json:
         typer.echo(json.dumps([_component_json(c) for c in chosen], indent=2))
         return
@@ -166,6 +167,8 @@ def list_components(
     for component in chosen:
         table.add_row(component.descriptor.name, escape(component.descriptor.summary), str(component.origin))
     Console().print(table)
+    for failure in registry.failures:
+        _say(_plain(f"a plugin is out of use and may have offered more: {failure}"))
 
 
 @app.command()
@@ -207,7 +210,10 @@ def check(  # noqa: PLR0917 -- typer makes options of them
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, strategy.")],
     name: Annotated[str, typer.Argument(help="A component's short or full name; a strategy may be module:attribute.")],
     law: Annotated[list[str] | None, typer.Option(help="Try this law alone. May be repeated.")] = None,
-    examples: Annotated[int | None, typer.Option(min=1, help="How many examples to draw for each law.")] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many examples to draw for each law; by default the law's own number, mostly 20."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws other examples.")] = 0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="One of its settings: setting=value (or none). May be repeated.")
@@ -234,6 +240,8 @@ def check(  # noqa: PLR0917 -- typer makes options of them
             typer.echo(f"\n{outcome.failure}")
         promised = [outcome for outcome in outcomes if outcome.status != "not-promised"]
         typer.echo(f"\n{len(promised) - len(failed)} of {len(promised)} laws hold")
+        if not promised:
+            raise ConfigurationError(f"nothing was tried: {kind} {name!r} does not promise {', '.join(law or ())}")
     if failed:
         raise typer.Exit(1)
 

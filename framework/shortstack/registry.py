@@ -24,6 +24,7 @@ from shortstack.contracts import (
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
 from shortstack.overheard import Overheard
 from shortstack.settings import describe_settings, structure
+from shortstack.written import code_of
 
 Kind = Literal["scorer", "student", "dataset", "loss"]
 Stage = Literal["find", "import", "register", "list"]
@@ -39,12 +40,13 @@ _TITLES: Final[Mapping[Kind, str]] = {
     "dataset": "dataset adapter",
     "loss": "distillation loss",
 }
-_HOOKS: Final[Mapping[Kind, tuple[str, type[Descriptor]]]] = {
+HOOKS: Final[Mapping[Kind, tuple[str, type[Descriptor]]]] = {
     "scorer": ("shortstack_importance_scorers", ScorerDescriptor),
     "student": ("shortstack_students", StudentDescriptor),
     "dataset": ("shortstack_datasets", DatasetDescriptor),
     "loss": ("shortstack_losses", LossDescriptor),
 }
+"""The hook that offers each kind, and the descriptors that it yields."""
 
 
 @attrs.frozen(order=True)
@@ -72,11 +74,19 @@ class Origin:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Component:
-    """One thing that a plugin offers."""
+    """One thing that a plugin offers.
+
+    Attributes:
+        kind: What sort of thing.
+        origin: Whose it is.
+        descriptor: What the plugin says about it.
+        module: The name of the plugin's module.
+    """
 
     kind: Kind
     origin: Origin
     descriptor: Descriptor
+    module: str
 
     @property
     def full_name(self) -> str:
@@ -92,6 +102,11 @@ class Component:
     def full_names(self) -> tuple[str, ...]:
         """Every full name that it answers to."""
         return tuple(f"{self.origin.distribution}/{name}" for name in self.names)
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Its full name, its version, and a hash of its code, which its author edits between versions."""
+        return (self.full_name, self.origin.version, code_of(self.module))
 
     def __str__(self) -> str:
         return f"{_TITLES[self.kind]} {self.full_name} ({self.origin})"
@@ -189,7 +204,7 @@ class Registry:
         """
         with self._isolated(origin, "register", module):
             self._manager.register(module, name=origin.id)
-            _reject_misspelt_hooks(self._manager, module)
+            _require_hooks(self._manager, module)
             with self._isolated(origin, "list", module):
                 found = list(self._offered(module, origin))
                 _reject_clashes(found, self._components)
@@ -265,7 +280,7 @@ class Registry:
 
     def _offered(self, module: object, origin: Origin) -> Iterator[Component]:
         others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
-        for kind, (hook, expected) in _HOOKS.items():
+        for kind, (hook, expected) in HOOKS.items():
             for descriptors in self._manager.subset_hook_caller(hook, others)():
                 for descriptor in descriptors:
                     if not isinstance(descriptor, expected):
@@ -274,7 +289,9 @@ class Registry:
                             f"{descriptor!r:.80}"
                         )
                     describe_settings(descriptor.config)  # what cannot be listed must not break the list of all others
-                    yield Component(kind=kind, origin=origin, descriptor=descriptor)
+                    yield Component(
+                        kind=kind, origin=origin, descriptor=descriptor, module=getattr(module, "__name__", "")
+                    )
 
     @contextmanager
     def _isolated(self, origin: Origin, stage: Stage, module: object = None) -> Iterator[None]:
@@ -308,18 +325,24 @@ class Registry:
         return unknown
 
 
-def _reject_misspelt_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    known = [name for name, _ in _HOOKS.values()]
+def _require_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    known = [name for name, _ in HOOKS.values()]
+    implemented = {caller.name for caller in manager.get_hookcallers(module) or ()}
     for caller in manager.get_hookcallers(module) or ():
         if caller.name not in known:
             close = get_close_matches(caller.name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"there is no hook {caller.name!r}{hint} (hooks: {', '.join(known)})")
+    for name in known:
+        if callable(getattr(module, name, None)) and name not in implemented:
+            raise TypeError(f"{name!r} is not marked as a hook; write @shortstack.hookimpl above it")
     for name in dir(module):
         if name.startswith(("shortstack_", "short_stack_")) and name not in known and _looks_like_a_hook(module, name):
             close = get_close_matches(name, known, n=1)
             if close:
                 raise TypeError(f"{name!r} looks like a misspelt hook; did you mean {close[0]!r}?")
+    if not implemented:
+        raise TypeError(f"it has no hook, so it offers nothing (hooks: {', '.join(known)})")
 
 
 def _looks_like_a_hook(module: object, name: str) -> bool:

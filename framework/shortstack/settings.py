@@ -45,7 +45,9 @@ def structure(cls: type[T], value: object, where: str) -> T:
     settings = {name: _fit(hints[name], given, f"{where}.{name}") for name, given in value.items()}
     try:
         return cls(**settings)
-    except ConfigurationError:
+    except ConfigurationError as error:
+        if where not in str(error):
+            error.add_note(f"in the settings of {where}")
         raise
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{where}: {_first_line(error)}") from error
@@ -93,7 +95,9 @@ def overridden(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, A
     for override in overrides:
         name, separator, value = override.partition("=")
         if not separator or not name.strip():
-            raise ConfigurationError(f"--set takes table.setting=value, got {override!r}")
+            raise ConfigurationError(
+                f"--set takes setting=value, or table.setting=value for one in a table, got {override!r}"
+            )
         changed = replace(changed, name.strip(), None if value.strip() == "none" else _toml_value(value.strip()))
     return changed
 

@@ -63,6 +63,12 @@ BROKEN = {
         "register",
         "'shortstack_studens' looks like a misspelt hook; did you mean 'shortstack_students'?",
     ),
+    "unmarked": (
+        "def shortstack_losses(): return ()\n",
+        "register",
+        "'shortstack_losses' is not marked as a hook; write @shortstack.hookimpl above it",
+    ),
+    "no-hook": ("GREETING = 'hello'\n", "register", "it has no hook, so it offers nothing"),
     "extra-argument": (
         LISTING.replace("_scorers():", "_scorers(config):") + "    yield offered('a')\n",
         "register",

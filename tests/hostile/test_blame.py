@@ -1,5 +1,7 @@
 """Errors of a stranger's code get the stranger's name."""
 
+import statistics
+
 import pytest
 
 from shortstack.blame import blaming, message, told
@@ -13,8 +15,15 @@ def test_anything_else_becomes_ours():
         with pytest.raises(expected) as caught, blaming("acme", "fell over"):
             raise error
         assert caught.value is error or (caught.value.__cause__ is error)
-    with pytest.raises(PluginError, match=r"^acme fell over: AssertionError$"), blaming("acme", "fell over"):
+    with pytest.raises(PluginError, match=r"^acme fell over: AssertionError \("), blaming("acme", "fell over"):
         raise AssertionError
+
+
+def test_the_line_is_told():
+    """The innermost that a stranger wrote, not the library's in which it ended."""
+    expected = rf"^acme failed: StatisticsError: .* \({__file__}, line \d+, in test_the_line_is_told\)$"
+    with pytest.raises(PluginError, match=expected), blaming("acme"):
+        statistics.mean([])
 
 
 def test_ours_stay_what_they_are():

@@ -22,25 +22,28 @@ MAY_IMPORT = {
     "naming": {"errors"},
     "blame": {"errors"},
     "overheard": set(),
-    "registry": FOUNDATION | {"hooks", "settings", "blame", "overheard"},
+    "lazy": set(),
+    "written": set(),
+    "registry": FOUNDATION | {"hooks", "settings", "blame", "overheard", "written"},
     "progress": set(),
     "result": {"errors"},
     "data": SETTINGS,
-    "models": FOUNDATION,
+    "models": FOUNDATION | {"lazy"},
     "tasks": SETTINGS | {"data"},
     "importance": PLUGGED | {"models"},
-    "selection": SETTINGS,
+    "selection": SETTINGS | {"blame"},
     "students": PLUGGED | {"models", "data"},
     "distillation": PLUGGED | {"models"},
     "evaluation": FOUNDATION | {"models", "data"},
     "report": {"errors", "result", "contracts"},
-    "testing": PLUGGED | {"data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
+    "testing": PLUGGED
+    | {"lazy", "data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
     "scaffold": FOUNDATION | {"registry", "__init__"},
     "run": SETTINGS | {"registry", "progress", "result", "tasks", "distillation", "stages"},
     "cli": SETTINGS
     | {"registry", "blame", "progress", "result", "run", "report", "scaffold", "students", "testing", "__init__"},
     "stages": PLUGGED
-    | {"progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
+    | {"written", "progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
     | {"distillation", "evaluation", "report", "run", "__init__"},
 }
 

@@ -5,6 +5,7 @@ import math
 
 import attrs
 import pytest
+from hostile.distributions import install
 
 from shortstack import CompactStudentModel, Run
 from shortstack.errors import (
@@ -141,6 +142,32 @@ class TestResult:
         assert '"u17"' not in text
 
 
+DEPTH = """
+import torch
+from shortstack.contracts import Importance, ScorerDescriptor
+from shortstack.hooks import hookimpl
+
+class Depth:
+    needs = frozenset()
+
+    def start(self, model):
+        return torch.arange(len(model.layers), dtype=torch.float64)
+
+    def update(self, state, signals):
+        return state
+
+    def merge(self, left, right):
+        return left
+
+    def finish(self, state):
+        return Importance(scores=state, examples=0)
+
+@hookimpl
+def shortstack_importance_scorers():
+    yield ScorerDescriptor(name="depth", summary="The deeper the better.", build=lambda _settings: Depth())
+"""
+
+
 class TestResume:
     """What is done stays done; what changed is done again."""
 
@@ -162,6 +189,24 @@ class TestResume:
 
         assert progress.left == ["data", "teacher", "importance"]
         assert result.selection["kept"] == [3]
+
+    def test_edited_code_of_a_plugin_runs_again(self, ring, tables, tmp_path, monkeypatch):
+        """Its version stays the same while its author works on it; what needs nothing of it stays done."""
+        site = tmp_path / "site"
+        site.mkdir()
+        install(site, "acme-depth", DEPTH)
+        monkeypatch.syspath_prepend(site)
+        scorers = {
+            "importance": {"scorers": ["depth"], "examples": 16},
+            "selection": {"keep_ratio": 0.25, "scorer": "depth"},
+        }
+        Run.from_mapping(tables(ring, **scorers)).execute(tmp_path / "run")
+        with (site / "acme_depth.py").open("a", encoding="utf-8") as file:
+            file.write("# another thought\n")
+        progress = Recording()
+        Run.from_mapping(tables(ring, **scorers)).execute(tmp_path / "run", progress=progress)
+
+        assert progress.left == ["data", "teacher"]
 
     def test_other_ratings_under_the_same_path_run_everything_again(self, ring, tables, tmp_path):
         """The source's content counts, not its name."""
@@ -316,7 +361,7 @@ class TestConfig:
     def test_override_without_value(self, request):
         """The form is named."""
         path = request.config.rootpath / "examples" / "quickstart.toml"
-        with pytest.raises(ConfigurationError, match=r"--set takes table.setting=value, got 'seed'"):
+        with pytest.raises(ConfigurationError, match=r"--set takes setting=value, or .* got 'seed'"):
             Run.from_toml(path, ["seed"])
 
     def test_missing_file(self, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortstack.contracts import Importance
-from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
+from shortstack.errors import ConfigurationError, NonFiniteError, PluginError, UnknownNameError
 from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
 from shortstack.selection.strategies import Choice, Keeps
 
@@ -98,6 +98,21 @@ def test_a_strategy_that_breaks_its_promise(kept):
 
     with pytest.raises(ConfigurationError, match="strategy 'wrong' must keep 1 to 2 distinct layers of 0 … 3, got"):
         AdaptiveLayerSelector(strategy=Wrong(), budget=Budget(keep_layers=2)).select([0.0] * 4)
+
+
+def test_a_strategy_that_fails_is_named():
+    """With the line on which it did."""
+
+    class Failing:
+        name = "failing"
+        keeps = Keeps()
+
+        def choose(self, question, keep):
+            raise ZeroDivisionError("no layers")
+
+    expected = r"^strategy 'failing' \(.*Failing\) failed: ZeroDivisionError: no layers \(.*, line \d+, in choose\)"
+    with pytest.raises(PluginError, match=expected):
+        AdaptiveLayerSelector(strategy=Failing(), budget=Budget(keep_layers=2)).select([0.0] * 4)
 
 
 def test_unknown_names_get_a_suggestion():

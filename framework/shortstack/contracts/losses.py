@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 class Output(Enum):
-    """What a loss may ask of the two models."""
+    """What a loss may ask of the two models.
+
+    Attributes:
+        STUDENT_LOGITS: ``logits`` of the student.
+        TEACHER_LOGITS: ``logits`` of the teacher.
+        STUDENT_STATES: ``states`` of the student.
+        TEACHER_STATES: ``states`` of the teacher.
+    """
 
     STUDENT_LOGITS = "student-logits"
     TEACHER_LOGITS = "teacher-logits"
@@ -58,6 +65,9 @@ class DistillationLoss(Protocol):
     """A sum over terms; the trainer divides by the number of terms of the whole optimiser step.
 
     Sums with a known global count make gradient accumulation and data-parallel training equal to the big batch.
+
+    Attributes:
+        needs: What of the two models it reads; all else is None. A loss that needs nothing of the teacher runs none.
     """
 
     needs: frozenset[Output]

@@ -13,12 +13,19 @@ State = TypeVar("State")
 
 
 class Signal(Enum):
-    """What one sweep can tell about one layer and one batch."""
+    """What one sweep can tell about one layer and one batch.
 
-    STATES = "states"  # the layer's input and output
-    GRADIENTS = "gradients"  # of the log-probability, at the layer's output
-    PARAMETER_GRADIENTS = "parameter-gradients"  # squared norms, one an example
-    ATTENTION = "attention"  # the attention map, handed over inside the attention call
+    Attributes:
+        STATES: The layer's ``input`` and ``output``.
+        GRADIENTS: ``gradient``: of the log-probability, at the layer's output.
+        PARAMETER_GRADIENTS: ``squared_parameter_gradients``: squared norms, one an example.
+        ATTENTION: ``attention`` and ``visible``: the map, handed over inside the attention call.
+    """
+
+    STATES = "states"
+    GRADIENTS = "gradients"
+    PARAMETER_GRADIENTS = "parameter-gradients"
+    ATTENTION = "attention"
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -94,6 +101,9 @@ class FoldScorer(Protocol[State]):
     """A score that is a fold over signals: one pass, any batch size, streaming and mergeable.
 
     The state holds tensors and plain values only, and is never changed in place by ``update`` or ``merge``'s caller.
+
+    Attributes:
+        needs: The signals that ``update`` reads; asking for another raises. Empty for a score read off the weights.
     """
 
     needs: frozenset[Signal]
@@ -136,7 +146,11 @@ class ProbeScorer(Protocol):
 
 @runtime_checkable
 class DerivedScorer(Protocol):
-    """A score made from other scorers' results."""
+    """A score made from other scorers' results.
+
+    Attributes:
+        needs_scores: Names of the scorers whose results ``combine`` takes, short or full.
+    """
 
     needs_scores: tuple[str, ...]
 

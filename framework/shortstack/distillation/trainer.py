@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from shortstack.blame import blaming, written_in
 from shortstack.contracts import ModelOutputs, Output, Selection
 from shortstack.distillation import checkpoints
 from shortstack.distillation.balancing import Balancing, Memory, make_balancing
@@ -192,7 +194,8 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         placed = [self._prepare_inputs(batch) for batch in batches]
         counts = sum(self.model.count(batch["attention_mask"], batch["labels"]) for batch in placed)
         weights = {loss.name: loss.weight for loss in self.model.losses}
-        multipliers = self.balancing.multipliers(weights, self.memory)
+        with self._blaming():
+            multipliers = self.balancing.multipliers(weights, self.memory)
         return OptimiserStep.open(
             counts=self.accelerator.reduce(counts.double(), reduction="sum"),
             multipliers=[multipliers[name] for name in weights],
@@ -202,8 +205,12 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
     def _close(self, step: OptimiserStep) -> None:
         step.sums = self.accelerator.reduce(step.sums, reduction="sum")
         means = step.means(self.model.losses, number=self.state.global_step + 1)
-        self.memory = self.balancing.remember(self.memory, means)
+        with self._blaming():
+            self.memory = self.balancing.remember(self.memory, means)
         self._loss_log.add(means)
+
+    def _blaming(self) -> AbstractContextManager[None]:
+        return blaming(f"balancing {written_in(self.balancing)}")
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add every loss's mean since the last log, and the seconds since training began."""

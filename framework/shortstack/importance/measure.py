@@ -111,6 +111,7 @@ class _Work:
 
         def answer() -> Importance:
             importance = ask()
+            _require_importance(name, importance)
             self.accept(name, importance, self.layers)
             return importance
 
@@ -196,12 +197,15 @@ def _copied(scores: Mapping[str, Importance]) -> dict[str, Importance]:
     return {name: attrs.evolve(found, scores=found.scores.clone()) for name, found in scores.items()}
 
 
-def _require_sound(name: str, importance: Importance, layers: int) -> None:
-    """It must be one finite float64 a layer."""
+def _require_importance(name: str, importance: object) -> None:
     if not isinstance(importance, Importance) or not isinstance(importance.scores, Tensor):
         raise PluginError(
             f"scorer {name!r} gave {importance!r:.80}; it must give an Importance whose scores are a tensor"
         )
+
+
+def _require_sound(name: str, importance: Importance, layers: int) -> None:
+    """It must be one finite float64 a layer."""
     scores = importance.scores
     if scores.dtype != torch.float64 or tuple(scores.shape) != (layers,):
         raise PluginError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from shortstack.blame import blaming, written_in
 from shortstack.contracts import Importance, Probe, Selection
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.naming import named_class
@@ -106,6 +107,7 @@ class AdaptiveLayerSelector:
         Raises:
             NonFiniteError: A score is NaN or infinite.
             ConfigurationError: The lengths differ, a needed argument is missing, or not even one layer fits.
+            PluginError: The strategy failed.
         """
         question = Question(scores=_finite(scores), probe=None if probe is None else RememberingProbe(probe=probe))
         costs = self._costs(question.layers, layer_parameters, fixed_parameters, embedding_parameters)
@@ -145,7 +147,8 @@ class AdaptiveLayerSelector:
         )
 
     def _asked(self, question: Question, keep: int) -> Choice:
-        choice = self.strategy.choose(question, keep)
+        with blaming(f"strategy {self.strategy.name!r} ({written_in(self.strategy)})"):
+            choice = self.strategy.choose(question, keep)
         inside = all(0 <= layer < question.layers for layer in choice.kept)
         if not 1 <= len(set(choice.kept)) == len(choice.kept) <= keep or not inside:
             raise ConfigurationError(

@@ -17,7 +17,7 @@ FACTS = "facts.json"
 def _depends_on(run: "Run", registry: "Registry") -> object:
     adapter = registry.find("dataset", run.data.adapter)
     files = [digest(file) for file in _files(run.data)]
-    return [run.data, run.seed, files, adapter.full_name, adapter.origin.version]
+    return [run.data, run.seed, files, adapter.identity]
 
 
 def _files(settings: "DataSettings") -> list[Path]:

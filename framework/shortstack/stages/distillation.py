@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from shortstack.stages.selection import load_selection
 from shortstack.stages.stage import Context, Stage
+from shortstack.written import code_behind
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
     losses = [registry.find("loss", name) for name in run.distillation.losses]
-    return [run.distillation, run.seed, run.device, [(loss.full_name, loss.origin.version) for loss in losses]]
+    balancing = run.distillation.balancing
+    named = balancing if isinstance(balancing, str) else str(balancing.get("name", ""))
+    return [run.distillation, run.seed, run.device, [loss.identity for loss in losses], code_behind(named)]
 
 
 def _execute(context: Context, folder: Path) -> None:

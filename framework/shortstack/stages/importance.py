@@ -18,7 +18,7 @@ SCORES = "importance.json"
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
     scorers = [registry.find("scorer", name) for name in run.importance.scorers]
-    return [run.importance, run.seed, [(s.full_name, s.origin.version) for s in scorers]]
+    return [run.importance, run.seed, [scorer.identity for scorer in scorers]]
 
 
 def _execute(context: Context, folder: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _depends_on(run: "Run", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
     parts = [run.evaluation.scratch, run.teacher.fit, run.distillation.fit]
-    return [*parts, run.seed, run.device, labels.full_name, labels.origin.version]
+    return [*parts, run.seed, run.device, labels.identity]
 
 
 def _fit(context: Context) -> "FitSettings":

@@ -8,6 +8,7 @@ import attrs
 from shortstack.contracts import Selection
 from shortstack.stages.importance import calibration_batches, load_scores
 from shortstack.stages.stage import Context, Stage, read_json, write_json
+from shortstack.written import code_behind
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry
@@ -18,7 +19,7 @@ SELECTED = "selection.json"
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
-    return run.selection
+    return [run.selection, code_behind(run.selection.strategy)]
 
 
 def selector(run: "Run") -> "AdaptiveLayerSelector":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
     architecture = registry.find("student", run.student.architecture)
-    return [run.student, architecture.full_name, architecture.origin.version]
+    return [run.student, architecture.identity]
 
 
 def _execute(context: Context, folder: Path) -> None:

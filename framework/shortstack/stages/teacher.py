@@ -8,6 +8,7 @@ import attrs
 from shortstack.data.catalogue import Catalogue
 from shortstack.errors import ConfigurationError
 from shortstack.stages.stage import Context, Stage, digest
+from shortstack.written import code_behind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -20,7 +21,7 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
     stored = sorted(path for path in Path(run.teacher.path).iterdir() if path.is_file()) if run.teacher.path else []
     files = [digest(path) for path in stored]
-    return [run.teacher, files, run.task, run.seed, run.device, labels.full_name, labels.origin.version]
+    return [run.teacher, files, run.task, run.seed, run.device, labels.identity, code_behind(run.task.name)]
 
 
 def _execute(context: Context, folder: Path) -> None:

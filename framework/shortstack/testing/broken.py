@@ -6,6 +6,8 @@ from typing import Any
 
 import attrs
 
+from shortstack.blame import place
+from shortstack.errors import ShortstackError
 from shortstack.testing.law import Law
 from shortstack.testing.subject import Subject
 
@@ -30,9 +32,9 @@ class BrokenLawError(AssertionError):
         """
         self.law, self.subject, self.recipes, self.error = law, subject, recipes, error
         drawn = "\n".join(f"{name} = {value!r}" for name, value in recipes.items()) or "nothing was drawn"
-        problem = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        problem = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}{_place(error)}"
         super().__init__(
-            f"{subject.kind} {subject.name!r} breaks the law {law.name!r} (number {law.number})\n"
+            f"{subject.kind} {subject.name!r} breaks the law {law.name!r}\n"
             f"the law:\n{indent(law.statement, '    ')}\n"
             f"tried on:\n{indent(drawn, '    ')}\n"
             f"what happened:\n{indent(problem, '    ')}\n"
@@ -43,6 +45,11 @@ class BrokenLawError(AssertionError):
     def snippet(self) -> str:
         """Python that fails in the same way when it is pasted."""
         return snippet(self.law, self.subject, self.recipes)
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, unless it says so itself."""
+    return "" if isinstance(error, ShortstackError) else place(error)
 
 
 def snippet(law: Law, subject: Subject, recipes: Mapping[str, object]) -> str:

@@ -100,7 +100,12 @@ def reproduce(
 
 
 def _outcome(law: Law, subject: Subject, examples: int | None, seed: int, shrink: bool) -> Outcome:
-    told = {"law": law.name, "number": law.number, "statement": law.statement}
+    told = {
+        "law": law.name,
+        "number": law.number,
+        "statement": law.statement,
+        "when": law.when.words if law.when else "",
+    }
     if not law.binds(subject):
         return Outcome(**told, status="not-promised")  # type: ignore[arg-type]
     start, failure = time.perf_counter(), ""

@@ -13,10 +13,11 @@ class Outcome:
 
     Attributes:
         law: The law's name.
-        number: Its number in the list of laws.
+        number: Its place in the list of laws; laws about one thing share it.
         statement: What it says.
         status: ``"passed"``, ``"failed"``, or ``"not-promised"`` where the component's traits do not claim it.
         examples: How many examples were asked for; 0 if it was not tried.
+        when: Which components the law binds; empty if all.
         seconds: How long it took.
         failure: The text of the failure, with a snippet that shows it again; empty unless it failed.
     """
@@ -24,6 +25,7 @@ class Outcome:
     law: str
     number: int
     statement: str
+    when: str
     status: Status
     examples: int = 0
     seconds: float = 0.0
@@ -31,5 +33,7 @@ class Outcome:
 
     def __str__(self) -> str:
         """One line for a terminal."""
-        tried = f"  {self.examples} examples, {self.seconds:.1f} s" if self.status != "not-promised" else ""
-        return f"{self.status:>12}  {self.law}{tried}"
+        tried = f"{self.examples} examples, {self.seconds:.1f} s"
+        return (
+            f"{self.status:>12}  {self.law}  {f'binds where {self.when}' if self.status == 'not-promised' else tried}"
+        )

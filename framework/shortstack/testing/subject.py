@@ -3,28 +3,16 @@
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import attrs
 import pluggy
 
-from shortstack.contracts import (
-    DatasetDescriptor,
-    Descriptor,
-    LossDescriptor,
-    ScorerDescriptor,
-    StudentDescriptor,
-)
+from shortstack.contracts import Descriptor
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.hooks import PROJECT
-from shortstack.registry import KINDS, Kind, Origin, Registry
+from shortstack.registry import HOOKS, KINDS, Kind, Origin, Registry
 
-_HOOKS: Final[Mapping[type[Descriptor], tuple[Kind, str]]] = {
-    ScorerDescriptor: ("scorer", "shortstack_importance_scorers"),
-    StudentDescriptor: ("student", "shortstack_students"),
-    DatasetDescriptor: ("dataset", "shortstack_datasets"),
-    LossDescriptor: ("loss", "shortstack_losses"),
-}
 UNDER_TEST = Origin("under-test", "kit", "0")
 """Where a descriptor comes from that no entry point offers."""
 
@@ -125,7 +113,7 @@ def _kind(name: str, kind: str | None, registry: Registry) -> Kind:
 
 def _described(descriptor: Descriptor, settings: Mapping[str, object], registry: Registry) -> Subject:
     """A descriptor that may not be installed: offered by a plugin of its own, beside all others."""
-    (kind, hook), *_ = [both for cls, both in _HOOKS.items() if isinstance(descriptor, cls)]
+    kind, hook = next((kind, hook) for kind, (hook, cls) in HOOKS.items() if isinstance(descriptor, cls))
     plugin = ModuleType("under_test")
     offer = pluggy.HookimplMarker(PROJECT)(lambda: [descriptor], specname=hook)
     setattr(plugin, hook, offer)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from shortstack.contracts import DistillationLoss, ModelOutputs, Output
+from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.settings import structure
-from shortstack.testing.comparing import assert_close
+from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import Condition
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs
 from shortstack.testing.subject import Subject
@@ -54,7 +55,7 @@ class Answer:
 
 def ready(subject: Subject, inputs: LossInputs, *, alone: bool = False) -> Ready:
     """A fresh loss, prepared as the trainer does it, for two models or the student alone; its module in eval mode."""
-    loss: DistillationLoss = subject.build()
+    loss: DistillationLoss = WeightedLoss(name=subject.name, loss=subject.build()).loss  # refuses what is no loss
     teacher = (None, None) if alone else (inputs.teacher_config(), inputs.selection())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -78,7 +79,10 @@ def answered(one: Ready, given: Given, *, seed: int = 0) -> Answer:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         value = one.loss(student, teacher, given.batch, one.module)
-    return Answer(value=value.detach(), count=one.loss.count(given.batch), gradients=gradients_of(value, learning))
+    count = one.loss.count(given.batch)
+    require(isinstance(value, Tensor), f"the loss gave {value!r:.80}; a loss is one sum in float32 or float64")
+    require(isinstance(count, Tensor), f"the loss counted {count!r:.80}; a count is the number of terms, one int64")
+    return Answer(value=value.detach(), count=count, gradients=gradients_of(value, learning))
 
 
 def gradients_of(value: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
