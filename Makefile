@@ -11,7 +11,7 @@ help:
 	@echo "make quickstart   real ratings in, a small student and a report out (5 minutes)"
 	@echo "make test         what CI runs first: lint, types, tests"
 	@echo "make test-full    more seeds, more families, the quickstart over three seeds"
-	@echo "make test-kit     every law on every mutant and every correct component (40 minutes)"
+	@echo "make test-kit     every law on every mutant and every correct component (15 minutes)"
 	@echo "make check        ruff and mypy alone"
 	@echo "make bench        speeds, side by side in one run"
 	@echo "make docs         the pages that are written from the code"

@@ -22,6 +22,7 @@ from shortstack.contracts import (
     StudentDescriptor,
 )
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
+from shortstack.forms import require_form
 from shortstack.overheard import Overheard
 from shortstack.settings import describe_settings, structure
 from shortstack.written import code_of
@@ -259,12 +260,15 @@ class Registry:
 
         Raises:
             ConfigurationError: A setting is unknown or has a wrong value, or ``find`` failed.
-            PluginError: The plugin's own code failed; names its distribution and version.
+            PluginError: The plugin's own code failed, or what it made is no such component; names its distribution and
+                version.
         """
         component = self.find(kind, name)
         config = self.configure(kind, name, settings)
         with blaming(component, "could not be built"):
-            return component.descriptor.build(config)
+            built = component.descriptor.build(config)
+            require_form(kind, built)
+            return built
 
     def configure(self, kind: Kind, name: str, settings: object = None) -> object:
         """The instance of a component's config class that settings mean; see ``build``.

@@ -64,7 +64,8 @@ CASES = {
     ),
     "scorer-number": (
         scorers("number"),
-        "scorer 'number' is a float, which is no fold, probe or derived scorer; in " + SCORER.format("number"),
+        "this scorer is a float, which lacks measure; a FoldScorer or a ProbeScorer or a DerivedScorer of .* is needed; in "
+        + SCORER.format("number"),
     ),
     "scorer-words": (
         scorers("words"),
@@ -120,12 +121,12 @@ CASES = {
         SCORER.format("acting") + " changed its signals in place, which others read too; make a copy first",
     ),
     "student-shrink": (student("shrink"), STUDENT + " failed: KeyError: 'num_layers'"),
-    "student-no-config": (student("no-config"), STUDENT + " failed: ValueError: Unrecognized configuration class.*"),
+    "student-no-config": (student("no-config"), r"shrink gave .*; it must give the student's config; in " + STUDENT),
     "student-count": (student("count"), STUDENT + " failed: ZeroDivisionError: no layers"),
     "student-transfer": (student("transfer"), STUDENT + " failed: RuntimeError: size mismatch"),
     "student-no-map": (
         student("no-map"),
-        STUDENT + " failed: AttributeError: 'NoneType' object has no attribute 'keys'",
+        "transfer gave None; it must give the teacher's tensor for each copy, by name; in " + STUDENT,
     ),
     "student-shares": (
         student("shares"),
@@ -216,7 +217,7 @@ ADAPTERS = {
     "item-numbers": "the column 'item' of the items must be String, not Int64; in " + ADAPTER,
     "raise": ADAPTER + " failed: UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0",
     "row": r".*ring\.csv:3: rating is 'x'; it must be a number; in " + ADAPTER,
-    "nothing": ADAPTER + " failed: AttributeError: 'NoneType' object has no attribute 'interactions'",
+    "nothing": "an adapter's read must give shortstack.contracts.Records, got a NoneType; in " + ADAPTER,
 }
 
 

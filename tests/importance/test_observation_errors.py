@@ -83,7 +83,5 @@ def test_a_plugin_that_builds_no_scorer(model, batch):
     registry = Registry()
     registry.register(plugin, Origin("bad", "main", "0.1"))
 
-    with pytest.raises(
-        PluginError, match=r"scorer 'mine' is a float, which is no fold, probe or derived scorer\n.*\(bad:main 0\.1\)"
-    ):
+    with pytest.raises(PluginError, match=r"this scorer is a float, which lacks measure; .*\n.*\(bad:main 0\.1\)"):
         measure_importance(model, [batch], ["mine"], registry=registry)

@@ -50,7 +50,7 @@ class TestCheck:
 
     def test_settings_reach_the_component(self):
         """A setting that is wrong is named."""
-        with pytest.raises(ConfigurationError, match=r"importance scorer 'attention'.*sink.*'lose'"):
+        with pytest.raises(ConfigurationError, match=r"importance scorer 'shortstack/attention'.*sink.*'lose'"):
             check("attention", settings={"sink": "lose"}, laws=["shape"], examples=1)
 
     def test_unknown_component(self):

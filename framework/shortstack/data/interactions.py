@@ -7,6 +7,7 @@ import attrs
 
 from shortstack.contracts.datasets import Edition, Records
 from shortstack.data.catalogue import Catalogue, Item
+from shortstack.errors import PluginError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,9 +58,14 @@ class Interactions:
         Raises:
             DataError: A column is missing, has another type, or holds what it must not.
             EmptyDataError: Nothing is left.
+            PluginError: They are no records.
         """
         from shortstack.data.preparation import Preparation, check_items, prepare
 
+        if not isinstance(records, Records):
+            raise PluginError(
+                f"an adapter's read must give shortstack.contracts.Records, got a {type(records).__name__}"
+            )
         how = Preparation(seed=seed, core=core, min_rating=min_rating, duplicates=duplicates, ties=ties)
         raw, described = records.interactions.collect(), records.items.collect()
         prepared = prepare(raw, how)

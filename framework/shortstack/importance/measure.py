@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from shortstack.blame import blaming, written_in
 from shortstack.contracts import DerivedScorer, FoldScorer, Importance, Probe, ProbeScorer, Signal
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, PluginError
+from shortstack.forms import FORMS
 from shortstack.importance.calibration import Batch, checked_batches
 from shortstack.importance.calls import Calls
 from shortstack.importance.objectives import Objective, candidate_objective, next_token
@@ -22,8 +23,6 @@ from shortstack.models.decoder import Decoder
 from shortstack.registry import Registry
 
 __all__ = ["Objective", "candidate_objective", "measure_importance", "next_token"]
-
-_FORMS = (FoldScorer, ProbeScorer, DerivedScorer)
 
 
 def measure_importance(
@@ -131,22 +130,20 @@ def _build(asked: Mapping[str, object], registry: Registry | None) -> tuple[dict
     while waiting:
         name, settings = next(iter(waiting.items()))
         del waiting[name]
-        if isinstance(settings, _FORMS):
+        if isinstance(settings, FORMS["scorer"]):
             scorer, culprit = settings, f"importance scorer {name!r} ({written_in(settings)})"
         else:
             registry = registry or Registry.from_environment()
             scorer, culprit = registry.build("scorer", name, settings), str(registry.find("scorer", name))
         with blaming(culprit):
-            _require_form(name, scorer)
+            _require_needs(name, scorer)
         built[name], culprits[name] = scorer, culprit
         if isinstance(scorer, DerivedScorer):
             waiting |= {n: None for n in scorer.needs_scores if n not in built and n not in waiting}
     return built, culprits
 
 
-def _require_form(name: str, scorer: object) -> None:
-    if not isinstance(scorer, _FORMS):
-        raise PluginError(f"scorer {name!r} is a {type(scorer).__name__}, which is no fold, probe or derived scorer")
+def _require_needs(name: str, scorer: object) -> None:
     if isinstance(scorer, FoldScorer) and not _is_all(scorer.needs, AbstractSet, Signal):
         raise PluginError(f"scorer {name!r} needs {scorer.needs!r:.80}, which is no set of shortstack.contracts.Signal")
     if isinstance(scorer, DerivedScorer) and not _is_all(scorer.needs_scores, tuple, str):

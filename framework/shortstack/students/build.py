@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from shortstack.blame import blaming, written_in
 from shortstack.contracts import Selection, StudentArchitecture
-from shortstack.errors import ConfigurationError, UnsupportedModelError
+from shortstack.errors import ConfigurationError, PluginError, UnsupportedModelError
 from shortstack.models.decoder import Decoder
 from shortstack.models.parameters import ParameterCount, count_parameters
 from shortstack.models.untouched import Fingerprint, untouched
@@ -88,9 +88,15 @@ def assembled(
 
     Raises:
         UnsupportedModelError: ``AutoModelForCausalLM`` makes another class of model of the config.
+        PluginError: The architecture gave no config, or no map of copies.
     """
+    if not isinstance(config, PreTrainedConfig):
+        raise PluginError(f"shrink gave {config!r:.80}; it must give the student's config")
     student = _unfilled(teacher, config)
-    return student, method.transfer(teacher, student, selection, calibration)
+    copies = method.transfer(teacher, student, selection, calibration)
+    if not isinstance(copies, Mapping):
+        raise PluginError(f"transfer gave {copies!r:.80}; it must give the teacher's tensor for each copy, by name")
+    return student, copies
 
 
 def _selection(kept: Sequence[int] | Selection, layers: int) -> Selection:

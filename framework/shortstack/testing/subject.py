@@ -72,26 +72,30 @@ def subject_of(
     Raises:
         UnknownNameError: Nothing goes by that name.
         ConfigurationError: Several kinds have a component of that name, it is no component at all, or a setting is wrong.
-        PluginError: The plugin that offers it is broken.
+        PluginError: The plugin that offers it is broken, or what it builds is no such component.
     """
-    registry = registry or Registry.from_environment()
+    subject = _subject(component, kind, settings or {}, registry or Registry.from_environment())
+    subject.build()  # what cannot be built, or lacks a method, is told once and not by every law
+    return subject
+
+
+def _subject(component: object, kind: str | None, settings: Mapping[str, object], registry: Registry) -> Subject:
     if isinstance(component, Descriptor):
-        return _described(component, settings or {}, registry)
+        return _described(component, settings, registry)
     if not isinstance(component, str):
         raise ConfigurationError(f"a component is a name or a descriptor, got {component!r:.80}")
     if kind == "strategy":
         from shortstack.testing.strategy_subject import strategy_subject
 
-        return strategy_subject(component, settings or {}, registry)
+        return strategy_subject(component, settings, registry)
     found = registry.find(_kind(component, kind, registry), component)
-    registry.configure(found.kind, component, settings)  # a wrong setting is no broken law
     descriptor: Any = found.descriptor
     return Subject(
         kind=found.kind,
         name=found.full_name,
         descriptor=descriptor,
         traits=descriptor.traits,
-        settings=settings or {},
+        settings=settings,
         registry=registry,
         given=component,
     )

@@ -7,7 +7,7 @@ import torch
 
 from mutants.mutant import Subject
 from mutants.scorers.outside import of_weights, size
-from mutants.scorers.plain import OF_GRADIENTS, OF_STATES, SIZES, mean, over_gradients, scorer, squares
+from mutants.scorers.plain import OF_GRADIENTS, SIZES, mean, over_gradients, scorer, squares, total
 from shortstack.contracts import Importance, ScorerDescriptor, ScorerTraits, Signal
 from shortstack.errors import EmptyDataError
 
@@ -114,7 +114,7 @@ BUILT_IN = (
 )
 OTHERS = (
     mean("mean-movement"),
-    mean("mean-movement-in-float32", dtype=torch.float32, traits=attrs.evolve(OF_STATES, lower=None)),
+    mean("mean-movement-in-float32", dtype=torch.float32, finished=lambda state: total(state.double())),
     over_gradients("mean-effect", traits=attrs.evolve(OF_GRADIENTS, objective_power=1, identity_is_zero=True)),
     over_gradients("mean-squares", terms=squares, needs=SIZES, traits=attrs.evolve(OF_GRADIENTS, objective_power=2)),
     of_weights("size", size),

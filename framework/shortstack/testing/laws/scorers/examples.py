@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import EmptyDataError
-from shortstack.testing.comparing import assert_close, require, tolerance_for
+from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import Condition, law
 from shortstack.testing.laws.scorers.measuring import (
     A_FOLD_OVER_DATA,
@@ -22,6 +22,7 @@ from shortstack.testing.recipes.corpora import Batching, Corpus
 from shortstack.testing.recipes.models import TinyModel
 from shortstack.testing.strategies import batchings, corpora, models
 from shortstack.testing.subject import Subject
+from shortstack.testing.tolerances import LONG_SUM
 
 OVER_GRADIENTS = Condition(
     words="it is a fold over gradients",
@@ -84,7 +85,7 @@ def long_sums(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     factor = MANY if subject.traits.accumulates == "sum" else 1
 
     expected, actual = factor * scorer.finish(part).scores, scorer.finish(whole).scores
-    assert_close(actual, expected, tolerance_for("float32"), f"scores of {MANY} equal parts ({factor} ×)")
+    assert_close(actual, expected, LONG_SUM, f"scores of {MANY} equal parts ({factor} ×)")
 
 
 @law(
