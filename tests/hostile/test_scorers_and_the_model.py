@@ -51,7 +51,7 @@ def measure(installed, model, batches):
     ("at", "what", "message"),
     [
         ("start", "weights", f"{ACTING} {SAME}: {WEIGHT.format(0)}{LASTING}"),
-        ("update", "data", f"{ACTING} {SAME}: {WEIGHT.format(1)}{LASTING}"),
+        ("update", "data", f"importance scorer shortstack/fisher .* or {ACTING} {SAME}: {WEIGHT.format(1)}{LASTING}"),
         ("finish", "rows", f"{ACTING} {SAME}: {WEIGHT.format(1)}{LASTING}"),
         ("finish", "module", rf"{ACTING} {SAME}: the module model\.layers\.0\.mlp\.act_fn{LASTING}"),
         ("update", "config", f"{ACTING} {SAME}: the config{LASTING}"),

@@ -19,7 +19,8 @@ def test_directions_at_the_edges():
     x = torch.tensor([[1.0, 0], [1, 0], [1, 0], [0, 0], [0, 0], [3e-15, 0]])
     y = torch.tensor([[2.0, 0], [-3, 0], [0, 5], [1, 1], [0, 0], [1, 0]])
 
-    assert [0, 2, 1, 1, 0, 0] == cosine_distance(x, y).tolist()
+    assert [0, 2, 1, 1, 0, 0] == pytest.approx(cosine_distance(x, y).tolist(), abs=1e-7)
+    assert [0] * 6 == cosine_distance(x, x).tolist()
     right = math.pi / 2
     assert [0, math.pi, right, right] == pytest.approx(angle(x, y)[:4].tolist(), rel=1e-6)
     assert float(angle(x, y)[5]) == 0

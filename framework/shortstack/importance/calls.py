@@ -18,14 +18,15 @@ class Calls:
     """The calls of one measurement."""
 
     def __init__(self, culprits: Mapping[str, str], model: PreTrainedModel | None = None) -> None:
-        """Take the model's fingerprint.
+        """Take the model's fingerprints: one of all that it is, and one that each call can be compared with.
 
         Args:
             culprits: Who each scorer is, in words, by its name.
             model: The model that scorers must leave as it was; None to let them.
         """
         self._culprits = culprits
-        self._before = None if model is None else Fingerprint.of(model)
+        self._whole = None if model is None else Fingerprint.of(model)
+        self._before = self._whole and self._whole.at_a_glance()
         self._updated: set[str] = set()
 
     def to(self, name: str, call: Callable[[], T]) -> T:
@@ -60,6 +61,14 @@ class Calls:
             PluginError: One did.
         """
         return _watched(self._before, " or ".join(self._culprits[name] for name in names))
+
+    def all(self) -> AbstractContextManager[None]:
+        """For the whole measurement: weights are read once more, for what no glance can see.
+
+        Raises:
+            PluginError: Some scorer changed them.
+        """
+        return _watched(self._whole, " or ".join(self._culprits.values()))
 
 
 def _watched(before: Fingerprint | None, culprit: str) -> AbstractContextManager[None]:

@@ -87,11 +87,12 @@ def measured(
     folds = {name: scorer for name, scorer in built.items() if isinstance(scorer, FoldScorer)}
     if len(folds) < len(built):
         checked = list(checked)
-    scores = _fold(work, checked, folds)
-    if isinstance(checked, list):
-        probe = ModelProbe(model, checked, work.objective)
-        scores |= _probe(work, probe, {n: s for n, s in built.items() if isinstance(s, ProbeScorer)})
-        scores |= _derive(work, probe, {n: s for n, s in built.items() if isinstance(s, DerivedScorer)}, scores)
+    with work.calls.all():
+        scores = _fold(work, checked, folds)
+        if isinstance(checked, list):
+            probe = ModelProbe(model, checked, work.objective)
+            scores |= _probe(work, probe, {n: s for n, s in built.items() if isinstance(s, ProbeScorer)})
+            scores |= _derive(work, probe, {n: s for n, s in built.items() if isinstance(s, DerivedScorer)}, scores)
     return {name: scores[name] for name in asked}
 
 

@@ -65,8 +65,9 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, terms: Te
     visible = _visible(mask, logits, causal=terms.causal)
     if mask is not None and mask.dtype != torch.bool:
         logits = logits + mask.to(wide)
-    logits = logits.masked_fill(~visible, torch.finfo(wide).min)
-    return _softmax(logits, terms.sinks).masked_fill_(~visible, 0), visible
+    invisible = ~visible
+    logits.masked_fill_(invisible, torch.finfo(wide).min)
+    return _softmax(logits, terms.sinks).masked_fill_(invisible, 0), visible
 
 
 def _softmax(logits: Tensor, sinks: Tensor | None) -> Tensor:

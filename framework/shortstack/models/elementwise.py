@@ -6,6 +6,9 @@ from torch.func import functional_call
 
 from shortstack.models.ghost_norms import wide
 
+_SMALLEST = 1e-20
+"""Products with smaller scales come near the smallest numbers of float32, where digits are lost."""
+
 
 def may_be_elementwise(module: nn.Module) -> bool:
     """Whether a module's own parameters look like one scale, and perhaps one shift, a channel."""
@@ -45,6 +48,22 @@ def unit_weight(module: nn.Module, states: Tensor) -> float | None:
 def normalised(module: nn.Module, states: Tensor, unit: float) -> Tensor:
     """What the weight multiplies, ``(…, width)``, in float32 or wider."""
     return _scaled(module, wide(states), unit)
+
+
+def scale_of(module: nn.Module, unit: float) -> Tensor | None:
+    """float64 ``(width,)``: by what a module multiplies each channel, if dividing its output by it loses nothing.
+
+    Args:
+        module: A module that scales channels.
+        unit: See ``unit_weight``.
+
+    Returns:
+        None if there is a shift, a scale of 0 or next to it, or an output rounded to half precision.
+    """
+    weight = module.get_parameter("weight").detach()
+    scale = weight.double() + (1 - unit)
+    exact = "bias" not in dict(module.named_parameters()) and weight.dtype in {torch.float32, torch.float64}
+    return scale if exact and bool((scale.abs() > _SMALLEST).all()) else None
 
 
 def _scaled(module: nn.Module, states: Tensor, weight: float | Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 Source: Goodfellow 2015 (arXiv 1510.01799); Li et al. 2021 (arXiv 2110.05679), section 4.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -15,39 +17,45 @@ def wide(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def squared_matrix_gradient(inputs: Tensor, gradients: Tensor) -> Tensor:
+def squared_matrix_gradient(inputs: Tensor, *gradients: Tensor) -> Tensor:
     """``‖Σ_t g_t a_tᵀ‖² = Σ_{t,t'} (a_t·a_t')(g_t·g_t')``, by whichever side is cheaper for the shapes.
 
     Args:
         inputs: ``(batch, tokens, in)``: what the linear map was given, ``a``.
-        gradients: ``(batch, tokens, out)``: of the objective at its output, ``g``.
+        gradients: ``(batch, tokens, out)``: of the objective at its output, ``g``; or at the outputs of several maps of
+            the same input, whose squares are added up.
 
     Returns:
         float64 ``(batch,)``, never negative.
     """
     _, tokens, fan_in = inputs.shape
-    fan_out = gradients.shape[-1]
+    fan_out = sum(gradient.shape[-1] for gradient in gradients)
     by_tokens = tokens * (fan_in + fan_out) <= fan_in * fan_out
     group = max(1, _LARGEST // (tokens * tokens if by_tokens else fan_in * fan_out))
     one = _by_tokens if by_tokens else _by_weights
-    parts = [one(wide(a), wide(g)) for a, g in zip(inputs.split(group), gradients.split(group), strict=True)]
-    return torch.cat(parts).double().clamp_min(0)
+    parts = zip(inputs.split(group), *(gradient.split(group) for gradient in gradients), strict=True)
+    return torch.cat([one(wide(a), [wide(part) for part in g]) for a, *g in parts]).double().clamp_min(0)
 
 
-def squared_vector_gradient(gradients: Tensor) -> Tensor:
+def squared_vector_gradient(gradients: Tensor, scale: Tensor | None = None) -> Tensor:
     """``‖Σ_t g_t‖²`` over everything but the first and last dimension, float64 ``(batch,)``.
 
     Args:
         gradients: ``(batch, …, width)``.
+        scale: ``(width,)``: what every sum is divided by first.
     """
-    return wide(gradients).flatten(1, -2).sum(1).double().square().sum(-1)
+    sums = wide(gradients).flatten(1, -2).sum(1).double()
+    return (sums if scale is None else sums / scale).square().sum(-1)
 
 
-def _by_tokens(inputs: Tensor, gradients: Tensor) -> Tensor:
-    alike = inputs @ inputs.mT
-    return (alike * (gradients @ gradients.mT)).sum((1, 2))
+def _by_tokens(inputs: Tensor, gradients: Sequence[Tensor]) -> Tensor:
+    first, *others = gradients
+    alike = first @ first.mT
+    for other in others:
+        alike.baddbmm_(other, other.mT)
+    return (inputs @ inputs.mT).mul_(alike).sum((1, 2))
 
 
-def _by_weights(inputs: Tensor, gradients: Tensor) -> Tensor:
-    products: Tensor = gradients.mT @ inputs
-    return products.square().sum((1, 2))
+def _by_weights(inputs: Tensor, gradients: Sequence[Tensor]) -> Tensor:
+    norms = torch.stack([torch.linalg.vector_norm(gradient.mT @ inputs, dim=(1, 2)) for gradient in gradients])
+    return norms.square().sum(0)

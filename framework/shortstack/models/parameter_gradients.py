@@ -1,6 +1,6 @@
 """Per-example squared gradients of all parameters of one layer, collected while the backward pass runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
 from shortstack.errors import UnsupportedModelError
-from shortstack.models.elementwise import may_be_elementwise, normalised, unit_weight
+from shortstack.models.elementwise import may_be_elementwise, normalised, scale_of, unit_weight
 from shortstack.models.ghost_norms import squared_matrix_gradient, squared_vector_gradient, wide
 from shortstack.models.layer_calls import entering, leaving, with_entering
 
@@ -20,11 +20,37 @@ _FLATTENING = frozenset({"OPTDecoderLayer"})
 
 @attrs.define(eq=False)
 class _Call:
-    """One call of a module: its input and, later, the gradient at its output, both ``(batch, …, width)``."""
+    """One call of a module: what it was given and gave and, later, the gradient there, all ``(batch, …, width)``.
 
-    inputs: Tensor
-    version: int
+    The output is kept of channel scales only.
+    """
+
+    inputs: "_Kept"
+    output: "_Kept | None"
     gradient: Tensor | None = None
+
+
+@attrs.frozen(eq=False)
+class _Kept:
+    """A tensor that somebody may change in place before it is read again."""
+
+    values: Tensor
+    version: int
+
+    @classmethod
+    def of(cls, values: Tensor) -> "_Kept":
+        """Without its graph."""
+        return cls(values.detach(), values._version)  # noqa: SLF001 -- the only way to notice a change in place
+
+    @property
+    def intact(self) -> bool:
+        """Whether nobody did."""
+        return self.values._version == self.version  # noqa: SLF001 -- as above
+
+    @property
+    def source(self) -> tuple[object, ...]:
+        """The same for all that hold the same numbers, as long as one of them is held."""
+        return (self.values.data_ptr(), self.version, self.values.shape, self.values.stride())
 
 
 class GradientTape:
@@ -45,6 +71,7 @@ class GradientTape:
         owned = [p for module in owners for p in module.parameters(recurse=False)]
         shared = {id(p) for p in owned if sum(p is other for other in owned) > 1}
         self._units: dict[nn.Module, float] = {}
+        self._scales: dict[nn.Module, Tensor | None] = {}
         self._known = [m for m in owners if _has_rule(m) and not shared & {id(p) for p in m.parameters()}]
         self._unknown = [m for m in owners if m not in set(self._known)]
         self.begin(0, 0)
@@ -57,6 +84,7 @@ class GradientTape:
         """Forget the last batch."""
         self._shape = (batch, tokens)
         self._calls: dict[nn.Module, list[_Call]] = {}
+        self._readers: dict[tuple[object, ...], list[nn.Module]] = {}
         self._irregular: set[nn.Module] = set()
         self._total: Tensor | None = None
 
@@ -87,7 +115,7 @@ class GradientTape:
     def squared(self) -> Tensor:
         """float64 ``(batch,)``: what the fast rules found; gradients that never arrived are 0."""
         for module in list(self._calls):
-            self._reduce(module)
+            self._reduce([module])
         total = self._total
         return torch.zeros(self._shape[0], dtype=torch.float64) if total is None else total
 
@@ -98,7 +126,10 @@ class GradientTape:
         if inputs is None or self._by_example(output) is None:
             self._irregular.add(module)
             return
-        call = _Call(inputs.detach(), inputs._version)  # noqa: SLF001 -- the only way to notice a change in place
+        linear = _is_linear(module)
+        call = _Call(_Kept.of(inputs), None if linear else _Kept.of(output))
+        if linear:
+            self._readers.setdefault(call.inputs.source, []).append(module)
         self._calls.setdefault(module, []).append(call)
         if not output.requires_grad:
             output.requires_grad_()  # a module of constants: its parameters have gradients nonetheless
@@ -108,10 +139,17 @@ class GradientTape:
         def arrived(gradient: Tensor) -> None:
             if module in self._calls:
                 call.gradient = self._by_example(gradient.detach())
-                if all(c.gradient is not None for c in self._calls[module]):
-                    self._reduce(module)
+                together = self._together(module)
+                if all(c.gradient is not None for m in together for c in self._calls[m]):
+                    self._reduce(together)
 
         return arrived
+
+    def _together(self, module: nn.Module) -> list[nn.Module]:
+        """The linear maps that were called once, on the same input as this one: queries, keys and values, say."""
+        calls = self._calls[module]
+        readers = self._readers.get(calls[0].inputs.source, []) if len(calls) == 1 else []
+        return [m for m in readers if len(self._calls.get(m, ())) == 1] or [module]
 
     def _by_example(self, states: Tensor) -> Tensor | None:
         """The same numbers as ``(batch, …, width)``, if it is certain which rows are whose."""
@@ -122,40 +160,49 @@ class GradientTape:
             return states.reshape(batch, tokens, states.shape[-1])
         return None
 
-    def _reduce(self, module: nn.Module) -> None:
-        calls = [call for call in self._calls.pop(module) if call.gradient is not None]
+    def _reduce(self, modules: Sequence[nn.Module]) -> None:
+        """Add the squares of one module, or of several linear maps of one input."""
+        calls = {m: [call for call in self._calls.pop(m) if call.gradient is not None] for m in modules}
+        calls = {module: own for module, own in calls.items() if own}
         if not calls:
             return
-        if any(call.inputs._version != call.version for call in calls):  # noqa: SLF001 -- as above
-            self._irregular.add(module)
+        if not all(call.inputs.intact for own in calls.values() for call in own):
+            self._irregular.update(calls)
             return
-        found = self._linear(module, calls) if _is_linear(module) else self._elementwise(module, calls)
+        module = next(iter(calls))
+        found = self._linear(calls) if _is_linear(module) else self._elementwise(module, calls[module])
         if found is None:
             self._known.remove(module)
             self._unknown.append(module)
         else:
             self._total = found if self._total is None else self._total + found
 
-    def _linear(self, module: nn.Module, calls: Sequence[_Call]) -> Tensor:
+    def _linear(self, calls: Mapping[nn.Module, Sequence[_Call]]) -> Tensor:
         """A module called twice has one gradient, the sum: its tokens are taken together."""
-        inputs = _in_a_row([call.inputs for call in calls])
-        gradients = _in_a_row([_gradient(call) for call in calls])
-        found = squared_matrix_gradient(inputs, gradients)
-        return found + squared_vector_gradient(gradients) if _has_bias(module) else found
+        gradients = [_in_a_row([_gradient(call) for call in own]) for own in calls.values()]
+        inputs = _in_a_row([call.inputs.values for call in next(iter(calls.values()))])
+        found = squared_matrix_gradient(inputs, *gradients)
+        for module, gradient in zip(calls, gradients, strict=True):
+            found = found + squared_vector_gradient(gradient) if _has_bias(module) else found
+        return found
 
     def _elementwise(self, module: nn.Module, calls: Sequence[_Call]) -> Tensor | None:
+        gradients = [wide(_gradient(call)) for call in calls]
         self.paused = True
         try:
             if module not in self._units:
-                unit = unit_weight(module, calls[0].inputs)
+                unit = unit_weight(module, calls[0].inputs.values)
                 if unit is None:
                     return None
-                self._units[module] = unit
-            scaled = [normalised(module, call.inputs, self._units[module]) for call in calls]
+                self._units[module], self._scales[module] = unit, scale_of(module, unit)
+            scale = self._scales[module]
+            outputs = [call.output.values for call in calls if call.output is not None and call.output.intact]
+            if scale is not None and len(outputs) == len(calls):
+                return squared_vector_gradient(_products(outputs, gradients), scale)
+            scaled = [normalised(module, call.inputs.values, self._units[module]) for call in calls]
         finally:
             self.paused = False
-        gradients = [wide(_gradient(call)) for call in calls]
-        found = squared_vector_gradient(_in_a_row([x * g for x, g in zip(scaled, gradients, strict=True)]))
+        found = squared_vector_gradient(_products(scaled, gradients))
         return found + squared_vector_gradient(_in_a_row(gradients)) if _has_bias(module) else found
 
 
@@ -199,6 +246,10 @@ def squared_by_example(
 def _in_a_row(parts: Sequence[Tensor]) -> Tensor:
     """``(batch, …, width)`` tensors as one ``(batch, tokens, width)``."""
     return torch.cat([part.flatten(1, -2) for part in parts], 1) if len(parts) > 1 else parts[0].flatten(1, -2)
+
+
+def _products(states: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+    return _in_a_row([x * g for x, g in zip(states, gradients, strict=True)])
 
 
 def _gradient(call: _Call) -> Tensor:

@@ -1,6 +1,6 @@
 """A model that a stranger's code may use but must leave as it was."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -27,22 +27,31 @@ class Fingerprint:
     """What a model was at some moment.
 
     Weights are kept as checksums of their rows: taking a fingerprint costs about as much as reading the weights, and
-    hardly any memory. Buffers that are not saved are left out, for some models change them as they run.
+    hardly any memory. At a glance, torch's own count of writes stands for them, which costs next to nothing and misses
+    what is written through ``.data``. Buffers that are not saved are left out, for some models change them as they run.
 
     Attributes:
         model: The model.
+        mark: What stands for a tensor.
+        certain: What a glance is checked against before anybody is blamed; None if it is no glance.
         facts: What cannot be put back, by what it is called.
         settings: What can.
     """
 
     model: PreTrainedModel
+    mark: Callable[[Tensor], object]
     facts: Mapping[str, object]
     settings: Sequence["_Flags | _Gradient"]
+    certain: Mapping[str, object] | None = None
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> "Fingerprint":
         """What it is now."""
-        return cls(model=model, facts=dict(_facts(model)), settings=tuple(_settings(model)))
+        return cls(model=model, mark=_checksum, facts=dict(_facts(model, _checksum)), settings=tuple(_settings(model)))
+
+    def at_a_glance(self) -> "Fingerprint":
+        """The same of the same moment, without reading the weights again."""
+        return attrs.evolve(self, mark=_writes, facts=dict(_facts(self.model, _writes)), certain=self.facts)
 
     def midway(self) -> "Fingerprint":
         """The same, but for hooks, flags and gradients as they are now: during a pass the core itself changes those."""
@@ -56,8 +65,9 @@ class Fingerprint:
         Args:
             culprit: Who did it, in words.
         """
-        now = dict(_facts(self.model))
-        lasting = [name for name in {**self.facts, **now} if not _same(self.facts.get(name), now.get(name))]
+        lasting = _different(self.facts, dict(_facts(self.model, self.mark)))
+        if lasting and self.certain is not None:
+            lasting = _different(self.certain, dict(_facts(self.model, _checksum)))
         changed = [*lasting, *(name for setting in self.settings for name in setting.put_back())]
         if not changed:
             return ""
@@ -93,18 +103,23 @@ def untouched(before: Fingerprint, culprit: object) -> Iterator[None]:
         raise _ChangedError(complaint)
 
 
-def _facts(model: PreTrainedModel) -> Iterator[tuple[str, object]]:
+def _facts(model: PreTrainedModel, mark: Callable[[Tensor], object]) -> Iterator[tuple[str, object]]:
     for name, parameter in model.named_parameters():
-        yield f"the weights {name}", _checksum(parameter)
+        yield f"the weights {name}", mark(parameter)
         if parameter.grad is not None:
-            yield f"the gradient of {name}", _checksum(parameter.grad)
+            yield f"the gradient of {name}", mark(parameter.grad)
     for path, module in model.named_modules():
         yield f"the module {path}", id(module)
         buffers = vars(module)["_buffers"]
         for name in buffers and buffers.keys() - vars(module)["_non_persistent_buffers_set"]:
             if buffers[name] is not None:
-                yield f"the buffer {path}.{name}", _checksum(buffers[name])
+                yield f"the buffer {path}.{name}", mark(buffers[name])
     yield "the config", model.config.to_dict()
+
+
+def _writes(tensor: Tensor) -> tuple[int, int]:
+    """Where it lies, and how often it was written to."""
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 -- torch's name
 
 
 def _checksum(tensor: Tensor) -> Tensor | int:
@@ -115,6 +130,10 @@ def _checksum(tensor: Tensor) -> Tensor | int:
     plain = plain if plain.ndim else plain.reshape(1)
     aligned = (plain.shape[-1] | int(plain.storage_offset())) * plain.element_size() % 8 == 0
     return plain.view(torch.int64 if aligned else _WORDS[plain.element_size()]).sum(-1, dtype=torch.int64)
+
+
+def _different(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    return [name for name in {**before, **now} if not _same(before.get(name), now.get(name))]
 
 
 def _same(before: object, now: object) -> bool:
