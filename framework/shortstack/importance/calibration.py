@@ -28,6 +28,14 @@ class Batch:
     attention_mask: Tensor
     labels: Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(
+            input_ids=self.input_ids.to(device),
+            attention_mask=self.attention_mask.to(device),
+            labels=self.labels.to(device),
+        )
+
     @property
     def mask(self) -> Tensor:
         """Bool ``(batch, tokens)``: False where the token is padding."""

@@ -38,13 +38,24 @@ class Swept:
     examples: int
     supervised: int
 
+    def merged(self, other: "Swept", scorers: Mapping[str, FoldScorer[Any]]) -> "Swept":
+        """What one sweep of both parts of the data would have left behind."""
+        states = {name: scorer.merge(self.states[name], other.states[name]) for name, scorer in scorers.items()}
+        return Swept(
+            states=states,
+            examples=self.examples + other.examples,
+            supervised=self.supervised + other.supervised,
+        )
+
 
 def sweep(
     model: PreTrainedModel,
     batches: Iterable[Batch],
     scorers: Mapping[str, FoldScorer[Any]],
     objective: Objective = next_token,
+    *,
     calls: Calls | None = None,
+    before: Swept | None = None,
 ) -> Swept:
     """Feed every scorer; scorers that need no signal are only started.
 
@@ -56,6 +67,7 @@ def sweep(
         scorers: Fold scorers by name.
         objective: What the gradients are of.
         calls: How scorers are called; by default in the names of their classes.
+        before: Where an earlier sweep of the same scorers ended, to go on from there.
 
     Raises:
         PluginError: A scorer failed.
@@ -64,8 +76,8 @@ def sweep(
     """
     decoder = Decoder.of(model)
     calls = calls or Calls({name: f"importance scorer {written_in(scorer)}" for name, scorer in scorers.items()})
-    feed = _Feed(scorers, decoder, calls)
-    examples = supervised = 0
+    feed = _Feed(scorers, decoder, calls, before.states if before else None)
+    examples, supervised = (before.examples, before.supervised) if before else (0, 0)
     if feed.wanted:
         observer = LayerObserver(decoder, feed.wanted, feed.keep, feed.deliver)
         with (
@@ -96,10 +108,18 @@ class _Blocks:
 class _Feed:
     """Hands each scorer its signals at the first stage at which all of them are there."""
 
-    def __init__(self, scorers: Mapping[str, FoldScorer[Any]], decoder: Decoder, calls: Calls) -> None:
+    def __init__(
+        self,
+        scorers: Mapping[str, FoldScorer[Any]],
+        decoder: Decoder,
+        calls: Calls,
+        states: Mapping[str, Any] | None,
+    ) -> None:
         blocks = _Blocks(layers=tuple(decoder.layers))
         self._calls = calls
-        self.states = {name: calls.to(name, partial(scorer.start, blocks)) for name, scorer in scorers.items()}
+        self.states = dict(states or {}) or {
+            name: calls.to(name, partial(scorer.start, blocks)) for name, scorer in scorers.items()
+        }
         self._fed = {name: scorer for name, scorer in scorers.items() if scorer.needs}
         self._stages = {name: stage_of(scorer.needs) for name, scorer in self._fed.items()}
         self.wanted = frozenset[Signal]().union(*(scorer.needs for scorer in self._fed.values()))

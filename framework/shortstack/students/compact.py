@@ -8,11 +8,9 @@ from typing import Final
 
 import attrs
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from shortstack.data.catalogue import Catalogue
 from shortstack.errors import (
@@ -26,6 +24,7 @@ from shortstack.errors import (
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import most_positions
 from shortstack.models.quiet import no_progress_bars
+from shortstack.models.stored import stored_model
 
 FILE: Final = "recommender.json"
 
@@ -81,8 +80,7 @@ class CompactStudentModel:
         """
         folder = Path(folder)
         window, catalogue = _read_window(folder), Catalogue.load(folder)
-        with no_progress_bars():
-            model = _stored_model(folder)
+        model = stored_model(folder)
         return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, window=window)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -172,22 +170,6 @@ class CompactStudentModel:
         for _, index in zip(range(k), unseen, strict=False):
             item = self.catalogue.items[index]
             yield Recommendation(id=item.id, title=item.title, score=float(scores[index]))
-
-
-def _stored_model(folder: Path) -> PreTrainedModel:
-    """The model of a folder, every weight of it: transformers would make up the missing ones at random."""
-    try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, StrictDataclassError) as error:
-        raise DataError(f"{folder} holds no readable model: {' '.join(str(error).split())[:200]}") from error
-    odd = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
-    if odd:
-        kind, names = next(iter(odd.items()))
-        raise DataError(f"the weights in {folder} do not fit its config.json: {kind.replace('_', ' ')} {names[0]}")
-    stored: PreTrainedModel = model
-    return stored
 
 
 def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:

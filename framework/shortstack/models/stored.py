@@ -1,0 +1,46 @@
+"""Stock models in local folders: read whole, or refused."""
+
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from shortstack.errors import DataError, SourceNotFoundError
+from shortstack.models.quiet import no_progress_bars
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel:
+    """The causal language model of a folder, on the CPU; runs no code from there and unpickles nothing.
+
+    Args:
+        folder: Holds ``config.json`` and safetensors.
+        precision: The type of the weights; ``"auto"`` is the one they are stored in.
+
+    Raises:
+        SourceNotFoundError: There is no such folder.
+        DataError: It holds no readable model, or not every weight: transformers would make up the missing ones at random.
+    """
+    if not folder.is_dir():
+        raise SourceNotFoundError(f"{folder} is no folder; name one with config.json and safetensors")
+    try:
+        with no_progress_bars():
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=precision,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, StrictDataclassError) as error:
+        raise DataError(f"{folder} holds no readable model: {' '.join(str(error).split())[:200]}") from error
+    odd = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
+    if odd:
+        kind, names = next(iter(odd.items()))
+        raise DataError(f"the weights in {folder} do not fit its config.json: {kind.replace('_', ' ')} {names[0]}")
+    stored: PreTrainedModel = model
+    return stored
