@@ -15,6 +15,7 @@ from shortstack import contracts, errors, hooks
 from shortstack.registry import HOOKS
 from shortstack.testing import strategies
 from shortstack.testing.laws import FOLDERS, laws_of
+from shortstack.testing.suites import Suite
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; edit the docstrings there. -->"
@@ -34,6 +35,17 @@ _ERRORS = """`shortstack.errors`: raise these where they fit, and users see one 
 """
 _LAWS = """What every component of a kind must keep, under the condition in the second column. `shortstack check KIND NAME` tries
 them, as do the suites of `shortstack.testing`; tolerances are in `shortstack/testing/tolerances.py`.
+"""
+_SUITES = """`ScorerSuite`, `StudentSuite`, `DatasetSuite` and `LossSuite` of `shortstack.testing` give a class one pytest test for each law that binds
+its component.
+"""
+_RUNS = """A component's short name means the core's component if the core has one of that name; a name that only several plugins have is refused.
+`PLUGIN/NAME` always means that plugin's. A scorer is measured if `importance.scorers` lists it or another is made from it, with the settings of
+`[importance.settings.NAME]`; a student's are in `[student.settings]`, an adapter's in `[data.settings]`, a loss's beside its weight in
+`[distillation.losses.NAME]`.
+
+A stage runs again if the version or the code of a plugin that it used has changed; the code is all Python files of the package that holds the
+component's module, or the module's one file. What the plugin imports from elsewhere is not looked at.
 """
 _MUTANTS = """
 {count} deliberately wrong components, each of which breaks exactly the laws beside it, and {right} correct ones that break none
@@ -77,6 +89,11 @@ def plugins_page() -> str:
         "## Laws\n",
         _LAWS,
         *_laws(),
+        "## Suites\n",
+        _SUITES,
+        *_table(("attribute", "what"), [(f"`{name}`", what) for name, what in _told(Suite).items()]),
+        "## Plugins in a run\n",
+        _RUNS,
         "## Public names\n",
         "A plugin may use these, and `shortstack.errors` and `shortstack.hooks`; all else may change without notice.\n",
         *_names(),

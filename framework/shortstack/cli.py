@@ -177,7 +177,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A component's short or full name.")],
     as_json: Json = False,
 ) -> None:
-    """Show one component: what it is, its settings and their defaults."""
+    """Show one component: what it is, its settings and their defaults, and what it promises."""
     component = Registry.from_environment().find(_kind(kind), name)
     if as_json:
         typer.echo(json.dumps(_component_json(component), indent=2))
@@ -191,6 +191,10 @@ def show(
     for setting in describe_settings(descriptor.config):
         table.add_row(*(escape(setting[key]) for key in ("name", "type", "default")))
     console.print(table if table.row_count else "It has no settings.")
+    table = Table("promises", "value")
+    for trait, value in _traits(component).items():
+        table.add_row(trait, escape(str(value)))
+    console.print(table)
 
 
 @app.command()
@@ -223,6 +227,8 @@ def check(  # noqa: PLR0917 -- typer makes options of them
     """Check a component against every law that its traits promise; exit code 1 if one is broken."""
     from shortstack.testing import check as check_component
 
+    if not as_json and kind != "strategy":
+        _say_which(_kind(kind), name)
     outcomes = check_component(
         name,
         kind if kind == "strategy" else _kind(kind),
@@ -246,6 +252,16 @@ def check(  # noqa: PLR0917 -- typer makes options of them
         raise typer.Exit(1)
 
 
+def _say_which(kind: Kind, name: str) -> None:
+    """The component that a name means, and who else offers one of that name."""
+    registry = Registry.from_environment()
+    chosen = registry.find(kind, name)
+    typer.echo(str(chosen))
+    others = [c for c in registry.components if c.kind == kind and name in c.names and c is not chosen]
+    if others:
+        typer.echo(f"beside {', '.join(c.full_name for c in others)}, which only the full name means")
+
+
 def _kind(text: str) -> Kind:
     for kind in KINDS:
         if text in {kind, f"{kind}s"}:
@@ -264,7 +280,13 @@ def _component_json(component: Component) -> dict[str, Any]:
         "plugin": component.origin.id,
         "version": component.origin.version,
         "settings": describe_settings(descriptor.config),
+        "traits": _traits(component),
     }
+
+
+def _traits(component: Component) -> dict[str, Any]:
+    descriptor: Any = component.descriptor
+    return attrs.asdict(descriptor.traits)
 
 
 def _plugins_json(registry: Registry) -> dict[str, Any]:

@@ -26,9 +26,11 @@ def require_form(kind: str, component: object) -> None:
     """A component has all that one of its kind's forms has.
 
     Raises:
-        PluginError: It has not; says what the nearest form has and it lacks.
+        PluginError: It has not; says what the nearest form has and it lacks. A class is no component.
     """
     forms = FORMS[kind]
+    if isinstance(component, type):
+        raise PluginError(f"this {kind} is the class {component.__name__}; its build must give an object of it")
     if not isinstance(component, forms):
         nearest = min(forms, key=lambda form: len(_missing(form, component)))
         raise PluginError(

@@ -108,6 +108,24 @@ BROKEN = {
         "list",
         "NameError: name 'Nowhere' is not defined",
     ),
+    "no-traits": (
+        LISTING + "    yield offered('a', traits=None)\n",
+        "list",
+        "'traits' must be <class 'shortstack.contracts.traits.ScorerTraits'>",
+    ),
+    "odd-trait": (
+        LISTING + "    from shortstack.contracts import ScorerTraits\n"
+        "    yield offered('a', traits=ScorerTraits(averages_over='token'))\n",
+        "list",
+        "'averages_over' must be in ('examples', 'tokens', 'queries', 'batches', 'nothing') (got 'token')",
+    ),
+    "no-default": (
+        "import attrs\n@attrs.frozen\nclass Sizes:\n    width: int\n"
+        + LISTING
+        + "    yield offered('a', config=Sizes)\n",
+        "list",
+        "every setting needs a default, and Sizes.width has none",
+    ),
     "own-clash": (
         LISTING + "    yield offered('a')\n    yield offered('b', former_names=('a',))\n",
         "list",

@@ -62,6 +62,18 @@ CASES = {
         r"scorer 'list' gave Importance\(.*; it must give an Importance whose scores are a tensor; in "
         + SCORER.format("list"),
     ),
+    "scorer-counting": (
+        scorers("counting"),
+        "scorer 'counting' counted '4' examples; a count is an int; in " + SCORER.format("counting"),
+    ),
+    "scorer-detailed": (
+        scorers("detailed"),
+        "scorer 'detailed' gave the details None; details are finite numbers by name; in " + SCORER.format("detailed"),
+    ),
+    "scorer-class": (
+        scorers("class"),
+        "this scorer is the class Probing; its build must give an object of it; in " + SCORER.format("class"),
+    ),
     "scorer-number": (
         scorers("number"),
         "this scorer is a float, which lacks measure; a FoldScorer or a ProbeScorer or a DerivedScorer of .* is needed; in "

@@ -188,6 +188,28 @@ class TestSuites:
                 component = "magnitude"
                 expected_failures: ClassVar = {"shap": "not yet"}
 
+    def test_a_suite_without_a_component(self):
+        """It would be collected, and try nothing."""
+        with pytest.raises(ConfigurationError, match="the suite TestNothing names no component"):
+
+            class TestNothing(ScorerSuite):
+                pass
+
+    def test_a_misspelt_attribute(self):
+        """What is meant is suggested."""
+        with pytest.raises(UnknownNameError, match=r"attribute of a suite: 'componet'; did you mean 'component'\?"):
+
+            class TestSlip(ScorerSuite):
+                componet = "magnitude"
+
+    def test_expected_failures_need_reasons(self):
+        """A list has none."""
+        with pytest.raises(ConfigurationError, match="expected_failures is a dict, law → why it does not hold"):
+
+            class TestReasons(ScorerSuite):
+                component = "magnitude"
+                expected_failures: ClassVar = ["shape"]
+
 
 class TestCommand:
     """``shortstack check``."""
@@ -197,8 +219,9 @@ class TestCommand:
         main_exits(0, ["check", "scorer", "magnitude", "--law", "shape", "--law", "idle-layers", "--examples", "1"])
         out = capsys.readouterr().out.splitlines()
 
-        assert out[0].startswith("      passed  shape  1 examples, ")
-        assert out[1:] == ["not-promised  idle-layers  binds where traits.identity_is_zero", "", "1 of 1 laws hold"]
+        assert out[0].startswith("importance scorer shortstack/magnitude (shortstack:importance ")
+        assert out[1].startswith("      passed  shape  1 examples, ")
+        assert out[2:] == ["not-promised  idle-layers  binds where traits.identity_is_zero", "", "1 of 1 laws hold"]
 
     def test_nothing_to_try(self, capsys):
         """To ask for what is not promised alone is a mistake, which does not pass for a success."""

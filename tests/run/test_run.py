@@ -191,14 +191,15 @@ class TestResume:
         assert result.selection["kept"] == [3]
 
     def test_edited_code_of_a_plugin_runs_again(self, ring, tables, tmp_path, monkeypatch):
-        """Its version stays the same while its author works on it; what needs nothing of it stays done."""
+        """Its version stays the same while its author works on it, and others may be made from it; the rest stays."""
         site = tmp_path / "site"
         site.mkdir()
         install(site, "acme-depth", DEPTH)
         monkeypatch.syspath_prepend(site)
+        fused = {"hybrid": {"weights": {"depth": 1.0}}}
         scorers = {
-            "importance": {"scorers": ["depth"], "examples": 16},
-            "selection": {"keep_ratio": 0.25, "scorer": "depth"},
+            "importance": {"scorers": ["hybrid"], "settings": fused, "examples": 16},
+            "selection": {"keep_ratio": 0.25, "scorer": "hybrid"},
         }
         Run.from_mapping(tables(ring, **scorers)).execute(tmp_path / "run")
         with (site / "acme_depth.py").open("a", encoding="utf-8") as file:

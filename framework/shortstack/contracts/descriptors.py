@@ -49,20 +49,23 @@ class Descriptor:
     def _config_is_attrs(self, _attribute: object, value: type) -> None:
         if not (isinstance(value, type) and attrs.has(value)):
             raise TypeError(f"config must be an attrs class, got {value!r}")
+        bare = [field.name for field in attrs.fields(value) if field.init and field.default is attrs.NOTHING]
+        if bare:
+            raise TypeError(f"every setting needs a default, and {value.__name__}.{bare[0]} has none")
 
 
 @attrs.frozen(kw_only=True)
 class ScorerDescriptor(Descriptor):
     """An importance scorer: a fold, a probe or a derived scorer (see ``contracts.scorers``)."""
 
-    traits: ScorerTraits = attrs.field(factory=ScorerTraits)
+    traits: ScorerTraits = attrs.field(factory=ScorerTraits, validator=attrs.validators.instance_of(ScorerTraits))
 
 
 @attrs.frozen(kw_only=True)
 class StudentDescriptor(Descriptor):
     """A student architecture (see ``contracts.students``)."""
 
-    traits: StudentTraits = attrs.field(factory=StudentTraits)
+    traits: StudentTraits = attrs.field(factory=StudentTraits, validator=attrs.validators.instance_of(StudentTraits))
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +79,7 @@ class DatasetDescriptor(Descriptor):
             hold it. Without it the conformance kit can only check what needs no data: what is refused.
     """
 
-    traits: DatasetTraits = attrs.field(factory=DatasetTraits)
+    traits: DatasetTraits = attrs.field(factory=DatasetTraits, validator=attrs.validators.instance_of(DatasetTraits))
     write: Callable[[Any, Sample, Path], Path] | None = attrs.field(default=None)
 
     @write.validator
@@ -89,4 +92,4 @@ class DatasetDescriptor(Descriptor):
 class LossDescriptor(Descriptor):
     """A distillation loss (see ``contracts.losses``)."""
 
-    traits: LossTraits = attrs.field(factory=LossTraits)
+    traits: LossTraits = attrs.field(factory=LossTraits, validator=attrs.validators.instance_of(LossTraits))

@@ -1,11 +1,22 @@
 """Promises a component makes; the conformance kit (``shortstack.testing``) checks each of them."""
 
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
 
-@attrs.frozen(kw_only=True)
+def _checked(_cls: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
+    """Each trait takes what its annotation says, for a promise with a slip in it would bind nobody."""
+    return [field.evolve(validator=_validator(field.type)) for field in fields]
+
+
+def _validator(kind: Any) -> Any:
+    if get_origin(kind) is Literal:
+        return attrs.validators.in_(get_args(kind))
+    return attrs.validators.instance_of(bool if kind is bool else (int, float, type(None)))
+
+
+@attrs.frozen(kw_only=True, field_transformer=_checked)
 class ScorerTraits:
     """What a scorer promises.
 
@@ -35,7 +46,7 @@ class ScorerTraits:
     weight_power: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=_checked)
 class StudentTraits:
     """What a student architecture promises.
 
@@ -47,7 +58,7 @@ class StudentTraits:
     whole_layers: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=_checked)
 class DatasetTraits:
     """What an adapter's format holds, with the default settings.
 
@@ -67,7 +78,7 @@ class DatasetTraits:
     text_ids: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=_checked)
 class LossTraits:
     """What a loss promises.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import attrs
@@ -170,6 +171,16 @@ def _require_importance(name: str, importance: object) -> None:
         raise PluginError(
             f"scorer {name!r} gave {importance!r:.80}; it must give an Importance whose scores are a tensor"
         )
+    if not isinstance(importance.examples, int) or isinstance(importance.examples, bool):
+        raise PluginError(f"scorer {name!r} counted {importance.examples!r:.80} examples; a count is an int")
+    details: Any = importance.details
+    if not isinstance(details, Mapping) or not all(_is_detail(item) for item in details.items()):
+        raise PluginError(f"scorer {name!r} gave the details {details!r:.80}; details are finite numbers by name")
+
+
+def _is_detail(item: tuple[object, object]) -> bool:
+    name, value = item
+    return isinstance(name, str) and isinstance(value, int | float) and isfinite(value)
 
 
 def _copied(scores: Mapping[str, Importance]) -> dict[str, Importance]:

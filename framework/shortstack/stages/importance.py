@@ -10,15 +10,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from shortstack.registry import Registry
-    from shortstack.run import Run
+    from shortstack.run import ImportanceSettings, Run
     from shortstack.stages.recommender import Recommender
 
 SCORES = "importance.json"
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
-    scorers = [registry.find("scorer", name) for name in run.importance.scorers]
-    return [run.importance, run.seed, [scorer.identity for scorer in scorers]]
+    from shortstack.importance.scorers import Scorers
+
+    built = Scorers.of(asked(run.importance), registry).built  # those that others are made from among them
+    return [run.importance, run.seed, [registry.find("scorer", name).identity for name in built]]
+
+
+def asked(settings: "ImportanceSettings") -> dict[str, object]:
+    """Scorer → its own settings."""
+    return {name: settings.settings.get(name, {}) for name in settings.scorers}
 
 
 def _execute(context: Context, folder: Path) -> None:
@@ -31,7 +38,7 @@ def _execute(context: Context, folder: Path) -> None:
     scores = measure_importance(
         teacher.model,
         calibration_batches(context, teacher),
-        {name: settings.settings.get(name, {}) for name in settings.scorers},
+        asked(settings),
         objective=candidate_objective(teacher.candidates),
         registry=context.registry,
     )

@@ -1,14 +1,27 @@
 """Three lines for an author: a class that names a component gets one pytest test for each law that binds it."""
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
-from shortstack.errors import UnknownNameError
+from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import Registry
 from shortstack.testing.law import Kind, Law
 from shortstack.testing.subject import Subject, subject_of
 
 __all__ = ["DatasetSuite", "LossSuite", "ScorerSuite", "StrategySuite", "StudentSuite"]
+
+
+def _require_spelling(suite: "type[Suite]") -> None:
+    """A suite that pytest collects must name a component, and what it sets must be there to be set."""
+    known = [name for name in vars(Suite)["__annotations__"] if name != "kind"]
+    for name, value in vars(suite).items():
+        if not (name.startswith(("_", "test")) or name in {*known, "kind"} or callable(value)):
+            close = get_close_matches(name, known, n=1)
+            if close:
+                raise UnknownNameError("attribute of a suite:", name, known)
+    if suite.__name__.startswith("Test") and not hasattr(suite, "component"):
+        raise ConfigurationError(f"the suite {suite.__name__} names no component; write component = NAME")
 
 
 class Suite:
@@ -35,6 +48,7 @@ class Suite:
     def __init_subclass__(cls) -> None:
         """Give the class its tests, fresh ones: Hypothesis must not see one function in two classes."""
         super().__init_subclass__()
+        _require_spelling(cls)
         if "component" in vars(cls):
             from shortstack.testing.checking import laws_for
 
@@ -99,6 +113,8 @@ def _test(suite: type[Suite], law: Law, subject: Subject) -> Callable[[Any], Non
 
 
 def _require_known(expected: Mapping[str, str], bound: list[Law], subject: Subject) -> None:
+    if not isinstance(expected, Mapping):
+        raise ConfigurationError(f"expected_failures is a dict, law → why it does not hold, got {expected!r:.80}")
     for name in expected:
         if name not in {law.name for law in bound}:
             raise UnknownNameError(
