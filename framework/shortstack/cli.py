@@ -17,8 +17,9 @@ from rich.table import Table
 from shortstack import __version__
 from shortstack.blame import message, told
 from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
+from shortstack.files import read_json
 from shortstack.registry import KINDS, Component, Kind, Registry
-from shortstack.settings import describe_settings, overridden
+from shortstack.settings import describe_settings, overridden, structure
 
 if TYPE_CHECKING:
     from shortstack.result import RunResult
@@ -123,6 +124,79 @@ def recommend(
     for rank, item in enumerate(found, start=1):
         table.add_row(str(rank), escape(item.title), escape(item.id), f"{item.score:.3f}")
     Console().print(table)
+
+
+@app.command()
+def score(  # noqa: PLR0917 -- typer makes options of them
+    model: Annotated[Path, typer.Argument(help="A folder with any stock causal language model and its tokenizer.")],
+    texts: Annotated[Path, typer.Option(help='JSON lines: {"text": …} or {"prompt": …, "completion": …}.')],
+    scorers: Annotated[str, typer.Option(help="Names of importance scorers, with commas between them.")],
+    out: Annotated[Path, typer.Option("--json", help="The file for the scores; the same command goes on.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A scorer's setting: scorer.setting=value. May be repeated.")
+    ] = None,
+    longest: Annotated[int, typer.Option(min=2, help="Tokens an example has at most.")] = 512,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples a batch.")] = 8,
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    shard: Annotated[str, typer.Option(help="2/4 is the second of four, for shortstack merge.")] = "1/1",
+) -> None:
+    """Score the layers of a language model on texts."""
+    from shortstack.progress import ToConsole
+    from shortstack.scoring.score import Scoring
+
+    names = [name.strip() for name in scorers.split(",") if name.strip()]
+    given = overridden({}, settings or ())
+    for name in given:
+        if name not in names:
+            raise UnknownNameError("scorer in --set", name, names)
+    asked = structure(
+        Scoring,
+        {
+            "model": model,
+            "texts": texts,
+            "scorers": {name: given.get(name, {}) for name in names},
+            "longest": longest,
+            "batch_size": batch_size,
+            "precision": precision,
+            "device": device,
+            "shard": _shard(shard),
+        },
+        "score",
+    )
+    written = asked.execute(out, Registry.from_environment(), ToConsole(Console()))
+    if written == out:
+        _show_scores(out)
+    else:
+        typer.echo(f"{written}: merge it with the other shards: shortstack merge {out}.*.safetensors --json {out}")
+
+
+@app.command()
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="What shortstack score wrote for each shard.")],
+    out: Annotated[Path, typer.Option("--json", help="The file for the scores.")],
+) -> None:
+    """Merge the shards of a scoring."""
+    from shortstack.scoring.written_scores import merge_parts
+
+    merge_parts(parts, out, Registry.from_environment())
+    _show_scores(out)
+
+
+def _shard(text: str) -> list[int]:
+    numbers = text.split("/")
+    if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        raise ConfigurationError(f"--shard takes a number and how many there are, such as 2/4, got {text!r}")
+    return [int(number) for number in numbers]
+
+
+def _show_scores(path: Path) -> None:
+    found = read_json(path)
+    table = Table("layer", *found["scores"])
+    for layer, values in enumerate(zip(*found["scores"].values(), strict=True)):
+        table.add_row(str(layer), *(f"{value:.4g}" for value in values))
+    Console().print(table)
+    typer.echo(f"{found['examples']} examples, {found['seconds']:.1f} s: {path}")
 
 
 @app.command()

@@ -11,6 +11,7 @@
     ├── UnsupportedModelError (ValueError)  the model is of a family that cannot be handled
     ├── ProofError (RuntimeError)           a student failed one of its own checks
     ├── NonFiniteError (ArithmeticError)    NaN or infinity where a number was due
+    ├── OutOfMemoryError (MemoryError)      a batch does not fit; says what would
     └── RunFolderError (FileExistsError)    the output folder holds something else
 
 Each also derives from the built-in that a user would expect to catch.
@@ -89,6 +90,10 @@ class ProofError(ShortstackError, RuntimeError):
 
 class NonFiniteError(ShortstackError, ArithmeticError):
     """A loss, score or logit is NaN or infinite."""
+
+
+class OutOfMemoryError(ShortstackError, MemoryError):
+    """A batch does not fit into the memory."""
 
 
 class RunFolderError(ShortstackError, FileExistsError):

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "blame": {"errors"},
     "overheard": set(),
     "lazy": set(),
+    "files": {"errors"},
     "forms": FOUNDATION,
     "written": set(),
     "registry": FOUNDATION | {"hooks", "settings", "forms", "blame", "overheard", "written"},
@@ -36,15 +37,29 @@ MAY_IMPORT = {
     "students": PLUGGED | {"models", "data"},
     "distillation": PLUGGED | {"models"},
     "evaluation": FOUNDATION | {"models", "data"},
+    "scoring": PLUGGED | {"files", "progress", "models", "tasks", "importance", "__init__"},
     "report": {"errors", "result", "contracts"},
     "testing": PLUGGED
     | {"lazy", "data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
     "scaffold": FOUNDATION | {"registry", "__init__"},
     "run": SETTINGS | {"registry", "progress", "result", "tasks", "distillation", "stages"},
     "cli": SETTINGS
-    | {"registry", "blame", "progress", "result", "run", "report", "scaffold", "students", "testing", "__init__"},
+    | {
+        "registry",
+        "blame",
+        "files",
+        "progress",
+        "result",
+        "run",
+        "report",
+        "scaffold",
+        "scoring",
+        "students",
+        "testing",
+    }
+    | {"__init__"},
     "stages": PLUGGED
-    | {"written", "progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
+    | {"files", "written", "progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
     | {"distillation", "evaluation", "report", "run", "__init__"},
 }
 

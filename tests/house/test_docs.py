@@ -92,4 +92,4 @@ def test_the_run_in_python_is_one():
     names = {}
     exec(block("python", "result = run.execute").partition("result =")[0], names)  # noqa: S102 -- our own README
 
-    assert check(names["run"], Registry.from_environment()) in {"cpu", "cuda"}
+    assert check(names["run"], Registry.from_environment()).type in {"cpu", "cuda"}

@@ -10,6 +10,7 @@ from shortstack.errors import (
     DataError,
     EmptyDataError,
     NonFiniteError,
+    OutOfMemoryError,
     PluginError,
     UnknownNameError,
     UnsupportedModelError,
@@ -214,3 +215,15 @@ def test_a_probe_knows_its_layers(model, batch):
     assert (3, 5) == (probe.layers, probe.examples)
     with pytest.raises(ConfigurationError, match="cannot skip layer 3: the model has layers 0 to 2"):
         probe.log_probability(skip=(3,))
+
+
+@pytest.mark.parametrize("scorer", ["fisher", "drop-loss"])
+def test_out_of_memory(model, batch, registry, scorer):
+    """The sweep and the oracle say which batch it was, and what to give instead."""
+
+    def greedy(model, input_ids, _mask, _labels):
+        return torch.empty(2**55, device=input_ids.device) + model.lm_head.weight.sum()
+
+    said = r"memory ran out on a batch of 6 examples of \d+ tokens; give batches of 3"
+    with pytest.raises(OutOfMemoryError, match=said):
+        measure(model, [batch], [scorer], registry, objective=greedy)

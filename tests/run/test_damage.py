@@ -9,7 +9,7 @@ import pytest
 from shortstack import CompactStudentModel, Run
 from shortstack.data.catalogue import Catalogue, Item
 from shortstack.errors import ConfigurationError, DataError, RunFolderError, SourceNotFoundError, UnknownNameError
-from shortstack.stages.stage import read_json
+from shortstack.files import read_json
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ def measure_importance(
         UnsupportedModelError: A signal cannot be observed in this model.
         PluginError: A scorer failed, gave no scores, or changed the model; names it and its distribution.
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
+        OutOfMemoryError: A batch is too large; says what to give instead.
     """
     return measured(model, batches, scorers, objective=objective, registry=registry, accept=require_sound, watched=True)
 

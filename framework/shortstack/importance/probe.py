@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
 from shortstack.importance.calibration import Batch
+from shortstack.importance.memory import suggesting_smaller
 from shortstack.importance.objectives import Objective, next_token
 from shortstack.models.attention import finite_masks
 from shortstack.models.decoder import Decoder
@@ -49,6 +50,7 @@ class ModelProbe:
             EmptyDataError: No example has a label.
             ConfigurationError: A layer in ``skip`` does not exist.
             NonFiniteError: A log-probability is NaN or infinite.
+            OutOfMemoryError: A batch is too large.
         """
         if not self.examples:
             raise EmptyDataError("no calibration example has a label, so nothing can be measured; label at least one")
@@ -76,6 +78,7 @@ class ModelProbe:
             # entered after `starting_at`, so that its hook sees the states put in there
             entered = stack.enter_context(recording_input(self._decoder, min(branch, self.layers - 1)))
             stack.enter_context(skipping(self._decoder, skip, self._bare))
+            stack.enter_context(suggesting_smaller(batch))
             value = self._objective(self._model, batch.input_ids, batch.attention_mask, batch.labels)
         return value[self._supervised[number]].double().cpu(), entered[0]
 

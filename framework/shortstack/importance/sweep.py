@@ -14,6 +14,7 @@ from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.importance.calibration import Batch
 from shortstack.importance.calls import Calls
+from shortstack.importance.memory import suggesting_smaller
 from shortstack.importance.objectives import Objective, next_token
 from shortstack.importance.observing import LayerObserver
 from shortstack.importance.signals import Signals, Stage, stage_of
@@ -73,6 +74,7 @@ def sweep(
         PluginError: A scorer failed.
         UnsupportedModelError: A signal cannot be observed in this model.
         NonFiniteError: An example's log-probability is NaN or infinite.
+        OutOfMemoryError: A batch is too large.
     """
     decoder = Decoder.of(model)
     calls = calls or Calls({name: f"importance scorer {written_in(scorer)}" for name, scorer in scorers.items()})
@@ -87,12 +89,13 @@ def sweep(
             torch.set_grad_enabled(observer.differentiates),
         ):
             for batch in batches:
-                observer.begin(batch)
-                if observer.differentiates:
-                    _differentiate(model, batch, objective, supervised)
-                else:
-                    _run(model, batch)
-                observer.end()
+                with suggesting_smaller(batch):
+                    observer.begin(batch)
+                    if observer.differentiates:
+                        _differentiate(model, batch, objective, supervised)
+                    else:
+                        _run(model, batch)
+                    observer.end()
                 examples += int(batch.mask.any(-1).sum())
                 supervised += int(batch.supervised.sum())
     return Swept(states=feed.states, examples=examples, supervised=supervised)

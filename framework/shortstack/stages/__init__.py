@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from shortstack.errors import RunFolderError
+from shortstack.files import unfinished, write_json
 from shortstack.settings import unstructure
 from shortstack.stages.check import check
 from shortstack.stages.data import DATA
@@ -21,7 +22,7 @@ from shortstack.stages.importance import IMPORTANCE
 from shortstack.stages.report import write_result
 from shortstack.stages.scratch import SCRATCH
 from shortstack.stages.selection import SELECTION
-from shortstack.stages.stage import SETTINGS, Context, Stage, unfinished, write_json
+from shortstack.stages.stage import SETTINGS, Context, Stage
 from shortstack.stages.student import STUDENT
 from shortstack.stages.teacher import TEACHER
 
@@ -62,13 +63,11 @@ def prepare(run: "Run", root: Path, *, registry: "Registry | None", progress: "P
 @contextmanager
 def _opened(run: "Run", root: Path, registry: "Registry | None", progress: "Progress | None") -> Iterator[Context]:
     """Check the run before any work, then hold its folder."""
-    import torch
-
     from shortstack.progress import Silent
     from shortstack.registry import Registry
 
     registry = registry or Registry.from_environment()
-    device = torch.device(check(run, registry))
+    device = check(run, registry)
     with _claimed(root):
         write_json(root / SETTINGS, unstructure(run))
         yield Context(run=run, registry=registry, root=root, device=device, progress=progress or Silent())

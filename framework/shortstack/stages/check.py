@@ -7,15 +7,17 @@ from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNa
 from shortstack.stages.selection import selector
 
 if TYPE_CHECKING:
+    import torch
+
     from shortstack.registry import Registry
     from shortstack.run import Run, TeacherSettings
 
 
-def check(run: "Run", registry: "Registry") -> str:
+def check(run: "Run", registry: "Registry") -> "torch.device":
     """Find every mistake that can be found without data.
 
     Returns:
-        The device, ``"cpu"`` or ``"cuda"``.
+        The device that the models will live on.
 
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
@@ -24,6 +26,7 @@ def check(run: "Run", registry: "Registry") -> str:
     from shortstack.distillation.balancing import make_balancing
     from shortstack.distillation.weighted_losses import weighted_losses
     from shortstack.evaluation.evaluator import RecommendationEvaluator
+    from shortstack.models.devices import device_named
 
     registry.configure("dataset", run.data.adapter, run.data.settings)
     registry.configure("student", run.student.architecture, run.student.settings)
@@ -36,7 +39,7 @@ def check(run: "Run", registry: "Registry") -> str:
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
     _check_selection(run, layers)
-    return _device(run.device)
+    return device_named(run.device)
 
 
 def _check_settings_are_used(run: "Run") -> None:
@@ -79,11 +82,3 @@ def _check_selection(run: "Run", layers: int | None) -> None:
     budget = selector(run).budget
     if layers is not None:
         budget.layers(of=layers)
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("device is 'cuda', but torch finds no CUDA device here; use 'cpu' or 'auto'")
-    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

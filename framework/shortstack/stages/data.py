@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.stages.stage import SETTINGS, Context, Stage, digest, write_json
+from shortstack.files import digest, write_json
+from shortstack.stages.stage import SETTINGS, Context, Stage
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry

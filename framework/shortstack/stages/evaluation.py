@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shortstack.stages.stage import Context, Stage, write_json
+from shortstack.files import write_json
+from shortstack.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
     from shortstack.data.sequences import Sequences

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shortstack.contracts import Importance
-from shortstack.stages.stage import Context, Stage, read_json, write_json
+from shortstack.files import read_json, write_json
+from shortstack.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor

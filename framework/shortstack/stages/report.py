@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from shortstack.files import read_json
 from shortstack.stages.data import FACTS
 from shortstack.stages.evaluation import EVALUATION_FILE
 from shortstack.stages.importance import SCORES
 from shortstack.stages.selection import SELECTED
-from shortstack.stages.stage import RECORD, Context, Stage, read_json, training_of
+from shortstack.stages.stage import RECORD, Context, Stage, training_of
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry

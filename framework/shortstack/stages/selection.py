@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from shortstack.contracts import Selection
+from shortstack.files import read_json, write_json
 from shortstack.stages.importance import calibration_batches, load_scores
-from shortstack.stages.stage import Context, Stage, read_json, write_json
+from shortstack.stages.stage import Context, Stage
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from shortstack.errors import DataError, RunFolderError
+from shortstack.errors import RunFolderError
+from shortstack.files import read_json, write_json
 from shortstack.settings import unstructure
 
 if TYPE_CHECKING:
@@ -107,36 +108,6 @@ def _start_afresh(work: Path, key: str) -> None:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         marker.write_text(key)
-
-
-def digest(path: Path) -> list[str]:
-    """A file's name and a hash of its content: the same path may hold something else tomorrow."""
-    with path.open("rb") as file:
-        return [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file atomically."""
-    partial = unfinished(path)
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def unfinished(path: Path) -> Path:
-    """Where a file is written before it is put in its place."""
-    return path.with_name(f".{path.name}.partial")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: It is not JSON.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}); remove its folder, and the next run makes it again") from error
 
 
 def training_of(folder: Path) -> dict[str, Any]:

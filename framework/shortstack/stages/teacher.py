@@ -7,7 +7,8 @@ import attrs
 
 from shortstack.data.catalogue import Catalogue
 from shortstack.errors import ConfigurationError
-from shortstack.stages.stage import Context, Stage, digest
+from shortstack.files import digest
+from shortstack.stages.stage import Context, Stage
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:

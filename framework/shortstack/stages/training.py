@@ -9,9 +9,10 @@ from transformers import TrainerCallback, TrainerState
 from shortstack.distillation.fitting import early_stopping, fit, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.evaluation.evaluator import RecommendationEvaluator
+from shortstack.files import write_json
 from shortstack.models.parameters import count_parameters
 from shortstack.stages.recommender import Recommender
-from shortstack.stages.stage import TRAINING, Context, write_json
+from shortstack.stages.stage import TRAINING, Context
 from shortstack.tasks import Examples, collate
 
 if TYPE_CHECKING:

@@ -1,0 +1,122 @@
+"""Score a stored model on texts: all of them, or one shard."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from transformers import PreTrainedModel
+
+from shortstack import __version__
+from shortstack.errors import ConfigurationError
+from shortstack.files import digest
+from shortstack.importance.calls import Calls
+from shortstack.importance.probe import ModelProbe
+from shortstack.importance.scorers import Scorers
+from shortstack.models.decoder import Decoder, most_positions
+from shortstack.models.devices import device_named
+from shortstack.models.stored import Precision, stored_model
+from shortstack.progress import Progress
+from shortstack.registry import Registry
+from shortstack.scoring.parts import Job, Part, job_of, require_same
+from shortstack.scoring.sweeping import Sweeping, in_batches
+from shortstack.scoring.texts import read_examples, stored_tokenizer
+from shortstack.scoring.written_scores import code_of_scorers, require_scores, write_scores
+from shortstack.tasks.examples import Example
+
+WEIGHTS = ("config.json", "*.safetensors", "token*.json")
+
+
+@attrs.frozen(kw_only=True)
+class Scoring:
+    """What to score, and on what.
+
+    Attributes:
+        model: A folder with a stock causal language model and its tokenizer.
+        texts: JSON lines; see ``read_examples``.
+        scorers: Scorer name → its settings.
+        longest: How many tokens an example has at most.
+        batch_size: Examples a batch; changes no score, and may differ between one try and the next.
+        precision: The type of the weights; ``"auto"`` is the one they are stored in.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        shard: ``(2, 4)`` is the second of four.
+    """
+
+    model: Path
+    texts: Path
+    scorers: Mapping[str, Mapping[str, Any]]
+    longest: int = attrs.field(default=512, validator=attrs.validators.ge(2))
+    batch_size: int = attrs.field(default=8, validator=attrs.validators.ge(1))
+    precision: Precision = "auto"
+    device: str = "auto"
+    shard: tuple[int, int] = attrs.field(default=(1, 1))
+
+    @shard.validator
+    def _one_of_them(self, _attribute: object, shard: tuple[int, int]) -> None:
+        if not 1 <= shard[0] <= shard[1]:
+            raise ConfigurationError(f"shard {shard[0]}/{shard[1]} does not exist; the first of four is 1/4")
+
+    def execute(self, out: Path, registry: Registry, progress: Progress) -> Path:
+        """Write the scores, or, for one shard of several, a part to merge; a second try goes on where the first ended.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            ShortstackError: As ``measure_importance``, ``read_examples`` and ``stored_model``.
+            ConfigurationError: What an earlier try left behind is of another job, or a scorer cannot be sharded.
+            RunFolderError: ``out`` is there and holds something else than scores.
+            OutOfMemoryError: A batch is too large; what was saved until then is kept.
+        """
+        scorers = Scorers.of(self.scorers, registry)
+        if scorers.probes and self.shard[1] > 1:
+            raise ConfigurationError(
+                f"scorer {next(iter(scorers.probes))!r} runs the model many times on all examples; score it without shards"
+            )
+        require_scores(out)
+        path, job = self._part(out), self._job(registry, scorers)
+        left = _left_behind(path, job)
+        model = stored_model(self.model, self.precision).to(device_named(self.device))
+        examples, layers = self._examples(model), len(Decoder.of(model).layers)
+        part = left or Part(job=job, shard=self.shard, layers=layers, total=len(examples))
+        calls = Calls(scorers.culprits, model)
+        with calls.all():
+            sweeping = Sweeping(model=model, examples=examples, batch_size=self.batch_size, path=path)
+            part = sweeping.finish(part, scorers.folds, calls, progress)
+            if self.shard[1] > 1:
+                return path
+            again = examples if len(scorers.folds) < len(scorers.built) else []
+            probe = ModelProbe(model, in_batches(again, self.batch_size, model.device))
+            write_scores(out, part, scorers, probe, calls)
+        path.unlink()
+        return out
+
+    def _part(self, out: Path) -> Path:
+        """Where what has been found so far is kept."""
+        shard, count = self.shard
+        return out.with_name(f"{out.name}.{shard}-of-{count}.safetensors" if count > 1 else f".{out.name}.safetensors")
+
+    def _job(self, registry: Registry, scorers: Scorers) -> Job:
+        files = sorted(path for pattern in WEIGHTS for path in self.model.glob(pattern))
+        return {
+            "version of shortstack": __version__,
+            "model": [digest(path) for path in files],
+            "texts": digest(self.texts) if self.texts.is_file() else [],
+            "length": self.longest,
+            "precision": self.precision,
+            "scorers": {name: dict(settings) for name, settings in self.scorers.items()},
+            "code of scorers": code_of_scorers(scorers, registry),
+        }
+
+    def _examples(self, model: PreTrainedModel) -> list[Example]:
+        longest = min(self.longest, most_positions(model.config) or self.longest)
+        examples = read_examples(self.texts, stored_tokenizer(self.model), longest)
+        return examples[self.shard[0] - 1 :: self.shard[1]]
+
+
+def _left_behind(path: Path, job: Job) -> Part | None:
+    """What an earlier try of this job found."""
+    if not path.is_file():
+        return None
+    require_same(job, job_of(path), f"{path} was made")
+    return Part.load(path)

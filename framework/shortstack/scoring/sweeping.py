@@ -1,0 +1,75 @@
+"""A sweep that is saved on the way, so that a kill costs half a minute."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import attrs
+import torch
+from transformers import PreTrainedModel
+
+from shortstack.contracts import FoldScorer
+from shortstack.importance.calibration import Batch, checked_batches
+from shortstack.importance.calls import Calls
+from shortstack.importance.sweep import sweep
+from shortstack.progress import Progress, Step
+from shortstack.scoring.parts import Part
+from shortstack.tasks.examples import Example, collate
+
+SECONDS_BETWEEN_SAVES: Final = 30.0
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Sweeping:
+    """The examples of one part.
+
+    Attributes:
+        model: What is scored.
+        examples: All of the part's, those of an earlier try too.
+        batch_size: Examples a batch.
+        path: Where the part is saved.
+    """
+
+    model: PreTrainedModel
+    examples: Sequence[Example]
+    batch_size: int
+    path: Path
+
+    def finish(self, part: Part, scorers: Mapping[str, FoldScorer[Any]], calls: Calls, progress: Progress) -> Part:
+        """The part once all of its examples are swept, saved every half minute and at the end."""
+        with progress.job("examples", total=part.total) as step:
+            while part.swept is None or part.done < part.total:
+                rest = in_batches(self.examples[part.done :], self.batch_size, self.model.device)
+                stretch = _Stretch(rest, step, part.done)
+                swept = sweep(self.model, stretch, scorers, calls=calls, before=part.swept)
+                done = stretch.done if stretch.done > part.done else part.total  # for weights alone nothing is read
+                part = attrs.evolve(part, swept=swept, done=done, seconds=part.seconds + stretch.seconds)
+                part.save(self.path)
+        return part
+
+
+def in_batches(examples: Sequence[Example], size: int, device: torch.device) -> Iterator[Batch]:
+    """The examples in their order, on a device."""
+    starts = range(0, len(examples), size)
+    return checked_batches((collate(examples[start : start + size]) for start in starts), device)
+
+
+class _Stretch(Iterable[Batch]):
+    """Batches until it is time to save."""
+
+    def __init__(self, batches: Iterator[Batch], step: Step, done: int) -> None:
+        self._batches, self._step, self._start = batches, step, perf_counter()
+        self.done = done
+
+    @property
+    def seconds(self) -> float:
+        return perf_counter() - self._start
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._batches:
+            yield batch
+            self.done += len(batch.input_ids)
+            self._step(self.done)
+            if self.seconds > SECONDS_BETWEEN_SAVES:
+                return
