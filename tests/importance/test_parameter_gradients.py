@@ -195,6 +195,12 @@ def test_norms_are_recognised_by_what_they_do(module, expected):
     torch.testing.assert_close(normalised(module, states, expected) * direction, slope, rtol=1e-5, atol=1e-6)
 
 
+def test_a_norm_of_nothing_but_padding_is_recognised():
+    """Padding on the left attends to nothing, so that the norm after Gemma's attention is given rows of zeros."""
+    assert 0.0 == unit_weight(OnePlus(), torch.zeros(4, 8))
+    assert 1.0 == unit_weight(nn.RMSNorm(8), torch.zeros(4, 8))
+
+
 def test_what_is_no_scale_of_channels_is_not_taken_for_one():
     """A nonlinear weight, a scaled shift, and a width that differs."""
 

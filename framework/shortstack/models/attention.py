@@ -153,7 +153,7 @@ def _implementation(
 
 def _finite_eager_mask(*args: Any, **kwargs: Any) -> Tensor | None:
     mask: Tensor | None = eager_mask(*args, **kwargs)
-    return None if mask is None else mask.clamp_min(torch.finfo(torch.float32).min)
+    return None if mask is None else mask.clamp_min(max(torch.finfo(t).min for t in (mask.dtype, torch.float32)))
 
 
 def _sdpa() -> Callable[..., Any]:
