@@ -85,7 +85,7 @@ def test_nan_names_scorer_and_layer_or_example(model, batch, registry):
     with pytest.raises(NonFiniteError, match="scorer 'block-influence' gave nan for layer 1"):
         measure(model, [batch], ["block-influence"], registry)
     with pytest.raises(
-        NonFiniteError, match=r"log-probability of labelled example 0 \(from 0\) is nan; check the model"
+        NonFiniteError, match=r"example 0 \(from 0\) is nan, and layer 1 is the first to give such numbers; "
     ):
         measure(model, [batch], ["fisher"], registry)
     with pytest.raises(NonFiniteError, match=r"labelled example 0 \(from 0\) is nan; check"):

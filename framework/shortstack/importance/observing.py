@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from shortstack.contracts import Signal
 from shortstack.errors import UnsupportedModelError
 from shortstack.importance.calibration import Batch
+from shortstack.importance.loss_scale import LossScale
 from shortstack.importance.signals import Signals, Stage
 from shortstack.models.attention import finite_masks, observing_attention
 from shortstack.models.decoder import Decoder
@@ -49,6 +50,7 @@ class LayerObserver:
             deliver: Called with each layer's signals at each stage.
         """
         self._decoder, self._wanted, self._keep, self._deliver = decoder, wanted, keep, deliver
+        self.scale = LossScale(decoder)
         self._tapes = _tapes(decoder) if Signal.PARAMETER_GRADIENTS in wanted else []
         self._current, self._paused, self._told = -1, False, False
 
@@ -138,6 +140,7 @@ class LayerObserver:
 
     def _descended(self, index: int, gradient: Tensor) -> None:
         self._seen[index].gradient = gradient.detach()
+        self.scale.require_finite(gradient, index)
         self._deliver(Stage.GRADIENT, self._signals(index))
         if not self._tapes:
             self._seen[index] = _Seen(entered=True, visible=self._seen[index].visible, complete=True)
@@ -152,15 +155,22 @@ class LayerObserver:
         squared = tape.squared().to(self._mask.device)
         if tape.left_over and seen.call is not None and seen.gradient is not None:
             self._tell(index, tape)
-            self._pause(paused=True)
-            try:
+            with self.paused():
                 squared = squared + squared_by_example(
                     tape.layer, seen.call, tape.left_over, seen.gradient, self._supervised
                 )
-            finally:
-                self._pause(paused=False)
+        self.scale.require_finite(squared, index)
         self._deliver(Stage.COMPLETE, self._signals(index, squared))
         self._seen[index] = _Seen(entered=True, visible=seen.visible, complete=True)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Inside, what runs is not watched."""
+        self._pause(paused=True)
+        try:
+            yield
+        finally:
+            self._pause(paused=False)
 
     def _pause(self, *, paused: bool) -> None:
         self._paused = paused
@@ -177,7 +187,7 @@ class LayerObserver:
             )
 
     def _signals(self, index: int, squared: Tensor | None = None) -> Signals:
-        seen = self._seen[index]
+        seen, scale = self._seen[index], self.scale.value
         return Signals(
             layer=index,
             mask=self._mask,
@@ -185,8 +195,8 @@ class LayerObserver:
             declared=self._wanted,
             input=None if seen.input is None else wide(seen.input),
             output=None if seen.output is None else wide(seen.output),
-            gradient=None if seen.gradient is None else wide(seen.gradient),
-            squared=squared,
+            gradient=None if seen.gradient is None else _unscaled(wide(seen.gradient), scale),
+            squared=None if squared is None else _unscaled(squared, scale**2),
             attention=seen.attention,
             visible=seen.visible,
         )
@@ -198,6 +208,10 @@ class LayerObserver:
             raise UnsupportedModelError(
                 f"layer {index} has no attention that can be observed; ask for other scorers than those of attention maps"
             )
+
+
+def _unscaled(values: Tensor, scale: float) -> Tensor:
+    return values if scale == 1 else values / scale
 
 
 def _tapes(decoder: Decoder) -> list[GradientTape]:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from shortstack.blame import written_in
 from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.importance.blowup import first_blowup
 from shortstack.importance.calibration import Batch
 from shortstack.importance.calls import Calls
 from shortstack.importance.memory import suggesting_smaller
@@ -73,7 +74,7 @@ def sweep(
     Raises:
         PluginError: A scorer failed.
         UnsupportedModelError: A signal cannot be observed in this model.
-        NonFiniteError: An example's log-probability is NaN or infinite.
+        NonFiniteError: An example's log-probability is NaN or infinite, or a gradient too large for float16.
         OutOfMemoryError: A batch is too large.
     """
     decoder = Decoder.of(model)
@@ -90,12 +91,8 @@ def sweep(
         ):
             for batch in batches:
                 with suggesting_smaller(batch):
-                    observer.begin(batch)
-                    if observer.differentiates:
-                        _differentiate(model, batch, objective, supervised)
-                    else:
-                        _run(model, batch)
-                    observer.end()
+                    one = partial(_pass, observer, decoder, batch, objective, supervised)
+                    observer.scale.lowering(one, undo=partial(feed.go_back, dict(feed.states)))
                 examples += int(batch.mask.any(-1).sum())
                 supervised += int(batch.supervised.sum())
     return Swept(states=feed.states, examples=examples, supervised=supervised)
@@ -137,6 +134,22 @@ class _Feed:
                 with torch.no_grad():
                     self.states[name] = self._calls.update(name, view, update)
 
+    def go_back(self, states: Mapping[str, Any]) -> None:
+        """Forget what was delivered since the states were these."""
+        self.states = dict(states)
+
+
+def _pass(observer: LayerObserver, decoder: Decoder, batch: Batch, objective: Objective, before: int) -> None:
+    """One batch goes through the model, and back if that is wanted; ``before`` it came so many labelled examples."""
+    observer.begin(batch)
+    if observer.differentiates:
+        values = _values(decoder.model, batch, objective)
+        _require_finite(values.detach(), observer, decoder, batch, before)
+        torch.autograd.backward(values.sum() * observer.scale.value)
+    else:
+        _run(decoder.model, batch)
+    observer.end()
+
 
 def _run(model: PreTrainedModel, batch: Batch) -> None:
     """A forward pass that projects no position."""
@@ -144,8 +157,8 @@ def _run(model: PreTrainedModel, batch: Batch) -> None:
     candidate_logits(model, batch.input_ids, batch.attention_mask, nowhere, None)
 
 
-def _differentiate(model: PreTrainedModel, batch: Batch, objective: Objective, before: int) -> None:
-    """A forward and a backward pass of the sum of the supervised examples' log-probabilities."""
+def _values(model: PreTrainedModel, batch: Batch, objective: Objective) -> Tensor:
+    """The supervised examples' log-probabilities, with their graph."""
     values = objective(model, batch.input_ids, batch.attention_mask, batch.labels)
     if values.shape != (len(batch.input_ids),):
         raise ConfigurationError(
@@ -153,16 +166,17 @@ def _differentiate(model: PreTrainedModel, batch: Batch, objective: Objective, b
             f"example, ({len(batch.input_ids)},)"
         )
     chosen = values[batch.supervised]
-    _require_finite(chosen.detach(), before)
     if not chosen.requires_grad:
         raise ConfigurationError("the objective's result has no gradient; compute it from the model's logits")
-    torch.autograd.backward(chosen.sum())
+    return chosen
 
 
-def _require_finite(values: Tensor, before: int) -> None:
-    bad = (~values.isfinite()).nonzero()
-    if len(bad):
+def _require_finite(values: Tensor, observer: LayerObserver, decoder: Decoder, batch: Batch, before: int) -> None:
+    bad = (~values.isfinite()).nonzero()[:, 0].tolist()
+    if bad:
+        with observer.paused():
+            origin = first_blowup(decoder, batch, int(batch.supervised.nonzero()[bad[0]]))
         raise NonFiniteError(
-            f"the log-probability of labelled example {before + int(bad[0])} (from 0) is {values[bad[0]].item()}; "
+            f"the log-probability of labelled example {before + bad[0]} (from 0) is {values[bad[0]]}, and {origin}; "
             "check the model's weights and precision"
         )
