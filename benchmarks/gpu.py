@@ -23,7 +23,7 @@ PREPARED = ROOT / "runs" / "quickstart"
 def main() -> None:
     """Run the parts, or say in one line why not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["all", "quickstart", "speed"], default="all")
+    parser.add_argument("--part", choices=["all", "quickstart", "speed", "sweep"], default="all")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu only tries the script itself")
     asked = parser.parse_args()
     try:
@@ -40,6 +40,8 @@ def main() -> None:
             _quickstart(asked.device)
         if asked.part in {"all", "speed"}:
             _speed(asked.device)
+        if asked.part in {"all", "sweep"}:
+            _sweep(asked.device)
 
 
 def _announce(folder: Path) -> None:
@@ -96,14 +98,24 @@ def _summary(result: Any) -> dict[str, Any]:
 
 def _speed(device: str) -> None:
     """The rows of ``make bench`` on this device."""
-    import torch
-
     from benchmarks.models import measure_models
     from benchmarks.sweep import measure_sweep
 
     rows = [*measure_models(device), *measure_sweep(device)]
-    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
-    _write("speed", name, {"rows": rows})
+    _write("speed", _name(device), {"rows": rows})
+
+
+def _sweep(device: str) -> None:
+    """A sweep of a large Llama beside ordinary passes."""
+    from benchmarks.gpu_sweep import measure_large
+
+    _write("sweep", _name(device), measure_large(device))
+
+
+def _name(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
 
 
 def _write(part: str, device: str, figures: dict[str, Any]) -> None:

