@@ -130,15 +130,17 @@ class GradientTape:
         call = _Call(_Kept.of(inputs), None if linear else _Kept.of(output))
         if linear:
             self._readers.setdefault(call.inputs.source, []).append(module)
-        self._calls.setdefault(module, []).append(call)
+        calls = self._calls.setdefault(module, [])
+        calls.append(call)
         if not output.requires_grad:
             output.requires_grad_()  # a module of constants: its parameters have gradients nonetheless
-        output.register_hook(self._arrived(module, call))
+        output.register_hook(self._arrived(module, len(calls) - 1))
 
-    def _arrived(self, module: nn.Module, call: _Call) -> Callable[[Tensor], None]:
+    def _arrived(self, module: nn.Module, place: int) -> Callable[[Tensor], None]:
+        # the graph lives as long as the batch, so what hangs on it must not hold the call's tensors
         def arrived(gradient: Tensor) -> None:
             if module in self._calls:
-                call.gradient = self._by_example(gradient.detach())
+                self._calls[module][place].gradient = self._by_example(gradient.detach())
                 together = self._together(module)
                 if all(c.gradient is not None for m in together for c in self._calls[m]):
                     self._reduce(together)
