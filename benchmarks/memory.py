@@ -4,6 +4,7 @@ python -m benchmarks.memory sweep-all     # one job in a process of its own: pri
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -82,7 +83,8 @@ def _jobs(registry: Registry) -> dict[str, Callable[[Workload], object]]:
 def _alone(job: str) -> int:
     """Bytes, in a fresh process: what another job left in the allocator would hide a peak."""
     command = [sys.executable, "-m", "benchmarks.memory", job]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    at_once = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # glibc gives freed tensors back to the system
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, env=at_once).stdout)
 
 
 def _status(entry: str) -> int:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from benchmarks.workloads import Workload
 from shortstack import Registry, measure_importance
 from shortstack.contracts import FoldScorer
+from shortstack.models.candidates import candidate_logits
 from shortstack.models.rest import at_rest
 
 
@@ -41,6 +42,14 @@ def floor(work: Workload) -> None:
                 work.objective(work.model, ids, mask, labels).sum().backward()
     finally:
         handle.remove()
+
+
+def states_only(work: Workload) -> None:
+    """A forward pass that projects no position: what a sweep costs that needs no gradients."""
+    with torch.inference_mode():
+        for batch in work.batches:
+            nowhere = torch.zeros_like(batch["labels"], dtype=torch.bool)
+            candidate_logits(work.model, batch["input_ids"], batch["attention_mask"], nowhere, None)
 
 
 def sweep(work: Workload, scorers: Sequence[str], registry: Registry) -> dict[str, Tensor]:

@@ -30,9 +30,11 @@ def language_models(device: str = "cpu") -> Iterator[Workload]:
         return
     batch = {name: tensor.to(device) for name, tensor in _text(folder).items()}
     for dtype in (torch.float32, torch.bfloat16):
+        with no_progress_bars():
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
         yield Workload(
             name=f"SmolLM2-135M, {str(dtype).removeprefix('torch.')}, {EXAMPLES} x {TOKENS} tokens",
-            model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device),
+            model=model,
             batches=[batch],
             objective=next_token,
             loss=stock_loss,

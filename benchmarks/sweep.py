@@ -1,17 +1,21 @@
 """One sweep for all scorers beside one ordinary forward and backward pass of the same batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 
 from benchmarks.memory import measure_memory
-from benchmarks.passes import floor, fold_scorers, forward, forward_backward, sweep
+from benchmarks.passes import floor, fold_scorers, forward, forward_backward, states_only, sweep
 from benchmarks.peers import measure_peers
 from benchmarks.smollm2 import language_models
 from benchmarks.timing import Job, Row, best_seconds
 from benchmarks.workloads import Workload, recommenders
 from shortstack import Registry
+from shortstack.contracts import Signal
 
 TARGET = "at most 0.8"
+STEP = "forward+backward"
+GRADIENTS = {Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS}
+PASSES = {"floor": "the floor", "states": "a forward pass without logits", "": "no pass at all"}
 
 
 def measure_sweep(device: str = "cpu") -> list[Row]:
@@ -37,26 +41,31 @@ def _beside_a_step(work: Workload, registry: Registry, *, rounds: int, apart: bo
     """
     folds = fold_scorers(registry)
     jobs: dict[str, Job] = {
-        "forward+backward": partial(forward_backward, work),
+        STEP: partial(forward_backward, work),
         "floor": partial(floor, work),
+        "fisher": partial(sweep, work, ["fisher"], registry),
         "all": partial(sweep, work, folds, registry),
     }
-    alone = folds if apart else ["fisher"]
-    jobs |= {name: partial(sweep, work, [name], registry) for name in alone}
+    if apart:
+        jobs["states"] = partial(states_only, work)
+        jobs |= {name: partial(sweep, work, [name], registry) for name in folds}
     seconds = best_seconds(jobs, rounds)
-    step = seconds["forward+backward"]
+    step = seconds[STEP]
     return [
         _row(work, "floor: forward+backward to activations, no scorer", seconds["floor"], step),
         _row(work, "sweep, fisher alone", seconds["fisher"], step, TARGET),
         _row(work, f"sweep, {len(folds)} scorers: {', '.join(folds)}", seconds["all"], step, TARGET),
-        *_shares(work, alone if apart else [], seconds),
+        *([_share(work, registry, name, seconds) for name in folds] if apart else []),
     ]
 
 
-def _shares(work: Workload, names: Sequence[str], seconds: dict[str, float]) -> list[Row]:
-    """Where the time goes: what a scorer asked for alone costs beyond the floor; below 0 if it needs no gradients."""
-    step, least = seconds["forward+backward"], seconds["floor"]
-    return [_row(work, f"{name} alone, beyond the floor", seconds[name] - least, step) for name in names]
+def _share(work: Workload, registry: Registry, name: str, seconds: Mapping[str, float]) -> Row:
+    """Where the time goes: what a scorer that is asked for alone costs beyond the passes that it needs."""
+    needs = registry.build("scorer", name).needs
+    passes = "floor" if needs & GRADIENTS else "states" if needs else ""
+    least = seconds[passes] if passes else 0.0
+    what = f"{name} alone, beyond {PASSES[passes]}"
+    return _row(work, what, seconds[name] - least, seconds[STEP])
 
 
 def _row(work: Workload, what: str, seconds: float, step: float, target: str = "") -> Row:
