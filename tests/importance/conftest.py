@@ -24,6 +24,7 @@ FAMILIES = {
         "Gemma2Config",
         {**HEADS, "sliding_window": 4, "attn_logit_softcapping": 5.0, "query_pre_attn_scalar": 8},
     ),
+    "gemma3_text": ("Gemma3TextConfig", {**HEADS, "sliding_window": 4, "query_pre_attn_scalar": 8}),
     "phi3": ("Phi3Config", {**GROUPED, "pad_token_id": 0}),
     "gpt2": ("GPT2Config", {"vocab_size": 40, "n_embd": 16, "n_layer": 3, "n_head": 4, "n_positions": 32}),
     "gpt_neox": ("GPTNeoXConfig", {**WIDE, "max_position_embeddings": 32}),

@@ -8,7 +8,7 @@ from shortstack.importance.measure import candidate_objective, measure_importanc
 GRADIENTS = ["fisher", "gradient", "taylor"]
 STATES = ["block-influence", "angular", "norm-ratio"]
 CORE = ["llama", "qwen3", "gemma2", "gpt2", "gpt_neox", "opt", "mixtral"]
-MORE = ["mistral", "qwen2", "phi3", "olmo2", "gpt_oss"]
+MORE = ["mistral", "qwen2", "gemma3_text", "phi3", "olmo2", "gpt_oss"]
 UNOBSERVABLE = ["bloom", "falcon", "gpt_neo", "gptj"]
 # transformers computes attention (and its softmax) of these in float32 even in a float64 model, so the batch differs
 # from the single example by float32 rounding; the others agree to the last bits
