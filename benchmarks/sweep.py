@@ -22,7 +22,7 @@ def measure_sweep(device: str = "cpu") -> list[Row]:
     """Recommenders with every scorer on its own, a language model, peers, the oracle, and memory."""
     registry, rows = Registry.from_environment(), []
     for work in recommenders(device):
-        rows += _beside_a_step(work, registry, rounds=5, apart=True)
+        rows += _beside_a_step(work, registry, rounds=3, apart=True)
         rows += _oracle(work, registry)
     rows += measure_peers(registry, device)
     for work in language_models(device):
