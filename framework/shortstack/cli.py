@@ -106,6 +106,25 @@ def run(
 
 
 @app.command()
+def audit(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    as_json: Json = False,
+) -> None:
+    """Audit a run's scorers: how far do they agree with the oracle, and what does the choice of each cost?"""
+    from shortstack.progress import Silent, ToConsole
+    from shortstack.report import audit_table
+    from shortstack.run import Run
+
+    console = Console()
+    result = Run.of_folder(folder).audit(folder, progress=Silent() if as_json else ToConsole(console))
+    if as_json:
+        typer.echo(json.dumps(result.audit, indent=2))
+        return
+    console.print(audit_table(result))
+    console.print(f"report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
 def recommend(
     folder: Annotated[Path, typer.Argument(help="A run's folder, or a student's.")],
     history: Annotated[list[str], typer.Option(help="An item's title or id, oldest first. Repeat for more.")],

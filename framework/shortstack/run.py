@@ -10,6 +10,7 @@ import attrs
 
 from shortstack.distillation.fitting import FitSettings
 from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.files import read_json
 from shortstack.settings import overridden, structure, unstructure
 
 if TYPE_CHECKING:
@@ -293,3 +294,34 @@ class Run:
         from shortstack.stages import execute
 
         return execute(self, Path(folder), registry=registry, progress=progress)
+
+    def audit(
+        self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
+    ) -> "RunResult":
+        """``execute``, and how far each scorer agrees with the oracle: what its choice costs before distillation.
+
+        The audit goes into ``result.json`` and the report, and stays there while teacher, scores and selection do.
+
+        Raises:
+            RunFolderError: The folder holds something else, or another process is writing to it.
+            ShortstackError: A setting or the data is wrong; finished stages stay.
+        """
+        from shortstack.stages import audit
+
+        return audit(self, Path(folder), registry=registry, progress=progress)
+
+    @classmethod
+    def of_folder(cls, folder: str | Path) -> "Run":
+        """The run whose results a folder holds.
+
+        Raises:
+            SourceNotFoundError: It holds none.
+            DataError: What it holds is damaged.
+            ConfigurationError: It was written by another version, and its settings are none of this one's.
+        """
+        path = Path(folder) / "run.json"
+        if not path.is_file():
+            raise SourceNotFoundError(
+                f"{folder} is no run's folder: it holds no run.json; name one that shortstack run wrote"
+            )
+        return cls.from_mapping(read_json(path))

@@ -37,12 +37,13 @@ MAY_IMPORT = {
     "students": PLUGGED | {"models", "data"},
     "distillation": PLUGGED | {"models"},
     "evaluation": FOUNDATION | {"models", "data"},
+    "audit": FOUNDATION | {"evaluation"},
     "scoring": PLUGGED | {"files", "progress", "models", "tasks", "importance", "__init__"},
     "report": {"errors", "result", "contracts"},
     "testing": PLUGGED
     | {"lazy", "data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
     "scaffold": FOUNDATION | {"registry", "__init__"},
-    "run": SETTINGS | {"registry", "progress", "result", "tasks", "distillation", "stages"},
+    "run": SETTINGS | {"files", "registry", "progress", "result", "tasks", "distillation", "stages"},
     "cli": SETTINGS
     | {
         "registry",
@@ -60,7 +61,7 @@ MAY_IMPORT = {
     | {"__init__"},
     "stages": PLUGGED
     | {"files", "written", "progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
-    | {"distillation", "evaluation", "report", "run", "__init__"},
+    | {"distillation", "evaluation", "audit", "report", "run", "__init__"},
 }
 
 

@@ -34,6 +34,41 @@ def point(step, loss, ndcg):
     return {"step": step, "loss": loss, "ndcg@10": ndcg, "seconds": step / 10}
 
 
+def audit(scorer="fisher"):
+    """Of one scorer and the oracle; one scorer gave the same score to all layers."""
+    estimate = [0.5, 0.1, 0.9]
+    agreement = {f"{name}/{metric}": estimate for name in ("spearman", "kendall") for metric in ("loss", "ndcg@10")}
+    choice = {"kept": [0, 5, 11], "loss": [6.0, 5.9, 6.1], "ndcg@10": [0.015, 0.01, 0.02]}
+    losses = [6.2 - 0.01 * kept for kept in range(12)]
+    return {
+        "examples": 256,
+        "budget": "keep 25% of 12 layers",
+        "oracle": {"loss": [0.1] * 12, "ndcg@10": [0.01] * 12},
+        "agreement": {
+            scorer: {**agreement, "overlap": [0.5] * 12},
+            "constant": {**dict.fromkeys(agreement), "overlap": [0.1] * 12},
+        },
+        "between": {
+            a: {b: None if "constant" in (a, b) else -0.3 for b in (scorer, "constant")} for a in (scorer, "constant")
+        },
+        "losses": {scorer: losses, "drop-loss": losses},
+        "pruned": {
+            "all layers": {**choice, "kept": list(range(12))},
+            scorer: choice,
+            "constant": {**choice, "ndcg@10": None},
+            "uniform": choice,
+        },
+        "forwards": {scorer: 3.2, "drop-loss": 6.6},
+        "details": {},
+    }
+
+
+@pytest.fixture
+def audited():
+    """Makes an audit of a scorer."""
+    return audit
+
+
 @pytest.fixture
 def result():
     """Three of twelve layers kept; the student beats scratch, and the teacher every floor."""
@@ -71,7 +106,7 @@ def result():
         },
         verdict=verdict(**parts),
         importance={"fisher": [float(i * i % 7) for i in range(12)], "constant": [1.0] * 12},
-        audit={"spearman": {"fisher ~ constant": 0.1}},
+        audit=audit(),
         intervals={
             name: {metric: interval(value) for metric, value in values.items()} for name, values in found.items()
         },

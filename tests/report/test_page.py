@@ -11,7 +11,7 @@ from shortstack.errors import SourceNotFoundError
 from shortstack.report import write_report
 from shortstack.report.page import render
 
-FIGURES = ("comparison", "compression", "importance", "convergence")
+FIGURES = ("agreement", "comparison", "compression", "importance", "convergence")
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 NASTY = "<script>alert('x')</script> & \"$name\" $x$"
 
@@ -49,7 +49,7 @@ def checked(page):
 
 
 def test_the_page_holds_every_figure_and_every_number(result, tmp_path):
-    """Four figures, all methods, the verdict, the settings, the versions."""
+    """Five figures, all methods, the verdict, the settings, the versions."""
     result.save(tmp_path)
 
     path = write_report(tmp_path)
@@ -92,7 +92,7 @@ def test_the_same_result_gives_the_same_page(result):
     assert render(result) == render(result)
 
 
-def test_texts_of_the_result_are_escaped(changed, result):
+def test_texts_of_the_result_are_escaped(changed, result, audited):
     """A data source, a scorer, a method or a setting may have any name."""
     page = render(
         changed(
@@ -101,7 +101,7 @@ def test_texts_of_the_result_are_escaped(changed, result):
             plugins={NASTY: NASTY},
             config={"data": {"source": NASTY}, NASTY: NASTY},
             importance={NASTY: [1.0] * 12},
-            audit={NASTY: NASTY},
+            audit=audited(NASTY),
             data={NASTY: NASTY},
             environment={NASTY: NASTY},
             selection={**result.selection, "reason": NASTY, "strategy": NASTY, "budget": NASTY},
@@ -133,6 +133,7 @@ def test_a_result_of_one_method_has_a_page(changed):
         "no model was trained in this run",
         "No slices were evaluated.",
         "Nothing was recorded.",
+        "The scorers were not audited",
     ):
         assert text in page
     checked(page)

@@ -1,7 +1,8 @@
 """The report of a run: a page with figures and tables, a table for the terminal, and a verdict in plain words."""
 
+from shortstack.report.audit import audit_table
 from shortstack.report.conclusion import verdict
 from shortstack.report.page import write_report
 from shortstack.report.terminal import terminal_table
 
-__all__ = ["terminal_table", "verdict", "write_report"]
+__all__ = ["audit_table", "terminal_table", "verdict", "write_report"]

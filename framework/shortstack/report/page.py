@@ -6,7 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from shortstack.report.audit import audit_html
 from shortstack.report.figures import (
+    agreement_figure,
     comparison_figure,
     compression_figure,
     convergence_figure,
@@ -61,7 +63,8 @@ def render(result: RunResult) -> str:
         strategy=escape(selection["strategy"]),
         budget=escape(selection["budget"]),
         reason=escape(selection["reason"]),
-        audit=facts_table(result.audit),
+        agreement=agreement_figure(result),
+        audit=audit_html(result),
         data=facts_table(result.data),
         cost=facts_table(curves),
         plugins=facts_table(result.plugins),

@@ -14,6 +14,7 @@ import attrs
 from shortstack.errors import RunFolderError
 from shortstack.files import unfinished, write_json
 from shortstack.settings import unstructure
+from shortstack.stages.audit import AUDIT, load_audit
 from shortstack.stages.check import check
 from shortstack.stages.data import DATA
 from shortstack.stages.distillation import DISTILLATION
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from shortstack.result import RunResult
     from shortstack.run import Run
 
-__all__ = ["STAGES", "execute", "prepare"]
+__all__ = ["STAGES", "audit", "execute", "prepare"]
 
 STAGES: tuple[Stage, ...] = (
     DATA,
@@ -49,9 +50,18 @@ STAGES: tuple[Stage, ...] = (
 def execute(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> "RunResult":
     """Perform every stage that is not done, and write the result; see ``Run.execute``."""
     with _opened(run, root, registry, progress) as context:
-        _settle_all(context, STAGES)
+        keys = _settle_all(context, STAGES)
+        known = AUDIT.is_done(root, AUDIT.key(run, context.registry, keys))
         with context.progress.stage("report"):
-            return write_result(context, STAGES)
+            return write_result(context, STAGES, load_audit(root) if known else {})
+
+
+def audit(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> "RunResult":
+    """Perform every stage that is not done, audit the scorers, and write the result; see ``Run.audit``."""
+    with _opened(run, root, registry, progress) as context:
+        _settle_all(context, (*STAGES, AUDIT))
+        with context.progress.stage("report"):
+            return write_result(context, STAGES, load_audit(root))
 
 
 def prepare(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> None:
@@ -73,11 +83,13 @@ def _opened(run: "Run", root: Path, registry: "Registry | None", progress: "Prog
         yield Context(run=run, registry=registry, root=root, device=device, progress=progress or Silent())
 
 
-def _settle_all(context: Context, stages: Iterable[Stage]) -> None:
+def _settle_all(context: Context, stages: Iterable[Stage]) -> dict[str, str]:
+    """Perform what is not done; the keys of all, by name."""
     keys: dict[str, str] = {}
     for stage in stages:
         keys[stage.name] = stage.key(context.run, context.registry, keys)
         _settle(stage, context, keys[stage.name])
+    return keys
 
 
 def _settle(stage: Stage, context: Context, key: str) -> None:

@@ -2,7 +2,7 @@
 
 import platform
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 TRAINED = ("teacher", "scratch", "student")
 
 
-def write_result(context: Context, stages: Sequence[Stage]) -> "RunResult":
-    """Gather what the stages wrote into ``result.json`` and ``report.html``."""
+def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, Any]) -> "RunResult":
+    """Gather what the stages wrote, and an audit if there was one, into ``result.json`` and ``report.html``."""
     from shortstack import __version__
     from shortstack.report import verdict, write_report
     from shortstack.result import RunResult
@@ -46,7 +46,7 @@ def write_result(context: Context, stages: Sequence[Stage]) -> "RunResult":
         cost=_cost(context, stages),
         verdict=conclusion,
         importance={name: found["scores"] for name, found in read_json(root / "importance" / SCORES).items()},
-        audit={},
+        audit=audit,
         selection=selection,
         parameters=parameters,
         metrics=evaluation["metrics"],

@@ -1,17 +1,20 @@
 """Stage 4: which layers stay under the budget."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.contracts import Selection
+from shortstack.contracts import Probe, Selection
 from shortstack.files import read_json, write_json
 from shortstack.stages.importance import calibration_batches, load_scores
 from shortstack.stages.stage import Context, Stage
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from shortstack.registry import Registry
     from shortstack.run import Run
     from shortstack.selection.selector import AdaptiveLayerSelector
@@ -45,20 +48,27 @@ def _execute(context: Context, folder: Path) -> None:
     from shortstack.importance.calibration import checked_batches
     from shortstack.importance.objectives import candidate_objective
     from shortstack.importance.probe import ModelProbe
-    from shortstack.models.parameters import count_parameters
     from shortstack.stages.recommender import Recommender
 
     teacher = Recommender.load(context, "teacher")
-    count = count_parameters(teacher.model)
     batches = checked_batches(calibration_batches(context, teacher), context.device)
-    selection = selector(context.run).select(
-        load_scores(context.root / "importance")[context.run.selection.scorer],
+    scores = load_scores(context.root / "importance")[context.run.selection.scorer].scores.tolist()
+    probe = ModelProbe(teacher.model, batches, candidate_objective(teacher.candidates))
+    write_json(folder / SELECTED, attrs.asdict(select(context.run, teacher.model, scores, probe)))
+
+
+def select(run: "Run", teacher: "PreTrainedModel", scores: Sequence[float], probe: Probe) -> Selection:
+    """What stays of a teacher by some scores, with the run's strategy and budget."""
+    from shortstack.models.parameters import count_parameters
+
+    count = count_parameters(teacher)
+    return selector(run).select(
+        scores,
         layer_parameters=count.layers,
         fixed_parameters=count.fixed,
         embedding_parameters=count.embeddings,
-        probe=ModelProbe(teacher.model, batches, candidate_objective(teacher.candidates)),
+        probe=probe,
     )
-    write_json(folder / SELECTED, attrs.asdict(selection))
 
 
 def load_selection(root: Path) -> Selection:

@@ -1,0 +1,84 @@
+"""One model, its scores and its oracle: what is told about every scorer."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+
+from shortstack.audit.agreement import CORRELATIONS, Scores, best_first, overlaps, spearman, with_oracle
+from shortstack.contracts import Importance, Probe
+from shortstack.evaluation.bootstrap import Values, interval, resampled_means
+
+ORACLE = "drop-loss"
+
+
+@attrs.frozen(kw_only=True, eq=False, slots=False)
+class Audit:
+    """Scores of one model beside what leaving layers out really costs.
+
+    Attributes:
+        scores: Scorer name → ``(layers,)``.
+        probes: Metric name → a probe of the teacher on the calibration examples whose values are that metric, the higher
+            the better; ``"loss"`` is among them, as log-probabilities.
+        resamples: How many bootstrap resamples an interval rests on.
+        seed: Of the resamples.
+    """
+
+    scores: Mapping[str, Scores]
+    probes: Mapping[str, Probe]
+    resamples: int
+    seed: int
+
+    @classmethod
+    def of(cls, found: Mapping[str, Importance], probes: Mapping[str, Probe], resamples: int, seed: int) -> "Audit":
+        """An audit of what scorers gave."""
+        scores = {name: importance.scores.numpy() for name, importance in found.items() if name != ORACLE}
+        return cls(scores=scores, probes=probes, resamples=resamples, seed=seed)
+
+    @cached_property
+    def drops(self) -> dict[str, Values]:
+        """Metric → ``(examples, layers)``: what each example loses with each layer; a loss rises, all others fall."""
+        return {metric: _drops(probe) for metric, probe in self.probes.items()}
+
+    @property
+    def oracle(self) -> dict[str, list[float]]:
+        """Metric → what is lost with each layer, on average."""
+        return {metric: drops.mean(0).tolist() for metric, drops in self.drops.items()}
+
+    def agreement(self, scorer: str) -> dict[str, Any]:
+        """Correlations with the oracle on each metric, with intervals, and the overlap of what is kept at each budget."""
+        scores = self.scores[scorer]
+        told: dict[str, Any] = {
+            f"{name}/{metric}": with_oracle(scores, drops, measure, self.resamples, self.seed)
+            for metric, drops in self.drops.items()
+            for name, measure in CORRELATIONS.items()
+        }
+        return told | {"overlap": overlaps(scores, self.drops["loss"].mean(0))}
+
+    def between(self) -> dict[str, dict[str, float | None]]:
+        """Spearman's correlation of every pair of scorers, the oracle among them."""
+        everyone = {**self.scores, ORACLE: self.drops["loss"].mean(0)}
+        return {a: {b: spearman(left, right) for b, right in everyone.items()} for a, left in everyone.items()}
+
+    def losses(self, scores: Scores | Sequence[float]) -> list[float]:
+        """For k = 1 … layers, the calibration loss of the teacher with the k best layers alone."""
+        order, probe = best_first(scores), self.probes["loss"]
+        return [-float(probe.log_probability(skip=sorted(order[k:])).mean()) for k in range(1, len(order) + 1)]
+
+    def loss(self, kept: Sequence[int]) -> tuple[float, float, float]:
+        """The calibration loss with some layers alone, and its interval over examples."""
+        probe = self.probes["loss"]
+        losses = -probe.log_probability(skip=[n for n in range(probe.layers) if n not in kept]).numpy()
+        means = resampled_means(losses[:, None], np.arange(len(losses)), self.resamples, self.seed)
+        ends = interval(means[:, 0]) or (float("nan"), float("nan"))
+        return float(losses.mean()), *ends
+
+
+def _drops(probe: Probe) -> Values:
+    whole = probe.log_probability()
+    without = [probe.log_probability(skip=[layer]) for layer in range(probe.layers)]
+    drops: Values = (whole[:, None] - torch.stack(without, 1)).numpy()
+    return drops

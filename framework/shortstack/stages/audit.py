@@ -1,0 +1,173 @@
+"""On request: how far each scorer agrees with the oracle, and what the choice of each costs before distillation."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from shortstack.contracts.headlines import HEADLINE_CUTOFF
+from shortstack.files import read_json, write_json
+from shortstack.stages.importance import asked, calibration_batches, load_scores
+from shortstack.stages.selection import load_selection, select
+from shortstack.stages.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from shortstack.audit.auditing import Audit
+    from shortstack.registry import Registry
+    from shortstack.run import Run
+    from shortstack.stages.recommender import Recommender
+
+AUDITED = "audit.json"
+NDCG = f"ndcg@{HEADLINE_CUTOFF}"
+BY_POSITION = ("first", "last", "ends", "uniform", "random")
+
+
+def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
+    return [run.evaluation, run.seed]
+
+
+def _execute(context: Context, folder: Path) -> None:
+    import numpy as np
+
+    from shortstack.audit.auditing import ORACLE, Audit
+    from shortstack.stages.recommender import Recommender
+
+    teacher = Recommender.load(context, "teacher")
+    found = load_scores(context.root / "importance")
+    with context.progress.job("audit", total=3) as step:
+        audit = Audit.of(found, _probes(context, teacher), context.run.evaluation.resamples, context.run.seed)
+        agreement = {name: audit.agreement(name) for name in audit.scores}
+        step(1, "what each choice costs")
+        pruned = _pruned(context, teacher, audit)
+        step(2, "time")
+        everyone = {**audit.scores, ORACLE: np.array(audit.oracle["loss"])}
+        told = {
+            "examples": audit.probes["loss"].examples,
+            "budget": load_selection(context.root).budget,
+            "oracle": audit.oracle,
+            "agreement": agreement,
+            "between": audit.between(),
+            "losses": {name: audit.losses(scores) for name, scores in everyone.items()},
+            "pruned": pruned,
+            "forwards": _forwards(context, teacher, everyone),
+            "details": {name: dict(one.details) for name, one in found.items() if one.details},
+        }
+        step(3)
+    write_json(folder / AUDITED, told)
+
+
+def _probes(context: Context, teacher: "Recommender") -> dict[str, Any]:
+    """The teacher on the calibration examples, in loss and in the headline metric; each set of layers is run once."""
+    from shortstack.evaluation.objectives import ranking_objective
+    from shortstack.importance.calibration import checked_batches
+    from shortstack.importance.objectives import candidate_objective
+    from shortstack.importance.probe import ModelProbe
+    from shortstack.selection.measured import RememberingProbe
+
+    batches = list(checked_batches(calibration_batches(context, teacher), context.device))
+    objectives = {
+        "loss": candidate_objective(teacher.candidates),
+        NDCG: ranking_objective(teacher.candidates, "ndcg", HEADLINE_CUTOFF),
+    }
+    return {
+        name: RememberingProbe(probe=ModelProbe(teacher.model, batches, objective))
+        for name, objective in objectives.items()
+    }
+
+
+def _pruned(context: Context, teacher: "Recommender", audit: "Audit") -> dict[str, dict[str, Any]]:
+    """What stays by each scorer with the run's strategy, and by position alone; how good it is on the validation users.
+
+    Never on the test users: who reads an audit may choose by it.
+    """
+    from shortstack.audit.auditing import ORACLE
+
+    scores = {**audit.scores, ORACLE: audit.drops["loss"].mean(0)}
+    kept = {
+        name: select(context.run, teacher.model, one.tolist(), audit.probes["loss"]).kept
+        for name, one in scores.items()
+    }
+    size = len(load_selection(context.root).kept)
+    kept |= _by_position(size, len(scores[ORACLE]), context.run.seed)
+    everything = {"all layers": tuple(range(len(scores[ORACLE])))}
+    quality = _ndcg(context, teacher, {*kept.values(), *everything.values()})
+    return {
+        name: {"kept": list(layers), "loss": audit.loss(layers), NDCG: quality[layers]}
+        for name, layers in {**everything, **kept}.items()
+    }
+
+
+def _by_position(size: int, layers: int, seed: int) -> dict[str, tuple[int, ...]]:
+    from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
+
+    settings: Mapping[str, Mapping[str, int]] = {"random": {"seed": seed}}
+    strategies = {name: strategy_named(name, settings.get(name, {})) for name in BY_POSITION}
+    return {
+        name: AdaptiveLayerSelector(strategy=strategy, budget=Budget(keep_layers=size)).select([0.0] * layers).kept
+        for name, strategy in strategies.items()
+    }
+
+
+def _ndcg(
+    context: Context, teacher: "Recommender", choices: Iterable[tuple[int, ...]]
+) -> dict[tuple[int, ...], tuple[float, float, float] | None]:
+    """NDCG on the validation users of the teacher with some of its layers alone, with its interval over users."""
+    from shortstack.evaluation.evaluator import RecommendationEvaluator
+    from shortstack.models.decoder import Decoder
+    from shortstack.models.partial_passes import skipping
+
+    settings = context.run.evaluation
+    evaluator = RecommendationEvaluator(
+        cutoffs=(HEADLINE_CUTOFF,), protocol=settings.protocol, resamples=settings.resamples, seed=context.run.seed
+    )
+    decoder, cases, found = Decoder.of(teacher.model), teacher.sequences.cases("valid"), {}
+    for kept in choices:
+        with skipping(decoder, set(range(len(decoder.layers))) - {*kept}, set()):
+            evaluation = evaluator.evaluate(teacher.ranker(), cases)
+        value, ends = evaluation.metrics[NDCG], evaluation.intervals[NDCG]
+        found[kept] = None if value is None or ends is None else (value, *ends)
+    return found
+
+
+def _forwards(context: Context, teacher: "Recommender", scorers: Iterable[str]) -> dict[str, float]:
+    """What each scorer costs when it is asked for alone, in forward passes over the same examples."""
+    from shortstack.importance.calibration import checked_batches
+    from shortstack.importance.measure import measure_importance
+    from shortstack.importance.objectives import candidate_objective
+    from shortstack.importance.probe import ModelProbe
+
+    batches, objective = calibration_batches(context, teacher), candidate_objective(teacher.candidates)
+    settings = asked(context.run.importance)
+
+    def forward() -> None:
+        ModelProbe(teacher.model, checked_batches(batches, context.device), objective).log_probability()
+
+    def measure(name: str) -> None:
+        measure_importance(
+            teacher.model, batches, {name: settings.get(name, {})}, objective=objective, registry=context.registry
+        )
+
+    one = min(_seconds(forward) for _ in range(3))
+    return {name: _seconds(partial(measure, name)) / one for name in scorers}
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    start = perf_counter()
+    work()
+    return perf_counter() - start
+
+
+def load_audit(root: Path) -> dict[str, Any]:
+    """What the stage wrote below a run's folder."""
+    return dict(read_json(root / AUDIT.folder / AUDITED))
+
+
+AUDIT = Stage(
+    name="audit",
+    folder="audit",
+    after=("data", "teacher", "importance", "selection"),
+    depends_on=_depends_on,
+    execute=_execute,
+)
+"""Not one of a run's stages: ``Run.audit`` asks for it."""
