@@ -99,4 +99,4 @@ def test_the_plugin_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": paths}
     )
 
-    assert "10 []" == out.stdout.strip()
+    assert "11 []" == out.stdout.strip()

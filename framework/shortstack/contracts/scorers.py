@@ -135,6 +135,9 @@ class Probe(Protocol):
     def log_probability(self, *, skip: Sequence[int] = ()) -> "Tensor":
         """float64 ``(examples,)``: each example's log-probability when the layers in ``skip`` are left out."""
 
+    def few(self, examples: int) -> "Probe":
+        """The same access to the first ``examples`` supervised examples alone, or to all if there are no more."""
+
 
 @runtime_checkable
 class ProbeScorer(Protocol):

@@ -36,6 +36,10 @@ class Batch:
             labels=self.labels.to(device),
         )
 
+    def rows(self, rows: Tensor) -> "Batch":
+        """Some of its examples, by their index."""
+        return Batch(input_ids=self.input_ids[rows], attention_mask=self.attention_mask[rows], labels=self.labels[rows])
+
     @property
     def mask(self) -> Tensor:
         """Bool ``(batch, tokens)``: False where the token is padding."""

@@ -43,6 +43,16 @@ class ModelProbe:
         """See ``Probe``."""
         return sum(int(supervised.sum()) for supervised in self._supervised)
 
+    def few(self, examples: int) -> "ModelProbe":
+        """See ``Probe``."""
+        batches, left = list[Batch](), examples
+        for batch, supervised in zip(self._batches, self._supervised, strict=True):
+            rows = supervised.nonzero()[:left, 0]
+            if len(rows):
+                batches.append(batch.rows(rows))
+                left -= len(rows)
+        return ModelProbe(self._model, batches, self._objective)
+
     def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
         """See ``Probe``.
 

@@ -88,3 +88,7 @@ class _NoModel:
     def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
         """Impossible."""
         raise ConfigurationError(f"a scorer runs the model without layers {list(skip)}; score it without shards")
+
+    def few(self, examples: int) -> Probe:
+        """Impossible too."""
+        raise ConfigurationError(f"a scorer runs the model on {examples} examples; score it without shards")

@@ -114,6 +114,10 @@ class RememberingProbe:
         """See ``Probe``."""
         return self.probe.examples
 
+    def few(self, examples: int) -> "RememberingProbe":
+        """See ``Probe``."""
+        return RememberingProbe(probe=self.probe.few(examples))
+
     def log_probability(self, *, skip: Sequence[int] = ()) -> "Tensor":
         """See ``Probe``."""
         key = tuple(skip)

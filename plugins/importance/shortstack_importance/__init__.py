@@ -15,6 +15,7 @@ def shortstack_importance_scorers() -> Iterable[ScorerDescriptor]:
         block_influence,
         drop_loss,
         fisher,
+        fitted_hybrid,
         gradient,
         hybrid,
         magnitude,
@@ -32,3 +33,4 @@ def shortstack_importance_scorers() -> Iterable[ScorerDescriptor]:
     yield magnitude.DESCRIPTOR
     yield drop_loss.DESCRIPTOR
     yield hybrid.DESCRIPTOR
+    yield fitted_hybrid.DESCRIPTOR

@@ -63,7 +63,7 @@ class Hybrid:
 
 def build(settings: HybridSettings) -> Hybrid:
     """The scorer."""
-    return Hybrid(weights=settings.weights, scale=_SCALES[settings.fusion])
+    return Hybrid(weights=settings.weights, scale=SCALES[settings.fusion])
 
 
 def scaled(scores: "Tensor", scale: Callable[["Tensor"], "Tensor"]) -> "Tensor":
@@ -88,7 +88,7 @@ def by_deviation(scores: "Tensor") -> "Tensor":
     return (scores - scores.mean()) / scores.std(correction=0)
 
 
-_SCALES: Mapping[Fusion, Callable[["Tensor"], "Tensor"]] = {"rank": by_rank, "min-max": by_range, "z": by_deviation}
+SCALES: Mapping[Fusion, Callable[["Tensor"], "Tensor"]] = {"rank": by_rank, "min-max": by_range, "z": by_deviation}
 
 DESCRIPTOR = ScorerDescriptor(
     name="hybrid",
