@@ -1,7 +1,9 @@
 """``shortstack score`` and ``merge``: the scores of ``measure_importance``, resumed and sharded without a difference."""
 
 import json
+import re
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -305,6 +307,19 @@ def test_commands(model_folder, texts, tmp_path, capsys, monkeypatch):
     assert end.value.code == 0
     assert "7 examples" in capsys.readouterr().out
     assert list(json.loads((tmp_path / "out.json").read_text())["scores"]) == ["hybrid", "fisher"]
+
+
+def test_the_readmes_command(model_folder, texts, tmp_path, capsys, monkeypatch):
+    """With a model for MODEL."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^    \.venv/bin/shortstack (score .*)$", readme, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(command.replace("MODEL", str(model_folder)).split())
+
+    assert end.value.code == 0
+    assert list(json.loads((tmp_path / "scores.json").read_text())["scores"]) == ["fisher", "hybrid", "drop-loss"]
+    assert "drop-loss" in capsys.readouterr().out
 
 
 def test_a_model_without_a_tokenizer(score, model_folder, tmp_path):
