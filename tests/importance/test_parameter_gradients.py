@@ -146,7 +146,10 @@ def test_the_slow_path_says_so_once(tiny, batch, registry, caplog):
     assert [expected] == [record.getMessage() for record in caplog.records if record.name.startswith("shortstack")]
 
 
-@pytest.mark.parametrize(("tokens", "fan_in", "fan_out"), [(3, 40, 50), (30, 4, 5), (1, 1, 1), (7, 7, 7)])
+@pytest.mark.parametrize(
+    ("tokens", "fan_in", "fan_out"),
+    [(3, 40, 50), (30, 4, 5), (1, 1, 1), (7, 7, 7), (131, 300, 300), (261, 500, 700), (130, 9, 9)],
+)
 def test_both_sides_of_the_identity(tokens, fan_in, fan_out):
     """The squared Frobenius norm of each example's weight gradient."""
     generator = torch.Generator().manual_seed(0)

@@ -70,6 +70,8 @@ class GradientTape:
         owners = _owners(layer, name)
         owned = [p for module in owners for p in module.parameters(recurse=False)]
         shared = {id(p) for p in owned if sum(p is other for other in owned) > 1}
+        self._linears = {m for m in owners if _is_linear(m)}
+        self._biased = {m for m in owners if _has_bias(m)}
         self._units: dict[nn.Module, float] = {}
         self._scales: dict[nn.Module, Tensor | None] = {}
         self._known = [m for m in owners if _has_rule(m) and not shared & {id(p) for p in m.parameters()}]
@@ -126,7 +128,7 @@ class GradientTape:
         if inputs is None or self._by_example(output) is None:
             self._irregular.add(module)
             return
-        linear = _is_linear(module)
+        linear = module in self._linears
         call = _Call(_Kept.of(inputs), None if linear else _Kept.of(output))
         if linear:
             self._readers.setdefault(call.inputs.source, []).append(module)
@@ -172,7 +174,7 @@ class GradientTape:
             self._irregular.update(calls)
             return
         module = next(iter(calls))
-        found = self._linear(calls) if _is_linear(module) else self._elementwise(module, calls[module])
+        found = self._linear(calls) if module in self._linears else self._elementwise(module, calls[module])
         if found is None:
             self._known.remove(module)
             self._unknown.append(module)
@@ -185,7 +187,7 @@ class GradientTape:
         inputs = _in_a_row([call.inputs.values for call in next(iter(calls.values()))])
         found = squared_matrix_gradient(inputs, *gradients)
         for module, gradient in zip(calls, gradients, strict=True):
-            found = found + squared_vector_gradient(gradient) if _has_bias(module) else found
+            found = found + squared_vector_gradient(gradient) if module in self._biased else found
         return found
 
     def _elementwise(self, module: nn.Module, calls: Sequence[_Call]) -> Tensor | None:
@@ -205,7 +207,7 @@ class GradientTape:
         finally:
             self.paused = False
         found = squared_vector_gradient(_products(scaled, gradients))
-        return found + squared_vector_gradient(_in_a_row(gradients)) if _has_bias(module) else found
+        return found + squared_vector_gradient(_in_a_row(gradients)) if module in self._biased else found
 
 
 def squared_by_example(
