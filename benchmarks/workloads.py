@@ -46,20 +46,14 @@ def quickstart(device: str = "cpu") -> Workload:
     return _recommender("quickstart teacher, width 96", awake(quickstart_teacher()), EXAMPLES, device)
 
 
+def small(device: str = "cpu") -> Workload:
+    """Four layers of width 64 that read 20 items, the size of usual sequential recommenders."""
+    return _recommender("small recommender, width 64", _from_scratch(4, 64), EXAMPLES, device, window=20)
+
+
 def wider(device: str = "cpu") -> Workload:
     """Twelve layers of width 256 over the same items."""
-    config = LlamaConfig(
-        vocab_size=ITEMS + 1,
-        hidden_size=256,
-        intermediate_size=512,
-        num_hidden_layers=12,
-        num_attention_heads=4,
-        max_position_embeddings=64,
-        tie_word_embeddings=True,
-        pad_token_id=0,
-    )
-    torch.manual_seed(0)
-    return _recommender("wider recommender, width 256", awake(initial_model(config)), EXAMPLES // 4, device)
+    return _recommender("wider recommender, width 256", _from_scratch(12, 256), EXAMPLES // 4, device)
 
 
 def awake(model: PreTrainedModel) -> PreTrainedModel:
@@ -70,9 +64,9 @@ def awake(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def histories(seed: int, examples: int, device: str) -> Batch:
+def histories(seed: int, examples: int, device: str, window: int = WINDOW) -> Batch:
     """Random histories, the last item of each supervised: speed does not depend on which items they hold."""
-    tokens = torch.randint(1, ITEMS + 1, (examples, WINDOW + 1), generator=torch.Generator().manual_seed(seed))
+    tokens = torch.randint(1, ITEMS + 1, (examples, window + 1), generator=torch.Generator().manual_seed(seed))
     labels = torch.full_like(tokens, IGNORED)
     labels[:, -1] = tokens[:, -1]
     batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": labels}
@@ -91,11 +85,26 @@ def stock_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     return loss
 
 
-def _recommender(name: str, model: PreTrainedModel, examples: int, device: str) -> Workload:
+def _from_scratch(layers: int, width: int) -> PreTrainedModel:
+    config = LlamaConfig(
+        vocab_size=ITEMS + 1,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=max(width // 64, 2),
+        max_position_embeddings=64,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+    )
+    torch.manual_seed(0)
+    return awake(initial_model(config))
+
+
+def _recommender(name: str, model: PreTrainedModel, examples: int, device: str, window: int = WINDOW) -> Workload:
     return Workload(
         name=name,
         model=model.to(device),
-        batches=[histories(seed, BATCH, device) for seed in range(examples // BATCH)],
+        batches=[histories(seed, BATCH, device, window) for seed in range(examples // BATCH)],
         objective=candidate_objective(torch.arange(1, ITEMS + 1, device=device)),
         loss=last_position_loss,
     )

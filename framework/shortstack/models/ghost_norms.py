@@ -4,7 +4,7 @@ Source: Goodfellow 2015 (arXiv 1510.01799); Li et al. 2021 (arXiv 2110.05679), s
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -37,9 +37,12 @@ def squared_matrix_gradient(inputs: Tensor, *gradients: Tensor) -> Tensor:
     by_tokens = symmetry * tokens * (fan_in + fan_out) <= fan_in * fan_out
     group = max(1, _LARGEST // (tokens * tokens if by_tokens else fan_in * fan_out))
     one = _by_tokens if by_tokens else _by_weights
-    parts = zip(inputs.split(group), *(gradient.split(group) for gradient in gradients), strict=True)
-    with _on_tensor_cores(inputs, *gradients):
-        return torch.cat([one(wide(a), [wide(part) for part in g]) for a, *g in parts]).double().clamp_min(0)
+    parts = [(inputs, *gradients)]
+    if len(inputs) > group:
+        parts = list(zip(inputs.split(group), *(gradient.split(group) for gradient in gradients), strict=True))
+    with _on_tensor_cores(parts[0]):
+        found = [one(wide(a), [wide(part) for part in g]) for a, *g in parts]
+    return (torch.cat(found) if len(found) > 1 else found[0]).double().clamp_min(0)
 
 
 def squared_vector_gradient(gradients: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -53,12 +56,16 @@ def squared_vector_gradient(gradients: Tensor, scale: Tensor | None = None) -> T
     return (sums if scale is None else sums / scale).square().sum(-1)
 
 
-@contextmanager
-def _on_tensor_cores(*values: Tensor) -> Iterator[None]:
+def _on_tensor_cores(values: Sequence[Tensor]) -> AbstractContextManager[None]:
     """Inside, products of values in half precision may run as TF32, which holds each of them exactly; sums stay float32."""
-    before = torch.get_float32_matmul_precision()
     exact = all(part.is_cuda and part.dtype in {torch.bfloat16, torch.float16} for part in values)
-    torch.set_float32_matmul_precision("high" if exact else before)
+    return _tf32() if exact else nullcontext()
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
     try:
         yield
     finally:
