@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scoring.sentences import TEXTS, WORDS
 from transformers import AutoModelForCausalLM
 
 from shortstack import Registry, measure_importance
@@ -16,7 +17,6 @@ from shortstack.progress import Silent
 from shortstack.scoring import sweeping
 from shortstack.scoring.score import Scoring
 from shortstack.scoring.written_scores import merge_parts
-from tests.scoring.conftest import TEXTS, WORDS
 
 SCORERS = {"fisher": {}, "block-influence": {}, "hybrid": {"weights": {"gradient": 1.0, "attention": 2.0}}}
 
