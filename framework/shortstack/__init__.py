@@ -12,8 +12,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from shortstack.distillation.trainer import DistillationTrainer as DistillationTrainer
     from shortstack.evaluation.evaluator import RecommendationEvaluator as RecommendationEvaluator
+    from shortstack.evaluation.objectives import ranking_objective as ranking_objective
     from shortstack.hooks import hookimpl as hookimpl
     from shortstack.importance.measure import measure_importance as measure_importance
+    from shortstack.importance.objectives import candidate_objective as candidate_objective
     from shortstack.registry import Registry as Registry
     from shortstack.run import Run as Run
     from shortstack.selection.budgets import Budget as Budget
@@ -30,8 +32,10 @@ _HOMES = {
     "Registry": "registry",
     "Run": "run",
     "build_student": "students.build",
+    "candidate_objective": "importance.objectives",
     "hookimpl": "hooks",
     "measure_importance": "importance.measure",
+    "ranking_objective": "evaluation.objectives",
 }
 
 __all__ = [
@@ -43,8 +47,10 @@ __all__ = [
     "Registry",
     "Run",
     "build_student",
+    "candidate_objective",
     "hookimpl",
     "measure_importance",
+    "ranking_objective",
 ]
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)
