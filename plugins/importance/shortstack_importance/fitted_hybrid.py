@@ -23,7 +23,8 @@ class FittedHybridSettings:
     Attributes:
         scorers: Names of the scorers, one or more.
         fusion: How they are brought to one scale; see ``hybrid``.
-        examples: The oracle is measured on the first so many calibration examples that have a label.
+        examples: The oracle is measured on the first so many calibration examples that have a label: where there are more,
+            their order matters.
     """
 
     scorers: tuple[str, ...] = attrs.field(

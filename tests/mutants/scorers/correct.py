@@ -108,9 +108,12 @@ BUILT_IN = (
     ("norm-ratio", {}),
     ("magnitude", {}),
     ("drop-loss", {}),
+    ("drop-loss", {"pairs": True}),
     ("hybrid", {}),
     ("hybrid", {"weights": {"taylor": 1.0, "angular": 2.0}, "fusion": "min-max"}),
     ("hybrid", {"weights": {"drop-loss": 1.0, "norm-ratio": 1.0}, "fusion": "z"}),
+    ("fitted-hybrid", {}),
+    ("fitted-hybrid", {"scorers": ["taylor", "angular", "drop-loss"], "fusion": "z"}),
 )
 OTHERS = (
     mean("mean-movement"),
