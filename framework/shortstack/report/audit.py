@@ -2,24 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
 from shortstack.result import RunResult
 
-_HEADS = ("choice", "kept", "Spearman", "Kendall", "overlap", "loss", "NDCG@10", "forwards")
+Cell = tuple[str, str]
+"""A value, and its interval or nothing."""
+
+_HEADS = ("choice", "kept", "Spearman", "Kendall", "overlap", "loss", "NDCG@10", "cost")
+_IN_TERMINALS = tuple(head for head in _HEADS if head != "Kendall")
 _NOT_AUDITED = "<p>The scorers were not audited: <code>shortstack audit</code> does it for a finished run.</p>"
 
 
 def audit_table(result: RunResult) -> Table:
     """For the terminal: each scorer against the oracle, and what its choice costs before distillation."""
-    table = Table(*_HEADS, title="calibration users; NDCG on validation users", title_justify="left", title_style="dim")
-    for name, kept, *cells in _rows(result):
-        table.add_row(
-            name, kept, *(Text.assemble(main, ("\n" + small if small else "", "dim")) for main, small in cells)
-        )
+    title = "calibration users; NDCG on validation users; cost in forwards"
+    table = Table(title=title, title_justify="left", title_style="dim", box=SIMPLE, padding=(0, 1, 0, 0))
+    for head in _IN_TERMINALS:
+        table.add_column(head, justify="left" if head in {"choice", "kept"} else "right", no_wrap=head != "kept")
+    for row in _rows(result):
+        cells = dict(zip(_HEADS, row, strict=True))
+        table.add_row(*(_text(*cells[head], short=head == "loss") for head in _IN_TERMINALS))
     return table
 
 
@@ -29,24 +35,22 @@ def audit_html(result: RunResult) -> str:
         return _NOT_AUDITED
     head = "".join(f"<th>{head}</th>" for head in _HEADS)
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(kept)}</td>"
-        + "".join(f"<td>{main}{f'<small>{small}</small>' if small else ''}</td>" for main, small in cells)
-        + "</tr>"
-        for name, kept, *cells in _rows(result)
+        f"<tr>{''.join(f'<td>{escape(main)}{_small(small)}</td>' for main, small in row)}</tr>" for row in _rows(result)
     )
     table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<div class="scroll">{table}</div>'
 
 
-def _rows(result: RunResult) -> "Iterator[tuple[Any, ...]]":
-    """Name, kept layers, and (value, interval) as texts: the scorers, then the oracle, then choices by position alone."""
+def _rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
+    """A cell for each of ``_HEADS``: the scorers, the oracle among them, then choices by position alone."""
     audit, size = result.audit, len(result.selection["kept"])
     for name, choice in audit["pruned"].items():
         agreement = audit["agreement"].get(name, {})
         overlap, forwards = agreement.get("overlap"), audit["forwards"].get(name)
+        kept = "all" if len(choice["kept"]) == result.selection["of"] else ", ".join(map(str, choice["kept"]))
         yield (
-            name,
-            "all" if len(choice["kept"]) == result.selection["of"] else ", ".join(map(str, choice["kept"])),
+            (name, ""),
+            (kept, ""),
             _estimate(agreement.get("spearman/loss"), "{:+.2f}"),
             _estimate(agreement.get("kendall/loss"), "{:+.2f}"),
             ("" if overlap is None else f"{overlap[size - 1]:.0%}", ""),
@@ -56,8 +60,16 @@ def _rows(result: RunResult) -> "Iterator[tuple[Any, ...]]":
         )
 
 
-def _estimate(estimate: Sequence[float] | None, form: str) -> tuple[str, str]:
+def _text(main: str, small: str, *, short: bool) -> Text:
+    return Text(main) if short or not small else Text.assemble(main, ("\n" + small, "dim"))
+
+
+def _small(text: str) -> str:
+    return f"<small>{text}</small>" if text else ""
+
+
+def _estimate(estimate: Sequence[float] | None, form: str) -> Cell:
     if estimate is None:
         return "", ""
     value, low, high = (form.format(part).replace("-", "−") for part in estimate)
-    return value, f"{low} to {high}"
+    return value, f"{low}…{high}"
