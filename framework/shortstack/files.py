@@ -1,11 +1,14 @@
 """Files that are written whole or not at all, and read with a clear word if they are damaged."""
 
+import fcntl
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shortstack.errors import DataError
+from shortstack.errors import DataError, RunFolderError, SourceNotFoundError
 
 
 def digest(path: Path) -> list[str]:
@@ -24,6 +27,28 @@ def write_json(path: Path, value: object) -> None:
 def unfinished(path: Path) -> Path:
     """Where a file is written before it is put in its place."""
     return path.with_name(f".{path.name}.partial")
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Inside, no other process that holds the same path goes on; what is held need not be there.
+
+    Raises:
+        SourceNotFoundError: There is no such folder.
+        RunFolderError: Another process holds it.
+    """
+    if not path.parent.is_dir():
+        raise SourceNotFoundError(f"{path.parent} is no folder; make it first, or name another")
+    lock = path.with_name(f".{path.name.removeprefix('.')}.lock")
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunFolderError(f"another process is writing {path}; wait for it, or name another file") from error
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:

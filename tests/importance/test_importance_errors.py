@@ -227,3 +227,25 @@ def test_out_of_memory(model, batch, registry, scorer):
     said = r"memory ran out on a batch of 6 examples of \d+ tokens; give batches of 3"
     with pytest.raises(OutOfMemoryError, match=said):
         measure(model, [batch], [scorer], registry, objective=greedy)
+
+
+@pytest.mark.parametrize(("key", "value"), [("input_ids", 40), ("labels", 99), ("labels", -5)])
+def test_tokens_that_the_model_does_not_know(model, batch, registry, key, value):
+    """Which batch, and what is allowed; −100 is no token but a sign."""
+    wrong = {**batch, key: batch[key].clone()}
+    wrong[key][5, 8] = value
+    said = rf"calibration batch 1 has {value} among its {key}; the model's tokens are 0 to 39"
+    with pytest.raises(DataError, match=said):
+        measure(model, [batch, wrong], ["fisher"], registry)
+
+
+def test_a_circle_is_found_before_any_work(model, registry):
+    """No batch is read."""
+    with pytest.raises(ConfigurationError, match="scorers fitted-hybrid need each other in a circle"):
+        measure(model, iter(lambda: 1 / 0, None), {"fitted-hybrid": {"scorers": ["fitted-hybrid"]}}, registry)
+
+
+def test_a_scorer_is_fused_once(model, batch, registry):
+    """Twice would hide its weight."""
+    with pytest.raises(ConfigurationError, match="fitted-hybrid has the scorer 'fisher' twice; name each once"):
+        measure(model, [batch], {"fitted-hybrid": {"scorers": ["fisher", "fisher"]}}, registry)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from shortstack.contracts import Importance
+from shortstack.importance import probe
 from shortstack.importance.measure import measure_importance
 from shortstack_importance import fisher
 
@@ -100,3 +101,16 @@ def test_the_plugin_is_light():
     )
 
     assert "11 []" == out.stdout.strip()
+
+
+@pytest.mark.parametrize("bytes_allowed", [0, 4000, 2**32])
+def test_what_a_probe_remembers_is_bounded(model, batch, registry, monkeypatch, bytes_allowed):
+    """Batches whose states do not fit run from the start; nothing else changes."""
+    batches = [
+        {name: tensor[rows] for name, tensor in batch.items()} for rows in (slice(0, 2), slice(2, 4), slice(4, 6))
+    ]
+    expected = measure_importance(model, batches, ["drop-loss"], registry=registry)["drop-loss"].scores
+    monkeypatch.setattr(probe, "MOST_BYTES", bytes_allowed)
+    found = measure_importance(model, batches, ["drop-loss"], registry=registry)["drop-loss"].scores
+
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)

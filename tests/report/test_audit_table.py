@@ -14,9 +14,8 @@ def printed(result):
     stream, table = io.StringIO(), audit_table(result)
     table.box = ASCII
     Console(file=stream, width=160).print(table)
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in stream.getvalue().splitlines() if "|" in line][
-        1:
-    ]
+    lines = [line for line in stream.getvalue().splitlines() if "|" in line and "-+-" not in line]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines][1:]
 
 
 def test_each_choice_has_a_row(result):

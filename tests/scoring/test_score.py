@@ -5,17 +5,33 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 from scoring.sentences import TEXTS, WORDS
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel
 
 from shortstack import Registry, measure_importance
 from shortstack.cli import main
-from shortstack.errors import ConfigurationError, DataError, RunFolderError, ShortstackError
+from shortstack.contracts import Importance, ScorerDescriptor, Signal
+from shortstack.errors import (
+    ConfigurationError,
+    DataError,
+    EmptyDataError,
+    PluginError,
+    RunFolderError,
+    ShortstackError,
+    SourceNotFoundError,
+    UnsupportedModelError,
+)
+from shortstack.files import held
+from shortstack.hooks import hookimpl
+from shortstack.importance.probe import ModelProbe
 from shortstack.progress import Silent
+from shortstack.registry import Origin
 from shortstack.scoring import sweeping
 from shortstack.scoring.score import Scoring
+from shortstack.scoring.texts import read_examples, stored_tokenizer
 from shortstack.scoring.written_scores import merge_parts
 
 SCORERS = {"fisher": {}, "block-influence": {}, "hybrid": {"weights": {"gradient": 1.0, "attention": 2.0}}}
@@ -91,7 +107,8 @@ def test_scores_are_those_of_measure_importance(score, model_folder, tmp_path):
     found = score(tmp_path / "scores.json", scorers=scorers)
 
     assert_same_scores(found["scores"], by_hand(model_folder, scorers))
-    assert (found["examples"], found["supervised"], found["layers"]) == (7, 6, 3)
+    assert (found["examples"], found["layers"]) == (7, 3)
+    assert found["counted"] == {"fisher": 6, "block-influence": 7, "hybrid": 7, "drop-loss": 6}
     assert "shortstack/fisher" in found["plugins"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.json", "texts.jsonl"]
 
@@ -144,44 +161,118 @@ def test_a_killed_scoring_goes_on(score, tmp_path, monkeypatch, batch_size):
     assert_same_scores(found["scores"], whole["scores"])
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"scorers": {"fisher": {}}}, "with other scorers and code of scorers"),
-        ({"longest": 5}, "with other length"),
-        ({"precision": "float64x"}, "with other precision"),
-    ],
-)
-def test_another_job_does_not_go_on(score, tmp_path, monkeypatch, change, said):
-    """It says in what it differs, and leaves the part as it is."""
+CHANGES = [
+    ({"scorers": {"fisher": {}}}, "scorers and code of scorers"),
+    ({"longest": 5}, "length"),
+    ({"precision": "bfloat16"}, "precision"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES)
+def test_another_job_has_parts_and_scores_of_its_own(score, tmp_path, monkeypatch, change, said):
+    """It neither goes on from what is not its own nor loses it, and its scores are not written over others."""
     monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
     with pytest.raises(KeyboardInterrupt):
         score(tmp_path / "out.json", KilledAt(6))
-    part = tmp_path / ".out.json.safetensors"
+    (part,) = tmp_path.glob(".out.json.*")
+    before = part.read_bytes()
+    written = score(tmp_path / "out.json", **change)
+
+    assert part.read_bytes() == before
+    with pytest.raises(
+        RunFolderError, match=f"out.json holds scores with other {said}; remove it, or name another file"
+    ):
+        score(tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text()) == written
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES)
+def test_a_shard_is_not_written_over_by_another_job(scoring, tmp_path, change, said):
+    """It says in what it differs, and leaves the part as it is."""
+    registry = Registry.from_environment()
+    part = scoring(shard=(1, 2)).execute(tmp_path / "out.json", registry, Silent())
     before = part.read_bytes()
 
-    with pytest.raises(ConfigurationError, match=f"{part} was made {said}; remove it, or write elsewhere"):
-        score(tmp_path / "out.json", **change)
+    with pytest.raises(ConfigurationError, match=f"{part} was made with other {said}; remove it, or write elsewhere"):
+        scoring(shard=(1, 2), **change).execute(tmp_path / "out.json", registry, Silent())
     assert part.read_bytes() == before
 
 
-def test_another_text_does_not_go_on(score, texts, tmp_path, monkeypatch):
-    """The content counts, not the name."""
-    monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        score(tmp_path / "out.json", KilledAt(6))
+def test_other_texts_are_another_job(score, texts, tmp_path):
+    """The content counts, not the name; a corrected file is not held up by what the wrong one left."""
+    texts.write_text('{"text": "dogs"}\n', encoding="utf-8")
+    with pytest.raises(EmptyDataError, match="needs labels"):
+        score(tmp_path / "out.json")
     texts.write_text('{"text": "the cat sat"}\n' * 7, encoding="utf-8")
 
-    with pytest.raises(ConfigurationError, match="with other texts"):
+    assert score(tmp_path / "out.json")["examples"] == 7
+
+
+def test_scores_that_are_there_are_not_measured_again(score, tmp_path, monkeypatch):
+    """The same command twice."""
+    first = score(tmp_path / "out.json")
+    monkeypatch.setattr(sweeping, "sweep", None)
+
+    assert score(tmp_path / "out.json") == first
+
+
+def test_the_oracle_goes_on(score, tmp_path, monkeypatch):
+    """What was asked of the model without some layers is not asked again, for the fitted hybrid's few examples neither."""
+    scorers = {"drop-loss": {"pairs": True}, "fitted-hybrid": {"examples": 3}}
+    whole = score(tmp_path / "whole.json", scorers=scorers)
+    asked, ask, most = [], ModelProbe.log_probability, 5
+
+    def counting(probe, *, skip=()):
+        if len(asked) % most == most - 1 and asked[-1] != "killed":
+            asked.append("killed")
+            raise KeyboardInterrupt
+        asked.append((probe.examples, tuple(skip)))
+        return ask(probe, skip=skip)
+
+    monkeypatch.setattr(ModelProbe, "log_probability", counting)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            score(tmp_path / "out.json", scorers=scorers)
+    found = score(tmp_path / "out.json", scorers=scorers)
+    answered = [question for question in asked if question != "killed"]
+
+    assert len(asked) - len(answered) == 2
+    assert len(set(answered)) == len(answered) == 1 + 3 + 3 + 1 + 3
+    assert found["details"] == whole["details"]
+    assert_same_scores(found["scores"], whole["scores"])
+    assert not list(tmp_path.glob(".out.json*"))
+
+
+@pytest.mark.parametrize(
+    "scorers",
+    [{"drop-loss": {}}, {"fitted-hybrid": {}}, {"hybrid": {"weights": {"fisher": 1.0, "fitted-hybrid": 1.0}}}],
+    ids=str,
+)
+def test_what_runs_the_model_again_is_not_sharded(scoring, tmp_path, scorers):
+    """It needs all examples, again and again; that is said before any work."""
+    said = f"scorer '{'drop-loss' if 'drop-loss' in scorers else 'fitted-hybrid'}' runs the model many times on all examples"
+    with pytest.raises(ConfigurationError, match=said):
+        scoring(shard=(1, 2), scorers=scorers).execute(tmp_path / "out.json", Registry.from_environment(), Silent())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.jsonl"]
+
+
+def test_two_processes_do_not_write_one_file(score, tmp_path, monkeypatch):
+    """The second is told so."""
+    with (
+        held(next(iter([part_of(score, tmp_path, monkeypatch)]))),
+        pytest.raises(RunFolderError, match="another process is writing"),
+    ):
         score(tmp_path / "out.json")
 
 
-def test_the_oracle_is_not_sharded(scoring, tmp_path):
-    """It needs all examples again and again."""
-    with pytest.raises(ConfigurationError, match="'drop-loss' runs the model many times on all examples"):
-        scoring(shard=(1, 2), scorers={"drop-loss": {}}).execute(
-            tmp_path / "out.json", Registry.from_environment(), Silent()
-        )
+def part_of(score, tmp_path, monkeypatch):
+    """Where a killed scoring keeps what it found."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            score(tmp_path / "out.json", KilledAt(6))
+    (part,) = tmp_path.glob(".out.json.*")
+    return part
 
 
 class TestMerging:
@@ -201,12 +292,27 @@ class TestMerging:
 
     def test_a_missing_shard(self, parts, tmp_path):
         """Which are there, and which are needed."""
-        said = "shards 1 to 2 are needed, each once; given are 2"
+        said = "shards 1/2 to 2/2 are needed, each once; given are 2/2"
         self.refused(parts[1:], tmp_path / "out.json", ConfigurationError, said)
 
     def test_a_shard_twice(self, parts, tmp_path):
         """It would count double."""
-        self.refused([*parts, parts[0]], tmp_path / "out.json", ConfigurationError, "given are 1, 1, 2")
+        self.refused([*parts, parts[0]], tmp_path / "out.json", ConfigurationError, "given are 1/2, 1/2, 2/2")
+
+    def test_shards_of_different_counts(self, parts, scoring, tmp_path):
+        """Half of the texts and a third of them."""
+        third = scoring(shard=(2, 3)).execute(tmp_path / "out.json", Registry.from_environment(), Silent())
+        said = "shards 1/2 to 2/2 are needed, each once; given are 1/2, 2/3"
+        self.refused([parts[0], third], tmp_path / "out.json", ConfigurationError, said)
+
+    def test_another_file_of_safetensors(self, parts, model_folder, tmp_path):
+        """The model's, for example; nobody is told to remove it."""
+        said = "model.safetensors is no part of a scoring"
+        self.refused([parts[0], model_folder / "model.safetensors"], tmp_path / "out.json", DataError, said)
+        with pytest.raises(
+            SourceNotFoundError, match="nowhere is no file; name those that shortstack score --shard wrote"
+        ):
+            merge_parts([tmp_path / "nowhere"], tmp_path / "out.json", Registry.from_environment())
 
     def test_an_unfinished_shard(self, parts, scoring, tmp_path, monkeypatch):
         """How far it is."""
@@ -225,17 +331,20 @@ class TestMerging:
     def test_no_part(self, parts, texts, tmp_path):
         """Any other file."""
         self.refused(
-            [parts[0], texts], tmp_path / "out.json", DataError, "texts.jsonl is no readable part of a scoring"
+            [parts[0], texts], tmp_path / "out.json", DataError, "texts.jsonl is no part of a scoring, or damaged"
         )
 
     def test_a_damaged_part(self, parts, tmp_path):
         """Cut short."""
         parts[1].write_bytes(parts[1].read_bytes()[:-40])
-        self.refused(parts, tmp_path / "out.json", DataError, "remove it, and score again")
+        self.refused(parts, tmp_path / "out.json", DataError, "2-of-2.safetensors is no part of a scoring, or damaged")
 
 
-def test_nothing_else_is_written_over(score, texts):
+@pytest.mark.parametrize("content", [None, '{"scores": [1, 2, 3], "of": "a football club"}', "[" * 100_000])
+def test_nothing_else_is_written_over(score, texts, content):
     """A slip of the finger costs no texts."""
+    if content:
+        texts.write_text(content)
     before = texts.read_bytes()
     with pytest.raises(RunFolderError, match=r"texts.jsonl is there, and holds no scores"):
         score(texts)
@@ -249,6 +358,8 @@ def test_nothing_else_is_written_over(score, texts):
         ('["the cat"]', r"texts.jsonl:8: got \[\"the cat\"\]; a line is {\"text\": …} or"),
         ('{"text": 3}', r"texts.jsonl:8: got {\"text\": 3}"),
         ('{"prompt": "the"}', r"texts.jsonl:8: got"),
+        ('{"text": "the \\ud800"}', r"texts.jsonl:8: got"),
+        ("[" * 100_000, r"texts.jsonl:8: not JSON"),
     ],
 )
 def test_a_bad_line(score, texts, tmp_path, line, said):
@@ -269,6 +380,9 @@ def test_a_bad_line(score, texts, tmp_path, line, said):
         (["MODEL", "--shard", "half"], "--shard takes a number and how many there are, such as 2/4, got 'half'"),
         (["MODEL", "--set", "fishr.x=1"], "unknown scorer in --set 'fishr'; did you mean 'fisher'?"),
         (["MODEL", "--precision", "int8"], "score.precision"),
+        (["MODEL", "--device", "tpu"], "score.device"),
+        (["MODEL", "--scorers", ","], "no scorer was named; name one or more, for example fisher"),
+        (["MODEL", "--json", "nowhere/out.json"], "nowhere is no folder; make it first, or name another"),
     ],
 )
 def test_mistakes_on_the_command_line(model_folder, texts, tmp_path, capsys, arguments, said):
@@ -322,9 +436,126 @@ def test_the_readmes_command(model_folder, texts, tmp_path, capsys, monkeypatch)
     assert "drop-loss" in capsys.readouterr().out
 
 
+def test_a_text_of_null_beside_a_prompt(score, texts, tmp_path):
+    """What is there counts."""
+    texts.write_text('{"text": null, "prompt": "the cat", "completion": "sat on"}\n', encoding="utf-8")
+
+    assert score(tmp_path / "out.json")["examples"] == 1
+
+
+def test_blank_texts_are_left_out(score, texts, tmp_path):
+    """Lines of blanks, and lines that hold a text of blanks."""
+    with texts.open("a", encoding="utf-8") as file:
+        file.write('\n   \n{"text": "  "}\n')
+
+    assert score(tmp_path / "out.json")["examples"] == 7
+
+
+def test_a_prompt_does_not_end_before_its_completion(model_folder, tmp_path):
+    """A tokenizer that begins and ends texts begins the prompt and ends the completion."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = stored_tokenizer(model_folder)
+    begin, end = WORDS.index("and"), WORDS.index("run")
+    tokenizer.eos_token = "run"  # noqa: S105 -- a word
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="and $A run", special_tokens=[("and", begin), ("run", end)]
+    )
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"prompt": "cat sat", "completion": "on a mat"}\n', encoding="utf-8")
+    (example,) = read_examples(path, tokenizer, 99, len(WORDS))
+
+    assert [WORDS[token] for token in example["input_ids"]] == ["and", "cat", "sat", "on", "a", "mat", "run"]
+    assert [WORDS[token] for token in example["labels"] if token != -100] == ["on", "a", "mat", "run"]
+    with pytest.raises(
+        DataError, match=r"texts.jsonl:1: its token 11 lies beyond the model's 11; give the model its own"
+    ):
+        read_examples(path, tokenizer, 99, 11)
+
+
+def test_an_encoder_is_refused(score, model_folder, tmp_path):
+    """It sees its labels."""
+    bert = tmp_path / "bert"
+    sizes = {"vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 24}
+    BertLMHeadModel(BertConfig(**sizes, num_attention_heads=2, initializer_range=0.5)).save_pretrained(bert)
+    stored_tokenizer(model_folder).save_pretrained(bert)
+
+    with pytest.raises(UnsupportedModelError, match="BertLMHeadModel sees the tokens that it should predict"):
+        score(tmp_path / "out.json", model=bert)
+
+
 def test_a_model_without_a_tokenizer(score, model_folder, tmp_path):
     """A folder of weights alone cannot read texts."""
     bare = tmp_path / "bare"
     AutoModelForCausalLM.from_pretrained(model_folder).save_pretrained(bare)
     with pytest.raises(ShortstackError, match="bare holds no readable tokenizer"):
         score(tmp_path / "out.json", model=bare)
+
+
+@attrs.frozen
+class Odd:
+    """A fold whose state cannot be written down, or whose ``merge`` fails."""
+
+    state: object = None
+    needs = frozenset({Signal.STATES})
+
+    def start(self, model):
+        """The state."""
+        return self.state
+
+    def update(self, state, signals):
+        """Nothing new."""
+        return state
+
+    def merge(self, left, right):
+        """Fails."""
+        raise RuntimeError("cannot merge")
+
+    def finish(self, state):
+        """Three layers."""
+        return Importance(scores=torch.zeros(3, dtype=torch.float64), examples=1)
+
+
+@pytest.fixture
+def odd():
+    """Makes a registry with such a scorer."""
+
+    def make(state):
+        class Plugin:
+            @hookimpl
+            def shortstack_importance_scorers(self):
+                yield ScorerDescriptor(name="odd", summary="Odd.", build=lambda _: Odd(state))
+
+        registry = Registry.from_environment()
+        registry.register(Plugin(), Origin("acme", "odd", "1.0"))
+        return registry
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (
+            {1, 2},
+            "state of odd is a set; a state holds tensors, plain values, and attrs classes, mappings and lists of them",
+        ),
+        ({(0, 1): 2.0}, r"state of odd has the key \(0, 1\); the keys of a mapping in a state are plain values"),
+        (torch.zeros(2, dtype=torch.complex128), "state of odd is a Tensor; a state holds"),
+    ],
+    ids=["set", "keys", "complex"],
+)
+def test_a_state_that_no_file_holds(scoring, odd, tmp_path, state, said):
+    """The plugin is named, and what its state holds."""
+    with pytest.raises(PluginError, match=rf"importance scorer acme/odd \(acme:odd 1\.0\) has a state .*: {said}"):
+        scoring(scorers={"odd": {}}).execute(tmp_path / "out.json", odd(state), Silent())
+
+
+def test_a_merge_that_fails(scoring, odd, tmp_path):
+    """The plugin is named."""
+    registry = odd(1)
+    parts = [
+        scoring(shard=(i, 2), scorers={"odd": {}}).execute(tmp_path / "out.json", registry, Silent()) for i in (1, 2)
+    ]
+    with pytest.raises(PluginError, match=r"acme/odd \(acme:odd 1\.0\) failed: RuntimeError: cannot merge"):
+        merge_parts(parts, tmp_path / "out.json", registry)

@@ -50,6 +50,8 @@ def with_oracle(
 ) -> Estimate | None:
     """An agreement with the oracle; the interval is over the examples that the oracle was measured on.
 
+    None where it is undefined, or there is one example alone, which says nothing about others.
+
     Args:
         scores: ``(layers,)``.
         drops: ``(examples, layers)``: what leaving each layer out cost each example.
@@ -58,7 +60,7 @@ def with_oracle(
         seed: Of the resamples.
     """
     value = measure(scores, drops.mean(0))
-    if value is None:
+    if value is None or len(drops) < 2:
         return None
     means = resampled_means(drops, np.arange(len(drops)), resamples, seed)
     found = [measure(scores, mean) for mean in means]

@@ -51,11 +51,18 @@ class Batch:
         return supervision(self.labels)[0].any(-1) & self.mask.any(-1)
 
 
-def checked_batches(batches: Iterable[Mapping[str, Tensor]], device: torch.device) -> Iterator[Batch]:
+def checked_batches(
+    batches: Iterable[Mapping[str, Tensor]], device: torch.device, vocabulary: int | None = None
+) -> Iterator[Batch]:
     """Each mapping as a ``Batch`` on a device.
 
+    Args:
+        batches: See ``measure_importance``.
+        device: Where the model is.
+        vocabulary: How many tokens the model knows; None where that is certain.
+
     Raises:
-        DataError: A tensor is missing or its shape differs from that of ``input_ids``.
+        DataError: A tensor is missing, its shape differs from that of ``input_ids``, or a token is none of the model's.
     """
     for number, given in enumerate(batches):
         missing = [key for key in KEYS if key not in given]
@@ -69,8 +76,20 @@ def checked_batches(batches: Iterable[Mapping[str, Tensor]], device: torch.devic
             raise DataError(
                 f"calibration batch {number} has shapes {shapes}; all three must be the same (batch, tokens)"
             )
+        if vocabulary is not None:
+            _require_tokens(number, given, vocabulary)
         ids, mask, labels = (given[key].to(device) for key in KEYS)
         yield Batch(input_ids=ids, attention_mask=mask, labels=_predictable(labels, mask))
+
+
+def _require_tokens(number: int, given: Mapping[str, Tensor], vocabulary: int) -> None:
+    for key in ("input_ids", "labels"):
+        tokens = given[key][given[key] != IGNORED] if key == "labels" else given[key]
+        wrong = tokens[(tokens < 0) | (tokens >= vocabulary)]
+        if len(wrong):
+            raise DataError(
+                f"calibration batch {number} has {int(wrong[0])} among its {key}; the model's tokens are 0 to {vocabulary - 1}"
+            )
 
 
 def _predictable(labels: Tensor, mask: Tensor) -> Tensor:

@@ -64,7 +64,8 @@ def measured(
     """``measure_importance`` with other checks of what the scorers give and do: the conformance kit looks for itself."""
     asked, decoder = Scorers.of(scorers, registry), Decoder.of(model)
     calls = Calls(asked.culprits, model if watched else None)
-    checked: Iterable[Batch] = checked_batches(batches, decoder.device)
+    vocabulary = model.config.get_text_config().vocab_size
+    checked: Iterable[Batch] = checked_batches(batches, decoder.device, vocabulary)
     if len(asked.folds) < len(asked.built):
         checked = list(checked)  # others go through them again
     with calls.all():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -16,12 +17,15 @@ from shortstack.models.decoder import Decoder
 from shortstack.models.partial_passes import recording_input, skipping, starting_at
 from shortstack.models.rest import at_rest
 
+MOST_BYTES = 2**32
+"""Of hidden states that a probe remembers."""
+
 
 class ModelProbe:
     """A ``Probe`` of a model; see ``contracts.Probe``.
 
-    It remembers the hidden states that entered the first skipped layer of the last call, one tensor a batch, and
-    starts there when the next call skips nothing earlier: leaving out each layer in turn, first to last, costs about
+    It remembers the hidden states that entered the first skipped layer of the last call, one tensor a batch, within
+    ``MOST_BYTES``, and starts there when the next call skips nothing earlier: leaving out each layer in turn, first to last, costs about
     half as many layers as running the model each time.
     """
 
@@ -31,7 +35,7 @@ class ModelProbe:
         self._batches = list(batches)
         self._supervised = [batch.supervised for batch in self._batches]
         self._bare: set[int] = set()
-        self._start, self._prefix = 0, list[Tensor]()
+        self._start, self._prefix = 0, list[Tensor | None]()
 
     @property
     def layers(self) -> int:
@@ -73,7 +77,7 @@ class ModelProbe:
         with torch.inference_mode(), at_rest(self._model), finite_masks(self._model):
             found = [self._run(number, set(skip), branch) for number in range(len(self._batches))]
         if branch < self.layers:
-            self._start, self._prefix = branch, [states for _, states in found]
+            self._start, self._prefix = branch, _within_bounds([states for _, states in found])
         values = torch.cat([value for value, _ in found])
         _require_finite(values, skip)
         return values
@@ -82,8 +86,8 @@ class ModelProbe:
         """One batch's log-probabilities, and the states that entered the layer ``branch``."""
         batch = self._batches[number]
         with ExitStack() as stack:
-            if self._start:
-                prefix = self._prefix[number]
+            prefix = self._prefix[number] if self._start else None
+            if prefix is not None:
                 stack.enter_context(starting_at(self._decoder, self._start, prefix, self._bare))
             # entered after `starting_at`, so that its hook sees the states put in there
             entered = stack.enter_context(recording_input(self._decoder, min(branch, self.layers - 1)))
@@ -91,6 +95,12 @@ class ModelProbe:
             stack.enter_context(suggesting_smaller(batch))
             value = self._objective(self._model, batch.input_ids, batch.attention_mask, batch.labels)
         return value[self._supervised[number]].double().cpu(), entered[0]
+
+
+def _within_bounds(states: Sequence[Tensor]) -> list[Tensor | None]:
+    """Those that fit into the memory set aside for them, the first ones; the others are run from the start again."""
+    ends = accumulate(tensor.numel() * tensor.element_size() for tensor in states)
+    return [tensor if end <= MOST_BYTES else None for tensor, end in zip(states, ends, strict=True)]
 
 
 def _require_finite(values: Tensor, skip: Sequence[int]) -> None:

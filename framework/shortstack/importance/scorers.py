@@ -45,12 +45,14 @@ class Scorers:
             registry: Where names are looked up; every installed plugin by default.
 
         Raises:
-            ConfigurationError: A name or a setting is wrong.
+            ConfigurationError: A name or a setting is wrong, or scorers need each other in a circle.
             PluginError: A plugin built no scorer.
         """
         wanted = dict(asked) if isinstance(asked, Mapping) else dict.fromkeys(_listed(asked))
         built, culprits = _build(wanted, registry)
-        return cls(asked=tuple(wanted), built=built, culprits=culprits)
+        scorers = cls(asked=tuple(wanted), built=built, culprits=culprits)
+        scorers.in_order()
+        return scorers
 
     @property
     def folds(self) -> dict[str, FoldScorer[Any]]:
@@ -61,6 +63,21 @@ class Scorers:
     def probes(self) -> dict[str, ProbeScorer]:
         """Those that run the model themselves."""
         return {name: scorer for name, scorer in self.built.items() if isinstance(scorer, ProbeScorer)}
+
+    def in_order(self) -> list[tuple[str, Any]]:
+        """All of them, each after those that it is made from.
+
+        Raises:
+            ConfigurationError: They need each other in a circle.
+        """
+        order = [*self.folds.items(), *self.probes.items()]
+        waiting = {name: scorer for name, scorer in self.built.items() if name not in dict(order)}
+        while waiting:
+            ready = [name for name, scorer in waiting.items() if set(scorer.needs_scores) <= dict(order).keys()]
+            if not ready:
+                raise ConfigurationError(f"scorers {', '.join(sorted(waiting))} need each other in a circle")
+            order += [(name, waiting.pop(name)) for name in ready]
+        return order
 
     def answers(self, swept: Swept, probe: Probe, layers: int, calls: Calls, accept: Accept) -> dict[str, Importance]:
         """What every scorer that was asked for says.
@@ -74,7 +91,6 @@ class Scorers:
 
         Raises:
             EmptyDataError: A scorer had no examples, or none with a label.
-            ConfigurationError: Scorers need each other in a circle.
             PluginError: A scorer failed or gave no scores.
         """
 
@@ -91,13 +107,8 @@ class Scorers:
             _require_data(name, fold, swept)
         found = {name: accepted(name, partial(s.finish, swept.states[name])) for name, s in self.folds.items()}
         found |= {name: accepted(name, partial(scorer.measure, probe)) for name, scorer in self.probes.items()}
-        waiting = {name: scorer for name, scorer in self.built.items() if name not in found}
-        while waiting:
-            ready = [name for name, scorer in waiting.items() if set(scorer.needs_scores) <= set(found)]
-            if not ready:
-                raise ConfigurationError(f"scorers {', '.join(sorted(waiting))} need each other in a circle")
-            for name in ready:
-                found[name] = accepted(name, partial(waiting.pop(name).combine, _copied(found), probe))
+        for name, scorer in self.in_order()[len(found) :]:
+            found[name] = accepted(name, partial(scorer.combine, _copied(found), probe))
         return {name: found[name] for name in self.asked}
 
 

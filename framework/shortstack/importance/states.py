@@ -58,7 +58,7 @@ def rebuilt(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], place: str 
 
 
 def _put_away(value: Any, place: str, tensors: Tensors, plain: Plain) -> None:
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and not value.is_complex():
         tensors[place] = value.detach().cpu().clone().contiguous()
         return
     if isinstance(value, _PLAIN):
@@ -76,6 +76,9 @@ def _parts(value: Any, place: str) -> tuple[str, Mapping[str, Any]]:
     if attrs.has(cls):
         return _named(cls), {field.name: getattr(value, field.name) for field in attrs.fields(cls)}
     if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, _PLAIN):
+                raise TypeError(f"{place} has the key {key!r:.40}; the keys of a mapping in a state are plain values")
         return "dict", {json.dumps(key): item for key, item in value.items()}
     if isinstance(value, list | tuple):
         kind = _named(cls) if hasattr(cls, "_fields") else "list" if isinstance(value, list) else "tuple"

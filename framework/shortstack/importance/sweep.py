@@ -40,9 +40,16 @@ class Swept:
     examples: int
     supervised: int
 
-    def merged(self, other: "Swept", scorers: Mapping[str, FoldScorer[Any]]) -> "Swept":
-        """What one sweep of both parts of the data would have left behind."""
-        states = {name: scorer.merge(self.states[name], other.states[name]) for name, scorer in scorers.items()}
+    def merged(self, other: "Swept", scorers: Mapping[str, FoldScorer[Any]], calls: Calls) -> "Swept":
+        """What one sweep of both parts of the data would have left behind.
+
+        Raises:
+            PluginError: A scorer failed.
+        """
+        states = {
+            name: calls.to(name, partial(scorer.merge, self.states[name], other.states[name]))
+            for name, scorer in scorers.items()
+        }
         return Swept(
             states=states,
             examples=self.examples + other.examples,

@@ -36,7 +36,7 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
                 local_files_only=True,
                 output_loading_info=True,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, StrictDataclassError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError, StrictDataclassError) as error:
         raise DataError(f"{folder} holds no readable model: {' '.join(str(error).split())[:200]}") from error
     odd = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
     if odd:

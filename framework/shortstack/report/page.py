@@ -65,12 +65,19 @@ def render(result: RunResult) -> str:
         reason=escape(selection["reason"]),
         agreement=agreement_figure(result),
         audit=audit_html(result),
+        details=_details(result),
         data=facts_table(result.data),
         cost=facts_table(curves),
         plugins=facts_table(result.plugins),
         environment=facts_table(result.environment),
         config=facts_table(result.config),
     )
+
+
+def _details(result: RunResult) -> str:
+    """What scorers recorded besides their scores, such as fitted weights; folded up, for pairs of layers are many."""
+    details = result.audit.get("details")
+    return f"<details><summary>What the scorers recorded</summary>{facts_table(details)}</details>" if details else ""
 
 
 def _source(result: RunResult) -> str:

@@ -10,9 +10,11 @@ import attrs
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from shortstack.contracts import FoldScorer
-from shortstack.errors import ConfigurationError, DataError
+from shortstack.blame import blaming
+from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
 from shortstack.files import unfinished
+from shortstack.importance.calls import Calls
+from shortstack.importance.scorers import Scorers
 from shortstack.importance.states import put_away, rebuilt
 from shortstack.importance.sweep import Swept
 
@@ -44,10 +46,19 @@ class Part:
     seconds: float = 0.0
     swept: Swept | None = None
 
-    def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
-        tensors, plain = put_away(self.swept)
-        header = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "swept") | {"plain": plain}
+    def save(self, path: Path, scorers: Scorers) -> None:
+        """Write it, whole or not at all.
+
+        Raises:
+            PluginError: A scorer's state holds something that no file can hold.
+        """
+        tensors, plain = put_away(None if self.swept is None else attrs.evolve(self.swept, states={}))
+        for name, state in ({} if self.swept is None else self.swept.states).items():
+            with blaming(scorers.culprits[name], "has a state that cannot be saved"):
+                found = put_away(state, f"state of {name}")
+            tensors, plain = tensors | found[0], plain | found[1]
+        header = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "swept")
+        header |= {"plain": plain, "scorers": list(self.swept.states if self.swept else ())}
         partial = unfinished(path)
         save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
         partial.replace(path)
@@ -64,7 +75,11 @@ class Part:
         try:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
-            return cls(**header | {"shard": tuple(header["shard"]), "swept": rebuilt(tensors, plain)})
+            swept: Swept = rebuilt(tensors, plain)
+            names = header.pop("scorers")
+            states = {name: rebuilt(tensors, plain, f"state of {name}") for name in names}
+            swept = attrs.evolve(swept, states=states)
+            return cls(**header | {"shard": tuple(header["shard"]), "swept": swept})
         except (SafetensorError, TypeError, KeyError) as error:
             raise DataError(f"{path} is damaged ({error}); remove it, and score again") from error
 
@@ -79,24 +94,30 @@ def job_of(path: Path) -> Job:
     return job
 
 
-def merged(parts: Sequence[Part], scorers: Mapping[str, FoldScorer[Any]]) -> Part:
+def merged(parts: Sequence[Part], scorers: Scorers) -> Part:
     """One part from all shards of a job, whatever their order.
 
     Raises:
         ConfigurationError: They are not of one job, a shard is not there or there twice, or one has not finished.
+        PluginError: A scorer failed.
     """
-    shards = sorted(parts, key=lambda part: part.shard)
-    first, there, count = shards[0], [part.shard[0] for part in shards], shards[0].shard[1]
+    shards, calls = sorted(parts, key=lambda part: part.shard), Calls(scorers.culprits)
+    first, count = shards[0], shards[0].shard[1]
+    there = [f"{part.shard[0]}/{part.shard[1]}" for part in shards]
     for part in shards:
         require_same(first.job, part.job, f"shard {part.shard[0]} was made")
         if part.swept is None or part.done < part.total:
             raise ConfigurationError(
                 f"shard {part.shard[0]} has swept {part.done} of its {part.total} examples; let it finish first"
             )
-    if there != list(range(1, count + 1)):
-        raise ConfigurationError(f"shards 1 to {count} are needed, each once; given are {', '.join(map(str, there))}")
+    if there != [f"{number}/{count}" for number in range(1, count + 1)]:
+        raise ConfigurationError(
+            f"shards 1/{count} to {count}/{count} are needed, each once; given are {', '.join(there)}"
+        )
     total, seconds = sum(part.total for part in shards), sum(part.seconds for part in shards)
-    swept = reduce(lambda left, right: left.merged(right, scorers), [part.swept for part in shards if part.swept])
+    swept = reduce(
+        lambda left, right: left.merged(right, scorers.folds, calls), [part.swept for part in shards if part.swept]
+    )
     return attrs.evolve(first, shard=(1, 1), total=total, done=total, seconds=seconds, swept=swept)
 
 
@@ -111,16 +132,25 @@ def require_same(job: Job, other: Job, found: str) -> None:
     Raises:
         ConfigurationError: They are not; says in what they differ.
     """
-    differing = [key for key in {**job, **other} if job.get(key) != other.get(key)]
+    differing = differences(job, other)
     if differing:
-        raise ConfigurationError(f"{found} with other {' and '.join(differing)}; remove it, or write elsewhere")
+        raise ConfigurationError(f"{found} with other {differing}; remove it, or write elsewhere")
+
+
+def differences(job: Job, other: Job) -> str:
+    """In what two jobs differ, in words; empty if they are one."""
+    return " and ".join(key for key in {**job, **other} if job.get(key) != other.get(key))
 
 
 def _header(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SourceNotFoundError(f"{path} is no file; name those that shortstack score --shard wrote")
     try:
         with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(_HEADER)
-        header: dict[str, Any] = json.loads(text or "")
-    except (OSError, SafetensorError, ValueError) as error:
-        raise DataError(f"{path} is no readable part of a scoring ({error}); remove it, and score again") from error
+            header = json.loads((file.metadata() or {}).get(_HEADER, ""))
+    except (SafetensorError, ValueError) as error:
+        raise DataError(f"{path} is no part of a scoring, or damaged ({error})") from error
+    needed = {field.name for field in attrs.fields(Part)} - {"swept"} | {"plain", "scorers"}
+    if not (isinstance(header, dict) and header.keys() == needed):
+        raise DataError(f"{path} is no part of a scoring by this version")
     return header

@@ -1,30 +1,32 @@
 """Score a stored model on texts: all of them, or one shard."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from transformers import PreTrainedModel
 
 from shortstack import __version__
 from shortstack.errors import ConfigurationError
-from shortstack.files import digest
+from shortstack.files import digest, held
 from shortstack.importance.calls import Calls
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Scorers
+from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder, most_positions
 from shortstack.models.devices import device_named
 from shortstack.models.stored import Precision, stored_model
 from shortstack.progress import Progress
 from shortstack.registry import Registry
 from shortstack.scoring.parts import Job, Part, job_of, require_same
+from shortstack.scoring.probing import Answers, KeptProbe
 from shortstack.scoring.sweeping import Sweeping, in_batches
 from shortstack.scoring.texts import read_examples, stored_tokenizer
-from shortstack.scoring.written_scores import code_of_scorers, require_scores, write_scores
+from shortstack.scoring.written_scores import code_of_scorers, require_no_model, require_room, write_scores
 from shortstack.tasks.examples import Example
-
-WEIGHTS = ("config.json", "*.safetensors", "token*.json")
 
 
 @attrs.frozen(kw_only=True)
@@ -44,12 +46,17 @@ class Scoring:
 
     model: Path
     texts: Path
-    scorers: Mapping[str, Mapping[str, Any]]
+    scorers: Mapping[str, Mapping[str, Any]] = attrs.field()
     longest: int = attrs.field(default=512, validator=attrs.validators.ge(2))
     batch_size: int = attrs.field(default=8, validator=attrs.validators.ge(1))
     precision: Precision = "auto"
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     shard: tuple[int, int] = attrs.field(default=(1, 1))
+
+    @scorers.validator
+    def _some(self, _attribute: object, scorers: Mapping[str, object]) -> None:
+        if not scorers:
+            raise ConfigurationError("no scorer was named; name one or more, for example fisher")
 
     @shard.validator
     def _one_of_them(self, _attribute: object, shard: tuple[int, int]) -> None:
@@ -64,44 +71,55 @@ class Scoring:
 
         Raises:
             ShortstackError: As ``measure_importance``, ``read_examples`` and ``stored_model``.
-            ConfigurationError: What an earlier try left behind is of another job, or a scorer cannot be sharded.
-            RunFolderError: ``out`` is there and holds something else than scores.
+            ConfigurationError: A shard of another job is there, or a scorer cannot be sharded.
+            RunFolderError: ``out`` is there and holds something else than the scores of this job, or another process is
+                writing them.
             OutOfMemoryError: A batch is too large; what was saved until then is kept.
         """
         scorers = Scorers.of(self.scorers, registry)
-        if scorers.probes and self.shard[1] > 1:
-            raise ConfigurationError(
-                f"scorer {next(iter(scorers.probes))!r} runs the model many times on all examples; score it without shards"
-            )
-        require_scores(out)
-        path, job = self._part(out), self._job(registry, scorers)
+        if self.shard[1] > 1:
+            require_no_model(scorers)
+        job = self._job(registry, scorers)
+        require_room(out, job)
+        if out.exists() and self.shard[1] == 1:
+            return out  # scores of this job: they are there
+        path = self._part(out, job)
+        with held(path):
+            return self._go_on(out, path, job, scorers, progress)
+
+    def _go_on(self, out: Path, path: Path, job: Job, scorers: Scorers, progress: Progress) -> Path:
         left = _left_behind(path, job)
         model = stored_model(self.model, self.precision).to(device_named(self.device))
+        require_causal(model)
         examples, layers = self._examples(model), len(Decoder.of(model).layers)
-        part = left or Part(job=job, shard=self.shard, layers=layers, total=len(examples))
+        # the longest first: what is too much for the memory shows at once, and little is padded
+        shard = sorted(examples, key=lambda example: -len(example["input_ids"]))[self.shard[0] - 1 :: self.shard[1]]
+        part = left or Part(job=job, shard=self.shard, layers=layers, total=len(shard))
         calls = Calls(scorers.culprits, model)
         with calls.all():
-            sweeping = Sweeping(model=model, examples=examples, batch_size=self.batch_size, path=path)
-            part = sweeping.finish(part, scorers.folds, calls, progress)
-            if self.shard[1] > 1:
-                return path
-            again = examples if len(scorers.folds) < len(scorers.built) else []
-            probe = ModelProbe(model, in_batches(again, self.batch_size, model.device))
-            write_scores(out, part, scorers, probe, calls)
-        path.unlink()
-        return out
+            sweeping = Sweeping(model=model, examples=shard, batch_size=self.batch_size, path=path)
+            part = sweeping.finish(part, scorers, calls, progress)
+            if self.shard[1] == 1:
+                again = examples if len(scorers.folds) < len(scorers.built) else []
+                probe = ModelProbe(model, in_batches(again, self.batch_size, model.device))
+                with progress.job("passes without layers", total=layers + 1) as step, Answers.of(path, step) as answers:
+                    write_scores(out, part, scorers, KeptProbe(probe, answers), calls)
+                answers.remove()
+                path.unlink()
+        return out if self.shard[1] == 1 else path
 
-    def _part(self, out: Path) -> Path:
-        """Where what has been found so far is kept."""
+    def _part(self, out: Path, job: Job) -> Path:
+        """Where what has been found so far is kept: a shard beside the scores, all else out of sight, by its job."""
         shard, count = self.shard
-        return out.with_name(f"{out.name}.{shard}-of-{count}.safetensors" if count > 1 else f".{out.name}.safetensors")
+        mark = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:12]
+        return out.with_name(f"{out.name}.{shard}-of-{count}.safetensors" if count > 1 else f".{out.name}.{mark}")
 
     def _job(self, registry: Registry, scorers: Scorers) -> Job:
-        files = sorted(path for pattern in WEIGHTS for path in self.model.glob(pattern))
+        files = sorted(path for path in self.model.glob("*") if path.is_file() and not path.name.startswith("."))
         return {
             "version of shortstack": __version__,
             "model": [digest(path) for path in files],
-            "texts": digest(self.texts) if self.texts.is_file() else [],
+            "texts": digest(self.texts)[1] if self.texts.is_file() else "",
             "length": self.longest,
             "precision": self.precision,
             "scorers": {name: dict(settings) for name, settings in self.scorers.items()},
@@ -110,8 +128,8 @@ class Scoring:
 
     def _examples(self, model: PreTrainedModel) -> list[Example]:
         longest = min(self.longest, most_positions(model.config) or self.longest)
-        examples = read_examples(self.texts, stored_tokenizer(self.model), longest)
-        return examples[self.shard[0] - 1 :: self.shard[1]]
+        vocabulary = model.config.get_text_config().vocab_size
+        return read_examples(self.texts, stored_tokenizer(self.model), longest, vocabulary)
 
 
 def _left_behind(path: Path, job: Job) -> Part | None:

@@ -1,17 +1,17 @@
 """A sweep that is saved on the way, so that a kill costs half a minute."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import torch
 from transformers import PreTrainedModel
 
-from shortstack.contracts import FoldScorer
 from shortstack.importance.calibration import Batch, checked_batches
 from shortstack.importance.calls import Calls
+from shortstack.importance.scorers import Scorers
 from shortstack.importance.sweep import sweep
 from shortstack.progress import Progress, Step
 from shortstack.scoring.parts import Part
@@ -36,16 +36,16 @@ class Sweeping:
     batch_size: int
     path: Path
 
-    def finish(self, part: Part, scorers: Mapping[str, FoldScorer[Any]], calls: Calls, progress: Progress) -> Part:
+    def finish(self, part: Part, scorers: Scorers, calls: Calls, progress: Progress) -> Part:
         """The part once all of its examples are swept, saved every half minute and at the end."""
         with progress.job("examples", total=part.total) as step:
             while part.swept is None or part.done < part.total:
                 rest = in_batches(self.examples[part.done :], self.batch_size, self.model.device)
                 stretch = _Stretch(rest, step, part.done)
-                swept = sweep(self.model, stretch, scorers, calls=calls, before=part.swept)
+                swept = sweep(self.model, stretch, scorers.folds, calls=calls, before=part.swept)
                 done = stretch.done if stretch.done > part.done else part.total  # for weights alone nothing is read
                 part = attrs.evolve(part, swept=swept, done=done, seconds=part.seconds + stretch.seconds)
-                part.save(self.path)
+                part.save(self.path, scorers)
         return part
 
 

@@ -1,9 +1,9 @@
-"""Texts as examples: read from JSON lines, cut to length, the longest first."""
+"""Texts as examples: read from JSON lines, cut to length."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -11,7 +11,8 @@ from shortstack.contracts.labels import IGNORED
 from shortstack.errors import DataError, EmptyDataError, RowError, SourceNotFoundError
 from shortstack.tasks.examples import Example
 
-FORM = '{"text": …} or {"prompt": …, "completion": …}'
+FORM: Final = '{"text": …} or {"prompt": …, "completion": …}'
+_KEYS: Final = (("text",), ("prompt", "completion"))
 
 
 def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -24,62 +25,77 @@ def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise DataError(f"{folder} holds no readable tokenizer: {' '.join(str(error).split())[:200]}") from error
     return tokenizer
 
 
-def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int) -> list[Example]:
-    """One example a line, the longest first: what is too much for the memory shows at once, and little is padded.
+def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, vocabulary: int) -> list[Example]:
+    """One example a line, in their order; those of blanks alone are left out.
 
     Of a text every token is supervised, of a prompt with a completion those of the completion. A text is cut at its
-    end, a prompt at its start. Lines without a token are left out.
+    end, a prompt at its start.
 
     Args:
         path: JSON lines, each ``{"text"}`` or ``{"prompt", "completion"}``; other keys are ignored.
         tokenizer: The model's own.
         longest: How many tokens an example has at most.
+        vocabulary: How many tokens the model knows.
 
     Raises:
         SourceNotFoundError: There is no such file.
-        RowError: A line is something else; names it.
+        RowError: A line is something else, or has tokens that the model does not know; names it.
         EmptyDataError: No line has a token.
     """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is no file; name one with a line of {FORM} for each example")
-    examples = [_example(row, tokenizer, longest) for row in _rows(path)]
-    examples = [example for example in examples if example["input_ids"]]
+    examples = []
+    for line, texts in _rows(path):
+        example = _example(texts, tokenizer, longest)
+        beyond = [token for token in example["input_ids"] if token >= vocabulary]
+        if beyond:
+            problem = f"its token {beyond[0]} lies beyond the model's {vocabulary}; give the model its own tokenizer"
+            raise RowError(path, line, problem)
+        if example["input_ids"] and any(text.strip() for text in texts):
+            examples.append(example)
     if not examples:
         raise EmptyDataError(f"{path} has no text; write a line of {FORM} for each example")
-    return sorted(examples, key=lambda example: len(example["input_ids"]), reverse=True)
+    return examples
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, str]]:
+def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The number of each line, and its text, or its prompt and completion."""
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
             if text.strip():
                 try:
                     row = json.loads(text)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise RowError(path, line, f"not JSON ({error}); a line is {FORM}") from error
-                if not _is_text(row):
-                    raise RowError(
-                        path, line, f"got {text.decode().strip():.80}; a line is {FORM}, with texts as values"
-                    )
-                yield row
+                found = next((texts for keys in _KEYS if (texts := _texts(row, keys))), None)
+                if found is None:
+                    given = text.decode(errors="replace").strip()
+                    raise RowError(path, line, f"got {given:.80}; a line is {FORM}, with texts as values")
+                yield line, found
 
 
-def _is_text(row: Any) -> bool:
-    return isinstance(row, dict) and any(
-        all(isinstance(row.get(key), str) for key in keys) for keys in (("text",), ("prompt", "completion"))
-    )
+def _texts(row: Any, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The values of some keys, if all of them are texts that can be written down."""
+    values = [row.get(key) for key in keys] if isinstance(row, dict) else []
+    texts = tuple(value for value in values if isinstance(value, str) and _is_unicode(value))
+    return texts if len(texts) == len(keys) else ()
 
 
-def _example(row: Mapping[str, str], tokenizer: PreTrainedTokenizerBase, longest: int) -> Example:
-    if "text" in row:
-        tokens = list(tokenizer(row["text"]).input_ids)[:longest]
-        return {"input_ids": tokens, "labels": [IGNORED, *tokens[1:]]}
-    prompt = list(tokenizer(row["prompt"]).input_ids)
-    completion = list(tokenizer(row["completion"], add_special_tokens=False).input_ids)
-    tokens, labels = prompt + completion, [IGNORED] * len(prompt) + completion
-    return {"input_ids": tokens[-longest:], "labels": labels[-longest:]}
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _example(texts: tuple[str, ...], tokenizer: PreTrainedTokenizerBase, longest: int) -> Example:
+    tokens = list(tokenizer(texts[0]).input_ids)
+    if len(texts) == 1:
+        return {"input_ids": tokens[:longest], "labels": [IGNORED, *tokens[1:longest]]}
+    completion = list(tokenizer(texts[1], add_special_tokens=False).input_ids)
+    if tokens and tokens[-1] == tokenizer.eos_token_id:  # a tokenizer that ends its texts ends this one once
+        completion.append(tokens.pop())
+    labels = [IGNORED] * len(tokens) + completion
+    return {"input_ids": (tokens + completion)[-longest:], "labels": labels[-longest:]}

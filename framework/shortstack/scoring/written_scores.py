@@ -3,44 +3,50 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final
 
 import attrs
+import torch
 from torch import Tensor
 
 from shortstack import __version__
-from shortstack.contracts import Probe
+from shortstack.blame import blaming
+from shortstack.contracts import DerivedScorer, Importance, Probe
 from shortstack.errors import ConfigurationError, RunFolderError
 from shortstack.files import write_json
 from shortstack.importance.calls import Calls
 from shortstack.importance.scorers import Scorers, require_sound
 from shortstack.registry import Registry
-from shortstack.scoring.parts import Part, job_of, merged, require_same
+from shortstack.scoring.parts import Job, Part, differences, job_of, merged, require_same
 
 SCHEMA: Final = 1
+_NEEDS_MODEL = "scorer {!r} runs the model many times on all examples; score it without shards"
 
 
 def merge_parts(paths: Sequence[Path], out: Path, registry: Registry) -> None:
     """Write the scores of all shards of a job.
 
     Raises:
+        SourceNotFoundError: A file is not there.
         DataError: A file is no part, or damaged.
         ConfigurationError: The parts are not all shards of one job, or were made by scorers that have changed since.
-        RunFolderError: ``out`` is there and holds something else than scores.
+        RunFolderError: ``out`` is there and holds something else than the scores of this job.
     """
-    require_scores(out)
     job = job_of(paths[0])
+    require_room(out, job)
     scorers = Scorers.of(job["scorers"], registry)
     now = {**job, "code of scorers": code_of_scorers(scorers, registry)}
     require_same(now, job, f"{paths[0]} was made")
-    part = merged([Part.load(path) for path in paths], scorers.folds)
+    part = merged([Part.load(path) for path in paths], scorers)
     write_scores(out, part, scorers, _NoModel(layers=part.layers, examples=part.total), Calls(scorers.culprits))
 
 
 def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: Calls) -> None:
     """Ask the scorers what they found, and write it."""
     if part.swept is None:
-        raise ConfigurationError("nothing has been swept")
+        raise AssertionError("scores are written once the sweep has ended")
+    start = perf_counter()
     found = scorers.answers(part.swept, probe, part.layers, calls, require_sound)
     write_json(
         out,
@@ -50,32 +56,60 @@ def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: C
             "plugins": {name: version for name, version, _code in part.job["code of scorers"]},
             "job": part.job,
             "layers": part.layers,
-            "examples": part.swept.examples,
-            "supervised": part.swept.supervised,
-            "seconds": part.seconds,
+            "examples": part.total,
+            "seconds": part.seconds + perf_counter() - start,
             "scores": {name: importance.scores.tolist() for name, importance in found.items()},
+            "counted": {name: importance.examples for name, importance in found.items()},
             "details": {name: dict(importance.details) for name, importance in found.items() if importance.details},
         },
     )
 
 
-def require_scores(out: Path) -> None:
-    """Nothing else than scores is written over.
+def require_room(out: Path, job: Job) -> None:
+    """Nothing is written over but scores of the same job.
 
     Raises:
         RunFolderError: The file is there, and holds something else.
     """
+    if not out.exists():
+        return
     try:
-        found = json.loads(out.read_bytes()) if out.exists() else {"scores": {}}
-    except (OSError, ValueError):
+        found = json.loads(out.read_bytes())
+    except (OSError, ValueError, RecursionError):
         found = None
-    if not (isinstance(found, dict) and "scores" in found):
+    if not (isinstance(found, dict) and found.keys() >= {"schema", "job", "scores"}):
         raise RunFolderError(f"{out} is there, and holds no scores; name another file, so that it is not lost")
+    differing = differences(job, found["job"])
+    if differing:
+        raise RunFolderError(f"{out} holds scores with other {differing}; remove it, or name another file")
+
+
+def require_no_model(scorers: Scorers) -> None:
+    """Scorers of shards must do with what the sweep found; derived ones are tried on made-up scores.
+
+    Raises:
+        ConfigurationError: One runs the model again and again, on all examples.
+    """
+    for name in scorers.probes:
+        raise ConfigurationError(_NEEDS_MODEL.format(name))
+    probe, tried = _NoModel(layers=4, examples=1), dict[str, Importance]()
+    for name, scorer in scorers.in_order():
+        tried[name] = Importance(scores=torch.arange(4, dtype=torch.float64), examples=1)
+        if isinstance(scorer, DerivedScorer):
+            try:
+                with blaming(scorers.culprits[name]):
+                    scorer.combine(tried, probe)
+            except _NeedsModelError as error:
+                raise ConfigurationError(_NEEDS_MODEL.format(name)) from error
 
 
 def code_of_scorers(scorers: Scorers, registry: Registry) -> list[Any]:
     """Which code each scorer is, those that others are made from too."""
     return [list(registry.find("scorer", name).identity) for name in scorers.built]
+
+
+class _NeedsModelError(ConfigurationError):
+    """There is no model any more."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,8 +121,8 @@ class _NoModel:
 
     def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
         """Impossible."""
-        raise ConfigurationError(f"a scorer runs the model without layers {list(skip)}; score it without shards")
+        raise _NeedsModelError(f"a scorer runs the model without layers {list(skip)}; score it without shards")
 
     def few(self, examples: int) -> Probe:
         """Impossible too."""
-        raise ConfigurationError(f"a scorer runs the model on {examples} examples; score it without shards")
+        raise _NeedsModelError(f"a scorer runs the model on {examples} examples; score it without shards")

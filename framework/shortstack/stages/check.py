@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
+from shortstack.stages.importance import asked
 from shortstack.stages.selection import selector
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     from shortstack.distillation.balancing import make_balancing
     from shortstack.distillation.weighted_losses import weighted_losses
     from shortstack.evaluation.evaluator import RecommendationEvaluator
+    from shortstack.importance.scorers import Scorers
     from shortstack.models.devices import device_named
 
     registry.configure("dataset", run.data.adapter, run.data.settings)
     registry.configure("student", run.student.architecture, run.student.settings)
     for name in run.importance.scorers:
         registry.configure("scorer", name, run.importance.settings.get(name, {}))
+    Scorers.of(asked(run.importance), registry)  # those that others are made from, too
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)

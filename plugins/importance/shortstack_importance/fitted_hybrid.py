@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from shortstack.contracts import Importance, Probe, ScorerDescriptor, ScorerTraits
+from shortstack.errors import ConfigurationError
 from shortstack_importance.drop_loss import DropLoss
 from shortstack_importance.hybrid import SCALES, Fusion, scaled
 
@@ -32,6 +33,12 @@ class FittedHybridSettings:
     )
     fusion: Fusion = attrs.field(default="rank", validator=attrs.validators.in_(tuple(SCALES)))
     examples: int = attrs.field(default=64, validator=attrs.validators.ge(1))
+
+    @scorers.validator
+    def _each_once(self, _attribute: object, scorers: tuple[str, ...]) -> None:
+        for name in scorers:
+            if scorers.count(name) > 1:
+                raise ConfigurationError(f"fitted-hybrid has the scorer {name!r} twice; name each once")
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from shortstack.report.figures.canvas import INK, MUTED, drawing, inline_svg
 from shortstack.result import RunResult
@@ -51,4 +52,5 @@ def _curves(axes: Axes, losses: Mapping[str, Sequence[float]], kept: int) -> Non
         axes.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, label=name)
     axes.axvline(kept, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlabel="layers kept", ylabel="calibration loss", title="Best layers alone, before distillation")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=7)
