@@ -2,14 +2,17 @@
 
 import argparse
 import json
+import platform
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.models import measure_models
 from benchmarks.startup import measure_startup
 from benchmarks.sweep import measure_sweep
+from benchmarks.timing import Row
 
 PARTS = {"models": measure_models, "sweep": measure_sweep, "startup": measure_startup}
 
@@ -19,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=[*PARTS, "all"], default="all")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--markdown", type=Path, help="also write them to this file, for people")
     asked = parser.parse_args()
     rows = [row for name, measure in PARTS.items() if asked.part in {name, "all"} for row in measure()]
     table = Table("what", "measured", "beside", "ratio", "target")
@@ -27,6 +31,20 @@ def main() -> None:
     Console().print(table)
     if asked.json:
         asked.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    if asked.markdown:
+        asked.markdown.write_text(markdown(asked.part, rows), encoding="utf-8")
+
+
+def markdown(part: str, rows: list[Row]) -> str:
+    """The rows as a page."""
+    cells = [f"| {r['what']} | {r['measured']} | {r['beside']} | {r['ratio']:.2f} | {r['target']} |" for r in rows]
+    head = [
+        f"# Speeds: {part}",
+        "",
+        f"`make bench PART={part}`, {platform.machine()}, {torch.get_num_threads()} threads.",
+        "",
+    ]
+    return "\n".join([*head, "| what | measured | beside | ratio | target |", "|---|---|---|---|---|", *cells]) + "\n"
 
 
 if __name__ == "__main__":

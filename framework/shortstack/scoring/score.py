@@ -16,16 +16,17 @@ from shortstack.importance.calls import Calls
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Scorers
 from shortstack.models.causal import require_causal
-from shortstack.models.decoder import Decoder, most_positions
+from shortstack.models.decoder import most_positions
 from shortstack.models.devices import device_named
 from shortstack.models.stored import Precision, stored_model
 from shortstack.progress import Progress
 from shortstack.registry import Registry
+from shortstack.scoring.no_model import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
 from shortstack.scoring.probing import Answers, KeptProbe
 from shortstack.scoring.sweeping import Sweeping, in_batches
 from shortstack.scoring.texts import read_examples, stored_tokenizer
-from shortstack.scoring.written_scores import code_of_scorers, require_no_model, require_room, write_scores
+from shortstack.scoring.written_scores import code_of_scorers, require_room, write_scores
 from shortstack.tasks.examples import Example
 
 
@@ -91,22 +92,22 @@ class Scoring:
         left = _left_behind(path, job)
         model = stored_model(self.model, self.precision).to(device_named(self.device))
         require_causal(model)
-        examples, layers = self._examples(model), len(Decoder.of(model).layers)
-        # the longest first: what is too much for the memory shows at once, and little is padded
-        shard = sorted(examples, key=lambda example: -len(example["input_ids"]))[self.shard[0] - 1 :: self.shard[1]]
-        part = left or Part(job=job, shard=self.shard, layers=layers, total=len(shard))
-        calls = Calls(scorers.culprits, model)
+        examples, calls = self._examples(model), Calls(scorers.culprits, model)
         with calls.all():
-            sweeping = Sweeping(model=model, examples=shard, batch_size=self.batch_size, path=path)
-            part = sweeping.finish(part, scorers, calls, progress)
-            if self.shard[1] == 1:
-                again = examples if len(scorers.folds) < len(scorers.built) else []
-                probe = ModelProbe(model, in_batches(again, self.batch_size, model.device))
-                with progress.job("passes without layers", total=layers + 1) as step, Answers.of(path, step) as answers:
-                    write_scores(out, part, scorers, KeptProbe(probe, answers), calls)
-                answers.remove()
-                path.unlink()
-        return out if self.shard[1] == 1 else path
+            sweeping = Sweeping(model=model, examples=self._shard_of(examples), batch_size=self.batch_size, path=path)
+            part = sweeping.finish(left or sweeping.begin(job, self.shard), scorers, calls, progress)
+            if self.shard[1] > 1:
+                return path
+            again = examples if len(scorers.folds) < len(scorers.built) else []
+            probe = ModelProbe(model, in_batches(again, self.batch_size, model.device))
+            with (
+                progress.job("passes without layers", total=part.layers + 1) as step,
+                Answers.of(path, step) as answers,
+            ):
+                write_scores(out, part, scorers, KeptProbe(probe, answers), calls)
+        answers.remove()
+        path.unlink()
+        return out
 
     def _part(self, out: Path, job: Job) -> Path:
         """Where what has been found so far is kept: a shard beside the scores, all else out of sight, by its job."""
@@ -130,6 +131,11 @@ class Scoring:
         longest = min(self.longest, most_positions(model.config) or self.longest)
         vocabulary = model.config.get_text_config().vocab_size
         return read_examples(self.texts, stored_tokenizer(self.model), longest, vocabulary)
+
+    def _shard_of(self, examples: list[Example]) -> list[Example]:
+        """The longest first: what is too much for the memory shows at once, and little is padded."""
+        by_length = sorted(examples, key=lambda example: len(example["input_ids"]), reverse=True)
+        return by_length[self.shard[0] - 1 :: self.shard[1]]
 
 
 def _left_behind(path: Path, job: Job) -> Part | None:

@@ -13,8 +13,9 @@ from shortstack.importance.calibration import Batch, checked_batches
 from shortstack.importance.calls import Calls
 from shortstack.importance.scorers import Scorers
 from shortstack.importance.sweep import sweep
+from shortstack.models.decoder import Decoder
 from shortstack.progress import Progress, Step
-from shortstack.scoring.parts import Part
+from shortstack.scoring.parts import Job, Part
 from shortstack.tasks.examples import Example, collate
 
 SECONDS_BETWEEN_SAVES: Final = 30.0
@@ -35,6 +36,10 @@ class Sweeping:
     examples: Sequence[Example]
     batch_size: int
     path: Path
+
+    def begin(self, job: Job, shard: tuple[int, int]) -> Part:
+        """Before anything was swept."""
+        return Part(job=job, shard=shard, layers=len(Decoder.of(self.model).layers), total=len(self.examples))
 
     def finish(self, part: Part, scorers: Scorers, calls: Calls, progress: Progress) -> Part:
         """The part once all of its examples are swept, saved every half minute and at the end."""

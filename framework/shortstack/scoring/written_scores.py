@@ -6,22 +6,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-import attrs
-import torch
-from torch import Tensor
-
 from shortstack import __version__
-from shortstack.blame import blaming
-from shortstack.contracts import DerivedScorer, Importance, Probe
-from shortstack.errors import ConfigurationError, RunFolderError
+from shortstack.contracts import Probe
+from shortstack.errors import RunFolderError
 from shortstack.files import write_json
 from shortstack.importance.calls import Calls
 from shortstack.importance.scorers import Scorers, require_sound
 from shortstack.registry import Registry
+from shortstack.scoring.no_model import NoModel
 from shortstack.scoring.parts import Job, Part, differences, job_of, merged, require_same
 
 SCHEMA: Final = 1
-_NEEDS_MODEL = "scorer {!r} runs the model many times on all examples; score it without shards"
 
 
 def merge_parts(paths: Sequence[Path], out: Path, registry: Registry) -> None:
@@ -39,7 +34,7 @@ def merge_parts(paths: Sequence[Path], out: Path, registry: Registry) -> None:
     now = {**job, "code of scorers": code_of_scorers(scorers, registry)}
     require_same(now, job, f"{paths[0]} was made")
     part = merged([Part.load(path) for path in paths], scorers)
-    write_scores(out, part, scorers, _NoModel(layers=part.layers, examples=part.total), Calls(scorers.culprits))
+    write_scores(out, part, scorers, NoModel(layers=part.layers, examples=part.total), Calls(scorers.culprits))
 
 
 def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: Calls) -> None:
@@ -77,52 +72,13 @@ def require_room(out: Path, job: Job) -> None:
         found = json.loads(out.read_bytes())
     except (OSError, ValueError, RecursionError):
         found = None
-    if not (isinstance(found, dict) and found.keys() >= {"schema", "job", "scores"}):
+    if not (isinstance(found, dict) and found.keys() >= {"schema", "scores"} and isinstance(found.get("job"), dict)):
         raise RunFolderError(f"{out} is there, and holds no scores; name another file, so that it is not lost")
     differing = differences(job, found["job"])
     if differing:
         raise RunFolderError(f"{out} holds scores with other {differing}; remove it, or name another file")
 
 
-def require_no_model(scorers: Scorers) -> None:
-    """Scorers of shards must do with what the sweep found; derived ones are tried on made-up scores.
-
-    Raises:
-        ConfigurationError: One runs the model again and again, on all examples.
-    """
-    for name in scorers.probes:
-        raise ConfigurationError(_NEEDS_MODEL.format(name))
-    probe, tried = _NoModel(layers=4, examples=1), dict[str, Importance]()
-    for name, scorer in scorers.in_order():
-        tried[name] = Importance(scores=torch.arange(4, dtype=torch.float64), examples=1)
-        if isinstance(scorer, DerivedScorer):
-            try:
-                with blaming(scorers.culprits[name]):
-                    scorer.combine(tried, probe)
-            except _NeedsModelError as error:
-                raise ConfigurationError(_NEEDS_MODEL.format(name)) from error
-
-
 def code_of_scorers(scorers: Scorers, registry: Registry) -> list[Any]:
     """Which code each scorer is, those that others are made from too."""
     return [list(registry.find("scorer", name).identity) for name in scorers.built]
-
-
-class _NeedsModelError(ConfigurationError):
-    """There is no model any more."""
-
-
-@attrs.frozen(kw_only=True)
-class _NoModel:
-    """A ``Probe`` where there is no model any more."""
-
-    layers: int
-    examples: int
-
-    def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
-        """Impossible."""
-        raise _NeedsModelError(f"a scorer runs the model without layers {list(skip)}; score it without shards")
-
-    def few(self, examples: int) -> Probe:
-        """Impossible too."""
-        raise _NeedsModelError(f"a scorer runs the model on {examples} examples; score it without shards")
