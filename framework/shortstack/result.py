@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import attrs
 
@@ -36,14 +36,25 @@ class Cost(TypedDict, total=False):
     peak_memory_bytes: int
 
 
+class StepRecord(TypedDict):
+    """What a step of a schedule left: layers of the teacher, why these, in how many passes; its student's parameters."""
+
+    kept: Sequence[int]
+    reason: str
+    forwards: int
+    parameters: int
+
+
 class SelectionRecord(TypedDict):
-    """The kept layers, as ``shortstack.contracts.Selection``."""
+    """The kept layers, as ``shortstack.contracts.Selection``, and the steps before the last, if there were any."""
 
     strategy: str
     budget: str
     kept: Sequence[int]
     of: int
     reason: str
+    forwards: NotRequired[int]
+    steps: NotRequired[Sequence[StepRecord]]
 
 
 class Parameters(TypedDict):

@@ -105,6 +105,14 @@ class ImportanceSettings:
     batch_size: int = attrs.field(default=32, validator=attrs.validators.ge(1))
 
 
+def _sizes(_instance: object, _attribute: object, schedule: tuple[float, ...]) -> None:
+    for size in schedule:
+        if not (size >= 1 if isinstance(size, int) else 0 < size < 1):
+            raise ConfigurationError(
+                f"schedule takes whole numbers of layers from 1, or shares between 0 and 1, got {size!r}"
+            )
+
+
 @attrs.frozen(kw_only=True)
 class SelectionSettings:
     """Which layers stay; one of the four budgets is given.
@@ -113,6 +121,8 @@ class SelectionSettings:
         scorer: Whose scores decide.
         strategy: A strategy's name, or ``module:attribute`` for one of your own.
         settings: The strategy's own settings.
+        schedule: Sizes on the way there, each below the one before: whole numbers of layers, or shares of the
+            teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher.
         keep_ratio: Share of the layers that stay, in (0, 1].
         keep_layers: Or how many.
         parameters: Or a bound on all parameters: a count, or a share of the teacher's in (0, 1].
@@ -122,6 +132,7 @@ class SelectionSettings:
     scorer: str = "hybrid"
     strategy: str = "strategic"
     settings: Mapping[str, Any] = attrs.field(factory=dict)
+    schedule: tuple[int | float, ...] = attrs.field(default=(), converter=tuple, validator=_sizes)
     keep_ratio: float | None = None
     keep_layers: int | None = None
     parameters: float | None = None
@@ -152,11 +163,13 @@ class DistillationSettings:
     Attributes:
         losses: Loss name → its weight, or a table of its ``weight`` and its own settings.
         balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your own.
+        taught_by: Who teaches in a schedule's later steps: the student of the step before, or always the teacher.
         fit: How the student is trained.
     """
 
     losses: Mapping[str, float | Mapping[str, Any]] = attrs.field(factory=_default_losses)
     balancing: str | Mapping[str, Any] = "ema"
+    taught_by: Literal["previous", "teacher"] = "previous"
     fit: FitSettings = attrs.field(factory=FitSettings)
 
 

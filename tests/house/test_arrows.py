@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "data": SETTINGS,
     "models": FOUNDATION | {"lazy"},
     "tasks": SETTINGS | {"data"},
-    "importance": PLUGGED | {"forms", "models"},
+    "importance": PLUGGED | {"forms", "models", "files", "progress"},
     "selection": SETTINGS | {"blame"},
     "students": PLUGGED | {"models", "data"},
     "distillation": PLUGGED | {"models"},

@@ -19,6 +19,7 @@ class Selection:
         strategy: The name of the strategy that chose them.
         budget: The budget, in words, for example ``"keep 25% of 12 layers"``.
         reason: Why these, in one sentence.
+        forwards: Passes over the calibration examples that the choice took, the scores not counted.
     """
 
     kept: tuple[int, ...] = attrs.field(converter=_tuple)
@@ -26,6 +27,7 @@ class Selection:
     strategy: str = "given"
     budget: str = ""
     reason: str = ""
+    forwards: int = 0
 
     @kept.validator
     def _ascending_and_in_range(self, _attribute: object, kept: tuple[int, ...]) -> None:

@@ -24,6 +24,17 @@ class Method:
     marker: str
 
     @property
+    def step(self) -> int:
+        """The number of the step that made it, if it is a student on the way to the student; else 0."""
+        name, _, number = self.key.partition("-")
+        return int(number) if name == "step" else 0
+
+    @property
+    def about(self) -> str:
+        """What it is, in a few words; empty where only the result knows."""
+        return "a student on the way, the next one's teacher" if self.step else EXPLANATIONS.get(self.key, "")
+
+    @property
     def swatch(self) -> str:
         """The colour as CSS: the page's variable of this name, which differs in dark mode."""
         return f"var(--{self.key}, {self.colour})" if self.key.replace("-", "").isalpha() else self.colour
@@ -52,10 +63,21 @@ EXPLANATIONS: Mapping[str, str] = {
 
 
 def methods_of(metrics: Metrics) -> list[Method]:
-    """The methods of a result, in the order of ``METHODS``."""
-    known = {method.key for method in METHODS}
-    others = [Method(key, key, "#8a929c", "X") for key in metrics if key not in known]
-    return [*others, *(method for method in METHODS if method.key in metrics)]
+    """The methods of a result, in the order of ``METHODS``; students on the way come just before the teacher."""
+    return sorted(map(_method, metrics), key=_place)
+
+
+def _place(method: Method) -> float:
+    keys = [known.key for known in METHODS]
+    if method.step:
+        return keys.index("teacher") - method.step / 1000
+    return keys.index(method.key) if method.key in keys else -1
+
+
+def _method(key: str) -> Method:
+    """One of ``METHODS``, a student on the way to the student, or something that only the result knows."""
+    known = next((method for method in METHODS if method.key == key), Method(key, key, "#8a929c", "X"))
+    return attrs.evolve(known, label=f"after step {known.step}", colour="#e69f00", marker="P") if known.step else known
 
 
 def estimate_of(result: RunResult, method: str, metric: str) -> tuple[float, float, float] | None:

@@ -63,6 +63,7 @@ def render(result: RunResult) -> str:
         strategy=escape(selection["strategy"]),
         budget=escape(selection["budget"]),
         reason=escape(selection["reason"]),
+        steps=_steps(result),
         agreement=agreement_figure(result),
         audit=audit_html(result),
         details=_details(result),
@@ -72,6 +73,17 @@ def render(result: RunResult) -> str:
         environment=facts_table(result.environment),
         config=facts_table(result.config),
     )
+
+
+def _steps(result: RunResult) -> str:
+    """What was left after each step before the last."""
+    steps = result.selection.get("steps", ())
+    points = (
+        f"<li>After step {number}: layers {escape(', '.join(map(str, step['kept'])))} ({escape(step['reason'])}), "
+        f"{step['parameters']:,} parameters</li>"
+        for number, step in enumerate(steps, 1)
+    )
+    return f"<ul>{''.join(points)}</ul>" if steps else ""
 
 
 def _details(result: RunResult) -> str:

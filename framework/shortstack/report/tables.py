@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from shortstack.contracts.headlines import HEADLINES
-from shortstack.report.methods import EXPLANATIONS, Method, estimate_of, methods_of
+from shortstack.report.methods import Method, estimate_of, methods_of
 from shortstack.result import RunResult
 
 
@@ -83,8 +83,9 @@ def _label(metric: str) -> str:
 
 def _name(method: Method) -> str:
     """A swatch in the method's colour, and its name with what it is on pointing at it."""
-    about = EXPLANATIONS.get(method.key, "")
-    return f'<i style="background:{method.swatch}"></i><span title="{escape(about)}">{escape(method.label)}</span>'
+    return (
+        f'<i style="background:{method.swatch}"></i><span title="{escape(method.about)}">{escape(method.label)}</span>'
+    )
 
 
 def _estimate(estimate: tuple[float, float, float] | None) -> str:

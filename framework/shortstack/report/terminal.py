@@ -41,4 +41,5 @@ def _size(result: RunResult, method: str) -> str:
     sizes = {"teacher": result.parameters["teacher"]} | dict.fromkeys(
         ("student", "scratch", "pruned"), result.parameters["student"]
     )
+    sizes |= {f"step-{number}": step["parameters"] for number, step in enumerate(result.selection.get("steps", ()), 1)}
     return f"{sizes[method]:,}" if method in sizes else ""

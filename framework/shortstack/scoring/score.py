@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from shortstack import __version__
 from shortstack.errors import ConfigurationError
 from shortstack.files import digest, held
+from shortstack.importance.answers import Answers, KeptProbe
 from shortstack.importance.calls import Calls
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Scorers
@@ -23,7 +24,6 @@ from shortstack.progress import Progress
 from shortstack.registry import Registry
 from shortstack.scoring.no_model import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
-from shortstack.scoring.probing import Answers, KeptProbe
 from shortstack.scoring.sweeping import Sweeping, in_batches
 from shortstack.scoring.texts import read_examples, stored_tokenizer
 from shortstack.scoring.written_scores import code_of_scorers, require_room, write_scores

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Final
 
 import attrs
 import torch
 from transformers import PreTrainedModel
 
+from shortstack.importance.answers import SECONDS_BETWEEN_SAVES
 from shortstack.importance.calibration import Batch, checked_batches
 from shortstack.importance.calls import Calls
 from shortstack.importance.scorers import Scorers
@@ -17,8 +17,6 @@ from shortstack.models.decoder import Decoder
 from shortstack.progress import Progress, Step
 from shortstack.scoring.parts import Job, Part
 from shortstack.tasks.examples import Example, collate
-
-SECONDS_BETWEEN_SAVES: Final = 30.0
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -96,6 +96,13 @@ class Budget:
             return _absolute(self.body_parameters, costs.body(every))
         return None
 
+    def resolved(self, teacher: Costs) -> "Budget":
+        """The same as a number of layers or parameters: a share is of this teacher's, whatever it is spent on."""
+        limit = self.limit(teacher)
+        if limit is None:
+            return Budget(keep_layers=self.layers(of=len(teacher.layers)))
+        return Budget(parameters=limit) if self.body_parameters is None else Budget(body_parameters=limit)
+
     def spent(self, costs: Costs, kept: Sequence[int]) -> int:
         """What these layers cost under this budget, in parameters."""
         return costs.total(kept) if self.body_parameters is None else costs.body(kept)

@@ -114,6 +114,11 @@ class RememberingProbe:
         """See ``Probe``."""
         return self.probe.examples
 
+    @property
+    def passes(self) -> int:
+        """How many different sets of layers were left out, one pass over the examples each."""
+        return len(self._measured)
+
     def few(self, examples: int) -> "RememberingProbe":
         """See ``Probe``."""
         return RememberingProbe(probe=self.probe.few(examples))

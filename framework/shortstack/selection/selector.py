@@ -109,7 +109,8 @@ class AdaptiveLayerSelector:
             ConfigurationError: The lengths differ, a needed argument is missing, or not even one layer fits.
             PluginError: The strategy failed.
         """
-        question = Question(scores=_finite(scores), probe=None if probe is None else RememberingProbe(probe=probe))
+        remembering = None if probe is None else RememberingProbe(probe=probe)
+        question = Question(scores=_finite(scores), probe=remembering)
         costs = self._costs(question.layers, layer_parameters, fixed_parameters, embedding_parameters)
         choice = self._fitting(question, costs)
         return Selection(
@@ -118,6 +119,7 @@ class AdaptiveLayerSelector:
             strategy=self.strategy.name,
             budget=self.budget.describe(of=question.layers),
             reason=choice.reason,
+            forwards=0 if remembering is None else remembering.passes,
         )
 
     def _costs(self, layers: int, each: Sequence[int] | None, fixed: int, embeddings: int) -> Costs:

@@ -17,14 +17,15 @@ from shortstack.settings import unstructure
 from shortstack.stages.audit import AUDIT, load_audit
 from shortstack.stages.check import check
 from shortstack.stages.data import DATA
-from shortstack.stages.distillation import DISTILLATION
-from shortstack.stages.evaluation import EVALUATION
-from shortstack.stages.importance import IMPORTANCE
+from shortstack.stages.distillation import distillation_stage
+from shortstack.stages.evaluation import evaluation_stage
+from shortstack.stages.importance import importance_stage
 from shortstack.stages.report import write_result
-from shortstack.stages.scratch import SCRATCH
-from shortstack.stages.selection import SELECTION
+from shortstack.stages.scratch import scratch_stage
+from shortstack.stages.selection import selection_stage
 from shortstack.stages.stage import SETTINGS, Context, Stage
-from shortstack.stages.student import STUDENT
+from shortstack.stages.steps import Step, steps_of
+from shortstack.stages.student import student_stage
 from shortstack.stages.teacher import TEACHER
 
 if TYPE_CHECKING:
@@ -33,35 +34,37 @@ if TYPE_CHECKING:
     from shortstack.result import RunResult
     from shortstack.run import Run
 
-__all__ = ["STAGES", "audit", "execute", "prepare"]
+__all__ = ["audit", "execute", "prepare"]
 
-STAGES: tuple[Stage, ...] = (
-    DATA,
-    TEACHER,
-    IMPORTANCE,
-    SELECTION,
-    STUDENT,
-    DISTILLATION,
-    SCRATCH,
-    EVALUATION,
-)
+
+def _stages(run: "Run") -> tuple[Stage, ...]:
+    """All stages, in order: in each step a model is scored, pruned, and taught again."""
+    steps = steps_of(run.selection)
+    made_smaller = [stage for step in steps for stage in _made_smaller(step)]
+    return (DATA, TEACHER, *made_smaller, scratch_stage(steps), evaluation_stage(steps))
+
+
+def _made_smaller(step: Step) -> tuple[Stage, ...]:
+    return (importance_stage(step), selection_stage(step), student_stage(step), distillation_stage(step))
 
 
 def execute(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> "RunResult":
     """Perform every stage that is not done, and write the result; see ``Run.execute``."""
     with _opened(run, root, registry, progress) as context:
-        keys = _settle_all(context, STAGES)
+        stages = _stages(run)
+        keys = _settle_all(context, stages)
         known = AUDIT.is_done(root, AUDIT.key(run, context.registry, keys))
         with context.progress.stage("report"):
-            return write_result(context, STAGES, load_audit(root) if known else {})
+            return write_result(context, stages, load_audit(root) if known else {})
 
 
 def audit(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> "RunResult":
     """Perform every stage that is not done, audit the scorers, and write the result; see ``Run.audit``."""
     with _opened(run, root, registry, progress) as context:
-        _settle_all(context, (*STAGES, AUDIT))
+        stages = _stages(run)
+        _settle_all(context, (*stages, AUDIT))
         with context.progress.stage("report"):
-            return write_result(context, STAGES, load_audit(root))
+            return write_result(context, stages, load_audit(root))
 
 
 def prepare(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> None:

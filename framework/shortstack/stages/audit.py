@@ -85,7 +85,7 @@ def _pruned(context: Context, teacher: "Recommender", audit: "Audit") -> dict[st
 
     scores = {**audit.scores, ORACLE: audit.drops["loss"].mean(0)}
     kept = {
-        name: select(context.run, teacher.model, one.tolist(), audit.probes["loss"]).kept
+        name: select(context.run.selection, teacher.model, one.tolist(), audit.probes["loss"]).kept
         for name, one in scores.items()
     }
     size = len(load_selection(context.root).kept)

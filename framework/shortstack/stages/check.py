@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.stages.importance import asked
 from shortstack.stages.selection import selector
+from shortstack.stages.steps import require_smaller, steps_of
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,11 @@ def _check_selection(run: "Run", layers: int | None) -> None:
             f"selection.scorer is {run.selection.scorer!r}, which importance.scorers does not list "
             f"({', '.join(run.importance.scorers)}); add it there or choose one of them"
         )
-    budget = selector(run).budget
-    if layers is not None:
-        budget.layers(of=layers)
+    left = layers
+    for step in steps_of(run.selection):
+        budget = selector(step.settings(run.selection)).budget
+        if layers is not None and left is not None:
+            kept = budget.layers(of=layers)
+            if not budget.counts_parameters:
+                require_smaller(kept, left, step)
+            left = kept

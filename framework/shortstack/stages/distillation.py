@@ -1,10 +1,12 @@
 """Stage 6: the teacher teaches the pruned student; what comes out is the product."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.stages.selection import load_selection
+from shortstack.stages.selection import load_selection, own_selection
 from shortstack.stages.stage import Context, Stage
+from shortstack.stages.steps import Step
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:
@@ -19,29 +21,33 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
     return [run.distillation, run.seed, run.device, [loss.identity for loss in losses], code_behind(named)]
 
 
-def _execute(context: Context, folder: Path) -> None:
+def _execute(context: Context, folder: Path, step: Step) -> None:
     from shortstack.stages.recommender import Recommender
     from shortstack.stages.training import train
 
     settings = context.run.distillation
-    teacher, student = Recommender.load(context, "teacher"), Recommender.load(context, "pruned")
+    by_the_first = settings.taught_by == "teacher"
+    teacher = Recommender.load(context, "teacher" if by_the_first else step.source)
+    student = Recommender.load(context, step.named("pruned"))
     train(
         context,
-        "student",
+        step.named("student"),
         student,
         settings.fit,
         folder,
         losses=settings.losses,
         balancing=settings.balancing,
         teacher=teacher.model,
-        selection=load_selection(context.root),
+        selection=load_selection(context.root, step) if by_the_first else own_selection(context.root, step),
     )
 
 
-DISTILLATION = Stage(
-    name="distillation",
-    folder="student",
-    after=("data", "teacher", "selection", "student"),
-    depends_on=_depends_on,
-    execute=_execute,
-)
+def distillation_stage(step: Step) -> Stage:
+    """The student of this step."""
+    return Stage(
+        name=step.named("distillation"),
+        folder=step.named("student"),
+        after=tuple(dict.fromkeys(("data", "teacher", step.made_by, step.named("selection"), step.named("student")))),
+        depends_on=_depends_on,
+        execute=partial(_execute, step=step),
+    )

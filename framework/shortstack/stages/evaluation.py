@@ -1,11 +1,13 @@
 """Stage 8: everything on the same test cases: floors, teacher, pruned, student, and the model from scratch."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shortstack.files import write_json
 from shortstack.stages.stage import Context, Stage
+from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
     from shortstack.data.sequences import Sequences
@@ -15,15 +17,13 @@ if TYPE_CHECKING:
     from shortstack.run import Run
 
 EVALUATION_FILE = "evaluation.json"
-MODELS = {"scratch": "scratch", "teacher": "teacher", "pruned": "pruned", "student": "student"}
-"""Name in the result → folder of the run."""
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
     return [run.evaluation, run.seed]
 
 
-def _execute(context: Context, folder: Path) -> None:
+def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
     from shortstack.data.sequences import Sequences
     from shortstack.evaluation.evaluator import RecommendationEvaluator
     from shortstack.evaluation.slices import Slices
@@ -40,14 +40,22 @@ def _execute(context: Context, folder: Path) -> None:
     )
     cases = sequences.cases("test")
     evaluations: dict[str, Evaluation] = {}
-    with context.progress.job("evaluation", total=7) as step:
-        for name, ranker in _rankers(context, sequences):
+    models = _models(context.run, steps)
+    with context.progress.job("evaluation", total=3 + len(models)) as told:
+        for name, ranker in _rankers(context, sequences, models):
             evaluations[name] = evaluator.evaluate(ranker, cases)
-            step(len(evaluations), name)
+            told(len(evaluations), name)
     write_json(folder / EVALUATION_FILE, _plain(evaluator, evaluations))
 
 
-def _rankers(context: Context, sequences: "Sequences") -> "Iterator[tuple[str, Ranker]]":
+def _models(run: "Run", steps: tuple[Step, ...]) -> dict[str, str]:
+    """Name in the result → folder of the run."""
+    scratch = {"scratch": "scratch"} if run.evaluation.scratch else {}
+    between = {f"step-{step.number}": step.named("student") for step in steps if not step.is_last}
+    return {**scratch, "teacher": "teacher", **between, "pruned": "pruned", "student": "student"}
+
+
+def _rankers(context: Context, sequences: "Sequences", models: dict[str, str]) -> "Iterator[tuple[str, Ranker]]":
     """The floors, fitted on all that comes before the test, then the models, one in memory at a time."""
     from shortstack.evaluation.floors import ItemKNN, Markov, Popularity
     from shortstack.stages.recommender import Recommender
@@ -55,9 +63,8 @@ def _rankers(context: Context, sequences: "Sequences") -> "Iterator[tuple[str, R
     yield "popularity", Popularity.fit(sequences, "valid")
     yield "item-knn", ItemKNN.fit(sequences, "valid")
     yield "markov", Markov.fit(sequences, "valid")
-    for name, folder in MODELS.items():
-        if name != "scratch" or context.run.evaluation.scratch:
-            yield name, Recommender.load(context, folder).ranker()
+    for name, folder in models.items():
+        yield name, Recommender.load(context, folder).ranker()
 
 
 def _plain(evaluator: "RecommendationEvaluator", evaluations: "dict[str, Evaluation]") -> dict[str, Any]:
@@ -72,10 +79,12 @@ def _plain(evaluator: "RecommendationEvaluator", evaluations: "dict[str, Evaluat
     }
 
 
-EVALUATION = Stage(
-    name="evaluation",
-    folder="evaluation",
-    after=("data", "teacher", "student", "distillation", "scratch"),
-    depends_on=_depends_on,
-    execute=_execute,
-)
+def evaluation_stage(steps: tuple[Step, ...]) -> Stage:
+    """The metrics of all that a run made; the last step's students stand on those before."""
+    return Stage(
+        name="evaluation",
+        folder="evaluation",
+        after=("data", "teacher", "student", "distillation", "scratch"),
+        depends_on=_depends_on,
+        execute=partial(_execute, steps=steps),
+    )

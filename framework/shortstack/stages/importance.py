@@ -1,11 +1,13 @@
-"""Stage 3: how much each layer of the teacher matters for the task, by every scorer, from one sweep."""
+"""Stage 3: how much each layer matters for the task, by every scorer, from one sweep."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shortstack.contracts import Importance
 from shortstack.files import read_json, write_json
 from shortstack.stages.stage import Context, Stage
+from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,13 +31,13 @@ def asked(settings: "ImportanceSettings") -> dict[str, object]:
     return {name: settings.settings.get(name, {}) for name in settings.scorers}
 
 
-def _execute(context: Context, folder: Path) -> None:
+def _execute(context: Context, folder: Path, step: Step) -> None:
     from shortstack.importance.measure import measure_importance
     from shortstack.importance.objectives import candidate_objective
     from shortstack.stages.recommender import Recommender
 
     settings = context.run.importance
-    teacher = Recommender.load(context, "teacher")
+    teacher = Recommender.load(context, step.source)
     scores = measure_importance(
         teacher.model,
         calibration_batches(context, teacher),
@@ -81,6 +83,12 @@ def _plain(importance: Importance) -> dict[str, Any]:
     }
 
 
-IMPORTANCE = Stage(
-    name="importance", folder="importance", after=("data", "teacher"), depends_on=_depends_on, execute=_execute
-)
+def importance_stage(step: Step) -> Stage:
+    """The scores of the model that this step makes smaller."""
+    return Stage(
+        name=step.importance,
+        folder=step.importance,
+        after=("data", step.made_by),
+        depends_on=_depends_on,
+        execute=partial(_execute, step=step),
+    )

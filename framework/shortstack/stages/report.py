@@ -10,15 +10,15 @@ from shortstack.files import read_json
 from shortstack.stages.data import FACTS
 from shortstack.stages.evaluation import EVALUATION_FILE
 from shortstack.stages.importance import SCORES
-from shortstack.stages.selection import SELECTED
+from shortstack.stages.selection import load_selection
 from shortstack.stages.stage import RECORD, Context, Stage, training_of
+from shortstack.stages.steps import Step, steps_of
 
 if TYPE_CHECKING:
+    from shortstack.models.parameters import ParameterCount
     from shortstack.registry import Registry
-    from shortstack.result import Cost, Parameters, RunResult
+    from shortstack.result import Cost, Parameters, RunResult, SelectionRecord, StepRecord
     from shortstack.run import Run
-
-TRAINED = ("teacher", "scratch", "student")
 
 
 def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, Any]) -> "RunResult":
@@ -30,7 +30,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
 
     root = context.root
     evaluation = read_json(root / "evaluation" / EVALUATION_FILE)
-    selection, parameters = read_json(root / "selection" / SELECTED), _parameters(context)
+    selection, parameters = _selection(context), _parameters(context)
     conclusion = verdict(
         metrics=evaluation["metrics"],
         comparisons=evaluation["comparisons"],
@@ -80,8 +80,35 @@ def _environment(context: Context) -> dict[str, Any]:
     }
 
 
+def _selection(context: Context) -> "SelectionRecord":
+    """What the last step left of the teacher, and the steps on the way there."""
+    found = load_selection(context.root)
+    steps = [_step(context, step) for step in _between(context)]
+    record: SelectionRecord = {
+        "strategy": found.strategy,
+        "budget": found.budget,
+        "kept": list(found.kept),
+        "of": found.of,
+        "reason": found.reason,
+        "forwards": found.forwards,
+    }
+    return {**record, "steps": steps} if steps else record
+
+
+def _step(context: Context, step: Step) -> "StepRecord":
+    found = load_selection(context.root, step)
+    parameters = _count(context, step.named("student")).total
+    return {"kept": list(found.kept), "reason": found.reason, "forwards": found.forwards, "parameters": parameters}
+
+
+def _between(context: Context) -> list[Step]:
+    return [step for step in steps_of(context.run.selection) if not step.is_last]
+
+
 def _cost(context: Context, stages: Sequence[Stage]) -> "Cost":
-    trained = {name: training_of(context.root / name) for name in TRAINED}
+    between = {f"step-{step.number}": step.named("student") for step in _between(context)}
+    folders = {"teacher": "teacher", **between, "scratch": "scratch", "student": "student"}
+    trained = {name: training_of(context.root / folder) for name, folder in folders.items()}
     done = {name: found for name, found in trained.items() if found}
     work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
     return {
@@ -102,15 +129,19 @@ def _peak_memory(context: Context) -> int:
 
 
 def _parameters(context: Context) -> "Parameters":
+    teacher, student = _count(context, "teacher"), _count(context, "student")
+    return {
+        "teacher": teacher.total,
+        "student": student.total,
+        "teacher_body": teacher.body,
+        "student_body": student.body,
+    }
+
+
+def _count(context: Context, folder: str) -> "ParameterCount":
+    """Of a model in a folder of the run."""
     from transformers import AutoConfig
 
     from shortstack.models.parameters import count_parameters
 
-    configs = {name: AutoConfig.from_pretrained(context.root / name) for name in ("teacher", "student")}
-    counts = {name: count_parameters(config) for name, config in configs.items()}
-    return {
-        "teacher": counts["teacher"].total,
-        "student": counts["student"].total,
-        "teacher_body": counts["teacher"].body,
-        "student_body": counts["student"].body,
-    }
+    return count_parameters(AutoConfig.from_pretrained(context.root / folder))

@@ -1,11 +1,13 @@
 """Stage 7: the honest floor: the student's config and data and as many examples, but no teacher."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from shortstack.stages.stage import Context, Stage, training_of
+from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
     from shortstack.distillation.fitting import FitSettings
@@ -19,13 +21,14 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
     return [*parts, run.seed, run.device, labels.identity]
 
 
-def _fit(context: Context) -> "FitSettings":
-    """As many examples as went into the student, its teacher's training included if that was done here.
+def _fit(context: Context, steps: tuple[Step, ...]) -> "FitSettings":
+    """As many examples as went into the student, the training of all its teachers included if that was done here.
 
     The learning rate is the one that suits fresh weights: the teacher's. Nothing stops it early.
     """
     own, fresh = context.run.distillation.fit, context.run.teacher.fit or context.run.distillation.fit
-    examples = sum(training_of(context.root / name).get("examples", 0) for name in ("teacher", "student"))
+    trained = ("teacher", *(step.named("student") for step in steps))
+    examples = sum(training_of(context.root / name).get("examples", 0) for name in trained)
     return attrs.evolve(
         own,
         steps=max(1, examples // own.batch_size),
@@ -35,7 +38,7 @@ def _fit(context: Context) -> "FitSettings":
     )
 
 
-def _execute(context: Context, folder: Path) -> None:
+def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
     if not context.run.evaluation.scratch:
         return
     from shortstack.models.initial import initial_model
@@ -44,13 +47,15 @@ def _execute(context: Context, folder: Path) -> None:
 
     pruned = Recommender.load(context, "pruned")
     scratch = Recommender.of(context, initial_model(pruned.model.config), pruned.catalogue)
-    train(context, "scratch", scratch, _fit(context), folder, losses={"labels": 1.0})
+    train(context, "scratch", scratch, _fit(context, steps), folder, losses={"labels": 1.0})
 
 
-SCRATCH = Stage(
-    name="scratch",
-    folder="scratch",
-    after=("data", "teacher", "student", "distillation"),
-    depends_on=_depends_on,
-    execute=_execute,
-)
+def scratch_stage(steps: tuple[Step, ...]) -> Stage:
+    """The floor of the last step's student."""
+    return Stage(
+        name="scratch",
+        folder="scratch",
+        after=("data", "teacher", "student", "distillation"),
+        depends_on=_depends_on,
+        execute=partial(_execute, steps=steps),
+    )

@@ -1,10 +1,12 @@
 """Stage 5: the pruned student, before it has learnt anything: a stock model that has proved itself."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.stages.selection import load_selection
+from shortstack.stages.selection import own_selection
 from shortstack.stages.stage import Context, Stage
+from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry
@@ -16,15 +18,15 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
     return [run.student, architecture.identity]
 
 
-def _execute(context: Context, folder: Path) -> None:
+def _execute(context: Context, folder: Path, step: Step) -> None:
     from shortstack.stages.importance import calibration_batches
     from shortstack.stages.recommender import Recommender
     from shortstack.students.build import build_student
 
-    teacher = Recommender.load(context, "teacher")
+    teacher = Recommender.load(context, step.source)
     student = build_student(
         teacher.model,
-        load_selection(context.root),
+        own_selection(context.root, step),
         context.run.student.architecture,
         settings=context.run.student.settings,
         registry=context.registry,
@@ -33,6 +35,12 @@ def _execute(context: Context, folder: Path) -> None:
     Recommender.of(context, student, teacher.catalogue).save(folder)
 
 
-STUDENT = Stage(
-    name="student", folder="pruned", after=("teacher", "selection"), depends_on=_depends_on, execute=_execute
-)
+def student_stage(step: Step) -> Stage:
+    """The pruned model of this step."""
+    return Stage(
+        name=step.named("student"),
+        folder=step.named("pruned"),
+        after=(step.made_by, step.named("selection")),
+        depends_on=_depends_on,
+        execute=partial(_execute, step=step),
+    )

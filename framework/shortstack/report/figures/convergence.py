@@ -6,14 +6,14 @@ from typing import Literal
 from matplotlib.axes import Axes
 
 from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg, nothing_to_show
-from shortstack.report.methods import METHODS
+from shortstack.report.methods import methods_of
 from shortstack.result import RunResult, TrainingPoint
 
 
 def convergence_figure(result: RunResult) -> str:
     """Two panels, one line a trained model, as inline SVG."""
     training = result.cost.get("training", {})
-    trained = [method for method in reversed(METHODS) if training.get(method.key)]
+    trained = [method for method in reversed(methods_of(result.metrics)) if training.get(method.key)]
     with drawing(7.4, 2.9) as figure:
         left, right = figure.subplots(1, 2)
         if not trained:

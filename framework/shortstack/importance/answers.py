@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from time import perf_counter
+from typing import Final
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -13,7 +14,8 @@ from shortstack.contracts import Probe
 from shortstack.errors import DataError
 from shortstack.files import unfinished
 from shortstack.progress import Step
-from shortstack.scoring.sweeping import SECONDS_BETWEEN_SAVES
+
+SECONDS_BETWEEN_SAVES: Final = 30.0
 
 
 class Answers(AbstractContextManager["Answers"]):
