@@ -1,4 +1,7 @@
-"""Writes ``docs/plugins.md`` and ``docs/mutants.md`` from the code: ``python docs/generate.py``."""
+"""Writes ``docs/plugins.md`` and ``docs/mutants.md`` from the code: ``python docs/generate.py``.
+
+With ``--families`` also ``docs/families.md``, which tries a model of every family and takes minutes.
+"""
 
 import importlib
 import inspect
@@ -55,7 +58,9 @@ marked † are mistakes in the core, put in place while a correct component is c
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
+    if "--families" in sys.argv[1:]:
+        (DOCS / "families.md").write_text(families_page(), encoding="utf-8")
     (DOCS / "plugins.md").write_text(plugins_page(), encoding="utf-8")
     (DOCS / "mutants.md").write_text(mutants_page(), encoding="utf-8")
 
@@ -101,13 +106,24 @@ def plugins_page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def mutants_page() -> str:
-    """Every mutant, what is wrong with it, and the laws that it breaks."""
+def families_page() -> str:
+    """What ``layer-subset`` makes of every family."""
+    page: str = _of_the_tests("students.families_page").families_page()
+    return page
+
+
+def _of_the_tests(name: str) -> Any:
+    """A module of the tests."""
     sys.path.insert(0, str(DOCS.parent / "tests"))
     try:
-        modules = {kind: importlib.import_module(f"mutants.{folder}") for kind, folder in FOLDERS.items()}
+        return importlib.import_module(name)
     finally:
         sys.path.pop(0)
+
+
+def mutants_page() -> str:
+    """Every mutant, what is wrong with it, and the laws that it breaks."""
+    modules = {kind: _of_the_tests(f"mutants.{folder}") for kind, folder in FOLDERS.items()}
     count = sum(len(module.MUTANTS) for module in modules.values())
     right = sum(len(module.CORRECT) for module in modules.values())
     parts = [

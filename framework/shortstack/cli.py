@@ -106,6 +106,46 @@ def run(
 
 
 @app.command()
+def plan(  # noqa: PLR0917 -- typer makes options of them
+    source: Annotated[Path, typer.Argument(help="A model's folder, a config.json, or a run's TOML file.")],
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget", help="name=amount: layers=8, params=25%, body=35M, bytes=2G, cache=50%. May be repeated."
+        ),
+    ] = None,
+    architecture: Annotated[str | None, typer.Option(help="A student architecture's name.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="One of its settings: setting=value. May be repeated.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; by default the config's.")] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(min=1, help="Items, for a teacher that is yet to be trained.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan students from a config alone: what would each budget leave, in parameters, bytes and cache?"""
+    from shortstack.planning.asked import Asked, notes, table
+
+    asked = Asked(
+        source=source,
+        budgets=budgets or (),
+        architecture=architecture,
+        settings=overridden({}, settings) if settings else None,
+        dtype=dtype,
+        vocabulary=vocabulary,
+    )
+    rows = asked.rows(Registry.from_environment())
+    if as_json:
+        typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
+        return
+    console = Console()
+    console.print(table(rows))
+    for note in notes(asked, rows):
+        console.print(note, highlight=False, markup=False)
+
+
+@app.command()
 def audit(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
     as_json: Json = False,

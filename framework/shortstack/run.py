@@ -115,7 +115,7 @@ def _sizes(_instance: object, _attribute: object, schedule: tuple[float, ...]) -
 
 @attrs.frozen(kw_only=True)
 class SelectionSettings:
-    """Which layers stay; one of the four budgets is given.
+    """Which layers stay; one budget is given, see ``Budget``.
 
     Attributes:
         scorer: Whose scores decide.
@@ -127,6 +127,10 @@ class SelectionSettings:
         keep_layers: Or how many.
         parameters: Or a bound on all parameters: a count, or a share of the teacher's in (0, 1].
         body_parameters: Or the same without embeddings and output rows.
+        bytes: Or a bound on the bytes on disk.
+        cache_bytes: Or on the bytes by which the cache grows with a token.
+        latency_ms: Or on the milliseconds a user, measured on calibration users.
+        latency_batch_size: Users a batch, for that.
     """
 
     scorer: str = "hybrid"
@@ -137,6 +141,10 @@ class SelectionSettings:
     keep_layers: int | None = None
     parameters: float | None = None
     body_parameters: float | None = None
+    bytes: float | None = None
+    cache_bytes: float | None = None
+    latency_ms: float | None = None
+    latency_batch_size: int = attrs.field(default=32, validator=attrs.validators.ge(1))
 
 
 @attrs.frozen(kw_only=True)

@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "report": {"errors", "result", "contracts"},
     "testing": PLUGGED
     | {"lazy", "data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
+    "planning": FOUNDATION | {"models", "selection", "registry", "run"},
     "scaffold": FOUNDATION | {"registry", "__init__"},
     "run": SETTINGS | {"files", "registry", "progress", "result", "tasks", "distillation", "stages"},
     "cli": SETTINGS
@@ -49,6 +50,7 @@ MAY_IMPORT = {
         "registry",
         "blame",
         "files",
+        "planning",
         "progress",
         "result",
         "run",
@@ -60,7 +62,19 @@ MAY_IMPORT = {
     }
     | {"__init__"},
     "stages": PLUGGED
-    | {"files", "written", "progress", "result", "data", "models", "tasks", "importance", "selection", "students"}
+    | {
+        "files",
+        "written",
+        "progress",
+        "result",
+        "data",
+        "models",
+        "tasks",
+        "importance",
+        "selection",
+        "students",
+        "planning",
+    }
     | {"distillation", "evaluation", "audit", "report", "run", "__init__"},
 }
 

@@ -5,7 +5,6 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 
-from shortstack.selection.budgets import Costs
 from shortstack.selection.measured import calibration_loss
 from shortstack.testing import LayerQuestion, ParameterBudget
 from shortstack.testing.strategies import layer_questions, parameter_budgets, score_vectors
@@ -62,14 +61,9 @@ def test_scores_are_quarters(scores):
 @given(parameter_budgets())
 def test_any_one_layer_fits(budget):
     """The budget allows each single layer, and counts as the core does."""
-    prices, allowed = budget.prices(layers=5), budget.budget(layers=5)
-    costs = Costs(
-        layers=prices["layer_parameters"],
-        fixed=prices["fixed_parameters"],
-        embeddings=prices["embedding_parameters"],
-    )
+    cost, allowed = budget.prices(layers=5)["costs"], budget.budget(layers=5)
     for layer in range(5):
-        assert budget.spent([layer]) == allowed.spent(costs, [layer]) <= allowed.limit(costs)
+        assert budget.spent([layer]) == cost.of([layer]) <= allowed.limit(cost)
 
 
 def test_costs_come_over_and_over():

@@ -375,3 +375,21 @@ class TestConfig:
         (tmp_path / "bad.toml").write_text("seed = = 1", encoding="utf-8")
         with pytest.raises(ConfigurationError, match=r"bad\.toml is not a TOML file: .*line 1"):
             Run.from_toml(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"bytes": 0.7}, "keep 70% of the bytes on disk"),
+        ({"cache_bytes": 0.5}, "keep 50% of the bytes of cache a token"),
+        ({"latency_ms": 0.9}, "keep 90% of the milliseconds a user"),
+    ],
+)
+def test_budgets_of_other_kinds(ring, tables, tmp_path, budget, words):
+    """Fewer layers stay, and the record says for which budget; a time is told as measured and as expected."""
+    run = Run.from_mapping(tables(ring, selection=budget, evaluation={"resamples": 100, "scratch": False}))
+    selection = run.execute(tmp_path / "run").selection
+
+    assert selection["budget"] == words
+    assert 1 <= len(selection["kept"]) < 4
+    assert ("ms a user in batches of 32 were measured" in selection["reason"]) == ("latency_ms" in budget)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortstack.errors import ConfigurationError
-from shortstack.selection.budgets import Budget, Costs
+from shortstack.selection.budgets import Budget, Cost
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,22 @@ def test_a_ratio_k_of_l_keeps_k(keep, layers):
     assert keep == Budget(keep_ratio=keep / layers).layers(of=layers)
 
 
-def test_parameter_limits_are_shares_or_counts():
-    """A share is of the teacher's total or body; a count is itself."""
-    costs = Costs(layers=(10, 10, 20), fixed=60, embeddings=50)
+def test_limits_are_shares_or_amounts():
+    """A share is of what the teacher costs; an amount is itself."""
+    cost = Cost(layers=(10, 10, 21), fixed=60)
 
-    assert 50 == Budget(parameters=0.5).limit(costs)  # half of 100
-    assert 25 == Budget(body_parameters=0.5).limit(costs)  # half of 100 − 50
-    assert 70 == Budget(parameters=70).limit(costs)
-    assert 70 == Budget(parameters=70.0).limit(costs)  # 7e1 in a TOML file
-    assert Budget(keep_layers=1).limit(costs) is None
-    assert 70 == Budget(parameters=0.5).spent(costs, (0,))
-    assert 20 == Budget(body_parameters=0.5).spent(costs, (0,))
+    assert 50 == Budget(parameters=0.5).limit(cost)  # half of 101, for half a parameter is none
+    assert 50.5 == Budget(latency_ms=0.5).limit(cost)  # milliseconds come in halves
+    assert 70 == Budget(bytes=70).limit(cost)
+    assert 70 == Budget(cache_bytes=70.0).limit(cost)  # 7e1 in a TOML file
+    assert 2.5 == Budget(latency_ms=2.5).limit(cost)
+    assert 20 == Budget(parameters=0.5).limit(Cost(layers=(10, 10), whole=40))  # of a wider teacher
+
+
+def test_what_a_cost_is_of():
+    """What is there anyway, and the layers that stay."""
+    assert 91 == Cost(layers=(10, 10, 21), fixed=60).of([0, 2])
+    assert 60 == Cost(layers=(10, 10, 21), fixed=60).of([])
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,9 @@ def test_parameter_limits_are_shares_or_counts():
         (Budget(parameters=0.5), "keep 50% of the parameters"),
         (Budget(parameters=35_000_000), "keep at most 35,000,000 parameters"),
         (Budget(body_parameters=0.1), "keep 10% of the body parameters (without embeddings and output rows)"),
+        (Budget(bytes=2_000_000), "keep at most 2,000,000 bytes on disk"),
+        (Budget(cache_bytes=0.25), "keep 25% of the bytes of cache a token"),
+        (Budget(latency_ms=1.5), "keep at most 1.5 milliseconds a user"),
     ],
 )
 def test_a_budget_in_words(budget, words):
@@ -63,7 +71,10 @@ def test_a_budget_in_words(budget, words):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "a budget is exactly one of keep_layers, keep_ratio, parameters or body_parameters; got none of them"),
+        (
+            {},
+            "a budget is exactly one of keep_layers, keep_ratio, parameters, body_parameters, bytes, cache_bytes or latency_ms; got none of them",
+        ),
         ({"keep_layers": 2, "keep_ratio": 0.5}, "a budget is exactly one of .*; got keep_layers and keep_ratio"),
         ({"keep_ratio": 0.0}, "keep_ratio must be above 0 and at most 1, got 0.0"),
         ({"keep_ratio": 1.5}, "keep_ratio must be above 0 and at most 1, got 1.5"),
@@ -72,6 +83,9 @@ def test_a_budget_in_words(budget, words):
         ({"keep_layers": True}, "keep_layers must be a whole number of layers from 1, got True"),
         ({"parameters": 0.0}, r"parameters must be a share in \(0, 1\] or a whole count above 1, got 0.0"),
         ({"body_parameters": 1.5}, r"body_parameters must be a share in \(0, 1\] or a whole count above 1, got 1.5"),
+        ({"bytes": -5}, r"bytes must be a share in \(0, 1\] or a whole count above 1, got -5"),
+        ({"cache_bytes": True}, r"cache_bytes must be a share in \(0, 1\] or a whole count above 1, got True"),
+        ({"latency_ms": float("inf")}, r"latency_ms must be a share in \(0, 1\] or an amount above 1, got inf"),
     ],
 )
 def test_impossible_budgets_are_refused(settings, message):
@@ -84,3 +98,8 @@ def test_more_layers_than_there_are():
     """The teacher's depth is known only when layers are counted."""
     with pytest.raises(ConfigurationError, match="keep_layers is 13, but the teacher has only 12 layers"):
         Budget(keep_layers=13).layers(of=12)
+
+
+def test_a_budget_shows_what_it_is():
+    """In snippets that are pasted."""
+    assert "Budget(keep_ratio=0.25)" == repr(Budget(keep_ratio=0.25))

@@ -8,7 +8,7 @@ import torch
 
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.selection.measured import Adaptive, Greedy
-from shortstack.selection.selector import AdaptiveLayerSelector, Budget
+from shortstack.selection.selector import AdaptiveLayerSelector, Budget, Cost
 from shortstack.selection.strategies import Question, TopK
 
 
@@ -101,7 +101,7 @@ def test_a_parameter_budget_measures_each_set_once():
     probe = TableProbe(4, interacting)
     selector = AdaptiveLayerSelector(strategy="greedy", budget=Budget(parameters=20))
 
-    selection = selector.select([0.0] * 4, layer_parameters=[10] * 4, probe=probe)
+    selection = selector.select([0.0] * 4, costs=Cost(layers=[10] * 4), probe=probe)
 
     assert (0, 2) == selection.kept
     assert len(set(probe.asked)) == len(probe.asked)

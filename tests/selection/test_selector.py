@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shortstack.contracts import Importance
 from shortstack.errors import ConfigurationError, NonFiniteError, PluginError, UnknownNameError
-from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
+from shortstack.selection.selector import AdaptiveLayerSelector, Budget, Cost, strategy_named
 from shortstack.selection.strategies import Choice, Keeps
 
 
@@ -33,37 +33,34 @@ def test_tensors_and_lists_are_the_same():
     assert expected == selector.select(torch.tensor([1.0, 3.0, 2.0], dtype=torch.bfloat16))
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=10), st.integers(0, 40), st.floats(0.01, 1.0), st.booleans())
-def test_law_24_cost_within_a_parameter_budget(layer_parameters, embeddings, share, body):
-    """The cost never exceeds the budget, and with equal layers one more layer would."""
-    fixed = embeddings + 5
-    name = "body_parameters" if body else "parameters"
-    selector = AdaptiveLayerSelector(strategy="top-k", budget=Budget(**{name: share}))
-    outside = 5 if body else fixed
-    limit = int(share * (sum(layer_parameters) + outside) + 1e-9)
-    scores = [float(-layer) for layer in range(len(layer_parameters))]
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=10),
+    st.integers(0, 40),
+    st.floats(0.01, 1.0),
+    st.sampled_from(["parameters", "body_parameters", "bytes", "cache_bytes", "latency_ms"]),
+)
+def test_law_24_what_stays_is_within_the_budget(layers, fixed, share, measure):
+    """It never costs more than is allowed, and with one layer more it would."""
+    cost = Cost(layers=layers, fixed=fixed)
+    budget = Budget(**{measure: share})
+    selector = AdaptiveLayerSelector(strategy="top-k", budget=budget)
+    scores = [float(-layer) for layer in range(len(layers))]
 
-    def chosen():
-        return selector.select(
-            scores, layer_parameters=layer_parameters, fixed_parameters=fixed, embedding_parameters=embeddings
-        )
-
-    if layer_parameters[0] + outside > limit:
+    if layers[0] + fixed > budget.limit(cost):
         with pytest.raises(ConfigurationError, match="is too small"):
-            chosen()
+            selector.select(scores, costs=cost)
         return
-    kept = chosen().kept
-    assert sum(layer_parameters[layer] for layer in kept) + outside <= limit
-    more = sum(layer_parameters[: len(kept) + 1]) + outside
-    assert len(kept) == len(scores) or more > limit
+    kept = selector.select(scores, costs={measure: cost, "other": Cost(layers=[])}).kept
+    assert sum(layers[layer] for layer in kept) + fixed <= budget.limit(cost)
+    assert len(kept) == len(scores) or sum(layers[: len(kept) + 1]) + fixed > budget.limit(cost)
 
 
 def test_dear_layers_leave_room_for_fewer():
     """A dense layer beside mixtures: what fits depends on which layers the strategy wants."""
     selector = AdaptiveLayerSelector(strategy="top-k", budget=Budget(parameters=25))
 
-    assert (1,) == selector.select([1.0, 9.0, 2.0], layer_parameters=[10, 20, 10]).kept
-    assert (0, 2) == selector.select([8.0, 1.0, 9.0], layer_parameters=[10, 20, 10]).kept
+    assert (1,) == selector.select([1.0, 9.0, 2.0], costs=Cost(layers=[10, 20, 10])).kept
+    assert (0, 2) == selector.select([8.0, 1.0, 9.0], costs=Cost(layers=[10, 20, 10])).kept
 
 
 def test_any_object_of_the_form_is_a_strategy():
@@ -168,14 +165,11 @@ def test_scores_must_be_one_a_layer(scores):
 @pytest.mark.parametrize(
     ("costs", "message"),
     [
-        ({}, "a parameter budget needs layer_parameters: how many parameters each layer has"),
-        ({"layer_parameters": [1]}, "there are 2 scores but 1 layer_parameters; both must be one a layer"),
+        ({}, "a budget of parameters needs to know what each layer costs: give costs"),
+        ({"costs": {"bytes": Cost(layers=[1, 1])}}, "a budget of parameters needs to know what each layer costs"),
+        ({"costs": Cost(layers=[1])}, "there are 2 scores but costs of 1 layers; both must be one a layer"),
         (
-            {"layer_parameters": [1, 1], "embedding_parameters": 2},
-            r"embedding_parameters \(2\) are part of fixed_parameters \(0\) and cannot exceed them",
-        ),
-        (
-            {"layer_parameters": [1000, 1000], "fixed_parameters": 5000},
+            {"costs": Cost(layers=[1000, 1000], fixed=5000)},
             "a budget of 3,500 parameters is too small: the smallest student by 'strategic' has 6,000; allow at least that",
         ),
     ],

@@ -18,5 +18,5 @@ def require_causal(model: PreTrainedModel) -> None:
         same, other = model(**model_inputs(model, pair, torch.ones_like(pair))).logits[:, 0]
     if not torch.allclose(same.float(), other.float(), rtol=1e-2, atol=1e-3):
         raise UnsupportedModelError(
-            f"{type(model).__name__} sees the tokens that it should predict; use a decoder-only causal language model"
+            f"{type(model).__name__} ({model.config.model_type}) sees the tokens that it should predict, as an encoder does; use a decoder-only causal language model"
         )

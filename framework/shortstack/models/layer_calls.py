@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from shortstack.errors import UnsupportedModelError
+
 HIDDEN = "hidden_states"
 """What every family calls the argument that carries the hidden states."""
 
@@ -24,11 +26,21 @@ def with_entering(
     return args, {**kwargs, HIDDEN: states}
 
 
-def leaving(output: Tensor | tuple[Any, ...]) -> Tensor:
-    """The hidden states ``(batch, tokens, hidden)`` among what a layer returns: a tensor, or the first of a tuple."""
-    return output[0] if isinstance(output, tuple) else output
+Output = Tensor | tuple[Any, ...] | list[Any]
+"""What a layer returns: hidden states ``(batch, tokens, hidden)``, alone or first of several things."""
 
 
-def with_leaving(output: Tensor | tuple[Any, ...], states: Tensor) -> Tensor | tuple[Any, ...]:
-    """The same return value with other hidden states."""
-    return (states, *output[1:]) if isinstance(output, tuple) else states
+def leaving(output: Output) -> Tensor:
+    """The hidden states among what a layer returns."""
+    return output if isinstance(output, Tensor) else output[0]
+
+
+def with_leaving(output: Output, states: Tensor) -> Output:
+    """The same return value with other hidden states.
+
+    Raises:
+        UnsupportedModelError: What else is in it has names, and so a meaning that is unknown here.
+    """
+    if isinstance(output, tuple) and type(output) is not tuple:
+        raise UnsupportedModelError(f"a layer returns {type(output).__name__}, whose hidden states are not known")
+    return states if isinstance(output, Tensor) else type(output)((states, *output[1:]))

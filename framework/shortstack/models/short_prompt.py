@@ -9,10 +9,13 @@ _HALF_TOLERANCE = 0.1
 
 
 def short_prompt(model: PreTrainedModel, tokens: int = 8) -> Tensor:
-    """int64 ``(1, tokens)``: random tokens, the same each time."""
+    """int64 ``(1, tokens)``: random tokens, the same each time, and none that means padding."""
     vocabulary = model.config.get_text_config().vocab_size
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, vocabulary, (1, tokens), generator=generator).to(model.device)
+    prompt = torch.randint(0, vocabulary, (1, tokens), generator=generator)
+    padding = model.config.get_text_config().to_dict().get("pad_token_id")
+    found = prompt if padding is None else prompt.where(prompt != padding, (prompt + 1) % vocabulary)
+    return found.to(model.device)
 
 
 def uncached_logits(model: PreTrainedModel) -> Tensor:

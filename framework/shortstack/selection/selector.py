@@ -10,7 +10,7 @@ from shortstack.blame import blaming, written_in
 from shortstack.contracts import Importance, Probe, Selection
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.naming import named_class
-from shortstack.selection.budgets import Budget, Costs
+from shortstack.selection.budgets import MEASURES, Budget, Cost, costs_by_measure
 from shortstack.selection.measured import Adaptive, Greedy, RememberingProbe
 from shortstack.selection.strategies import (
     Choice,
@@ -31,7 +31,7 @@ from shortstack.settings import structure
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["STRATEGIES", "AdaptiveLayerSelector", "Budget", "strategy_named"]
+__all__ = ["STRATEGIES", "AdaptiveLayerSelector", "Budget", "Cost", "strategy_named"]
 
 STRATEGIES: Final[Mapping[str, type]] = {
     kind.name: kind
@@ -90,18 +90,14 @@ class AdaptiveLayerSelector:
         self,
         scores: "Importance | Tensor | Sequence[float]",
         *,
-        layer_parameters: Sequence[int] | None = None,
-        fixed_parameters: int = 0,
-        embedding_parameters: int = 0,
+        costs: Mapping[str, Cost] | Cost | None = None,
         probe: Probe | None = None,
     ) -> Selection:
         """The layers that stay. Deterministic; ties go to the lowest index.
 
         Args:
             scores: One a layer, ``(layers,)``; higher means keep.
-            layer_parameters: Parameters of each layer; a parameter budget needs them.
-            fixed_parameters: Parameters outside the layers.
-            embedding_parameters: Those of them that are embeddings or output rows, which ``body_parameters`` leaves out.
+            costs: What the layers cost, by measure or by the one that the budget limits; see ``costs_of``.
             probe: Measures the teacher without some layers; ``greedy`` and ``adaptive`` need it.
 
         Raises:
@@ -111,8 +107,7 @@ class AdaptiveLayerSelector:
         """
         remembering = None if probe is None else RememberingProbe(probe=probe)
         question = Question(scores=_finite(scores), probe=remembering)
-        costs = self._costs(question.layers, layer_parameters, fixed_parameters, embedding_parameters)
-        choice = self._fitting(question, costs)
+        choice = self._fitting(question, costs_by_measure(costs, self.budget, question.layers))
         return Selection(
             kept=choice.kept,
             of=question.layers,
@@ -122,30 +117,17 @@ class AdaptiveLayerSelector:
             forwards=0 if remembering is None else remembering.passes,
         )
 
-    def _costs(self, layers: int, each: Sequence[int] | None, fixed: int, embeddings: int) -> Costs:
-        if each is None and self.budget.counts_parameters:
-            raise ConfigurationError("a parameter budget needs layer_parameters: how many parameters each layer has")
-        if each is not None and len(each) != layers:
-            raise ConfigurationError(
-                f"there are {layers} scores but {len(each)} layer_parameters; both must be one a layer"
-            )
-        if not 0 <= embeddings <= fixed:
-            raise ConfigurationError(
-                f"embedding_parameters ({embeddings}) are part of fixed_parameters ({fixed}) and cannot exceed them"
-            )
-        return Costs(layers=each or (0,) * layers, fixed=fixed, embeddings=embeddings)
-
-    def _fitting(self, question: Question, costs: Costs) -> Choice:
+    def _fitting(self, question: Question, cost: Cost | None) -> Choice:
         """The largest choice within the budget."""
-        limit = self.budget.limit(costs)
         for keep in range(self.budget.layers(of=question.layers), 0, -1):
             choice = self._asked(question, keep)
-            if limit is None or self.budget.spent(costs, choice.kept) <= limit:
+            if cost is None or cost.of(choice.kept) <= self.budget.limit(cost):
                 return choice
-        spent = self.budget.spent(costs, choice.kept)
+        assert cost is not None, "a budget of layers allows at least one"  # noqa: S101 -- for the type checker
+        limit, what = self.budget.limit(cost), MEASURES[str(self.budget.measure)]
         raise ConfigurationError(
-            f"a budget of {limit:,} parameters is too small: the smallest student by {self.strategy.name!r} has {spent:,}; "
-            f"allow at least that"
+            f"a budget of {limit:,} {what} is too small: the smallest student by {self.strategy.name!r} has "
+            f"{cost.of(choice.kept):,}; allow at least that"
         )
 
     def _asked(self, question: Question, keep: int) -> Choice:

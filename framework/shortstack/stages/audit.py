@@ -6,11 +6,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from shortstack.contracts.headlines import HEADLINE_CUTOFF
 from shortstack.files import read_json, write_json
 from shortstack.stages.importance import asked, calibration_batches, load_scores
-from shortstack.stages.selection import load_selection, select
+from shortstack.stages.selection import costs_for, load_selection, select
 from shortstack.stages.stage import Context, Stage
+from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
     from shortstack.audit.auditing import Audit
@@ -84,10 +87,9 @@ def _pruned(context: Context, teacher: "Recommender", audit: "Audit") -> dict[st
     from shortstack.audit.auditing import ORACLE
 
     scores = {**audit.scores, ORACLE: audit.drops["loss"].mean(0)}
-    kept = {
-        name: select(context.run.selection, teacher.model, one.tolist(), audit.probes["loss"]).kept
-        for name, one in scores.items()
-    }
+    settings, step = attrs.evolve(context.run.selection, schedule=()), Step(number=1, steps=1)
+    costs = costs_for(context, step, teacher.model, calibration_batches(context, teacher)[0])
+    kept = {name: select(settings, one.tolist(), costs, audit.probes["loss"]).kept for name, one in scores.items()}
     size = len(load_selection(context.root).kept)
     kept |= _by_position(size, len(scores[ORACLE]), context.run.seed)
     everything = {"all layers": tuple(range(len(scores[ORACLE])))}

@@ -88,6 +88,6 @@ def _check_selection(run: "Run", layers: int | None) -> None:
         budget = selector(step.settings(run.selection)).budget
         if layers is not None and left is not None:
             kept = budget.layers(of=layers)
-            if not budget.counts_parameters:
+            if budget.measure is None:
                 require_smaller(kept, left, step)
             left = kept

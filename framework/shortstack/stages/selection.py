@@ -1,6 +1,6 @@
 """Stage 4: which layers stay under the budget."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,10 +15,12 @@ from shortstack.stages.steps import Step, composed, require_smaller, within
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from shortstack.registry import Registry
     from shortstack.run import Run, SelectionSettings
+    from shortstack.selection.budgets import Cost
     from shortstack.selection.selector import AdaptiveLayerSelector
 
 FILE: Final = "selection.json"
@@ -36,12 +38,7 @@ def selector(settings: "SelectionSettings") -> "AdaptiveLayerSelector":
     """
     from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
 
-    budget = Budget(
-        keep_layers=settings.keep_layers,
-        keep_ratio=settings.keep_ratio,
-        parameters=settings.parameters,
-        body_parameters=settings.body_parameters,
-    )
+    budget = Budget(**{field.name: getattr(settings, field.name) for field in attrs.fields(Budget)})
     return AdaptiveLayerSelector(strategy=strategy_named(settings.strategy, settings.settings), budget=budget)
 
 
@@ -53,18 +50,21 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
     from shortstack.stages.recommender import Recommender
 
     source = Recommender.load(context, step.source)
-    batches = checked_batches(calibration_batches(context, source), context.device)
+    batches = calibration_batches(context, source)
     scores = load_scores(context.root / step.importance)[context.run.selection.scorer].scores.tolist()
-    model = ModelProbe(source.model, batches, candidate_objective(source.candidates))
+    model = ModelProbe(source.model, checked_batches(batches, context.device), candidate_objective(source.candidates))
     settings = _resolved(context, step)
+    costs = costs_for(context, step, source.model, batches[0])
     with (
         context.progress.job(
             f"passes of {step.named('selection')}", total=len(scores) * (len(scores) + 1) // 2
         ) as told,
         Answers.of(folder.with_name("passes"), told) as answers,  # a killed try's are still there
     ):
-        own = select(settings, source.model, scores, KeptProbe(model, answers))
+        own = select(settings, scores, costs, KeptProbe(model, answers))
     require_smaller(len(own.kept), own.of, step)
+    if "latency_ms" in costs:
+        own = _timed(own, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
     before = step.before
     whole = own if before is None else composed(load_selection(context.root, before), own)
     budget = selector(step.settings(context.run.selection)).budget.describe(of=whole.of)
@@ -72,32 +72,62 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
 
 
 def _resolved(context: Context, step: Step) -> "SelectionSettings":
-    """The settings of a step; a share of the run's teacher becomes a number, for less than the teacher is left."""
+    """The settings of a step; a share of the run's teacher's layers becomes a number, for fewer are left."""
     from transformers import AutoConfig
 
-    from shortstack.models.parameters import count_parameters
-    from shortstack.selection.budgets import Costs
+    settings = step.settings(context.run.selection)
+    if step.before is None or settings.keep_ratio is None:
+        return settings
+    layers = AutoConfig.from_pretrained(context.root / "teacher").get_text_config().num_hidden_layers
+    return attrs.evolve(settings, keep_ratio=None, keep_layers=selector(settings).budget.layers(of=layers))
+
+
+def costs_for(
+    context: Context, step: Step, source: "PreTrainedModel", batch: "Mapping[str, Tensor]"
+) -> "dict[str, Cost]":
+    """What the layers of a student cost that the run's architecture would make of a model, beside the run's teacher.
+
+    An architecture may make them narrower. Milliseconds are measured, on the model itself, where they are the budget.
+    """
+    from transformers import AutoConfig
+
+    from shortstack.planning.costs import costs_of
+    from shortstack.planning.latency import measured_latency
+    from shortstack.stages.recommender import Recommender
 
     settings = step.settings(context.run.selection)
-    if step.before is None:
-        return settings
-    count = count_parameters(AutoConfig.from_pretrained(context.root / "teacher"))
-    teacher = Costs(layers=count.layers, fixed=count.fixed, embeddings=count.embeddings)
-    return attrs.evolve(settings, **attrs.asdict(selector(settings).budget.resolved(teacher)))
+    if selector(settings).budget.measure == "latency_ms":
+        teacher = source if step.before is None else Recommender.load(context, "teacher").model
+        whole = measured_latency(teacher, batch, settings.latency_batch_size).teacher
+        return {"latency_ms": attrs.evolve(measured_latency(source, batch, settings.latency_batch_size), whole=whole)}
+    layers = source.config.get_text_config().num_hidden_layers
+    architecture = context.registry.build("student", context.run.student.architecture, context.run.student.settings)
+    everything = architecture.shrink(source.config, Selection(kept=range(layers), of=layers))
+    first = costs_of(AutoConfig.from_pretrained(context.root / "teacher"), dtype=source.dtype)
+    return costs_of(everything, dtype=source.dtype, teacher=first)
 
 
-def select(settings: "SelectionSettings", model: "PreTrainedModel", scores: Sequence[float], probe: Probe) -> Selection:
-    """What stays of a model by some scores, with a strategy and a budget."""
-    from shortstack.models.parameters import count_parameters
+def _timed(
+    found: Selection, model: "PreTrainedModel", batch: "Mapping[str, Tensor]", batch_size: int, planned: "Cost"
+) -> Selection:
+    """The selection with what it really takes, beside what the layers' times add up to."""
+    from shortstack.models.decoder import Decoder
+    from shortstack.models.partial_passes import skipping
+    from shortstack.planning.latency import measured_latency
 
-    count = count_parameters(model)
-    return selector(settings).select(
-        scores,
-        layer_parameters=count.layers,
-        fixed_parameters=count.fixed,
-        embedding_parameters=count.embeddings,
-        probe=probe,
+    with skipping(Decoder.of(model), set(range(found.of)) - {*found.kept}, set()):
+        measured = measured_latency(model, batch, batch_size).teacher
+    told = (
+        f"{measured:.3g} ms a user in batches of {batch_size} were measured, {planned.of(found.kept):.3g} were expected"
     )
+    return attrs.evolve(found, reason=f"{found.reason}; {told}")
+
+
+def select(
+    settings: "SelectionSettings", scores: Sequence[float], costs: "Mapping[str, Cost]", probe: Probe
+) -> Selection:
+    """What stays of a model by some scores, with a strategy and a budget."""
+    return selector(settings).select(scores, costs=costs, probe=probe)
 
 
 def load_selection(root: Path, step: Step | None = None) -> Selection:

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from shortstack.errors import ProofError
+from shortstack.errors import ProofError, UnsupportedModelError
 from shortstack.models.quiet import no_progress_bars
 from shortstack.models.short_prompt import logits_agree, short_prompt, uncached_logits
+
+CACHES = ("past_key_values", "cache_params", "state")
+"""What the families call the cache that they return and take."""
 
 
 def prove(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str], planned: int) -> None:
@@ -30,7 +33,7 @@ def prove(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[st
     prove_unshared(teacher, student)
     prove_ties(teacher, student, copies)
     prove_count(student, planned)
-    prove_cache(student)
+    prove_cache(teacher, student)
     prove_reload(student)
 
 
@@ -79,30 +82,47 @@ def prove_count(student: PreTrainedModel, planned: int) -> None:
         raise ProofError(f"the student has {actual:,} parameters, but its config promises {planned:,}")
 
 
-def prove_cache(student: PreTrainedModel) -> None:
-    """Token by token with a cache gives the logits of one pass without."""
+def prove_cache(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
+    """Token by token with a cache gives the logits of one pass without.
+
+    Raises:
+        ProofError: It does not.
+        UnsupportedModelError: It does not in the teacher either, so that nothing can be proved.
+    """
+    problem = _cache_problem(student)
+    if problem and _cache_problem(teacher):
+        raise UnsupportedModelError(
+            f"{type(teacher).__name__} ({teacher.config.model_type}) is not sure of its own cache, so a student of it "
+            f"cannot be proved: {_cache_problem(teacher)}"
+        )
+    if problem:
+        raise ProofError(problem)
+
+
+def _cache_problem(model: PreTrainedModel) -> str:
+    """What is wrong with generation with a cache; nothing where all is well, or where the family has no cache."""
     try:
-        whole, steps = _with_and_without_cache(student, short_prompt(student))
-    except (IndexError, RuntimeError) as error:
-        raise ProofError(f"generation with a cache fails: {str(error).splitlines()[0]}") from error
-    if not logits_agree(whole, steps):
-        raise ProofError("generation with a cache differs from generation without: a layer writes to the wrong place")
+        whole, steps = _with_and_without_cache(model, short_prompt(model))
+    except (IndexError, RuntimeError, ValueError) as error:
+        return f"generation with a cache fails: {str(error).splitlines()[0]}"
+    if logits_agree(whole, steps):
+        return ""
+    return "generation with a cache differs from generation without: a layer writes to the wrong place"
 
 
-def _with_and_without_cache(student: PreTrainedModel, prompt: Tensor) -> tuple[Tensor, Tensor]:
+def _with_and_without_cache(model: PreTrainedModel, prompt: Tensor) -> tuple[Tensor, Tensor]:
     """Logits from the middle of the prompt on, in one pass and token by token."""
     mask, half = torch.ones_like(prompt), prompt.shape[1] // 2
-    whole = uncached_logits(student)[:, half - 1 :]
+    whole = uncached_logits(model)[:, half - 1 :]
     with torch.no_grad():
-        output = student(input_ids=prompt[:, :half], attention_mask=mask[:, :half], use_cache=True)
+        output = model(input_ids=prompt[:, :half], attention_mask=mask[:, :half], use_cache=True)
+        cache = next((name for name in CACHES if output.get(name) is not None), None)
+        if cache is None:
+            return whole[:, :1], output.logits[:, -1:]
         steps = [output.logits[:, -1:]]
         for place in range(half, prompt.shape[1]):
-            output = student(
-                input_ids=prompt[:, place : place + 1],
-                attention_mask=mask[:, : place + 1],
-                past_key_values=output.past_key_values,
-                use_cache=True,
-            )
+            seen = {"attention_mask": mask[:, : place + 1]} if cache == CACHES[0] else {}  # states are of no length
+            output = model(input_ids=prompt[:, place : place + 1], use_cache=True, **{cache: output[cache]}, **seen)
             steps.append(output.logits)
     return whole, torch.cat(steps, dim=1)
 

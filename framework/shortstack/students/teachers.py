@@ -6,13 +6,16 @@ import torch
 from transformers import PreTrainedModel
 
 from shortstack.errors import NonFiniteError, UnsupportedModelError
+from shortstack.models.causal import require_causal
+
+_HALVES = frozenset({"encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers"})
 
 
 def refuse_unready(teacher: object) -> None:
     """Refuse a model whose layers are not plain tensors in plain modules; say what to do first.
 
     Raises:
-        UnsupportedModelError: It is compiled, LoRA-wrapped, quantised, spread over devices, or no decoder.
+        UnsupportedModelError: It is compiled, LoRA-wrapped, quantised, spread over devices, or no decoder-only model.
         NonFiniteError: A weight is NaN.
     """
     if isinstance(teacher, torch.nn.Module):
@@ -23,6 +26,12 @@ def refuse_unready(teacher: object) -> None:
     if config.is_encoder_decoder:
         raise UnsupportedModelError(
             f"{name} ({config.model_type}) is an encoder-decoder; use a decoder-only causal model"
+        )
+    halves = _HALVES & config.to_dict().keys()
+    if len(halves) > 1:
+        raise UnsupportedModelError(
+            f"{name} ({config.model_type}) is one half of an encoder-decoder: its config counts the layers of both "
+            f"({' and '.join(sorted(halves))}); use a decoder-only causal model"
         )
     if not teacher.can_generate() or teacher.get_output_embeddings() is None:
         raise UnsupportedModelError(
@@ -36,6 +45,7 @@ def refuse_unready(teacher: object) -> None:
     for path, parameter in teacher.named_parameters():
         if bool(parameter.isnan().any()):
             raise NonFiniteError(f"the teacher's {path} holds NaN; a student of it would be as useless")
+    require_causal(teacher)
 
 
 def _refuse_wrapped(teacher: torch.nn.Module) -> None:

@@ -1,6 +1,7 @@
 """A config for some of the layers: every field that speaks of layers, set together.
 
-Three kinds of field do: lists with one entry a layer, lists of layer indices, and thresholds ("from layer 3 on").
+Five kinds of field do: lists with one entry a layer, lists of layer indices, tables by layer index, thresholds ("from
+layer 3 on"), and short lists that are repeated to the model's depth.
 """
 
 import copy
@@ -13,9 +14,11 @@ from shortstack_students.attention_scale import FLAG, refuse_unknown_scale
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-INDEX_LISTS = ("cross_attention_layers", "mlp_only_layers", "moe_layers", "rope_scaling_layers")
+INDEX_LISTS = ("attn_layer_indices", "cross_attention_layers", "mlp_only_layers", "moe_layers", "rope_scaling_layers")
 THRESHOLDS = ("first_k_dense_replace", "max_window_layers", "num_dense_layers")
-SHARED_ACROSS_DEPTH = ("num_kv_shared_layers",)
+BY_INDEX = ("per_layer_config",)
+REPEATED = ("block_types",)
+SHARED_ACROSS_DEPTH = ("num_kv_shared_layers", "num_mem_blocks")
 NOT_PER_LAYER = ("architectures", "attention_types", "mrope_section")
 
 
@@ -51,6 +54,11 @@ def _renewed(fields: dict[str, Any], selection: Selection) -> dict[str, Any]:
             changes[name] = type(value)(new for new, old in enumerate(kept) if old in value)
         elif name in THRESHOLDS and isinstance(value, int) and value < of:
             changes[name] = sum(layer < value for layer in kept)
+        elif name in REPEATED and isinstance(value, list | tuple):
+            changes[name] = type(value)(value[layer % len(value)] for layer in kept)
+        elif name in BY_INDEX and isinstance(value, dict):
+            table = {int(old): entry for old, entry in value.items()}
+            changes[name] = {new: table[old] for new, old in enumerate(kept) if old in table}
         elif _is_per_layer(name, value, of):
             changes[name] = type(value)(value[layer] for layer in kept)
     changes |= _sparse_step(fields, kept)
@@ -88,10 +96,12 @@ def _refuse_sharing(model_type: str, fields: dict[str, Any]) -> None:
 
 def _refuse_unstable(config: "PreTrainedConfig", changes: dict[str, Any]) -> None:
     """The family's own config class must read back what was written."""
+    from huggingface_hub.errors import StrictDataclassError
+
     try:
         again = type(config).from_dict(config.to_dict()).to_dict()
-    except (ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, TypeError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())
         raise UnsupportedModelError(
             f"the config of {config.model_type} cannot say which layers are left: {reason}"
         ) from error

@@ -42,6 +42,7 @@ class LayerSubset:
         from shortstack_students.same_layers import refuse_other_layers
 
         path, folded = Decoder.of(teacher).path, is_folded(teacher, student)
+        _refuse_other_depth(student, path, len(selection.kept))
         copies = index_map(teacher, student, path, selection)
         refuse_other_layers(teacher, student, selection, scale_folded=folded)
         copy_tensors(teacher, student, copies)
@@ -90,6 +91,15 @@ def copy_tensors(teacher: "PreTrainedModel", student: "PreTrainedModel", copies:
     for name, source in copies.items():
         if name in targets:  # a tied tensor goes by one of its names
             targets[name].data = sources[source].detach().clone()
+
+
+def _refuse_other_depth(student: "PreTrainedModel", path: str, layers: int) -> None:
+    found = len(student.get_submodule(path))
+    if found != layers:
+        raise UnsupportedModelError(
+            f"the config of {student.config.model_type} cannot say how many layers are left: "
+            f"{type(student).__name__} has {found} instead of {layers}"
+        )
 
 
 def _source(name: str, path: str, selection: Selection) -> str:

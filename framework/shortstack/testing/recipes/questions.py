@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from shortstack.selection.budgets import Budget
+from shortstack.selection.budgets import Budget, Cost
 from shortstack.selection.strategies import Question
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class ParameterBudget:
         body: Whether embeddings are left out of the count.
 
     >>> ParameterBudget(costs=(5, 7), embeddings=10, spare=3, body=True).budget(layers=3)
-    Budget(keep_layers=None, keep_ratio=None, parameters=None, body_parameters=10)
+    Budget(body_parameters=10)
     """
 
     costs: tuple[int, ...]
@@ -126,8 +126,4 @@ class ParameterBudget:
 
     def prices(self, *, layers: int) -> dict[str, Any]:
         """What ``AdaptiveLayerSelector.select`` has to be told besides."""
-        return {
-            "layer_parameters": self.layer_parameters(layers=layers),
-            "fixed_parameters": self.embeddings + self.other,
-            "embedding_parameters": self.embeddings,
-        }
+        return {"costs": Cost(layers=self.layer_parameters(layers=layers), fixed=self.spent(()))}

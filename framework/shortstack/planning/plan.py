@@ -1,0 +1,113 @@
+"""``shortstack plan``: what each budget would leave of a model, from its config alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from shortstack.contracts import Selection, StudentArchitecture
+from shortstack.errors import ConfigurationError
+from shortstack.planning.costs import costs_of
+from shortstack.selection.budgets import Budget, Cost
+from shortstack.selection.selector import AdaptiveLayerSelector
+from shortstack.selection.strategies import Uniform
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig
+
+USUAL: Final = (Budget(keep_ratio=0.5), Budget(keep_ratio=0.25), Budget(keep_ratio=0.125))
+"""What is planned where no budget is named; a quarter is the headline case."""
+
+
+@attrs.frozen(kw_only=True)
+class Planned:
+    """A model, planned.
+
+    Attributes:
+        budget: In words; empty for the teacher.
+        kept: The layers that the figures are of; which will stay is not known before they are scored.
+        of: The teacher's layers.
+        costs: Measure → amount.
+        shares: Measure → share of the teacher's.
+        alike: Whether every layer costs the same, so that any others would give the same figures.
+    """
+
+    budget: str
+    kept: tuple[int, ...]
+    of: int
+    costs: Mapping[str, float]
+    shares: Mapping[str, float]
+
+    alike: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return attrs.asdict(self)
+
+
+def plan(
+    config: "PreTrainedConfig",
+    budgets: Sequence[Budget],
+    architecture: StudentArchitecture,
+    *,
+    dtype: "torch.dtype | None" = None,
+) -> list[Planned]:
+    """The teacher, and what each budget leaves of it: exact counts, of evenly spaced layers.
+
+    Args:
+        config: The teacher's.
+        budgets: What may remain.
+        architecture: What the student is made by.
+        dtype: The type of weights and cache; by default the config's.
+
+    Raises:
+        UnsupportedModelError: The family cannot be handled.
+        ConfigurationError: A budget cannot be met, or only be measured.
+    """
+    layers = config.get_text_config().num_hidden_layers
+    teacher = costs_of(config, dtype=dtype)
+    every = Selection(kept=range(layers), of=layers)
+    narrow = architecture.shrink(config, every)
+    same = narrow.to_dict() == config.to_dict()
+    costs = teacher if same else costs_of(narrow, dtype=dtype, teacher=teacher)
+    found = [_row("", every, costs=teacher, teacher=teacher)]
+    for budget in budgets:
+        selection = _selection(budget, layers, costs)
+        student = architecture.shrink(config, selection)
+        adds_up = architecture.count_parameters(student) == costs["parameters"].of(selection.kept)
+        found.append(
+            _row(
+                selection.budget, selection, costs=costs if adds_up else costs_of(student, dtype=dtype), teacher=teacher
+            )
+        )
+    return found
+
+
+def _selection(budget: Budget, layers: int, costs: Mapping[str, Cost]) -> Selection:
+    if budget.measure is not None and budget.measure not in costs:
+        how = "latency is measured on a model, in a run" if budget.measure == "latency_ms" else "not for this family"
+        raise ConfigurationError(f"{budget.measure} cannot be planned from a config: {how}; plan another budget")
+    selector = AdaptiveLayerSelector(strategy=Uniform(), budget=budget)
+    return selector.select([0.0] * layers, costs=costs)
+
+
+def _row(budget: str, selection: Selection, *, costs: Mapping[str, Cost], teacher: Mapping[str, Cost]) -> Planned:
+    """A row from the costs of a model with all layers, or of one with the kept layers alone."""
+    amounts = {
+        name: cost.of(selection.kept if len(cost.layers) == selection.of else range(len(cost.layers)))
+        for name, cost in costs.items()
+    }
+    return Planned(
+        budget=budget,
+        kept=selection.kept,
+        of=selection.of,
+        costs=amounts,
+        shares={name: amount / teacher[name].teacher for name, amount in amounts.items() if _counts(teacher, name)},
+        alike=all(len(set(cost.layers)) == 1 for cost in teacher.values()),
+    )
+
+
+def _counts(teacher: Mapping[str, Cost], name: str) -> bool:
+    """A share of nothing is none: some families keep no cache."""
+    return name in teacher and teacher[name].teacher > 0

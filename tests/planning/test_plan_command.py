@@ -1,0 +1,153 @@
+"""``shortstack plan``: from a folder, a config or a run's file to a table, and what it says to mistakes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from students.tiny_families import tiny_config
+
+from shortstack.cli import main
+from shortstack.errors import ConfigurationError
+from shortstack.planning.amounts import amount_of, budget_named, spoken
+from shortstack.selection.budgets import Budget
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.toml"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model's folder without weights."""
+    tiny_config("llama").save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def told(capsys, *arguments):
+    """What the command prints."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", *map(str, arguments)])
+    return capsys.readouterr().out
+
+
+def test_json(folder, capsys):
+    """The teacher, and one row a budget."""
+    rows = json.loads(told(capsys, folder / "config.json", "--budget", "layers=2", "--budget", "body=50%", "--json"))
+
+    assert [row["budget"] for row in rows] == [
+        "",
+        "keep 2 of 6 layers",
+        "keep 50% of the body parameters (without embeddings and output rows)",
+    ]
+    assert [len(row["kept"]) for row in rows] == [6, 2, 2]
+    assert rows[1]["shares"]["cache_bytes"] == pytest.approx(1 / 3)
+
+
+def test_without_a_budget_the_usual_ones(folder, capsys):
+    """A half, a quarter, an eighth of the layers; at least one."""
+    assert [len(row["kept"]) for row in json.loads(told(capsys, folder, "--json"))] == [6, 3, 1, 1]
+
+
+def test_table_and_notes(folder, capsys, monkeypatch):
+    """Amounts with suffixes, shares of the teacher's; what must be known to trust them."""
+    monkeypatch.setenv("COLUMNS", "200")
+    tiny_config("qwen2_moe").save_pretrained(folder.parent / "mixed")
+
+    assert "3 of 6" in told(capsys, folder, "--budget", "ratio=50%", "--dtype", "bfloat16")
+    assert "Its layers are not all alike: the figures are of evenly spaced ones." in told(
+        capsys, folder.parent / "mixed"
+    )
+    quickstart = told(capsys, QUICKSTART)
+    assert "keep 25% of 12 layers" in quickstart
+    assert "say how many with --vocabulary" in quickstart
+    assert "say how many" not in told(capsys, QUICKSTART, "--vocabulary", 3000)
+
+
+def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):
+    """A note, and no column."""
+    monkeypatch.setenv("COLUMNS", "200")
+    tiny_config("dbrx").save_pretrained(tmp_path)
+
+    assert "How the cache of this family grows cannot be told from its config." in told(capsys, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--budget", "layers"], "a budget is name=amount, for example params=25% or layers=8, got 'layers'"),
+        (["--budget", "layrs=2"], "unknown budget 'layrs'; did you mean 'layers'?"),
+        (["--budget", "params=lots"], "an amount is a number, a share such as 25% or 0.25, or one with K, M, G or T"),
+        (["--budget", "params=-1"], "parameters must be a share in (0, 1] or a whole count above 1, got -1"),
+        (["--budget", "layers=7"], "keep_layers is 7, but the teacher has only 6 layers"),
+        (["--budget", "params=0.1%"], "parameters is too small: the smallest student by 'uniform' has"),
+        (["--budget", "latency=2"], "latency_ms cannot be planned from a config: latency is measured on a model"),
+        (["--dtype", "int8"], "unknown type 'int8'"),
+        (["--architecture", "layer-subsets"], "did you mean 'layer-subset'?"),
+        (["--set", "width=2"], "unknown setting"),
+    ],
+)
+def test_mistakes(folder, capsys, arguments, message):
+    """One line, exit code 2."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", str(folder), *arguments])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "holds no config.json; name a model's folder, a config.json, or a run's TOML file"),
+        ("{", "is no config of a model that transformers knows"),
+        ('{"model_type": "lama"}', "is no config of a model that transformers knows"),
+        ('{"model_type": "t5"}', "is of an encoder-decoder (t5); use a decoder-only causal model"),
+        ('{"model_type": "dbrx", "attn_config": 3}', "is no config of a model that transformers knows"),
+    ],
+)
+def test_sources_that_cannot_be_planned(tmp_path, capsys, content, message):
+    """Named with what is wrong."""
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", str(tmp_path)])
+    assert message in capsys.readouterr().err
+
+
+def test_a_cache_budget_for_a_family_that_does_not_tell(tmp_path, capsys):
+    """A clear refusal."""
+    tiny_config("dbrx").save_pretrained(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", str(tmp_path), "--budget", "cache=50%"])
+    assert "cache_bytes cannot be planned from a config: not for this family" in capsys.readouterr().err
+
+
+@given(st.integers(1, 10**15))
+def test_what_is_spoken_is_near_what_it_is(amount):
+    """Three digits."""
+    assert amount_of(spoken(amount)) == pytest.approx(amount, rel=0.01)
+
+
+@given(st.integers(1, 10**15), st.sampled_from(["{}", "{:_}", "{:,}"]))
+def test_whole_amounts_are_exact(amount, form):
+    """However the thousands are set apart."""
+    assert amount_of(form.format(amount)) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("ratio=0.25", Budget(keep_ratio=0.25)),
+        ("keep_layers=8", Budget(keep_layers=8)),
+        ("bytes=1.5G", Budget(bytes=1_500_000_000)),
+        ("cache = 50%", Budget(cache_bytes=0.5)),
+        ("latency_ms=2.5", Budget(latency_ms=2.5)),
+    ],
+)
+def test_budgets_by_name(text, budget):
+    """Short names and their own."""
+    assert budget == budget_named(text)
+
+
+def test_an_amount_that_is_too_large():
+    """Not even Python counts that far."""
+    with pytest.raises(ConfigurationError, match="an amount is a number"):
+        amount_of("1e999M")
