@@ -480,7 +480,7 @@ def test_an_encoder_is_refused(score, model_folder, tmp_path):
     BertLMHeadModel(BertConfig(**sizes, num_attention_heads=2, initializer_range=0.5)).save_pretrained(bert)
     stored_tokenizer(model_folder).save_pretrained(bert)
 
-    with pytest.raises(UnsupportedModelError, match="BertLMHeadModel sees the tokens that it should predict"):
+    with pytest.raises(UnsupportedModelError, match=r"BertLMHeadModel \(bert\) sees the tokens that it should predict"):
         score(tmp_path / "out.json", model=bert)
 
 

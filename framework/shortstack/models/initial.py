@@ -9,9 +9,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig,
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from shortstack.errors import ConfigurationError, UnknownNameError
-
-RESIDUAL_WRITERS = ("o_proj", "down_proj", "c_proj", "out_proj", "fc2", "dense", "dense_4h_to_h")
-"""Names of the last matrix of an attention or MLP part, across the families of transformers."""
+from shortstack.models.writers import RESIDUAL_WRITERS
 
 
 def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConfig:

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from shortstack.blame import blaming, written_in
 from shortstack.contracts import Selection, StudentArchitecture
 from shortstack.errors import ConfigurationError, PluginError, UnsupportedModelError
+from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder
 from shortstack.models.parameters import ParameterCount, count_parameters
 from shortstack.models.untouched import Fingerprint, untouched
@@ -60,6 +61,7 @@ def build_student(
     selection = _selection(kept_layers, len(Decoder.of(teacher).layers))
     name, method, culprit = _architecture(architecture, settings, registry)
     with untouched(Fingerprint.of(teacher), culprit), blaming(culprit), _undisturbed(teacher), torch.no_grad():
+        require_causal(teacher)
         config = method.shrink(teacher.config, selection)
         student, copies = assembled(teacher, config, selection, method, calibration)
         adapted = sorted(student.state_dict().keys() - copies.keys())

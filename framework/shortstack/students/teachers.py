@@ -6,7 +6,6 @@ import torch
 from transformers import PreTrainedModel
 
 from shortstack.errors import NonFiniteError, UnsupportedModelError
-from shortstack.models.causal import require_causal
 
 _HALVES = frozenset({"encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers"})
 
@@ -45,7 +44,6 @@ def refuse_unready(teacher: object) -> None:
     for path, parameter in teacher.named_parameters():
         if bool(parameter.isnan().any()):
             raise NonFiniteError(f"the teacher's {path} holds NaN; a student of it would be as useless")
-    require_causal(teacher)
 
 
 def _refuse_wrapped(teacher: torch.nn.Module) -> None:

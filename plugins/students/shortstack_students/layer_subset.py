@@ -1,11 +1,11 @@
 """``layer-subset``: the kept layers of the teacher, at full width."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from shortstack.contracts import NoSettings, Selection, StudentDescriptor
+from shortstack.contracts import Selection, StudentDescriptor
 from shortstack.errors import ProofError, UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -13,9 +13,31 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
+@attrs.frozen(kw_only=True)
+class LayerSubsetSettings:
+    """Whether to make up for the layers that go, before any training.
+
+    Attributes:
+        repair: ``"magnitude"`` divides what later layers write by how much the removed ones made the hidden states
+            grow (Prune&Comp, arXiv 2507.18212); ``"linear"`` has the MLP before them do what they did, as well as a
+            matrix can (ReplaceMe, arXiv 2505.02819). Both look at the calibration examples, and change weights alone:
+            the student stays a stock model. ``"none"`` leaves every kept layer as it is.
+        ridge: How strongly ``"linear"`` is drawn towards no patch, in parts of the mean squared output of the MLP.
+    """
+
+    repair: Literal["none", "magnitude", "linear"] = "none"
+    ridge: float = attrs.field(default=1e-3, validator=attrs.validators.gt(0))
+
+
 @attrs.frozen
 class LayerSubset:
-    """Keeps some layers as they are, in their order."""
+    """Keeps some layers as they are, in their order; repairs what their absence breaks, if asked to.
+
+    Attributes:
+        settings: Whether and how.
+    """
+
+    settings: LayerSubsetSettings = attrs.field(factory=LayerSubsetSettings)
 
     def shrink(self, config: "PreTrainedConfig", selection: Selection) -> "PreTrainedConfig":
         """See ``StudentArchitecture``."""
@@ -34,7 +56,7 @@ class LayerSubset:
         teacher: "PreTrainedModel",
         student: "PreTrainedModel",
         selection: Selection,
-        calibration: "Iterable[dict[str, Tensor]]",  # noqa: ARG002 -- looks at no data
+        calibration: "Iterable[dict[str, Tensor]]",
     ) -> dict[str, str]:
         """See ``StudentArchitecture``; also proves that the student is the teacher without the dropped layers."""
         from shortstack.models import Decoder
@@ -50,14 +72,36 @@ class LayerSubset:
             for name in fold(student, selection):
                 del copies[name]
         _prove_equal(teacher, student, selection)
+        for name in self._repaired(teacher, student, selection, calibration):
+            copies.pop(name, None)
         return copies
+
+    def _repaired(
+        self,
+        teacher: "PreTrainedModel",
+        student: "PreTrainedModel",
+        selection: Selection,
+        calibration: "Iterable[dict[str, Tensor]]",
+    ) -> list[str]:
+        """Repair the student; the names of the tensors that changed."""
+        from shortstack_students.linear_patch import patch
+        from shortstack_students.magnitude import compensate
+        from shortstack_students.stream import required
+
+        repair = self.settings.repair
+        if repair == "none" or len(selection.kept) == selection.of:
+            return []
+        batches = required(calibration, repair)
+        if repair == "magnitude":
+            return compensate(teacher, student, selection, batches)
+        return patch(teacher, student, selection, batches, self.settings.ridge)
 
 
 DESCRIPTOR = StudentDescriptor(
     name="layer-subset",
     summary="The kept layers as they are, at full width; a stock model with fewer layers.",
-    build=lambda _settings: LayerSubset(),
-    config=NoSettings,
+    build=LayerSubset,
+    config=LayerSubsetSettings,
     reference="https://arxiv.org/abs/2403.03853",
 )
 

@@ -119,9 +119,8 @@ def _built(recipe: TinyModel) -> "PreTrainedModel":
 
 def _silence(model: "PreTrainedModel", layers: tuple[int, ...]) -> None:
     from shortstack.models.decoder import Decoder
-    from shortstack.models.initial import RESIDUAL_WRITERS
+    from shortstack.models.writers import residual_writers
 
     for index in layers:
-        for name, parameter in Decoder.of(model).layers[index].named_parameters():
-            if set(name.split(".")[-2:]) & set(RESIDUAL_WRITERS):  # experts are parameters, not modules
-                parameter.zero_()
+        for _, parameter in residual_writers(Decoder.of(model).layers[index]):
+            parameter.zero_()
