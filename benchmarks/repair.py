@@ -19,7 +19,7 @@ from shortstack import AdaptiveLayerSelector, Budget, Run, build_student, measur
 from shortstack.progress import ToConsole
 from shortstack.result import RunResult
 
-REPAIRS = ("none", "magnitude", "linear")
+REPAIRS = (None, "magnitude", "linear")
 LAYERS_OF_RECOMMENDER, LAYERS_OF_LANGUAGE_MODEL = (6, 3), (27, 24, 15)
 WAYS = (("contiguous", "block-influence"), ("strategic", "drop-loss"))
 
@@ -43,12 +43,12 @@ def recommender(runs: Path, console: Console) -> Iterator[tuple[tuple[int, str],
     Run.from_toml(config, ["evaluation.scratch=false"]).execute(teacher, progress=progress)
     for layers in LAYERS_OF_RECOMMENDER:
         for repair in REPAIRS:
-            folder = runs / f"repair-{layers}-{repair}"
+            folder = runs / f"repair-{layers}-{repair or 'none'}"
             if not folder.exists():
                 shutil.copytree(teacher, folder)
             budget = ["selection.keep_ratio=none", f"selection.keep_layers={layers}", "evaluation.scratch=false"]
-            run = Run.from_toml(config, [*budget, f"student.settings.repair={repair}"])
-            yield (layers, repair), run.execute(folder, progress=progress)
+            run = Run.from_toml(config, [*budget, f"student.settings.repair={repair or 'none'}"])
+            yield (layers, repair or "none"), run.execute(folder, progress=progress)
 
 
 def language_model(console: Console) -> Iterator[dict[str, object]]:
@@ -64,7 +64,7 @@ def language_model(console: Console) -> Iterator[dict[str, object]]:
             row: dict[str, object] = {"way": f"{strategy} by {scorer}", "layers": layers}
             for repair in REPAIRS:
                 student = build_student(teacher, kept, settings={"repair": repair}, calibration=batches)
-                row[repair] = perplexity(student, held_out)
+                row[repair or "none"] = perplexity(student, held_out)
             console.print(json.dumps(row), highlight=False)
             yield row
 
@@ -104,7 +104,7 @@ def page(results: dict[tuple[int, str], RunResult], rows: list[dict[str, object]
         "| layers chosen | layers | none | magnitude | linear |",
         "|---|---|---|---|---|",
         *(
-            f"| {row['way']} | {row['layers']} | {' | '.join(_number(row.get(name)) for name in REPAIRS)} |"
+            f"| {row['way']} | {row['layers']} | {' | '.join(_number(row.get(name or 'none')) for name in REPAIRS)} |"
             for row in rows
         ),
         "",

@@ -140,7 +140,7 @@ def test_the_fit_is_the_best_and_ridge_shrinks_it(batches):
 def test_linear_comes_nearer_to_the_teacher(build, batches):
     """On the calibration tokens themselves it cannot be worse than plain removal, gap by gap."""
     teacher = tiny_teacher("llama")
-    plain, better = (repaired(build, teacher, name, batches, ridge=1e-9) for name in ("none", "linear"))
+    plain, better = (repaired(build, teacher, name, batches, ridge=1e-9) for name in (None, "linear"))
     with torch.no_grad():
         wanted, first, second = (
             torch.cat([s["out"] for s in recorded(m, batches, {"out": (Decoder.of(m).layers[-1], "out")})])
@@ -152,7 +152,7 @@ def test_linear_comes_nearer_to_the_teacher(build, batches):
 
 def test_none_is_the_teachers_layers(build, batches):
     """Nothing changes, and no examples are needed."""
-    student = repaired(build, tiny_teacher("llama"), "none", [])
+    student = repaired(build, tiny_teacher("llama"), None, [])
 
     assert student.config.shortstack["adapted_tensors"] == []
 

@@ -21,11 +21,11 @@ class LayerSubsetSettings:
         repair: ``"magnitude"`` divides what later layers write by how much the removed ones made the hidden states
             grow (Prune&Comp, arXiv 2507.18212); ``"linear"`` has the MLP before them do what they did, as well as a
             matrix can (ReplaceMe, arXiv 2505.02819). Both look at the calibration examples, and change weights alone:
-            the student stays a stock model. ``"none"`` leaves every kept layer as it is.
+            the student stays a stock model. None leaves every kept layer as it is.
         ridge: How strongly ``"linear"`` is drawn towards no patch, in parts of the mean squared output of the MLP.
     """
 
-    repair: Literal["none", "magnitude", "linear"] = "none"
+    repair: Literal["magnitude", "linear"] | None = None
     ridge: float = attrs.field(default=1e-3, validator=attrs.validators.gt(0))
 
 
@@ -89,7 +89,7 @@ class LayerSubset:
         from shortstack_students.stream import required
 
         repair = self.settings.repair
-        if repair == "none" or len(selection.kept) == selection.of:
+        if repair is None or len(selection.kept) == selection.of:
             return []
         batches = required(calibration, repair)
         if repair == "magnitude":
