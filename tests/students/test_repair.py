@@ -184,7 +184,10 @@ def test_examples_are_needed(build, batches, repair):
     """None, or nothing but padding."""
     masked = [{**batches[0], "attention_mask": torch.zeros_like(batches[0]["attention_mask"])}]
     for given in ([], masked):
-        with pytest.raises(EmptyDataError, match=f"repair = '{repair}' looks at the stream of calibration examples"):
+        with pytest.raises(
+            EmptyDataError,
+            match=f"repair = '{repair}' looks at what the teacher does to calibration examples: give some",
+        ):
             repaired(build, tiny_teacher("llama"), repair, given)
 
 

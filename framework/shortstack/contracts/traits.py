@@ -48,7 +48,7 @@ class ScorerTraits:
 
 @attrs.frozen(kw_only=True, field_transformer=_checked)
 class StudentTraits:
-    """What a student architecture promises.
+    """What a student architecture promises, with the default settings.
 
     Attributes:
         whole_layers: Every kept layer is the teacher's, unchanged: keeping all reproduces the teacher bit for bit,

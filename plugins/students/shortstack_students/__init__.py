@@ -9,6 +9,7 @@ from shortstack.hooks import hookimpl
 @hookimpl
 def shortstack_students() -> Iterator[StudentDescriptor]:
     """Yield the built-in student architectures."""
-    from shortstack_students import layer_subset
+    from shortstack_students import compact, layer_subset
 
     yield layer_subset.DESCRIPTOR
+    yield compact.DESCRIPTOR

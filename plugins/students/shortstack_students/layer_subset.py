@@ -91,7 +91,7 @@ class LayerSubset:
         repair = self.settings.repair
         if repair is None or len(selection.kept) == selection.of:
             return []
-        batches = required(calibration, repair)
+        batches = required(calibration, f"repair = {repair!r}")
         if repair == "magnitude":
             return compensate(teacher, student, selection, batches)
         return patch(teacher, student, selection, batches, self.settings.ridge)

@@ -140,8 +140,13 @@ LOUDER = StudentDescriptor(
     traits=StudentTraits(whole_layers=False),
 )
 
+HALVED: dict[str, object] = {"hidden_size": 0.5, "key_value_heads": 0.5, "intermediate_size": 0.5}
+
 CORRECT = (
     Subject(kind="student", component="layer-subset"),
+    Subject(kind="student", component="compact"),
+    Subject(kind="student", component="compact", settings=HALVED),
+    Subject(kind="student", component="compact", settings=HALVED | {"channels": "magnitude"}),
     Subject(kind="student", component=BY_HAND),
     Subject(kind="student", component=BLOCKS),
     Subject(kind="student", component=AVERAGED),
