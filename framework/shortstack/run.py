@@ -122,7 +122,8 @@ class SelectionSettings:
         strategy: A strategy's name, or ``module:attribute`` for one of your own.
         settings: The strategy's own settings.
         schedule: Sizes on the way there, each below the one before: whole numbers of layers, or shares of the
-            teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher.
+            teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher; an
+            architecture's own shares are of the model that it is given.
         keep_ratio: Share of the layers that stay, in (0, 1].
         keep_layers: Or how many.
         parameters: Or a bound on all parameters: a count, or a share of the teacher's in (0, 1].

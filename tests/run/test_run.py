@@ -393,3 +393,30 @@ def test_budgets_of_other_kinds(ring, tables, tmp_path, budget, words):
     assert selection["budget"] == words
     assert 1 <= len(selection["kept"]) < 4
     assert ("ms a user in batches of 32 were measured" in selection["reason"]) == ("latency_ms" in budget)
+
+
+def test_a_narrow_student_fits_more_layers(ring, tables, tmp_path):
+    """A budget counts the student's own layers: at half the width all four take less than half of the teacher's.
+
+    In one folder, so that the choice must be made again where the architecture is another.
+    """
+    half = {"hidden_size": 0.5, "key_value_heads": 0.5, "intermediate_size": 0.5}
+    changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"body_parameters": 0.5}}
+    narrow = {"architecture": "compact", "settings": half}
+    result = Run.from_mapping(tables(ring, **changes, student=narrow)).execute(tmp_path / "run")
+    whole = Run.from_mapping(tables(ring, **changes)).execute(tmp_path / "run")
+
+    assert len(result.selection["kept"]) == 4
+    assert result.parameters["student_body"] < 0.5 * result.parameters["teacher_body"]
+    assert len(whole.selection["kept"]) == 1  # half of the body, whose final norm takes a little
+    assert result.plugins["shortstack/compact"]
+
+
+def test_a_repaired_student(ring, tables, tmp_path):
+    """The calibration users are what it is repaired on; what changed is in the student's record."""
+    changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"keep_layers": 2}}
+    run = Run.from_mapping(tables(ring, **changes, student={"settings": {"repair": "magnitude"}}))
+    run.execute(tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "pruned" / "config.json").read_text(encoding="utf-8"))["shortstack"]
+
+    assert all("o_proj" in name or "down_proj" in name for name in record["adapted_tensors"])

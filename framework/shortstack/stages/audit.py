@@ -10,8 +10,9 @@ import attrs
 
 from shortstack.contracts.headlines import HEADLINE_CUTOFF
 from shortstack.files import read_json, write_json
+from shortstack.stages.costs import costs_for
 from shortstack.stages.importance import asked, calibration_batches, load_scores
-from shortstack.stages.selection import costs_for, load_selection, select
+from shortstack.stages.selection import load_selection, select
 from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step
 

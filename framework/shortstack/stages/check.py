@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
+from shortstack.stages.costs import selector
 from shortstack.stages.importance import asked
-from shortstack.stages.selection import selector
 from shortstack.stages.steps import require_smaller, steps_of
 
 if TYPE_CHECKING:

@@ -9,37 +9,26 @@ import attrs
 
 from shortstack.contracts import Probe, Selection
 from shortstack.files import read_json, write_json
+from shortstack.stages.costs import costs_for, selector, timed
 from shortstack.stages.importance import calibration_batches, load_scores
 from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step, composed, require_smaller, within
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
-
     from shortstack.registry import Registry
     from shortstack.run import Run, SelectionSettings
     from shortstack.selection.budgets import Cost
-    from shortstack.selection.selector import AdaptiveLayerSelector
 
 FILE: Final = "selection.json"
 
 
-def _depends_on(run: "Run", registry: "Registry", step: Step) -> object:  # noqa: ARG001 -- every stage takes both
-    return [step.settings(run.selection), code_behind(run.selection.strategy)]
-
-
-def selector(settings: "SelectionSettings") -> "AdaptiveLayerSelector":
-    """The selector that the settings ask for.
-
-    Raises:
-        ConfigurationError: The strategy is unknown, or the budget is not allowed.
-    """
-    from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
-
-    budget = Budget(**{field.name: getattr(settings, field.name) for field in attrs.fields(Budget)})
-    return AdaptiveLayerSelector(strategy=strategy_named(settings.strategy, settings.settings), budget=budget)
+def _depends_on(run: "Run", registry: "Registry", step: Step) -> object:
+    settings = step.settings(run.selection)
+    own = [settings, code_behind(settings.strategy)]
+    if selector(settings).budget.measure is None:
+        return own
+    return [*own, run.student, registry.find("student", run.student.architecture).identity]  # whose layers cost less
 
 
 def _execute(context: Context, folder: Path, step: Step) -> None:
@@ -64,7 +53,7 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
         own = select(settings, scores, costs, KeptProbe(model, answers))
     require_smaller(len(own.kept), own.of, step)
     if "latency_ms" in costs:
-        own = _timed(own, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
+        own = timed(own, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
     before = step.before
     whole = own if before is None else composed(load_selection(context.root, before), own)
     budget = selector(step.settings(context.run.selection)).budget.describe(of=whole.of)
@@ -80,47 +69,6 @@ def _resolved(context: Context, step: Step) -> "SelectionSettings":
         return settings
     layers = AutoConfig.from_pretrained(context.root / "teacher").get_text_config().num_hidden_layers
     return attrs.evolve(settings, keep_ratio=None, keep_layers=selector(settings).budget.layers(of=layers))
-
-
-def costs_for(
-    context: Context, step: Step, source: "PreTrainedModel", batch: "Mapping[str, Tensor]"
-) -> "dict[str, Cost]":
-    """What the layers of a student cost that the run's architecture would make of a model, beside the run's teacher.
-
-    An architecture may make them narrower. Milliseconds are measured, on the model itself, where they are the budget.
-    """
-    from transformers import AutoConfig
-
-    from shortstack.planning.costs import costs_of
-    from shortstack.planning.latency import measured_latency
-    from shortstack.stages.recommender import Recommender
-
-    settings = step.settings(context.run.selection)
-    if selector(settings).budget.measure == "latency_ms":
-        teacher = source if step.before is None else Recommender.load(context, "teacher").model
-        whole = measured_latency(teacher, batch, settings.latency_batch_size).teacher
-        return {"latency_ms": attrs.evolve(measured_latency(source, batch, settings.latency_batch_size), whole=whole)}
-    layers = source.config.get_text_config().num_hidden_layers
-    architecture = context.registry.build("student", context.run.student.architecture, context.run.student.settings)
-    everything = architecture.shrink(source.config, Selection(kept=range(layers), of=layers))
-    first = costs_of(AutoConfig.from_pretrained(context.root / "teacher"), dtype=source.dtype)
-    return costs_of(everything, dtype=source.dtype, teacher=first)
-
-
-def _timed(
-    found: Selection, model: "PreTrainedModel", batch: "Mapping[str, Tensor]", batch_size: int, planned: "Cost"
-) -> Selection:
-    """The selection with what it really takes, beside what the layers' times add up to."""
-    from shortstack.models.decoder import Decoder
-    from shortstack.models.partial_passes import skipping
-    from shortstack.planning.latency import measured_latency
-
-    with skipping(Decoder.of(model), set(range(found.of)) - {*found.kept}, set()):
-        measured = measured_latency(model, batch, batch_size).teacher
-    told = (
-        f"{measured:.3g} ms a user in batches of {batch_size} were measured, {planned.of(found.kept):.3g} were expected"
-    )
-    return attrs.evolve(found, reason=f"{found.reason}; {told}")
 
 
 def select(
