@@ -72,6 +72,10 @@ class RowError(DataError):
         super().__init__(f"{path}:{line}: {problem}")
 
 
+class DownloadError(DataError):
+    """A file could not be downloaded, or is not what was published."""
+
+
 class EmptyDataError(DataError):
     """No rows, users, items or labels are left to work on."""
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from shortstack.tasks import Task
 
 
+_SOME = attrs.validators.optional(attrs.validators.ge(1))
+
+
 @attrs.frozen(kw_only=True)
 class DataSettings:
     """Where the interactions come from and what is kept of them.
@@ -30,9 +33,13 @@ class DataSettings:
         settings: The adapter's own settings.
         core: Keep users and items with at least this many interactions, to the fixed point; 0 keeps all.
         min_rating: Drop lower ratings; None keeps all.
+        since: Drop what is before this date or time, such as ``"2009-05-04"`` (UTC); None keeps all.
+        until: Drop what is at or after this date or time; None keeps all.
+        sample_users: Draw so many of the users that are left, by the run's seed; None keeps all.
+        last_n: Keep so many of each user's most recent interactions; None keeps all.
         duplicates: Which of a user's interactions with one item stay.
         ties: How a user's interactions of the same moment are ordered: by a seeded hash, or as in the file.
-        split: ``"leave-last"`` (per user) or ``"global-time"`` (leak-free).
+        split: ``"leave-last"`` (per user), ``"global-time"`` (leak-free), or ``"official"`` (as published).
     """
 
     source: str
@@ -40,6 +47,10 @@ class DataSettings:
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     core: int = attrs.field(default=5, validator=attrs.validators.ge(0))
     min_rating: float | None = None
+    since: str | None = None
+    until: str | None = None
+    sample_users: int | None = attrs.field(default=None, validator=_SOME)
+    last_n: int | None = attrs.field(default=None, validator=_SOME)
     duplicates: Literal["keep", "first", "last"] = "keep"
     ties: Literal["hash", "file"] = "hash"
     split: str = "leave-last"

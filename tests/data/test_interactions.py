@@ -184,6 +184,7 @@ def test_facts_are_counted_and_are_json():
     assert json.loads(json.dumps(facts)) == {
         "edition": "test",
         "interactions_read": 4,
+        "bad_rows_skipped": 0,
         "interactions": 3,
         "users": 1,
         "items": 2,
@@ -198,6 +199,10 @@ def test_facts_are_counted_and_are_json():
         "seed": 0,
         "core": 0,
         "min_rating": 2.0,
+        "since": None,
+        "until": None,
+        "sample_users": None,
+        "last_n": None,
         "duplicates": "keep",
         "ties": "hash",
     }

@@ -341,7 +341,15 @@ def test_the_plugin_declares_both_adapters():
     """Descriptors build adapters of the contract."""
     descriptors = list(shortstack_datasets.shortstack_datasets())
 
-    assert [descriptor.name for descriptor in descriptors] == ["movielens", "table"]
+    assert [descriptor.name for descriptor in descriptors] == [
+        "movielens",
+        "amazon-reviews",
+        "lastfm",
+        "mind",
+        "yelp",
+        "recbole",
+        "table",
+    ]
     for descriptor in descriptors:
         assert isinstance(descriptor, DatasetDescriptor)
         assert isinstance(descriptor.build(descriptor.config()), DatasetAdapter)

@@ -121,7 +121,7 @@ def test_unknown_split_suggests():
         split(interactions([(0, 0, 5)]), "leave_last")
 
     assert str(caught.value) == (
-        "unknown split 'leave_last'; did you mean 'leave-last'? (known: global-time, leave-last)"
+        "unknown split 'leave_last'; did you mean 'leave-last'? (known: global-time, leave-last, official)"
     )
 
 

@@ -153,6 +153,9 @@ def test_no_times_means_no_split(tmp_path):
         ("a.csv", "who,what,stars,when\nu,i,4,soon\n", {"timestamp_unit": "ms"}, "2: when 'soon' is not a time in milliseconds"),
         ("a.csv", "who,what,stars,when\nu,i,4,-\n", {"timestamp_unit": "us"}, "2: when '-' is not a time in microseconds"),
         ("a.csv", "who,what,stars,when\nu,i,4,5 May\n", {"timestamp_unit": "iso"}, "2: when '5 May' is not an ISO 8601 time such as 2009-05-04T23:08:57Z"),
+        ("a.csv", "who,what,stars,when\nu,i,4,1547589356557\n", {}, "2: when '1547589356557', as a time in s, lies beyond the year 2200; check its unit"),
+        ("a.csv", "who,what,stars,when\nu,i,4,-1\n", {}, "2: when '-1', as a time in s, lies before 1970; check its unit"),
+        ("a.csv", "who,what,stars,when\nu,i,4,1800-01-01\n", {"timestamp_unit": "iso"}, "2: when '1800-01-01' is not an ISO 8601 time such as 2009-05-04T23:08:57Z"),
         ("a.jsonl", '{"who": "u", "what": "i", "stars": 4, "when": 1}\n\n{"who"\n', {}, "3: the line is not JSON; each line should be one object"),
         ("a.jsonl", '{"who": "u", "what": "i", "stars": 4, "when": 1}\n[1]\n', {}, "2: the line is a JSON list; each line should be one object"),
         ("a.jsonl", '{"who": "u", "what": "i", "stars": 4, "when": 1}\n\n{"who": "v", "what": "i", "stars": "x", "when": 1}\n', {}, "3: stars 'x' is not a number"),
@@ -180,9 +183,8 @@ def test_bad_rows_are_named(tmp_path, name, content, settings, problem):
         ("a.csv", "", " is empty"),
         ("a.jsonl", "\n", " is empty"),
         ("a.jsonl", '{"who": "u", "what": "i", "when": 1}\n', " has no field 'stars' for rating in any line"),
-        ("a.csv", "who,what,stars,when\nu,i,4,1547589356557\n", ": when, read in s, goes beyond the year 2200; is timestamp_unit 'ms'?"),
         ("a.parquet", b"PAR1 or so", " is truncated or no Parquet file"),
-        ("a.xlsx", "x", " is of an unknown kind '.xlsx'; known are .csv, .dat, .inter, .item, .json, .jsonl, .ndjson, .parquet, .pq, .tsv, .txt, and .gz after those of text"),
+        ("a.xlsx", "x", " is of an unknown kind '.xlsx'; known are .csv, .dat, .inter, .item, .json, .jsonl, .ndjson, .parquet, .pq, .tsv, .txt, and .gz or .bz2 after those"),
     ],
 )  # fmt: skip
 def test_bad_files_are_named(tmp_path, name, content, problem):

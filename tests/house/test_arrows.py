@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "written": set(),
     "registry": FOUNDATION | {"hooks", "settings", "forms", "blame", "overheard", "written"},
     "progress": set(),
+    "fetching": FOUNDATION | {"files", "progress"},
     "result": {"errors"},
     "data": SETTINGS,
     "models": FOUNDATION | {"lazy"},
@@ -49,6 +50,8 @@ MAY_IMPORT = {
     | {
         "registry",
         "blame",
+        "data",
+        "fetching",
         "files",
         "planning",
         "progress",

@@ -3,7 +3,7 @@
 Importing this package imports neither torch nor transformers nor polars.
 """
 
-from shortstack.contracts.datasets import DatasetAdapter, Edition, Interaction, Records, Sample
+from shortstack.contracts.datasets import DatasetAdapter, Download, Edition, Interaction, Records, Sample, Skipped
 from shortstack.contracts.descriptors import (
     DatasetDescriptor,
     Descriptor,
@@ -36,6 +36,7 @@ __all__ = [
     "DerivedScorer",
     "Descriptor",
     "DistillationLoss",
+    "Download",
     "Edition",
     "FoldScorer",
     "Importance",
@@ -56,6 +57,7 @@ __all__ = [
     "ScorerTraits",
     "Selection",
     "Signal",
+    "Skipped",
     "StudentArchitecture",
     "StudentDescriptor",
     "StudentTraits",

@@ -11,6 +11,23 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
+class Download:
+    """A file that its publisher offers to everybody.
+
+    Attributes:
+        url: Of the file, whose name is the last part; ``https`` or ``http``.
+        licence: One line: what may be done with it, and where that is written.
+        md5: Of the file, in hexadecimal digits; None if it is not known.
+        md5_url: Of a text by the publisher that holds those digits; None if there is none.
+    """
+
+    url: str
+    licence: str
+    md5: str | None = None
+    md5_url: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Edition:
     """Which published edition of a data set a source is.
 
@@ -23,20 +40,45 @@ class Edition:
     facts: Mapping[str, str | int | float] = attrs.field(factory=dict)
 
 
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
+@attrs.frozen(kw_only=True)
+class Skipped:
+    """The bad rows that were left out because that was asked for.
+
+    Attributes:
+        rows: How many.
+        examples: The first few: file, line and problem of each, never a user.
+    """
+
+    rows: int = 0
+    examples: tuple[str, ...] = attrs.field(factory=tuple, converter=_texts)
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Records:
-    """A source as two lazy tables.
+    """A source as lazy tables.
 
     Attributes:
         interactions: Columns ``user`` and ``item`` (String), ``rating`` (Float64, null where there is none) and
-            ``timestamp`` (Int64, **milliseconds** since 1970 UTC, null where there is none), in file order.
+            ``timestamp`` (Int64, **milliseconds** since 1970 UTC, null where there is none), in file order. Further
+            columns where the source has them: ``split`` (String: train, valid or test), the official part of each row;
+            ``category`` (String), where one source holds several.
         items: Columns ``item`` (String, unique), ``title``, ``category``, ``text`` (String, null where unknown).
         edition: What was recognised.
+        skipped: What was left out.
+        impressions: What users were shown, where the source knows: ``user`` (String), ``timestamp`` (Int64, ms),
+            ``history`` (List of String: the items clicked before, oldest first), ``shown`` (List of String),
+            ``clicked`` (List of Boolean, one each of ``shown``) and ``split`` (String, null where there is none).
     """
 
     interactions: "pl.LazyFrame"
     items: "pl.LazyFrame"
     edition: Edition
+    skipped: Skipped = attrs.field(factory=Skipped)
+    impressions: "pl.LazyFrame | None" = None
 
 
 @attrs.frozen(kw_only=True)

@@ -1,13 +1,13 @@
 """How a plugin presents a component: a name, a summary, its settings, and how to build it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from shortstack.contracts.datasets import Sample
+from shortstack.contracts.datasets import Download, Sample
 from shortstack.contracts.traits import DatasetTraits, LossTraits, ScorerTraits, StudentTraits
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -77,10 +77,14 @@ class DatasetDescriptor(Descriptor):
         write: ``write(config, sample, folder)`` puts a small sample into an empty folder, in the adapter's format, and
             returns the source that ``read`` takes; raises ``DataError`` where the format, with these settings, cannot
             hold it. Without it the conformance kit can only check what needs no data: what is refused.
+        downloads: Edition → where everybody may download it.
+        elsewhere: One line for people: where to get what may not be downloaded so, and where to put it.
     """
 
     traits: DatasetTraits = attrs.field(factory=DatasetTraits, validator=attrs.validators.instance_of(DatasetTraits))
     write: Callable[[Any, Sample, Path], Path] | None = attrs.field(default=None)
+    downloads: Mapping[str, Download] = attrs.field(factory=dict)
+    elsewhere: str = ""
 
     @write.validator
     def _write_is_callable(self, _attribute: object, value: object) -> None:

@@ -1,18 +1,18 @@
 """Who chose what and when: one typed, validated table in which users and items are dense numbers."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from shortstack.contracts.datasets import Edition, Records
+from shortstack.contracts.datasets import Edition, Records, Skipped
 from shortstack.data.catalogue import Catalogue, Item
 from shortstack.errors import PluginError
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from shortstack.data.preparation import Duplicates, Preparation, Ties
+    from shortstack.data.preparation import Preparation
 
 Fact = str | int | float | None
 
@@ -22,12 +22,14 @@ class Interactions:
     """Every interaction, user after user, each user's oldest first.
 
     Attributes:
-        table: Columns ``user`` and ``item`` (Int64, dense from 0), ``rating`` (Float64), ``timestamp`` (Int64, ms).
+        table: Columns ``user`` and ``item`` (Int64, dense from 0), ``rating`` (Float64), ``timestamp`` (Int64, ms); and
+            ``split`` and ``category`` (String) where the source has them.
         users: External user ids (String) in dense order: private, never printed.
         items: Columns ``item`` (external id), ``title``, ``category`` (String), in dense order.
         edition: What the source was.
         preparation: What was done to it.
         read: How many interactions the source held.
+        skipped: The bad rows that were left out of it.
     """
 
     table: "pl.DataFrame"
@@ -36,47 +38,45 @@ class Interactions:
     edition: Edition
     preparation: "Preparation"
     read: int
+    skipped: Skipped = attrs.field(factory=Skipped)
 
     def __len__(self) -> int:
         return len(self.table)
 
     @classmethod
-    def from_records(
-        cls,
-        records: Records,
-        *,
-        seed: int = 0,
-        core: int = 5,
-        min_rating: float | None = None,
-        duplicates: "Duplicates" = "keep",
-        ties: "Ties" = "hash",
-    ) -> "Interactions":
-        """Validate, filter, number and order records; the settings are those of ``Preparation``.
+    def from_records(cls, records: Records, **how: Any) -> "Interactions":
+        """Validate, filter, number and order records.
 
         With ``ties="hash"`` the order of the rows changes nothing, to the byte; nor does ``PYTHONHASHSEED``.
+
+        Args:
+            records: What an adapter read.
+            **how: The settings of ``shortstack.data.preparation.Preparation``.
 
         Raises:
             DataError: A column is missing, has another type, or holds what it must not.
             EmptyDataError: Nothing is left.
             PluginError: They are no records.
         """
-        from shortstack.data.preparation import Preparation, check_items, prepare
+        from shortstack.data.checks import check_items
+        from shortstack.data.preparation import Preparation, prepare
 
         if not isinstance(records, Records):
             raise PluginError(
                 f"an adapter's read must give shortstack.contracts.Records, got a {type(records).__name__}"
             )
-        how = Preparation(seed=seed, core=core, min_rating=min_rating, duplicates=duplicates, ties=ties)
+        preparation = Preparation(**how)
         raw, described = records.interactions.collect(), records.items.collect()
-        prepared = prepare(raw, how)
+        prepared = prepare(raw, preparation)
         check_items(described)
         return cls(
             table=prepared.table,
             users=prepared.users,
             items=_described(prepared.items, described),
             edition=records.edition,
-            preparation=how,
+            preparation=preparation,
             read=len(raw),
+            skipped=records.skipped,
         )
 
     def catalogue(self, *, first_token: int = 1) -> Catalogue:
@@ -95,6 +95,7 @@ class Interactions:
         return {
             "edition": self.edition.name,
             "interactions_read": self.read,
+            "bad_rows_skipped": self.skipped.rows,
             "interactions": rows,
             "users": users,
             "items": items,

@@ -1,6 +1,7 @@
 """From records as an adapter reads them to filtered, numbered and ordered rows."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 import attrs
@@ -8,28 +9,45 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shortstack.data.checks import COLUMNS, OPTIONAL, check
 from shortstack.data.filters import k_core
 from shortstack.data.hashing import mixed, seeded_hashes
-from shortstack.errors import DataError, EmptyDataError
+from shortstack.errors import ConfigurationError, DataError, EmptyDataError
 
 Duplicates = Literal["keep", "first", "last"]
 Ties = Literal["hash", "file"]
 Hashes = Mapping[str, NDArray[np.uint64]]
-COLUMNS = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
-ITEM_COLUMNS = dict.fromkeys(("item", "title", "category", "text"), pl.String)
-_YEAR_1 = -62_135_596_800_000
-_YEAR_10000 = 253_402_300_800_000
-"""Milliseconds since 1970: outside of these there are no dates, and the unit is another."""
+_AT_LEAST_ONE = attrs.validators.optional(attrs.validators.ge(1))
+
+
+def _is_moment(_preparation: object, field: "attrs.Attribute[str | None]", value: str | None) -> None:
+    if value is not None:
+        try:
+            _milliseconds(value)
+        except ValueError:
+            raise ConfigurationError(
+                f"{field.name} takes a date such as '2009-05-04' or a time such as '2009-05-04T23:08:57Z', got {value!r}"
+            ) from None
+
+
+def _milliseconds(moment: str) -> int:
+    """A time without a zone is UTC."""
+    parsed = datetime.fromisoformat(moment)
+    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
 @attrs.frozen(kw_only=True)
 class Preparation:
-    """What is done to records.
+    """What is done to records, in this order: ratings, dates, duplicates, k-core, sample of users, last of each user.
 
     Attributes:
-        seed: Of the hashes that number users and items and that order ties.
+        seed: Of the hashes that number users and items, order ties and draw users.
         core: Every user and item left has at least this many interactions; 0 filters nothing.
         min_rating: Lower ratings are dropped; None keeps all.
+        since: Interactions before this date or time (ISO 8601, UTC) are dropped; None keeps all.
+        until: Those from this date or time on are dropped; None keeps all.
+        sample_users: So many users are drawn by the seed, with all that they have left; None keeps all.
+        last_n: Each user's most recent interactions are kept, so many; None keeps all.
         duplicates: What becomes of repeated (user, item) pairs. ``"keep"`` is the default because a repeat is an event
             too (a song heard again), and published sizes count it; ``first`` and ``last`` keep one, by time.
         ties: How a user's interactions with one timestamp are ordered. ``"hash"``, by a seeded hash of (user, item),
@@ -39,6 +57,10 @@ class Preparation:
     seed: int = 0
     core: int = attrs.field(default=5, validator=attrs.validators.ge(0))
     min_rating: float | None = None
+    since: str | None = attrs.field(default=None, validator=_is_moment)
+    until: str | None = attrs.field(default=None, validator=_is_moment)
+    sample_users: int | None = attrs.field(default=None, validator=_AT_LEAST_ONE)
+    last_n: int | None = attrs.field(default=None, validator=_AT_LEAST_ONE)
     duplicates: Duplicates = attrs.field(default="keep", validator=attrs.validators.in_(get_args(Duplicates)))
     ties: Ties = attrs.field(default="hash", validator=attrs.validators.in_(get_args(Ties)))
 
@@ -48,7 +70,8 @@ class Prepared:
     """What is left, in order.
 
     Attributes:
-        table: ``user``, ``item`` (Int64, dense), ``rating`` and ``timestamp``: user after user, oldest first.
+        table: ``user``, ``item`` (Int64, dense), ``rating`` and ``timestamp``, and ``split`` and ``category`` where the
+            records have them: user after user, oldest first.
         users: External id of each user, in dense order.
         items: External id of each item, in dense order.
     """
@@ -66,12 +89,13 @@ def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
         EmptyDataError: Nothing is left.
     """
     check(raw)
-    rated = _rated(raw, how)
+    rated = _dated(_rated(raw, how), how)
     names = {kind: rated[kind].unique() for kind in ("user", "item")}
     codes = {kind: _positions(rated[kind], names[kind]) for kind in names}
     hashes = {kind: seeded_hashes(names[kind], kind=kind, seed=how.seed) for kind in names}
-    table = _distinct(rated.select("rating", "timestamp").with_columns(**codes), hashes, how)
+    table = _distinct(rated.select(pl.exclude("user", "item")).with_columns(**codes), hashes, how)
     table = table[k_core(table["user"].to_numpy(), table["item"].to_numpy(), how.core)]
+    table = _recent(_sampled(table, hashes["user"], how), hashes, how)
     if table.is_empty():
         raise EmptyDataError(_nothing_left(len(raw), len(rated), how))
     orders = {kind: _dense_order(table[kind], names[kind], hashes[kind]) for kind in names}
@@ -83,55 +107,6 @@ def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
         users=names["user"][orders["user"]],
         items=names["item"][orders["item"]],
     )
-
-
-def check(raw: pl.DataFrame) -> None:
-    """Refuse a table of interactions that is not what the contract says.
-
-    Raises:
-        DataError: Names the column, the first row, and never a user.
-    """
-    _check_columns(raw, COLUMNS, "interactions")
-    for name in ("user", "item"):
-        missing = raw[name].is_null() | (raw[name] == "")
-        if missing.any():
-            raise DataError(
-                f"the column {name!r} of the interactions is empty in row {_first(missing)}; every row needs one"
-            )
-    infinite = ~raw["rating"].is_finite().fill_null(value=True)
-    if infinite.any():
-        row = _first(infinite)
-        raise DataError(f"rating {raw['rating'][row - 1]} in row {row} of the interactions is no finite number")
-    undated = ~raw["timestamp"].is_between(_YEAR_1, _YEAR_10000, closed="left").fill_null(value=True)
-    if undated.any():
-        row = _first(undated)
-        raise DataError(
-            f"timestamp {raw['timestamp'][row - 1]} in row {row} of the interactions is no date in milliseconds since 1970"
-        )
-
-
-def check_items(items: pl.DataFrame) -> None:
-    """Refuse a table of items that is not what the contract says.
-
-    Raises:
-        DataError: A column is missing or has another type, or an item is named twice or not at all.
-    """
-    _check_columns(items, ITEM_COLUMNS, "items")
-    if items["item"].null_count() or items["item"].n_unique() != len(items):
-        raise DataError("the table of items must name each item once, and has repeated or empty ids")
-
-
-def _check_columns(table: pl.DataFrame, columns: Mapping[str, type[pl.DataType]], what: str) -> None:
-    for name, dtype in columns.items():
-        if name not in table.columns:
-            raise DataError(f"the {what} have no column {name!r} (they have: {', '.join(table.columns) or 'none'})")
-        if table[name].dtype != dtype:
-            raise DataError(f"the column {name!r} of the {what} must be {dtype}, not {table[name].dtype}")
-
-
-def _first(flags: pl.Series) -> int:
-    """The number of the first row that is flagged, from 1."""
-    return int(flags.arg_max() or 0) + 1
 
 
 def _rated(raw: pl.DataFrame, how: Preparation) -> pl.DataFrame:
@@ -146,22 +121,54 @@ def _rated(raw: pl.DataFrame, how: Preparation) -> pl.DataFrame:
     return raw.filter(pl.col("rating") >= how.min_rating)
 
 
+def _dated(rated: pl.DataFrame, how: Preparation) -> pl.DataFrame:
+    if how.since is None and how.until is None:
+        return rated
+    _require_times(rated, "since and until need")
+    time = pl.col("timestamp")
+    if how.since is not None:
+        rated = rated.filter(time >= _milliseconds(how.since))
+    return rated if how.until is None else rated.filter(time < _milliseconds(how.until))
+
+
+def _require_times(table: pl.DataFrame, what: str, instead: str = "leave it out") -> None:
+    untimed = table["timestamp"].null_count()
+    if untimed:
+        raise DataError(f"{what} the time of every interaction, but {untimed:,} of {len(table):,} have none; {instead}")
+
+
+def _sampled(table: pl.DataFrame, hashes: NDArray[np.uint64], how: Preparation) -> pl.DataFrame:
+    """The users with the smallest hashes: a draw that depends on the seed and on nothing else."""
+    if how.sample_users is None:
+        return table
+    users = table["user"].unique().to_numpy()
+    drawn = users[np.argsort(hashes[users], kind="stable")[: how.sample_users]]
+    return table.filter(pl.col("user").is_in(pl.Series(drawn).implode()))
+
+
+def _recent(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
+    if how.last_n is None:
+        return table
+    _require_times(table, "last_n needs")
+    return _ordered(table, hashes, how.ties).group_by("user", maintain_order=True).tail(how.last_n)
+
+
 def _distinct(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
     """One row a (user, item) pair, unless duplicates are kept."""
     if how.duplicates == "keep":
         return table
-    untimed = table["timestamp"].null_count()
-    if untimed and how.ties == "hash":
-        raise DataError(
-            f"duplicates = {how.duplicates!r} needs the time of every interaction, but {untimed:,} of {len(table):,} have "
-            "none; use duplicates = 'keep', or ties = 'file' to go by the order of the rows"
-        )
+    if how.ties == "hash":
+        instead = "use duplicates = 'keep', or ties = 'file' to go by the order of the rows"
+        _require_times(table, f"duplicates = {how.duplicates!r} needs", instead)
     ordered = _ordered(table, hashes, how.ties)
     return ordered.unique(["user", "item"], keep=how.duplicates, maintain_order=True)
 
 
 def _nothing_left(read: int, rated: int, how: Preparation) -> str:
-    after = "" if how.min_rating is None else f", of which {rated:,} have a rating of at least {how.min_rating:g}"
+    asked = [] if how.min_rating is None else [f"have a rating of at least {how.min_rating:g}"]
+    asked += [] if how.since is None else [f"are since {how.since}"]
+    asked += [] if how.until is None else [f"are before {how.until}"]
+    after = f", of which {rated:,} {' and '.join(asked)}" if asked else ""
     return (
         f"no interactions are left after the {how.core}-core (core = {how.core}) of {read:,} interactions{after}; "
         "lower core or use more data"
@@ -176,7 +183,7 @@ def _positions(values: pl.Series, names: pl.Series) -> pl.Series:
 
 def _ordered(table: pl.DataFrame, hashes: Hashes, ties: Ties) -> pl.DataFrame:
     """User after user, by time; what ties in (user, item, time) goes by rating, and is alike after that."""
-    columns = table.select("user", "item", "rating", "timestamp")
+    columns = table.select(*COLUMNS, *(name for name in OPTIONAL if name in table.columns))
     if ties == "file":
         return columns.sort("user", "timestamp", nulls_last=True, maintain_order=True)
     pairs = mixed(hashes["user"][table["user"].to_numpy()], hashes["item"][table["item"].to_numpy()])

@@ -1,6 +1,6 @@
-"""Which interactions train, validate and test: by each user's own end, or by one moment for everybody."""
+"""Which interactions train, validate and test: by each user's own end, by one moment for everybody, or as published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shortstack.data.interactions import Interactions
 
 TRAIN, VALID, TEST = 0, 1, 2
+PARTS = ("train", "valid", "test")
 
 
 @attrs.frozen(kw_only=True)
@@ -72,8 +73,45 @@ class GlobalTime:
         return np.where(times >= first_test, TEST, np.where(times >= first_valid, VALID, TRAIN)).astype(np.int8)
 
 
-Split = LeaveLast | GlobalTime
-_SPLITS: Mapping[str, Split] = {"leave-last": LeaveLast(), "global-time": GlobalTime()}
+@attrs.frozen(kw_only=True)
+class Official:
+    """The parts that the publisher made.
+
+    Where there are two parts, train and a later one, the later one is test, and each user's last training interaction
+    is valid, if there are two before it.
+    """
+
+    def codes(self, users: NDArray[np.int64], parts: Sequence[str]) -> NDArray[np.int8]:
+        """int8 ``(rows,)``: 0 train, 1 valid, 2 test.
+
+        Args:
+            users: int64 ``(rows,)``, user after user, oldest first.
+            parts: ``train``, ``valid`` or ``test`` of each row.
+
+        Raises:
+            EmptyDataError: There is only one part.
+        """
+        codes = np.array([PARTS.index(part) for part in parts], dtype=np.int8)
+        there = np.unique(codes)
+        if len(there) == 1:
+            raise EmptyDataError(
+                f"the split 'official' has the part {PARTS[there[0]]!r} alone; read the others with it"
+            )
+        if len(there) == 2:
+            codes = np.where(codes == there[0], TRAIN, TEST).astype(np.int8)
+            codes[_last_of_train(users, codes)] = VALID
+        return codes
+
+
+def _last_of_train(users: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray[np.int64]:
+    """The last training row of each user that has at least three."""
+    rows = np.flatnonzero(codes == TRAIN)
+    counts = np.bincount(users[rows])
+    return rows[np.cumsum(counts)[counts >= 3] - 1]
+
+
+Split = LeaveLast | GlobalTime | Official
+_SPLITS: Mapping[str, Split] = {"leave-last": LeaveLast(), "global-time": GlobalTime(), "official": Official()}
 
 
 def named_split(name: str) -> Split:
@@ -107,10 +145,25 @@ def split(interactions: "Interactions", by: str | Split = "leave-last") -> Seque
             f"a split into train, valid and test needs the time of every interaction, but {missing:,} of {len(table):,} "
             f"interactions of {interactions.edition.name} have none; name the column of timestamps, or use other data"
         )
-    users, times = table["user"].to_numpy(), table["timestamp"].to_numpy()
+    users, times, items = (table[name].to_numpy(writable=True) for name in ("user", "timestamp", "item"))
+    if isinstance(rule, Official):
+        splits = rule.codes(users, _parts(interactions))
+        order = np.lexsort((np.arange(len(users)), splits, users))  # where the parts and the times disagree
+        items, splits = items[order], splits[order]
+    else:
+        splits = rule.codes(users, times)
     return Sequences(
-        items=table["item"].to_numpy(writable=True),
+        items=items,
         offsets=np.concatenate([[0], np.cumsum(np.bincount(users))]).astype(np.int64),
-        splits=rule.codes(users, times),
+        splits=splits,
         catalogue_size=len(interactions.items),
     )
+
+
+def _parts(interactions: "Interactions") -> Sequence[str]:
+    if "split" not in interactions.table.columns:
+        raise DataError(
+            f"{interactions.edition.name} has no official split, or not all of its parts were read; use 'leave-last' or "
+            "'global-time'"
+        )
+    return interactions.table["split"].to_list()

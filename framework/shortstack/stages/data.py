@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from shortstack.files import digest, write_json
 from shortstack.stages.stage import SETTINGS, Context, Stage
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 SEQUENCES = "sequences.safetensors"
 FACTS = "facts.json"
+NOT_OF_ROWS = {"source", "adapter", "settings", "split"}
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
@@ -47,16 +50,16 @@ def _execute(context: Context, folder: Path) -> None:
     # what is read lazily is read in from_records
     with blaming(context.registry.find("dataset", settings.adapter)):
         interactions = Interactions.from_records(
-            adapter.read(settings.source),
-            seed=context.run.seed,
-            core=settings.core,
-            min_rating=settings.min_rating,
-            duplicates=settings.duplicates,
-            ties=settings.ties,
+            adapter.read(settings.source), seed=context.run.seed, **_of_rows(settings)
         )
     split(interactions, settings.split).save(folder / SEQUENCES)
     interactions.catalogue().save(folder)
     write_json(folder / FACTS, interactions.facts())
+
+
+def _of_rows(settings: "DataSettings") -> dict[str, object]:
+    """The settings that say which rows stay, and in which order."""
+    return {name: value for name, value in attrs.asdict(settings).items() if name not in NOT_OF_ROWS}
 
 
 DATA = Stage(name="data", folder="data", after=(), depends_on=_depends_on, execute=_execute)

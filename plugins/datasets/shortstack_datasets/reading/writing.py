@@ -1,5 +1,6 @@
 """A small sample as files, in the formats that are read here: what the conformance kit tries the adapters on."""
 
+import bz2
 import csv
 import gzip
 import io
@@ -12,11 +13,12 @@ import polars as pl
 
 from shortstack.contracts import Sample
 from shortstack.errors import DataError
-from shortstack_datasets.columns import Column
-from shortstack_datasets.kinds import JSON, PARQUET, TEXT, kind_of
+from shortstack_datasets.reading.columns import Column
+from shortstack_datasets.reading.kinds import JSON, PARQUET, TEXT, kind_of
 
 Value = str | float | None
 Rows = Sequence[Mapping[str, Value]]
+Lines = Sequence[Sequence[Value]]
 
 
 def interaction_rows(sample: Sample, unit: str) -> list[dict[str, Value]]:
@@ -80,14 +82,48 @@ def write_rows(
     named = [{column.name: row.get(column.role) for column in columns} for row in rows]
     names = [column.name for column in columns]
     if kind in PARQUET:
-        texts = {name: pl.Series([_text(row[name]) or None for row in named], dtype=pl.String) for name in names}
+        texts = {name: pl.Series([text_of(row[name]) or None for row in named], dtype=pl.String) for name in names}
         pl.DataFrame(texts).write_parquet(path)
         return
     if kind in JSON:
         data = "".join(json.dumps(row) + "\n" for row in named).encode()
     else:
         data = _delimited(names if header else _numbered(names), named, separator or TEXT[kind], encoding, header)
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    if path.suffix == ".gz":
+        data = gzip.compress(data)
+    elif path.suffix == ".bz2":
+        data = bz2.compress(data)
+    path.write_bytes(data)
+
+
+def write_lines(path: Path, lines: Lines, separator: str) -> None:
+    """Write fields without quotes, as formats do that know none.
+
+    Raises:
+        DataError: A field holds the separator, so that the format cannot hold it.
+    """
+    path.write_text(_unquoted([[text_of(field) for field in line] for line in lines], separator), encoding="utf-8")
+
+
+def write_objects(path: Path, objects: Sequence[Mapping[str, object]]) -> None:
+    """Write one JSON object a line."""
+    path.write_text("".join(json.dumps(one) + "\n" for one in objects), encoding="utf-8")
+
+
+def dated(milliseconds: int | str | None, form: str) -> Value:
+    """A time as text, in a form of ``strftime``; what is text stays as it is.
+
+    >>> dated(86_400_000, "%Y-%m-%d")
+    '1970-01-02'
+    """
+    if milliseconds is None or isinstance(milliseconds, str):
+        return milliseconds
+    return datetime.fromtimestamp(milliseconds / 1_000, tz=UTC).strftime(form)
+
+
+def whole(number: float | str | None) -> Value:
+    """A whole number without its fraction; anything else as it is."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
@@ -100,7 +136,7 @@ def _numbered(names: Sequence[str]) -> list[str]:
 
 def _delimited(names: Sequence[str], rows: Rows, separator: str, encoding: str, header: bool) -> bytes:
     lines = [list(names)] if header else []
-    lines += [[_text(row.get(name)) for name in names] for row in rows]
+    lines += [[text_of(row.get(name)) for name in names] for row in rows]
     text = _joined(lines, separator)
     try:
         return text.encode(encoding)
@@ -114,11 +150,16 @@ def _joined(lines: Sequence[Sequence[str]], separator: str) -> str:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=separator, lineterminator="\n").writerows(lines)
         return text.getvalue()
+    return _unquoted(lines, separator)
+
+
+def _unquoted(lines: Sequence[Sequence[str]], separator: str) -> str:
     for field in (field for line in lines for field in line):
         if separator in field:
             raise DataError(f"fields between {separator!r} cannot hold {field!r}; use a separator of one character")
     return "".join(separator.join(line) + "\n" for line in lines)
 
 
-def _text(value: Value) -> str:
+def text_of(value: Value) -> str:
+    """What a text file says of a value; nothing of None."""
     return "" if value is None else str(value)

@@ -16,6 +16,8 @@ from rich.table import Table
 
 from shortstack import __version__
 from shortstack.blame import message, told
+from shortstack.cli.data import app as data_app
+from shortstack.cli.options import Json
 from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
 from shortstack.files import read_json
 from shortstack.registry import KINDS, Component, Kind, Registry
@@ -35,7 +37,7 @@ app = typer.Typer(
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+app.add_typer(data_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

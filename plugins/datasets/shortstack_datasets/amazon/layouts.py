@@ -1,0 +1,172 @@
+"""Which file of a folder is what: the years differ in their files' names and fields."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from shortstack.errors import DataError
+from shortstack_datasets.reading.columns import Column, Kind, user
+from shortstack_datasets.reading.kinds import unpacked_name
+from shortstack_datasets.reading.sources import Files, first_line, first_lines
+
+PARTS: Final = ("train", "valid", "test")
+
+
+def _columns(who: str, item: str, rating: str, time: str, unit: Kind) -> tuple[Column, ...]:
+    return (
+        user(who),
+        Column(name=item, role="item", kind="id"),
+        Column(name=rating, role="rating", kind="number"),
+        Column(name=time, role="timestamp", kind=unit),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Layout:
+    """One form of a file of reviews.
+
+    Attributes:
+        edition: The year.
+        columns: Its fields.
+        names: Of the columns of text without a header.
+        text: It is text with commas; otherwise each line is a JSON object.
+        by_user: A line holds all reviews of a user.
+    """
+
+    edition: str
+    columns: tuple[Column, ...] = ()
+    names: tuple[str, ...] = ()
+    text: bool = False
+    by_user: bool = False
+
+
+_OLD: Final = _columns("reviewerID", "asin", "overall", "unixReviewTime", "s")
+REVIEWS_2014: Final = Layout(edition="2014", columns=_OLD)
+REVIEWS_2018: Final = Layout(edition="2018", columns=_OLD)
+REVIEWS_2023: Final = Layout(edition="2023", columns=_columns("user_id", "parent_asin", "rating", "timestamp", "ms"))
+RATINGS_2014: Final = Layout(
+    edition="2014",
+    columns=_columns("user", "item", "rating", "timestamp", "s"),
+    names=("user", "item", "rating", "timestamp"),
+    text=True,
+)
+RATINGS_2018: Final = attrs.evolve(RATINGS_2014, edition="2018", names=("item", "user", "rating", "timestamp"))
+RATINGS_2023: Final = attrs.evolve(REVIEWS_2023, text=True)
+BY_USER_2023: Final = Layout(edition="2023", by_user=True)
+
+
+@attrs.frozen(kw_only=True)
+class Category:
+    """The reviews of one category, and what describes its products.
+
+    Attributes:
+        files: Where they are.
+        names: What it is called; all the categories of a file that holds several.
+        layout: The form of its files.
+        parts: File of reviews → part of the official split, or nothing.
+        metadata: The file of products, if there is one.
+        only: The categories that are wanted of a file that holds several; empty for all.
+    """
+
+    files: Files
+    names: tuple[str, ...]
+    layout: Layout
+    parts: Mapping[str, str]
+    metadata: str | None = None
+    only: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The names that are wanted."""
+        return tuple(name for name in self.names if not self.only or name in self.only)
+
+
+def categories_in(files: Files) -> Sequence[Category]:
+    """The categories among files that lie together.
+
+    Of several files of one category the one that is read is the official split, or else the ratings of 2023, or else the
+    5-core, or else all reviews, or else the ratings alone.
+    """
+    best: dict[str, tuple[int, Category]] = {}
+    for rank, category in _candidates(files):
+        name = category.names[0]
+        if name not in best or rank < best[name][0]:
+            best[name] = (rank, category)
+    return [category for _, category in (best[name] for name in sorted(best))]
+
+
+def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
+    """Each file of reviews as a category of its own; the lower the number the better."""
+    metadata = {_stem(name).removeprefix("meta_"): name for name in sorted(files.beside) if name.startswith("meta_")}
+    splits: dict[str, dict[str, str]] = {}
+    for name in sorted(files.names):
+        plain = unpacked_name(name)
+        if plain.startswith("meta_"):
+            continue
+        stem, *middle, ending = plain.split(".") if "." in plain else (plain, "")
+        if ending == "csv" and len(middle) == 1 and middle[0] in PARTS and _is_2023(files, name):
+            splits.setdefault(stem, {})[name] = middle[0]
+        elif (known := _known(files, name, stem, ending)) is not None:
+            rank, layout, names = known
+            found = Category(files=files, names=names, layout=layout, parts={name: ""}, metadata=metadata.get(names[0]))
+            yield rank, found
+    for stem, parts in splits.items():
+        ordered = dict(sorted(parts.items(), key=lambda pair: PARTS.index(pair[1])))
+        yield 0, Category(files=files, names=(stem,), layout=RATINGS_2023, parts=ordered, metadata=metadata.get(stem))
+
+
+def _known(files: Files, name: str, stem: str, ending: str) -> tuple[int, Layout, tuple[str, ...]] | None:
+    """How good a file of reviews is, its form, and its categories; None if it is none."""
+    if ending == "csv":
+        return _known_text(files, name, stem)
+    return _known_objects(files, name, stem) if ending in {"json", "jsonl"} else None
+
+
+def _known_text(files: Files, name: str, stem: str) -> tuple[int, Layout, tuple[str, ...]] | None:
+    if _is_2023(files, name):
+        return 1, RATINGS_2023, (stem,)
+    if not _is_ratings(files, name):
+        return None
+    old = stem.startswith("ratings_")
+    return (4, RATINGS_2014, (stem.removeprefix("ratings_"),)) if old else (4, RATINGS_2018, (stem,))
+
+
+def _known_objects(files: Files, name: str, stem: str) -> tuple[int, Layout, tuple[str, ...]] | None:
+    fields = {*_FIELD.findall(first_line(files, name))}  # it may be cut off, and no JSON
+    rank = 2 if stem.endswith("_5") else 3
+    if {"user_id", "history"} <= fields:
+        return 3, BY_USER_2023, _categories_by_user(files, name)
+    if {"reviewerID", "asin"} <= fields:
+        layout = REVIEWS_2014 if stem.startswith("reviews_") else REVIEWS_2018
+        return rank, layout, (stem.removeprefix("reviews_").removesuffix("_5"),)
+    return (rank, REVIEWS_2023, (stem,)) if {"user_id", "parent_asin"} <= fields else None
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _is_2023(files: Files, name: str) -> bool:
+    return {"user_id", "parent_asin"} <= {*first_line(files, name).split(",")}
+
+
+def _is_ratings(files: Files, name: str) -> bool:
+    """Whether one of the first lines is a row of four, the last a rating and a time; the very first may be damaged."""
+    return any(re.search(r',"?[0-9.]+"?,"?[0-9]+"?$', line) for line in first_lines(files, name))
+
+
+_FIELD: Final = re.compile(r'"(\w+)"\s*:')
+
+
+def _categories_by_user(files: Files, name: str) -> tuple[str, ...]:
+    from shortstack_datasets.reading.bad_rows import BadRows
+    from shortstack_datasets.reading.sources import opened
+    from shortstack_datasets.reading.structured import json_objects
+
+    with opened(files, name) as stream:
+        found = {str(one.get("category")) for _, one in json_objects(stream, BadRows(skip=True))}
+    if not found:
+        raise DataError(f"{files.place(name)} holds no JSON object")
+    return tuple(sorted(found))

@@ -1,0 +1,280 @@
+"""Music from Last.fm, in its three published forms: play counts or tags of 2011, listening events, and play counts.
+
+Sources: https://grouplens.org/datasets/hetrec-2011/ and
+http://ocelma.net/MusicRecommendationDataset/index.html (lastfm-1K and lastfm-360K).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import attrs
+
+from shortstack.contracts import DatasetDescriptor, DatasetTraits, Download, Edition, Records, Sample
+from shortstack_datasets.reading.columns import Column, label, user
+from shortstack_datasets.reading.kinds import unpacked_name
+from shortstack_datasets.reading.official import OfficialFiles
+from shortstack_datasets.reading.sources import Files, opened
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shortstack_datasets.reading.bad_rows import BadRows
+    from shortstack_datasets.reading.delimited import Form
+
+PLAYS: Final = "user_artists.dat"
+ARTISTS: Final = "artists.dat"
+TAGGINGS: Final = ("user_taggedartists-timestamps.dat", "user_taggedartists.dat")
+TAGS: Final = "tags.dat"
+EVENTS: Final = "userid-timestamp-artid-artname-traid-traname.tsv"
+COUNTS: Final = "usersha1-artmbid-artname-plays.tsv"
+
+
+@attrs.frozen(kw_only=True)
+class LastFmSettings:
+    """What counts as an interaction, and with what.
+
+    Attributes:
+        events: Of the edition of 2011: ``plays``, each with its count as rating and without a time, or ``tags``, each
+            with its day and without a rating.
+        item: Of listening events: the ``artist`` or the ``track``.
+        session_minutes: Of listening events: a longer pause begins a session, which then counts as a user of its own;
+            None for whole histories.
+        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+    """
+
+    events: Literal["plays", "tags"] = "plays"
+    item: Literal["artist", "track"] = "artist"
+    session_minutes: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.gt(0))
+    )
+    skip_bad_rows: bool = False
+
+
+def files_of(settings: LastFmSettings) -> "OfficialFiles[_HetRec | _Events | _Counts]":
+    """The adapter."""
+    return OfficialFiles(
+        what="Last.fm",
+        needs=f"{PLAYS} and {ARTISTS} (2011), or {EVENTS} (1K), or {COUNTS} (360K)",
+        recognise=lambda files: list(_recognised(files, settings)),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _HetRec:
+    """Play counts and tags of 2011; artists have numbers."""
+
+    files: Files
+    name: str
+    settings: LastFmSettings
+
+    @property
+    def place(self) -> str:
+        return self.files.place(self.name)
+
+    def edition(self) -> Edition:
+        return Edition(name="hetrec2011-lastfm-2k", facts={"events": self.settings.events})
+
+    def records(self) -> Records:
+        from shortstack_datasets.reading.bad_rows import BadRows
+        from shortstack_datasets.reading.described import described, filled
+
+        bad = BadRows(skip=self.settings.skip_bad_rows)
+        rows = _read(self.files, self.name, _form(), self._columns(), bad)
+        columns = [Column(name="id", role="item", kind="whole"), label("name", "title")]
+        artists = _read(self.files, ARTISTS, _form(), columns, bad)
+        categories = _top_tags(self.files, bad)
+        known = (
+            artists if categories is None else artists.join(categories, on="item", how="left", maintain_order="left")
+        )
+        return Records(
+            interactions=filled(rows).lazy(),
+            items=described(known).lazy(),
+            edition=self.edition(),
+            skipped=bad.skipped,
+        )
+
+    def _columns(self) -> list[Column]:
+        who = [user("userID", "whole"), Column(name="artistID", role="item", kind="whole")]
+        if self.settings.events == "plays":
+            return [*who, Column(name="weight", role="rating", kind="number")]
+        if self.name == TAGGINGS[0]:
+            return [*who, Column(name="timestamp", role="timestamp", kind="ms")]
+        day = Column(name="year-month-day", role="timestamp", kind="iso", parts=("year", "month", "day"))
+        return [*who, day]
+
+
+@attrs.frozen(kw_only=True)
+class _Events:
+    """One row for each song that somebody heard."""
+
+    files: Files
+    name: str
+    settings: LastFmSettings
+
+    @property
+    def place(self) -> str:
+        return self.files.place(self.name)
+
+    def edition(self) -> Edition:
+        pause = self.settings.session_minutes
+        sessions = {} if pause is None else {"session_minutes": pause}
+        return Edition(name="lfm-1k", facts={"item": self.settings.item, **sessions})
+
+    def records(self) -> Records:
+        import polars as pl
+
+        from shortstack_datasets.reading.bad_rows import BadRows
+        from shortstack_datasets.reading.described import described, filled
+
+        bad = BadRows(skip=self.settings.skip_bad_rows)
+        tracks = self.settings.item == "track"
+        names = ("userid", "timestamp", "artid", "artname", "traid", "traname")
+        columns = [
+            user("userid"),
+            Column(name="timestamp", role="timestamp", kind="iso"),
+            label("traid" if tracks else "artid", "id"),
+            Column(name="artname", role="artist", kind="id"),
+            *([Column(name="traname", role="track", kind="id")] if tracks else []),
+        ]
+        rows = _read(self.files, self.name, _form(names), columns, bad)
+        title = pl.concat_str("artist", "track", separator=" – ") if tracks else pl.col("artist")
+        rows = rows.with_columns(title=title).with_columns(item=pl.coalesce("id", "title"))
+        if self.settings.session_minutes is not None:
+            rows = _by_session(rows, self.settings.session_minutes)
+        return Records(
+            interactions=filled(rows).lazy(),
+            items=described(rows).lazy(),
+            edition=self.edition(),
+            skipped=bad.skipped,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class _Counts:
+    """How often somebody played an artist."""
+
+    files: Files
+    name: str
+    settings: LastFmSettings
+
+    @property
+    def place(self) -> str:
+        return self.files.place(self.name)
+
+    def edition(self) -> Edition:
+        return Edition(name="lfm-360k")
+
+    def records(self) -> Records:
+        import polars as pl
+
+        from shortstack_datasets.reading.bad_rows import BadRows
+        from shortstack_datasets.reading.described import described, filled
+
+        bad = BadRows(skip=self.settings.skip_bad_rows)
+        columns = [
+            user("sha1"),
+            label("artmbid", "id"),
+            Column(name="artname", role="title", kind="id"),
+            Column(name="plays", role="rating", kind="number"),
+        ]
+        rows = _read(self.files, self.name, _form(("sha1", "artmbid", "artname", "plays")), columns, bad)
+        rows = rows.with_columns(item=pl.coalesce("id", "title"))
+        return Records(
+            interactions=filled(rows).lazy(),
+            items=described(rows).lazy(),
+            edition=self.edition(),
+            skipped=bad.skipped,
+        )
+
+
+def write(settings: LastFmSettings, sample: Sample, folder: Path) -> Path:
+    """Write the files of 2011: plays and artists, or tags with their days if the settings say so.
+
+    Returns:
+        ``folder``, for ``read``.
+    """
+    from shortstack_datasets.reading.writing import Lines, dated, item_rows, whole, write_lines
+
+    if settings.events == "plays":
+        plays: Lines = [[row.user, row.item, whole(row.rating)] for row in sample.rows]
+        write_lines(folder / PLAYS, [["userID", "artistID", "weight"], *plays], "\t")
+    else:
+        tags: Lines = [
+            [row.user, row.item, "1", *(str(dated(row.timestamp, part)) for part in ("%d", "%m", "%Y"))]
+            for row in sample.rows
+        ]
+        write_lines(folder / TAGGINGS[1], [["userID", "artistID", "tagID", "day", "month", "year"], *tags], "\t")
+    artists = [[row["item"], row["title"], "", ""] for row in item_rows(sample)]
+    write_lines(folder / ARTISTS, [["id", "name", "url", "pictureURL"], *artists], "\t")
+    return folder
+
+
+DESCRIPTOR = DatasetDescriptor(
+    name="lastfm",
+    summary="Last.fm: play counts or tags of HetRec 2011, the listening events of 1K users, or 360K users' play counts.",
+    build=files_of,
+    config=LastFmSettings,
+    reference="https://grouplens.org/datasets/hetrec-2011/",
+    traits=DatasetTraits(ratings=True, timestamps=False, titles=True),
+    write=write,
+    downloads={
+        "hetrec2011-lastfm-2k": Download(
+            url="https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip",
+            licence="non-commercial use: https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-readme.txt",
+            md5="296d61afe4e8632b173fc2dd3be20ce2",
+        )
+    },
+    elsewhere="lastfm-1K and lastfm-360K: ask http://ocelma.net/MusicRecommendationDataset, unpack the tar.gz, name its folder",
+)
+
+
+def _recognised(files: Files, settings: LastFmSettings) -> "Iterator[_HetRec | _Events | _Counts]":
+    there = {unpacked_name(name): name for name in sorted(files.names)}
+    wanted = (PLAYS,) if settings.events == "plays" else TAGGINGS
+    name = next((name for name in wanted if name in there), None)
+    if name is not None and ARTISTS in files.beside:
+        yield _HetRec(files=files, name=name, settings=settings)
+    if EVENTS in there:
+        yield _Events(files=files, name=there[EVENTS], settings=settings)
+    if COUNTS in there:
+        yield _Counts(files=files, name=there[COUNTS], settings=settings)
+
+
+def _form(names: tuple[str, ...] = ()) -> "Form":
+    """Tabs, lone quotes in names, and UTF-8 but for the tags."""
+    from shortstack_datasets.reading.delimited import Form
+
+    return Form(separator="\t", names=names, header=not names, encoding="either")
+
+
+def _read(files: Files, name: str, form: "Form", columns: Sequence[Column], bad: "BadRows") -> "pl.DataFrame":
+    from shortstack_datasets.reading.delimited import read_delimited
+
+    with opened(files, name) as stream:
+        return read_delimited(stream, form, columns, bad)
+
+
+def _top_tags(files: Files, bad: "BadRows") -> "pl.DataFrame | None":
+    """Each artist's most frequent tag, as ``item`` and ``category``; of equal ones the first in the alphabet."""
+    import polars as pl
+
+    taggings = next((name for name in TAGGINGS if name in files.beside), None)
+    if taggings is None or TAGS not in files.beside:
+        return None
+    columns = [Column(name=name, role=role, kind="whole") for name, role in (("artistID", "item"), ("tagID", "tag"))]
+    uses = _read(files, taggings, _form(), columns, bad).group_by("item", "tag").len()
+    names = [Column(name="tagID", role="tag", kind="whole"), Column(name="tagValue", role="category", kind="label")]
+    named = uses.join(_read(files, TAGS, _form(), names, bad), on="tag")
+    ordered = named.sort("item", "len", "category", descending=[False, True, False])
+    return ordered.unique("item", keep="first", maintain_order=True).select("item", "category").cast(pl.String)
+
+
+def _by_session(rows: "pl.DataFrame", minutes: float) -> "pl.DataFrame":
+    """Each user's events in stretches without a long pause, as users of their own: ``user``, ``#`` and a number."""
+    import polars as pl
+
+    ordered = rows.sort("user", "timestamp", maintain_order=True)
+    pause = (pl.col("timestamp").diff() > minutes * 60_000).fill_null(value=False)
+    number = pause.cum_sum().over("user")
+    return ordered.with_columns(user=pl.concat_str("user", pl.lit("#"), number.cast(pl.String)))

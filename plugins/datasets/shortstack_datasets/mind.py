@@ -1,0 +1,236 @@
+"""MIND, the Microsoft News Dataset: what readers were shown, what they clicked, and what they had read before.
+
+Source: https://github.com/msnews/msnews.github.io/blob/master/assets/doc/introduction.md.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
+from shortstack.errors import DataError
+from shortstack_datasets.reading.columns import Column, label, user
+from shortstack_datasets.reading.kinds import unpacked_name
+from shortstack_datasets.reading.sources import Files, count_lines, first_line, found, opened
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shortstack_datasets.reading.bad_rows import BadRows
+
+BEHAVIORS: Final = "behaviors.tsv"
+NEWS: Final = "news.tsv"
+COLUMNS: Final = ("impression", "user", "time", "history", "impressions")
+NEWS_COLUMNS: Final = (
+    "id",
+    "category",
+    "subcategory",
+    "title",
+    "abstract",
+    "url",
+    "title_entities",
+    "abstract_entities",
+)
+EDITIONS: Final = {156_965: "MINDsmall", 230_117: "MINDsmall", 2_232_748: "MINDlarge", 2_609_219: "MINDlarge"}
+"""Impressions of the training part, alone or with those of the validation part."""
+
+ORDER: Final = ("train", "valid", "test", None)
+_CLOCK: Final = "%m/%d/%Y %I:%M:%S %p"
+
+
+@attrs.frozen(kw_only=True)
+class MindSettings:
+    """How MIND is read.
+
+    Attributes:
+        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+    """
+
+    skip_bad_rows: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class _Part:
+    """The two files of one part.
+
+    Attributes:
+        files: Where they are.
+        behaviors: What the file of impressions is called.
+        split: ``train`` or ``valid`` by the name of the folder; None if that does not tell.
+    """
+
+    files: Files
+    behaviors: str
+    split: str | None
+
+    @property
+    def place(self) -> str:
+        return self.files.place(self.behaviors)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it says what was clicked; the official test part does not."""
+        last = first_line(self.files, self.behaviors).rpartition("\t")[2].split(" ")[0]
+        return self.split != "test" or last[-2:] in {"-0", "-1"}
+
+
+@attrs.frozen
+class Mind:
+    """Reads one part, or a folder with the training part beside the validation part; a click is an interaction."""
+
+    settings: MindSettings
+
+    def detect(self, source: str | Path) -> Edition | None:
+        """The edition; None if there are no files of MIND.
+
+        Raises:
+            DataError: An archive is broken.
+        """
+        if not Path(source).exists():
+            return None
+        parts = _parts(Path(source))
+        return _edition(parts, source) if _belong_together(parts) else None
+
+    def read(self, source: str | Path) -> Records:
+        """All clicks, all news, and all impressions.
+
+        Raises:
+            SourceNotFoundError: ``source`` is not there.
+            DataError: It is no MIND, or damaged, or only the test part, which says nothing of clicks.
+            RowError: A line is bad.
+        """
+        import polars as pl
+
+        from shortstack_datasets.reading.bad_rows import BadRows
+        from shortstack_datasets.reading.described import described, filled
+
+        parts = _parts(Path(source))
+        if not parts:
+            raise DataError(f"{source} is no MIND data set: it should hold {BEHAVIORS} and {NEWS}")
+        if not _belong_together(parts):
+            places = ", ".join(part.place for part in parts)
+            raise DataError(f"{source} holds several MIND data sets ({places}); name one of them")
+        edition, bad = _edition(parts, source), BadRows(skip=self.settings.skip_bad_rows)
+        told = [part for part in parts if part.labelled]
+        if not told:
+            raise DataError(f"{source} is the test part of MIND, which does not say what was clicked; add the others")
+        impressions = pl.concat(_impressions(part, bad) for part in told)
+        news = pl.concat(_news(part.files, bad) for part in parts)
+        clicks = impressions.explode("shown", "clicked").filter("clicked").rename({"shown": "item"})
+        columns = [*filled(clicks).columns, *([] if clicks["split"].null_count() else ["split"])]
+        return Records(
+            interactions=filled(clicks).with_columns(clicks["split"]).select(columns).lazy(),
+            items=described(news).lazy(),
+            edition=edition,
+            skipped=bad.skipped,
+            impressions=impressions.lazy(),
+        )
+
+
+def write(_settings: MindSettings, sample: Sample, folder: Path) -> Path:
+    """Write each interaction as an impression of one article, which was clicked; and the articles.
+
+    Returns:
+        ``folder``, for ``read``.
+    """
+    from shortstack_datasets.reading.writing import dated, item_rows, write_lines
+
+    rows = [
+        [str(number), row.user, dated(row.timestamp, _CLOCK), "", f"{row.item}-1"]
+        for number, row in enumerate(sample.rows, start=1)
+    ]
+    news = [[row["item"], row["category"], "", row["title"], "", "", "[]", "[]"] for row in item_rows(sample)]
+    write_lines(folder / BEHAVIORS, rows, "\t")
+    write_lines(folder / NEWS, news, "\t")
+    return folder
+
+
+DESCRIPTOR = DatasetDescriptor(
+    name="mind",
+    summary="MIND news, small or large: clicks as interactions, and the impressions that the task 'click' ranks.",
+    build=Mind,
+    config=MindSettings,
+    reference="https://msnews.github.io",
+    traits=DatasetTraits(ratings=False, timestamps=True, titles=True, categories=True),
+    write=write,
+    elsewhere="accept the terms at https://msnews.github.io, download MINDsmall or MINDlarge, name the folder of its zips",
+)
+
+
+def _parts(source: Path) -> list[_Part]:
+    def recognised(files: Files) -> Sequence[_Part]:
+        names = {unpacked_name(name): name for name in files.names}
+        if BEHAVIORS not in names or not any(unpacked_name(name) == NEWS for name in files.beside):
+            return []
+        return [_Part(files=files, behaviors=names[BEHAVIORS], split=_split(files.place(BEHAVIORS)))]
+
+    return sorted(found(source, recognised), key=lambda part: ORDER.index(part.split))
+
+
+def _split(place: str) -> str | None:
+    folders = "/".join(Path(place).parts[-3:-1]).lower()
+    words = {"train": "train", "dev": "valid", "valid": "valid", "test": "test"}
+    return next((split for word, split in words.items() if word in folders), None)
+
+
+def _belong_together(parts: Sequence[_Part]) -> bool:
+    splits = [part.split for part in parts]
+    return len(parts) == 1 or (len(parts) > 1 and None not in splits and len({*splits}) == len(splits))
+
+
+def _edition(parts: Sequence[_Part], source: str | Path) -> Edition:
+    impressions = sum(count_lines(part.files, part.behaviors) for part in parts if part.labelled)
+    if not impressions and not any(part.labelled for part in parts):
+        return Edition(name="MIND-test", facts={"source": Path(source).name})
+    return Edition(name=EDITIONS.get(impressions, "MIND"), facts={"impressions": impressions, "interaction": "click"})
+
+
+def _impressions(part: _Part, bad: "BadRows") -> "pl.DataFrame":
+    """``user``, ``timestamp``, ``history``, ``shown``, ``clicked``, ``split``: one row for each time of showing."""
+    import polars as pl
+
+    from shortstack_datasets.reading.delimited import Form, read_delimited
+
+    columns = [
+        user("user"),
+        Column(name="time", role="timestamp", kind="clock"),
+        label("history", "history"),
+        Column(name="impressions", role="shown", kind="candidates"),
+    ]
+    with opened(part.files, part.behaviors) as stream:
+        rows = read_delimited(stream, Form(separator="\t", names=COLUMNS, header=False), columns, bad)
+    shown = pl.col("shown").str.split(" ")
+    split = part.split if part.split in {"train", "valid"} else None
+    return rows.select(
+        "user",
+        "timestamp",
+        pl.when(pl.col("history").is_not_null())
+        .then(pl.col("history").str.split(" "))
+        .otherwise(pl.lit([], dtype=pl.List(pl.String)))
+        .alias("history"),
+        shown.list.eval(pl.element().str.head(-2)).alias("shown"),
+        shown.list.eval(pl.element().str.tail(1) == "1").alias("clicked"),
+        pl.lit(split, dtype=pl.String).alias("split"),
+    )
+
+
+def _news(files: Files, bad: "BadRows") -> "pl.DataFrame":
+    """``item``, ``title``, ``category`` (with the subcategory behind ``|``) and ``text``, the abstract."""
+    import polars as pl
+
+    from shortstack_datasets.reading.delimited import Form, read_delimited
+
+    columns = [
+        Column(name="id", role="item", kind="id"),
+        label("title", "title"),
+        label("category", "category"),
+        label("subcategory", "subcategory"),
+        label("abstract", "text"),
+    ]
+    name = next(name for name in files.beside if unpacked_name(name) == NEWS)
+    with opened(files, name) as stream:
+        rows = read_delimited(stream, Form(separator="\t", names=NEWS_COLUMNS, header=False), columns, bad)
+    category = pl.concat_str("category", "subcategory", separator="|", ignore_nulls=True)
+    return rows.with_columns(pl.when(category != "").then(category).alias("category")).drop("subcategory")

@@ -1,0 +1,45 @@
+"""What a column is: its name in the file, its role in the records, and what its values must be. Needs no polars."""
+
+from typing import Literal
+
+import attrs
+
+Kind = Literal["id", "whole", "number", "label", "s", "ms", "us", "iso", "clock", "candidates"]
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """One column to read.
+
+    Attributes:
+        name: What the file calls it, and therefore the errors.
+        role: What the records call it.
+        kind: ``id``: text, never empty; ``whole``: the same, digits only; ``number``: finite; ``label``: text or null;
+            ``candidates``: ``name-0`` or ``name-1``, several with blanks between them; or a time: in a unit since 1970,
+            as ``iso`` text, or on the ``clock``, such as ``11/9/2019 9:05:58 AM``. Times become milliseconds.
+        private: Its values must not appear in errors.
+        optional: The file may lack it, and a row may leave it empty.
+        parts: The columns of the file that together make it, joined by ``-``; then ``name`` is for errors alone.
+    """
+
+    name: str
+    role: str
+    kind: Kind
+    private: bool = False
+    optional: bool = False
+    parts: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the file that it is made of."""
+        return self.parts or (self.name,)
+
+
+def user(name: str, kind: Kind = "id") -> Column:
+    """The column of users, whose values are nobody's business."""
+    return Column(name=name, role="user", kind=kind, private=True)
+
+
+def label(name: str, role: str) -> Column:
+    """A column of text that may be empty or missing."""
+    return Column(name=name, role=role, kind="label", optional=True)

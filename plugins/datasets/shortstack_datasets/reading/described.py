@@ -1,0 +1,39 @@
+"""What is known of items: one row each, in the columns of the records."""
+
+import html
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+_TYPES: Final = {"rating": pl.Float64, "timestamp": pl.Int64}
+_ITEM: Final = ("item", "title", "category", "text")
+_TAG: Final = re.compile(r"<[a-zA-Z/!][^<>]*>?")
+
+
+def filled(rows: pl.DataFrame, roles: Sequence[str] = ("user", "item", "rating", "timestamp")) -> pl.DataFrame:
+    """The columns of these roles, null where the table has none."""
+    missing = [
+        pl.lit(None, dtype=_TYPES.get(role, pl.String)).alias(role) for role in roles if role not in rows.columns
+    ]
+    return rows.with_columns(missing).select(roles)
+
+
+def described(rows: pl.DataFrame) -> pl.DataFrame:
+    """``item``, ``title``, ``category``, ``text``: one row an item; of several the first by title.
+
+    So the order of the rows does not matter.
+    """
+    return filled(rows, _ITEM).sort(*_ITEM[:3], nulls_last=True).unique("item", keep="first", maintain_order=True)
+
+
+def plain_text(text: object) -> str | None:
+    """A title as people read it: without HTML, with single blanks; None if nothing is left or it is no text.
+
+    >>> plain_text("Tom &amp; Jerry"), plain_text('<span class="a-size-medium a-color-secondary"')
+    ('Tom & Jerry', None)
+    """
+    if not isinstance(text, str):
+        return None
+    return " ".join(html.unescape(_TAG.sub(" ", text)).split()) or None

@@ -1,0 +1,207 @@
+"""Where files lie: in a folder or in a zip archive, opened the same way; and how an adapter finds its own there."""
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Protocol, TypeVar
+
+import attrs
+
+from shortstack.errors import DataError, SourceNotFoundError
+from shortstack_datasets.reading.streams import Stream, intact
+
+Found = TypeVar("Found")
+
+
+class Files(Protocol):
+    """Files that lie together."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of those that were given, without folders."""
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """The names of all that lie together, which may describe those that were given."""
+
+    def place(self, name: str) -> str:
+        """Where a file is, as the user would find it."""
+
+    def size(self, name: str) -> int:
+        """Its bytes as it lies there, packed."""
+
+    def open(self, name: str, stack: ExitStack) -> IO[bytes]:
+        """A file's bytes as it lies there, out of its archive; the stack closes it."""
+
+
+@attrs.frozen(kw_only=True)
+class Folder:
+    """The files of one folder.
+
+    Attributes:
+        path: The folder.
+        only: The one file that was given, if it was not the folder.
+    """
+
+    path: Path
+    only: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Their names, or the one that was given."""
+        return self.beside if self.only is None else frozenset({self.only})
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(entry.name for entry in self.path.iterdir() if entry.is_file())
+
+    def place(self, name: str) -> str:
+        """The file's path."""
+        return str(self.path / name)
+
+    def size(self, name: str) -> int:
+        """Its bytes."""
+        return (self.path / name).stat().st_size
+
+    def open(self, name: str, stack: ExitStack) -> IO[bytes]:
+        """The file."""
+        return stack.enter_context((self.path / name).open("rb"))
+
+
+@attrs.frozen(kw_only=True)
+class Archive:
+    """The files of one folder within a zip archive.
+
+    Attributes:
+        path: The archive.
+        prefix: The folder within it: ``""``, or a name with a slash at its end.
+    """
+
+    path: Path
+    prefix: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Their names, without the prefix."""
+        inside = (name.removeprefix(self.prefix) for name in _members(self.path) if name.startswith(self.prefix))
+        return frozenset(name for name in inside if name and "/" not in name)
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """The same."""
+        return self.names
+
+    def place(self, name: str) -> str:
+        """The archive's path and the member's, joined by a slash."""
+        return f"{self.path}/{self.prefix}{name}"
+
+    def size(self, name: str) -> int:
+        """Its bytes in the archive."""
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.getinfo(self.prefix + name).compress_size
+
+    def open(self, name: str, stack: ExitStack) -> IO[bytes]:
+        """The member."""
+        archive = stack.enter_context(zipfile.ZipFile(self.path))
+        return stack.enter_context(archive.open(self.prefix + name))
+
+
+@contextmanager
+def opened(files: Files, name: str) -> Iterator[Stream]:
+    """A file's bytes, unpacked.
+
+    Raises:
+        SourceNotFoundError: It is not there.
+        DataError: Its archive is damaged.
+    """
+    again = "download the archive again" if isinstance(files, Archive) else "download it again"
+    with ExitStack() as stack:
+        try:
+            with intact(f"{files.place(name)} is damaged or truncated; {again}"):
+                file, size = files.open(name, stack), files.size(name)
+        except FileNotFoundError:
+            raise SourceNotFoundError(f"{files.place(name)} is not there") from None
+        yield Stream.of(file, files.place(name), size=size, again=again)
+
+
+def one_file(path: Path) -> tuple[Files, str]:
+    """A file by its path, and its name.
+
+    Raises:
+        SourceNotFoundError: It is not there.
+    """
+    if not path.is_file():
+        raise SourceNotFoundError(f"{path} is not there, or is a folder; give one file")
+    return Folder(path=path.parent, only=path.name), path.name
+
+
+def count_lines(files: Files, name: str) -> int:
+    """How many lines a file has; the last may lack its newline.
+
+    Raises:
+        DataError: The archive is damaged there.
+    """
+    lines, last = 0, b"\n"
+    with opened(files, name) as stream:
+        while block := stream.read(1 << 22):
+            lines, last = lines + block.count(b"\n"), block[-1:]
+    return lines + (last != b"\n")
+
+
+def first_line(files: Files, name: str) -> str:
+    """A file's first line, or what its first 64 KiB hold of it."""
+    return first_lines(files, name)[0]
+
+
+def first_lines(files: Files, name: str) -> list[str]:
+    """The lines of a file's first 64 KiB, of which the last may be cut off; one empty line of an empty file."""
+    with opened(files, name) as stream:
+        text = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    return [line.rstrip("\r") for line in text.split("\n")]
+
+
+def found(source: Path, recognise: Callable[[Files], Sequence[Found]]) -> list[Found]:
+    """What an adapter recognises in ``source`` itself, or else one level deeper.
+
+    Raises:
+        SourceNotFoundError: ``source`` is not there.
+        DataError: An archive cannot be opened, or holds files outside of itself.
+    """
+    everything: list[Found] = []
+    for depth, files in enumerate(_look(source)):
+        everything += recognise(files)
+        if everything and depth == 0:
+            break
+    return everything
+
+
+def _look(source: Path) -> Iterator[Files]:
+    """The places to look for files: a folder, an archive or a file, then what lies one level deeper in it."""
+    if not source.exists():
+        raise SourceNotFoundError(f"{source} is not there; give a folder or a zip archive")
+    if source.is_file():
+        yield from _archive(source) if source.suffix == ".zip" else [Folder(path=source.parent, only=source.name)]
+        return
+    yield Folder(path=source)
+    for entry in sorted(source.iterdir()):
+        if entry.is_dir():
+            yield Folder(path=entry)
+        elif entry.suffix == ".zip":
+            yield from _archive(entry)
+
+
+def _archive(path: Path) -> Iterator[Archive]:
+    names = _members(path)
+    outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
+    if outside:
+        raise DataError(f"{path} holds {outside[0]!r}, a path outside of itself; do not trust this archive")
+    yield Archive(path=path)
+    folders = sorted({name.rpartition("/")[0] + "/" for name in names if "/" in name})
+    yield from (Archive(path=path, prefix=folder) for folder in folders if folder.count("/") == 1)
+
+
+def _members(path: Path) -> list[str]:
+    with intact(f"{path} is truncated or no zip archive; download it again"), zipfile.ZipFile(path) as archive:
+        return archive.namelist()

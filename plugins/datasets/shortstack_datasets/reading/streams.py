@@ -1,0 +1,102 @@
+"""A file's bytes as they are asked for: unpacked, with damage told as an error of ours, and never without end."""
+
+import bz2
+import errno
+import gzip
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Final, cast
+
+import attrs
+
+from shortstack.errors import DataError
+
+_SMALL: Final = 64 << 20
+_EXPANSION: Final = 200
+"""A file may grow by this factor once it is not small: text does by 10, what grows by more is made to fill memory."""
+
+
+@attrs.define(kw_only=True)
+class Stream:
+    """Bytes to read once, from the start.
+
+    Attributes:
+        file: The bytes as they lie there.
+        place: The file's path, for errors.
+        size: How many bytes lie there, packed.
+        problem: What to say where they are damaged.
+        given: How many have been read, unpacked.
+    """
+
+    file: IO[bytes]
+    place: str
+    size: int
+    problem: str
+    given: int = 0
+
+    @classmethod
+    def of(cls, file: IO[bytes], place: str, *, size: int, again: str) -> "Stream":
+        """Unpack a file as its name says.
+
+        Args:
+            file: Its bytes.
+            place: Its path, for errors.
+            size: How many bytes there are.
+            again: What to do where it is damaged.
+        """
+        if place.lower().endswith(".gz"):
+            unzipped = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+            return cls(file=unzipped, place=place, size=size, problem=f"is truncated or no gzip file; {again}")
+        if place.lower().endswith(".bz2"):
+            unzipped = cast("IO[bytes]", bz2.BZ2File(file))
+            return cls(file=unzipped, place=place, size=size, problem=f"is truncated or no bzip2 file; {again}")
+        return cls(file=file, place=place, size=size, problem=f"is damaged or truncated; {again}")
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, or all that are left; fewer than asked for only at the end.
+
+        Raises:
+            DataError: The file is damaged there, or grows without measure.
+        """
+        pieces = []
+        while size:
+            with intact(f"{self.place} {self.problem}"):
+                piece = self.file.read(min(size, 1 << 22) if size > 0 else 1 << 22)
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece) if size > 0 else 0
+            self.given += len(piece)
+            if self.given > _SMALL and self.given > _EXPANSION * self.size:
+                raise DataError(
+                    f"{self.place} grows to more than {_EXPANSION} times its {self.size:,} bytes, which no table does; "
+                    "unpack it yourself if it is what you want"
+                )
+        return b"".join(pieces)
+
+
+@contextmanager
+def intact(problem: str) -> Iterator[None]:
+    """What the standard library raises on damage, which is much, becomes one DataError."""
+    try:
+        yield
+    except (
+        zipfile.BadZipFile,
+        gzip.BadGzipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        raise DataError(problem) from error
+    except OSError as error:
+        if error.errno not in {
+            errno.EINVAL,
+            None,
+        }:  # seeking to before the start, and bad bzip2; others are the system's
+            raise
+        raise DataError(problem) from error

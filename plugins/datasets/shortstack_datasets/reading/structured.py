@@ -1,0 +1,164 @@
+"""JSON lines and Parquet: formats that name the fields of every row."""
+
+import ast
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from shortstack.errors import DataError, RowError
+from shortstack_datasets.reading.bad_rows import BadRows
+from shortstack_datasets.reading.columns import Column
+from shortstack_datasets.reading.lines import Block, blocks
+from shortstack_datasets.reading.streams import Stream
+from shortstack_datasets.reading.values import typed
+
+
+def read_json_lines(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
+    """Some plain fields of one JSON object a line, typed, under the names of their roles.
+
+    Raises:
+        DataError: The file is empty, or no line of its first block has one of the fields.
+        RowError: A line is no JSON object, or a value is not what its column should hold; unless such are skipped.
+    """
+    frames: list[pl.DataFrame] = []
+    for block in blocks(stream):
+        texts, numbers = _quick(block, columns), None
+        if texts is None:
+            texts, numbers = _one_by_one(block, stream.place, columns, bad)
+        if not frames:
+            _check_named(texts, stream.place, columns)
+        frames.append(
+            typed(
+                texts,
+                columns,
+                place=stream.place,
+                line=lambda row, block=block, numbers=numbers: (numbers or _numbers(block))[row],  # type: ignore[misc]
+                bad=bad,
+            )
+        )
+    if not frames:
+        raise DataError(f"{stream.place} is empty")
+    return pl.concat(frames)
+
+
+def json_objects(stream: Stream, bad: BadRows, *, literals: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line's object with its number, for fields that are not plain.
+
+    Args:
+        stream: The file.
+        bad: What to do with a line that is none.
+        literals: Whether a line may be a Python literal, as Amazon's metadata of 2014 are.
+
+    Raises:
+        DataError: The file is empty.
+        RowError: A line is no object; unless such are skipped.
+    """
+    empty = True
+    for block in blocks(stream):
+        empty = False
+        for number, line in _lines(block):
+            value = _value(line, literals=literals)
+            if isinstance(value, dict):
+                yield number, value
+            else:
+                bad.meet(_no_object(stream.place, number, value))
+    if empty:
+        raise DataError(f"{stream.place} is empty")
+
+
+def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
+    """Some columns of a Parquet file, typed, under the names of their roles; errors count rows from 1.
+
+    Raises:
+        DataError: It is no Parquet file, or lacks a column.
+        RowError: A value is not what its column should hold; unless such rows are skipped.
+    """
+    data, place = stream.read(), stream.place
+    try:
+        names = pl.read_parquet_schema(io.BytesIO(data))
+        missing = [column for column in columns if column.name not in names and not column.optional]
+        if missing:
+            raise DataError(
+                f"{place} has no column {missing[0].name!r} for {missing[0].role}; it has: {', '.join(names)}"
+            )
+        there = {column.name for column in columns if column.name in names}
+        frame = pl.read_parquet(io.BytesIO(data), columns=list(there))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # pages that are damaged make it panic
+        raise DataError(f"{place} is truncated or no Parquet file") from error
+    texts = frame.select(
+        _text(frame[column.name], column) if column.name in there else pl.lit(None, dtype=pl.String).alias(column.role)
+        for column in columns
+    )
+    return typed(texts, columns, place=place, line=lambda row: row + 1, bad=bad)
+
+
+def _text(values: pl.Series, column: Column) -> pl.Series:
+    """As text in the unit that the column says, so that every format is checked alike."""
+    if isinstance(values.dtype, pl.Datetime | pl.Date):
+        if column.kind == "iso":
+            return values.cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%d %H:%M:%S%.3f").alias(column.role)
+        unit = 1_000 if column.kind == "s" else 1 if column.kind == "ms" else 0.001
+        return (values.cast(pl.Datetime("ms")).cast(pl.Int64) / unit).cast(pl.String).alias(column.role)
+    return values.cast(pl.String).alias(column.role)
+
+
+def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
+    """The fields as text; None if a line is no object."""
+    try:
+        frame = pl.read_ndjson(block.data, schema={column.name: pl.String for column in columns})
+    except pl.exceptions.PolarsError:  # it quotes the line, and with it a user
+        return None
+    return frame.select(pl.col(column.name).alias(column.role) for column in columns)
+
+
+def _one_by_one(block: Block, place: str, columns: Sequence[Column], bad: BadRows) -> tuple[pl.DataFrame, list[int]]:
+    rows, numbers = [], []
+    for number, line in _lines(block):
+        value = _value(line)
+        if isinstance(value, dict):
+            rows.append([_plain(value.get(column.name)) for column in columns])
+            numbers.append(number)
+        else:
+            bad.meet(_no_object(place, number, value))
+    return pl.DataFrame(rows, schema={column.role: pl.String for column in columns}, orient="row"), numbers
+
+
+def _plain(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _check_named(texts: pl.DataFrame, place: str, columns: Sequence[Column]) -> None:
+    for column in columns:
+        if not column.optional and len(texts) and texts[column.role].null_count() == len(texts):
+            raise DataError(f"{place} has no field {column.name!r} for {column.role} in any line")
+
+
+def _lines(block: Block) -> Iterator[tuple[int, bytes]]:
+    lines = enumerate(block.data.split(b"\n"), start=block.line)
+    return ((number, line) for number, line in lines if line.strip())
+
+
+def _numbers(block: Block) -> list[int]:
+    return [number for number, _ in _lines(block)]
+
+
+def _value(line: bytes, *, literals: bool = False) -> object:
+    """What a line says; an error if it says nothing."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if not literals:
+            return error
+    try:
+        return ast.literal_eval(line.decode())
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        return error
+
+
+def _no_object(place: str, number: int, value: object) -> RowError:
+    if isinstance(value, Exception):
+        return RowError(place, number, "the line is not JSON; each line should be one object")
+    return RowError(place, number, f"the line is a JSON {type(value).__name__}; each line should be one object")

@@ -1,0 +1,126 @@
+"""Columns of text become typed columns, all at once; only what fails is looked at row by row."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from shortstack.errors import RowError
+from shortstack_datasets.reading.bad_rows import BadRows
+from shortstack_datasets.reading.columns import Column, Kind
+
+_MILLISECONDS: Final[Mapping[Kind, float]] = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
+_YEAR_1900, _YEAR_1970, _YEAR_2200 = -2_208_988_800_000, 0, 7_258_118_400_000
+_SHOWN: Final = 80
+_CANDIDATES: Final = r"^[^ ]+-[01]( [^ ]+-[01])*$"
+_EXPECTED: Final[Mapping[Kind, str]] = {
+    "id": "a name",
+    "whole": "a whole number",
+    "number": "a number",
+    "label": "a text",
+    "candidates": "a list of names, each with -0 or -1 behind it",
+    "s": "a time in seconds",
+    "ms": "a time in milliseconds",
+    "us": "a time in microseconds",
+    "iso": "an ISO 8601 time such as 2009-05-04T23:08:57Z",
+    "clock": "a time such as 11/9/2019 9:05:58 AM",
+}
+
+
+def typed(
+    texts: pl.DataFrame, columns: Sequence[Column], *, place: str, line: Callable[[int], int], bad: BadRows
+) -> pl.DataFrame:
+    """Give every column its type and its role's name.
+
+    Args:
+        texts: A String column for each of ``columns``, under its role.
+        columns: What they are.
+        place: The file, for errors.
+        line: The line of a row, numbered from 0; asked only for bad rows.
+        bad: What to do with rows where a value is not what its column should hold.
+
+    Raises:
+        RowError: The first of them, unless they are skipped.
+    """
+    table = texts.select(_parsed(column).alias(column.role) for column in columns)
+    wrong = pl.select(pl.lit(value=False)).to_series()
+    flags = [_wrong(texts[column.role], table[column.role], column) for column in columns]
+    for flag in flags:
+        wrong = wrong | flag
+    if not wrong.any():
+        return table
+    rows = wrong.arg_true()
+    for row in rows:
+        if not bad.wants_example:
+            break
+        column = next(column for column, flag in zip(columns, flags, strict=True) if flag[row])
+        bad.meet(RowError(place, line(row), _problem(texts[column.role][row], column)))
+        rows = rows[1:]
+    bad.more(len(rows))
+    return table.filter(~wrong)
+
+
+def _parsed(column: Column) -> pl.Expr:
+    """The values, null where they are not what they should be."""
+    text = pl.col(column.role)
+    if column.kind in {"id", "label"}:
+        return pl.when(text.str.len_bytes() > 0).then(text)
+    if column.kind == "whole":
+        return pl.when(text.cast(pl.Int64, strict=False).is_not_null()).then(text)
+    if column.kind == "candidates":
+        return pl.when(text.str.contains(_CANDIDATES)).then(text)
+    if column.kind in {"iso", "clock"}:
+        return _within(_iso(text) if column.kind == "iso" else _clock(text), _YEAR_1900)
+    number = text.cast(pl.Float64, strict=False)
+    finite = pl.when(number.is_finite()).then(number)
+    if column.kind == "number":
+        return finite
+    return _within((finite * _MILLISECONDS[column.kind]).round().cast(pl.Int64, strict=False), _YEAR_1970)
+
+
+def _within(milliseconds: pl.Expr, first: int) -> pl.Expr:
+    """Only times that data can be of: milliseconds read as seconds would be tens of thousands of years away."""
+    return pl.when(milliseconds.is_between(first, _YEAR_2200, closed="left")).then(milliseconds)
+
+
+def _iso(text: pl.Expr) -> pl.Expr:
+    """Milliseconds; a time without a zone is UTC."""
+    plain = text.str.replace("T", " ", literal=True).str.replace(r"Z$", "+00:00")
+    zoned = plain.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="ms", time_zone="UTC", strict=False)
+    local = (
+        plain.str.to_datetime(form, time_unit="ms", strict=False) for form in ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+    )
+    day = plain.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("ms"))
+    moments = [zoned.dt.replace_time_zone(None), *local, day]
+    return pl.coalesce(moment.cast(pl.Int64) for moment in moments)
+
+
+def _clock(text: pl.Expr) -> pl.Expr:
+    return text.str.to_datetime("%m/%d/%Y %I:%M:%S %p", time_unit="ms", strict=False).cast(pl.Int64)
+
+
+def _wrong(texts: pl.Series, values: pl.Series, column: Column) -> pl.Series:
+    if column.kind == "label":
+        return pl.repeat(value=False, n=len(values), eager=True)
+    empty = texts.is_null() | (texts == "")
+    return values.is_null() & ~empty if column.optional else values.is_null()
+
+
+def _problem(value: str | None, column: Column) -> str:
+    if not value:
+        return f"{column.name} is empty; it should be {_EXPECTED[column.kind]}"
+    shown = column.name if column.private else f"{column.name} {_short(value)!r}"
+    if column.kind in _MILLISECONDS and (milliseconds := _number(value)) is not None:
+        era = "before 1970" if milliseconds < 0 else "beyond the year 2200"
+        return f"{shown}, as a time in {column.kind}, lies {era}; check its unit"
+    return f"{shown} is not {_EXPECTED[column.kind]}"
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+
+
+def _number(value: str) -> float | None:
+    """As polars reads it; None if it is none, or not finite."""
+    number = pl.Series([value]).cast(pl.Float64, strict=False)
+    return number[0] if number.is_finite()[0] else None

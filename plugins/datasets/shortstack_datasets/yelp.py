@@ -1,0 +1,159 @@
+"""The Yelp Open Dataset: reviews or tips as interactions, businesses as items.
+
+Source: https://www.yelp.com/dataset/documentation/main; and the older form, up to 2015, whose objects have a ``type``.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import attrs
+
+from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
+from shortstack_datasets.reading.columns import Column, user
+from shortstack_datasets.reading.kinds import unpacked_name
+from shortstack_datasets.reading.official import OfficialFiles
+from shortstack_datasets.reading.sources import Files, first_line, opened
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shortstack_datasets.reading.bad_rows import BadRows
+
+Event = Literal["review", "tip"]
+_NAME: Final = re.compile(r"(yelp_academic_dataset_)?(business|review|tip)\.json")
+
+
+@attrs.frozen(kw_only=True)
+class YelpSettings:
+    """What counts as an interaction.
+
+    Attributes:
+        events: Reviews, which have stars, or tips, which have none; None for reviews where there are any, or else tips.
+        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+    """
+
+    events: Event | None = None
+    skip_bad_rows: bool = False
+
+
+def files_of(settings: YelpSettings) -> "OfficialFiles[_Found]":
+    """The adapter."""
+    events = f"{settings.events}.json" if settings.events else "review.json or tip.json"
+    return OfficialFiles(
+        what="Yelp",
+        needs=f"{events}, as yelp_academic_dataset_… or so called, with business.json beside it, unpacked from its tar",
+        recognise=lambda files: list(_recognised(files, settings)),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _Found:
+    files: Files
+    name: str
+    event: Event
+    skip: bool
+
+    @property
+    def place(self) -> str:
+        return self.files.place(self.name)
+
+    def edition(self) -> Edition:
+        old = '"type":' in first_line(self.files, self.name).replace(" ", "")
+        return Edition(name=f"yelp-{self.event}s", facts={"form": "up to 2015" if old else "since 2016"})
+
+    def records(self) -> Records:
+        from shortstack_datasets.reading.bad_rows import BadRows
+        from shortstack_datasets.reading.described import described, filled
+        from shortstack_datasets.reading.structured import read_json_lines
+
+        bad = BadRows(skip=self.skip)
+        with opened(self.files, self.name) as stream:
+            rows = read_json_lines(stream, _columns(self.event), bad)
+        items = [name for name in sorted(self.files.beside) if _kind(name) == "business"]
+        known = _businesses(self.files, items[0], bad) if items else rows
+        return Records(
+            interactions=filled(rows).lazy(),
+            items=described(known).lazy(),
+            edition=self.edition(),
+            skipped=bad.skipped,
+        )
+
+
+def write(settings: YelpSettings, sample: Sample, folder: Path) -> Path:
+    """Write reviews, or tips if the settings say so, and businesses, in the present form.
+
+    Returns:
+        ``folder``, for ``read``.
+    """
+    from shortstack_datasets.reading.writing import dated, item_rows, write_objects
+
+    event: Event = settings.events or "review"
+    rows = [
+        {"user_id": row.user, "business_id": row.item}
+        | ({"stars": row.rating} if event == "review" else {})
+        | {"text": "", "date": dated(row.timestamp, "%Y-%m-%d %H:%M:%S")}
+        for row in sample.rows
+    ]
+    businesses = [
+        {"business_id": row["item"], "name": row["title"], "categories": row["category"]} for row in item_rows(sample)
+    ]
+    write_objects(folder / f"yelp_academic_dataset_{event}.json", rows)
+    write_objects(folder / "yelp_academic_dataset_business.json", businesses)
+    return folder
+
+
+DESCRIPTOR = DatasetDescriptor(
+    name="yelp",
+    summary="The Yelp Open Dataset: reviews or tips, businesses with their names and categories.",
+    build=files_of,
+    config=YelpSettings,
+    reference="https://www.yelp.com/dataset",
+    traits=DatasetTraits(ratings=True, timestamps=True, titles=True, categories=True, text_ids=True),
+    write=write,
+    elsewhere="accept the terms at https://www.yelp.com/dataset, download the JSON, unpack the tar, name its folder",
+)
+
+
+def _kind(name: str) -> str | None:
+    """Business, review or tip; None if a file is called like none of them."""
+    match = _NAME.fullmatch(unpacked_name(name))
+    return match[2] if match else None
+
+
+def _recognised(files: Files, settings: YelpSettings) -> Iterator[_Found]:
+    kinds: dict[str | None, str] = {_kind(name): name for name in sorted(files.names)}
+    wanted: tuple[Event, ...] = (settings.events,) if settings.events else ("review", "tip")
+    event = next((event for event in wanted if event in kinds), None)
+    if event is not None:
+        yield _Found(files=files, name=kinds[event], event=event, skip=settings.skip_bad_rows)
+
+
+def _columns(event: Event) -> list[Column]:
+    stars = [Column(name="stars", role="rating", kind="number")] if event == "review" else []
+    return [
+        user("user_id"),
+        Column(name="business_id", role="item", kind="id"),
+        *stars,
+        Column(name="date", role="timestamp", kind="iso"),
+    ]
+
+
+def _businesses(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
+    """``item``, ``title``, ``category``; the categories are a list, or in newer editions a text with commas."""
+    import polars as pl
+
+    from shortstack.errors import RowError
+    from shortstack_datasets.reading.structured import json_objects
+
+    rows = []
+    with opened(files, name) as stream:
+        for number, business in json_objects(stream, bad):
+            item, title, categories = (business.get(key) for key in ("business_id", "name", "categories"))
+            if not (isinstance(item, str) and item):
+                bad.meet(RowError(files.place(name), number, "business_id is empty; it should be a name"))
+                continue
+            listed = categories if isinstance(categories, list) else str(categories or "").split(", ")
+            rows.append((item, title if isinstance(title, str) and title else None, "|".join(map(str, listed)) or None))
+    return pl.DataFrame(rows, schema=dict.fromkeys(("item", "title", "category"), pl.String), orient="row")

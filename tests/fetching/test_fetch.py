@@ -1,0 +1,203 @@
+"""``shortstack data fetch`` against a publisher in this process: whole, cut off, wrong, or not there at all."""
+
+import hashlib
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from shortstack.cli import main
+from shortstack.contracts import Download
+from shortstack.errors import DownloadError
+from shortstack.fetching import fetch
+from shortstack.progress import Silent
+from shortstack.registry import Registry
+
+DATA = bytes(range(256)) * 20_000
+MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+
+
+class Publisher(BaseHTTPRequestHandler):
+    """Serves ``files``; ``limit`` cuts an answer off, ``deaf`` sends whole files whatever was asked."""
+
+    files = {}  # noqa: RUF012 -- set by each test
+    limit = None
+    deaf = False
+    asked = []  # noqa: RUF012 -- set by each test
+
+    def do_GET(self):
+        """Answer with a file or a part of it."""
+        start = 0 if self.deaf else int((self.headers["Range"] or "bytes=0-")[6:-1])
+        type(self).asked.append((self.path, start))
+        data = self.files.get(self.path)
+        if data is None or start >= len(data):
+            self.send_error(404 if data is None else 416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        self.wfile.write(data[start:][: self.limit])
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@contextmanager
+def publisher(limit=None, deaf=False, **files):
+    """The address of a server of these files."""
+    handler = type(
+        "Once",
+        (Publisher,),
+        {"files": {f"/{n}": d for n, d in files.items()}, "limit": limit, "deaf": deaf, "asked": []},
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", handler
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def offer(url, **more):
+    """A download of the file there."""
+    return Download(url=f"{url}/a.zip", licence="for tests", **more)
+
+
+def names(folder):
+    """What lies in a folder, hidden or not."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_whole_file(tmp_path):
+    """Is put in its place, and is not downloaded again."""
+    with publisher(**{"a.zip": DATA}) as (url, server):
+        for _ in range(2):
+            assert fetch(offer(url, md5=MD5), tmp_path / "new", Silent()).read_bytes() == DATA
+        assert server.asked == [("/a.zip", 0)]
+    assert names(tmp_path / "new") == ["a.zip"]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_download_goes_on(tmp_path, deaf):
+    """From the byte where it was cut off; from the start where the publisher knows no parts."""
+    with (
+        publisher(limit=1_000_000, **{"a.zip": DATA}) as (url, _),
+        pytest.raises(DownloadError, match="was cut off after 1,000,000 bytes; the same command goes on from there"),
+    ):
+        fetch(offer(url, md5=MD5), tmp_path, Silent())
+    assert names(tmp_path) == [".a.zip.partial"]
+    with publisher(deaf=deaf, **{"a.zip": DATA}) as (url, server):
+        assert fetch(offer(url, md5=MD5), tmp_path, Silent()).read_bytes() == DATA
+        assert server.asked == [("/a.zip", 0 if deaf else 1_000_000)]
+    assert names(tmp_path) == ["a.zip"]
+
+
+def test_all_was_there_but_the_last_step(tmp_path):
+    """A complete partial file is asked for once more, and then checked."""
+    (tmp_path / ".a.zip.partial").write_bytes(DATA)
+    with publisher(**{"a.zip": DATA}) as (url, server):
+        assert fetch(offer(url, md5=MD5), tmp_path, Silent()).read_bytes() == DATA
+        assert server.asked == [("/a.zip", len(DATA)), ("/a.zip", 0)]
+
+
+def test_another_file_than_was_published(tmp_path):
+    """Is removed; nothing has its name."""
+    with (
+        publisher(**{"a.zip": b"<html>"}) as (url, _),
+        pytest.raises(DownloadError, match=rf"is not what was published; .* published {MD5}"),
+    ):
+        fetch(offer(url, md5=MD5), tmp_path, Silent())
+    assert names(tmp_path) == []
+
+
+def test_another_file_is_there(tmp_path):
+    """Is left alone."""
+    (tmp_path / "a.zip").write_bytes(b"mine")
+    with (
+        publisher(**{"a.zip": DATA}) as (url, _),
+        pytest.raises(DownloadError, match="is there, but is not what was published; remove it"),
+    ):
+        fetch(offer(url, md5=MD5), tmp_path, Silent())
+    assert (tmp_path / "a.zip").read_bytes() == b"mine"
+
+
+def test_a_checksum_beside_the_file(tmp_path):
+    """As MovieLens has it; a page without one is refused."""
+    with publisher(**{"a.zip": DATA, "sum": f"MD5 (a.zip) = {MD5.upper()}\n".encode(), "no": b"none"}) as (url, _):
+        assert fetch(offer(url, md5_url=f"{url}/sum"), tmp_path, Silent()).is_file()
+        with pytest.raises(DownloadError, match=r"/no should hold the checksum of .*/a\.zip, and holds none"):
+            fetch(offer(url, md5_url=f"{url}/no"), tmp_path / "other", Silent())
+
+
+def test_no_network(tmp_path):
+    """A clear word, and nothing half-written."""
+    with publisher() as (url, _):
+        pass
+    with pytest.raises(
+        DownloadError, match=r"cannot be reached \(.*refused.*\); download it elsewhere and give the file"
+    ):
+        fetch(offer(url), tmp_path / "new", Silent())
+    assert names(tmp_path / "new") == []
+
+
+def test_the_publisher_refuses(tmp_path):
+    """Its answer is told."""
+    with (
+        publisher() as (url, _),
+        pytest.raises(DownloadError, match="cannot be had: the publisher answers 404 Not Found"),
+    ):
+        fetch(offer(url), tmp_path, Silent())
+
+
+def test_no_address(tmp_path):
+    """Files of this machine are not for downloading."""
+    with pytest.raises(DownloadError, match="is no address of http or https"):
+        fetch(offer("file:///etc"), tmp_path, Silent())
+
+
+def call(*arguments, capsys):
+    """Exit code, output, errors."""
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "fetch", *map(str, arguments)])
+    told = capsys.readouterr()
+    return ended.value.code, told.out, told.err
+
+
+def test_the_command(tmp_path, capsys, monkeypatch):
+    """Shows the licence before anything is downloaded, then the file and what to do with it."""
+    descriptor = Registry.from_environment().find("dataset", "movielens").descriptor
+    with publisher(**{"a.zip": DATA}) as (url, _):
+        monkeypatch.setitem(descriptor.downloads, "ml-test", offer(url, md5=MD5))
+        code, out, _ = call("movielens", "ml-test", "--to", tmp_path, capsys=capsys)
+    assert code == 0
+    assert [line.partition(":")[0] for line in out.splitlines()[:2]] == ["licence", "from"]
+    assert (
+        f"{tmp_path / 'a.zip'} ({len(DATA):,} bytes, as published); look into it: shortstack data inspect movielens"
+        in out
+    )
+
+
+@pytest.mark.parametrize("name", ["movielens", "amazon-reviews", "lastfm", "mind", "yelp", "recbole"])
+def test_where_to_get_each(name, capsys):
+    """An address that a person can open, in one line each."""
+    code, out, _ = call(name, capsys=capsys)
+    assert code == 0
+    assert "https://" in out or "http://" in out
+
+
+def test_an_unknown_edition(capsys):
+    """The nearest is suggested."""
+    code, _, err = call("movielens", "ml-100", capsys=capsys)
+    assert code == 2
+    assert "unknown edition of movielens 'ml-100'; did you mean 'ml-100k'?" in err
+
+
+def test_what_has_no_download(capsys):
+    """An edition is asked for, and the line tells how to get it."""
+    code, out, _ = call("yelp", "academic", capsys=capsys)
+    assert code == 0
+    assert "https://www.yelp.com/dataset" in out
