@@ -25,7 +25,7 @@ from shortstack import CompactStudentModel, RecommendationEvaluator, Registry, R
 from shortstack.contracts import Selection, StudentDescriptor, StudentTraits
 from shortstack.data.sequences import Sequences
 from shortstack.evaluation.bootstrap import interval, resampled_means
-from shortstack.evaluation.evaluator import Evaluation
+from shortstack.evaluation.evaluation import Evaluation, compare_all
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.initial import initial_model
 from shortstack.progress import ToConsole
@@ -165,7 +165,7 @@ def compared(runs: Path, results: dict[str, RunResult]) -> Iterator[tuple[str, s
         cells = []
         for folder in ("pruned", "student"):
             ours, theirs = (_evaluated(evaluator, runs / f"compact-{way}", folder) for way in (first, other))
-            for metric, comparison in evaluator.compare_all(ours, theirs, ("ndcg@10", "loss")).items():
+            for metric, comparison in compare_all(ours, theirs, ("ndcg@10", "loss")).items():
                 value, low, high = comparison.difference or (math.nan,) * 3
                 cells.append(
                     f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"

@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 
 import attrs
 
+from shortstack.contracts.headlines import HEADLINES, SELECTED_BY
 from shortstack.errors import DataError, NonFiniteError, SourceNotFoundError
 
 SCHEMA = 1
@@ -17,10 +18,9 @@ Metrics = Mapping[str, Mapping[str, float | None]]
 Intervals = Mapping[str, Mapping[str, Sequence[float] | None]]
 
 
-TrainingPoint = TypedDict(
-    "TrainingPoint", {"step": int, "loss": float | None, "ndcg@10": float | None, "seconds": float | None}
-)
-"""One point of a training curve, NDCG@10 on the validation users; None where something was not measured at this step."""
+TrainingPoint = Mapping[str, float | None]
+"""One point of a training curve: ``step``, ``seconds``, ``loss``, and what models are selected by, on the validation users;
+None where something was not measured at this step."""
 
 
 class Cost(TypedDict, total=False):
@@ -86,6 +86,7 @@ class RunResult:
         metrics: Method → metric → value; ``"ndcg@10/tail"`` is a metric on a slice of the cases. None: undefined.
         intervals: The same with ``[low, high]``, 95 %, bootstrapped over users.
         comparisons: ``"student/teacher"`` (ratio) or ``"student-scratch"`` (difference) → metric → [value, low, high].
+        headlines: ``metrics``, which are compared, and ``selected_by``, which the verdict is about.
     """
 
     schema: int = SCHEMA
@@ -103,6 +104,12 @@ class RunResult:
     metrics: Metrics
     intervals: Intervals
     comparisons: Intervals
+    headlines: Mapping[str, Any] = attrs.field(factory=lambda: {"metrics": list(HEADLINES), "selected_by": SELECTED_BY})
+
+    @property
+    def selected_by(self) -> str:
+        """The metric that models were selected by."""
+        return str(self.headlines["selected_by"])
 
     def save(self, folder: Path) -> Path:
         """Write ``result.json`` into a run's folder, whole or not at all.

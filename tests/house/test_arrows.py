@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "registry": FOUNDATION | {"hooks", "settings", "forms", "blame", "overheard", "written"},
     "progress": set(),
     "fetching": FOUNDATION | {"files", "progress"},
-    "result": {"errors"},
+    "result": FOUNDATION,
     "data": SETTINGS,
     "models": FOUNDATION | {"lazy"},
     "tasks": SETTINGS | {"data"},

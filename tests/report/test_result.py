@@ -24,6 +24,7 @@ KEYS = [
     "metrics",
     "intervals",
     "comparisons",
+    "headlines",
 ]
 
 

@@ -184,6 +184,8 @@ class Backwards:
     """A task whose candidates are in the wrong order."""
 
     window: int = 10
+    longest: int = 11
+    reads: str = "interactions"
 
     def training_examples(self, sequences, catalogue):
         """As next-item."""

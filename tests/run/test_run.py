@@ -83,6 +83,7 @@ class TestResult:
             "metrics",
             "intervals",
             "comparisons",
+            "headlines",
         ]
 
     def test_methods_and_metrics(self, finished):

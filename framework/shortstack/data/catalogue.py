@@ -10,6 +10,7 @@ import attrs
 from shortstack.errors import DataError, SourceNotFoundError, UnknownNameError
 
 FILE = "items.jsonl"
+OPTIONS = "options.json"
 
 
 @attrs.frozen(kw_only=True)
@@ -29,15 +30,38 @@ class Item:
     category: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
 
 
+@attrs.frozen(kw_only=True)
+class Option:
+    """One rating that a model may give.
+
+    Attributes:
+        value: What it is worth.
+        token: Its token in the model's vocabulary.
+    """
+
+    value: float
+    token: int
+
+
 def _tuple(items: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(items)
 
 
+def _options(options: Iterable[Option]) -> tuple[Option, ...]:
+    return tuple(options)
+
+
 @attrs.frozen(kw_only=True)
 class Catalogue:
-    """All items; an item's dense id is its place here."""
+    """All items; an item's dense id is its place here.
+
+    Attributes:
+        items: The items.
+        options: The ratings that there are, from the lowest to the highest; only where a model is to rate items.
+    """
 
     items: tuple[Item, ...] = attrs.field(converter=_tuple)
+    options: tuple[Option, ...] = attrs.field(default=(), converter=_options)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -46,6 +70,11 @@ class Catalogue:
     def tokens(self) -> list[int]:
         """The token of each item: the candidates of a task over the whole catalogue."""
         return [item.token for item in self.items]
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens a model needs to know all of this, padding included."""
+        return 1 + max([*self.tokens, *(option.token for option in self.options)])
 
     def find(self, name: str) -> int:
         """The dense id of the item with this source id, or else this title (the first, if titles repeat).
@@ -62,9 +91,12 @@ class Catalogue:
         raise UnknownNameError("item", name, close)
 
     def save(self, folder: Path) -> None:
-        """Write ``items.jsonl`` into a folder, one item a line."""
+        """Write ``items.jsonl`` into a folder, one item a line, and ``options.json`` if there are options."""
         lines = (json.dumps(attrs.asdict(item), ensure_ascii=False) for item in self.items)
         (folder / FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if self.options:
+            text = json.dumps([attrs.asdict(option) for option in self.options])
+            (folder / OPTIONS).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Catalogue":
@@ -81,7 +113,8 @@ class Catalogue:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not UTF-8 text: {error}") from error
-        return cls(items=_parse(path, text.removesuffix("\n").split("\n")))  # titles may hold other line ends
+        items = _parse(path, text.removesuffix("\n").split("\n"))  # titles may hold other line ends
+        return cls(items=items, options=_parse_options(folder / OPTIONS))
 
 
 def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
@@ -92,3 +125,15 @@ def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}:{number}: not an item (id, title, token): {line[:80]!r}") from error
     return tuple(items)
+
+
+def _parse_options(path: Path) -> tuple[Option, ...]:
+    """None where there is no such file."""
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(
+            Option(value=float(one["value"]), token=int(one["token"])) for one in json.loads(path.read_bytes())
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path} must be a list of options (value, token)") from error

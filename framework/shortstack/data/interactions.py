@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from shortstack.contracts.datasets import Edition, Records, Skipped
-from shortstack.data.catalogue import Catalogue, Item
-from shortstack.errors import PluginError
+from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.errors import DataError, PluginError
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
     from shortstack.data.preparation import Preparation
 
 Fact = str | int | float | None
+MOST_OPTIONS = 20
+"""Different ratings that a model can be asked to choose from; scales have 2 to 11."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -87,6 +91,30 @@ class Interactions:
             for token, row in enumerate(rows, start=first_token)
         ]
         return Catalogue(items=items)
+
+    def rated(self) -> "tuple[Catalogue, NDArray[np.int64]]":
+        """The items with the ratings that there are, and which of them each interaction has: for the task ``rating``.
+
+        Raises:
+            DataError: Some interactions have no rating, or there are too many different ones to choose from.
+        """
+        import polars as pl
+
+        ratings = self.table["rating"]
+        if ratings.null_count():
+            raise DataError(
+                f"the task 'rating' needs the rating of every interaction, but {ratings.null_count():,} of {len(self):,} "
+                f"interactions of {self.edition.name} have none; name the column of ratings, or use the task 'next-item'"
+            )
+        scale = ratings.unique().sort()
+        if not 2 <= len(scale) <= MOST_OPTIONS:
+            raise DataError(
+                f"the task 'rating' chooses among 2 to {MOST_OPTIONS} ratings, but {self.edition.name} has {len(scale):,} "
+                "different ones, such as counts have; use the task 'next-item'"
+            )
+        catalogue = self.catalogue()
+        options = [Option(value=value, token=token) for token, value in enumerate(scale, start=catalogue.vocabulary)]
+        return attrs.evolve(catalogue, options=options), scale.search_sorted(ratings).cast(pl.Int64).to_numpy()
 
     def facts(self) -> dict[str, Fact]:
         """What the data are, for the record: counts and times, nobody's id."""

@@ -47,12 +47,14 @@ class Sequences:
         offsets: int64 ``(users + 1,)``: user ``u`` owns ``items[offsets[u]:offsets[u + 1]]``.
         splits: int8 ``(interactions,)``: 0 train, 1 valid, 2 test; never decreasing within a user.
         catalogue_size: How many items there are.
+        ratings: int64 ``(interactions,)``: which option of the catalogue each was rated with; None where nobody rates.
     """
 
     items: NDArray[np.int64]
     offsets: NDArray[np.int64]
     splits: NDArray[np.int8]
     catalogue_size: int
+    ratings: NDArray[np.int64] | None = None
 
     @property
     def users(self) -> int:
@@ -86,7 +88,9 @@ class Sequences:
         """Write all of it to one safetensors file."""
         from safetensors.numpy import save_file
 
-        arrays = {"items": self.items, "offsets": self.offsets, "splits": self.splits}
+        arrays: dict[str, NDArray[np.generic]] = {"items": self.items, "offsets": self.offsets, "splits": self.splits}
+        if self.ratings is not None:
+            arrays["ratings"] = self.ratings
         save_file(arrays, path, metadata={"catalogue_size": str(self.catalogue_size)})
 
     @classmethod
@@ -95,5 +99,5 @@ class Sequences:
         from safetensors import safe_open
 
         with safe_open(path, "np") as file:
-            arrays = {name: file.get_tensor(name) for name in ("items", "offsets", "splits")}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
             return cls(**arrays, catalogue_size=int(file.metadata()["catalogue_size"]))

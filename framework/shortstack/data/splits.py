@@ -125,12 +125,15 @@ def named_split(name: str) -> Split:
     return _SPLITS[name]
 
 
-def split(interactions: "Interactions", by: str | Split = "leave-last") -> Sequences:
+def split(
+    interactions: "Interactions", by: str | Split = "leave-last", ratings: NDArray[np.int64] | None = None
+) -> Sequences:
     """Every user's items in time order, each marked train, valid or test.
 
     Args:
         interactions: With timestamps.
         by: A split, or its name.
+        ratings: int64 ``(interactions,)``: which option each was rated with, if a model is to learn that.
 
     Raises:
         DataError: Timestamps are missing.
@@ -150,6 +153,7 @@ def split(interactions: "Interactions", by: str | Split = "leave-last") -> Seque
         splits = rule.codes(users, _parts(interactions))
         order = np.lexsort((np.arange(len(users)), splits, users))  # where the parts and the times disagree
         items, splits = items[order], splits[order]
+        ratings = None if ratings is None else ratings[order]
     else:
         splits = rule.codes(users, times)
     return Sequences(
@@ -157,6 +161,7 @@ def split(interactions: "Interactions", by: str | Split = "leave-last") -> Seque
         offsets=np.concatenate([[0], np.cumsum(np.bincount(users))]).astype(np.int64),
         splits=splits,
         catalogue_size=len(interactions.items),
+        ratings=ratings,
     )
 
 

@@ -1,10 +1,10 @@
 """The comparisons that every result holds: which method against which, as a ratio or a difference."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from shortstack.contracts.headlines import HEADLINES
-from shortstack.evaluation.evaluator import Estimate, Evaluation, RecommendationEvaluator
+from shortstack.evaluation.evaluation import Estimate, Evaluation, compare_all
 
+FLOORS = ("markov", "item-knn", "popularity", "user-mean", "global-mean", "mode")
 RATIOS = (
     ("student", "teacher"),
     ("scratch", "teacher"),
@@ -16,24 +16,20 @@ DIFFERENCES = (
     ("student", "teacher"),
     ("student", "scratch"),
     ("student", "pruned"),
-    ("student", "markov"),
-    ("student", "item-knn"),
-    ("student", "popularity"),
+    *(("student", floor) for floor in FLOORS),
     ("teacher", "scratch"),
-    ("teacher", "markov"),
-    ("teacher", "item-knn"),
-    ("teacher", "popularity"),
+    *(("teacher", floor) for floor in FLOORS),
 )
 
 
 def standard_comparisons(
-    evaluator: RecommendationEvaluator, evaluations: Mapping[str, Evaluation]
+    evaluations: Mapping[str, Evaluation], metrics: Sequence[str]
 ) -> dict[str, dict[str, Estimate | None]]:
     """Compare the methods that are there, paired over users.
 
     Args:
-        evaluator: Whose resamples are used.
         evaluations: Method → its evaluation, all of the same cases.
+        metrics: Which are compared.
 
     Returns:
         ``{"student/teacher": {"ndcg@10": (value, low, high), …}, "student-scratch": …}``, None where undefined.
@@ -42,7 +38,7 @@ def standard_comparisons(
     for first, second in dict.fromkeys((*RATIOS, *DIFFERENCES)):
         if first not in evaluations or second not in evaluations:
             continue
-        both = evaluator.compare_all(evaluations[first], evaluations[second], HEADLINES)
+        both = compare_all(evaluations[first], evaluations[second], metrics)
         if (first, second) in RATIOS:
             found[f"{first}/{second}"] = {metric: comparison.ratio for metric, comparison in both.items()}
         if (first, second) in DIFFERENCES:

@@ -1,7 +1,5 @@
 """How good is a ranker? Ranks of the right answers, metrics, intervals over users, and paired comparisons."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import get_args
 
 import attrs
@@ -13,77 +11,29 @@ from torch import Tensor
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, HEADLINES
 from shortstack.data.sequences import Cases
 from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
-from shortstack.evaluation.bootstrap import Values, interval, resampled_means
+from shortstack.evaluation.bootstrap import Values
+from shortstack.evaluation.evaluation import Comparison, Estimate, Evaluation, compare_all
 from shortstack.evaluation.metrics import metric_values
 from shortstack.evaluation.protocols import ProtocolName, RankingProtocol, ranking_protocol
 from shortstack.evaluation.rankers import Ranker
 from shortstack.evaluation.slices import Slices
 
-_CASES = 256  # scored at once: bounds the memory to this many rows of the catalogue
+__all__ = ["Comparison", "Estimate", "Evaluation", "RankEvaluation", "RecommendationEvaluator"]
 
-Estimate = tuple[float, float, float]
-"""A value and the ends of its 95 % interval."""
+_CASES = 256  # scored at once: bounds the memory to this many rows of the catalogue
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
-class Evaluation:
-    """What a ranker did on each case, and what follows from it.
+class RankEvaluation(Evaluation):
+    """Where a ranker put the right answers.
 
     Attributes:
         ranks: float64 ``(cases,)``: the mid-rank of the target.
-        losses: float64 ``(cases,)``: ``−log softmax`` of the target over the catalogue; None if scores are no logits.
-        users: int64 ``(cases,)``.
-        targets: int64 ``(cases,)``.
-        slices: Which cases belong to each slice, bool ``(cases,)``.
-        cutoffs: The k of the metrics.
-        resamples: How many bootstrap resamples an interval rests on.
-        seed: Of the resamples.
         without_history: How many cases had no history.
     """
 
     ranks: NDArray[np.float64]
-    losses: NDArray[np.float64] | None
-    users: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    slices: Mapping[str, NDArray[np.bool_]]
-    cutoffs: tuple[int, ...]
-    resamples: int
-    seed: int
     without_history: int
-
-    @cached_property
-    def values(self) -> dict[str, Values]:
-        """Every metric's value on each case, ``(cases,)``; NaN where the case is not in the metric's slice."""
-        values = metric_values(self.ranks, self.cutoffs)
-        values["loss"] = np.full(len(self.ranks), np.nan) if self.losses is None else self.losses
-        for metric in HEADLINES:
-            for name, mask in self.slices.items():
-                values[f"{metric}/{name}"] = np.where(mask, values[metric], np.nan)
-        return values
-
-    @property
-    def metrics(self) -> dict[str, float | None]:
-        """The mean of each metric over its cases; None where there are none."""
-        return {name: _mean(values) for name, values in self.values.items()}
-
-    @cached_property
-    def intervals(self) -> dict[str, tuple[float, float] | None]:
-        """The 95 % bootstrap interval of each metric over users; None where the metric is."""
-        means = resampled_means(np.column_stack(list(self.values.values())), self.users, self.resamples, self.seed)
-        return {name: interval(means[:, column]) for column, name in enumerate(self.values)}
-
-
-@attrs.frozen(kw_only=True)
-class Comparison:
-    """One metric of two rankers on the same cases, each estimate as (value, low, high).
-
-    Attributes:
-        ratio: The first over the second; None where the second is 0 or either is undefined.
-        difference: The first minus the second; None where either is undefined.
-    """
-
-    ratio: Estimate | None
-    difference: Estimate | None
 
 
 @attrs.frozen(kw_only=True)
@@ -121,7 +71,7 @@ class RecommendationEvaluator:
         if resamples < 1:
             raise ConfigurationError(f"resamples must be at least 1, got {resamples}; 1000 is usual")
 
-    def evaluate(self, ranker: Ranker, cases: Cases) -> Evaluation:
+    def evaluate(self, ranker: Ranker, cases: Cases) -> RankEvaluation:
         """Rank every case's target.
 
         Raises:
@@ -135,15 +85,18 @@ class RecommendationEvaluator:
         for start in range(0, len(cases), _CASES):
             rows = by_length[start : start + _CASES]
             ranks[rows], losses[rows] = _answers(ranker, cases, rows, protocol)
-        return Evaluation(
-            ranks=ranks,
-            losses=losses if ranker.scores_are_logits else None,
+        cutoffs = tuple(sorted({*self.cutoffs, HEADLINE_CUTOFF}))
+        values = metric_values(ranks, cutoffs)
+        values["loss"] = losses if ranker.scores_are_logits else np.full(len(cases), np.nan)
+        masks = {} if self.slices is None else self.slices.masks(cases)
+        values |= {f"{m}/{name}": np.where(mask, values[m], np.nan) for m in HEADLINES for name, mask in masks.items()}
+        return RankEvaluation(
+            values=values,
             users=cases.users,
             targets=cases.targets,
-            slices={} if self.slices is None else self.slices.masks(cases),
-            cutoffs=tuple(sorted({*self.cutoffs, HEADLINE_CUTOFF})),
             resamples=self.resamples,
             seed=self.seed,
+            ranks=ranks,
             without_history=int(np.count_nonzero(lengths == 0)),
         )
 
@@ -154,26 +107,7 @@ class RecommendationEvaluator:
             UnknownNameError: There is no such metric.
             ConfigurationError: The evaluations are not of the same cases.
         """
-        return self.compare_all(first, second, (metric,))[metric]
-
-    def compare_all(self, first: Evaluation, second: Evaluation, metrics: Sequence[str]) -> dict[str, Comparison]:
-        """Compare two rankers on several metrics over the same resamples.
-
-        Raises:
-            UnknownNameError: There is no such metric.
-            ConfigurationError: The evaluations are not of the same cases.
-        """
-        if not (np.array_equal(first.users, second.users) and np.array_equal(first.targets, second.targets)):
-            raise ConfigurationError("only evaluations of the same cases can be compared, and these differ")
-        for metric in metrics:
-            if metric not in first.values:
-                raise UnknownNameError("metric", metric, first.values)
-        columns = [evaluation.values[metric] for evaluation in (first, second) for metric in metrics]
-        means = resampled_means(np.column_stack(columns), first.users, self.resamples, self.seed)
-        return {
-            metric: _comparison(first.metrics[metric], second.metrics[metric], means[:, i], means[:, i + len(metrics)])
-            for i, metric in enumerate(metrics)
-        }
+        return compare_all(first, second, (metric,))[metric]
 
 
 def _answers(ranker: Ranker, cases: Cases, rows: NDArray[np.int64], protocol: RankingProtocol) -> tuple[Values, Values]:
@@ -198,26 +132,3 @@ def _check(ranker: Ranker, scores: Tensor, cases: Cases, rows: NDArray[np.int64]
     if not finite.all():
         case = rows[int((~finite).nonzero()[0])]
         raise NonFiniteError(f"{name} gave a NaN or infinite score for case {case}; such a model cannot be ranked")
-
-
-def _mean(values: Values) -> float | None:
-    """The mean over the cases that count, None if none does."""
-    counted = values[~np.isnan(values)]
-    return float(counted.mean()) if len(counted) else None
-
-
-def _comparison(first: float | None, second: float | None, firsts: Values, seconds: Values) -> Comparison:
-    """Ratio and difference of two means, with intervals from their paired resamples."""
-    if first is None or second is None:
-        return Comparison(ratio=None, difference=None)
-    ratios = np.divide(firsts, seconds, out=np.full_like(firsts, np.nan), where=seconds != 0)
-    return Comparison(
-        ratio=_estimate(first / second, ratios) if second else None,
-        difference=_estimate(first - second, firsts - seconds),
-    )
-
-
-def _estimate(value: float, resampled: Values) -> Estimate | None:
-    """A value with its interval."""
-    ends = interval(resampled)
-    return None if ends is None else (value, *ends)

@@ -64,7 +64,7 @@ class ModelRanker:
         lengths = np.array([min(len(history), self.window) for history in histories], dtype=np.int64)
         scores = torch.zeros(len(histories), len(candidates), dtype=torch.float32, device=device)
         shortest_first = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
-        with _evaluating(self.model):
+        with evaluating(self.model):
             for start in range(0, len(shortest_first), self.batch_size):
                 batch = shortest_first[start : start + self.batch_size]
                 recent = [histories[case][-self.window :] for case in batch]
@@ -83,7 +83,7 @@ class ModelRanker:
 
 
 @contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
     """Switch dropout off, and restore the mode afterwards."""
     training = model.training
     model.eval()

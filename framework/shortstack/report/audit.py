@@ -7,19 +7,20 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from shortstack.contracts.headlines import spoken
 from shortstack.result import RunResult
 
 Cell = tuple[str, str]
 """A value, and its interval or nothing."""
 
-_HEADS = ("choice", "kept", "Spearman", "Kendall", "overlap", "loss", "NDCG@10", "cost")
+_HEADS = ("choice", "kept", "Spearman", "Kendall", "overlap", "loss", "quality", "cost")
 _IN_TERMINALS = tuple(head for head in _HEADS if head != "Kendall")
 _NOT_AUDITED = "<p>The scorers were not audited: <code>shortstack audit</code> does it for a finished run.</p>"
 
 
 def audit_table(result: RunResult) -> Table:
     """For the terminal: each scorer against the oracle, and what its choice costs before distillation."""
-    title = "calibration users; NDCG on validation users; cost in forwards"
+    title = f"calibration users; quality: {spoken(result.selected_by)} on validation users; cost in forwards"
     table = Table(title=title, title_justify="left", title_style="dim", box=SIMPLE, padding=(0, 1, 0, 0))
     for head in _IN_TERMINALS:
         table.add_column(head, justify="left" if head in {"choice", "kept"} else "right", no_wrap=head != "kept")
@@ -55,7 +56,7 @@ def _rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
             _estimate(agreement.get("kendall/loss"), "{:+.2f}"),
             ("" if overlap is None else f"{overlap[size - 1]:.0%}", ""),
             _estimate(choice["loss"], "{:.3f}"),
-            _estimate(choice["ndcg@10"], "{:.4f}"),
+            _estimate(choice[result.selected_by], "{:.4f}"),
             ("" if forwards is None else f"{forwards:.1f}", ""),
         )
 

@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 
-from shortstack.contracts.headlines import SELECTED_BY
+import attrs
+
+from shortstack.contracts.headlines import SELECTED_BY, spoken
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
 
-FLOORS = ("popularity", "item-knn", "markov")
+FLOORS = ("popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
 
 
-def verdict(*, metrics: Metrics, comparisons: Intervals, parameters: Parameters, selection: SelectionRecord) -> str:
+def verdict(
+    *,
+    metrics: Metrics,
+    comparisons: Intervals,
+    parameters: Parameters,
+    selection: SelectionRecord,
+    selected_by: str = SELECTED_BY,
+) -> str:
     """Say honestly what a run found, one statement a line, the most important first.
 
     Args:
@@ -16,90 +25,102 @@ def verdict(*, metrics: Metrics, comparisons: Intervals, parameters: Parameters,
         comparisons: As ``standard_comparisons`` makes them; what is not there is not spoken of.
         parameters: Of teacher and student.
         selection: How many layers stayed.
+        selected_by: The metric that it is about; higher is better.
     """
+    told = _Verdict(comparisons=comparisons, metric=selected_by)
     statements = [
-        _kept(metrics, comparisons.get("student/teacher", {}).get(SELECTED_BY), parameters, selection),
-        _against_scratch(comparisons.get("student-scratch", {}).get(SELECTED_BY)),
-        _against_pruned(comparisons.get("student-pruned", {}).get(SELECTED_BY)),
-        _student_against_floors(comparisons),
-        _against_floors(comparisons),
+        told.kept(metrics, parameters, selection),
+        told.against_scratch(),
+        told.against_pruned(),
+        told.student_against_floors(),
+        told.against_floors(),
     ]
     return "\n".join(statement for statement in statements if statement)
 
 
-def _kept(metrics: Metrics, ratio: Sequence[float] | None, parameters: Parameters, selection: SelectionRecord) -> str:
-    body = parameters["student_body"] / max(parameters["teacher_body"], 1)
-    total = parameters["student"] / max(parameters["teacher"], 1)
-    size = (
-        f"with {len(selection['kept'])} of {selection['of']} layers, {body:.0%} of the body's parameters "
-        f"and {total:.0%} of all parameters"
-    )
-    if ratio is None:
-        return f"The student was built {size}; what share of the teacher's NDCG@10 it keeps is undefined."
-    value, low, high = ratio
-    student, teacher = metrics["student"][SELECTED_BY], metrics["teacher"][SELECTED_BY]
-    return (
-        f"The student keeps {value:.1%} of the teacher's NDCG@10 (95% interval {low:.1%} to {high:.1%}) {size}: "
-        f"{student:.4f} against {teacher:.4f}."
-    )
+@attrs.frozen(kw_only=True)
+class _Verdict:
+    """Statements about one metric."""
 
+    comparisons: Intervals
+    metric: str
 
-def _against_scratch(difference: Sequence[float] | None) -> str:
-    if difference is None:
-        return (
-            "No model of the student's size was trained without the teacher, so nothing shows that distillation paid."
+    @property
+    def name(self) -> str:
+        return spoken(self.metric)
+
+    def found(self, comparison: str) -> Sequence[float] | None:
+        return self.comparisons.get(comparison, {}).get(self.metric)
+
+    def kept(self, metrics: Metrics, parameters: Parameters, selection: SelectionRecord) -> str:
+        body = parameters["student_body"] / max(parameters["teacher_body"], 1)
+        total = parameters["student"] / max(parameters["teacher"], 1)
+        size = (
+            f"with {len(selection['kept'])} of {selection['of']} layers, {body:.0%} of the body's parameters "
+            f"and {total:.0%} of all parameters"
         )
-    figures = _signed(difference)
-    if difference[1] > 0:
-        return f"Distillation paid: the student beats a model of its size trained from scratch ({figures} NDCG@10)."
-    if difference[2] < 0:
+        ratio = self.found("student/teacher")
+        if ratio is None:
+            return f"The student was built {size}; what share of the teacher's {self.name} it keeps is undefined."
+        value, low, high = ratio
+        student, teacher = metrics["student"][self.metric], metrics["teacher"][self.metric]
         return (
-            f"Distillation did not pay: a model of the student's size trained from scratch is better than the student "
-            f"({figures} NDCG@10 for the student). Train the small model directly."
+            f"The student keeps {value:.1%} of the teacher's {self.name} (95% interval {low:.1%} to {high:.1%}) {size}: "
+            f"{student:.4f} against {teacher:.4f}."
         )
-    good = "is as good" if difference[0] > 0 else "is as good or better"
-    return (
-        f"A model of the student's size trained from scratch, without the teacher, {good} within the uncertainty "
-        f"(student − scratch {figures} NDCG@10), so these data do not show that distillation paid."
-    )
 
-
-def _against_pruned(difference: Sequence[float] | None) -> str:
-    if difference is None:
-        return ""
-    figures = _signed(difference)
-    if difference[1] > 0:
-        return f"Distillation repaired what cutting layers broke: {figures} NDCG@10 over the pruned teacher."
-    return f"Distillation did not measurably improve on the pruned teacher ({figures} NDCG@10)."
-
-
-def _student_against_floors(comparisons: Intervals) -> str:
-    """Spoken only where a floor is clearly better: that is the one thing a user must not miss."""
-    better = [
-        f"{floor} ({_signed(difference)})"
-        for floor, difference in _differences(comparisons, "student").items()
-        if difference[2] < 0
-    ]
-    return f"The student is worse than {_listed(better)} in NDCG@10: use that instead." if better else ""
-
-
-def _against_floors(comparisons: Intervals) -> str:
-    known = _differences(comparisons, "teacher")
-    beaten = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] > 0]
-    failed = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] <= 0]
-    if failed:
-        also = f", though it beats {_listed(beaten)}" if beaten else ""
+    def against_scratch(self) -> str:
+        difference = self.found("student-scratch")
+        if difference is None:
+            return "No model of the student's size was trained without the teacher, so nothing shows that distillation paid."
+        figures = f"{_signed(difference)} {self.name}"
+        if difference[1] > 0:
+            return f"Distillation paid: the student beats a model of its size trained from scratch ({figures})."
+        if difference[2] < 0:
+            return (
+                "Distillation did not pay: a model of the student's size trained from scratch is better than the student "
+                f"({figures} for the student). Train the small model directly."
+            )
+        good = "is as good" if difference[0] > 0 else "is as good or better"
         return (
-            f"Be careful: the teacher does not clearly beat {_listed(failed)}{also}. A teacher that a floor matches has "
-            "little to teach, and these figures say little about compressing a good one."
+            f"A model of the student's size trained from scratch, without the teacher, {good} within the uncertainty "
+            f"(student − scratch {figures}), so these data do not show that distillation paid."
         )
-    return f"The teacher beats the floors {_listed(beaten)} in NDCG@10." if beaten else ""
 
+    def against_pruned(self) -> str:
+        difference = self.found("student-pruned")
+        if difference is None:
+            return ""
+        figures = f"{_signed(difference)} {self.name}"
+        if difference[1] > 0:
+            return f"Distillation repaired what cutting layers broke: {figures} over the pruned teacher."
+        return f"Distillation did not measurably improve on the pruned teacher ({figures})."
 
-def _differences(comparisons: Intervals, method: str) -> dict[str, Sequence[float]]:
-    """Floor → the method's lead over it in NDCG@10, where that is known."""
-    found = {floor: comparisons.get(f"{method}-{floor}", {}).get(SELECTED_BY) for floor in FLOORS}
-    return {floor: difference for floor, difference in found.items() if difference is not None}
+    def student_against_floors(self) -> str:
+        """Spoken only where a floor is clearly better: that is the one thing a user must not miss."""
+        better = [
+            f"{floor} ({_signed(difference)})"
+            for floor, difference in self.differences("student").items()
+            if difference[2] < 0
+        ]
+        return f"The student is worse than {_listed(better)} in {self.name}: use that instead." if better else ""
+
+    def against_floors(self) -> str:
+        known = self.differences("teacher")
+        beaten = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] > 0]
+        failed = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] <= 0]
+        if failed:
+            also = f", though it beats {_listed(beaten)}" if beaten else ""
+            return (
+                f"Be careful: the teacher does not clearly beat {_listed(failed)}{also}. A teacher that a floor matches "
+                "has little to teach, and these figures say little about compressing a good one."
+            )
+        return f"The teacher beats the floors {_listed(beaten)} in {self.name}." if beaten else ""
+
+    def differences(self, method: str) -> dict[str, Sequence[float]]:
+        """Floor → the method's lead over it, where that is known."""
+        found = {floor: self.found(f"{method}-{floor}") for floor in FLOORS}
+        return {floor: difference for floor, difference in found.items() if difference is not None}
 
 
 def _signed(estimate: Sequence[float]) -> str:

@@ -41,6 +41,9 @@ class Method:
 
 
 METHODS = (
+    Method("mode", "mode", "#8a929c", "v"),
+    Method("global-mean", "global mean", "#8a929d", "p"),
+    Method("user-mean", "user mean", "#8a929e", "^"),
     Method("popularity", "popularity", "#8a929c", "v"),
     Method("item-knn", "item-KNN", "#8a929d", "p"),
     Method("markov", "Markov", "#8a929e", "^"),
@@ -52,6 +55,9 @@ METHODS = (
 """From floor to teacher; a method that is not among these comes first, in grey."""
 
 EXPLANATIONS: Mapping[str, str] = {
+    "mode": "the most frequent rating for everything",
+    "global-mean": "the mean rating for everything",
+    "user-mean": "the mean of the user's own earlier ratings",
     "popularity": "the same list for everyone",
     "item-knn": "items that the same users had",
     "markov": "what most often came after the last item",

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from shortstack.contracts.headlines import spoken
 from shortstack.report.audit import audit_html
 from shortstack.report.figures import (
     agreement_figure,
@@ -22,6 +23,12 @@ FILE = "report.html"
 _PROTOCOLS = {
     "full": "each target ranked among the whole catalogue",
     "sampled": "each target ranked among 999 sampled items only, which can reverse the order of models",
+}
+
+
+_OF_TASKS = {
+    "click": "what each impression showed ranked by itself; a mean over impressions",
+    "rating": "each rating predicted from what the user rated before",
 }
 
 
@@ -49,7 +56,8 @@ def render(result: RunResult) -> str:
         version=escape(result.shortstack),
         source=escape(_source(result)),
         tiles=_tiles(result),
-        protocol=_PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")],
+        protocol=_protocol(result),
+        selected_by=escape(spoken(result.selected_by)),
         verdict=_verdict(result.verdict),
         comparison=comparison_figure(result),
         compression=compression_figure(result),
@@ -73,6 +81,12 @@ def render(result: RunResult) -> str:
         environment=facts_table(result.environment),
         config=facts_table(result.config),
     )
+
+
+def _protocol(result: RunResult) -> str:
+    """What was asked of everybody."""
+    task = result.config.get("task", {}).get("name")
+    return _OF_TASKS.get(task) or _PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")]
 
 
 def _steps(result: RunResult) -> str:
@@ -106,10 +120,10 @@ def _verdict(text: str) -> str:
 
 def _tiles(result: RunResult) -> str:
     """The figures that a reader wants first."""
-    sizes, kept = result.parameters, result.comparisons.get("student/teacher", {}).get("ndcg@10")
+    sizes, kept = result.parameters, result.comparisons.get("student/teacher", {}).get(result.selected_by)
     quality = ("–", "undefined") if kept is None else (f"{kept[0]:.1%}", f"{kept[1]:.1%} to {kept[2]:.1%}")
     tiles = (
-        ("NDCG@10 kept", *quality),
+        (f"{spoken(result.selected_by)} kept", *quality),
         ("layers kept", f"{len(result.selection['kept'])} of {result.selection['of']}", result.selection["strategy"]),
         _share("body parameters", sizes["student_body"], sizes["teacher_body"]),
         _share("all parameters", sizes["student"], sizes["teacher"]),

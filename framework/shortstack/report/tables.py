@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from shortstack.contracts.headlines import HEADLINES
+from shortstack.contracts.headlines import spoken
 from shortstack.report.methods import Method, estimate_of, methods_of
 from shortstack.result import RunResult
 
@@ -14,8 +14,8 @@ def metrics_table(result: RunResult) -> str:
 
 
 def slices_table(result: RunResult) -> str:
-    """The slices of NDCG@10 × methods."""
-    sliced = [name for name in _metric_names(result) if name.startswith("ndcg@10/")]
+    """The slices of the metric that models are selected by × methods."""
+    sliced = [name for name in _metric_names(result) if name.startswith(f"{result.selected_by}/")]
     return _by_method(result, sliced) if sliced else "<p>No slices were evaluated.</p>"
 
 
@@ -36,9 +36,10 @@ def _by_method(result: RunResult, metrics: Sequence[str]) -> str:
 
 def comparisons_table(result: RunResult) -> str:
     """Each comparison with its interval, in the metrics that are always compared."""
-    head = _row("th", ("", *(_label(metric) for metric in HEADLINES)))
+    compared = result.headlines["metrics"]
+    head = _row("th", ("", *(_label(metric) for metric in compared)))
     rows = (
-        _row("td", (_comparison_name(name), *(_compared(name, values.get(metric)) for metric in HEADLINES)))
+        _row("td", (_comparison_name(name), *(_compared(name, values.get(metric)) for metric in compared)))
         for name, values in result.comparisons.items()
     )
     return _table(head, rows)
@@ -78,7 +79,7 @@ def _plain(value: object) -> str:
 def _label(metric: str) -> str:
     """``ndcg@10/tail`` as NDCG@10 tail."""
     name, _, part = metric.partition("/")
-    return escape(f"{name if name == 'loss' else name.upper()} {part}".strip())
+    return escape(f"{spoken(name)} {part}".strip())
 
 
 def _name(method: Method) -> str:

@@ -3,23 +3,23 @@
 from rich.table import Table
 from rich.text import Text
 
+from shortstack.contracts.headlines import spoken
 from shortstack.report.methods import estimate_of, methods_of
 from shortstack.result import RunResult
 
-_METRICS = ("hr@10", "ndcg@10")
-
 
 def terminal_table(result: RunResult) -> Table:
-    """Methods × metrics with 95 % intervals on NDCG@10, the student and the teacher in bold."""
+    """Methods × metrics with 95 % intervals on what models are selected by, the student and the teacher in bold."""
     table = Table(title="test users; intervals over users", title_justify="left", title_style="dim")
     table.add_column("method", no_wrap=True)
-    for name in ("parameters", "HR@10", "NDCG@10", "95% interval", "loss"):
+    shown = [*(name for name in result.headlines["metrics"][:1] if name != result.selected_by), result.selected_by]
+    for name in ("parameters", *map(spoken, shown), "95% interval", "loss"):
         table.add_column(name, justify="right", no_wrap=True)
     for method in methods_of(result.metrics):
         style = "bold" if method.key in {"student", "teacher"} else ""
-        hr, ndcg = (_number(result.metrics[method.key].get(metric)) for metric in _METRICS)
-        row = (_size(result, method.key), hr, ndcg, _interval(result, method.key), _loss(result, method.key))
-        table.add_row(Text(method.label), *row, style=style)
+        figures = [_number(result.metrics[method.key].get(metric)) for metric in shown]
+        row = [_size(result, method.key), *figures]
+        table.add_row(Text(method.label), *row, _interval(result, method.key), _loss(result, method.key), style=style)
     return table
 
 
@@ -33,7 +33,7 @@ def _loss(result: RunResult, method: str) -> str:
 
 
 def _interval(result: RunResult, method: str) -> Text:
-    estimate = estimate_of(result, method, "ndcg@10")
+    estimate = estimate_of(result, method, result.selected_by)
     return Text("" if estimate is None else f"{estimate[1]:.4f} to {estimate[2]:.4f}", style="dim")
 
 

@@ -11,7 +11,9 @@ import attrs
 from shortstack.contracts.headlines import HEADLINE_CUTOFF
 from shortstack.files import read_json, write_json
 from shortstack.stages.costs import costs_for
-from shortstack.stages.importance import asked, calibration_batches, load_scores
+from shortstack.stages.exam import exam, headlines_of
+from shortstack.stages.importance import asked as asked_scorers
+from shortstack.stages.importance import calibration_batches, load_scores
 from shortstack.stages.selection import load_selection, select
 from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from shortstack.stages.recommender import Recommender
 
 AUDITED = "audit.json"
-NDCG = f"ndcg@{HEADLINE_CUTOFF}"
 BY_POSITION = ("first", "last", "ends", "uniform", "random")
 
 
@@ -62,7 +63,10 @@ def _execute(context: Context, folder: Path) -> None:
 
 
 def _probes(context: Context, teacher: "Recommender") -> dict[str, Any]:
-    """The teacher on the calibration examples, in loss and in the headline metric; each set of layers is run once."""
+    """The teacher on the calibration examples, in loss and in what models are selected by; each set of layers is run once.
+
+    Of what was shown nothing is asked there: a click is ranked among all items.
+    """
     from shortstack.evaluation.objectives import ranking_objective
     from shortstack.importance.calibration import checked_batches
     from shortstack.importance.objectives import candidate_objective
@@ -70,9 +74,11 @@ def _probes(context: Context, teacher: "Recommender") -> dict[str, Any]:
     from shortstack.selection.measured import RememberingProbe
 
     batches = list(checked_batches(calibration_batches(context, teacher), context.device))
+    selected_by = headlines_of(context).selected_by
+    metric, _, cutoff = ("hr@1" if selected_by == "accuracy" else selected_by).partition("@")
     objectives = {
         "loss": candidate_objective(teacher.candidates),
-        NDCG: ranking_objective(teacher.candidates, "ndcg", HEADLINE_CUTOFF),
+        selected_by: ranking_objective(teacher.candidates, metric, int(cutoff)),
     }
     return {
         name: RememberingProbe(probe=ModelProbe(teacher.model, batches, objective))
@@ -94,9 +100,10 @@ def _pruned(context: Context, teacher: "Recommender", audit: "Audit") -> dict[st
     size = len(load_selection(context.root).kept)
     kept |= _by_position(size, len(scores[ORACLE]), context.run.seed)
     everything = {"all layers": tuple(range(len(scores[ORACLE])))}
-    quality = _ndcg(context, teacher, {*kept.values(), *everything.values()})
+    quality = _quality(context, teacher, {*kept.values(), *everything.values()})
+    selected_by = headlines_of(context).selected_by
     return {
-        name: {"kept": list(layers), "loss": audit.loss(layers), NDCG: quality[layers]}
+        name: {"kept": list(layers), "loss": audit.loss(layers), selected_by: quality[layers]}
         for name, layers in {**everything, **kept}.items()
     }
 
@@ -112,23 +119,20 @@ def _by_position(size: int, layers: int, seed: int) -> dict[str, tuple[int, ...]
     }
 
 
-def _ndcg(
+def _quality(
     context: Context, teacher: "Recommender", choices: Iterable[tuple[int, ...]]
 ) -> dict[tuple[int, ...], tuple[float, float, float] | None]:
-    """NDCG on the validation users of the teacher with some of its layers alone, with its interval over users."""
-    from shortstack.evaluation.evaluator import RecommendationEvaluator
+    """The teacher with some of its layers alone on the validation cases, with its interval over users."""
     from shortstack.models.decoder import Decoder
     from shortstack.models.partial_passes import skipping
 
-    settings = context.run.evaluation
-    evaluator = RecommendationEvaluator(
-        cutoffs=(HEADLINE_CUTOFF,), protocol=settings.protocol, resamples=settings.resamples, seed=context.run.seed
-    )
-    decoder, cases, found = Decoder.of(teacher.model), teacher.sequences.cases("valid"), {}
+    asked = exam(context, "valid", cutoffs=(HEADLINE_CUTOFF,))
+    candidate, selected_by = asked.candidate(teacher), asked.headlines.selected_by
+    decoder, found = Decoder.of(teacher.model), {}
     for kept in choices:
         with skipping(decoder, set(range(len(decoder.layers))) - {*kept}, set()):
-            evaluation = evaluator.evaluate(teacher.ranker(), cases)
-        value, ends = evaluation.metrics[NDCG], evaluation.intervals[NDCG]
+            evaluation = asked.evaluate(candidate)
+        value, ends = evaluation.metrics[selected_by], evaluation.intervals[selected_by]
         found[kept] = None if value is None or ends is None else (value, *ends)
     return found
 
@@ -141,7 +145,7 @@ def _forwards(context: Context, teacher: "Recommender", scorers: Iterable[str]) 
     from shortstack.importance.probe import ModelProbe
 
     batches, objective = calibration_batches(context, teacher), candidate_objective(teacher.candidates)
-    settings = asked(context.run.importance)
+    settings = asked_scorers(context.run.importance)
 
     def forward() -> None:
         ModelProbe(teacher.model, checked_batches(batches, context.device), objective).log_probability()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from shortstack.registry import Registry
     from shortstack.run import Run, TeacherSettings
+    from shortstack.tasks import Task
 
 
 def check(run: "Run", registry: "Registry") -> "torch.device":
@@ -39,7 +40,8 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
-    layers = _check_teacher(run.teacher, run.task.build().window)
+    layers = _check_teacher(run.teacher, run.task.build())
+    _check_task(run)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
     _check_selection(run, layers)
@@ -52,7 +54,24 @@ def _check_settings_are_used(run: "Run") -> None:
             raise UnknownNameError("scorer in importance.settings", name, run.importance.scorers)
 
 
-def _check_teacher(settings: "TeacherSettings", window: int) -> int | None:
+def _check_task(run: "Run") -> None:
+    """Impressions are ranked as they were shown: nothing of them may be filtered away."""
+    if run.task.build().reads != "impressions":
+        return
+    plain = {"core": 0, "min_rating": None, "since": None, "until": None, "sample_users": None, "last_n": None}
+    for name, value in {**plain, "duplicates": "keep"}.items():
+        if getattr(run.data, name) != value:
+            raise ConfigurationError(
+                f"the task {run.task.name!r} ranks what was shown, so nothing of it may be filtered away: set data.{name} = "
+                f"{'none' if value is None else repr(value)}, not {getattr(run.data, name)!r}"
+            )
+    if run.data.split == "leave-last":
+        raise ConfigurationError(
+            f"the task {run.task.name!r} divides impressions by 'global-time' or 'official': set data.split"
+        )
+
+
+def _check_teacher(settings: "TeacherSettings", task: "Task") -> int | None:
     """The config must be that of a model that can be made and reads the window, or the path a folder that is there.
 
     Returns:
@@ -69,9 +88,9 @@ def _check_teacher(settings: "TeacherSettings", window: int) -> int | None:
         return None
     config = planned(settings.config)
     positions = most_positions(config)
-    if positions is not None and positions <= window:
+    if positions is not None and positions < task.longest:
         raise ConfigurationError(
-            f"the task's window of {window} items needs {window + 1} positions, but teacher.config has {positions}"
+            f"the task's window of {task.window} items needs {task.longest} positions, but teacher.config has {positions}"
         )
     return int(config.num_hidden_layers)
 

@@ -5,16 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from shortstack.files import write_json
 from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
-    from shortstack.data.sequences import Sequences
-    from shortstack.evaluation.evaluator import Evaluation, RecommendationEvaluator
-    from shortstack.evaluation.rankers import Ranker
+    from shortstack.evaluation.evaluation import Evaluation
     from shortstack.registry import Registry
     from shortstack.run import Run
+    from shortstack.stages.exam import Exam
 
 EVALUATION_FILE = "evaluation.json"
 
@@ -24,28 +25,23 @@ def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- 
 
 
 def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
-    from shortstack.data.sequences import Sequences
-    from shortstack.evaluation.evaluator import RecommendationEvaluator
-    from shortstack.evaluation.slices import Slices
-    from shortstack.stages.data import SEQUENCES
+    from shortstack.evaluation.comparisons import standard_comparisons
+    from shortstack.stages.exam import exam
 
-    sequences = Sequences.load(context.root / "data" / SEQUENCES)
-    settings = context.run.evaluation
-    evaluator = RecommendationEvaluator(
-        cutoffs=settings.cutoffs,
-        protocol=settings.protocol,
-        resamples=settings.resamples,
-        seed=context.run.seed,
-        slices=Slices.fit(sequences),
-    )
-    cases = sequences.cases("test")
+    asked = exam(context, "test", sliced=True)
     evaluations: dict[str, Evaluation] = {}
     models = _models(context.run, steps)
     with context.progress.job("evaluation", total=3 + len(models)) as told:
-        for name, ranker in _rankers(context, sequences, models):
-            evaluations[name] = evaluator.evaluate(ranker, cases)
+        for name, candidate in _candidates(context, asked, models):
+            evaluations[name] = asked.evaluate(candidate)
             told(len(evaluations), name)
-    write_json(folder / EVALUATION_FILE, _plain(evaluator, evaluations))
+    found = {
+        "headlines": attrs.asdict(asked.headlines),
+        "metrics": {name: evaluation.metrics for name, evaluation in evaluations.items()},
+        "intervals": {name: evaluation.intervals for name, evaluation in evaluations.items()},
+        "comparisons": standard_comparisons(evaluations, asked.headlines.metrics),
+    }
+    write_json(folder / EVALUATION_FILE, found)
 
 
 def _models(run: "Run", steps: tuple[Step, ...]) -> dict[str, str]:
@@ -55,28 +51,13 @@ def _models(run: "Run", steps: tuple[Step, ...]) -> dict[str, str]:
     return {**scratch, "teacher": "teacher", **between, "pruned": "pruned", "student": "student"}
 
 
-def _rankers(context: Context, sequences: "Sequences", models: dict[str, str]) -> "Iterator[tuple[str, Ranker]]":
-    """The floors, fitted on all that comes before the test, then the models, one in memory at a time."""
-    from shortstack.evaluation.floors import ItemKNN, Markov, Popularity
+def _candidates(context: Context, asked: "Exam", models: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    """The floors, then the models, one in memory at a time."""
     from shortstack.stages.recommender import Recommender
 
-    yield "popularity", Popularity.fit(sequences, "valid")
-    yield "item-knn", ItemKNN.fit(sequences, "valid")
-    yield "markov", Markov.fit(sequences, "valid")
+    yield from asked.floors()
     for name, folder in models.items():
-        yield name, Recommender.load(context, folder).ranker()
-
-
-def _plain(evaluator: "RecommendationEvaluator", evaluations: "dict[str, Evaluation]") -> dict[str, Any]:
-    from shortstack.evaluation.comparisons import standard_comparisons
-
-    metrics = {name: evaluation.metrics for name, evaluation in evaluations.items()}
-    intervals = {name: evaluation.intervals for name, evaluation in evaluations.items()}
-    return {
-        "metrics": metrics,
-        "intervals": intervals,
-        "comparisons": standard_comparisons(evaluator, evaluations),
-    }
+        yield name, asked.candidate(Recommender.load(context, folder))
 
 
 def evaluation_stage(steps: tuple[Step, ...]) -> Stage:

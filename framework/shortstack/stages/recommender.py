@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shortstack.data.catalogue import Catalogue
     from shortstack.evaluation.rankers import ModelRanker
+    from shortstack.evaluation.ratings import ModelRater
     from shortstack.tasks import Task
 
 
@@ -58,20 +59,28 @@ class Recommender:
 
     @property
     def candidates(self) -> "Tensor":
-        """int64 ``(items,)``: the token of each item, on the model's device.
+        """int64 ``(candidates,)``: the token of each answer, on the model's device."""
+        return self.task.candidates(self.catalogue).to(self.model.device)
+
+    def ranker(self) -> "ModelRanker":
+        """The model as something that ranks items.
 
         Raises:
             ConfigurationError: The task ranks something else than the catalogue in its order.
         """
-        candidates = self.task.candidates(self.catalogue)
+        from shortstack.evaluation.rankers import ModelRanker
+
+        candidates = self.candidates
         if candidates.tolist() != self.catalogue.tokens:
             raise ConfigurationError(
                 f"the candidates of {type(self.task).__name__} must be the catalogue's tokens, in its order"
             )
-        return candidates.to(self.model.device)
+        return ModelRanker(model=self.model, candidates=candidates, window=self.task.window)
 
-    def ranker(self) -> "ModelRanker":
-        """The model as something that can be evaluated."""
-        from shortstack.evaluation.rankers import ModelRanker
+    def rater(self) -> "ModelRater":
+        """The model as something that rates items."""
+        from shortstack.evaluation.ratings import ModelRater
+        from shortstack.tasks.rating import pairs
 
-        return ModelRanker(model=self.model, candidates=self.candidates, window=self.task.window)
+        tokens = pairs(self.sequences, self.catalogue)
+        return ModelRater(model=self.model, tokens=tokens, options=self.candidates, window=self.task.window)

@@ -36,6 +36,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         comparisons=evaluation["comparisons"],
         parameters=parameters,
         selection=selection,
+        selected_by=evaluation["headlines"]["selected_by"],
     )
     result = RunResult(
         shortstack=__version__,
@@ -52,6 +53,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         metrics=evaluation["metrics"],
         intervals=evaluation["intervals"],
         comparisons=evaluation["comparisons"],
+        headlines=evaluation["headlines"],
     )
     result.save(root)
     write_report(root)

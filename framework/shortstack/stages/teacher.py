@@ -33,7 +33,7 @@ def _execute(context: Context, folder: Path) -> None:
 
     settings, catalogue = context.run.teacher, Catalogue.load(context.root / "data")
     if settings.path is None:
-        model = initial_model(initial_config(settings.config or {}, vocabulary=len(catalogue) + 1))
+        model = initial_model(initial_config(settings.config or {}, vocabulary=catalogue.vocabulary))
     else:
         model, catalogue = _stored(Path(settings.path), catalogue)
     teacher = Recommender.of(context, model, catalogue)
@@ -60,7 +60,12 @@ def _stored(path: Path, wanted: Catalogue) -> "tuple[PreTrainedModel, Catalogue]
             f"the teacher in {path} does not cover the items: {len(missing)} of {len(wanted)} have no token, for "
             f"example {missing[0].id!r} ({missing[0].title}); use the data it was made for, or train one from a config"
         )
-    return teacher.model, Catalogue(items=[attrs.evolve(item, token=tokens[item.id]) for item in wanted.items])
+    if [option.value for option in wanted.options] != [option.value for option in teacher.catalogue.options]:
+        raise ConfigurationError(
+            f"the teacher in {path} does not rate on the scale of these data; use the data it was made for, or train one"
+        )
+    items = [attrs.evolve(item, token=tokens[item.id]) for item in wanted.items]
+    return teacher.model, Catalogue(items=items, options=teacher.catalogue.options)
 
 
 TEACHER = Stage(name="teacher", folder="teacher", after=("data",), depends_on=_depends_on, execute=_execute)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerState
 
+from shortstack.contracts.headlines import HEADLINE_CUTOFF, spoken
 from shortstack.distillation.fitting import early_stopping, fit, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
-from shortstack.evaluation.evaluator import RecommendationEvaluator
 from shortstack.files import write_json
 from shortstack.models.parameters import count_parameters
+from shortstack.stages.exam import exam, headlines_of
 from shortstack.stages.recommender import Recommender
 from shortstack.stages.stage import TRAINING, Context
 from shortstack.tasks import Examples, collate
@@ -38,7 +39,7 @@ def train(
     teacher: "PreTrainedModel | None" = None,
     selection: "Selection | None" = None,
 ) -> None:
-    """Train a model, keep its best state by validation NDCG@10, and save it with the course of its training.
+    """Train a model, keep its best state on the validation cases, and save it with the course of its training.
 
     Goes on from the last checkpoint, if a killed try left one.
 
@@ -56,7 +57,12 @@ def train(
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
     checkpoints = folder.with_name(CHECKPOINTS)
     arguments = training_arguments(
-        checkpoints, settings, seed=context.run.seed, device=context.device.type, validated=True
+        checkpoints,
+        settings,
+        seed=context.run.seed,
+        device=context.device.type,
+        validated=True,
+        metric=headlines_of(context).selected_by,
     )
     with context.progress.job(name, total=settings.steps) as step:
         trainer = DistillationTrainer(
@@ -68,34 +74,30 @@ def train(
             balancing=balancing,
             candidates=recommender.candidates,
             selection=selection,
-            validate=_validation(recommender),
+            validate=_validation(context, recommender),
             registry=context.registry,
             data_collator=collate,
-            callbacks=[*early_stopping(settings), _Progress(step)],
+            callbacks=[*early_stopping(settings), _Progress(step, headlines_of(context).selected_by)],
             embedding_dropout=settings.embedding_dropout,
         )
         history = fit(trainer)
     seconds = history[-1]["seconds"]
     recommender.save(folder)
-    course = {"seconds": seconds, "curve": [_point(record) for record in history]}
+    shown = ("step", "loss", headlines_of(context).selected_by, "seconds")
+    course = {"seconds": seconds, "curve": [{key: record.get(key) for key in shown} for record in history]}
     write_json(folder / TRAINING, course | _work(recommender, trainer, examples, teacher, seconds))
 
 
-def _validation(recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":
-    """What a model is selected by: its NDCG@10 and loss on the validation cases."""
-    cases, ranker = recommender.sequences.cases("valid"), recommender.ranker()
-    evaluator = RecommendationEvaluator(cutoffs=(10,))
+def _validation(context: Context, recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":
+    """What a model is selected by: its metrics and loss on the validation cases."""
+    asked = exam(context, "valid", cutoffs=(HEADLINE_CUTOFF,))
+    candidate = asked.candidate(recommender)
 
     def validate(_model: "PreTrainedModel") -> dict[str, float]:
-        metrics = evaluator.evaluate(ranker, cases).metrics
+        metrics = asked.evaluate(candidate).metrics
         return {name: value for name, value in metrics.items() if value is not None}
 
     return validate
-
-
-def _point(record: Mapping[str, float]) -> dict[str, float | None]:
-    """One point of the training curve, as the result file has it."""
-    return {key: record.get(key) for key in ("step", "loss", "ndcg@10", "seconds")}
 
 
 def _work(
@@ -112,7 +114,7 @@ def _work(
     """
     seen = trainer.state.global_step * trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps
     tokens = seen * float(examples.lengths.mean())
-    rows = len(recommender.catalogue) * recommender.model.config.get_text_config().hidden_size
+    rows = len(recommender.candidates) * recommender.model.config.get_text_config().hidden_size
     operations = 6 * (count_parameters(recommender.model).body + rows)
     if teacher is not None:
         operations += 2 * (count_parameters(teacher).body + rows)
@@ -128,8 +130,8 @@ def _work(
 class _Progress(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
     """Moves the bar of a training."""
 
-    def __init__(self, step: "Step") -> None:
-        self._step = step
+    def __init__(self, step: "Step", metric: str) -> None:
+        self._step, self._metric = step, metric
 
     def on_step_end(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
         """Move it by one."""
@@ -137,5 +139,5 @@ class _Progress(TrainerCallback):  # type: ignore[misc]  # transformers is untyp
 
     def on_evaluate(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
         """Say how good the model is."""
-        found = [entry["eval_ndcg@10"] for entry in state.log_history if "eval_ndcg@10" in entry]
-        self._step(state.global_step, f"validation NDCG@10 {found[-1]:.4f}" if found else "")
+        found = [entry[f"eval_{self._metric}"] for entry in state.log_history if f"eval_{self._metric}" in entry]
+        self._step(state.global_step, f"validation {spoken(self._metric)} {found[-1]:.4f}" if found else "")

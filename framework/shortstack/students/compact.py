@@ -120,6 +120,42 @@ class CompactStudentModel:
         """
         return self.recommend_many([history], k, exclude_seen=exclude_seen)[0]
 
+    def rate(self, history: Sequence[tuple[str, float]], item: str) -> dict[float, float]:
+        """How a user would rate an item; of a model that was made for the task ``rating``.
+
+        Args:
+            history: Titles or ids, each with the user's rating, oldest first; may be empty.
+            item: The title or id of what is to be rated.
+
+        Returns:
+            Rating → its probability, from the lowest to the highest.
+
+        Raises:
+            ConfigurationError: The model was made for another task, or a rating is not on its scale.
+            UnknownNameError: No item goes by one of the names.
+            NonFiniteError: The model's logits are NaN or infinite.
+        """
+        scale = {option.value: option.token for option in self.catalogue.options}
+        if not scale:
+            raise ConfigurationError(
+                "this model was not made to rate items; ask it to recommend, or train one for 'rating'"
+            )
+        unknown = [rating for _, rating in history if rating not in scale]
+        if unknown:
+            raise ConfigurationError(f"{unknown[0]:g} is not on the scale {', '.join(f'{value:g}' for value in scale)}")
+        tokens = self.catalogue.tokens
+        recent = history[len(history) - (self.window - 1) :] if len(history) >= self.window else history
+        told = [token for name, rating in recent for token in (tokens[self.catalogue.find(name)], scale[rating])]
+        asked = torch.tensor([[*told, tokens[self.catalogue.find(item)]]])
+        last = torch.arange(asked.shape[1])[None] == asked.shape[1] - 1
+        mask, options = torch.ones_like(asked), torch.tensor([*scale.values()])
+        asked, mask, last, options = (part.to(self.model.device) for part in (asked, mask, last, options))
+        with torch.no_grad():
+            logits = candidate_logits(self.model, asked, mask, last, options)
+        if not bool(logits.isfinite().all()):
+            raise NonFiniteError("the model's logits are NaN or infinite; it cannot rate items")
+        return dict(zip(scale, logits[0].double().softmax(-1).tolist(), strict=True))
+
     def recommend_many(
         self, histories: Sequence[Sequence[str]], k: int = 10, *, exclude_seen: bool = True, batch_size: int = 64
     ) -> list[list[Recommendation]]:
@@ -131,6 +167,8 @@ class CompactStudentModel:
             ConfigurationError: ``k`` or ``batch_size`` is below 1.
             NonFiniteError: The model's logits are NaN or infinite.
         """
+        if self.catalogue.options:
+            raise ConfigurationError("this model rates items and does not rank them; use rate(history, item)")
         for name, value in (("k", k), ("batch_size", batch_size)):
             if value < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {value}")

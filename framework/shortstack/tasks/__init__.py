@@ -1,7 +1,10 @@
-"""What a model is to do: a task turns histories into examples. Needs neither polars nor datasets."""
+"""What a model is to do: a task turns histories into examples. Needs neither polars nor datasets.
+
+``next-item`` predicts what a user chooses next, ``click`` which of the shown items, ``rating`` how an item is rated.
+"""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from shortstack.errors import ConfigurationError
 from shortstack.tasks.examples import Examples, collate
@@ -12,7 +15,10 @@ if TYPE_CHECKING:
     from shortstack.data.catalogue import Catalogue
     from shortstack.data.sequences import Sequences
 
-__all__ = ["Examples", "Task", "collate", "named_task"]
+__all__ = ["Examples", "Reads", "Task", "collate", "named_task"]
+
+Reads = Literal["interactions", "ratings", "impressions"]
+"""What users chose; the same with how they rated it; or what they were shown and what of it they chose."""
 
 
 @runtime_checkable
@@ -22,6 +28,14 @@ class Task(Protocol):
     @property
     def window(self) -> int:
         """How many items of a history the model sees at most."""
+
+    @property
+    def longest(self) -> int:
+        """How many tokens an example has at most."""
+
+    @property
+    def reads(self) -> "Reads":
+        """What the data must hold."""
 
     def training_examples(self, sequences: "Sequences", catalogue: "Catalogue") -> Examples:
         """What to learn from: training interactions only."""
@@ -44,9 +58,12 @@ def named_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
     """
     from shortstack.naming import named_class
     from shortstack.settings import structure
+    from shortstack.tasks.click import Click
     from shortstack.tasks.next_item import NextItem
+    from shortstack.tasks.rating import Rating
 
-    task: object = structure(named_class("task", name, {"next-item": NextItem}), settings, f"task {name!r}")
+    known = {"next-item": NextItem, "click": Click, "rating": Rating}
+    task: object = structure(named_class("task", name, known), settings, f"task {name!r}")
     if not isinstance(task, Task):
         raise ConfigurationError(f"task {name!r} does not have the methods of shortstack.tasks.Task")
     return task

@@ -26,12 +26,14 @@ class Examples(Sequence[Example]):
         stops: int64 ``(examples,)``: where it ends.
         supervised: int64 ``(examples,)``: where its labels start, at the earliest its second token: the first has nothing
             to be predicted from.
+        answers: Bool, one each of ``tokens``: which may be labels at all; None for all.
     """
 
     tokens: NDArray[np.int64]
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     supervised: NDArray[np.int64]
+    answers: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -49,6 +51,9 @@ class Examples(Sequence[Example]):
         input_ids: list[int] = self.tokens[start:stop].tolist()
         unsupervised = max(supervised - start, 1)
         labels = [IGNORED] * min(unsupervised, len(input_ids)) + input_ids[unsupervised:]
+        if self.answers is not None:
+            may = self.answers[start:stop].tolist()
+            labels = [label if answer else IGNORED for label, answer in zip(labels, may, strict=True)]
         return {"input_ids": input_ids, "labels": labels}
 
     @property

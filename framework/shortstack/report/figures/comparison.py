@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from shortstack.contracts.headlines import HEADLINES
+from shortstack.contracts.headlines import spoken
 from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg
 from shortstack.report.methods import Method, estimate_of, methods_of
 from shortstack.result import RunResult
@@ -14,10 +14,12 @@ def comparison_figure(result: RunResult) -> str:
     """One panel a metric, one row a method, the best models on top, as inline SVG."""
     methods = methods_of(result.metrics)
     with drawing(7.4, 0.8 + 0.36 * len(methods)) as figure:
-        panels = figure.subplots(1, len(HEADLINES), sharey=True)
-        for axes, metric in zip(panels, HEADLINES, strict=True):
+        metrics = result.headlines["metrics"]
+        panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+        for axes, metric in zip(panels, metrics, strict=True):
             _panel(axes, result, methods, metric)
-        return inline_svg(figure, "comparison", "HR@10, NDCG@10 and MRR@10 of every method with 95 % intervals")
+        named = ", ".join(map(spoken, metrics))
+        return inline_svg(figure, "comparison", f"{named} of every method with 95 % intervals")
 
 
 def _panel(axes: Axes, result: RunResult, methods: Sequence[Method], metric: str) -> None:
@@ -25,7 +27,7 @@ def _panel(axes: Axes, result: RunResult, methods: Sequence[Method], metric: str
         estimate = estimate_of(result, method.key, metric)
         if estimate is not None:
             _row(axes, row, method, estimate)
-    axes.set_title(metric.upper())
+    axes.set_title(spoken(metric))
     axes.set_yticks(range(len(methods)), [method.label for method in methods])
     axes.set(ylim=(-0.6, len(methods) - 0.3), xlim=(0, None))
     axes.margins(x=0.08)

@@ -1,9 +1,10 @@
-"""Figure: what size costs in quality, NDCG@10 against the number of parameters."""
+"""Figure: what size costs in quality, against the number of parameters."""
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from shortstack.contracts.headlines import spoken
 from shortstack.report.figures.canvas import INK, MUTED, SURFACE, drawing, inline_svg
 from shortstack.report.methods import METHODS, Method, estimate_of
 from shortstack.result import RunResult
@@ -19,10 +20,12 @@ def compression_figure(result: RunResult) -> str:
         left, right = figure.subplots(1, 2, sharey=True)
         _panel(left, result, sizes["teacher_body"], sizes["student_body"], "parameters of the body (the layers)")
         _panel(right, result, sizes["teacher"], sizes["student"], "all parameters")
-        left.set(ylabel="test NDCG@10", ylim=(0, 1.08 * _highest(result)))
+        left.set(ylabel=f"test {spoken(result.selected_by)}", ylim=(0, 1.08 * _highest(result)))
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=max(len(labels), 1), labelcolor=INK)
-        return inline_svg(figure, "compression", "NDCG@10 with 95 % intervals against the number of parameters")
+        return inline_svg(
+            figure, "compression", f"{spoken(result.selected_by)} with 95 % intervals against the number of parameters"
+        )
 
 
 def _panel(axes: Axes, result: RunResult, teacher: int, student: int, label: str) -> None:
@@ -30,10 +33,10 @@ def _panel(axes: Axes, result: RunResult, teacher: int, student: int, label: str
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.locator_params(axis="x", nbins=5)
     for method in reversed(METHODS):
-        estimate = estimate_of(result, method.key, "ndcg@10")
+        estimate = estimate_of(result, method.key, result.selected_by)
         if estimate is None:
             continue
-        if method.key in {"popularity", "markov"}:
+        if method.key in {"popularity", "markov", "mode", "user-mean"}:
             _floor_line(axes, method, estimate[0])
         elif method.key == "teacher" or method.key in _BESIDE:
             _point(axes, method, teacher if method.key == "teacher" else student, estimate)
@@ -41,7 +44,7 @@ def _panel(axes: Axes, result: RunResult, teacher: int, student: int, label: str
 
 def _highest(result: RunResult) -> float:
     """The top of the highest interval: points that are moved sideways do not scale the axis themselves."""
-    estimates = [estimate_of(result, method.key, "ndcg@10") for method in METHODS]
+    estimates = [estimate_of(result, method.key, result.selected_by) for method in METHODS]
     return max((estimate[2] for estimate in estimates if estimate is not None), default=0.0) or 1.0
 
 

@@ -1,10 +1,10 @@
-"""Figure: how training went, validation NDCG@10 and loss against the step."""
+"""Figure: how training went, on the validation users and in loss, against the step."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from matplotlib.axes import Axes
 
+from shortstack.contracts.headlines import spoken
 from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg, nothing_to_show
 from shortstack.report.methods import methods_of
 from shortstack.result import RunResult, TrainingPoint
@@ -21,28 +21,32 @@ def convergence_figure(result: RunResult) -> str:
             right.set_axis_off()
         for method in trained:
             points = training[method.key]
-            _draw(left, points, "ndcg@10", colour=method.colour, marker=method.marker, label=method.label)
+            _draw(left, points, result.selected_by, colour=method.colour, marker=method.marker, label=method.label)
             _draw(right, points, "loss", colour=method.colour, marker=method.marker, label=method.label)
         if trained:
-            _name(left, "validation NDCG@10")
+            _name(left, f"validation {spoken(result.selected_by)}")
             _name(right, "training loss (each model its own)")
             left.set_ylim(bottom=0)
             handles, labels = left.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper left", ncols=len(trained), labelcolor=INK)
-        return inline_svg(figure, "convergence", "Validation NDCG@10 and training loss against the optimiser step")
+        return inline_svg(
+            figure,
+            "convergence",
+            f"Validation {spoken(result.selected_by)} and training loss against the optimiser step",
+        )
 
 
 def _draw(
     axes: Axes,
     points: Sequence[TrainingPoint],
-    key: Literal["loss", "ndcg@10"],
+    key: str,
     *,
     colour: str,
     marker: str,
     label: str,
 ) -> None:
     """One curve through the points where ``key`` was measured; markers only while they can be told apart."""
-    measured = [(point["step"], value) for point in points if (value := point[key]) is not None]
+    measured = [(point["step"] or 0, value) for point in points if (value := point[key]) is not None]
     steps, values = [step for step, _ in measured], [value for _, value in measured]
     shown = marker if len(measured) <= 30 else None
     axes.plot(steps, values, color=colour, marker=shown, markersize=4.5, markeredgecolor=SURFACE, label=label)

@@ -1,0 +1,91 @@
+"""What users were shown and what they clicked, as plain arrays."""
+
+from pathlib import Path
+from typing import get_args
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from shortstack.data.sequences import SplitName
+from shortstack.errors import EmptyDataError
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Impressions:
+    """Lists that were shown, one a row.
+
+    Attributes:
+        users: int64 ``(impressions,)``.
+        splits: int8 ``(impressions,)``: 0 train, 1 valid, 2 test.
+        read: int64: the dense items of all histories, row after row, oldest first.
+        read_offsets: int64 ``(impressions + 1,)``: row ``r`` owns ``read[read_offsets[r]:read_offsets[r + 1]]``.
+        shown: int64: the dense items of all lists, row after row.
+        shown_offsets: int64 ``(impressions + 1,)``.
+        clicked: bool, one each of ``shown``.
+    """
+
+    users: NDArray[np.int64]
+    splits: NDArray[np.int8]
+    read: NDArray[np.int64]
+    read_offsets: NDArray[np.int64]
+    shown: NDArray[np.int64]
+    shown_offsets: NDArray[np.int64]
+    clicked: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def history(self, row: int) -> NDArray[np.int64]:
+        """What the user had read before; may be empty."""
+        return self.read[self.read_offsets[row] : self.read_offsets[row + 1]]
+
+    def candidates(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """What was shown, and which of it was clicked."""
+        part = slice(self.shown_offsets[row], self.shown_offsets[row + 1])
+        return self.shown[part], self.clicked[part]
+
+    def of(self, split: SplitName) -> "Impressions":
+        """The rows of one part.
+
+        Raises:
+            EmptyDataError: It has none.
+        """
+        rows = np.flatnonzero(self.splits == get_args(SplitName).index(split))
+        if not len(rows):
+            raise EmptyDataError(f"the split {split!r} has no impressions; use more data or another split")
+        read, read_offsets = _taken(self.read_offsets, rows)
+        shown, shown_offsets = _taken(self.shown_offsets, rows)
+        return Impressions(
+            users=self.users[rows],
+            splits=self.splits[rows],
+            read=self.read[read],
+            read_offsets=read_offsets,
+            shown=self.shown[shown],
+            shown_offsets=shown_offsets,
+            clicked=self.clicked[shown],
+        )
+
+    def save(self, path: Path) -> None:
+        """Write all of it to one safetensors file."""
+        from safetensors.numpy import save_file
+
+        save_file(attrs.asdict(self), path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Impressions":
+        """Read what ``save`` wrote."""
+        from safetensors.numpy import load_file
+
+        return cls(**load_file(path))
+
+
+def _taken(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the elements of some rows lie, and the offsets of these rows alone.
+
+    >>> [part.tolist() for part in _taken(np.array([0, 2, 3, 6]), np.array([0, 2]))]
+    [[0, 1, 3, 4, 5], [0, 2, 5]]
+    """
+    lengths = offsets[rows + 1] - offsets[rows]
+    new = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.arange(new[-1]) + np.repeat(offsets[rows] - new[:-1], lengths), new

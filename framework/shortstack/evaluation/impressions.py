@@ -1,0 +1,87 @@
+"""How well a ranker orders what was shown: AUC, MRR, NDCG@5 and NDCG@10 of each impression, as MIND defines them.
+
+Source: Wu et al. 2020, MIND, and its evaluate.py: all four are means over impressions; the reciprocal rank is the mean over
+an impression's clicks, the gain of a click 1 and its discount log2(1 + rank). Ties have their mid-rank, where the original
+leaves them to the order of the list.
+"""
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from shortstack.contracts.headlines import Headlines
+from shortstack.data.impressions import Impressions
+from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.evaluation.bootstrap import Values
+from shortstack.evaluation.evaluation import Evaluation
+from shortstack.evaluation.rankers import Ranker
+
+CLICK_HEADLINES = Headlines(metrics=("auc", "mrr", "ndcg@5", "ndcg@10"), selected_by="ndcg@10")
+_ROWS = 256
+
+
+@attrs.frozen(kw_only=True)
+class ImpressionEvaluator:
+    """Evaluates rankers on impressions.
+
+    Attributes:
+        resamples: How many bootstrap resamples an interval rests on.
+        seed: Of the resamples.
+    """
+
+    resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
+    seed: int = 0
+
+    def evaluate(self, ranker: Ranker, impressions: Impressions) -> Evaluation:
+        """Rank what was shown, each impression by itself; those with only clicks or none count towards nothing.
+
+        Raises:
+            NonFiniteError: A score is NaN or infinite.
+            ConfigurationError: The ranker's scores do not reach an item.
+        """
+        values: dict[str, Values] = {name: np.full(len(impressions), np.nan) for name in CLICK_HEADLINES.metrics}
+        for start in range(0, len(impressions), _ROWS):
+            rows = range(start, min(start + _ROWS, len(impressions)))
+            scores = ranker.scores([impressions.history(row) for row in rows])
+            for row, line in zip(rows, scores.double().cpu().numpy(), strict=True):
+                shown, clicked = impressions.candidates(row)
+                if clicked.all() or not clicked.any():
+                    continue
+                for name, value in _metrics(_of(line, shown, ranker), clicked).items():
+                    values[name][row] = value
+        return Evaluation(
+            values=values,
+            users=impressions.users,
+            targets=np.diff(impressions.shown_offsets),
+            resamples=self.resamples,
+            seed=self.seed,
+        )
+
+
+def _of(line: Values, shown: NDArray[np.int64], ranker: Ranker) -> Values:
+    """The scores of what was shown."""
+    name = type(ranker).__name__
+    if shown.max() >= len(line):
+        raise ConfigurationError(f"{name} scores {len(line)} items, but item {shown.max()} was shown")
+    if not np.isfinite(line[shown]).all():
+        raise NonFiniteError(f"{name} gave a NaN or infinite score; such a model cannot be ranked")
+    scores: Values = line[shown]
+    return scores
+
+
+def _metrics(scores: Values, clicked: NDArray[np.bool_]) -> dict[str, float]:
+    """Of one impression with clicks and others.
+
+    >>> _metrics(np.array([3.0, 2.0, 1.0]), np.array([False, True, False]))["mrr"]
+    0.5
+    """
+    ranks = rankdata(-scores)
+    clicks, others = int(clicked.sum()), int((~clicked).sum())
+    above = ranks[clicked].sum() - clicks * (clicks + 1) / 2  # others ranked above clicks, ties as halves
+    found = {"auc": 1 - above / (clicks * others), "mrr": float((1 / ranks[clicked]).mean())}
+    for cutoff in (5, 10):
+        ideal = (1 / np.log2(np.arange(min(clicks, cutoff)) + 2)).sum()
+        gains = np.where(ranks[clicked] <= cutoff, 1 / np.log2(ranks[clicked] + 1), 0.0)
+        found[f"ndcg@{cutoff}"] = float(gains.sum() / ideal)
+    return found

@@ -1,0 +1,123 @@
+"""Ratings: metrics by hand and by scikit-learn, floors that see the past alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
+
+from shortstack.data.sequences import Sequences
+from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
+from shortstack.evaluation.evaluation import compare_all
+from shortstack.evaluation.ratings import ConstantRater, Predictions, RatingCases, RatingEvaluator, UserMean
+
+SCALE = [1.0, 2.0, 3.0, 4.5]
+
+
+def rated(histories):
+    """Users' options, oldest first; the last of each is test, the one before valid."""
+    splits = [code for h in histories for code in [0] * (len(h) - 2) + [1, 2][-len(h) :]]
+    flat = np.array([option for history in histories for option in history], dtype=np.int64)
+    return Sequences(
+        items=np.arange(len(flat)),
+        offsets=np.cumsum([0, *map(len, histories)]),
+        splits=np.array(splits, dtype=np.int8),
+        catalogue_size=len(flat),
+        ratings=flat,
+    )
+
+
+HISTORIES = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=6), min_size=1, max_size=6)
+
+
+class Guess:
+    """Given predictions."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def predict(self, cases):
+        """Values, and the nearest options."""
+        values = np.array(self.values[: len(cases)], dtype=np.float64)
+        return Predictions(values=values, options=np.abs(values[:, None] - cases.scale).argmin(1))
+
+
+@given(HISTORIES, st.lists(st.floats(1, 5), min_size=6, max_size=6))
+def test_errors_are_those_of_scikit_learn(histories, guesses):
+    """Over one case a user."""
+    cases = RatingCases.of(rated(histories), SCALE, "test")
+    found = RatingEvaluator(resamples=20).evaluate(Guess(guesses), cases).metrics
+    truth, told = cases.scale[cases.targets], guesses[: len(cases)]
+
+    assert found["mae"] == pytest.approx(mean_absolute_error(truth, told))
+    assert found["mse"] == pytest.approx(mean_squared_error(truth, told))
+    assert found["rmse"] == pytest.approx(root_mean_squared_error(truth, told))
+    assert found["accuracy±0.5"] == pytest.approx(
+        np.mean([abs(a - b) <= 0.5 + 1e-9 for a, b in zip(truth, told, strict=True)])
+    )
+    assert found["loss"] is None
+
+
+@given(HISTORIES)
+def test_floors_see_the_past_alone(histories):
+    """The test ratings can be anything: no prediction changes."""
+    sequences = rated(histories)
+    before = [option for history in histories for option in history[:-1]]
+    other = rated([[*history[:-1], 3 - history[-1]] for history in histories])
+    for floor in (ConstantRater.mode, ConstantRater.mean, UserMean.fit):
+        first, second = (
+            floor(each, SCALE).predict(RatingCases.of(each, SCALE, "test")).values for each in (sequences, other)
+        )
+        assert first.tolist() == second.tolist()
+    assert ConstantRater.mean(sequences, SCALE).value == pytest.approx(np.mean([SCALE[option] for option in before]))
+    assert ConstantRater.mode(sequences, SCALE).value == SCALE[int(np.bincount(before, minlength=4).argmax())]
+    own = UserMean.fit(sequences, SCALE).predict(RatingCases.of(sequences, SCALE, "test")).values
+    assert own.tolist() == pytest.approx([np.mean([SCALE[option] for option in history[:-1]]) for history in histories])
+
+
+def test_a_user_without_a_past_gets_the_mean_of_all():
+    """Nobody knows better."""
+    sequences = Sequences(
+        items=np.arange(4),
+        offsets=np.array([0, 3, 4]),
+        splits=np.array([0, 0, 0, 2], dtype=np.int8),
+        catalogue_size=4,
+        ratings=np.array([0, 1, 2, 3]),
+    )
+    assert UserMean.fit(sequences, SCALE).predict(RatingCases.of(sequences, SCALE, "test")).values.tolist() == [2.0]
+
+
+def test_intervals_of_a_root_are_roots():
+    """RMSE is not a mean of cases; its interval is that of the mean square, under the root."""
+    cases = RatingCases.of(rated([[0, 1, option % 4] for option in range(40)]), SCALE, "test")
+    first, second = (RatingEvaluator(resamples=200).evaluate(ConstantRater(value=value), cases) for value in (2.0, 3.0))
+
+    assert first.intervals["rmse"] == pytest.approx(np.sqrt(first.intervals["mse"]))
+    compared = compare_all(first, second, ("rmse", "accuracy"))
+    assert compared["rmse"].difference[0] == pytest.approx(first.metrics["rmse"] - second.metrics["rmse"])
+    assert compared["rmse"].difference[1] <= compared["rmse"].difference[0] <= compared["rmse"].difference[2]
+
+
+def test_bad_questions_and_answers():
+    """No ratings, no cases, no number."""
+    sequences = rated([[0, 1, 2]])
+    with pytest.raises(ConfigurationError, match="needs sequences with ratings"):
+        RatingCases.of(
+            Sequences(items=sequences.items, offsets=sequences.offsets, splits=sequences.splits, catalogue_size=3),
+            SCALE,
+            "test",
+        )
+    with pytest.raises(EmptyDataError, match="the split 'test' has no interactions"):
+        RatingCases.of(
+            rated([[0]]).__class__(
+                items=np.arange(1),
+                offsets=np.array([0, 1]),
+                splits=np.zeros(1, np.int8),
+                catalogue_size=1,
+                ratings=np.zeros(1, np.int64),
+            ),
+            SCALE,
+            "test",
+        )
+    with pytest.raises(NonFiniteError, match="Guess predicts a NaN or infinite rating"):
+        RatingEvaluator().evaluate(Guess([float("nan")]), RatingCases.of(sequences, SCALE, "test"))

@@ -1,0 +1,175 @@
+"""Whole runs of the tasks rating and click."""
+
+import json
+import random
+
+import pytest
+
+from shortstack import CompactStudentModel, Run
+from shortstack.errors import ConfigurationError, DataError
+
+
+@pytest.fixture(scope="module")
+def rated(ring, tables, tmp_path_factory):
+    """A finished run that rates, with its audit."""
+    folder = tmp_path_factory.mktemp("runs") / "rating"
+    run = Run.from_mapping(tables(ring, task={"name": "rating", "settings": {"window": 8}}))
+    run.execute(folder)
+    return folder, run.audit(folder)
+
+
+@pytest.fixture(scope="module")
+def news(tmp_path_factory):
+    """Readers of one of two kinds of news, in MIND's files."""
+    folder = tmp_path_factory.mktemp("mind")
+    generator = random.Random(0)
+    lines = []
+    for number in range(200):
+        kind = number % 2
+        history = [f"N{kind}{generator.randrange(10)}" for _ in range(6)]
+        shown = [(f"N{kind}{generator.randrange(10)}", 1), (f"N{1 - kind}{generator.randrange(10)}", 0)]
+        generator.shuffle(shown)
+        minute = f"{number // 60 + 1}:{number % 60:02}:00 AM"
+        lines.append(
+            f"{number}\tU{number}\t11/9/2019 {minute}\t{' '.join(history)}\t{' '.join(f'{n}-{c}' for n, c in shown)}"
+        )
+    (folder / "behaviors.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    titles = [f"N{kind}{n}\tnews\tsub\tTitle {kind}{n}\t\t\t[]\t[]" for kind in (0, 1) for n in range(10)]
+    (folder / "news.tsv").write_text("\n".join(titles) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clicked(news, tables, tmp_path_factory):
+    """A finished run that ranks impressions, with its audit."""
+    folder = tmp_path_factory.mktemp("runs") / "click"
+    data = {"source": str(news), "adapter": "mind", "core": 0, "split": "global-time"}
+    plain = tables("")
+    fit = {**plain["teacher"]["fit"], "steps": 60, "evaluate_every": 20}
+    teacher = {**plain["teacher"], "fit": fit}
+    run = Run.from_mapping(tables("", data=data, task={"name": "click", "settings": {"window": 10}}, teacher=teacher))
+    run.execute(folder)
+    return folder, run.audit(folder)
+
+
+RATING = {"mode", "global-mean", "user-mean", "teacher", "pruned", "student", "scratch"}
+CLICK = {"popularity", "item-knn", "markov", "teacher", "pruned", "student", "scratch"}
+
+
+def test_ratings_beside_their_floors(rated):
+    """Every method has every metric; the verdict is about accuracy."""
+    folder, result = rated
+
+    assert set(result.metrics) == RATING
+    assert result.headlines == {"metrics": ["accuracy", "accuracy±0.5", "mae", "rmse"], "selected_by": "accuracy"}
+    for name, found in result.metrics.items():
+        assert {"accuracy", "accuracy±0.5", "mae", "mse", "rmse"} <= {
+            key for key, value in found.items() if value is not None
+        }
+        assert found["rmse"] ** 2 == pytest.approx(found["mse"])
+        assert result.intervals[name]["rmse"][0] <= found["rmse"] <= result.intervals[name]["rmse"][1]
+    assert "of the teacher's accuracy" in result.verdict
+    assert "teacher-user-mean" in result.comparisons
+    assert "each rating predicted from what the user rated before" in (folder / "report.html").read_text("utf-8")
+    assert "accuracy" in result.cost["training"]["teacher"][-1]
+
+
+def test_the_student_rates(rated):
+    """A stock model with its items and the scale."""
+    folder, _ = rated
+    student = CompactStudentModel.from_pretrained(folder / "student")
+    found = student.rate([("Item 3", 5.0), ("Item 4", 1.0)], "Item 5")
+
+    assert list(found) == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert [option["value"] for option in json.loads((folder / "student" / "options.json").read_text("utf-8"))] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
+
+
+@pytest.mark.parametrize("which", ["rated", "clicked"])
+def test_the_audit_is_about_the_task(which, request):
+    """The oracle and what each choice costs, in the task's own metric."""
+    _, result = request.getfixturevalue(which)
+
+    assert set(result.audit["oracle"]) == {"loss", result.selected_by}
+    assert result.audit["pruned"]["all layers"][result.selected_by][0] >= 0
+
+
+def test_clicks_beside_their_floors(clicked):
+    """Readers of one kind of news are told from the others; the floors are ranked on the same lists."""
+    folder, result = clicked
+
+    assert set(result.metrics) == CLICK
+    assert result.headlines["metrics"] == ["auc", "mrr", "ndcg@5", "ndcg@10"]
+    assert result.metrics["teacher"]["auc"] > 0.9
+    assert result.data["impressions"] == 200
+    assert result.data["test_impressions"] == 20
+    assert "what each impression showed ranked by itself" in (folder / "report.html").read_text("utf-8")
+    assert "NDCG@10" in result.verdict
+
+
+def test_nobody_is_named(rated, clicked):
+    """No user's id in anything that a run writes for others."""
+    for (folder, _), name in ((rated, '"u1'), (clicked, "U19")):
+        for path in folder.rglob("*"):
+            if path.is_file() and path.suffix in {".json", ".jsonl", ".html", ".md"}:
+                assert name not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"core": 5}, r"set data\.core = 0, not 5"),
+        ({"core": 0}, "divides impressions by 'global-time' or 'official': set data.split"),
+        ({"core": 0, "split": "global-time", "last_n": 3}, r"set data\.last_n = none, not 3"),
+        ({"core": 0, "split": "global-time", "duplicates": "first"}, r"set data\.duplicates = 'keep', not 'first'"),
+    ],
+)
+def test_filters_that_impressions_do_not_have(news, tables, tmp_path, changes, problem):
+    """Said before any work."""
+    data = {"source": str(news), "adapter": "mind", **changes}
+    with pytest.raises(ConfigurationError, match=problem):
+        Run.from_mapping(tables("", data=data, task={"name": "click"})).execute(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_a_task_cannot_use(ring, news, tables, tmp_path):
+    """Interactions without lists, interactions without ratings, ratings that are no scale."""
+    data = tables(ring)["data"]
+    cases = [
+        ({**data, "core": 0, "split": "global-time"}, "click", "does not say what users were shown"),
+        ({"source": str(news), "adapter": "mind", "core": 0}, "rating", "needs the rating of every interaction, but"),
+        (
+            {**data, "settings": {**data["settings"], "rating": "time"}},
+            "rating",
+            "chooses among 2 to 20 ratings, but ring.csv has",
+        ),
+    ]
+    for number, (settings, task, problem) in enumerate(cases):
+        with pytest.raises(DataError, match=problem):
+            Run.from_mapping(tables(ring, data=settings, task={"name": task})).execute(tmp_path / f"run{number}")
+
+
+def test_a_window_needs_two_positions_an_item(ring, tables, tmp_path):
+    """A rating's item and the rating itself."""
+    teacher = tables(ring)["teacher"]
+    teacher = {**teacher, "config": {**teacher["config"], "max_position_embeddings": 19}}
+    with pytest.raises(ConfigurationError, match=r"window of 10 items needs 20 positions, but teacher\.config has 19"):
+        Run.from_mapping(tables(ring, task={"name": "rating", "settings": {"window": 10}}, teacher=teacher)).execute(
+            tmp_path / "r"
+        )
+
+
+def test_a_stored_teacher_must_know_the_scale(rated, ring, tables, tmp_path):
+    """A teacher of one scale cannot rate on another."""
+    folder, _ = rated
+    half = tmp_path / "half.csv"
+    half.write_text(ring.read_text("utf-8").replace(",5,", ",4.5,"), encoding="utf-8")
+    task = {"name": "rating", "settings": {"window": 8}}
+    with pytest.raises(ConfigurationError, match="does not rate on the scale of these data"):
+        Run.from_mapping(tables(half, task=task, teacher={"path": str(folder / "teacher")})).execute(tmp_path / "r")
