@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PART ?= all
+DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-full test-kit check bench docs gpu clean
+.PHONY: help install quickstart test test-full test-kit check bench domains docs gpu clean
 
 help:
 	@echo "make quickstart   real ratings in, a small student and a report out (5 minutes)"
@@ -14,6 +15,7 @@ help:
 	@echo "make test-kit     every law on every mutant and every correct component (15 minutes)"
 	@echo "make check        ruff and mypy alone"
 	@echo "make bench        speeds, side by side in one run; PART=sweep for one part"
+	@echo "make domains      a small real run in each of five domains; DATA=FOLDER says where the data are"
 	@echo "make docs         the pages that are written from the code"
 	@echo "make gpu          everything for a CUDA machine; PART=quickstart for one part"
 
@@ -56,6 +58,9 @@ test-kit: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks --part $(PART)
+
+domains: $(VENV)/installed
+	$(BIN)/python -m benchmarks.domains --data $(DATA)
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/generate.py

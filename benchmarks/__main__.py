@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.models import measure_models
+from benchmarks.scale import measure_scale
 from benchmarks.startup import measure_startup
 from benchmarks.sweep import measure_sweep
 from benchmarks.timing import Row
 
-PARTS = {"models": measure_models, "sweep": measure_sweep, "startup": measure_startup}
+PARTS = {"models": measure_models, "sweep": measure_sweep, "startup": measure_startup, "scale": measure_scale}
 
 
 def main() -> None:

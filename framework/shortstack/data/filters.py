@@ -21,7 +21,9 @@ def k_core(users: NDArray[np.int64], items: NDArray[np.int64], k: int) -> NDArra
     >>> k_core(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 1]), 2).tolist()
     [0, 1, 2, 3]
     """
-    rows = np.arange(len(users))
+    rows = np.flatnonzero(_enough(users, k) & _enough(items, k))
+    if len(rows) == len(users):
+        return rows
     while True:
         enough = _enough(users[rows], k) & _enough(items[rows], k)
         if enough.all():

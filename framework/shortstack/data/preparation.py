@@ -90,11 +90,12 @@ def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
     """
     check(raw)
     rated = _dated(_rated(raw, how), how)
-    names = {kind: rated[kind].unique() for kind in ("user", "item")}
+    names = {kind: rated.select(pl.col(kind).unique()).to_series() for kind in ("user", "item")}
     codes = {kind: _positions(rated[kind], names[kind]) for kind in names}
     hashes = {kind: seeded_hashes(names[kind], kind=kind, seed=how.seed) for kind in names}
     table = _distinct(rated.select(pl.exclude("user", "item")).with_columns(**codes), hashes, how)
-    table = table[k_core(table["user"].to_numpy(), table["item"].to_numpy(), how.core)]
+    rows = k_core(table["user"].to_numpy(), table["item"].to_numpy(), how.core)
+    table = table if len(rows) == len(table) else table[rows]
     table = _recent(_sampled(table, hashes["user"], how), hashes, how)
     if table.is_empty():
         raise EmptyDataError(_nothing_left(len(raw), len(rated), how))
@@ -177,18 +178,43 @@ def _nothing_left(read: int, rated: int, how: Preparation) -> str:
 
 def _positions(values: pl.Series, names: pl.Series) -> pl.Series:
     """Int64: where in ``names`` each value stands."""
-    lookup = pl.DataFrame({"name": names, "position": np.arange(len(names))})
-    return values.to_frame("name").join(lookup, on="name", how="left", maintain_order="left")["position"]
+    return values.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
 
 
 def _ordered(table: pl.DataFrame, hashes: Hashes, ties: Ties) -> pl.DataFrame:
     """User after user, by time; what ties in (user, item, time) goes by rating, and is alike after that."""
     columns = table.select(*COLUMNS, *(name for name in OPTIONAL if name in table.columns))
-    if ties == "file":
-        return columns.sort("user", "timestamp", nulls_last=True, maintain_order=True)
-    pairs = mixed(hashes["user"][table["user"].to_numpy()], hashes["item"][table["item"].to_numpy()])
-    keyed = columns.with_columns(tie=pairs)
-    return keyed.sort("user", "timestamp", "tie", "item", "rating", nulls_last=True).drop("tie")
+    moments = _moments(table)
+    order = np.argsort(moments, kind="stable" if ties == "file" else None)
+    if ties == "hash":
+        _order_ties(order, moments[order], columns, hashes)
+    return columns[order]
+
+
+def _moments(table: pl.DataFrame) -> NDArray[np.int64]:
+    """int64 ``(rows,)``: one number for user and time, ordered by user, then by time, rows without a time last."""
+    users, times = table["user"].to_numpy(), table["timestamp"]
+    earliest, latest = (int(end) if isinstance(end, int) else 0 for end in (times.min(), times.max()))
+    since = times.fill_null(latest + 1).to_numpy()
+    span = latest + 2 - earliest
+    if len(users) and (int(users.max()) + 1) * span >= 2**63:  # more users than there are milliseconds to spare
+        _, since = np.unique(since, return_inverse=True)
+        span = int(since.max()) + 1
+    moments: NDArray[np.int64] = users * np.int64(span)
+    moments += since
+    moments -= earliest
+    return moments
+
+
+def _order_ties(order: NDArray[np.int64], moments: NDArray[np.int64], columns: pl.DataFrame, hashes: Hashes) -> None:
+    """Put rows of one user and one time into the order of their hashes; then of their ratings, those without last."""
+    same = moments[1:] == moments[:-1]
+    tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    rows = order[tied]
+    users, items = (columns[name].to_numpy()[rows] for name in ("user", "item"))
+    ratings = columns["rating"].to_numpy()[rows]  # null is NaN, which is sorted to the end
+    pairs = mixed(hashes["user"][users], hashes["item"][items])
+    order[tied] = rows[np.lexsort((ratings, items, pairs, moments[tied]))]
 
 
 def _dense_order(codes: pl.Series, names: pl.Series, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

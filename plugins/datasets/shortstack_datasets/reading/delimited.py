@@ -194,8 +194,10 @@ def _quick(text: _Text, columns: Sequence[Column]) -> pl.DataFrame | None:
         )
     except pl.exceptions.PolarsError:  # it quotes the line, and with it a user: the slow way names the line alone
         return None
+    if not frame[_place(last)].null_count():  # a line that lacks fields lacks the last
+        return frame
     if text.form.quoted and b'"' in data:
-        return None if frame[_place(last)].null_count() else frame
+        return None
     return frame if data.count(text.form.character.encode()) == len(frame) * last else None
 
 

@@ -36,12 +36,14 @@ def blocks(stream: Stream, *, quoted: bool = False) -> Iterator[Block]:
     rest, line = b"", 1
     while piece := stream.read(SIZE):
         data = rest + (piece if stream.given > len(piece) else piece.removeprefix(_BOM))
-        whole = data[: _end(data, quoted)].rstrip(b"\r\n")  # empty lines wait for what follows them
-        if not whole:
+        end = _end(data, quoted)
+        while end and data[end - 1] in b"\r\n":  # empty lines wait for what follows them
+            end -= 1
+        if not end:
             rest = data
             continue
-        stop = data.find(b"\n", len(whole)) + 1
-        yield Block(data=whole, line=line)
+        stop = data.find(b"\n", end) + 1
+        yield Block(data=data[:end], line=line)
         rest, line = data[stop:], line + data.count(b"\n", 0, stop)
     if last := rest.rstrip(b"\r\n"):
         yield Block(data=last, line=line)

@@ -14,6 +14,7 @@ import attrs
 
 from shortstack.errors import DataError
 
+_BLOCK: Final = 4 << 20
 _SMALL: Final = 64 << 20
 _EXPANSION: Final = 200
 """A file may grow by this factor once it is not small: text does by 10, what grows by more is made to fill memory."""
@@ -61,10 +62,10 @@ class Stream:
         Raises:
             DataError: The file is damaged there, or grows without measure.
         """
-        pieces = []
+        pieces: list[bytes] = []
         while size:
             with intact(f"{self.place} {self.problem}"):
-                piece = self.file.read(min(size, 1 << 22) if size > 0 else 1 << 22)
+                piece = self.file.read(size if size > 0 else _BLOCK)
             if not piece:
                 break
             pieces.append(piece)
@@ -75,7 +76,7 @@ class Stream:
                     f"{self.place} grows to more than {_EXPANSION} times its {self.size:,} bytes, which no table does; "
                     "unpack it yourself if it is what you want"
                 )
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 @contextmanager

@@ -43,12 +43,12 @@ def typed(
         RowError: The first of them, unless they are skipped.
     """
     table = texts.select(_parsed(column).alias(column.role) for column in columns)
-    wrong = pl.select(pl.lit(value=False)).to_series()
     flags = [_wrong(texts[column.role], table[column.role], column) for column in columns]
+    if not any(flag.any() for flag in flags):
+        return table
+    wrong = pl.repeat(value=False, n=len(table), eager=True)
     for flag in flags:
         wrong = wrong | flag
-    if not wrong.any():
-        return table
     rows = wrong.arg_true()
     for row in rows:
         if not bad.wants_example:
@@ -61,12 +61,12 @@ def typed(
 
 
 def _parsed(column: Column) -> pl.Expr:
-    """The values, null where they are not what they should be."""
+    """The values; those that are not what they should be are null, or, where they stay texts, as they were."""
     text = pl.col(column.role)
-    if column.kind in {"id", "label"}:
+    if column.kind in {"id", "whole"}:
+        return text
+    if column.kind == "label":
         return pl.when(text.str.len_bytes() > 0).then(text)
-    if column.kind == "whole":
-        return pl.when(text.cast(pl.Int64, strict=False).is_not_null()).then(text)
     if column.kind == "candidates":
         return pl.when(text.str.contains(_CANDIDATES)).then(text)
     if column.kind in {"iso", "clock"}:
@@ -102,7 +102,11 @@ def _clock(text: pl.Expr) -> pl.Expr:
 def _wrong(texts: pl.Series, values: pl.Series, column: Column) -> pl.Series:
     if column.kind == "label":
         return pl.repeat(value=False, n=len(values), eager=True)
+    if column.kind == "whole":
+        return texts.cast(pl.Int64, strict=False).is_null()
     empty = texts.is_null() | (texts == "")
+    if column.kind == "id":
+        return empty
     return values.is_null() & ~empty if column.optional else values.is_null()
 
 
