@@ -185,6 +185,7 @@ def test_facts_are_counted_and_are_json():
         "edition": "test",
         "interactions_read": 4,
         "bad_rows_skipped": 0,
+        "bad_rows_first": None,
         "interactions": 3,
         "users": 1,
         "items": 2,

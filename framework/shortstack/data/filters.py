@@ -21,8 +21,8 @@ def k_core(users: NDArray[np.int64], items: NDArray[np.int64], k: int) -> NDArra
     >>> k_core(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 1]), 2).tolist()
     [0, 1, 2, 3]
     """
-    rows = np.flatnonzero(_enough(users, k) & _enough(items, k))
-    if len(rows) == len(users):
+    rows = np.arange(len(users))
+    if all((counts >= k)[counts > 0].all() for counts in map(np.bincount, (users, items))):
         return rows
     while True:
         enough = _enough(users[rows], k) & _enough(items[rows], k)

@@ -124,6 +124,7 @@ class Interactions:
             "edition": self.edition.name,
             "interactions_read": self.read,
             "bad_rows_skipped": self.skipped.rows,
+            "bad_rows_first": "; ".join(self.skipped.examples) or None,
             "interactions": rows,
             "users": users,
             "items": items,

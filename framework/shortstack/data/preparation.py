@@ -91,9 +91,9 @@ def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
     check(raw)
     rated = _dated(_rated(raw, how), how)
     names = {kind: rated.select(pl.col(kind).unique()).to_series() for kind in ("user", "item")}
-    codes = {kind: _positions(rated[kind], names[kind]) for kind in names}
+    codes = rated.select(_position(pl.col(kind), names[kind]) for kind in names)
     hashes = {kind: seeded_hashes(names[kind], kind=kind, seed=how.seed) for kind in names}
-    table = _distinct(rated.select(pl.exclude("user", "item")).with_columns(**codes), hashes, how)
+    table = _distinct(rated.select(pl.exclude("user", "item")).with_columns(codes), hashes, how)
     rows = k_core(table["user"].to_numpy(), table["item"].to_numpy(), how.core)
     table = table if len(rows) == len(table) else table[rows]
     table = _recent(_sampled(table, hashes["user"], how), hashes, how)
@@ -176,7 +176,7 @@ def _nothing_left(read: int, rated: int, how: Preparation) -> str:
     )
 
 
-def _positions(values: pl.Series, names: pl.Series) -> pl.Series:
+def _position(values: pl.Expr, names: pl.Series) -> pl.Expr:
     """Int64: where in ``names`` each value stands."""
     return values.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
 
@@ -195,7 +195,7 @@ def _moments(table: pl.DataFrame) -> NDArray[np.int64]:
     """int64 ``(rows,)``: one number for user and time, ordered by user, then by time, rows without a time last."""
     users, times = table["user"].to_numpy(), table["timestamp"]
     earliest, latest = (int(end) if isinstance(end, int) else 0 for end in (times.min(), times.max()))
-    since = times.fill_null(latest + 1).to_numpy()
+    since = (times.fill_null(latest + 1) if times.null_count() else times).to_numpy()
     span = latest + 2 - earliest
     if len(users) and (int(users.max()) + 1) * span >= 2**63:  # more users than there are milliseconds to spare
         _, since = np.unique(since, return_inverse=True)
@@ -219,7 +219,7 @@ def _order_ties(order: NDArray[np.int64], moments: NDArray[np.int64], columns: p
 
 def _dense_order(codes: pl.Series, names: pl.Series, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The codes that occur, by hash; equal hashes (one pair in 2⁶⁴) by name."""
-    present = codes.unique().to_numpy()
+    present = np.flatnonzero(np.bincount(codes.to_numpy(), minlength=1))
     keys = pl.DataFrame({"code": present, "hash": hashes[present], "name": names[present]})
     return keys.sort("hash", "name")["code"].to_numpy()
 

@@ -79,6 +79,7 @@ class Shown:
         facts: dict[str, Fact] = {
             "edition": records.edition.name,
             "bad_rows_skipped": records.skipped.rows,
+            "bad_rows_first": "; ".join(records.skipped.examples) or None,
             "impressions": len(table),
             "users": len(users),
             "items": len(items),

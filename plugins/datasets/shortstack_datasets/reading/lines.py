@@ -1,6 +1,7 @@
 """A long text in blocks of whole lines, so that a file of any size is read in little memory."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import attrs
@@ -29,10 +30,21 @@ class Block:
 def blocks(stream: Stream, *, quoted: bool = False) -> Iterator[Block]:
     """All lines of a text but for empty ones at its end; the byte order mark is left out.
 
+    The next block is read while one is worked on.
+
     Args:
         stream: The text.
         quoted: Line ends between quotes do not end a line; a quote that is never closed holds all that follows.
     """
+    found = _blocks(stream, quoted)
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, found, None)
+        while (block := following.result()) is not None:
+            following = reader.submit(next, found, None)
+            yield block
+
+
+def _blocks(stream: Stream, quoted: bool) -> Iterator[Block]:
     rest, line = b"", 1
     while piece := stream.read(SIZE):
         data = rest + (piece if stream.given > len(piece) else piece.removeprefix(_BOM))
