@@ -85,3 +85,7 @@ def _text(folder: Path, tokens: int, batches: int, device: str) -> list[Batch]:
     found = AutoTokenizer.from_pretrained(folder)(pages, truncation=True, max_length=size)["input_ids"]
     rows = torch.tensor(found, device=device).reshape(batches, EXAMPLES, tokens)
     return [{"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids} for ids in rows]
+
+
+if __name__ == "__main__":
+    print(converted())

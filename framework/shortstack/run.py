@@ -80,18 +80,43 @@ class TaskSettings:
         return named_task(self.name, self.settings)
 
 
+def _is_template(_instance: object, _attribute: object, template: str) -> None:
+    try:
+        template.format(title="", category="", id="")
+    except (KeyError, IndexError, ValueError):
+        raise ConfigurationError(
+            f"template is a text with {{title}}, {{category}} or {{id}} in it, got {template!r}"
+        ) from None
+
+
+@attrs.frozen(kw_only=True)
+class ItemSettings:
+    """What a language model's tokens for the items start from.
+
+    Attributes:
+        start: The mean of the rows of the item's text, or random rows.
+        template: The text, with ``{title}``, ``{category}`` and ``{id}`` in it; an item without a title has no text.
+    """
+
+    start: Literal["text", "random"] = "text"
+    template: str = attrs.field(default="{title}", validator=_is_template)
+
+
 @attrs.frozen(kw_only=True)
 class TeacherSettings:
     """The large model: one that is there, or one to train.
 
     Attributes:
-        path: A folder with a stock causal language model whose vocabulary holds the items (``items.jsonl``).
+        path: A folder that an earlier run wrote (``items.jsonl``); or a pretrained language model whose vocabulary then
+            grows by the items: a folder, a file that ends in ``.gguf``, or a name on the hub.
         config: Or the config of one to train from scratch: ``model_type`` and that family's fields.
+        items: How a pretrained language model learns the items.
         fit: How it is trained; None leaves a model from ``path`` as it is.
     """
 
     path: str | None = None
     config: Mapping[str, Any] | None = None
+    items: ItemSettings = attrs.field(factory=ItemSettings)
     fit: FitSettings | None = None
 
     def __attrs_post_init__(self) -> None:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import zipfile
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -469,3 +470,138 @@ def test_blocks_of_lines_are_as_one(tmp_path, monkeypatch):
     assert whole["item"][0] == "a\n\nb"
     assert whole.height == 52
     assert isinstance(whole, pl.DataFrame)
+
+
+HISTORY = [{"parent_asin": "i", "rating": 5, "timestamp_ms": DAY}]
+NESTED = {
+    "T.jsonl": jsons(
+        {"user_id": "u1", "category": "C", "history": HISTORY}, {"user_id": "u2", "category": "C", "history": HISTORY}
+    )
+}
+TABLE = {"t.jsonl": jsons({"user": "u1", "item": "a"}, {"user": "u2", "item": "b"})}
+ODD = [
+    ("amazon-reviews", NESTED, "T.jsonl", '"u2", "category": "C", "history": [', '"u2", "category": "C", "history": ["junk", ', "history is not a list of reviews"),
+    ("amazon-reviews", NESTED, "T.jsonl", '"user_id": "u2"', '"user_id": ["u2"]', "user_id is not a name"),
+    ("amazon-reviews", NESTED, "T.jsonl", '"u2", "category": "C"', '"u2", "category": ["C"]', "category is not a name"),
+    ("amazon-reviews", AMAZON["2014 reviews"][1], "meta_Toys.json.gz", "{'asin': 'Y'", "{['a']: 1, 'asin': 'Y'", "2: the line is not JSON"),
+    ("yelp", YELP, "review.json", '"v", "business_id": "b"', '"v", "business_id": {"x": 1}', "2: business_id is a JSON dict; it should be a name"),
+    ("table", TABLE, "t.jsonl", '"user": "u2"', '"user": ["u2"]', "2: user is a JSON list; it should be a name"),
+    ("table", TABLE, "t.jsonl", '"user": "u2"', '"user": true', "2: user is a JSON bool; it should be a name"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("adapter", "files", "name", "old", "new", "problem"), ODD)
+def test_names_and_lists_of_another_type(tmp_path, adapter, files, name, old, new, problem):
+    """Are errors, or are counted; nothing is lost in silence, and no user is told."""
+    folder = damaged(tmp_path, files, name, old, new)
+    source = folder / name if adapter == "table" else folder
+    with pytest.raises(RowError) as caught:
+        build(adapter).read(source)
+    assert problem in str(caught.value)
+    assert "u2" not in str(caught.value).replace(str(folder), "")
+    assert build(adapter, skip_bad_rows=True).read(source).skipped.rows == 1
+
+
+def test_numbers_are_the_same_names_in_every_way_of_reading(tmp_path):
+    """A bad line elsewhere changes no other."""
+    good = '{"user": 1.0, "item": "a"}\n{"user": 1, "item": "b"}\n{"user": "1", "item": "c"}\n'
+    folder = put(tmp_path, **{"a.jsonl": good, "b.jsonl": good + "{oops\n"})
+    found = [
+        build("table", skip_bad_rows=True).read(folder / name).interactions.collect() for name in ("a.jsonl", "b.jsonl")
+    ]
+
+    assert found[0].equals(found[1])
+    assert found[0]["user"].n_unique() == 1
+
+
+@pytest.mark.parametrize("first", ['{"rating": 5.0, "title"', ""])
+def test_a_damaged_first_line_hides_no_file(tmp_path, first):
+    """Of two categories, the one whose file begins badly is not forgotten."""
+    folder = put(tmp_path, **{"A.jsonl": first + "\n" + jsons(*NEW), "B.jsonl": jsons(*NEW)})
+    records = build("amazon-reviews", skip_bad_rows=True).read(folder)
+
+    assert records.edition.facts["categories"] == "A, B"
+    assert len(records.interactions.collect()) == 4
+    assert records.skipped.rows == bool(first)
+
+
+def test_parts_of_news_are_told_by_their_own_folder(tmp_path):
+    """Not by what lies above it; and none is forgotten that has no news."""
+    for name, behaviors in {"train": TRAIN, "dev": DEV}.items():
+        put(tmp_path / "train_data" / f"MINDsmall_{name}", **{"behaviors.tsv": behaviors, "news.tsv": NEWS})
+    assert len(rows(build("mind").read(tmp_path / "train_data"))) == 4
+    latest = put(
+        tmp_path / "latest" / "mind", **{"behaviors.tsv": TRAIN.replace("N1-0 N2-1 N3-1", "N1"), "news.tsv": NEWS}
+    )
+    with pytest.raises(RowError, match=r"behaviors\.tsv:1: impressions 'N1' is not a list"):
+        build("mind").read(latest)
+    (tmp_path / "train_data" / "MINDsmall_dev" / "news.tsv").unlink()
+    with pytest.raises(DataError, match=r"MINDsmall_dev/behaviors\.tsv has no news\.tsv beside it"):
+        build("mind").read(tmp_path / "train_data")
+    assert build("mind").detect(tmp_path / "train_data") is None
+
+
+def test_two_files_of_one_kind(tmp_path):
+    """Guessing one of them would be worse."""
+    yelp = put(tmp_path / "y", **YELP, **{"yelp_academic_dataset_review.json": YELP["review.json"]})
+    with pytest.raises(DataError, match="holds several Yelp data sets"):
+        build("yelp").read(yelp)
+    atomic = put(tmp_path / "r", **{"a.inter": INTER, "a.inter.gz": INTER})
+    with pytest.raises(DataError, match="holds several RecBole data sets"):
+        build("recbole").read(atomic)
+    parts = put(tmp_path / "b", **{"a.train.inter": INTER, "a.train.inter.gz": INTER, "a.test.inter": INTER})
+    with pytest.raises(DataError, match="are one part of a benchmark; keep one file of each"):
+        build("recbole").read(parts)
+
+
+def test_ids_without_digits_are_no_header(tmp_path):
+    """What may be somebody's name is not shown."""
+    folder = put(tmp_path, **{"a.csv": "alice,matrix\nbob,alien\n"})
+    with pytest.raises(DataError, match="has no column 'user' for user; is its first line a header"):
+        build("table").read(folder / "a.csv")
+
+
+def test_halves_of_surrogate_pairs(tmp_path):
+    """JSON can spell them, no text can hold them."""
+    files = {**YELP, "business.json": '{"business_id": "b", "name": "x \\ud800 y"}\n'}
+    assert items(build("yelp").read(put(tmp_path, **files)))["b"][0] == "x ? y"
+    folder = put(tmp_path / "t", **{"a.jsonl": '{"user": "u", "item": "\\ud800"}\n{oops\n'})
+    assert build("table", skip_bad_rows=True).read(folder / "a.jsonl").skipped.rows == 1
+
+
+def test_a_time_too_large_for_a_machine(tmp_path):
+    """Does not come round to another."""
+    folder = put(tmp_path, **{"a.csv": "user,item,t\nu,i,18446745073709552\n"})
+    with pytest.raises(RowError, match=r"a\.csv:2: t '18446745073709552', as a time in s, lies beyond the year 2200"):
+        build("table", timestamp="t").read(folder / "a.csv")
+
+
+def test_fields_and_separators_beyond_ascii(tmp_path):
+    """A header in Portuguese, a section sign between fields."""
+    atomic = put(tmp_path / "r", **{"a.inter": "usuário:token\titem_id:token\nu1\ti1\n"})
+    assert rows(build("recbole", user="usuário").read(atomic)) == [("u1", "i1", None, None)]
+    folder = put(tmp_path, **{"a.csv": "user§item\nu1§i1\n"})
+    assert rows(build("table", separator="§").read(folder / "a.csv")) == [("u1", "i1", None, None)]
+
+
+def test_columns_of_parquet_that_are_no_text(tmp_path):
+    """Lists have no name."""
+    pl.DataFrame({"user": [["a"], ["b"]], "item": ["x", "y"]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"the column 'user' holds List\(String\), which is no text or number"):
+        build("table").read(tmp_path / "a.parquet")
+
+
+def test_what_the_system_refuses(tmp_path, monkeypatch):
+    """Is told in one line with its place; a device and a path without end are no sources."""
+    folder = put(tmp_path, **MOVIES)
+
+    def refused(*_arguments):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(DataError, match="cannot be read: Permission denied"):
+        build("movielens").read(folder)
+    monkeypatch.undo()
+    for source in ("/dev/null", "x" * 5_000):
+        with pytest.raises(DataError, match=r"is not there; give a folder|cannot be read: File name too long"):
+            build("movielens").read(source)

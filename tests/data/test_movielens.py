@@ -289,7 +289,7 @@ def test_a_zip_that_may_not_be_read(tmp_path, monkeypatch):
 
     archive = zipped(csv(tmp_path / "ml"), tmp_path / "a.zip", nested=False)
     monkeypatch.setattr(zipfile, "ZipFile", refused)
-    with pytest.raises(PermissionError):
+    with pytest.raises(DataError, match=r"a\.zip cannot be read: Permission denied"):
         ADAPTER.read(archive)
 
 

@@ -27,11 +27,12 @@ from shortstack.errors import (
 from shortstack.files import held
 from shortstack.hooks import hookimpl
 from shortstack.importance.probe import ModelProbe
+from shortstack.models.stored import stored_tokenizer
 from shortstack.progress import Silent
 from shortstack.registry import Origin
 from shortstack.scoring import sweeping
 from shortstack.scoring.score import Scoring
-from shortstack.scoring.texts import read_examples, stored_tokenizer
+from shortstack.scoring.texts import read_examples
 from shortstack.scoring.written_scores import merge_parts
 
 SCORERS = {"fisher": {}, "block-influence": {}, "hybrid": {"weights": {"gradient": 1.0, "attention": 2.0}}}

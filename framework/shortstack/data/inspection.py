@@ -79,5 +79,5 @@ def _ratings(ratings: "pl.Series") -> dict[str, Any]:
     there = ratings.drop_nulls()
     counts = there.value_counts().sort("rating")
     if len(counts) <= MANY:
-        return {f"{value:g}": count for value, count in counts.rows()}
+        return {str(int(value)) if value.is_integer() else str(value): count for value, count in counts.rows()}
     return {"distinct": len(counts), "min": there.min(), "median": there.median(), "max": there.max()}

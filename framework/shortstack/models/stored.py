@@ -5,7 +5,7 @@ from typing import Literal
 
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack.models.quiet import no_progress_bars
@@ -44,3 +44,18 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
         raise DataError(f"the weights in {folder} do not fit its config.json: {kind.replace('_', ' ')} {names[0]}")
     stored: PreTrainedModel = model
     return stored
+
+
+def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder; runs no code from there.
+
+    Raises:
+        DataError: It holds none.
+    """
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise DataError(f"{folder} holds no readable tokenizer: {' '.join(str(error).split())[:200]}") from error
+    return tokenizer

@@ -19,13 +19,13 @@ from shortstack.importance.scorers import Scorers
 from shortstack.models.causal import require_causal
 from shortstack.models.decoder import most_positions
 from shortstack.models.devices import device_named
-from shortstack.models.stored import Precision, stored_model
+from shortstack.models.stored import Precision, stored_model, stored_tokenizer
 from shortstack.progress import Progress
 from shortstack.registry import Registry
 from shortstack.scoring.no_model import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
 from shortstack.scoring.sweeping import Sweeping, in_batches
-from shortstack.scoring.texts import read_examples, stored_tokenizer
+from shortstack.scoring.texts import read_examples
 from shortstack.scoring.written_scores import code_of_scorers, require_room, write_scores
 from shortstack.tasks.examples import Example
 

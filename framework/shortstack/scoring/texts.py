@@ -5,29 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from shortstack.contracts.labels import IGNORED
-from shortstack.errors import DataError, EmptyDataError, RowError, SourceNotFoundError
+from shortstack.errors import EmptyDataError, RowError, SourceNotFoundError
 from shortstack.tasks.examples import Example
 
 FORM: Final = '{"text": …} or {"prompt": …, "completion": …}'
 _KEYS: Final = (("text",), ("prompt", "completion"))
-
-
-def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder; runs no code from there.
-
-    Raises:
-        DataError: It holds none.
-    """
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise DataError(f"{folder} holds no readable tokenizer: {' '.join(str(error).split())[:200]}") from error
-    return tokenizer
 
 
 def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, vocabulary: int) -> list[Example]:

@@ -1,12 +1,15 @@
 """Before any work: does every name in the run exist, and does every setting fit?"""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.stages.costs import selector
 from shortstack.stages.importance import asked
 from shortstack.stages.steps import require_smaller, steps_of
+
+_HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 if TYPE_CHECKING:
     import torch
@@ -81,9 +84,10 @@ def _check_teacher(settings: "TeacherSettings", task: "Task") -> int | None:
     from shortstack.models.initial import planned
 
     if settings.config is None:
-        if not Path(settings.path or "").is_dir():
+        path = settings.path or ""
+        if not Path(path).exists() and not _may_be_on_the_hub(path):
             raise SourceNotFoundError(
-                f"teacher.path is {settings.path!r}, which is no folder here; name a saved model's"
+                f"teacher.path is {path!r}, which is not here; name a folder with a model, or a GGUF file"
             )
         return None
     config = planned(settings.config)
@@ -93,6 +97,11 @@ def _check_teacher(settings: "TeacherSettings", task: "Task") -> int | None:
             f"the task's window of {task.window} items needs {task.longest} positions, but teacher.config has {positions}"
         )
     return int(config.num_hidden_layers)
+
+
+def _may_be_on_the_hub(path: str) -> bool:
+    """Whether it looks like ``owner/name``, and not like something that is missing from a folder here."""
+    return not path.endswith(".gguf") and bool(_HUB_NAME.fullmatch(path)) and not Path(path).parent.is_dir()
 
 
 def _check_selection(run: "Run", layers: int | None) -> None:

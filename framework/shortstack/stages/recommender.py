@@ -13,7 +13,7 @@ from shortstack.students.compact import CompactStudentModel
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from shortstack.data.catalogue import Catalogue
     from shortstack.evaluation.rankers import ModelRanker
@@ -30,17 +30,26 @@ class Recommender:
         catalogue: The items and their tokens.
         sequences: The histories.
         task: What the model is for.
+        tokenizer: Of a language model.
     """
 
     model: "PreTrainedModel"
     catalogue: "Catalogue"
     sequences: Sequences
     task: "Task"
+    tokenizer: "PreTrainedTokenizerBase | None" = None
 
     @classmethod
-    def of(cls, context: Context, model: "PreTrainedModel", catalogue: "Catalogue") -> "Recommender":
+    def of(
+        cls,
+        context: Context,
+        model: "PreTrainedModel",
+        catalogue: "Catalogue",
+        tokenizer: "PreTrainedTokenizerBase | None" = None,
+    ) -> "Recommender":
         """A model for the run's data and task, moved to the run's device."""
         return cls(
+            tokenizer=tokenizer,
             model=model.to(context.device),
             catalogue=catalogue,
             sequences=Sequences.load(context.root / "data" / SEQUENCES),
@@ -51,11 +60,14 @@ class Recommender:
     def load(cls, context: Context, folder: str) -> "Recommender":
         """What an earlier stage saved."""
         stored = CompactStudentModel.from_pretrained(context.root / folder, device=context.device)
-        return cls.of(context, stored.model, stored.catalogue)
+        return cls.of(context, stored.model, stored.catalogue, stored.tokenizer)
 
     def save(self, folder: Path) -> None:
         """Write model and items for ``load``, and for anyone who has ``CompactStudentModel``."""
-        CompactStudentModel(model=self.model, catalogue=self.catalogue, window=self.task.window).save_pretrained(folder)
+        stored = CompactStudentModel(
+            model=self.model, catalogue=self.catalogue, window=self.task.window, tokenizer=self.tokenizer
+        )
+        stored.save_pretrained(folder)
 
     @property
     def candidates(self) -> "Tensor":

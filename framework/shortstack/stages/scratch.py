@@ -46,7 +46,7 @@ def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
     from shortstack.stages.training import train
 
     pruned = Recommender.load(context, "pruned")
-    scratch = Recommender.of(context, initial_model(pruned.model.config), pruned.catalogue)
+    scratch = Recommender.of(context, initial_model(pruned.model.config), pruned.catalogue, pruned.tokenizer)
     train(context, "scratch", scratch, _fit(context, steps), folder, losses={"labels": 1.0})
 
 

@@ -32,7 +32,7 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
         registry=context.registry,
         calibration=calibration_batches(context, teacher),
     )
-    Recommender.of(context, student, teacher.catalogue).save(folder)
+    Recommender.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
 
 
 def student_stage(step: Step) -> Stage:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import TrainerCallback, TrainerState
 
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, spoken
+from shortstack.distillation.callbacks import RowsLearnFaster
 from shortstack.distillation.fitting import early_stopping, fit, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.files import write_json
@@ -77,7 +79,11 @@ def train(
             validate=_validation(context, recommender),
             registry=context.registry,
             data_collator=collate,
-            callbacks=[*early_stopping(settings), _Progress(step, headlines_of(context).selected_by)],
+            callbacks=[
+                *early_stopping(settings),
+                *_faster_rows(recommender, settings),
+                _Progress(step, headlines_of(context).selected_by),
+            ],
             embedding_dropout=settings.embedding_dropout,
         )
         history = fit(trainer)
@@ -86,6 +92,16 @@ def train(
     shown = ("step", "loss", headlines_of(context).selected_by, "seconds")
     course = {"seconds": seconds, "curve": [{key: record.get(key) for key in shown} for record in history]}
     write_json(folder / TRAINING, course | _work(recommender, trainer, examples, teacher, seconds))
+
+
+def _faster_rows(recommender: Recommender, settings: "FitSettings") -> list[RowsLearnFaster]:
+    """The rows of the items, in the embeddings and in an output head of its own."""
+    if settings.item_rows_rate == 1.0:
+        return []
+    model = recommender.model
+    matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
+    tokens = torch.tensor(recommender.catalogue.tokens)
+    return [RowsLearnFaster(list(matrices.values()), tokens, settings.item_rows_rate)]
 
 
 def _validation(context: Context, recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":

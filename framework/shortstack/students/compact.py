@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.data.catalogue import Catalogue
 from shortstack.errors import (
@@ -24,9 +24,10 @@ from shortstack.errors import (
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import most_positions
 from shortstack.models.quiet import no_progress_bars
-from shortstack.models.stored import stored_model
+from shortstack.models.stored import stored_model, stored_tokenizer
 
 FILE: Final = "recommender.json"
+TOKENIZER: Final = "tokenizer_config.json"
 
 
 @attrs.frozen(kw_only=True)
@@ -52,11 +53,13 @@ class CompactStudentModel:
         model: The language model, in eval mode.
         catalogue: The items, each with its token in the model's vocabulary.
         window: The most recent items of a history that the model was trained on and reads.
+        tokenizer: Of a language model that knows words beside items; None otherwise.
     """
 
     model: PreTrainedModel
     catalogue: Catalogue
     window: int
+    tokenizer: PreTrainedTokenizerBase | None = None
 
     def __attrs_post_init__(self) -> None:
         config = self.model.config.get_text_config()
@@ -81,7 +84,8 @@ class CompactStudentModel:
         folder = Path(folder)
         window, catalogue = _read_window(folder), Catalogue.load(folder)
         model = stored_model(folder)
-        return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, window=window)
+        tokenizer = stored_tokenizer(folder) if (folder / TOKENIZER).is_file() else None
+        return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, window=window, tokenizer=tokenizer)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model, items and window into a folder; ``recommender.json`` comes last and says that all is there.
@@ -99,6 +103,8 @@ class CompactStudentModel:
         ):
             self.model.save_pretrained(unfinished)
             self.catalogue.save(Path(unfinished))
+            if self.tokenizer is not None:
+                self.tokenizer.save_pretrained(unfinished)
             for file in sorted(Path(unfinished).iterdir()):
                 file.replace(folder / file.name)
             (Path(unfinished) / FILE).write_text(

@@ -3,6 +3,7 @@
 Source: https://github.com/msnews/msnews.github.io/blob/master/assets/doc/introduction.md.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
-from shortstack.errors import DataError
+from shortstack.errors import DataError, SourceNotFoundError
 from shortstack_datasets.reading.columns import Column, label, user
 from shortstack_datasets.reading.kinds import unpacked_name
-from shortstack_datasets.reading.sources import Files, count_lines, first_line, found, opened
+from shortstack_datasets.reading.sources import Files, count_lines, first_lines, found, opened
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,8 +73,13 @@ class _Part:
     @property
     def labelled(self) -> bool:
         """Whether it says what was clicked; the official test part does not."""
-        last = first_line(self.files, self.behaviors).rpartition("\t")[2].split(" ")[0]
-        return self.split != "test" or last[-2:] in {"-0", "-1"}
+        lines = first_lines(self.files, self.behaviors)
+        return self.split != "test" or any(line.rstrip()[-2:] in {"-0", "-1"} for line in lines)
+
+    @property
+    def news(self) -> str | None:
+        """What the file of news is called; None if there is none."""
+        return next((name for name in sorted(self.files.beside) if unpacked_name(name) == NEWS), None)
 
 
 @attrs.frozen
@@ -88,10 +94,12 @@ class Mind:
         Raises:
             DataError: An archive is broken.
         """
-        if not Path(source).exists():
+        try:
+            parts = _parts(Path(source))
+        except SourceNotFoundError:
             return None
-        parts = _parts(Path(source))
-        return _edition(parts, source) if _belong_together(parts) else None
+        whole = _belong_together(parts) and all(part.news for part in parts)
+        return _edition(parts, source) if whole else None
 
     def read(self, source: str | Path) -> Records:
         """All clicks, all news, and all impressions.
@@ -112,12 +120,15 @@ class Mind:
         if not _belong_together(parts):
             places = ", ".join(part.place for part in parts)
             raise DataError(f"{source} holds several MIND data sets ({places}); name one of them")
+        for part in parts:
+            if part.news is None:
+                raise DataError(f"{part.place} has no {NEWS} beside it, which says what was shown; put it there")
         edition, bad = _edition(parts, source), BadRows(skip=self.settings.skip_bad_rows)
         told = [part for part in parts if part.labelled]
         if not told:
             raise DataError(f"{source} is the test part of MIND, which does not say what was clicked; add the others")
         impressions = pl.concat(_impressions(part, bad) for part in told)
-        news = pl.concat(_news(part.files, bad) for part in parts)
+        news = pl.concat(_news(part.files, part.news, bad) for part in parts if part.news)
         clicks = impressions.explode("shown", "clicked").filter("clicked").rename({"shown": "item"})
         columns = [*filled(clicks).columns, *([] if clicks["split"].null_count() else ["split"])]
         return Records(
@@ -162,7 +173,7 @@ DESCRIPTOR = DatasetDescriptor(
 def _parts(source: Path) -> list[_Part]:
     def recognised(files: Files) -> Sequence[_Part]:
         names = {unpacked_name(name): name for name in files.names}
-        if BEHAVIORS not in names or not any(unpacked_name(name) == NEWS for name in files.beside):
+        if BEHAVIORS not in names:
             return []
         return [_Part(files=files, behaviors=names[BEHAVIORS], split=_split(files.place(BEHAVIORS)))]
 
@@ -170,9 +181,15 @@ def _parts(source: Path) -> list[_Part]:
 
 
 def _split(place: str) -> str | None:
-    folders = "/".join(Path(place).parts[-3:-1]).lower()
+    """By the name of the folder that holds the files, or of the archive that holds the folder.
+
+    >>> _split("train_data/MINDsmall_dev/behaviors.tsv"), _split("MINDlarge_test.zip/data/behaviors.tsv"), _split("latest/b")
+    ('valid', 'test', None)
+    """
+    *_, archive, folder = ("", *Path(place).parts[:-1])[-2:]
+    names = f"{folder} {archive if archive.endswith('.zip') else ''}".lower()
     words = {"train": "train", "dev": "valid", "valid": "valid", "test": "test"}
-    return next((split for word, split in words.items() if word in folders), None)
+    return next((words[word] for word in re.split("[^a-z]+", names) if word in words), None)
 
 
 def _belong_together(parts: Sequence[_Part]) -> bool:
@@ -216,7 +233,7 @@ def _impressions(part: _Part, bad: "BadRows") -> "pl.DataFrame":
     )
 
 
-def _news(files: Files, bad: "BadRows") -> "pl.DataFrame":
+def _news(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
     """``item``, ``title``, ``category`` (with the subcategory behind ``|``) and ``text``, the abstract."""
     import polars as pl
 
@@ -229,7 +246,6 @@ def _news(files: Files, bad: "BadRows") -> "pl.DataFrame":
         label("subcategory", "subcategory"),
         label("abstract", "text"),
     ]
-    name = next(name for name in files.beside if unpacked_name(name) == NEWS)
     with opened(files, name) as stream:
         rows = read_delimited(stream, Form(separator="\t", names=NEWS_COLUMNS, header=False), columns, bad)
     category = pl.concat_str("category", "subcategory", separator="|", ignore_nulls=True)

@@ -142,15 +142,19 @@ DESCRIPTOR = DatasetDescriptor(
 
 def _recognised(files: Files, settings: RecBoleSettings) -> Iterator[_Found]:
     stems = {
-        unpacked_name(name).removesuffix(".inter"): name
+        name: unpacked_name(name).removesuffix(".inter")
         for name in files.names
         if unpacked_name(name).endswith(".inter")
     }
-    benchmarks = {stem.removesuffix(".train") for stem in stems if stem.endswith(".train")}
-    for name in sorted(benchmarks):
-        parts = {stems[f"{name}.{part}"]: part for part in PARTS if f"{name}.{part}" in stems}
-        yield _Found(files=files, name=name, parts=parts, settings=settings)
-    for stem, name in sorted(stems.items()):
+    benchmarks = {stem.removesuffix(".train") for stem in stems.values() if stem.endswith(".train")}
+    for benchmark in sorted(benchmarks):
+        places = {f"{benchmark}.{part}": part for part in PARTS}
+        parts = {name: places[stem] for name, stem in stems.items() if stem in places}
+        if len(parts) > len({*parts.values()}):
+            raise DataError(f"{files.place(min(parts))} and others are one part of a benchmark; keep one file of each")
+        ordered = dict(sorted(parts.items(), key=lambda pair: PARTS.index(pair[1])))
+        yield _Found(files=files, name=benchmark, parts=ordered, settings=settings)
+    for name, stem in sorted(stems.items()):
         if stem.rpartition(".")[0] not in benchmarks:
             yield _Found(files=files, name=stem, parts={name: ""}, settings=settings)
 

@@ -197,5 +197,5 @@ def _read(path: Path, text: _Text, columns: list[Column], bad: "BadRows") -> "pl
         if kind in JSON:
             return read_json_lines(stream, columns, bad)
         between = text.separator or TEXT[kind]
-        form = Form(separator=between, encoding=text.encoding, header=text.header, quoted=len(between) == 1)
+        form = Form(separator=between, encoding=text.encoding, header=text.header, quoted=len(between.encode()) == 1)
         return read_delimited(stream, form, columns, bad)

@@ -123,11 +123,12 @@ def _kind(name: str) -> str | None:
 
 
 def _recognised(files: Files, settings: YelpSettings) -> Iterator[_Found]:
-    kinds: dict[str | None, str] = {_kind(name): name for name in sorted(files.names)}
+    kinds = {name: _kind(name) for name in sorted(files.names)}
     wanted: tuple[Event, ...] = (settings.events,) if settings.events else ("review", "tip")
-    event = next((event for event in wanted if event in kinds), None)
-    if event is not None:
-        yield _Found(files=files, name=kinds[event], event=event, skip=settings.skip_bad_rows)
+    event = next((event for event in wanted if event in kinds.values()), None)
+    for name, kind in kinds.items():
+        if event is not None and kind == event:
+            yield _Found(files=files, name=name, event=event, skip=settings.skip_bad_rows)
 
 
 def _columns(event: Event) -> list[Column]:
@@ -145,6 +146,7 @@ def _businesses(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
     import polars as pl
 
     from shortstack.errors import RowError
+    from shortstack_datasets.reading.described import plain_text
     from shortstack_datasets.reading.structured import json_objects
 
     rows = []
@@ -155,5 +157,5 @@ def _businesses(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
                 bad.meet(RowError(files.place(name), number, "business_id is empty; it should be a name"))
                 continue
             listed = categories if isinstance(categories, list) else str(categories or "").split(", ")
-            rows.append((item, title if isinstance(title, str) and title else None, "|".join(map(str, listed)) or None))
+            rows.append((item, plain_text(title), plain_text("|".join(map(str, listed)))))
     return pl.DataFrame(rows, schema=dict.fromkeys(("item", "title", "category"), pl.String), orient="row")

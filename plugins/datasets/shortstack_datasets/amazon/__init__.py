@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
-from shortstack.errors import DataError, UnknownNameError
+from shortstack.errors import DataError, SourceNotFoundError, UnknownNameError
 from shortstack_datasets.amazon.layouts import Category, categories_in
 from shortstack_datasets.reading.sources import found
 
@@ -40,9 +40,10 @@ class AmazonReviews:
         Raises:
             DataError: An archive is broken.
         """
-        if not Path(source).exists():
+        try:
+            there = found(Path(source), categories_in)
+        except SourceNotFoundError:
             return None
-        there = found(Path(source), categories_in)
         return _edition(there) if there else None
 
     def read(self, source: str | Path) -> Records:

@@ -134,7 +134,8 @@ def _known_text(files: Files, name: str, stem: str) -> tuple[int, Layout, tuple[
 
 
 def _known_objects(files: Files, name: str, stem: str) -> tuple[int, Layout, tuple[str, ...]] | None:
-    fields = {*_FIELD.findall(first_line(files, name))}  # it may be cut off, and no JSON
+    # of any of the first lines, which may be cut off and no JSON
+    fields = {field for line in first_lines(files, name) for field in _FIELD.findall(line)}
     rank = 2 if stem.endswith("_5") else 3
     if {"user_id", "history"} <= fields:
         return 3, BY_USER_2023, _categories_by_user(files, name)
@@ -166,7 +167,8 @@ def _categories_by_user(files: Files, name: str) -> tuple[str, ...]:
     from shortstack_datasets.reading.structured import json_objects
 
     with opened(files, name) as stream:
-        found = {str(one.get("category")) for _, one in json_objects(stream, BadRows(skip=True))}
+        objects = [one for _, one in json_objects(stream, BadRows(skip=True))]
+    found = {one["category"] for one in objects if isinstance(one.get("category"), str)}
     if not found:
-        raise DataError(f"{files.place(name)} holds no JSON object")
+        raise DataError(f"{files.place(name)} names no category")
     return tuple(sorted(found))

@@ -1,6 +1,6 @@
 """Reviews of one category become rows; its metadata become products."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -83,16 +83,24 @@ def _by_user(category: Category, bad: BadRows) -> tuple[pl.DataFrame, pl.DataFra
     lines, texts, products = [], [], []
     with opened(category.files, name) as stream:
         for number, one in json_objects(stream, bad):
-            kind = str(one.get("category"))
+            kind = one.get("category")
+            if not isinstance(kind, str):
+                bad.meet(RowError(place, number, "category is not a name"))
+                continue
             if category.only and kind not in category.only:
                 continue
-            for review in _objects(one.get("history")):
-                who = one.get("user_id")
+            who, history = one.get("user_id"), one.get("history")
+            if not (isinstance(who, str) and who):
+                bad.meet(RowError(place, number, "user_id is not a name"))
+                continue
+            if not isinstance(history, list) or not all(isinstance(review, dict) for review in history):
+                bad.meet(RowError(place, number, "history is not a list of reviews"))
+                continue
+            for review in history:
                 lines.append(number)
-                texts.append(
-                    [f"{who}/{kind}" if who else None, *(review.get(column.name) for column in _HISTORY[1:]), kind]
-                )
-                product = next(_objects([review.get("product")]), {})
+                texts.append([f"{who}/{kind}", *(review.get(column.name) for column in _HISTORY[1:]), kind])
+                told = review.get("product")
+                product = told if isinstance(told, dict) else {}
                 title = plain_text(product.get("title"))
                 products.append((review.get("parent_asin"), title, plain_text(product.get("main_category")), None))
     kept = Column(name="category", role="category", kind="label")
@@ -102,9 +110,3 @@ def _by_user(category: Category, bad: BadRows) -> tuple[pl.DataFrame, pl.DataFra
     rows = typed(frame, columns, place=place, line=lambda row: lines[row], bad=bad)
     described = pl.DataFrame(products, schema=_PRODUCT, orient="row").filter(pl.col("item").is_not_null())
     return filled(rows).with_columns(rows["category"]), described
-
-
-def _objects(value: object) -> Iterator[Mapping[str, Any]]:
-    """The objects of a list; nothing of anything else."""
-    if isinstance(value, list):
-        yield from (one for one in value if isinstance(one, dict))

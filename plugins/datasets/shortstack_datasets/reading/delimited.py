@@ -17,6 +17,8 @@ from shortstack_datasets.reading.values import typed
 
 Encoding = Literal["utf-8", "latin-1", "either"]
 _UNIT_SEPARATOR: Final = "\x1f"
+_WORDS: Final = ("user", "item", "rating", "star", "time", "date", "title", "name", "product", "movie", "id")
+"""At least two of the names in a header hold one of these."""
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +42,7 @@ class Form:
     @property
     def character(self) -> str:
         """What stands between fields when they are read."""
-        return self.separator if len(self.separator) == 1 else _UNIT_SEPARATOR
+        return self.separator if len(self.separator.encode()) == 1 else _UNIT_SEPARATOR
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -130,17 +132,19 @@ def _check_named(block: Block, place: str, names: tuple[str, ...], form: Form, c
 def _is_header(block: Block, names: tuple[str, ...], form: Form, *, some_known: bool) -> bool:
     """Whether the first line can be shown: what is data, or a header and data in one line, may hold somebody's id.
 
-    Data have digits and none of the names looked for; what was joined has more fields than the line after it.
+    Data have digits and none of the names looked for, nor words that headers have; what was joined has more fields than
+    the line after it.
     """
     following = block.data.partition(b"\n")[2].partition(b"\n")[0].decode("utf-8", "replace")
     digits = any(character.isdigit() for character in "".join(names))
     whole = len(_fields(following, form)) == len(names) if following else not digits
-    return bool(names) and whole and (some_known or not digits)
+    named = sum(any(word in name.lower() for word in _WORDS) for name in names) >= 2
+    return bool(names) and whole and (some_known or (named and not digits))
 
 
 def _fields(line: str, form: Form) -> list[str]:
     """What is in one line that holds no line ends; nothing if it is no text of fields."""
-    if len(form.separator) > 1:
+    if form.character != form.separator:
         return line.split(form.separator)
     try:
         return next(csv.reader([line], delimiter=form.separator, quoting=_quoting(form)), [])
@@ -169,7 +173,7 @@ def _utf8(text: _Text) -> bytes | None:
             if text.form.encoding == "utf-8":
                 return None
             data = data.decode("latin-1").encode()
-    if len(text.form.separator) > 1:
+    if text.form.character != text.form.separator:
         return data.replace(text.form.separator.encode(), _UNIT_SEPARATOR.encode())
     return data
 
@@ -264,6 +268,6 @@ def _lines(text: _Text, bad: BadRows) -> Iterator[tuple[int, str]]:
                 bad.meet(RowError(text.place, number, problem))
                 continue
             decoded = line.decode("latin-1")
-        if len(text.form.separator) > 1:
+        if text.form.character != text.form.separator:
             decoded = decoded.replace(text.form.separator, _UNIT_SEPARATOR)
         yield number, decoded + "\n"

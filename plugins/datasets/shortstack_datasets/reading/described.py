@@ -36,4 +36,5 @@ def plain_text(text: object) -> str | None:
     """
     if not isinstance(text, str):
         return None
-    return " ".join(html.unescape(_TAG.sub(" ", text)).split()) or None
+    whole = text.encode("utf-8", "replace").decode()  # without halves of surrogate pairs
+    return " ".join(html.unescape(_TAG.sub(" ", whole)).split()) or None

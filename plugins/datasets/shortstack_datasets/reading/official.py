@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import attrs
 
 from shortstack.contracts import Edition, Records
-from shortstack.errors import DataError
+from shortstack.errors import DataError, SourceNotFoundError
 from shortstack_datasets.reading.sources import Files, found
 
 
@@ -48,9 +48,10 @@ class OfficialFiles(Generic[Set]):
         Raises:
             DataError: An archive is broken.
         """
-        if not Path(source).exists():
+        try:
+            sets = found(Path(source), self.recognise)
+        except SourceNotFoundError:
             return None
-        sets = found(Path(source), self.recognise)
         return sets[0].edition() if len(sets) == 1 else None
 
     def read(self, source: str | Path) -> Records:

@@ -123,6 +123,8 @@ def opened(files: Files, name: str) -> Iterator[Stream]:
                 file, size = files.open(name, stack), files.size(name)
         except FileNotFoundError:
             raise SourceNotFoundError(f"{files.place(name)} is not there") from None
+        except OSError as error:
+            raise DataError(f"{files.place(name)} cannot be read: {error.strerror or error}") from error
         yield Stream.of(file, files.place(name), size=size, again=again)
 
 
@@ -158,7 +160,7 @@ def first_line(files: Files, name: str) -> str:
 def first_lines(files: Files, name: str) -> list[str]:
     """The lines of a file's first 64 KiB, of which the last may be cut off; one empty line of an empty file."""
     with opened(files, name) as stream:
-        text = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+        text = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     return [line.rstrip("\r") for line in text.split("\n")]
 
 
@@ -170,16 +172,21 @@ def found(source: Path, recognise: Callable[[Files], Sequence[Found]]) -> list[F
         DataError: An archive cannot be opened, or holds files outside of itself.
     """
     everything: list[Found] = []
-    for depth, files in enumerate(_look(source)):
-        everything += recognise(files)
-        if everything and depth == 0:
-            break
+    try:
+        for depth, files in enumerate(_look(source)):
+            everything += recognise(files)
+            if everything and depth == 0:
+                break
+    except SourceNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"{error.filename or source} cannot be read: {error.strerror or error}") from error
     return everything
 
 
 def _look(source: Path) -> Iterator[Files]:
     """The places to look for files: a folder, an archive or a file, then what lies one level deeper in it."""
-    if not source.exists():
+    if not (source.is_file() or source.is_dir()):
         raise SourceNotFoundError(f"{source} is not there; give a folder or a zip archive")
     if source.is_file():
         yield from _archive(source) if source.suffix == ".zip" else [Folder(path=source.parent, only=source.name)]

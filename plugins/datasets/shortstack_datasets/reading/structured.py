@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -89,24 +90,33 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # pages that are damaged make it panic
         raise DataError(f"{place} is truncated or no Parquet file") from error
     texts = frame.select(
-        _text(frame[column.name], column) if column.name in there else pl.lit(None, dtype=pl.String).alias(column.role)
+        _text(frame[column.name], column, place)
+        if column.name in there
+        else pl.lit(None, dtype=pl.String).alias(column.role)
         for column in columns
     )
     return typed(texts, columns, place=place, line=lambda row: row + 1, bad=bad)
 
 
-def _text(values: pl.Series, column: Column) -> pl.Series:
+def _text(values: pl.Series, column: Column, place: str) -> pl.Series:
     """As text in the unit that the column says, so that every format is checked alike."""
     if isinstance(values.dtype, pl.Datetime | pl.Date):
         if column.kind == "iso":
             return values.cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%d %H:%M:%S%.3f").alias(column.role)
         unit = 1_000 if column.kind == "s" else 1 if column.kind == "ms" else 0.001
         return (values.cast(pl.Datetime("ms")).cast(pl.Int64) / unit).cast(pl.String).alias(column.role)
-    return values.cast(pl.String).alias(column.role)
+    try:
+        return values.cast(pl.String).alias(column.role)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{place}: the column {column.name!r} holds {values.dtype}, which is no text or number"
+        ) from error
 
 
 def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
-    """The fields as text; None if a line is no object."""
+    """The fields as text; None if a line is no object, or a name may be no text."""
+    if any(_nested(column.name).search(block.data) for column in columns if column.kind == "id"):
+        return None
     try:
         frame = pl.read_ndjson(block.data, schema={column.name: pl.String for column in columns})
     except pl.exceptions.PolarsError:  # it quotes the line, and with it a user
@@ -118,16 +128,35 @@ def _one_by_one(block: Block, place: str, columns: Sequence[Column], bad: BadRow
     rows, numbers = [], []
     for number, line in _lines(block):
         value = _value(line)
-        if isinstance(value, dict):
-            rows.append([_plain(value.get(column.name)) for column in columns])
-            numbers.append(number)
-        else:
+        if not isinstance(value, dict):
             bad.meet(_no_object(place, number, value))
+            continue
+        odd = next((c.name for c in columns if c.kind == "id" and _is_odd(value.get(c.name))), None)
+        if odd is not None:
+            bad.meet(RowError(place, number, f"{odd} is a JSON {type(value[odd]).__name__}; it should be a name"))
+            continue
+        rows.append([_plain(value.get(column.name)) for column in columns])
+        numbers.append(number)
     return pl.DataFrame(rows, schema={column.role: pl.String for column in columns}, orient="row"), numbers
 
 
+def _nested(name: str) -> "re.Pattern[bytes]":
+    """Where a field begins like a list, an object or a truth value."""
+    return re.compile(rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*[\[{tf]')
+
+
+def _is_odd(value: object) -> bool:
+    """Whether it is no name: neither text, nor a number, nor nothing."""
+    return isinstance(value, bool) or not (value is None or isinstance(value, str | int | float))
+
+
 def _plain(value: object) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+    """As polars has it: whole numbers without a fraction, and no halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return None if value is None else json.dumps(value)
 
 
 def _check_named(texts: pl.DataFrame, place: str, columns: Sequence[Column]) -> None:
@@ -154,7 +183,7 @@ def _value(line: bytes, *, literals: bool = False) -> object:
             return error
     try:
         return ast.literal_eval(line.decode())
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         return error
 
 

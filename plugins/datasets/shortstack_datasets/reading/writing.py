@@ -146,7 +146,7 @@ def _delimited(names: Sequence[str], rows: Rows, separator: str, encoding: str, 
 
 def _joined(lines: Sequence[Sequence[str]], separator: str) -> str:
     """Fields are quoted where they must be; longer separators than one character know no quotes."""
-    if len(separator) == 1:
+    if len(separator.encode()) == 1:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=separator, lineterminator="\n").writerows(lines)
         return text.getvalue()

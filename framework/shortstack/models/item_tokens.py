@@ -1,0 +1,96 @@
+"""Items become tokens of a language model: its vocabulary grows by one each, which starts from what the item's text means."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from shortstack.errors import ConfigurationError
+
+Start = Literal["text", "random"]
+
+
+def item_token(number: int) -> str:
+    """How the tokenizer writes an item.
+
+    >>> item_token(7)
+    '<|item_7|>'
+    """
+    return f"<|item_{number}|>"
+
+
+def add_item_tokens(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    *,
+    start: Start = "text",
+    seed: int = 0,
+) -> list[int]:
+    """Grow a model and its tokenizer, in place.
+
+    A new row of the embeddings, and of the output head where that is another matrix, is the mean of the rows of its
+    text's tokens; of an empty text, the mean of the rows of all texts. ``random`` draws rows with the mean and the
+    spread of the old ones instead.
+
+    Args:
+        model: With an embedding for each of the tokenizer's tokens.
+        tokenizer: The model's own.
+        texts: What each item is called; may be empty.
+        start: What the rows start from.
+        seed: Of the draw.
+
+    Returns:
+        The token of each item.
+
+    Raises:
+        ConfigurationError: The vocabulary has such tokens already, or nothing describes any item.
+    """
+    known = tokenizer.get_vocab()
+    if item_token(0) in known:
+        raise ConfigurationError(
+            f"the tokenizer has the token {item_token(0)} already: this model was made for other items; name the model that "
+            "it was made from, or give the data that it was made for"
+        )
+    spelt = [tokenizer(text, add_special_tokens=False).input_ids if text else [] for text in texts]
+    if start == "text" and not any(spelt):
+        raise ConfigurationError(
+            "no item has a text to start from; set teacher.items.start = 'random', or name a template"
+        )
+    tokenizer.add_tokens([item_token(number) for number in range(len(texts))])
+    tokens: list[int] = tokenizer.convert_tokens_to_ids([item_token(number) for number in range(len(texts))])
+    matrices = [_rows(model.get_input_embeddings()).detach().clone()]
+    tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    if not tied:
+        matrices.append(_rows(model.get_output_embeddings()).detach().clone())
+    size = max(len(tokenizer), len(matrices[0]))
+    model.resize_token_embeddings(size, mean_resizing=False)
+    model.config.get_text_config().vocab_size = size
+    modules = [model.get_input_embeddings(), *([] if tied else [model.get_output_embeddings()])]
+    for module, old in zip(modules, matrices, strict=True):
+        new = _drawn(old, len(texts), seed) if start == "random" else _means(old, spelt)
+        with torch.no_grad():
+            _rows(module)[torch.tensor(tokens)] = new.to(old.dtype)
+    return tokens
+
+
+def _rows(module: torch.nn.Module) -> Tensor:
+    weight = module.weight
+    if not isinstance(weight, Tensor):
+        raise ConfigurationError(f"{type(module).__name__} has no matrix of rows that items could be added to")
+    return weight
+
+
+def _means(old: Tensor, spelt: Sequence[Sequence[int]]) -> Tensor:
+    """float32 ``(items, width)``."""
+    means = [old[torch.tensor(tokens)].float().mean(0) if tokens else None for tokens in spelt]
+    everything = torch.stack([mean for mean in means if mean is not None]).mean(0)
+    return torch.stack([everything if mean is None else mean for mean in means])
+
+
+def _drawn(old: Tensor, count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(count, old.shape[1], generator=generator)
+    return old.float().mean(0) + noise * old.float().std(0)

@@ -1,0 +1,262 @@
+"""Runs whose teacher is a pretrained language model: items become its tokens, and student folders stay stock."""
+
+import random
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from shortstack import CompactStudentModel, Run
+from shortstack.distillation.callbacks import RowsLearnFaster
+from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
+from shortstack.models.item_tokens import add_item_tokens, item_token
+from shortstack.models.language_models import language_model
+
+UNKNOWN = "?"
+WORDS = [UNKNOWN, "Item", *map(str, range(30))]
+UNTIED = {"tie_word_embeddings": False}
+
+
+def tokenizer():
+    """One word a token."""
+    words = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token=UNKNOWN))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=words, unk_token=UNKNOWN)
+
+
+def llama(**changes):
+    """Four layers of width 16."""
+    torch.manual_seed(0)
+    fields = {
+        "vocab_size": len(WORDS) + 4, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 4,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "tie_word_embeddings": True, "initializer_range": 0.1,
+    }  # fmt: skip
+    return LlamaForCausalLM(LlamaConfig(**{**fields, **changes}))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A language model and its tokenizer."""
+    place = tmp_path_factory.mktemp("language") / "model"
+    llama().save_pretrained(place)
+    tokenizer().save_pretrained(place)
+    return place
+
+
+def teacher(path, **changes):
+    """Trained for some steps, its items faster."""
+    fit = {
+        "steps": 12,
+        "batch_size": 16,
+        "learning_rate": 0.002,
+        "warmup_steps": 2,
+        "evaluate_every": 4,
+        "item_rows_rate": 5.0,
+    }
+    return {"path": str(path), "fit": {**fit, **changes}}
+
+
+@pytest.fixture(scope="module")
+def finished(folder, ring, tables, tmp_path_factory):
+    """A whole run."""
+    root = tmp_path_factory.mktemp("runs") / "language"
+    return root, Run.from_mapping(tables(ring, teacher=teacher(folder))).execute(root)
+
+
+def test_teacher_and_student_are_complete_stock_models(finished):
+    """Model and tokenizer load by themselves; items have tokens behind the words; the student recommends by title."""
+    root, result = finished
+    for name in ("teacher", "student"):
+        model, words = AutoModelForCausalLM.from_pretrained(root / name), AutoTokenizer.from_pretrained(root / name)
+        stored = CompactStudentModel.from_pretrained(root / name)
+        tokens = [item.token for item in stored.catalogue.items]
+        assert words.convert_tokens_to_ids([item_token(n) for n in range(30)]) == tokens
+        assert min(tokens) >= len(WORDS)
+        assert model.config.vocab_size == model.get_input_embeddings().num_embeddings > max(tokens)
+        assert words("Item 3").input_ids == [1, 5]
+    assert len(result.selection["kept"]) == 1
+    assert result.metrics["student"]["ndcg@10"] > 0
+    assert CompactStudentModel.from_pretrained(root / "student").recommend(["Item 3"], k=3)
+
+
+@pytest.mark.parametrize("changes", [{}, UNTIED])
+def test_rows_start_from_their_texts(changes):
+    """The mean of the text's rows, in the output head too where it is another matrix; nothing else changes."""
+    model, words = llama(**changes).eval(), tokenizer()
+    probe = torch.tensor([[1, 5, 9]])
+    before = [m.weight.detach().clone() for m in (model.get_input_embeddings(), model.get_output_embeddings())]
+    logits = model(probe).logits
+    tokens = add_item_tokens(model, words, ["Item 3", "", "7"])
+
+    assert words.convert_tokens_to_ids(["<|item_0|>", "<|item_1|>", "<|item_2|>"]) == tokens == [32, 33, 34]
+    for matrix, old in zip((model.get_input_embeddings(), model.get_output_embeddings()), before, strict=True):
+        first, third = old[[1, 5]].mean(0), old[9]
+        assert torch.allclose(matrix.weight[tokens], torch.stack([first, (first + third) / 2, third]))
+        assert torch.equal(matrix.weight[: len(WORDS)], old[: len(WORDS)])
+    assert torch.equal(model(probe).logits[..., : len(WORDS)], logits[..., : len(WORDS)])
+    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == (not changes)
+
+
+def test_more_items_than_spare_rows():
+    """The matrix grows; another seed draws other random rows."""
+    grown = [llama(), llama(), llama()]
+    for model, seed in zip(grown, (0, 0, 1), strict=True):
+        add_item_tokens(model, tokenizer(), ["x"] * 50, start="random", seed=seed)
+    first, again, other = (model.get_input_embeddings().weight[len(WORDS) :] for model in grown)
+
+    assert len(first) == 50
+    assert grown[0].config.vocab_size == len(WORDS) + 50
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.allclose(first.std(), llama().get_input_embeddings().weight.std(), rtol=0.2)
+
+
+def test_rows_learn_faster_by_the_factor():
+    """One step of AdamW with decay: the rows move exactly so many times as far, the others as ever."""
+    start = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    moved = []
+    for factor in (1.0, 7.0):
+        weight = torch.nn.Parameter(start.clone())
+        optimiser = torch.optim.AdamW([weight], lr=0.01, weight_decay=0.1)
+        faster = RowsLearnFaster([weight], torch.tensor([1, 4]), factor)
+        (weight**3).sum().backward()
+        faster.on_pre_optimizer_step()
+        optimiser.step()
+        faster.on_optimizer_step()
+        moved.append(weight.detach() - start)
+
+    ratio = moved[1] / moved[0]
+    assert torch.allclose(ratio[[1, 4]], torch.full((2, 3), 7.0), rtol=1e-3)
+    assert torch.equal(moved[0][[0, 2, 3, 5]], moved[1][[0, 2, 3, 5]])
+
+
+def test_a_run_in_bfloat16(folder, ring, tables, tmp_path):
+    """Arithmetic in half precision, weights in float32."""
+    run = Run.from_mapping(tables(ring, teacher=teacher(folder, precision="bfloat16", steps=4, evaluate_every=2)))
+    run.execute(tmp_path / "run")
+
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "teacher").dtype == torch.float32
+
+
+def test_a_model_that_was_made_for_other_items(finished, ring, tables, tmp_path):
+    """Its vocabulary holds item tokens already."""
+    root, _ = finished
+    other = tmp_path / "other"
+    AutoModelForCausalLM.from_pretrained(root / "teacher").save_pretrained(other)
+    AutoTokenizer.from_pretrained(root / "teacher").save_pretrained(other)
+    with pytest.raises(
+        ConfigurationError, match=r"has the token <\|item_0\|> already: this model was made for other items"
+    ):
+        Run.from_mapping(tables(ring, teacher=teacher(other))).execute(tmp_path / "run")
+
+
+def without_titles(ring, tmp_path):
+    """The same ratings, most items without a title."""
+    path = tmp_path / "ring.csv"
+    lines = ring.read_text("utf-8").splitlines()
+    path.write_text(
+        "\n".join([lines[0], *(line.rpartition(",")[0] + "," for line in lines[1:])]) + "\n", encoding="utf-8"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "problem"),
+    [
+        (lambda _folder, _path: {"teacher": teacher("no/such.gguf")}, SourceNotFoundError, r"'no/such\.gguf', which is not here; name a folder with a model, or a GGUF file"),
+        (lambda folder, _path: {"teacher": teacher(folder.parent / "modle")}, SourceNotFoundError, "which is not here"),
+        (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{name}"}}}, ConfigurationError, r"template is a text with \{title\}, \{category\} or \{id\} in it, got '\{name\}'"),
+        (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"start": "titles"}}}, ConfigurationError, "teacher.items.start"),
+        (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, "does not take a pretrained language model yet"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_teacher(folder, ring, tables, tmp_path, change, error, problem):
+    """One sentence each."""
+    with pytest.raises(error, match=problem):
+        Run.from_mapping(tables(ring, **change(folder, tmp_path))).execute(tmp_path / "run")
+
+
+def test_items_without_a_text(folder, ring, tables, tmp_path):
+    """Nothing to start from, unless the template needs no title or the rows are random."""
+    source = without_titles(ring, tmp_path)
+    with pytest.raises(
+        ConfigurationError, match=r"no item has a text to start from; set teacher\.items\.start = 'random'"
+    ):
+        Run.from_mapping(tables(source, teacher=teacher(folder))).execute(tmp_path / "run")
+    for number, items in enumerate(({"template": "{id}"}, {"start": "random"})):
+        Run.from_mapping(tables(source, teacher={**teacher(folder), "items": items})).execute(tmp_path / f"run{number}")
+
+
+def test_a_tokenizer_of_another_model(folder, tmp_path):
+    """Tokens that the model does not know."""
+    llama(vocab_size=8).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(
+        ConfigurationError, match=f"has {len(WORDS)} tokens, but the model knows 8; give the model its own"
+    ):
+        language_model(str(tmp_path))
+
+
+def test_no_tokenizer_and_no_head(tmp_path):
+    """A folder with a model alone, and one without a causal head."""
+    llama().save_pretrained(tmp_path / "alone")
+    with pytest.raises(DataError, match="holds no readable tokenizer"):
+        language_model(str(tmp_path / "alone"))
+    llama(**UNTIED).model.save_pretrained(tmp_path / "body")
+    tokenizer().save_pretrained(tmp_path / "body")
+    with pytest.raises(DataError, match=r"do not fit its config.json: missing keys lm_head\.weight"):
+        language_model(str(tmp_path / "body"))
+
+
+def test_gguf(tmp_path, monkeypatch):
+    """A file that is none, and a package that is missing."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(random.Random(0).randbytes(64))
+    with pytest.raises(DataError, match=r"model\.gguf is no GGUF that transformers can read"):
+        language_model(str(path))
+    monkeypatch.setattr("shortstack.models.language_models.find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"needs the extra 'gguf': pip install 'shortstack\[gguf\]'"):
+        language_model(str(path))
+    with pytest.raises(SourceNotFoundError, match=r"other\.gguf is not there"):
+        language_model(str(tmp_path / "other.gguf"))
+
+
+def test_the_hub_without_a_network(monkeypatch):
+    """A name that is no folder here."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        SourceNotFoundError, match="'nobody/nothing', which is no folder here and cannot be had from the hub"
+    ):
+        language_model("nobody/nothing")
+
+
+def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):
+    """Refused with numbers, before weights are read."""
+    monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"training the teacher needs at least 0\.0 GiB, activations not counted, but cpu has 0\.0 GiB free; use a smaller teacher, or leave teacher\.fit out",
+    ):
+        Run.from_mapping(tables(ring, teacher=teacher(folder))).execute(tmp_path / "run")
+
+
+def test_conv1d_families_too(ring, tables, tmp_path):
+    """GPT-2 ties its head."""
+    place = tmp_path / "gpt2"
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(WORDS), n_embd=16, n_layer=4, n_head=2, n_positions=32)).save_pretrained(
+        place
+    )
+    tokenizer().save_pretrained(place)
+    result = Run.from_mapping(tables(ring, teacher=teacher(place))).execute(tmp_path / "run")
+    assert result.metrics["teacher"]["ndcg@10"] > 0
