@@ -21,13 +21,13 @@ from shortstack.result import RunResult
 FILE = "report.html"
 
 _PROTOCOLS = {
-    "full": "each target ranked among the whole catalogue",
+    "full": "each target ranked among the whole catalogue, ties by their mid-rank",
     "sampled": "each target ranked among 999 sampled items only, which can reverse the order of models",
 }
 
 
 _OF_TASKS = {
-    "click": "what each impression showed ranked by itself; a mean over impressions",
+    "click": "what each impression showed ranked by itself, ties by their mid-rank; a mean over impressions",
     "rating": "each rating predicted from what the user rated before",
 }
 

@@ -1,5 +1,7 @@
 """Figure: what size costs in quality, against the number of parameters."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 from matplotlib.transforms import ScaledTranslation
@@ -9,6 +11,7 @@ from shortstack.report.figures.canvas import INK, MUTED, SURFACE, drawing, inlin
 from shortstack.report.methods import METHODS, Method, estimate_of
 from shortstack.result import RunResult
 
+_FLOORS = {"popularity", "markov", "mode", "user-mean"}
 _BESIDE = {"pruned": -10.0, "student": 0.0, "scratch": 10.0}
 """Points of one size would hide each other: they are moved this many points sideways."""
 
@@ -32,14 +35,38 @@ def _panel(axes: Axes, result: RunResult, teacher: int, student: int, label: str
     axes.set(xlim=(0, 1.12 * max(teacher, student, 1)), xlabel=label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.locator_params(axis="x", nbins=5)
+    floors: list[tuple[Method, float]] = []
     for method in reversed(METHODS):
         estimate = estimate_of(result, method.key, result.selected_by)
         if estimate is None:
             continue
-        if method.key in {"popularity", "markov", "mode", "user-mean"}:
-            _floor_line(axes, method, estimate[0])
+        if method.key in _FLOORS:
+            floors.append((method, estimate[0]))
         elif method.key == "teacher" or method.key in _BESIDE:
             _point(axes, method, teacher if method.key == "teacher" else student, estimate)
+    _floor_lines(axes, floors, near=0.06 * _highest(result))
+
+
+def _floor_lines(axes: Axes, floors: Sequence[tuple[Method, float]], near: float) -> None:
+    """A line each; those that are near to the one above share its label, which would otherwise be written over."""
+    labels: list[tuple[str, float]] = []
+    for method, value in sorted(floors, key=lambda floor: -floor[1]):
+        axes.axhline(value, color=method.colour, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
+        if labels and labels[-1][1] - value < near:
+            labels[-1] = (f"{labels[-1][0]}, {method.label}", labels[-1][1])
+        else:
+            labels.append((method.label, value))
+    for label, value in labels:
+        axes.annotate(
+            label,
+            (0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 2),
+            textcoords="offset points",
+            va="bottom",
+            fontsize=7.5,
+            color=MUTED,
+        )
 
 
 def _highest(result: RunResult) -> float:
@@ -62,18 +89,4 @@ def _point(axes: Axes, method: Method, size: int, estimate: tuple[float, float, 
         markeredgecolor=SURFACE,
         transform=moved,
         label=method.label,
-    )
-
-
-def _floor_line(axes: Axes, method: Method, value: float) -> None:
-    axes.axhline(value, color=method.colour, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate(
-        method.label,
-        (0, value),
-        xycoords=("axes fraction", "data"),
-        xytext=(4, 2),
-        textcoords="offset points",
-        va="bottom",
-        fontsize=7.5,
-        color=MUTED,
     )
