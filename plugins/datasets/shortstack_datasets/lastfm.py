@@ -77,7 +77,7 @@ class _HetRec:
 
     def records(self) -> Records:
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.described import described, filled
+        from shortstack_datasets.reading.described import as_records
 
         bad = BadRows(skip=self.settings.skip_bad_rows)
         rows = _read(self.files, self.name, _form(), self._columns(), bad)
@@ -87,12 +87,7 @@ class _HetRec:
         known = (
             artists if categories is None else artists.join(categories, on="item", how="left", maintain_order="left")
         )
-        return Records(
-            interactions=filled(rows).lazy(),
-            items=described(known).lazy(),
-            edition=self.edition(),
-            skipped=bad.skipped,
-        )
+        return as_records(rows, known, self.edition(), bad)
 
     def _columns(self) -> list[Column]:
         who = [user("userID", "whole"), Column(name="artistID", role="item", kind="whole")]
@@ -125,7 +120,7 @@ class _Events:
         import polars as pl
 
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.described import described, filled
+        from shortstack_datasets.reading.described import as_records
 
         bad = BadRows(skip=self.settings.skip_bad_rows)
         tracks = self.settings.item == "track"
@@ -142,12 +137,7 @@ class _Events:
         rows = rows.with_columns(title=title).with_columns(item=pl.coalesce("id", "title"))
         if self.settings.session_minutes is not None:
             rows = _by_session(rows, self.settings.session_minutes)
-        return Records(
-            interactions=filled(rows).lazy(),
-            items=described(rows).lazy(),
-            edition=self.edition(),
-            skipped=bad.skipped,
-        )
+        return as_records(rows, rows, self.edition(), bad)
 
 
 @attrs.frozen(kw_only=True)
@@ -169,7 +159,7 @@ class _Counts:
         import polars as pl
 
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.described import described, filled
+        from shortstack_datasets.reading.described import as_records
 
         bad = BadRows(skip=self.settings.skip_bad_rows)
         columns = [
@@ -180,12 +170,7 @@ class _Counts:
         ]
         rows = _read(self.files, self.name, _form(("sha1", "artmbid", "artname", "plays")), columns, bad)
         rows = rows.with_columns(item=pl.coalesce("id", "title"))
-        return Records(
-            interactions=filled(rows).lazy(),
-            items=described(rows).lazy(),
-            edition=self.edition(),
-            skipped=bad.skipped,
-        )
+        return as_records(rows, rows, self.edition(), bad)
 
 
 def write(settings: LastFmSettings, sample: Sample, folder: Path) -> Path:

@@ -80,16 +80,14 @@ class Table:
             RowError: A line is bad.
         """
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.described import described, filled
+        from shortstack_datasets.reading.described import as_records
 
         path, settings = Path(source), self.settings
         bad = BadRows(skip=settings.skip_bad_rows)
         rows = _read(path, _Text.of_interactions(settings), _interaction_columns(settings), bad)
         edition = Edition(name=path.name, facts={"rows": len(rows)})
         known = rows if settings.items_file is None else _items(path.parent / settings.items_file, settings, bad)
-        return Records(
-            interactions=filled(rows).lazy(), items=described(known).lazy(), edition=edition, skipped=bad.skipped
-        )
+        return as_records(rows, known, edition, bad)
 
 
 def write(settings: TableSettings, sample: Sample, path: Path) -> Path:

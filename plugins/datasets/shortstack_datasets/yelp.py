@@ -65,7 +65,7 @@ class _Found:
 
     def records(self) -> Records:
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.described import described, filled
+        from shortstack_datasets.reading.described import as_records
         from shortstack_datasets.reading.structured import read_json_lines
 
         bad = BadRows(skip=self.skip)
@@ -73,12 +73,7 @@ class _Found:
             rows = read_json_lines(stream, _columns(self.event), bad)
         items = [name for name in sorted(self.files.beside) if _kind(name) == "business"]
         known = _businesses(self.files, items[0], bad) if items else rows
-        return Records(
-            interactions=filled(rows).lazy(),
-            items=described(known).lazy(),
-            edition=self.edition(),
-            skipped=bad.skipped,
-        )
+        return as_records(rows, known, self.edition(), bad)
 
 
 def write(settings: YelpSettings, sample: Sample, folder: Path) -> Path:

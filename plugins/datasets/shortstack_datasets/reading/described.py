@@ -7,6 +7,9 @@ from typing import Final
 
 import polars as pl
 
+from shortstack.contracts import Edition, Records
+from shortstack_datasets.reading.bad_rows import BadRows
+
 _TYPES: Final = {"rating": pl.Float64, "timestamp": pl.Int64}
 _ITEM: Final = ("item", "title", "category", "text")
 _TAG: Final = re.compile(r"<[a-zA-Z/!][^<>]*>?")
@@ -38,3 +41,10 @@ def plain_text(text: object) -> str | None:
         return None
     whole = text.encode("utf-8", "replace").decode()  # without halves of surrogate pairs
     return " ".join(html.unescape(_TAG.sub(" ", whole)).split()) or None
+
+
+def as_records(rows: pl.DataFrame, known: pl.DataFrame, edition: Edition, bad: BadRows) -> Records:
+    """Interactions, and what is known of items, as an adapter gives them."""
+    return Records(
+        interactions=filled(rows).lazy(), items=described(known).lazy(), edition=edition, skipped=bad.skipped
+    )
