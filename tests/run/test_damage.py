@@ -127,7 +127,7 @@ def test_a_damaged_result_of_a_stage(tmp_path):
         ({"importance": {"scorers": ["fisher", "hybrid"], "settings": {"fishr": {}}}}, UnknownNameError, "'fisher'"),
         ({"selection": {"keep_ratio": 0.5, "strategy": ":X"}}, ConfigurationError, "cannot be imported"),
         ({"distillation": {"balancing": ":x"}}, ConfigurationError, "cannot be imported"),
-        ({"teacher": {"path": "nowhere"}}, SourceNotFoundError, "teacher.path is 'nowhere', which is no folder"),
+        ({"teacher": {"path": "nowhere"}}, SourceNotFoundError, "teacher.path is 'nowhere', which is not here"),
         ({"teacher": {"config": {"model_type": "vit"}}}, UnknownNameError, "unknown model type 'vit'"),
         (
             {"teacher": {"config": {"model_type": "llama", "hidden_size": 15, "num_attention_heads": 2}}},
