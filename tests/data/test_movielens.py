@@ -337,7 +337,7 @@ def test_an_empty_file_is_named(tmp_path):
     assert str(caught.value) == f"{folder / 'ratings.dat'} is empty"
 
 
-def test_the_plugin_declares_both_adapters():
+def test_the_plugin_declares_all_adapters():
     """Descriptors build adapters of the contract."""
     descriptors = list(shortstack_datasets.shortstack_datasets())
 

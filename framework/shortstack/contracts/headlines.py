@@ -9,6 +9,9 @@ HEADLINES: Final = (f"hr@{HEADLINE_CUTOFF}", f"ndcg@{HEADLINE_CUTOFF}", f"mrr@{H
 SELECTED_BY: Final = f"ndcg@{HEADLINE_CUTOFF}"
 """What rankers are selected by, on validation users, and what the verdict is about."""
 
+FLOORS: Final = ("popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
+"""What needs no training: of the tasks that rank, then of the one that rates."""
+
 
 @attrs.frozen(kw_only=True)
 class Headlines:

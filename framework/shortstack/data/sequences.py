@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from shortstack.errors import EmptyDataError
+from shortstack.errors import ConfigurationError, EmptyDataError
 
 SplitName = Literal["train", "valid", "test"]
 
@@ -60,6 +60,16 @@ class Sequences:
     def users(self) -> int:
         """How many users there are."""
         return len(self.offsets) - 1
+
+    def rated(self) -> NDArray[np.int64]:
+        """The ratings.
+
+        Raises:
+            ConfigurationError: There are none.
+        """
+        if self.ratings is None:
+            raise ConfigurationError("the task 'rating' needs sequences with ratings, as the data stage writes them")
+        return self.ratings
 
     def train(self) -> list[NDArray[np.int64]]:
         """Each user's training items, oldest first; users without any are left in, empty."""

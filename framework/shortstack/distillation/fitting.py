@@ -36,9 +36,9 @@ class FitSettings:
             model learns its histories by heart.
         item_rows_rate: How many times the learning rate the items' rows of the embeddings have: above 1 for a language
             model whose items are new to it.
-        precision: Of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere; bfloat16 is about twice as fast
-            on processors that have it. Weights are float32 all the same.
-        patience: Validations without a better NDCG@10 after which training ends; 0 to go on to the last step.
+        precision: Of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere; bfloat16 is faster on
+            processors that have it. Weights are float32 all the same.
+        patience: Validations without a better result after which training ends; 0 to go on to the last step.
     """
 
     steps: int = attrs.field(default=600, validator=validators.ge(1))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from shortstack.contracts.headlines import FLOORS
 from shortstack.evaluation.evaluation import Estimate, Evaluation, compare_all
 
-FLOORS = ("markov", "item-knn", "popularity", "user-mean", "global-mean", "mode")
 RATIOS = (
     ("student", "teacher"),
     ("scratch", "teacher"),
@@ -16,9 +16,9 @@ DIFFERENCES = (
     ("student", "teacher"),
     ("student", "scratch"),
     ("student", "pruned"),
-    *(("student", floor) for floor in FLOORS),
+    *(("student", floor) for floor in reversed(FLOORS)),
     ("teacher", "scratch"),
-    *(("teacher", floor) for floor in FLOORS),
+    *(("teacher", floor) for floor in reversed(FLOORS)),
 )
 
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from shortstack.contracts.headlines import Headlines
 from shortstack.data.sequences import Sequences, SplitName
-from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
+from shortstack.errors import EmptyDataError, NonFiniteError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.rankers import evaluating
@@ -56,8 +56,7 @@ class RatingCases:
             EmptyDataError: The split has none.
             ConfigurationError: There are no ratings.
         """
-        if sequences.ratings is None:
-            raise ConfigurationError("the task 'rating' needs sequences with ratings, as the data stage writes them")
+        ratings = sequences.rated()
         rows = np.flatnonzero(sequences.splits == get_args(SplitName).index(split))
         if not len(rows):
             raise EmptyDataError(f"the split {split!r} has no interactions; use more data or another split")
@@ -66,7 +65,7 @@ class RatingCases:
             rows=rows,
             users=users,
             starts=sequences.offsets[users],
-            ratings=sequences.ratings,
+            ratings=ratings,
             scale=np.array(scale, dtype=np.float64),
         )
 
@@ -241,9 +240,7 @@ class ModelRater:
 
 def _before(sequences: Sequences, upto: SplitName) -> Rows:
     """The options of a split and of those before it."""
-    if sequences.ratings is None:
-        raise ConfigurationError("the task 'rating' needs sequences with ratings, as the data stage writes them")
-    found: Rows = sequences.ratings[sequences.splits <= get_args(SplitName).index(upto)]
+    found: Rows = sequences.rated()[sequences.splits <= get_args(SplitName).index(upto)]
     return found
 
 

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from shortstack.contracts.headlines import SELECTED_BY, spoken
+from shortstack.contracts.headlines import FLOORS, SELECTED_BY, spoken
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
-
-FLOORS = ("popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
 
 
 def verdict(

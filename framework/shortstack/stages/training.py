@@ -1,6 +1,6 @@
 """Training within a stage: the same for the teacher, the student, and the floor from scratch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,11 +87,18 @@ def train(
             embedding_dropout=settings.embedding_dropout,
         )
         history = fit(trainer)
-    seconds = history[-1]["seconds"]
     recommender.save(folder)
-    shown = ("step", "loss", headlines_of(context).selected_by, "seconds")
-    course = {"seconds": seconds, "curve": [{key: record.get(key) for key in shown} for record in history]}
-    write_json(folder / TRAINING, course | _work(recommender, trainer, examples, teacher, seconds))
+    work = _work(recommender, trainer, examples, teacher, history[-1]["seconds"])
+    write_json(folder / TRAINING, _course(history, headlines_of(context).selected_by) | work)
+
+
+def _course(history: Sequence[Mapping[str, float]], selected_by: str) -> dict[str, Any]:
+    """How long a training took, and its curve as the result file has it."""
+    shown = ("step", "loss", selected_by, "seconds")
+    return {
+        "seconds": history[-1]["seconds"],
+        "curve": [{key: record.get(key) for key in shown} for record in history],
+    }
 
 
 def _faster_rows(recommender: Recommender, settings: "FitSettings") -> list[RowsLearnFaster]:

@@ -76,11 +76,10 @@ def pairs(sequences: Sequences, catalogue: Catalogue) -> Positions:
     Raises:
         ConfigurationError: There are no ratings.
     """
-    if sequences.ratings is None:
-        raise ConfigurationError("the task 'rating' needs sequences with ratings, as the data stage writes them")
+    ratings = sequences.rated()
     tokens = np.empty(2 * len(sequences.items), dtype=np.int64)
     tokens[0::2] = np.asarray(catalogue.tokens, dtype=np.int64)[sequences.items]
-    tokens[1::2] = np.array([option.token for option in catalogue.options], dtype=np.int64)[sequences.ratings]
+    tokens[1::2] = np.array([option.token for option in catalogue.options], dtype=np.int64)[ratings]
     return tokens
 
 

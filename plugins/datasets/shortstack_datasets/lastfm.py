@@ -14,7 +14,7 @@ from shortstack.contracts import DatasetDescriptor, DatasetTraits, Download, Edi
 from shortstack_datasets.reading.columns import Column, label, user
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
-from shortstack_datasets.reading.sources import Files, opened
+from shortstack_datasets.reading.sources import Files
 
 if TYPE_CHECKING:
     import polars as pl
@@ -234,10 +234,9 @@ def _form(names: tuple[str, ...] = ()) -> "Form":
 
 
 def _read(files: Files, name: str, form: "Form", columns: Sequence[Column], bad: "BadRows") -> "pl.DataFrame":
-    from shortstack_datasets.reading.delimited import read_delimited
+    from shortstack_datasets.reading.delimited import read_text
 
-    with opened(files, name) as stream:
-        return read_delimited(stream, form, columns, bad)
+    return read_text(files, name, form, columns, bad)
 
 
 def _top_tags(files: Files, bad: "BadRows") -> "pl.DataFrame | None":

@@ -14,7 +14,7 @@ from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Reco
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack_datasets.reading.columns import Column, label, user
 from shortstack_datasets.reading.kinds import unpacked_name
-from shortstack_datasets.reading.sources import Files, count_lines, first_lines, found, opened
+from shortstack_datasets.reading.sources import Files, count_lines, first_lines, found
 
 if TYPE_CHECKING:
     import polars as pl
@@ -208,7 +208,7 @@ def _impressions(part: _Part, bad: "BadRows") -> "pl.DataFrame":
     """``user``, ``timestamp``, ``history``, ``shown``, ``clicked``, ``split``: one row for each time of showing."""
     import polars as pl
 
-    from shortstack_datasets.reading.delimited import Form, read_delimited
+    from shortstack_datasets.reading.delimited import Form, read_text
 
     columns = [
         user("user"),
@@ -216,8 +216,7 @@ def _impressions(part: _Part, bad: "BadRows") -> "pl.DataFrame":
         label("history", "history"),
         Column(name="impressions", role="shown", kind="candidates"),
     ]
-    with opened(part.files, part.behaviors) as stream:
-        rows = read_delimited(stream, Form(separator="\t", names=COLUMNS, header=False), columns, bad)
+    rows = read_text(part.files, part.behaviors, Form(separator="\t", names=COLUMNS, header=False), columns, bad)
     shown = pl.col("shown").str.split(" ")
     split = part.split if part.split in {"train", "valid"} else None
     return rows.select(
@@ -237,7 +236,7 @@ def _news(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
     """``item``, ``title``, ``category`` (with the subcategory behind ``|``) and ``text``, the abstract."""
     import polars as pl
 
-    from shortstack_datasets.reading.delimited import Form, read_delimited
+    from shortstack_datasets.reading.delimited import Form, read_text
 
     columns = [
         Column(name="id", role="item", kind="id"),
@@ -246,7 +245,6 @@ def _news(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
         label("subcategory", "subcategory"),
         label("abstract", "text"),
     ]
-    with opened(files, name) as stream:
-        rows = read_delimited(stream, Form(separator="\t", names=NEWS_COLUMNS, header=False), columns, bad)
+    rows = read_text(files, name, Form(separator="\t", names=NEWS_COLUMNS, header=False), columns, bad)
     category = pl.concat_str("category", "subcategory", separator="|", ignore_nulls=True)
     return rows.with_columns(pl.when(category != "").then(category).alias("category")).drop("subcategory")

@@ -12,7 +12,7 @@ import attrs
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Download, Edition, Records, Sample
 from shortstack_datasets.reading.columns import Column, label, user
 from shortstack_datasets.reading.official import OfficialFiles
-from shortstack_datasets.reading.sources import Files, count_lines, opened
+from shortstack_datasets.reading.sources import Files, count_lines
 
 if TYPE_CHECKING:
     import polars as pl
@@ -159,14 +159,13 @@ class _Found:
 
     def records(self) -> Records:
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.delimited import Form, read_delimited
+        from shortstack_datasets.reading.delimited import Form, read_text
 
         layout, bad = self.layout, BadRows(skip=self.settings.skip_bad_rows)
         form = Form(
             separator=layout.separators[0], names=() if layout.header else layout.rating_columns, header=layout.header
         )
-        with opened(self.files, layout.ratings) as stream:
-            ratings = read_delimited(stream, form, _rating_columns(layout), bad)
+        ratings = read_text(self.files, layout.ratings, form, _rating_columns(layout), bad)
         read = len(ratings) + bad.rows
         movies = _movies(self.files, layout, bad)
         return Records(
@@ -247,7 +246,7 @@ def _movies(files: Files, layout: Layout, bad: "BadRows") -> "pl.DataFrame":
     """``item``, ``title``, ``category`` (genres joined by ``|``) and ``text``, one row a movie."""
     import polars as pl
 
-    from shortstack_datasets.reading.delimited import Form, read_delimited
+    from shortstack_datasets.reading.delimited import Form, read_text
 
     form = Form(
         separator=layout.separators[1],
@@ -256,8 +255,7 @@ def _movies(files: Files, layout: Layout, bad: "BadRows") -> "pl.DataFrame":
         encoding="utf-8" if layout.header else "either",
         quoted=layout.header,
     )
-    with opened(files, layout.movies) as stream:
-        movies = read_delimited(stream, form, _movie_columns(layout), bad)
+    movies = read_text(files, layout.movies, form, _movie_columns(layout), bad)
     flags = [pl.when(pl.col(name) == "1").then(pl.lit(name)) for name in layout.movie_columns if name in GENRES]
     genres = pl.concat_str(flags, separator="|", ignore_nulls=True) if flags else pl.col("genres")
     none = {"", "unknown", "(no genres listed)"}

@@ -14,7 +14,7 @@ from shortstack.errors import DataError
 from shortstack_datasets.reading.columns import Column, label, user
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
-from shortstack_datasets.reading.sources import Files, first_line, opened
+from shortstack_datasets.reading.sources import Files, first_line
 
 if TYPE_CHECKING:
     import polars as pl
@@ -202,7 +202,6 @@ def _listed(items: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _read(files: Files, name: str, columns: Sequence[Column], bad: "BadRows") -> "pl.DataFrame":
-    from shortstack_datasets.reading.delimited import Form, read_delimited
+    from shortstack_datasets.reading.delimited import Form, read_text
 
-    with opened(files, name) as stream:
-        return read_delimited(stream, Form(separator="\t"), columns, bad)
+    return read_text(files, name, Form(separator="\t"), columns, bad)

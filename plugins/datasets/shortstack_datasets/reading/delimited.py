@@ -12,6 +12,7 @@ from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.lines import Block, blocks
+from shortstack_datasets.reading.sources import Files, opened
 from shortstack_datasets.reading.streams import Stream
 from shortstack_datasets.reading.values import typed
 
@@ -51,9 +52,9 @@ class _Text:
 
     Attributes:
         place: The file, for errors.
-        data: UTF-8 lines of data, a header left out.
+        data: Lines of data as they stand in the file, a header left out.
         line: The number of the first.
-        form: With a separator of one character.
+        form: How they are delimited and encoded.
         names: The columns, in the order of the file.
     """
 
@@ -62,6 +63,12 @@ class _Text:
     line: int
     form: Form
     names: tuple[str, ...]
+
+
+def read_text(files: Files, name: str, form: Form, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
+    """``read_delimited`` of one of some files."""
+    with opened(files, name) as stream:
+        return read_delimited(stream, form, columns, bad)
 
 
 def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
