@@ -87,6 +87,8 @@ class RunResult:
         intervals: The same with ``[low, high]``, 95 %, bootstrapped over users.
         comparisons: ``"student/teacher"`` (ratio) or ``"student-scratch"`` (difference) → metric → [value, low, high].
         headlines: ``metrics``, which are compared, and ``selected_by``, which the verdict is about.
+        calibration: Method → ``bins`` (``confidence``, ``accuracy``, ``cases``) and ``error``, of models that give
+            probabilities of ratings.
     """
 
     schema: int = SCHEMA
@@ -105,6 +107,7 @@ class RunResult:
     intervals: Intervals
     comparisons: Intervals
     headlines: Mapping[str, Any] = attrs.field(factory=lambda: {"metrics": list(HEADLINES), "selected_by": SELECTED_BY})
+    calibration: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
     @property
     def selected_by(self) -> str:

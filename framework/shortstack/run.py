@@ -91,15 +91,39 @@ def _is_template(_instance: object, _attribute: object, template: str) -> None:
 
 @attrs.frozen(kw_only=True)
 class ItemSettings:
-    """What a language model's tokens for the items start from.
+    """What items are to a language model: tokens of their own, or, where it is to rate them, words.
 
     Attributes:
-        start: The mean of the rows of the item's text, or random rows.
+        start: What their tokens start from: the mean of the rows of the item's text, or random rows.
         template: The text, with ``{title}``, ``{category}`` and ``{id}`` in it; an item without a title has no text.
     """
 
     start: Literal["text", "random"] = "text"
     template: str = attrs.field(default="{title}", validator=_is_template)
+
+
+def _is_line(_instance: object, _attribute: object, line: str) -> None:
+    item, rating = line.find("{item}"), line.find("{rating}")
+    if not (0 <= item < rating and line.endswith("{rating}")):
+        raise ConfigurationError(f"line is a text with {{item}} in it that ends with {{rating}}, got {line!r}")
+
+
+@attrs.frozen(kw_only=True)
+class PromptSettings:
+    """How a language model is asked for ratings: in words, a line an item. An item's text is that of ``teacher.items``.
+
+    Attributes:
+        opening: The text before every history; ``{lowest}`` and ``{highest}`` in it are the ends of the scale.
+        line: Each item and, at its end, its rating.
+        words: What each rating is called, from the lowest to the highest; by default its number, or a letter where that
+            is more than one token.
+        longest: Tokens that an item's text is cut to.
+    """
+
+    opening: str = "How one person rated things, from {lowest} to {highest}."
+    line: str = attrs.field(default="\n{item}: {rating}", validator=_is_line)
+    words: tuple[str, ...] = ()
+    longest: int = attrs.field(default=24, validator=attrs.validators.ge(1))
 
 
 @attrs.frozen(kw_only=True)
@@ -111,12 +135,14 @@ class TeacherSettings:
             grows by the items: a folder, a file that ends in ``.gguf``, or a name on the hub.
         config: Or the config of one to train from scratch: ``model_type`` and that family's fields.
         items: How a pretrained language model learns the items.
+        prompt: How it is asked for ratings, for the task ``rating``.
         fit: How it is trained; None leaves a model from ``path`` as it is.
     """
 
     path: str | None = None
     config: Mapping[str, Any] | None = None
     items: ItemSettings = attrs.field(factory=ItemSettings)
+    prompt: PromptSettings = attrs.field(factory=PromptSettings)
     fit: FitSettings | None = None
 
     def __attrs_post_init__(self) -> None:

@@ -9,7 +9,8 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_s
 from shortstack.data.sequences import Sequences
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
 from shortstack.evaluation.evaluation import compare_all
-from shortstack.evaluation.ratings import ConstantRater, Predictions, RatingCases, RatingEvaluator, UserMean
+from shortstack.evaluation.raters import ConstantRater, UserMean
+from shortstack.evaluation.ratings import Predictions, RatingCases, RatingEvaluator
 
 SCALE = [1.0, 2.0, 3.0, 4.5]
 

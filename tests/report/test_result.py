@@ -25,6 +25,7 @@ KEYS = [
     "intervals",
     "comparisons",
     "headlines",
+    "calibration",
 ]
 
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from run.little_language_model import llama, tokenizer
 
 ITEMS = 30
 
@@ -71,3 +72,12 @@ def ring_tables(source, **changes):
 def tables():
     """Makes the tables of a run over a file, with some of them changed."""
     return ring_tables
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A language model and its tokenizer."""
+    place = tmp_path_factory.mktemp("language") / "model"
+    llama().save_pretrained(place)
+    tokenizer().save_pretrained(place)
+    return place

@@ -4,65 +4,14 @@ import random
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
+from run.little_language_model import UNTIED, WORDS, llama, teacher, tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from shortstack import CompactStudentModel, Run
 from shortstack.distillation.callbacks import RowsLearnFaster
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
 from shortstack.models.item_tokens import add_item_tokens, item_token
 from shortstack.models.language_models import language_model
-
-UNKNOWN = "?"
-WORDS = [UNKNOWN, "Item", *map(str, range(30))]
-UNTIED = {"tie_word_embeddings": False}
-
-
-def tokenizer():
-    """One word a token."""
-    words = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token=UNKNOWN))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=words, unk_token=UNKNOWN)
-
-
-def llama(**changes):
-    """Four layers of width 16."""
-    torch.manual_seed(0)
-    fields = {
-        "vocab_size": len(WORDS) + 4, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 4,
-        "num_attention_heads": 2, "num_key_value_heads": 2, "tie_word_embeddings": True, "initializer_range": 0.1,
-    }  # fmt: skip
-    return LlamaForCausalLM(LlamaConfig(**{**fields, **changes}))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A language model and its tokenizer."""
-    place = tmp_path_factory.mktemp("language") / "model"
-    llama().save_pretrained(place)
-    tokenizer().save_pretrained(place)
-    return place
-
-
-def teacher(path, **changes):
-    """Trained for some steps, its items faster."""
-    fit = {
-        "steps": 12,
-        "batch_size": 16,
-        "learning_rate": 0.002,
-        "warmup_steps": 2,
-        "evaluate_every": 4,
-        "item_rows_rate": 5.0,
-    }
-    return {"path": str(path), "fit": {**fit, **changes}}
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +125,7 @@ def without_titles(ring, tmp_path):
         (lambda folder, _path: {"teacher": teacher(folder.parent / "modle")}, SourceNotFoundError, "which is not here"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{name}"}}}, ConfigurationError, r"template is a text with \{title\}, \{category\} or \{id\} in it, got '\{name\}'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"start": "titles"}}}, ConfigurationError, "teacher.items.start"),
-        (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, "does not take a pretrained language model yet"),
+        (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, "item_rows_rate is 5, but items are words here, without rows of their own; leave it out"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_teacher(folder, ring, tables, tmp_path, change, error, problem):

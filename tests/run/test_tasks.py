@@ -82,13 +82,9 @@ def test_the_student_rates(rated):
 
     assert list(found) == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert sum(found.values()) == pytest.approx(1.0)
-    assert [option["value"] for option in json.loads((folder / "student" / "options.json").read_text("utf-8"))] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
+    told = json.loads((folder / "student" / "options.json").read_text("utf-8"))
+    assert [option["value"] for option in told["options"]] == [1, 2, 3, 4, 5]
+    assert told["opening"] == []
 
 
 @pytest.mark.parametrize("which", ["rated", "clicked"])

@@ -9,12 +9,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from shortstack import CompactStudentModel
 from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.data.rated_histories import RatedHistories
 from shortstack.data.sequences import Sequences
 from shortstack.errors import ConfigurationError, DataError, UnknownNameError
-from shortstack.evaluation.ratings import ModelRater, RatingCases
+from shortstack.evaluation.raters import ModelRater
+from shortstack.evaluation.ratings import RatingCases
 from shortstack.models.candidates import supervision
 from shortstack.tasks import Task, collate, named_task
-from shortstack.tasks.rating import Rating, pairs
+from shortstack.tasks.rating import Rating
 
 ITEMS, SCALE = 30, (1.0, 2.5, 5.0)
 CATALOGUE = Catalogue(
@@ -39,7 +41,7 @@ def sequences(lengths, ratings=True):
 def test_every_training_rating_is_a_label(lengths, window):
     """After its item, with the pairs before it, never with a later split's."""
     made = sequences(lengths)
-    tokens = pairs(made, CATALOGUE)
+    tokens = RatedHistories.of(made, CATALOGUE).tokens
     examples = Rating(window=window).training_examples(made, CATALOGUE)
     found = set()
     for example in examples:
@@ -81,19 +83,18 @@ def test_predictions_are_those_of_the_plain_model(tmp_path):
     """One case at a time, without padding; and a saved student says the same of the same history."""
     made, plain = sequences([6, 2, 0]), model()
     cases = RatingCases.of(made, SCALE, "test")
-    rater = ModelRater(
-        model=plain, tokens=pairs(made, CATALOGUE), options=Rating().candidates(CATALOGUE), window=4, batch_size=2
-    )
+    histories = RatedHistories.of(made, CATALOGUE)
+    rater = ModelRater(model=plain, histories=histories, options=Rating().candidates(CATALOGUE), window=4, tokens=8)
     found = rater.predict(cases)
     CompactStudentModel(model=plain, catalogue=CATALOGUE, window=4).save_pretrained(tmp_path / "student")
     student = CompactStudentModel.from_pretrained(tmp_path / "student")
     for case, row in enumerate(cases.rows):
         start = max(cases.starts[case], row - 3)
-        ids = torch.from_numpy(pairs(made, CATALOGUE)[2 * start : 2 * row + 1])[None]
+        ids = torch.tensor([histories.question(start, row)])
         with torch.no_grad():
             chances = plain(ids).logits[0, -1, ITEMS + 1 :].double().softmax(-1)
         assert found.values[case] == pytest.approx(float(chances @ torch.tensor(SCALE, dtype=torch.float64)), abs=1e-5)
-        assert found.losses[case] == pytest.approx(-float(chances[cases.targets[case]].log()), abs=1e-5)
+        assert found.chances[case] == pytest.approx(chances.numpy(), abs=1e-5)
         history = [(f"i{made.items[r]}", SCALE[made.ratings[r]]) for r in range(cases.starts[case], row)]
         assert student.rate(history, f"T{made.items[row]}") == pytest.approx(
             dict(zip(SCALE, chances.tolist(), strict=True)), abs=1e-5
@@ -129,5 +130,5 @@ def test_options_are_kept_beside_the_items(tmp_path):
     CATALOGUE.save(tmp_path)
     assert Catalogue.load(tmp_path) == CATALOGUE
     (tmp_path / "options.json").write_text('[{"value": 1}]', encoding="utf-8")
-    with pytest.raises(DataError, match=r"options\.json must be a list of options"):
+    with pytest.raises(DataError, match=r"options\.json must hold an opening \(tokens\) and a list of options"):
         Catalogue.load(tmp_path)

@@ -1,9 +1,10 @@
 """The items: their names for people and their tokens for the model."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -13,6 +14,10 @@ FILE = "items.jsonl"
 OPTIONS = "options.json"
 
 
+def _whole_numbers(tokens: Sequence[int]) -> tuple[int, ...]:
+    return tuple(int(token) for token in tokens)
+
+
 @attrs.frozen(kw_only=True)
 class Item:
     """One item of the catalogue.
@@ -20,14 +25,21 @@ class Item:
     Attributes:
         id: Its name in the source.
         title: What a person would call it; empty where unknown. Titles may repeat.
-        token: Its token in the model's vocabulary.
+        token: Its token in the model's vocabulary; of an item in words, the first of them.
         category: Its categories as the source writes them; empty where unknown.
+        words: The tokens of its text, where a language model reads that; empty where it has a token of its own.
     """
 
     id: str = attrs.field(validator=attrs.validators.instance_of(str))
     title: str = attrs.field(validator=attrs.validators.instance_of(str))
     token: int = attrs.field(validator=attrs.validators.instance_of(int))
     category: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
+    words: tuple[int, ...] = attrs.field(default=(), converter=_whole_numbers)
+
+    @property
+    def spelling(self) -> tuple[int, ...]:
+        """What stands for it in a history."""
+        return self.words or (self.token,)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,10 +70,12 @@ class Catalogue:
     Attributes:
         items: The items.
         options: The ratings that there are, from the lowest to the highest; only where a model is to rate items.
+        opening: The tokens that every history starts with; only where items are words.
     """
 
     items: tuple[Item, ...] = attrs.field(converter=_tuple)
     options: tuple[Option, ...] = attrs.field(default=(), converter=_options)
+    opening: tuple[int, ...] = attrs.field(default=(), converter=_whole_numbers)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -72,9 +86,15 @@ class Catalogue:
         return [item.token for item in self.items]
 
     @property
+    def in_words(self) -> bool:
+        """Whether a language model reads the items' texts; else each has a token of its own."""
+        return any(item.words for item in self.items)
+
+    @property
     def vocabulary(self) -> int:
         """How many tokens a model needs to know all of this, padding included."""
-        return 1 + max([*self.tokens, *(option.token for option in self.options)])
+        spelt = [token for item in self.items for token in item.spelling]
+        return 1 + max([*spelt, *self.opening, *(option.token for option in self.options)])
 
     def find(self, name: str) -> int:
         """The dense id of the item with this source id, or else this title (the first, if titles repeat).
@@ -92,15 +112,15 @@ class Catalogue:
 
     def save(self, folder: Path) -> None:
         """Write ``items.jsonl`` into a folder, one item a line, and ``options.json`` if there are options."""
-        lines = (json.dumps(attrs.asdict(item), ensure_ascii=False) for item in self.items)
+        lines = (json.dumps(_written(item), ensure_ascii=False) for item in self.items)
         (folder / FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
         if self.options:
-            text = json.dumps([attrs.asdict(option) for option in self.options])
-            (folder / OPTIONS).write_text(text + "\n", encoding="utf-8")
+            told = {"opening": self.opening, "options": [attrs.asdict(option) for option in self.options]}
+            (folder / OPTIONS).write_text(json.dumps(told) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Catalogue":
-        """Read ``items.jsonl`` from a folder.
+        """Read what ``save`` wrote.
 
         Raises:
             SourceNotFoundError: The folder has no such file.
@@ -114,7 +134,13 @@ class Catalogue:
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not UTF-8 text: {error}") from error
         items = _parse(path, text.removesuffix("\n").split("\n"))  # titles may hold other line ends
-        return cls(items=items, options=_parse_options(folder / OPTIONS))
+        return cls(items=items, **_parse_options(folder / OPTIONS))
+
+
+def _written(item: Item) -> dict[str, object]:
+    """Its fields; words only where there are any."""
+    fields = attrs.asdict(item)
+    return fields if item.words else {name: value for name, value in fields.items() if name != "words"}
 
 
 def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
@@ -127,13 +153,13 @@ def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _parse_options(path: Path) -> tuple[Option, ...]:
-    """None where there is no such file."""
+def _parse_options(path: Path) -> dict[str, Any]:
+    """The options and the opening; nothing where there is no such file."""
     if not path.is_file():
-        return ()
+        return {}
     try:
-        return tuple(
-            Option(value=float(one["value"]), token=int(one["token"])) for one in json.loads(path.read_bytes())
-        )
+        told = json.loads(path.read_bytes())
+        options = [Option(value=float(one["value"]), token=int(one["token"])) for one in told["options"]]
+        return {"options": options, "opening": _whole_numbers(told["opening"])}
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} must be a list of options (value, token)") from error
+        raise DataError(f"{path} must hold an opening (tokens) and a list of options (value, token)") from error

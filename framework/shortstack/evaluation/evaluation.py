@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.evaluation.bootstrap import Values, interval, resampled_means
+from shortstack.evaluation.calibration_curve import CalibrationCurve
 
 Estimate = tuple[float, float, float]
 """A value and the ends of its 95 % interval."""
@@ -25,6 +26,7 @@ class Evaluation:
         resamples: How many bootstrap resamples an interval rests on.
         seed: Of the resamples.
         of_means: Metric → what is done to the mean over cases: the root, for a root mean square.
+        calibration: Confidence against accuracy, of who gives probabilities of ratings.
     """
 
     values: Mapping[str, Values]
@@ -33,6 +35,7 @@ class Evaluation:
     resamples: int
     seed: int
     of_means: Mapping[str, Callable[[Values], Values]] = attrs.field(factory=dict)
+    calibration: CalibrationCurve | None = None
 
     @cached_property
     def metrics(self) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from shortstack.contracts.headlines import spoken
 from shortstack.report.audit import audit_html
 from shortstack.report.figures import (
     agreement_figure,
+    calibration_figure,
     comparison_figure,
     compression_figure,
     convergence_figure,
@@ -61,6 +62,7 @@ def render(result: RunResult) -> str:
         verdict=_verdict(result.verdict),
         comparison=comparison_figure(result),
         compression=compression_figure(result),
+        calibration=_calibration(result),
         importance=importance_figure(result),
         convergence=convergence_figure(result),
         metrics=metrics_table(result),
@@ -87,6 +89,13 @@ def _protocol(result: RunResult) -> str:
     """What was asked of everybody."""
     task = result.config.get("task", {}).get("name")
     return _OF_TASKS.get(task) or _PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")]
+
+
+def _calibration(result: RunResult) -> str:
+    """A figure where ratings have probabilities, nothing elsewhere."""
+    figure = calibration_figure(result)
+    told = "Ten bins of confidence on the test cases; in brackets the mean distance from the dotted line, by cases."
+    return f"<figure>{figure}<figcaption>{told}</figcaption></figure>" if figure else ""
 
 
 def _steps(result: RunResult) -> str:

@@ -40,6 +40,11 @@ def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
         "metrics": {name: evaluation.metrics for name, evaluation in evaluations.items()},
         "intervals": {name: evaluation.intervals for name, evaluation in evaluations.items()},
         "comparisons": standard_comparisons(evaluations, asked.headlines.metrics),
+        "calibration": {
+            name: attrs.asdict(evaluation.calibration)
+            for name, evaluation in evaluations.items()
+            if evaluation.calibration is not None
+        },
     }
     write_json(folder / EVALUATION_FILE, found)
 

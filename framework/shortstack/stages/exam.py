@@ -104,7 +104,8 @@ def _click(context: "Context", sequences: "Sequences", split: "SplitName") -> Ex
 
 def _rating(context: "Context", sequences: "Sequences", data: Path, split: "SplitName") -> Exam:
     from shortstack.data.catalogue import Catalogue
-    from shortstack.evaluation.ratings import RATING_HEADLINES, ConstantRater, RatingCases, RatingEvaluator, UserMean
+    from shortstack.evaluation.raters import ConstantRater, UserMean
+    from shortstack.evaluation.ratings import RATING_HEADLINES, RatingCases, RatingEvaluator
 
     scale = [option.value for option in Catalogue.load(data).options]
     cases = RatingCases.of(sequences, scale, split)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shortstack.data.catalogue import Catalogue
     from shortstack.evaluation.rankers import ModelRanker
-    from shortstack.evaluation.ratings import ModelRater
+    from shortstack.evaluation.raters import ModelRater
     from shortstack.tasks import Task
 
 
@@ -91,8 +91,8 @@ class Recommender:
 
     def rater(self) -> "ModelRater":
         """The model as something that rates items."""
-        from shortstack.evaluation.ratings import ModelRater
-        from shortstack.tasks.rating import pairs
+        from shortstack.data.rated_histories import RatedHistories
+        from shortstack.evaluation.raters import ModelRater
 
-        tokens = pairs(self.sequences, self.catalogue)
-        return ModelRater(model=self.model, tokens=tokens, options=self.candidates, window=self.task.window)
+        histories = RatedHistories.of(self.sequences, self.catalogue)
+        return ModelRater(model=self.model, histories=histories, options=self.candidates, window=self.task.window)

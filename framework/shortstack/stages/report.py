@@ -54,6 +54,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         intervals=evaluation["intervals"],
         comparisons=evaluation["comparisons"],
         headlines=evaluation["headlines"],
+        calibration=evaluation["calibration"],
     )
     result.save(root)
     write_report(root)

@@ -11,6 +11,7 @@ from shortstack.contracts.headlines import HEADLINE_CUTOFF, spoken
 from shortstack.distillation.callbacks import RowsLearnFaster
 from shortstack.distillation.fitting import early_stopping, fit, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.errors import ConfigurationError
 from shortstack.files import write_json
 from shortstack.models.parameters import count_parameters
 from shortstack.stages.exam import exam, headlines_of
@@ -102,9 +103,17 @@ def _course(history: Sequence[Mapping[str, float]], selected_by: str) -> dict[st
 
 
 def _faster_rows(recommender: Recommender, settings: "FitSettings") -> list[RowsLearnFaster]:
-    """The rows of the items, in the embeddings and in an output head of its own."""
+    """The rows of the items, in the embeddings and in an output head of its own.
+
+    Raises:
+        ConfigurationError: The items are words, whose rows are no one's own.
+    """
     if settings.item_rows_rate == 1.0:
         return []
+    if recommender.catalogue.in_words:
+        raise ConfigurationError(
+            f"item_rows_rate is {settings.item_rows_rate:g}, but items are words here, without rows of their own; leave it out"
+        )
     model = recommender.model
     matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
     tokens = torch.tensor(recommender.catalogue.tokens)

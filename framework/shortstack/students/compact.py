@@ -149,10 +149,12 @@ class CompactStudentModel:
         unknown = [rating for _, rating in history if rating not in scale]
         if unknown:
             raise ConfigurationError(f"{unknown[0]:g} is not on the scale {', '.join(f'{value:g}' for value in scale)}")
-        tokens = self.catalogue.tokens
+        items = self.catalogue.items
         recent = history[len(history) - (self.window - 1) :] if len(history) >= self.window else history
-        told = [token for name, rating in recent for token in (tokens[self.catalogue.find(name)], scale[rating])]
-        asked = torch.tensor([[*told, tokens[self.catalogue.find(item)]]])
+        told = [
+            token for name, rating in recent for token in (*items[self.catalogue.find(name)].spelling, scale[rating])
+        ]
+        asked = torch.tensor([[*self.catalogue.opening, *told, *items[self.catalogue.find(item)].spelling]])
         last = torch.arange(asked.shape[1])[None] == asked.shape[1] - 1
         mask, options = torch.ones_like(asked), torch.tensor([*scale.values()])
         asked, mask, last, options = (part.to(self.model.device) for part in (asked, mask, last, options))

@@ -27,6 +27,7 @@ class Examples(Sequence[Example]):
         supervised: int64 ``(examples,)``: where its labels start, at the earliest its second token: the first has nothing
             to be predicted from.
         answers: Bool, one each of ``tokens``: which may be labels at all; None for all.
+        opening: Tokens that every piece has before it; none of them is a label.
     """
 
     tokens: NDArray[np.int64]
@@ -34,6 +35,7 @@ class Examples(Sequence[Example]):
     stops: NDArray[np.int64]
     supervised: NDArray[np.int64]
     answers: NDArray[np.bool_] | None = None
+    opening: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -54,12 +56,12 @@ class Examples(Sequence[Example]):
         if self.answers is not None:
             may = self.answers[start:stop].tolist()
             labels = [label if answer else IGNORED for label, answer in zip(labels, may, strict=True)]
-        return {"input_ids": input_ids, "labels": labels}
+        return {"input_ids": [*self.opening, *input_ids], "labels": [IGNORED] * len(self.opening) + labels}
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """int64 ``(examples,)``: how many tokens each has."""
-        return self.stops - self.starts
+        return self.stops - self.starts + len(self.opening)
 
     def to_dataset(self) -> "Dataset":
         """The same as a ``datasets.Dataset``."""

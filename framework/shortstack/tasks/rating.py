@@ -1,4 +1,4 @@
-"""How does a user rate an item? A history is pairs of an item and its rating; the ratings that there are the candidates."""
+"""How does a user rate an item? A history is items, each with its rating behind it; the ratings that there are the candidates."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 
 from shortstack.data.catalogue import Catalogue
+from shortstack.data.rated_histories import RatedHistories
 from shortstack.data.sequences import Sequences
 from shortstack.errors import ConfigurationError
 from shortstack.tasks.examples import Examples
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Rating(Windows):
-    """Windows over each user's rated items; each is two tokens, the item and then its rating, and ratings are the labels.
+    """Windows over each user's rated items; each is the item's token, or its words, and then its rating: the label.
 
     Attributes:
         window: How many items the model sees at most, the one to be rated among them.
@@ -29,7 +30,7 @@ class Rating(Windows):
 
     @property
     def longest(self) -> int:
-        """How many tokens an example has at most."""
+        """How many tokens an example has at most, where each item is one."""
         return 2 * self.window
 
     @property
@@ -70,23 +71,18 @@ class Rating(Windows):
         return torch.tensor([option.token for option in catalogue.options], dtype=torch.long)
 
 
-def pairs(sequences: Sequences, catalogue: Catalogue) -> Positions:
-    """int64 ``(2 · interactions,)``: the token of each item and, behind it, of its rating.
-
-    Raises:
-        ConfigurationError: There are no ratings.
-    """
-    ratings = sequences.rated()
-    tokens = np.empty(2 * len(sequences.items), dtype=np.int64)
-    tokens[0::2] = np.asarray(catalogue.tokens, dtype=np.int64)[sequences.items]
-    tokens[1::2] = np.array([option.token for option in catalogue.options], dtype=np.int64)[ratings]
-    return tokens
-
-
 def _examples(
     sequences: Sequences, catalogue: Catalogue, starts: Positions, stops: Positions, supervised: Positions
 ) -> Examples:
-    """Spans of interactions as spans of tokens."""
-    tokens = pairs(sequences, catalogue)
-    answers = np.arange(len(tokens)) % 2 == 1
-    return Examples(tokens=tokens, starts=2 * starts, stops=2 * stops, supervised=2 * supervised + 1, answers=answers)
+    """Spans of interactions as spans of tokens; labels from the rating of each one's first supervised interaction on."""
+    told = RatedHistories.of(sequences, catalogue)
+    answers = np.zeros(len(told.tokens), dtype=bool)
+    answers[told.offsets[1:] - 1] = True
+    return Examples(
+        tokens=told.tokens,
+        starts=told.offsets[starts],
+        stops=told.offsets[stops],
+        supervised=told.offsets[supervised + 1] - 1,
+        answers=answers,
+        opening=told.opening,
+    )

@@ -1,0 +1,71 @@
+"""How well are a user's own items ordered? Metrics over those that rated several items differently."""
+
+from collections.abc import Iterator
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortstack.evaluation.bootstrap import Values
+
+CUTOFFS = (5, 10)
+
+
+def rated_lists(predicted: Values, gains: Values, users: NDArray[np.int64]) -> dict[str, Values]:
+    """``ndcg@5``, ``ndcg@10`` and ``mrr`` of each user's items, ordered by what was predicted.
+
+    NDCG has the rating itself as gain (Järvelin & Kekäläinen 2002, with log2); MRR is of the first item with the user's
+    highest rating. Items with equal predictions have the expected value over all their orders.
+
+    Args:
+        predicted: float64 ``(cases,)``.
+        gains: float64 ``(cases,)``: the ratings; above 0.
+        users: int64 ``(cases,)``.
+
+    Returns:
+        Metric → float64 ``(cases,)``: a user's value at the first of the user's cases, NaN elsewhere, and for users with
+        one item or with equal ratings; empty if no user counts.
+    """
+    found = {name: np.full(len(users), np.nan) for name in (*(f"ndcg@{k}" for k in CUTOFFS), "mrr")}
+    counted = False
+    for cases in _cases_of_users(users):
+        own, values = gains[cases], predicted[cases]
+        if own.min() == own.max():
+            continue
+        counted = True
+        for k in CUTOFFS:
+            found[f"ndcg@{k}"][cases[0]] = (own @ _discounts(values, k)) / (own @ _discounts(own, k))
+        found["mrr"][cases[0]] = _reciprocal_rank(values, own == own.max())
+    return found if counted else {}
+
+
+def _cases_of_users(users: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The places of each user's cases, in their order."""
+    order = np.argsort(users, kind="stable")
+    yield from np.split(order, np.flatnonzero(np.diff(users[order])) + 1) if len(order) else ()
+
+
+def _discounts(values: Values, k: int) -> Values:
+    """What each item's gain counts when ordered by these values: the mean over the orders of equal ones.
+
+    >>> _discounts(np.array([3.0, 1.0, 3.0]), 2).round(3).tolist()
+    [0.815, 0.0, 0.815]
+    """
+    ranks = np.arange(len(values))
+    each = np.where(ranks < k, 1 / np.log2(ranks + 2), 0.0)
+    _, groups = np.unique(-values, return_inverse=True)
+    sums = np.bincount(np.sort(groups), weights=each)
+    means: Values = (sums / np.bincount(groups))[groups]
+    return means
+
+
+def _reciprocal_rank(values: Values, best: NDArray[np.bool_]) -> float:
+    """The expected reciprocal rank of the first of the best items.
+
+    >>> _reciprocal_rank(np.array([2.0, 2.0, 1.0]), np.array([True, False, True]))
+    0.75
+    """
+    first = values[best].max()
+    before, tied, right = (values > first).sum(), int((values == first).sum()), int((best & (values == first)).sum())
+    ways = [comb(tied - place - 1, right - 1) for place in range(tied - right + 1)]
+    return float(sum(way / (before + place + 1) for place, way in enumerate(ways)) / comb(tied, right))

@@ -1,0 +1,110 @@
+"""Items and ratings in words: a history of ratings as a text that a language model goes on with."""
+
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import Final
+
+import attrs
+from transformers import PreTrainedTokenizerBase
+
+from shortstack.errors import ConfigurationError
+
+UNNAMED: Final = "something without a name"
+"""What stands for an item without a text."""
+
+
+@attrs.frozen(kw_only=True)
+class Spelling:
+    """The pieces that histories are put together from, as tokens.
+
+    Attributes:
+        opening: Before every history.
+        items: What stands for each item, up to its rating.
+        options: The token of each rating.
+    """
+
+    opening: tuple[int, ...]
+    items: tuple[tuple[int, ...], ...]
+    options: tuple[int, ...]
+
+
+def spell(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    ratings: Sequence[float],
+    *,
+    opening: str,
+    line: str,
+    words: Sequence[str] = (),
+    longest: int = 24,
+) -> Spelling:
+    """Write items and ratings with the words of a language model, each rating a single token.
+
+    Args:
+        tokenizer: The model's.
+        texts: What each item is called; "something without a name" where that is empty.
+        ratings: What there is to choose from, ascending.
+        opening: The text before every history, with ``{lowest}`` and ``{highest}`` in it, or neither.
+        line: An item and then its rating, ``{item}`` and ``{rating}``.
+        words: What each rating is called; by default its number, or letters, which the opening then explains, where a
+            number is more than one token.
+        longest: Tokens that an item's text is cut to.
+
+    Raises:
+        ConfigurationError: There is not one word a rating, or a word is more than one token.
+    """
+    names = [f"{rating:g}" for rating in ratings]
+    if words and len(words) != len(ratings):
+        raise ConfigurationError(
+            f"teacher.prompt.words names {len(words)} ratings, but there are {len(ratings)}: {', '.join(names)}"
+        )
+    chosen = tuple(words or names)
+    if not words and _odd(tokenizer, line, chosen):
+        chosen = tuple(ascii_uppercase[: len(ratings)])
+        opening = f"{opening} {', '.join(f'{a} is {b}' for a, b in zip(chosen, names, strict=True))}."
+    odd = _odd(tokenizer, line, chosen)
+    if odd:
+        raise ConfigurationError(
+            f"the word {odd!r} is more than one token of its own, or the same as another rating's; name other words in "
+            "teacher.prompt.words"
+        )
+    told = opening.replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
+    lines = [_tokens(tokenizer, _line(line, _cut(tokenizer, text, longest), chosen[0])) for text in texts]
+    options = tuple(_tokens(tokenizer, _line(line, "x", word))[-1] for word in chosen)
+    return Spelling(
+        opening=(*_start(tokenizer), *_tokens(tokenizer, told)),
+        items=tuple(tuple(tokens[:-1]) for tokens in lines),
+        options=options,
+    )
+
+
+def _odd(tokenizer: PreTrainedTokenizerBase, line: str, words: Sequence[str]) -> str | None:
+    """A word that is not a single token of its own after the same text as the others; None if there is none."""
+    *head, _ = _tokens(tokenizer, _line(line, "x", words[0]))
+    seen: set[int] = set()
+    for word in words:
+        *before, last = _tokens(tokenizer, _line(line, "x", word))
+        if before != head or last in seen or last == tokenizer.unk_token_id:
+            return word
+        seen.add(last)
+    return None
+
+
+def _line(line: str, item: str, rating: str) -> str:
+    return line.replace("{rating}", rating).replace("{item}", item)
+
+
+def _cut(tokenizer: PreTrainedTokenizerBase, text: str, longest: int) -> str:
+    tokens = _tokens(tokenizer, text or UNNAMED)
+    return str(tokenizer.decode(tokens[:longest])).strip() if len(tokens) > longest else text or UNNAMED
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Words alone: what looks like a special token in a title is none."""
+    tokens: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+    return tokens
+
+
+def _start(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the tokenizer puts before a text."""
+    return [token for token in tokenizer("").input_ids[:1] if token == tokenizer.bos_token_id]

@@ -1,0 +1,39 @@
+"""Figure: is each model right as often as it says?"""
+
+from shortstack.report.figures.canvas import MUTED, SURFACE, drawing, inline_svg
+from shortstack.report.methods import methods_of
+from shortstack.result import RunResult
+
+
+def calibration_figure(result: RunResult) -> str:
+    """Accuracy against confidence, a line a model, as inline SVG; empty where nobody gave probabilities of ratings."""
+    told = [
+        (method, result.calibration[method.key])
+        for method in reversed(methods_of(result.metrics))
+        if method.key in result.calibration
+    ]
+    if not told:
+        return ""
+    with drawing(7.4, 3.2) as figure:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="as often as it says")
+        for method, curve in told:
+            places = [(one["confidence"], one["accuracy"]) for one in curve["bins"]]
+            axes.plot(
+                *zip(*places, strict=True),
+                color=method.colour,
+                marker=method.marker,
+                markersize=4.5,
+                markeredgecolor=SURFACE,
+                label=f"{method.label} (off by {curve['error']:.3f})",
+            )
+        axes.set(
+            xlabel="how sure it was of its likeliest rating",
+            ylabel="how often that was right",
+            xlim=(0, 1),
+            ylim=(0, 1),
+        )
+        figure.legend(loc="outside right upper")
+        return inline_svg(
+            figure, "calibration", "How often each model's likeliest rating was right against how sure it was"
+        )

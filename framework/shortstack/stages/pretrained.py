@@ -1,0 +1,107 @@
+"""A teacher that is there already meets the data's items: one that knows them, or a language model that has yet to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.errors import ConfigurationError
+from shortstack.stages.stage import Context
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from shortstack.run import TeacherSettings
+
+
+def pretrained(
+    context: Context, path: str, wanted: Catalogue
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase, Catalogue]":
+    """A language model, and the items as tokens that its vocabulary has grown by; or as words, where it is to rate them.
+
+    Raises:
+        ConfigurationError: It does not fit into memory, knows such tokens already, or has no single tokens for the ratings.
+    """
+    from shortstack.models.item_tokens import add_item_tokens
+    from shortstack.models.language_models import language_model
+    from shortstack.models.memory_needs import require_memory
+
+    settings = context.run.teacher
+    if Path(path).is_dir():
+        from transformers import AutoConfig
+
+        require_memory(AutoConfig.from_pretrained(path), context.device, trained=settings.fit is not None)
+    model, tokenizer = language_model(path)
+    texts = [_text(settings.items.template, item) for item in wanted.items]
+    if wanted.options:
+        catalogue = _in_words(settings, tokenizer, texts, wanted)
+        _require_positions(model, context.run.task.build().window, catalogue)
+        return model, tokenizer, catalogue
+    tokens = add_item_tokens(model, tokenizer, texts, start=settings.items.start, seed=context.run.seed)
+    items = [attrs.evolve(item, token=token) for item, token in zip(wanted.items, tokens, strict=True)]
+    return model, tokenizer, Catalogue(items=items)
+
+
+def _text(template: str, item: Item) -> str:
+    """Nothing where the title is unknown: a template around nothing would start all such items alike."""
+    named = item.title or "{title}" not in template
+    return template.format(title=item.title, category=item.category, id=item.id).strip() if named else ""
+
+
+def _in_words(
+    settings: "TeacherSettings", tokenizer: "PreTrainedTokenizerBase", texts: list[str], wanted: Catalogue
+) -> Catalogue:
+    from shortstack.models.words import spell
+
+    values = [option.value for option in wanted.options]
+    spelling = spell(tokenizer, texts, values, **attrs.asdict(settings.prompt))
+    items = [
+        attrs.evolve(item, token=words[0], words=words)
+        for item, words in zip(wanted.items, spelling.items, strict=True)
+    ]
+    options = [Option(value=value, token=token) for value, token in zip(values, spelling.options, strict=True)]
+    return Catalogue(items=items, options=options, opening=spelling.opening)
+
+
+def _require_positions(model: "PreTrainedModel", window: int, catalogue: Catalogue) -> None:
+    """A whole window of the longest items fits into what the model reads.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    from shortstack.models.decoder import most_positions
+
+    longest = len(catalogue.opening) + window * max(len(item.words) + 1 for item in catalogue.items)
+    positions = most_positions(model.config.get_text_config())
+    if positions is not None and longest > positions:
+        raise ConfigurationError(
+            f"a window of {window} items may be {longest:,} tokens, but the model reads {positions:,}; make task.settings.window "
+            "or teacher.prompt.longest smaller"
+        )
+
+
+def trained_before(
+    path: Path, wanted: Catalogue
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase | None, Catalogue]":
+    """Load a teacher, and give the data's items the tokens that it knows them by.
+
+    Raises:
+        ConfigurationError: Its vocabulary does not hold all the items.
+    """
+    from shortstack.students.compact import CompactStudentModel
+
+    teacher = CompactStudentModel.from_pretrained(path)
+    known = {item.id: item for item in teacher.catalogue.items}
+    missing = [item for item in wanted.items if item.id not in known]
+    if missing:
+        raise ConfigurationError(
+            f"the teacher in {path} does not cover the items: {len(missing)} of {len(wanted)} have no token, for "
+            f"example {missing[0].id!r} ({missing[0].title}); use the data it was made for, or train one from a config"
+        )
+    if [option.value for option in wanted.options] != [option.value for option in teacher.catalogue.options]:
+        raise ConfigurationError(
+            f"the teacher in {path} does not rate on the scale of these data; use the data it was made for, or train one"
+        )
+    items = [attrs.evolve(item, token=known[item.id].token, words=known[item.id].words) for item in wanted.items]
+    return teacher.model, teacher.tokenizer, attrs.evolve(teacher.catalogue, items=items)
