@@ -194,7 +194,7 @@ def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):
     monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)
     with pytest.raises(
         ConfigurationError,
-        match=r"training the teacher needs at least 0\.0 GiB, activations not counted, but cpu has 0\.0 GiB free; use a smaller teacher, or leave teacher\.fit out",
+        match=r"training the teacher needs at least 0\.0 GiB, activations not counted, but cpu has 0\.0 GiB free; use a smaller teacher, teacher\.fit\.lora, or leave teacher\.fit out",
     ):
         Run.from_mapping(tables(ring, teacher=teacher(folder))).execute(tmp_path / "run")
 

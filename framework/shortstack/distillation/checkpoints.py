@@ -11,7 +11,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from shortstack.distillation.lora import adapter_state
 from shortstack.errors import DataError
+
+LEARNING = "model-learning.safetensors"
+"""What learns in a model with adapters."""
 
 STATE = "trainer_state.json"
 """transformers writes it last, so a checkpoint with a readable one is whole."""
@@ -45,11 +49,24 @@ def load_tree(path: Path) -> Any:
         return _restored(json.loads(file.metadata()["layout"]), tensors)
 
 
+def save_weights(model: PreTrainedModel, folder: Path) -> None:
+    """Write a model; of one with adapters only what learns, for the rest is where it came from."""
+    learning = adapter_state(model)
+    if learning:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tree(folder / LEARNING, learning)
+    else:
+        model.save_pretrained(folder)
+
+
 def load_weights(model: PreTrainedModel, folder: Path) -> None:
-    """Fill a model with the weights that ``save_pretrained`` wrote; safetensors only.
+    """Fill a model with the weights that ``save_weights`` wrote; safetensors only.
 
     The model's own loader is used because some families store their weights under other names than they hold them.
     """
+    if (folder / LEARNING).is_file():
+        model.load_state_dict(load_tree(folder / LEARNING), strict=False)
+        return
     stored = type(model).from_pretrained(folder, dtype=model.dtype, use_safetensors=True)
     model.load_state_dict(stored.state_dict())
 

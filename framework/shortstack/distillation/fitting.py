@@ -1,5 +1,6 @@
 """The settings of a training run, what they mean to transformers, and what the run leaves behind."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,9 +11,11 @@ import attrs
 from attrs import validators
 
 from shortstack.contracts.headlines import SELECTED_BY
+from shortstack.distillation.lora import LoraSettings
 from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import EarlyStoppingCallback, TrainingArguments
 
     from shortstack.distillation.trainer import DistillationTrainer
@@ -34,10 +37,15 @@ class FitSettings:
         evaluate_every: Steps between validations (and checkpoints); the last step is always validated.
         embedding_dropout: The share of the input embeddings' entries that is 0 at each step; for small data, on which a
             model learns its histories by heart.
+        group_by_length: Examples of about one length share a batch, so that little of it is padding; batches are drawn less
+            freely then.
+        gradient_checkpointing: Keep only what enters each layer, and compute the rest again on the way back: less memory,
+            about a third more time.
+        lora: Learn in low-rank adapters, and the items' rows if they have any, alone; they are merged in the end.
         item_rows_rate: How many times the learning rate the items' rows of the embeddings have: above 1 for a language
             model whose items are new to it.
-        precision: Of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere; bfloat16 is faster on
-            processors that have it. Weights are float32 all the same.
+        precision: Of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere, ``"fastest"`` bfloat16 wherever
+            the device is faster with it, as some processors are. Weights are float32 all the same.
         patience: Validations without a better result after which training ends; 0 to go on to the last step.
     """
 
@@ -51,9 +59,12 @@ class FitSettings:
     max_grad_norm: float = attrs.field(default=1.0, validator=validators.ge(0.0))
     evaluate_every: int = attrs.field(default=50, validator=validators.ge(1))
     embedding_dropout: float = attrs.field(default=0.0, validator=[validators.ge(0.0), validators.lt(1.0)])
+    group_by_length: bool = False
+    gradient_checkpointing: bool = False
+    lora: LoraSettings | None = None
     item_rows_rate: float = attrs.field(default=1.0, validator=validators.gt(0.0))
-    precision: Literal["auto", "float32", "bfloat16"] = attrs.field(
-        default="auto", validator=validators.in_(("auto", "float32", "bfloat16"))
+    precision: Literal["auto", "fastest", "float32", "bfloat16"] = attrs.field(
+        default="auto", validator=validators.in_(("auto", "fastest", "float32", "bfloat16"))
     )
     patience: int = attrs.field(default=4, validator=validators.ge(0))
 
@@ -101,12 +112,12 @@ def training_arguments(
         adam_beta1=settings.betas[0],
         adam_beta2=settings.betas[1],
         max_grad_norm=settings.max_grad_norm,
+        train_sampling_strategy="group_by_length" if settings.group_by_length else "random",
+        **(_recomputing(TrainingArguments) if settings.gradient_checkpointing else {}),
         seed=seed,
         data_seed=seed,  # the order of examples must not hang on what else was drawn before
         use_cpu=not cuda,
-        bf16=cuda and torch.cuda.is_bf16_supported()
-        if settings.precision == "auto"
-        else settings.precision == "bfloat16",
+        bf16=_in_bfloat16(settings.precision, torch.device(device)),
         eval_strategy="steps" if validated else "no",
         eval_steps=settings.evaluate_every,
         save_strategy="steps",
@@ -126,6 +137,23 @@ def training_arguments(
         disable_tqdm=True,
         report_to="none",
     )
+
+
+def _in_bfloat16(precision: str, device: "torch.device") -> bool:
+    import torch
+
+    from shortstack.models.devices import bfloat16_is_faster
+
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return bfloat16_is_faster(device) if precision == "fastest" else precision == "bfloat16"
+
+
+def _recomputing(arguments: type) -> dict[str, Any]:
+    """Gradient checkpointing, by the name that this version of transformers has for it."""
+    newer = "activation_checkpointing" in {field.name for field in dataclasses.fields(arguments)}
+    name = "activation_checkpointing" if newer else "gradient_checkpointing"
+    return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 def early_stopping(settings: FitSettings) -> "list[EarlyStoppingCallback]":

@@ -259,9 +259,9 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         return [n for n, p in model.named_parameters() if p.ndim >= 2 and not n.startswith("loss_modules.")]
 
     def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:  # noqa: ARG002
-        """The student alone; transformers would add a pickle of the arguments."""
+        """The student, or what learns of it, alone; transformers would add a pickle of the arguments."""
         if self.args.should_save:
-            self.student.save_pretrained(output_dir or self.args.output_dir)
+            checkpoints.save_weights(self.student, Path(output_dir or self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: object = None) -> None:  # noqa: ARG002
         checkpoints.load_weights(self.student, Path(resume_from_checkpoint))

@@ -1,6 +1,7 @@
 """Does a training fit into memory? Told from a config, before anything is loaded."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from transformers import PreTrainedConfig
@@ -13,24 +14,38 @@ TRAINED = 16
 LOADED = 4
 
 
-def require_memory(config: PreTrainedConfig, device: torch.device, *, trained: bool) -> None:
+Learning = Literal["all", "embeddings", "little", "nothing"]
+"""What of a model is trained: everything; adapters, with its embeddings and output rows or without; nothing."""
+
+
+def memory_needed(config: PreTrainedConfig, learning: Learning) -> int:
+    """Bytes at the least: activations, and the small matrices of adapters, are not counted."""
+    count = count_parameters(config)
+    trained = {"all": count.total, "embeddings": count.embeddings, "little": 0, "nothing": 0}[learning]
+    return count.total * LOADED + trained * (TRAINED - LOADED)
+
+
+def require_memory(config: PreTrainedConfig, device: torch.device, learning: Learning) -> None:
     """Refuse what cannot fit.
 
     Args:
         config: Of the model.
         device: Where it will be.
-        trained: Whether it is trained, or only used.
+        learning: What of it is trained.
 
     Raises:
         ConfigurationError: It needs more than there is; says how much.
     """
-    free = free_bytes(device)
-    needed = count_parameters(config).total * (TRAINED if trained else LOADED)
+    free, needed = free_bytes(device), memory_needed(config, learning)
     if free is not None and needed > free:
-        what = "training" if trained else "loading"
+        what = "loading" if learning == "nothing" else "training"
+        advice = {
+            "all": ", teacher.fit.lora, or leave teacher.fit out",
+            **dict.fromkeys(("embeddings", "little"), ", or leave teacher.fit out"),
+        }
         raise ConfigurationError(
             f"{what} the teacher needs at least {needed / 2**30:.1f} GiB, activations not counted, but {device} has "
-            f"{free / 2**30:.1f} GiB free; use a smaller teacher{', or leave teacher.fit out' if trained else ''}"
+            f"{free / 2**30:.1f} GiB free; use a smaller teacher{advice.get(learning, '')}"
         )
 
 

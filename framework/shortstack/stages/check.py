@@ -45,6 +45,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
     layers = _check_teacher(run.teacher, run.task.build())
     _check_task(run)
+    _check_extras(run)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
     _check_selection(run, layers)
@@ -55,6 +56,14 @@ def _check_settings_are_used(run: "Run") -> None:
     for name in run.importance.settings:
         if name not in run.importance.scorers:
             raise UnknownNameError("scorer in importance.settings", name, run.importance.scorers)
+
+
+def _check_extras(run: "Run") -> None:
+    """What a fit asks for is installed."""
+    from shortstack.distillation.lora import require_peft
+
+    if any(fit is not None and fit.lora is not None for fit in (run.teacher.fit, run.distillation.fit)):
+        require_peft()
 
 
 def _check_task(run: "Run") -> None:

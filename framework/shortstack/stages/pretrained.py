@@ -12,6 +12,8 @@ from shortstack.stages.stage import Context
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from shortstack.distillation.fitting import FitSettings
+    from shortstack.models.memory_needs import Learning
     from shortstack.run import TeacherSettings
 
 
@@ -31,7 +33,9 @@ def pretrained(
     if Path(path).is_dir():
         from transformers import AutoConfig
 
-        require_memory(AutoConfig.from_pretrained(path), context.device, trained=settings.fit is not None)
+        require_memory(
+            AutoConfig.from_pretrained(path), context.device, what_learns(settings.fit, bool(wanted.options))
+        )
     model, tokenizer = language_model(path)
     texts = [_text(settings.items.template, item) for item in wanted.items]
     if wanted.options:
@@ -41,6 +45,15 @@ def pretrained(
     tokens = add_item_tokens(model, tokenizer, texts, start=settings.items.start, seed=context.run.seed)
     items = [attrs.evolve(item, token=token) for item, token in zip(wanted.items, tokens, strict=True)]
     return model, tokenizer, Catalogue(items=items)
+
+
+def what_learns(fit: "FitSettings | None", in_words: bool) -> "Learning":
+    """What a fit trains of a language model."""
+    if fit is None:
+        return "nothing"
+    if fit.lora is None:
+        return "all"
+    return "little" if in_words else "embeddings"
 
 
 def _text(template: str, item: Item) -> str:

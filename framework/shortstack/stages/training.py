@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerState
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, spoken
 from shortstack.distillation.callbacks import RowsLearnFaster
 from shortstack.distillation.fitting import early_stopping, fit, training_arguments
+from shortstack.distillation.lora import adapted
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.errors import ConfigurationError
 from shortstack.files import write_json
@@ -20,6 +21,7 @@ from shortstack.stages.stage import TRAINING, Context
 from shortstack.tasks import Examples, collate
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedModel
 
     from shortstack.contracts import Selection
@@ -58,16 +60,20 @@ def train(
         selection: Which of its layers the model was made from.
     """
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
-    checkpoints = folder.with_name(CHECKPOINTS)
+    selected_by = headlines_of(context).selected_by
     arguments = training_arguments(
-        checkpoints,
+        folder.with_name(CHECKPOINTS),
         settings,
         seed=context.run.seed,
         device=context.device.type,
         validated=True,
-        metric=headlines_of(context).selected_by,
+        metric=selected_by,
     )
-    with context.progress.job(name, total=settings.steps) as step:
+    rows = _item_matrices(recommender)
+    with (
+        context.progress.job(name, total=settings.steps) as step,
+        adapted(recommender.model, settings.lora, trained=rows),
+    ):
         trainer = DistillationTrainer(
             recommender.model,
             arguments,
@@ -82,15 +88,15 @@ def train(
             data_collator=collate,
             callbacks=[
                 *early_stopping(settings),
-                *_faster_rows(recommender, settings),
-                _Progress(step, headlines_of(context).selected_by),
+                *_faster_rows(recommender, rows, settings),
+                _Progress(step, selected_by),
             ],
             embedding_dropout=settings.embedding_dropout,
         )
         history = fit(trainer)
     recommender.save(folder)
     work = _work(recommender, trainer, examples, teacher, history[-1]["seconds"])
-    write_json(folder / TRAINING, _course(history, headlines_of(context).selected_by) | work)
+    write_json(folder / TRAINING, _course(history, selected_by) | work)
 
 
 def _course(history: Sequence[Mapping[str, float]], selected_by: str) -> dict[str, Any]:
@@ -102,22 +108,32 @@ def _course(history: Sequence[Mapping[str, float]], selected_by: str) -> dict[st
     }
 
 
-def _faster_rows(recommender: Recommender, settings: "FitSettings") -> list[RowsLearnFaster]:
-    """The rows of the items, in the embeddings and in an output head of its own.
+def _item_matrices(recommender: Recommender) -> "list[nn.Parameter]":
+    """Where the items' rows are: the embeddings, and an output head of its own; none where items are words."""
+    if recommender.catalogue.in_words:
+        return []
+    model = recommender.model
+    matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
+    return list(matrices.values())
+
+
+def _faster_rows(
+    recommender: Recommender, matrices: "Sequence[nn.Parameter]", settings: "FitSettings"
+) -> list[RowsLearnFaster]:
+    """The items' rows at their own learning rate; beside adapters they are the only ones that learn.
 
     Raises:
         ConfigurationError: The items are words, whose rows are no one's own.
     """
-    if settings.item_rows_rate == 1.0:
-        return []
-    if recommender.catalogue.in_words:
+    if settings.item_rows_rate != 1.0 and not matrices:
         raise ConfigurationError(
             f"item_rows_rate is {settings.item_rows_rate:g}, but items are words here, without rows of their own; leave it out"
         )
-    model = recommender.model
-    matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
+    alone = settings.lora is not None
+    if not matrices or (settings.item_rows_rate == 1.0 and not alone):
+        return []
     tokens = torch.tensor(recommender.catalogue.tokens)
-    return [RowsLearnFaster(list(matrices.values()), tokens, settings.item_rows_rate)]
+    return [RowsLearnFaster(matrices, tokens, settings.item_rows_rate, alone=alone)]
 
 
 def _validation(context: Context, recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":

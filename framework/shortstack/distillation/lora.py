@@ -1,0 +1,129 @@
+"""Low-rank adapters: a model learns in small matrices beside its own, which become part of it in the end."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings
+
+import attrs
+from attrs import validators
+
+from shortstack.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+PART = "lora_"
+"""What peft calls every parameter of an adapter by."""
+
+
+@attrs.frozen(kw_only=True)
+class LoraSettings:
+    """The settings of ``[teacher.fit.lora]`` and ``[distillation.fit.lora]``.
+
+    Source: Hu et al. 2022, LoRA, arXiv 2106.09685, section 4.1.
+
+    Attributes:
+        rank: Columns of each adapter.
+        alpha: What an adapter adds is multiplied by ``alpha / rank``.
+        dropout: Of what an adapter reads.
+        modules: Last names of the linear modules that get one, such as ``"q_proj"``; by default all in the layers.
+    """
+
+    rank: int = attrs.field(default=16, validator=validators.ge(1))
+    alpha: float = attrs.field(default=32.0, validator=validators.gt(0.0))
+    dropout: float = attrs.field(default=0.0, validator=[validators.ge(0.0), validators.lt(1.0)])
+    modules: tuple[str, ...] = ()
+
+
+def require_peft() -> None:
+    """Adapters are made by the package peft.
+
+    Raises:
+        ConfigurationError: It is not installed.
+    """
+    if find_spec("peft") is None:
+        raise ConfigurationError("lora needs the extra 'lora': pip install 'shortstack[lora]'")
+
+
+@contextmanager
+def adapted(
+    model: "PreTrainedModel", settings: LoraSettings | None, trained: "Sequence[nn.Parameter]"
+) -> Iterator[None]:
+    """Inside, only adapters and a few other parameters can learn; afterwards the adapters are merged, the model is plain.
+
+    Args:
+        model: Changed in place.
+        settings: Of the adapters; None leaves the model as it is.
+        trained: The model's own parameters that learn as well.
+
+    Raises:
+        ConfigurationError: peft is missing, or no module has one of the names.
+    """
+    if settings is None:
+        yield
+        return
+    require_peft()
+    from peft import LoraConfig, get_peft_model
+
+    names, fan_in_fan_out = _modules(model, settings.modules)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a whole number says the hint, any will do
+        lora_dropout=settings.dropout,
+        target_modules=names,
+        fan_in_fan_out=fan_in_fan_out,
+    )
+    with catch_warnings(
+        action="ignore", category=FutureWarning
+    ):  # peft asks a model by names that transformers gave up
+        wrapped: Any = get_peft_model(model, config)
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        wrapped.merge_and_unload()
+        vars(model).pop("peft_config", None)
+        model.requires_grad_(True)
+
+
+def _modules(model: "PreTrainedModel", wanted: Sequence[str]) -> tuple[list[str], bool]:
+    """The linear modules of the layers by their full names, and whether their matrices are transposed, as GPT-2's are.
+
+    Raises:
+        ConfigurationError: There are none, or none of a wanted name.
+    """
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    from shortstack.models.decoder import Decoder
+
+    path = Decoder.of(model).path
+    inside = {
+        name: module
+        for name, module in model.named_modules()
+        if name.startswith(f"{path}.") and isinstance(module, nn.Linear | Conv1D)
+    }
+    known = sorted({name.rpartition(".")[2] for name in inside})
+    for name in wanted:
+        if name not in known:
+            raise ConfigurationError(
+                f"lora.modules names {name!r}, but the layers of {type(model).__name__} have {', '.join(known) or 'no linear modules'}"
+            )
+    if not inside:
+        raise ConfigurationError(
+            f"the layers of {type(model).__name__} have no linear modules, so lora has nothing to adapt"
+        )
+    chosen = {name: module for name, module in inside.items() if not wanted or name.rpartition(".")[2] in wanted}
+    return list(chosen), any(isinstance(module, Conv1D) for module in chosen.values())
+
+
+def adapter_state(model: "nn.Module") -> "dict[str, Tensor]":
+    """What learns in a model with adapters, by name; empty if it has none."""
+    named = dict(model.named_parameters())
+    if not any(PART in name for name in named):
+        return {}
+    return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
