@@ -14,8 +14,15 @@ from benchmarks.scale import measure_scale
 from benchmarks.startup import measure_startup
 from benchmarks.sweep import measure_sweep
 from benchmarks.timing import Row
+from benchmarks.training import measure_training
 
-PARTS = {"models": measure_models, "sweep": measure_sweep, "startup": measure_startup, "scale": measure_scale}
+PARTS = {
+    "models": measure_models,
+    "sweep": measure_sweep,
+    "startup": measure_startup,
+    "scale": measure_scale,
+    "training": measure_training,
+}
 
 
 def main() -> None:

@@ -28,6 +28,15 @@ def test_short_and_warm_follow_from_training(leave_last):
     assert (masks["head"] ^ masks["tail"]).all()
 
 
+def test_new_items_are_those_that_no_training_history_has(leave_last):
+    """Whether they stand in validation or not."""
+    sequences = leave_last([[0, 1, 2], [0, 3, 1]], 5)
+    masks = Slices.fit(sequences).masks(sequences.cases("test"))
+
+    assert masks["new-item"].tolist() == [True, True], "both saw but item 0 in training"
+    assert (masks["new-item"] ^ masks["known-item"]).all()
+
+
 def test_without_training_interactions_everyone_is_cold():
     """A split whose training part is empty has no median, and does not fail."""
     sequences = Sequences(

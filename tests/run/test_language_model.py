@@ -209,3 +209,25 @@ def test_conv1d_families_too(ring, tables, tmp_path):
     tokenizer().save_pretrained(place)
     result = Run.from_mapping(tables(ring, teacher=teacher(place))).execute(tmp_path / "run")
     assert result.metrics["teacher"]["ndcg@10"] > 0
+
+
+@pytest.mark.parametrize("new", ["kept", "learnt"])
+def test_items_that_nobody_had_before(folder, ring, tables, tmp_path, new):
+    """Kept, their rows are what their texts started from in the teacher and the student; they have a slice of their own."""
+    source = tmp_path / "ring.csv"
+    late = [f"u{user},late{user % 2},5,{9_000_000 + user},Item {user % 2}" for user in range(60)]
+    source.write_text(ring.read_text("utf-8") + "\n".join(late) + "\n", encoding="utf-8")
+    told = {**teacher(folder, weight_decay=0.0), "items": {"new": new}}
+    plain = tables(source, teacher=told)
+    plain["data"]["split"] = "global-time"
+    plain["distillation"]["fit"]["weight_decay"] = 0.0
+    result = Run.from_mapping(plain).execute(tmp_path / "run")
+
+    words = AutoModelForCausalLM.from_pretrained(folder).get_input_embeddings().weight
+    for name in ("teacher", "student"):
+        stored = CompactStudentModel.from_pretrained(tmp_path / "run" / name)
+        late_items = sorted((item.id, item.token) for item in stored.catalogue.items if item.id.startswith("late"))
+        rows = stored.model.get_input_embeddings().weight[[token for _, token in late_items]]
+        assert torch.allclose(rows, torch.stack([words[[1, 2]].mean(0), words[[1, 3]].mean(0)])) == (new == "kept")
+    assert result.metrics["teacher"]["ndcg@10/new-item"] is not None
+    assert result.metrics["student"]["ndcg@10/new-item"] >= 0

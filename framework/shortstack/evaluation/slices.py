@@ -1,4 +1,4 @@
-"""Slices of the cases: popular and rare targets, short and long histories, known and unknown users."""
+"""Slices of the cases: popular, rare and new targets, short and long histories, known and unknown users."""
 
 from collections.abc import Mapping
 
@@ -18,11 +18,13 @@ class Slices:
 
     Attributes:
         head: Bool ``(items,)``: whether the item is among the fewest that hold half of the training interactions.
+        known: Bool ``(items,)``: whether the item has training interactions.
         warm: Bool ``(users,)``: whether the user has training interactions.
         short: A history of at most this many items is short: the median over the users with training interactions.
     """
 
     head: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     warm: NDArray[np.bool_]
     short: int
 
@@ -33,13 +35,24 @@ class Slices:
         counts = np.bincount(np.concatenate(histories), minlength=sequences.catalogue_size)
         lengths = np.array([len(history) for history in histories])
         warm = lengths > 0
-        return cls(head=_head(counts), warm=warm, short=int(np.median(lengths[warm])) if warm.any() else 0)
+        short = int(np.median(lengths[warm])) if warm.any() else 0
+        return cls(head=_head(counts), known=counts > 0, warm=warm, short=short)
 
     def masks(self, cases: Cases) -> dict[str, NDArray[np.bool_]]:
         """Which cases belong to each slice, ``{name: bool (cases,)}``; pairs of slices divide all cases."""
         head, warm = self.head[cases.targets], self.warm[cases.users]
+        known = self.known[cases.targets]
         short = cases.stops - cases.starts <= self.short
-        return {"head": head, "tail": ~head, "short": short, "long": ~short, "warm": warm, "cold": ~warm}
+        return {
+            "head": head,
+            "tail": ~head,
+            "known-item": known,
+            "new-item": ~known,
+            "short": short,
+            "long": ~short,
+            "warm": warm,
+            "cold": ~warm,
+        }
 
     def facts(self) -> Mapping[str, int]:
         """The borders, for the record."""

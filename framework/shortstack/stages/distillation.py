@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shortstack.stages.selection import load_selection, own_selection
 from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step
+from shortstack.stages.teacher import keeps_new
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
         balancing=settings.balancing,
         teacher=teacher.model,
         selection=load_selection(context.root, step) if by_the_first else own_selection(context.root, step),
+        keep_new=keeps_new(context.run),
     )
 
 

@@ -74,6 +74,13 @@ class Recommender:
         """int64 ``(candidates,)``: the token of each answer, on the model's device."""
         return self.task.candidates(self.catalogue).to(self.model.device)
 
+    def known_candidates(self) -> "Tensor":
+        """int64: the tokens of the items that are in somebody's training history, on the model's device."""
+        import numpy as np
+
+        seen = np.unique(self.sequences.items[self.sequences.splits == 0])
+        return self.candidates[seen]
+
     def ranker(self) -> "ModelRanker":
         """The model as something that ranks items.
 

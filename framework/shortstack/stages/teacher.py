@@ -27,6 +27,11 @@ def _files(path: str | None) -> list[Path]:
     return [place] if path and place.is_file() else []
 
 
+def keeps_new(run: "Run") -> bool:
+    """Whether the tokens of new items stay what their texts started from: in the teacher, and in what it teaches."""
+    return run.teacher.path is not None and run.teacher.items.new == "kept" and run.task.build().reads != "ratings"
+
+
 def _execute(context: Context, folder: Path) -> None:
     from shortstack.distillation.fitting import FitSettings
     from shortstack.models.initial import initial_config, initial_model
@@ -47,7 +52,8 @@ def _execute(context: Context, folder: Path) -> None:
     if fit is None:
         teacher.save(folder)
     else:
-        train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0})
+        keep_new = keeps_new(context.run)
+        train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=keep_new)
 
 
 TEACHER = Stage(name="teacher", folder="teacher", after=("data",), depends_on=_depends_on, execute=_execute)

@@ -43,6 +43,7 @@ def train(
     balancing: str | Mapping[str, Any] = "fixed",
     teacher: "PreTrainedModel | None" = None,
     selection: "Selection | None" = None,
+    keep_new: bool = False,
 ) -> None:
     """Train a model, keep its best state on the validation cases, and save it with the course of its training.
 
@@ -58,6 +59,7 @@ def train(
         balancing: How they become one number.
         teacher: The model that teaches.
         selection: Which of its layers the model was made from.
+        keep_new: Whether items that are in no training history are left out of the softmax.
     """
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
     selected_by = headlines_of(context).selected_by
@@ -81,7 +83,7 @@ def train(
             losses=losses,
             teacher=teacher,
             balancing=balancing,
-            candidates=recommender.candidates,
+            candidates=recommender.known_candidates() if keep_new else recommender.candidates,
             selection=selection,
             validate=_validation(context, recommender),
             registry=context.registry,
