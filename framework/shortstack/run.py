@@ -14,9 +14,12 @@ from shortstack.files import read_json
 from shortstack.settings import overridden, structure, unstructure
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from shortstack.progress import Progress
     from shortstack.registry import Registry
     from shortstack.result import RunResult
+    from shortstack.stages.forecast import Forecast
     from shortstack.tasks import Task
 
 
@@ -382,6 +385,35 @@ class Run:
         from shortstack.stages import execute
 
         return execute(self, Path(folder), registry=registry, progress=progress)
+
+    def forecast(
+        self,
+        config: "PreTrainedConfig",
+        *,
+        users: int | None = None,
+        items: int | None = None,
+        tflops: float | None = None,
+        registry: "Registry | None" = None,
+    ) -> "list[Forecast]":
+        """What each stage will take, in seconds and in memory; no weights are needed.
+
+        Args:
+            config: The teacher's.
+            users: How many there are, where the data are not here.
+            items: How many there are, where the data are not here.
+            tflops: How many million million operations a second the machine reaches in training; by default this one's
+                speed is measured, on a few layers with made-up weights.
+            registry: The plugins; by default those of the environment.
+
+        Raises:
+            ConfigurationError: The model is too large to be timed here.
+            SourceNotFoundError: The data are not here, and nothing says how large they are.
+        """
+        from shortstack.registry import Registry
+        from shortstack.stages.forecast import forecast
+
+        registry = registry or Registry.from_environment()
+        return forecast(self, config, registry=registry, users=users, items=items, tflops=tflops)
 
     def audit(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None

@@ -59,8 +59,8 @@ def test_table_and_notes(folder, capsys, monkeypatch):
     )
     quickstart = told(capsys, QUICKSTART)
     assert "keep 25% of 12 layers" in quickstart
-    assert "say how many with --vocabulary" in quickstart
-    assert "say how many" not in told(capsys, QUICKSTART, "--vocabulary", 3000)
+    assert "say how many there are with --vocabulary" in quickstart
+    assert "say how many there are" not in told(capsys, QUICKSTART, "--vocabulary", 3000)
 
 
 def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):

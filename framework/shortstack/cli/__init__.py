@@ -122,12 +122,17 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; by default the config's.")] = None,
     vocabulary: Annotated[
-        int | None, typer.Option(min=1, help="Items, for a teacher that is yet to be trained.")
+        int | None, typer.Option(min=1, help="Items, for a teacher that is yet to learn them.")
     ] = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Users, where a run's data are not here.")] = None,
+    tflops: Annotated[
+        float | None, typer.Option(help="Speed of the machine that a run is for; by default this one's is measured.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The config of a run's teacher, where that is not here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Plan students from a config alone: what would each budget leave, in parameters, bytes and cache?"""
-    from shortstack.planning.asked import Asked, notes, table
+    """Plan students from a config alone: what would each budget leave? Of a run: what will each stage take?"""
+    from shortstack.planning.asked import Asked, notes, stages_table, table
 
     asked = Asked(
         source=source,
@@ -136,14 +141,21 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         settings=overridden({}, settings) if settings else None,
         dtype=dtype,
         vocabulary=vocabulary,
+        users=users,
+        tflops=tflops,
+        model=model,
     )
-    rows = asked.rows(Registry.from_environment())
+    registry = Registry.from_environment()
+    rows = asked.rows(registry)
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
         return
     console = Console()
     console.print(table(rows))
-    for note in notes(asked, rows):
+    stages = asked.stages(registry)
+    if isinstance(stages, list):
+        console.print(stages_table(stages))
+    for note in (*notes(asked, rows), *([stages] if isinstance(stages, str) else [])):
         console.print(note, highlight=False, markup=False)
 
 

@@ -117,7 +117,7 @@ def training_arguments(
         seed=seed,
         data_seed=seed,  # the order of examples must not hang on what else was drawn before
         use_cpu=not cuda,
-        bf16=_in_bfloat16(settings.precision, torch.device(device)),
+        bf16=in_bfloat16(settings.precision, torch.device(device)),
         eval_strategy="steps" if validated else "no",
         eval_steps=settings.evaluate_every,
         save_strategy="steps",
@@ -139,7 +139,8 @@ def training_arguments(
     )
 
 
-def _in_bfloat16(precision: str, device: "torch.device") -> bool:
+def in_bfloat16(precision: str, device: "torch.device") -> bool:
+    """What a setting of the precision means on a device."""
     import torch
 
     from shortstack.models.devices import bfloat16_is_faster

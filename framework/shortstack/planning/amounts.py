@@ -73,3 +73,14 @@ def spoken(amount: float) -> str:
                 else f"{amount / _SUFFIXES[suffix]:#.3g}{suffix}"
             )
     return f"{amount:g}"
+
+
+def spoken_time(seconds: float) -> str:
+    """A time with two digits or three.
+
+    >>> spoken_time(42.4), spoken_time(600), spoken_time(9000)
+    ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -6,11 +6,12 @@ from pathlib import Path
 import attrs
 import torch
 from rich.table import Table
+from transformers import PreTrainedConfig
 
 from shortstack.contracts import StudentArchitecture
-from shortstack.errors import UnknownNameError
-from shortstack.planning.amounts import budget_named, spoken
-from shortstack.planning.plan import USUAL, Planned, plan
+from shortstack.errors import ShortstackError, UnknownNameError
+from shortstack.planning.amounts import budget_named, spoken, spoken_time
+from shortstack.planning.plan import USUAL, Forecast, Planned, plan
 from shortstack.planning.sources import config_in, config_of_run
 from shortstack.registry import Registry
 from shortstack.run import Run
@@ -29,7 +30,10 @@ class Asked:
         architecture: A student architecture's name; by default the run's, or ``layer-subset``.
         settings: Its settings, in place of the run's.
         dtype: The name of a type; by default the config's.
-        vocabulary: How many items there are, for a teacher that is still to be trained.
+        vocabulary: How many items there are, for a teacher that is still to learn them.
+        users: How many users there are, where a run's data are not here.
+        tflops: How fast the machine is that a run is for.
+        model: The config of a run's teacher, where that is not here.
     """
 
     source: Path
@@ -38,6 +42,9 @@ class Asked:
     settings: Mapping[str, object] | None = None
     dtype: str | None = None
     vocabulary: int | None = None
+    users: int | None = None
+    tflops: float | None = None
+    model: Path | None = None
 
     def rows(self, registry: Registry) -> list[Planned]:
         """The teacher and each budget.
@@ -47,11 +54,30 @@ class Asked:
         """
         if self.dtype is not None and self.dtype not in TYPES:
             raise UnknownNameError("type", self.dtype, TYPES)
-        run = Run.from_toml(self.source) if self.source.suffix == ".toml" else None
-        config = config_in(self.source) if run is None else config_of_run(run, self.vocabulary)
+        run = self._run()
+        config = self._config(run)
         budgets = [budget_named(text) for text in self.budgets] or self._usual(run)
         dtype = TYPES[self.dtype] if self.dtype else None
         return plan(config, budgets, self._architecture(run, registry), dtype=dtype)
+
+    def stages(self, registry: Registry) -> list[Forecast] | str:
+        """What each stage of a run will take, or why that cannot be told; nothing of a model alone."""
+        run = self._run()
+        if run is None:
+            return []
+        config = self._config(run)
+        try:
+            return run.forecast(config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry)
+        except ShortstackError as error:
+            return f"What the stages take is not told: {error}"
+
+    def _run(self) -> Run | None:
+        return Run.from_toml(self.source) if self.source.suffix == ".toml" else None
+
+    def _config(self, run: Run | None) -> PreTrainedConfig:
+        if run is None:
+            return config_in(self.source)
+        return config_in(self.model) if self.model else config_of_run(run, self.vocabulary)
 
     def _usual(self, run: Run | None) -> list[Budget]:
         if run is None:
@@ -72,6 +98,14 @@ def table(rows: Sequence[Planned]) -> Table:
     for row in rows:
         cells = [_cell(row, name) for name in measures]
         found.add_row(row.budget or "the teacher", f"{len(row.kept)} of {row.of}", *cells)
+    return found
+
+
+def stages_table(stages: Sequence[Forecast]) -> Table:
+    """One row a stage."""
+    found = Table("stage", "time", "memory")
+    for stage in stages:
+        found.add_row(stage.stage, spoken_time(stage.seconds), f"{stage.memory_bytes / 2**30:.1f} GiB")
     return found
 
 
@@ -96,5 +130,5 @@ def notes(asked: Asked, rows: Sequence[Planned]) -> list[str]:
     if "cache_bytes" not in rows[0].costs:
         found.append("How the cache of this family grows cannot be told from its config.")
     if asked.source.suffix == ".toml" and asked.vocabulary is None:
-        found.append("The vocabulary is the items, which are not counted here: say how many with --vocabulary.")
+        found.append("The items are not counted in this table: say how many there are with --vocabulary.")
     return found

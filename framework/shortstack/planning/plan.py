@@ -46,6 +46,21 @@ class Planned:
         return attrs.asdict(self)
 
 
+@attrs.frozen(kw_only=True)
+class Forecast:
+    """What a stage will take.
+
+    Attributes:
+        stage: Its name.
+        seconds: Of its models' passes; reading, writing and bootstrapping are not among them.
+        memory_bytes: Weights, gradients, moments and activations, at their most.
+    """
+
+    stage: str
+    seconds: float
+    memory_bytes: float
+
+
 def plan(
     config: "PreTrainedConfig",
     budgets: Sequence[Budget],

@@ -37,9 +37,9 @@ def pretrained(
             AutoConfig.from_pretrained(path), context.device, what_learns(settings.fit, bool(wanted.options))
         )
     model, tokenizer = language_model(path)
-    texts = [_text(settings.items.template, item) for item in wanted.items]
+    texts = texts_of(settings, wanted)
     if wanted.options:
-        catalogue = _in_words(settings, tokenizer, texts, wanted)
+        catalogue = in_words(settings, tokenizer, texts, wanted)
         _require_positions(model, context.run.task.build().window, catalogue)
         return model, tokenizer, catalogue
     tokens = add_item_tokens(model, tokenizer, texts, start=settings.items.start, seed=context.run.seed)
@@ -56,15 +56,25 @@ def what_learns(fit: "FitSettings | None", in_words: bool) -> "Learning":
     return "little" if in_words else "embeddings"
 
 
+def texts_of(settings: "TeacherSettings", catalogue: Catalogue) -> list[str]:
+    """What each item is called."""
+    return [_text(settings.items.template, item) for item in catalogue.items]
+
+
 def _text(template: str, item: Item) -> str:
     """Nothing where the title is unknown: a template around nothing would start all such items alike."""
     named = item.title or "{title}" not in template
     return template.format(title=item.title, category=item.category, id=item.id).strip() if named else ""
 
 
-def _in_words(
+def in_words(
     settings: "TeacherSettings", tokenizer: "PreTrainedTokenizerBase", texts: list[str], wanted: Catalogue
 ) -> Catalogue:
+    """The items and ratings in a language model's words.
+
+    Raises:
+        ConfigurationError: It has no single tokens for the ratings.
+    """
     from shortstack.models.words import spell
 
     values = [option.value for option in wanted.options]

@@ -35,6 +35,7 @@ def _fit(context: Context, steps: tuple[Step, ...]) -> "FitSettings":
         learning_rate=fresh.learning_rate,
         warmup_steps=min(fresh.warmup_steps, examples // own.batch_size - 1),
         patience=0,
+        lora=None,  # fresh layers have nothing to adapt
     )
 
 

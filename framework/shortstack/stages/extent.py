@@ -1,0 +1,121 @@
+"""How much a run's models will have to read: counted in the data, or told."""
+
+import tempfile
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from shortstack.contracts.labels import IGNORED
+from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.data.sequences import Sequences
+from shortstack.stages.data import SEQUENCES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from transformers import PreTrainedConfig
+
+    from shortstack.distillation.fitting import FitSettings
+    from shortstack.registry import Registry
+    from shortstack.run import Run
+
+
+@attrs.frozen(kw_only=True)
+class Extent:
+    """How much a run's models have to read.
+
+    Attributes:
+        vocabulary: Rows of the embeddings.
+        candidates: Answers to choose from.
+        lengths: int64: tokens of each training example.
+        supervised: The mean number of labels a training example.
+        cases: Cases of the validation and of the test split.
+        asked: The mean number of tokens of a case.
+    """
+
+    vocabulary: int
+    candidates: int
+    lengths: "NDArray[np.int64]"
+    supervised: float
+    cases: tuple[int, int]
+    asked: int
+
+    @classmethod
+    def of_data(cls, run: "Run", config: "PreTrainedConfig", registry: "Registry") -> "Extent":
+        """Read the data, and count.
+
+        Raises:
+            ShortstackError: The data cannot be read.
+        """
+        from shortstack.data.rated_histories import RatedHistories
+        from shortstack.stages import prepare
+
+        with tempfile.TemporaryDirectory() as folder:
+            prepare(run, Path(folder), registry=registry, progress=None)
+            sequences = Sequences.load(Path(folder) / "data" / SEQUENCES)
+            catalogue = _spelt(run, Catalogue.load(Path(folder) / "data"))
+        task = run.task.build()
+        examples = task.training_examples(sequences, catalogue)
+        some = [examples[int(index)] for index in np.unique(np.linspace(0, len(examples) - 1, 256).astype(int))]
+        valid, test = sequences.cases("valid"), sequences.cases("test")
+        if catalogue.options:
+            first = np.maximum(test.starts, test.stops + 1 - task.window)
+            asked = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops)
+        else:
+            asked = np.minimum(test.stops - test.starts, task.window)
+        return cls(
+            vocabulary=_vocabulary(run, config, catalogue),
+            candidates=len(catalogue.options) or len(catalogue),
+            lengths=examples.lengths,
+            supervised=float(np.mean([sum(label != IGNORED for label in one["labels"]) for one in some])),
+            cases=(len(valid), len(test)),
+            asked=max(1, round(float(asked.mean()))),
+        )
+
+    @classmethod
+    def assumed(cls, run: "Run", config: "PreTrainedConfig", users: int, items: int) -> "Extent":
+        """Every user has a full window, and one case of each split."""
+        task, options = run.task.build(), run.task.build().reads == "ratings"
+        whole = [Item(id="", title="", token=0)] * items
+        catalogue = _spelt(run, Catalogue(items=whole, options=[Option(value=5, token=0)] * 5 * options))
+        in_words = len(catalogue.opening) + task.window * (len(catalogue.items[0].spelling) + options)
+        longest = in_words if catalogue.in_words else task.longest
+        return cls(
+            vocabulary=config.get_text_config().vocab_size + items if run.teacher.path and not options else items + 1,
+            candidates=5 if options else items,
+            lengths=np.array([longest]),
+            supervised=float(task.window),
+            cases=(users, users),
+            asked=longest,
+        )
+
+    def width(self, fit: "FitSettings") -> int:
+        """The mean number of tokens of a batch's examples, padding included."""
+        drawn = np.random.default_rng(0).choice(self.lengths, size=(64, fit.batch_size // fit.accumulate))
+        return ceil(float(np.mean(self.lengths) if fit.group_by_length else drawn.max(1).mean()))
+
+
+def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:
+    """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
+    if not catalogue.options or run.teacher.path is None:
+        return catalogue
+    from shortstack.models.stored import stored_tokenizer
+    from shortstack.stages.pretrained import in_words, texts_of
+
+    if Path(run.teacher.path).is_dir():
+        return in_words(
+            run.teacher, stored_tokenizer(Path(run.teacher.path)), texts_of(run.teacher, catalogue), catalogue
+        )
+    longest = run.teacher.prompt.longest + len(run.teacher.prompt.line) // 4
+    items = [attrs.evolve(item, words=[1] * longest) for item in catalogue.items]
+    return attrs.evolve(catalogue, items=items, opening=[1] * (len(run.teacher.prompt.opening) // 4))
+
+
+def _vocabulary(run: "Run", config: "PreTrainedConfig", catalogue: Catalogue) -> int:
+    """How many rows the embeddings will have."""
+    if run.teacher.path is None:
+        return catalogue.vocabulary
+    known: int = config.get_text_config().vocab_size
+    return known + (0 if catalogue.in_words else len(catalogue))

@@ -1,0 +1,199 @@
+"""What each stage of a run will take, in seconds and in memory, told before any weight is loaded."""
+
+from collections.abc import Callable, Iterator
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.contracts import Selection
+from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.planning.plan import Forecast
+from shortstack.stages.costs import selector
+from shortstack.stages.extent import Extent
+from shortstack.stages.steps import Step, steps_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from shortstack.distillation.fitting import FitSettings
+    from shortstack.planning.speed import Speed, Work
+    from shortstack.registry import Registry
+    from shortstack.run import Run
+
+__all__ = ["Forecast", "forecast"]
+
+OPTIMISER_BYTES = 12
+"""A trained float32 parameter's gradient and AdamW's two moments."""
+WEIGHT_BYTES = 4
+CASES_AT_ONCE = 256
+"""How many histories the evaluation puts through a model at once."""
+
+
+def forecast(
+    run: "Run",
+    config: "PreTrainedConfig",
+    *,
+    registry: "Registry",
+    users: int | None = None,
+    items: int | None = None,
+    tflops: float | None = None,
+) -> list[Forecast]:
+    """Every stage that puts much through a model; see ``Run.forecast``."""
+    from shortstack.models.devices import device_named
+    from shortstack.models.memory_needs import free_bytes
+    from shortstack.planning.speed import Assumed, Measured, Speed
+
+    if Path(run.data.source).exists() or ":" in run.data.source:
+        extent = Extent.of_data(run, config, registry)
+    elif users is None or items is None:
+        raise SourceNotFoundError(
+            f"{run.data.source} is not here, so how long the stages take hangs on how many users and items there are: "
+            "say so with --users and --vocabulary"
+        )
+    else:
+        extent = Extent.assumed(run, config, users, items)
+    if tflops is not None:
+
+        def told(fit: "FitSettings | None") -> Speed:
+            return Assumed(tflops=tflops, recomputed=fit is not None and fit.gradient_checkpointing)
+
+        return list(_Forecaster(run=run, config=config, extent=extent, speed=told, registry=registry).stages())
+    device = device_named(run.device)
+    needed, free = _parameters(config) * (WEIGHT_BYTES + OPTIMISER_BYTES), free_bytes(device)
+    if free is not None and needed > free:
+        raise ConfigurationError(
+            f"{device} has {free / 2**30:.1f} GiB free, too little to time such a model (it would learn in {needed / 2**30:.1f}): "
+            "say with --tflops how many million million operations a second the machine reaches that it is for"
+        )
+
+    def timed(fit: "FitSettings | None") -> Speed:
+        from shortstack.distillation.fitting import in_bfloat16
+
+        return Measured(
+            device=device,
+            bfloat16=fit is not None and in_bfloat16(fit.precision, device),
+            recomputed=fit is not None and fit.gradient_checkpointing,
+        )
+
+    return list(_Forecaster(run=run, config=config, extent=extent, speed=timed, registry=registry).stages())
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Forecaster:
+    run: "Run"
+    config: "PreTrainedConfig"
+    extent: Extent
+    speed: "Callable[[FitSettings | None], Speed]"
+    registry: "Registry"
+
+    def stages(self) -> Iterator[Forecast]:
+        from shortstack.distillation.fitting import FitSettings
+
+        run, layers = self.run, self.config.get_text_config().num_hidden_layers
+        fit = run.teacher.fit or (FitSettings() if run.teacher.path is None else None)
+        if fit is not None:
+            yield self._training("teacher", fit, layers, shrunk=False)
+        left, examples = layers, 0 if fit is None else fit.steps * fit.batch_size
+        sizes = [layers]
+        for step in steps_of(run.selection):
+            yield self._sweep(step, left)
+            kept = self._kept(step, layers)
+            teacher = layers if run.distillation.taught_by == "teacher" else left
+            yield self._training(step.named("distillation"), run.distillation.fit, kept, shrunk=True, taught_by=teacher)
+            examples += run.distillation.fit.steps * run.distillation.fit.batch_size
+            left = kept
+            sizes.append(kept)
+        if run.evaluation.scratch:
+            own = run.distillation.fit
+            steps = max(1, examples // own.batch_size)
+            yield self._training("scratch", attrs.evolve(own, steps=steps, lora=None), left, shrunk=True)
+            sizes.append(left)
+        yield self._evaluation([*sizes, left])
+
+    def _kept(self, step: Step, layers: int) -> int:
+        """How many layers stay; by a budget of another measure, as many as evenly spaced ones would."""
+        from shortstack.planning.plan import plan
+
+        budget = selector(step.settings(self.run.selection)).budget
+        if budget.measure is None:
+            return budget.layers(of=layers)
+        architecture = self.registry.build("student", self.run.student.architecture, self.run.student.settings)
+        return len(plan(self.config, [budget], architecture)[1].kept)
+
+    def _cut(self, shrunk: bool) -> "Callable[[int], PreTrainedConfig]":
+        """The teacher's config, or that of a student, with so many layers and the grown vocabulary."""
+        own = (self.run.student.architecture, self.run.student.settings) if shrunk else ("layer-subset", {})
+        architecture, layers = self.registry.build("student", *own), self.config.get_text_config().num_hidden_layers
+
+        def cut(count: int) -> "PreTrainedConfig":
+            made: PreTrainedConfig = architecture.shrink(self.config, Selection(kept=range(count), of=layers))
+            made.get_text_config().vocab_size = self.extent.vocabulary
+            return made
+
+        return cut
+
+    def _training(
+        self, stage: str, fit: "FitSettings", layers: int, *, shrunk: bool, taught_by: int | None = None
+    ) -> Forecast:
+        """Steps and validations; a teacher only reads."""
+        cut, speed, width = self._cut(shrunk), self.speed(fit), self.extent.width(fit)
+        work = self._work(fit.batch_size // fit.accumulate, width, ceil(self.extent.supervised))
+        taken = speed.of(cut, layers, work, trained=True)
+        seconds = fit.accumulate * taken.seconds + taken.optimiser
+        weights = _parameters(cut(layers)) * WEIGHT_BYTES
+        memory = weights + self._learning(cut(layers), fit) * OPTIMISER_BYTES + taken.activations
+        if taught_by is not None:
+            whole = self._cut(shrunk=False)
+            seconds += fit.accumulate * speed.of(whole, taught_by, work, trained=False).seconds
+            memory += _parameters(whole(taught_by)) * WEIGHT_BYTES
+        checks = ceil(fit.steps / fit.evaluate_every)
+        asked = self._asked(cut, layers, self.extent.cases[0])
+        return Forecast(stage=stage, seconds=fit.steps * seconds + checks * asked, memory_bytes=memory)
+
+    def _learning(self, config: "PreTrainedConfig", fit: "FitSettings") -> int:
+        """How many parameters learn; those of adapters are few."""
+        from shortstack.models.parameters import count_parameters
+
+        count = count_parameters(config)
+        if fit.lora is None:
+            return count.total
+        return 0 if self.run.task.build().reads == "ratings" else count.embeddings
+
+    def _sweep(self, step: Step, layers: int) -> Forecast:
+        """One pass forwards and backwards over the calibration examples."""
+        settings, cut = self.run.importance, self._cut(shrunk=step.before is not None)
+        work = self._work(settings.batch_size, int(self.extent.lengths.mean()), 1)
+        taken = self.speed(None).of(cut, layers, work, trained=True)
+        batches = ceil(settings.examples / settings.batch_size)
+        memory = _parameters(cut(layers)) * WEIGHT_BYTES + taken.activations
+        return Forecast(stage=step.importance, seconds=batches * taken.seconds, memory_bytes=memory)
+
+    def _evaluation(self, sizes: list[int]) -> Forecast:
+        """Every model reads every test case."""
+        teacher, *others = sizes
+        seconds = self._asked(self._cut(shrunk=False), teacher, self.extent.cases[1])
+        for layers in set(others):
+            seconds += others.count(layers) * self._asked(self._cut(shrunk=True), layers, self.extent.cases[1])
+        memory = _parameters(self._cut(shrunk=False)(teacher)) * WEIGHT_BYTES
+        return Forecast(stage="evaluation", seconds=seconds, memory_bytes=memory)
+
+    def _asked(self, cut: "Callable[[int], PreTrainedConfig]", layers: int, cases: int) -> float:
+        """Seconds that a model takes for some cases."""
+        at_once = min(cases, CASES_AT_ONCE)
+        work = self._work(at_once, self.extent.asked, 1)
+        return cases / at_once * self.speed(None).of(cut, layers, work, trained=False).seconds
+
+    def _work(self, examples: int, tokens: int, positions: int) -> "Work":
+        from shortstack.planning.speed import Work
+
+        return Work(
+            examples=examples, tokens=tokens, positions=min(positions, tokens), candidates=self.extent.candidates
+        )
+
+
+def _parameters(config: "PreTrainedConfig") -> int:
+    from shortstack.models.parameters import count_parameters
+
+    return count_parameters(config).total

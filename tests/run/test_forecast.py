@@ -1,0 +1,117 @@
+"""What the stages of a run will take, told from its settings and the teacher's config."""
+
+import pytest
+from run.little_language_model import WORDS, llama, teacher
+from transformers import AutoConfig
+
+from shortstack import Run
+from shortstack.cli import main
+from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.models.initial import initial_config
+from shortstack.models.parameters import count_parameters
+from shortstack.planning.speed import Taken
+from shortstack.stages.extent import Extent
+
+
+def config_of(run):
+    """Of a teacher that is yet to be trained."""
+    return initial_config(run.teacher.config, vocabulary=31)
+
+
+def test_every_stage_in_its_order(ring, tables):
+    """Those of a schedule too; each takes some time and some memory."""
+    run = Run.from_mapping(tables(ring, selection={"keep_layers": 1, "schedule": [2]}))
+    found = run.forecast(config_of(run))
+
+    assert [one.stage for one in found] == [
+        "teacher", "importance", "distillation-1", "importance-2", "distillation", "scratch", "evaluation",
+    ]  # fmt: skip
+    assert all(one.seconds > 0 and one.memory_bytes > 0 for one in found)
+
+
+def test_operations_are_counted_by_the_formula(ring, tables):
+    """Six a parameter of the body, token and step, and as many a candidate's row and label; validations beside."""
+    run = Run.from_mapping(tables(ring, evaluation={"scratch": False, "resamples": 100}))
+    config = config_of(run)
+    extent = Extent.of_data(run, config, _registry())
+    body = count_parameters(config).body
+    found = {one.stage: one.seconds for one in run.forecast(config, tflops=1e-6)}
+
+    fit = run.teacher.fit
+    label = extent.candidates * 16
+    width, labels = extent.width(fit), -(-extent.supervised // 1)
+    step = 6 * fit.batch_size * (body * width + label * labels)
+    check = 2 * extent.cases[0] * (body * extent.asked + label)
+    assert found["teacher"] == pytest.approx((fit.steps * step + 3 * check) / 1e6)
+    assert 3 * found["distillation"] > found["teacher"] > found["distillation"]
+
+
+def _registry():
+    from shortstack.registry import Registry
+
+    return Registry.from_environment()
+
+
+def test_how_much_there_is_to_read(ring, tables, folder):
+    """Items as tokens grow the vocabulary; words make longer examples."""
+    plain = Run.from_mapping(tables(ring))
+    grown = Run.from_mapping(tables(ring, teacher=teacher(folder)))
+    told = {**teacher(folder, item_rows_rate=1.0), "prompt": {"line": " {item} {rating}", "opening": "Item"}}
+    words = Run.from_mapping(tables(ring, teacher=told, task={"name": "rating", "settings": {"window": 10}}))
+    config, registry = AutoConfig.from_pretrained(folder), _registry()
+    small, large, long = (Extent.of_data(run, config, registry) for run in (plain, grown, words))
+
+    assert (small.vocabulary, large.vocabulary, long.vocabulary) == (31, len(WORDS) + 4 + 30, len(WORDS) + 4)
+    assert small.cases == large.cases == long.cases == (60, 60)
+    assert (small.candidates, long.candidates) == (30, 5)
+    assert long.lengths.max() == 1 + 10 * 3
+    assert small.lengths.max() == 11
+    assert long.asked == 1 + 10 * 3 - 1
+
+
+def test_without_the_data(tables, folder):
+    """Windows are full where users and items are told; else it says what to tell."""
+    run = Run.from_mapping(tables("elsewhere.csv"))
+    with pytest.raises(SourceNotFoundError, match="say so with --users and --vocabulary"):
+        run.forecast(config_of(run))
+    extent = Extent.assumed(run, config_of(run), users=9, items=7)
+    assert (extent.vocabulary, extent.candidates, extent.lengths.tolist(), extent.cases) == (8, 7, [11], (9, 9))
+    assert len(run.forecast(config_of(run), users=9, items=7, tflops=1.0)) == 5
+    words = Run.from_mapping(tables("elsewhere.csv", teacher={"path": "owner/model"}, task={"name": "rating"}))
+    assert Extent.assumed(words, llama().config, users=9, items=7).lengths.tolist() == [25 * (24 + 4 + 1) + 14]
+
+
+def test_a_model_that_is_too_large_to_time(ring, tables, monkeypatch):
+    """Refused with numbers; a speed can be told instead."""
+    run = Run.from_mapping(tables(ring))
+    monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)
+    with pytest.raises(ConfigurationError, match=r"too little to time such a model .*: say with --tflops"):
+        run.forecast(config_of(run))
+    assert run.forecast(config_of(run), tflops=1.0)
+
+
+def test_what_lies_between_few_layers_and_more():
+    """A layer's share is drawn on; noise never makes it negative."""
+    few, more = Taken(seconds=1.0, optimiser=0.5, activations=10), Taken(seconds=2.5, optimiser=0.4, activations=40)
+    grown = more.beyond(few, layers=30, more=4)
+    assert grown.seconds == pytest.approx(1.0 + 29 * 0.5)
+    assert grown.optimiser == 0.5
+    assert grown.activations == pytest.approx(10 + 29 * 10)
+    assert grown.step == pytest.approx(16.0)
+
+
+def test_the_command(request, capsys, monkeypatch):
+    """The large example, planned from its config alone; what cannot be told is said in one line."""
+    monkeypatch.setenv("COLUMNS", "200")
+    examples = request.config.rootpath / "examples"
+    asked = [str(examples / "llama-8b-amazon.toml"), "--model", str(examples / "llama-3.1-8b")]
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", *asked, "--users", "1000", "--vocabulary", "5000", "--tflops", "300"])
+    told = capsys.readouterr().out
+    assert "8 of 32" in told
+    assert "8.03G" in told
+    for stage in ("teacher", "importance", "distillation-1", "distillation", "evaluation"):
+        assert stage in told
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", *asked])
+    assert "What the stages take is not told: data/amazon-2023 is not here" in capsys.readouterr().out
