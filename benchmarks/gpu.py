@@ -23,7 +23,7 @@ PREPARED = ROOT / "runs" / "quickstart"
 def main() -> None:
     """Run the parts, or say in one line why not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["all", "quickstart", "speed", "sweep"], default="all")
+    parser.add_argument("--part", choices=["all", "quickstart", "speed", "sweep", "llm"], default="all")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu only tries the script itself")
     asked = parser.parse_args()
     try:
@@ -42,6 +42,8 @@ def main() -> None:
             _speed(asked.device)
         if asked.part in {"all", "sweep"}:
             _sweep(asked.device)
+        if asked.part in {"all", "llm"}:
+            _llm(asked.device)
 
 
 def _announce(folder: Path) -> None:
@@ -110,6 +112,30 @@ def _sweep(device: str) -> None:
     from benchmarks.gpu_sweep import measure_large
 
     _write("sweep", _name(device), measure_large(device))
+
+
+def _llm(device: str) -> None:
+    """A Llama of the 8 B model's shape through one step of each stage; SmolLM2 on MovieLens 1M, if its data and weights are here."""
+    from rich.console import Console
+
+    from benchmarks.gpu_llm import measure_stages, share_of_peak
+    from shortstack import Run
+    from shortstack.progress import ToConsole
+
+    figures: dict[str, Any] = {"8 B": measure_stages(device)}
+    example, folder = ROOT / "examples" / "smollm2-ml-1m.toml", ROOT / "runs" / "smollm2-ml-1m"
+    needed = (folder / "data", ROOT / "data/movielens/ml-1m-sequences", ROOT / "runs/smollm2/model/config.json")
+    here = all(path.exists() for path in needed)
+    if here and device == "cuda":
+        result = Run.from_toml(example, [f"device={device}"]).execute(folder, progress=ToConsole(Console()))
+        work = result.cost["work"]
+        figures["SmolLM2 on ml-1m"] = {
+            **_summary(result),
+            "work": {name: {**one, "share of peak": share_of_peak(one, _name(device))} for name, one in work.items()},
+        }
+    else:
+        print(f"SmolLM2 on MovieLens 1M was left out: {example.relative_to(ROOT)} says what must be here first")
+    _write("llm", _name(device), figures)
 
 
 def _name(device: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/write-a-scorer.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/write-a-scorer.md", "docs/compress-your-llm.md")
 
 
 @attrs.frozen(kw_only=True)
