@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from shortstack.models.candidates import candidate_logits
+from shortstack.models.candidates import last_logits
 
 History = NDArray[np.int64]
 
@@ -64,22 +64,14 @@ class ModelRanker:
         lengths = np.array([min(len(history), self.window) for history in histories], dtype=np.int64)
         scores = torch.zeros(len(histories), len(candidates), dtype=torch.float32, device=device)
         shortest_first = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
+        tokens = self.candidates.cpu()
         with evaluating(self.model):
             for start in range(0, len(shortest_first), self.batch_size):
                 batch = shortest_first[start : start + self.batch_size]
-                recent = [histories[case][-self.window :] for case in batch]
-                scores[torch.from_numpy(batch).to(device)] = self._logits(recent, lengths[batch], candidates)
+                recent = [tokens[torch.from_numpy(histories[case][-self.window :])] for case in batch]
+                logits = last_logits(self.model, recent, candidates, pad=self.pad)
+                scores[torch.from_numpy(batch).to(device)] = logits.float()
         return scores
-
-    def _logits(self, recent: list[History], lengths: NDArray[np.int64], candidates: Tensor) -> Tensor:
-        """The logits after the last item of each history, none of them empty."""
-        items = torch.zeros(len(recent), int(lengths.max()), dtype=torch.long)
-        for row, history in enumerate(recent):
-            items[row, : len(history)] = torch.from_numpy(history)
-        ends = torch.from_numpy(lengths)[:, None].to(candidates.device)
-        place = torch.arange(items.shape[1], device=candidates.device)[None]
-        tokens = candidates[items.to(candidates.device)].masked_fill(place >= ends, self.pad)
-        return candidate_logits(self.model, tokens, (place < ends).long(), place == ends - 1, candidates).float()
 
 
 @contextmanager

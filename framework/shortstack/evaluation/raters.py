@@ -15,7 +15,7 @@ from shortstack.errors import NonFiniteError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.rankers import evaluating
 from shortstack.evaluation.ratings import Predictions, RatingCases, Rows
-from shortstack.models.candidates import candidate_logits
+from shortstack.models.candidates import last_logits
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -113,14 +113,8 @@ class ModelRater:
 
     def _chances(self, questions: list[list[int]]) -> Values:
         """float64 ``(questions, options)``: the probability of each rating after a question."""
-        lengths = torch.tensor([len(question) for question in questions])[:, None]
-        place = torch.arange(int(lengths.max()))[None]
-        inputs = torch.full((len(questions), place.shape[1]), self.pad)
-        for row, question in enumerate(questions):
-            inputs[row, : len(question)] = torch.tensor(question)
-        device = self.model.device
-        mask, last = (place < lengths).long().to(device), (place == lengths - 1).to(device)
-        logits = candidate_logits(self.model, inputs.to(device), mask, last, self.options.to(device))
+        rows = [torch.tensor(question) for question in questions]
+        logits = last_logits(self.model, rows, self.options.to(self.model.device), pad=self.pad)
         if not bool(logits.isfinite().all()):
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rate items")
         found: Values = logits.double().softmax(-1).cpu().numpy()

@@ -1,11 +1,12 @@
 """Logits of the candidates at the supervised positions only: nothing else goes through the output matrix."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from shortstack.contracts.labels import IGNORED
@@ -65,6 +66,26 @@ def candidate_logits(
     with _projecting(model, positions, candidates):
         logits: Tensor = model(**model_inputs(model, input_ids, attention_mask)).logits
     return logits[0]
+
+
+def last_logits(model: PreTrainedModel, rows: Sequence[Tensor], candidates: Tensor, *, pad: int = 0) -> Tensor:
+    """What comes after each of some rows of tokens: the logits of some tokens.
+
+    Args:
+        model: A stock causal language model.
+        rows: int64, one-dimensional, none of them empty, on the CPU.
+        candidates: int64 ``(candidates,)`` token ids, on the model's device.
+        pad: The token to the right of shorter rows; it is masked.
+
+    Returns:
+        ``(rows, candidates)``, on the model's device.
+    """
+    ends = torch.tensor([len(row) for row in rows])[:, None]
+    inputs = pad_sequence(list(rows), batch_first=True, padding_value=pad)
+    places = torch.arange(inputs.shape[1])[None]
+    mask, last = (places < ends).long(), places == ends - 1
+    inputs, mask, last = (part.to(model.device) for part in (inputs, mask, last))
+    return candidate_logits(model, inputs, mask, last, candidates)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Final
 import attrs
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.data.catalogue import Catalogue
@@ -21,7 +20,7 @@ from shortstack.errors import (
     RunFolderError,
     SourceNotFoundError,
 )
-from shortstack.models.candidates import candidate_logits
+from shortstack.models.candidates import last_logits
 from shortstack.models.decoder import most_positions
 from shortstack.models.quiet import no_progress_bars
 from shortstack.models.stored import stored_model, stored_tokenizer
@@ -154,12 +153,9 @@ class CompactStudentModel:
         told = [
             token for name, rating in recent for token in (*items[self.catalogue.find(name)].spelling, scale[rating])
         ]
-        asked = torch.tensor([[*self.catalogue.opening, *told, *items[self.catalogue.find(item)].spelling]])
-        last = torch.arange(asked.shape[1])[None] == asked.shape[1] - 1
-        mask, options = torch.ones_like(asked), torch.tensor([*scale.values()])
-        asked, mask, last, options = (part.to(self.model.device) for part in (asked, mask, last, options))
+        asked = torch.tensor([*self.catalogue.opening, *told, *items[self.catalogue.find(item)].spelling])
         with torch.no_grad():
-            logits = candidate_logits(self.model, asked, mask, last, options)
+            logits = last_logits(self.model, [asked], torch.tensor([*scale.values()], device=self.model.device))
         if not bool(logits.isfinite().all()):
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rate items")
         return dict(zip(scale, logits[0].double().softmax(-1).tolist(), strict=True))
@@ -196,14 +192,10 @@ class CompactStudentModel:
 
     def _scores(self, histories: Sequence[Sequence[int]]) -> Tensor:
         """float32 ``(histories, items)``: log-probabilities over the catalogue."""
-        device, tokens = self.model.device, torch.tensor(self.catalogue.tokens)
+        tokens = torch.tensor(self.catalogue.tokens)
         recent = [tokens[history[-self.window :]] for history in map(list, histories)]
-        lengths = torch.tensor([len(row) for row in recent]).unsqueeze(1)
-        inputs = pad_sequence(recent, batch_first=True).to(device)
-        places = torch.arange(inputs.shape[1])
-        mask, last = (places < lengths).long().to(device), (places == lengths - 1).to(device)
         with torch.no_grad():
-            logits = candidate_logits(self.model, inputs, mask, last, tokens.to(device)).float()
+            logits = last_logits(self.model, recent, tokens.to(self.model.device)).float()
         if not bool(logits.isfinite().all()):
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rank items")
         return logits.log_softmax(-1).cpu()
