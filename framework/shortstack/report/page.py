@@ -94,7 +94,7 @@ def _protocol(result: RunResult) -> str:
 def _calibration(result: RunResult) -> str:
     """A figure where ratings have probabilities, nothing elsewhere."""
     figure = calibration_figure(result)
-    told = "Ten bins of confidence on the test cases; in brackets the mean distance from the dotted line, by cases."
+    told = "Ten bins of confidence on the test cases, larger marks for more of them; in brackets the mean distance from the dotted line."
     return f"<figure>{figure}<figcaption>{told}</figcaption></figure>" if figure else ""
 
 

@@ -18,13 +18,16 @@ def calibration_figure(result: RunResult) -> str:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="as often as it says")
         for method, curve in told:
-            places = [(one["confidence"], one["accuracy"]) for one in curve["bins"]]
-            axes.plot(
-                *zip(*places, strict=True),
+            sure, right, cases = ([one[name] for one in curve["bins"]] for name in ("confidence", "accuracy", "cases"))
+            axes.plot(sure, right, color=method.colour, linewidth=0.8)
+            axes.scatter(
+                sure,
+                right,
+                s=[8 + 110 * count / sum(cases) for count in cases],
                 color=method.colour,
                 marker=method.marker,
-                markersize=4.5,
-                markeredgecolor=SURFACE,
+                edgecolor=SURFACE,
+                zorder=3,
                 label=f"{method.label} (off by {curve['error']:.3f})",
             )
         axes.set(
