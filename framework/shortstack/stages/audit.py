@@ -1,6 +1,6 @@
 """On request: how far each scorer agrees with the oracle, and what the choice of each costs before distillation."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from shortstack.stages.recommender import Recommender
 
 AUDITED = "audit.json"
-BY_POSITION = ("first", "last", "ends", "uniform", "random")
+BY_POSITION = ("first", "last", "ends", "uniform")
+DRAWS = 3
+"""How often layers are drawn at random: one draw alone may be lucky."""
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
@@ -111,11 +113,11 @@ def _pruned(context: Context, teacher: "Recommender", audit: "Audit") -> dict[st
 def _by_position(size: int, layers: int, seed: int) -> dict[str, tuple[int, ...]]:
     from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
 
-    settings: Mapping[str, Mapping[str, int]] = {"random": {"seed": seed}}
-    strategies = {name: strategy_named(name, settings.get(name, {})) for name in BY_POSITION}
+    named = {name: strategy_named(name, {}) for name in BY_POSITION}
+    named |= {f"random, seed {seed + draw}": strategy_named("random", {"seed": seed + draw}) for draw in range(DRAWS)}
     return {
         name: AdaptiveLayerSelector(strategy=strategy, budget=Budget(keep_layers=size)).select([0.0] * layers).kept
-        for name, strategy in strategies.items()
+        for name, strategy in named.items()
     }
 
 
