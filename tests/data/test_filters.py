@@ -10,7 +10,7 @@ from shortstack.data.interactions import Interactions
 from shortstack.data.preparation import Preparation
 from shortstack.data.splits import Official, split
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError
-from shortstack.run import DataSettings
+from shortstack.run_settings import DataSettings
 from shortstack.stages.data import NOT_OF_ROWS
 
 DAY = 86_400_000

@@ -45,7 +45,8 @@ MAY_IMPORT = {
     | {"lazy", "data", "models", "tasks", "importance", "selection", "students", "distillation", "run"},
     "planning": FOUNDATION | {"models", "selection", "registry", "run"},
     "scaffold": FOUNDATION | {"registry", "__init__"},
-    "run": SETTINGS | {"files", "registry", "progress", "result", "tasks", "distillation", "stages"},
+    "run_settings": SETTINGS | {"tasks", "distillation"},
+    "run": SETTINGS | {"run_settings", "files", "registry", "progress", "result", "stages"},
     "cli": SETTINGS
     | {
         "registry",
@@ -78,7 +79,7 @@ MAY_IMPORT = {
         "students",
         "planning",
     }
-    | {"distillation", "evaluation", "audit", "report", "run", "__init__"},
+    | {"distillation", "evaluation", "audit", "report", "run", "run_settings", "__init__"},
 }
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from shortstack.registry import Registry
-    from shortstack.run import Run, TeacherSettings
+    from shortstack.run import Run
+    from shortstack.run_settings import TeacherSettings
     from shortstack.tasks import Task
 
 

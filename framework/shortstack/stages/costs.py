@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from shortstack.run import SelectionSettings
+    from shortstack.run_settings import SelectionSettings
     from shortstack.selection.budgets import Cost
     from shortstack.selection.selector import AdaptiveLayerSelector
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from shortstack.contracts import Records
     from shortstack.data.interactions import Fact
     from shortstack.registry import Registry
-    from shortstack.run import DataSettings, Run
+    from shortstack.run import Run
+    from shortstack.run_settings import DataSettings
 
 SEQUENCES = "sequences.safetensors"
 IMPRESSIONS = "impressions.safetensors"

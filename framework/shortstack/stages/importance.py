@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from shortstack.registry import Registry
-    from shortstack.run import ImportanceSettings, Run
+    from shortstack.run import Run
+    from shortstack.run_settings import ImportanceSettings
     from shortstack.stages.recommender import Recommender
 
 SCORES = "importance.json"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from shortstack.distillation.fitting import FitSettings
     from shortstack.models.memory_needs import Learning
-    from shortstack.run import TeacherSettings
+    from shortstack.run_settings import TeacherSettings
 
 
 def pretrained(

@@ -17,7 +17,8 @@ from shortstack.written import code_behind
 
 if TYPE_CHECKING:
     from shortstack.registry import Registry
-    from shortstack.run import Run, SelectionSettings
+    from shortstack.run import Run
+    from shortstack.run_settings import SelectionSettings
     from shortstack.selection.budgets import Cost
 
 FILE: Final = "selection.json"

@@ -8,7 +8,7 @@ from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from shortstack.run import SelectionSettings
+    from shortstack.run_settings import SelectionSettings
 
 
 @attrs.frozen(kw_only=True)
