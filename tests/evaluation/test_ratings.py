@@ -122,3 +122,64 @@ def test_bad_questions_and_answers():
         )
     with pytest.raises(NonFiniteError, match="Guess predicts a NaN or infinite rating"):
         RatingEvaluator().evaluate(Guess([float("nan")]), RatingCases.of(sequences, SCALE, "test"))
+
+
+def test_lists_are_predicted_from_one_history():
+    """Ratings by chance: the user's mean, which knows nothing of items, orders a user's own items as a constant does."""
+    generator = np.random.default_rng(0)
+    users, each = 400, 6
+    made = Sequences(
+        items=np.arange(users * each) % 7,
+        offsets=np.arange(0, users * each + 1, each),
+        splits=np.tile(np.array([0, 0, 0, 2, 2, 2], dtype=np.int8), users),
+        catalogue_size=7,
+        ratings=generator.integers(0, 4, users * each),
+    )
+    cases = RatingCases.of(made, SCALE, "test")
+    found = [
+        RatingEvaluator(resamples=10).evaluate(rater, cases).metrics
+        for rater in (UserMean.fit(made, SCALE), ConstantRater.mean(made, SCALE))
+    ]
+    for metric in ("ndcg@5", "ndcg@10", "mrr"):
+        assert found[0][metric] == pytest.approx(found[1][metric])
+    lists, places = cases.lists()
+    assert (lists.seen == lists.starts + 3).all()
+    assert (cases.rows[places] == lists.rows).all()
+
+
+def test_scales_below_nothing():
+    """Gains start at 0 then: the right order has 1, and nothing has more."""
+    made = Sequences(
+        items=np.array([0, 1, 2]),
+        offsets=np.array([0, 3]),
+        splits=np.array([0, 2, 2], dtype=np.int8),
+        catalogue_size=3,
+        ratings=np.array([1, 0, 2]),
+    )
+    cases = RatingCases.of(made, [-1.0, 0.0, 1.0], "test")
+
+    class Told:
+        def __init__(self, *values):
+            self._values = values
+
+        def predict(self, cases):
+            return Predictions(values=np.array(self._values), options=np.zeros(2, dtype=np.int64))
+
+    right, wrong = (RatingEvaluator(resamples=10).evaluate(Told(*v), cases).metrics for v in ((0, 1), (1, 0)))
+    assert right["ndcg@5"] == 1
+    assert 0 < wrong["ndcg@5"] < 1
+
+
+def test_a_probability_of_nothing():
+    """A loss, and no warning."""
+    made = Sequences(
+        items=np.array([0, 1]), offsets=np.array([0, 2]), splits=np.array([0, 2], dtype=np.int8), catalogue_size=2,
+        ratings=np.array([0, 1]),
+    )  # fmt: skip
+
+    class Sure:
+        def predict(self, cases):
+            return Predictions(values=np.array([1.0]), options=np.array([0]), chances=np.array([[1.0, 0.0, 0.0, 0.0]]))
+
+    found = RatingEvaluator(resamples=10).evaluate(Sure(), RatingCases.of(made, SCALE, "test"))
+    assert 700 < found.metrics["loss"] < 710

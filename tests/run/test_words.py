@@ -187,5 +187,5 @@ def test_only_ratings_are_labels():
     _, targets = supervision(collate(examples)["labels"])
     assert targets.tolist() == [3, 7, 7]
     histories = RatedHistories.of(sequences, catalogue)
-    assert histories.question(1, 2) == [1, 9, 7, 1, 11]
-    assert histories.question_lengths(np.array([1]), np.array([2])).tolist() == [5]
+    assert histories.question(1, 2, 2) == [1, 9, 7, 1, 11]
+    assert histories.question_lengths(*(np.array([n]) for n in (1, 2, 2))).tolist() == [5]

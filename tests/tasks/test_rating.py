@@ -90,7 +90,7 @@ def test_predictions_are_those_of_the_plain_model(tmp_path):
     student = CompactStudentModel.from_pretrained(tmp_path / "student")
     for case, row in enumerate(cases.rows):
         start = max(cases.starts[case], row - 3)
-        ids = torch.tensor([histories.question(start, row)])
+        ids = torch.tensor([histories.question(start, row, row)])
         with torch.no_grad():
             chances = plain(ids).logits[0, -1, ITEMS + 1 :].double().softmax(-1)
         assert found.values[case] == pytest.approx(float(chances @ torch.tensor(SCALE, dtype=torch.float64)), abs=1e-5)

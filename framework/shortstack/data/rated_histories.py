@@ -45,11 +45,14 @@ class RatedHistories:
         tokens[rated] = np.array([option.token for option in catalogue.options], dtype=np.int64)[ratings]
         return cls(tokens=tokens, offsets=offsets, opening=catalogue.opening)
 
-    def question(self, start: int, row: int) -> list[int]:
-        """How is an item rated? The interactions from ``start`` up to its own in ``row``, without its rating."""
-        return [*self.opening, *self.tokens[self.offsets[start] : self.offsets[row + 1] - 1].tolist()]
+    def question(self, start: int, seen: int, row: int) -> list[int]:
+        """How is the item in ``row`` rated, by who did what is from ``start`` up to ``seen``? Without its rating."""
+        history = self.tokens[self.offsets[start] : self.offsets[seen]]
+        item = self.tokens[self.offsets[row] : self.offsets[row + 1] - 1]
+        return [*self.opening, *history.tolist(), *item.tolist()]
 
-    def question_lengths(self, starts: Positions, rows: Positions) -> Positions:
+    def question_lengths(self, starts: Positions, seen: Positions, rows: Positions) -> Positions:
         """int64: how many tokens each ``question`` has."""
-        lengths: Positions = len(self.opening) + self.offsets[rows + 1] - 1 - self.offsets[starts]
+        history, item = self.offsets[seen] - self.offsets[starts], self.offsets[rows + 1] - 1 - self.offsets[rows]
+        lengths: Positions = len(self.opening) + history + item
         return lengths

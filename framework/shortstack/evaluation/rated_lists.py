@@ -19,7 +19,7 @@ def rated_lists(predicted: Values, gains: Values, users: NDArray[np.int64]) -> d
 
     Args:
         predicted: float64 ``(cases,)``.
-        gains: float64 ``(cases,)``: the ratings; above 0.
+        gains: float64 ``(cases,)``: the ratings; none below 0.
         users: int64 ``(cases,)``.
 
     Returns:

@@ -62,8 +62,8 @@ class UserMean:
         """From the user's history alone."""
         worth = cases.scale[cases.ratings]
         sums = np.concatenate([[0.0], np.cumsum(worth)])
-        counts = cases.rows - cases.starts
-        own = (sums[cases.rows] - sums[cases.starts]) / np.maximum(counts, 1)
+        counts = cases.seen - cases.starts
+        own = (sums[cases.seen] - sums[cases.starts]) / np.maximum(counts, 1)
         return _points(np.where(counts > 0, own, self.otherwise), cases.scale)
 
 
@@ -94,13 +94,12 @@ class ModelRater:
         Raises:
             NonFiniteError: A logit is NaN or infinite.
         """
-        starts = np.maximum(cases.starts, cases.rows + 1 - self.window)
+        starts = np.maximum(cases.starts, cases.seen + 1 - self.window)
         chances = np.zeros((len(cases), len(cases.scale)))
         with evaluating(self.model):
-            for batch in self._batches(self.histories.question_lengths(starts, cases.rows)):
-                chances[batch] = self._chances(
-                    [self.histories.question(starts[case], cases.rows[case]) for case in batch]
-                )
+            for batch in self._batches(self.histories.question_lengths(starts, cases.seen, cases.rows)):
+                parts = zip(starts[batch], cases.seen[batch], cases.rows[batch], strict=True)
+                chances[batch] = self._chances([self.histories.question(*part) for part in parts])
         return Predictions(values=chances @ cases.scale, options=chances.argmax(1), chances=chances)
 
     def _batches(self, lengths: Rows) -> Iterator[Rows]:

@@ -28,6 +28,7 @@ class RatingCases:
         rows: int64 ``(cases,)``: where in the sequences the rated items stand.
         users: int64 ``(cases,)``.
         starts: int64 ``(cases,)``: where the user's history starts.
+        seen: int64 ``(cases,)``: where it ends; what comes from there on is not known yet.
         ratings: int64: which option each interaction of the sequences was rated with.
         scale: float64 ``(options,)``: what each option is worth, ascending.
     """
@@ -35,6 +36,7 @@ class RatingCases:
     rows: Rows
     users: Rows
     starts: Rows
+    seen: Rows
     ratings: Rows
     scale: Values
 
@@ -45,6 +47,21 @@ class RatingCases:
     def targets(self) -> Rows:
         """int64 ``(cases,)``: the right options."""
         return self.ratings[self.rows]
+
+    def lists(self) -> "tuple[RatingCases, Rows]":
+        """The cases of users who rated several items differently, each asked from what came before the user's first.
+
+        Only then do a user's predictions stand on the same knowledge, so that they may be compared; and where they stand
+        among all cases.
+        """
+        _, first, users = np.unique(self.users, return_index=True, return_inverse=True)
+        worth = self.scale[self.targets]
+        least, most = np.full(len(first), np.inf), np.full(len(first), -np.inf)
+        np.minimum.at(least, users, worth)
+        np.maximum.at(most, users, worth)
+        places = np.flatnonzero((least < most)[users])
+        chosen = {name: getattr(self, name)[places] for name in ("rows", "users", "starts")}
+        return attrs.evolve(self, **chosen, seen=self.seen[first][users][places]), places
 
     @classmethod
     def of(cls, sequences: Sequences, scale: Many[float], split: SplitName) -> "RatingCases":
@@ -63,6 +80,7 @@ class RatingCases:
             rows=rows,
             users=users,
             starts=sequences.offsets[users],
+            seen=rows,
             ratings=ratings,
             scale=np.array(scale, dtype=np.float64),
         )
@@ -88,7 +106,7 @@ class Rater(Protocol):
     """Predicts ratings."""
 
     def predict(self, cases: RatingCases) -> Predictions:
-        """Predict every case from what the user did before, and nothing else."""
+        """Predict every case from what the user did in ``starts`` to ``seen``, and nothing else."""
 
 
 @attrs.frozen(kw_only=True)
@@ -106,8 +124,8 @@ class RatingEvaluator:
     def evaluate(self, rater: Rater, cases: RatingCases) -> Evaluation:
         """``accuracy`` of the likeliest option; ``accuracy±0.5``, ``mae``, ``mse`` and ``rmse`` of the expected rating.
 
-        Where some user has test items of different ratings, also how well they are ordered by the expected rating
-        (``rated_lists``); where there are probabilities, ``loss`` (``−log p`` of the right option) and the curve of
+        Where some user has test items of different ratings, also how well they are ordered by the expected rating, all
+        of them predicted from what the user did before the first (``rated_lists``); where there are probabilities, ``loss`` (``−log p`` of the right option) and the curve of
         calibration.
 
         Raises:
@@ -123,13 +141,13 @@ class RatingEvaluator:
             "mae": errors,
             "mse": errors**2,
             "rmse": errors**2,
-            **rated_lists(predicted.values, cases.scale[cases.targets], cases.users),
+            **_ordered(rater, cases),
             "loss": np.full(len(cases), np.nan),
         }
         curve = None
         if predicted.chances is not None:
             each = np.arange(len(cases))
-            values["loss"] = -np.log(predicted.chances[each, cases.targets])
+            values["loss"] = -np.log(np.maximum(predicted.chances[each, cases.targets], np.finfo(np.float64).tiny))
             curve = calibration_curve(predicted.chances[each, predicted.options], right)
         return Evaluation(
             values=values,
@@ -140,3 +158,17 @@ class RatingEvaluator:
             of_means={"rmse": np.sqrt},
             calibration=curve,
         )
+
+
+def _ordered(rater: Rater, cases: RatingCases) -> dict[str, Values]:
+    """Metrics over users' lists, each value at the first of its user's cases; none where nobody has a list."""
+    lists, places = cases.lists()
+    if not len(lists):
+        return {}
+    worth = lists.scale[lists.targets]
+    gains = worth - min(0.0, float(cases.scale.min()))  # a gain below 0 would make the best order not the best
+    metrics = rated_lists(rater.predict(lists).values, gains, lists.users)
+    found = {name: np.full(len(cases), np.nan) for name in metrics}
+    for name, values in metrics.items():
+        found[name][places] = values
+    return found

@@ -62,7 +62,7 @@ class Extent:
         valid, test = sequences.cases("valid"), sequences.cases("test")
         if catalogue.options:
             first = np.maximum(test.starts, test.stops + 1 - task.window)
-            asked = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops)
+            asked = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops, test.stops)
         else:
             asked = np.minimum(test.stops - test.starts, task.window)
         return cls(
