@@ -3,12 +3,13 @@
 import pytest
 import torch
 from run.little_language_model import WORDS, llama, teacher
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, TrainerCallback
 
 from shortstack import CompactStudentModel, Run
 from shortstack.contracts import Selection
 from shortstack.distillation.callbacks import RowsLearnFaster
 from shortstack.distillation.fitting import FitSettings, fit, training_arguments
+from shortstack.distillation.length_groups import LengthGroups
 from shortstack.distillation.lora import LoraSettings, adapted, adapter_state
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.errors import ConfigurationError
@@ -75,7 +76,7 @@ def test_a_killed_training_goes_on(folder, ring, tables, tmp_path, finished):
         with pytest.raises(KilledError):
             run.execute(tmp_path / "run")
     saved = sorted((tmp_path / "run" / ".teacher.partial" / "checkpoints" / "checkpoint-8").iterdir())
-    assert "model-learning.safetensors" in {path.name for path in saved}
+    assert "learning.safetensors" in {path.name for path in saved}
     run.execute(tmp_path / "run")
     first, second = weights(root / "teacher"), weights(tmp_path / "run" / "teacher")
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -129,11 +130,24 @@ def test_what_cannot_be_adapted(folder, ring, tables, tmp_path, monkeypatch):
     assert not (tmp_path / "other").exists()
 
 
-def trained(tmp_path, losses, **changes):
+class Stops(TrainerCallback):
+    """As a signal would."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def on_step_end(self, args, state, control, **_):
+        """Stop there."""
+        if state.global_step == self.at:
+            raise KeyboardInterrupt
+
+
+def trained(tmp_path, losses, *, stop=None, **changes):
     """A little model after three steps on examples of two lengths; the widths of its batches, too."""
     model, mentor = llama(), llama().eval()
-    examples = [{"input_ids": list(range(2, 2 + n)), "labels": list(range(2, 2 + n))} for n in (4, 12) * 8]
-    settings = FitSettings(steps=3, batch_size=4, warmup_steps=0, learning_rate=0.01, patience=0, **changes)
+    examples = [{"input_ids": list(range(2, 2 + n)), "labels": list(range(2, 2 + n))} for n in (4, 12) * 32]
+    fixed = {"steps": 3, "batch_size": 4, "warmup_steps": 0, "learning_rate": 0.01, "patience": 0}
+    settings = FitSettings(**{**fixed, **changes})
     widths = []
 
     def watching(batch):
@@ -143,7 +157,14 @@ def trained(tmp_path, losses, **changes):
 
     arguments = training_arguments(tmp_path, settings, seed=0, device="cpu", validated=False)
     trainer = DistillationTrainer(
-        model, arguments, examples, losses=losses, teacher=mentor, data_collator=watching, selection=ALL
+        model,
+        arguments,
+        examples,
+        losses=losses,
+        teacher=mentor,
+        data_collator=watching,
+        selection=ALL,
+        callbacks=[Stops(stop)],
     )
     fit(trainer)
     return model.state_dict(), widths
@@ -159,7 +180,31 @@ def test_recomputed_activations_change_nothing(tmp_path):
 
 def test_batches_of_one_length(tmp_path):
     """Less padding, the same examples."""
-    _, mixed = trained(tmp_path / "mixed", {"labels": 1.0})
-    _, alike = trained(tmp_path / "alike", {"labels": 1.0}, group_by_length=True)
-    assert 4 not in mixed[:3]
-    assert 4 in alike[:4]
+    _, mixed = trained(tmp_path / "mixed", {"labels": 1.0}, steps=16)
+    _, alike = trained(tmp_path / "alike", {"labels": 1.0}, steps=16, group_by_length=True)
+    assert sum(alike) < sum(mixed)
+
+
+def test_their_order_is_the_same_after_a_resume():
+    """It hangs on the seed and the epoch, not on what else was drawn."""
+    lengths = list(range(40))
+    first, again = LengthGroups(lengths, 4, 7), LengthGroups(lengths, 4, 7)
+    orders = []
+    for epoch in range(2):
+        first.set_epoch(epoch)
+        orders.append(list(first))
+    torch.manual_seed(99)
+    again.set_epoch(1)
+    assert list(again) == orders[1] != orders[0]
+    assert sorted(orders[1]) == lengths
+    assert len(first) == 40
+
+
+def test_a_grouped_training_killed_in_its_second_epoch(tmp_path):
+    """Ends as one that was not."""
+    whole, _ = trained(tmp_path / "whole", {"labels": 1.0}, steps=24, group_by_length=True, evaluate_every=10)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut", {"labels": 1.0}, steps=24, group_by_length=True, evaluate_every=10, stop=22)
+    torch.manual_seed(5)
+    resumed, _ = trained(tmp_path / "cut", {"labels": 1.0}, steps=24, group_by_length=True, evaluate_every=10)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from run.little_language_model import WORDS, llama, teacher, tokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from shortstack import CompactStudentModel, Run
@@ -123,6 +124,19 @@ def test_pieces():
     assert found.opening == (1, 3, 7)
     assert found.items == ((1, 5), (0, 0), (9, 10))
     assert found.options == (3, 7)
+    assert spelt(["7\n8   9"]).items == ((9, 10, 11),)
+
+
+@pytest.mark.parametrize(
+    ("single", "opening"), [("<s> $A", (32, 1)), ("$A </s>", (1,)), ("<s> $A </s>", (32, 1)), ("$A", (1,))]
+)
+def test_what_a_tokenizer_puts_before_a_text(single, opening):
+    """It comes before the opening; what it puts behind does not."""
+    words = tokenizer([*WORDS, "<s>", "</s>"])
+    words.backend_tokenizer.post_processor = TemplateProcessing(
+        single=single, special_tokens=[("<s>", 32), ("</s>", 33)]
+    )
+    assert spell(words, ["7"], [1.0, 5.0], opening="Item", line=" {item} {rating}").opening == opening
 
 
 def test_ratings_that_are_no_single_word():
@@ -133,6 +147,10 @@ def test_ratings_that_are_no_single_word():
         spelt(["7"], words=["1", "good"])
     with pytest.raises(ConfigurationError, match=r"the word '1' is more than one token of its own"):
         spelt(["7"], words=["1", "1"])
+    with pytest.raises(ConfigurationError, match=r"the word '' is more than one token of its own"):
+        spelt(["7"], words=["1", ""])
+    with pytest.raises(ConfigurationError, match="a language model chooses among 26 ratings at most, got 27"):
+        spell(tokenizer(), ["7"], list(range(27)), opening="Item", line=" {item} {rating}")
     with pytest.raises(ConfigurationError, match="the word 'A' is more than one token"):
         spell(tokenizer(), ["7"], [0.5, 1.5], opening="Item", line=" {item} {rating}")  # it knows no letters either
     assert spelt(["7"], words=["20", "21"]).options == (22, 23)

@@ -183,11 +183,23 @@ def test_a_vocabulary_that_does_not_hold_the_items(recommender):
         attrs.evolve(recommender, catalogue=Catalogue(items=[]))
 
 
-@pytest.mark.parametrize("window", [0, 65])
-def test_a_window_that_the_model_cannot_read(recommender, window):
+def test_a_window_that_the_model_cannot_read(recommender):
     """The tiny model has 64 positions."""
-    with pytest.raises(ConfigurationError, match=f"window must be 1 to 64 tokens for this model, got {window}"):
-        attrs.evolve(recommender, window=window)
+    with pytest.raises(ConfigurationError, match="window must be at least 1, got 0"):
+        attrs.evolve(recommender, window=0)
+    with pytest.raises(
+        ConfigurationError, match="a window of 65 items may be 65 tokens, but this model reads 64; choose"
+    ):
+        attrs.evolve(recommender, window=65)
+
+
+@pytest.mark.parametrize("history", [5, None, [3]])
+def test_histories_that_are_none(recommender, history):
+    """One sentence, whatever came over the wire."""
+    with pytest.raises(
+        ConfigurationError, match=r"a history is a list of titles or ids, got|an item is named by its title or id"
+    ):
+        recommender.recommend(history)
 
 
 def test_folders_that_are_no_recommender(recommender, tmp_path):

@@ -106,6 +106,9 @@ def test_what_cannot_be_rated(tmp_path):
     student = CompactStudentModel(model=model(), catalogue=CATALOGUE, window=4)
     with pytest.raises(ConfigurationError, match=r"3 is not on the scale 1, 2\.5, 5"):
         student.rate([("i1", 3.0)], "i2")
+    for history in (["i1"], [("i1", "5")], [("i1", None)]):
+        with pytest.raises(ConfigurationError, match="a history is pairs of a title or id and a rating, a number, got"):
+            student.rate(history, "i2")
     with pytest.raises(UnknownNameError, match="nothing"):
         student.rate([], "nothing")
     with pytest.raises(ConfigurationError, match="rates items and does not rank them"):

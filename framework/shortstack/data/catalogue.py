@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from shortstack.errors import DataError, SourceNotFoundError, UnknownNameError
+from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnknownNameError
 
 FILE = "items.jsonl"
 OPTIONS = "options.json"
@@ -96,12 +96,20 @@ class Catalogue:
         spelt = [token for item in self.items for token in item.spelling]
         return 1 + max([*spelt, *self.opening, *(option.token for option in self.options)])
 
+    def longest(self, window: int) -> int:
+        """How many tokens a history of so many items has at most, with their ratings but for the last one's."""
+        longest_item = max(len(item.spelling) for item in self.items)
+        return len(self.opening) + window * longest_item + (window - 1 if self.options else 0)
+
     def find(self, name: str) -> int:
         """The dense id of the item with this source id, or else this title (the first, if titles repeat).
 
         Raises:
             UnknownNameError: No item goes by that name; says which title is nearest.
+            ConfigurationError: It is no text.
         """
+        if not isinstance(name, str):
+            raise ConfigurationError(f"an item is named by its title or id, a text, got {name!r}")
         for column in ((item.id for item in self.items), (item.title for item in self.items)):
             for index, candidate in enumerate(column):
                 if candidate and candidate == name:

@@ -36,36 +36,48 @@ class RowsLearnFaster(TrainerCallback):  # type: ignore[misc]  # transformers is
     AdamW's step is linear in the learning rate, decay included, so this is exact; its moments are shared.
     """
 
-    def __init__(
-        self, matrices: Sequence[torch.Tensor], rows: torch.Tensor, factor: float, *, alone: bool = False
-    ) -> None:
+    def __init__(self, matrices: Sequence[torch.Tensor], rows: torch.Tensor, factor: float) -> None:
         """Remember them.
 
         Args:
             matrices: Parameters, each ``(rows, width)``.
             rows: int64: which rows.
             factor: How many times the learning rate they have.
-            alone: Whether all other rows stay as they are.
         """
-        self._matrices, self._rows, self._factor, self._alone = matrices, rows, factor, alone
+        self._matrices, self._rows, self._factor = matrices, rows, factor
         self._before: list[torch.Tensor] = []
 
     @torch.no_grad()
     def on_pre_optimizer_step(self, *_: object, **__: object) -> None:
-        """Keep the rows, or all of them, as they are."""
-        kept = (matrix if self._alone else matrix[self._rows.to(matrix.device)] for matrix in self._matrices)
-        self._before = [rows.clone() for rows in kept]
+        """Keep the rows as they are."""
+        self._before = [matrix[self._rows.to(matrix.device)].clone() for matrix in self._matrices]
 
     @torch.no_grad()
     def on_optimizer_step(self, *_: object, **__: object) -> None:
         """Go on in the direction of the step."""
         for matrix, before in zip(self._matrices, self._before, strict=True):
             rows = self._rows.to(matrix.device)
-            start = before[rows] if self._alone else before
-            moved = start + self._factor * (matrix[rows] - start)
-            if self._alone:
-                matrix.copy_(before)
-            matrix[rows] = moved
+            matrix[rows] = before + self._factor * (matrix[rows] - before)
+
+
+class RowsStay(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Some rows of matrices never change, for weight decay would move even those that have no gradient."""
+
+    def __init__(self, matrices: Sequence[torch.Tensor], rows: torch.Tensor) -> None:
+        """Remember what they are.
+
+        Args:
+            matrices: Parameters, each ``(rows, width)``.
+            rows: int64: which rows.
+        """
+        self._matrices, self._rows = matrices, rows
+        self._kept = [matrix.detach()[rows.to(matrix.device)].clone() for matrix in matrices]
+
+    @torch.no_grad()
+    def on_optimizer_step(self, *_: object, **__: object) -> None:
+        """Put them back."""
+        for matrix, kept in zip(self._matrices, self._kept, strict=True):
+            matrix[self._rows.to(matrix.device)] = kept
 
 
 class LastStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

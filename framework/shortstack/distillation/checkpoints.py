@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from shortstack.distillation.lora import adapter_state
 from shortstack.errors import DataError
 
-LEARNING = "model-learning.safetensors"
+LEARNING = "learning.safetensors"
 """What learns in a model with adapters."""
 
 STATE = "trainer_state.json"
@@ -80,7 +80,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 def _opens(checkpoint: Path) -> bool:
     """Whether weights and training state are there and not cut short; safetensors says so when it opens them."""
-    weights = [*checkpoint.glob("model*.safetensors")]
+    weights = [*checkpoint.glob("model*.safetensors"), *checkpoint.glob(LEARNING)]
     for path in (*weights, checkpoint / "training.safetensors"):
         try:
             with safe_open(path, "pt"):

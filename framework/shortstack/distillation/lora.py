@@ -68,7 +68,7 @@ def adapted(
     require_peft()
     from peft import LoraConfig, get_peft_model
 
-    names, fan_in_fan_out = _modules(model, settings.modules)
+    names, fan_in_fan_out = modules_of(model, settings.modules)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a whole number says the hint, any will do
@@ -90,7 +90,7 @@ def adapted(
         model.requires_grad_(True)
 
 
-def _modules(model: "PreTrainedModel", wanted: Sequence[str]) -> tuple[list[str], bool]:
+def modules_of(model: "PreTrainedModel", wanted: Sequence[str]) -> tuple[list[str], bool]:
     """The linear modules of the layers by their full names, and whether their matrices are transposed, as GPT-2's are.
 
     Raises:

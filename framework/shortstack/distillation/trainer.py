@@ -25,6 +25,7 @@ from shortstack.distillation import checkpoints
 from shortstack.distillation.balancing import Balancing, Memory, make_balancing
 from shortstack.distillation.callbacks import Clock, LastStep
 from shortstack.distillation.checks import Validate, check_arguments, check_batch, check_teacher
+from shortstack.distillation.length_groups import LengthGroups, lengths_of
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
 from shortstack.distillation.sums import Shape, refuse_means
 from shortstack.distillation.training_module import TrainingModule, output_reader, prepare
@@ -142,6 +143,14 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         else:
             self._load_from_checkpoint(str(checkpoint))
         self.student.eval()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Lengths together where that is asked for; else as ever."""
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        lengths = lengths_of(self.train_dataset if train_dataset is None else train_dataset)
+        together = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return LengthGroups(lengths, together, self.args.data_seed or self.args.seed)
 
     def get_batch_samples(
         self,

@@ -58,12 +58,16 @@ def spell(
         raise ConfigurationError(
             f"teacher.prompt.words names {len(words)} ratings, but there are {len(ratings)}: {', '.join(names)}"
         )
+    if len(ratings) > len(ascii_uppercase):
+        raise ConfigurationError(
+            f"a language model chooses among {len(ascii_uppercase)} ratings at most, got {len(ratings)}"
+        )
     chosen = tuple(words or names)
-    if not words and _odd(tokenizer, line, chosen):
+    if not words and _odd(tokenizer, line, chosen) is not None:
         chosen = tuple(ascii_uppercase[: len(ratings)])
         opening = f"{opening} {', '.join(f'{a} is {b}' for a, b in zip(chosen, names, strict=True))}."
     odd = _odd(tokenizer, line, chosen)
-    if odd:
+    if odd is not None:
         raise ConfigurationError(
             f"the word {odd!r} is more than one token of its own, or the same as another rating's; name other words in "
             "teacher.prompt.words"
@@ -80,10 +84,13 @@ def spell(
 
 def _odd(tokenizer: PreTrainedTokenizerBase, line: str, words: Sequence[str]) -> str | None:
     """A word that is not a single token of its own after the same text as the others; None if there is none."""
-    *head, _ = _tokens(tokenizer, _line(line, "x", words[0]))
+    head = _tokens(tokenizer, _line(line, "x", words[0]))[:-1]
     seen: set[int] = set()
     for word in words:
-        *before, last = _tokens(tokenizer, _line(line, "x", word))
+        tokens = _tokens(tokenizer, _line(line, "x", word))
+        if not word.strip() or not tokens:
+            return word
+        *before, last = tokens
         if before != head or last in seen or last == tokenizer.unk_token_id:
             return word
         seen.add(last)
@@ -95,8 +102,12 @@ def _line(line: str, item: str, rating: str) -> str:
 
 
 def _cut(tokenizer: PreTrainedTokenizerBase, text: str, longest: int) -> str:
-    tokens = _tokens(tokenizer, text or UNNAMED)
-    return str(tokenizer.decode(tokens[:longest])).strip() if len(tokens) > longest else text or UNNAMED
+    """One line of so many tokens; a cut may halve a letter, which is left out."""
+    text = " ".join(text.split()) or UNNAMED
+    tokens = _tokens(tokenizer, text)
+    if len(tokens) <= longest:
+        return text
+    return str(tokenizer.decode(tokens[:longest])).rstrip("\ufffd").strip() or UNNAMED
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -107,4 +118,6 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 def _start(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """What the tokenizer puts before a text."""
-    return [token for token in tokenizer("").input_ids[:1] if token == tokenizer.bos_token_id]
+    whole, bare = tokenizer("x").input_ids, tokenizer("x", add_special_tokens=False).input_ids
+    places = [place for place in range(len(whole)) if whole[place : place + len(bare)] == bare]
+    return list(whole[: places[0]]) if places else []

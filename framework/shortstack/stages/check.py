@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from shortstack.data.catalogue import FILE
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.stages.costs import selector
 from shortstack.stages.importance import asked
@@ -14,6 +15,7 @@ _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 if TYPE_CHECKING:
     import torch
 
+    from shortstack.distillation.fitting import FitSettings
     from shortstack.registry import Registry
     from shortstack.run import Run
     from shortstack.run_settings import TeacherSettings
@@ -46,7 +48,8 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
     layers = _check_teacher(run.teacher, run.task.build())
     _check_task(run)
-    _check_extras(run)
+    _check_fits(run)
+    _check_items(run)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
     _check_selection(run, layers)
@@ -59,12 +62,73 @@ def _check_settings_are_used(run: "Run") -> None:
             raise UnknownNameError("scorer in importance.settings", name, run.importance.scorers)
 
 
-def _check_extras(run: "Run") -> None:
-    """What a fit asks for is installed."""
+def _check_fits(run: "Run") -> None:
+    """What the fits of teacher and student ask for is installed, and fits the task and the family.
+
+    Raises:
+        ConfigurationError: It does not; names the setting.
+    """
     from shortstack.distillation.lora import require_peft
 
-    if any(fit is not None and fit.lora is not None for fit in (run.teacher.fit, run.distillation.fit)):
-        require_peft()
+    fits = {"teacher.fit": run.teacher.fit, "distillation.fit": run.distillation.fit}
+    for name, fit in fits.items():
+        if fit is None:
+            continue
+        if fit.lora is not None:
+            require_peft()
+        if fit.item_rows_rate != 1.0 and run.teacher.path is not None and run.task.build().reads == "ratings":
+            raise ConfigurationError(
+                f"{name}.item_rows_rate is {fit.item_rows_rate:g}, but where a language model rates, items are words without "
+                "rows of their own; leave it out"
+            )
+        if fit.lora is not None or fit.gradient_checkpointing:
+            _check_family(run, name, fit)
+    if run.teacher.config is not None and run.teacher.fit is not None and run.teacher.fit.lora is not None:
+        raise ConfigurationError(
+            "teacher.fit.lora adapts layers that know something, and those of teacher.config are fresh; leave it out, or "
+            "name a pretrained model in teacher.path"
+        )
+
+
+def _check_family(run: "Run", name: str, fit: "FitSettings") -> None:
+    """Where the teacher's config is here: its layers have the modules, and can be computed again on the way back."""
+    import torch
+
+    from shortstack.distillation.lora import modules_of
+    from shortstack.planning.costs import outlined
+    from shortstack.planning.sources import config_of_run
+
+    if run.teacher.path is not None and not Path(run.teacher.path).is_dir():
+        return
+    model = outlined(config_of_run(run, None), torch.float32)
+    if fit.gradient_checkpointing and not model.supports_gradient_checkpointing:
+        raise ConfigurationError(
+            f"{name}.gradient_checkpointing: {type(model).__name__} cannot compute its layers again on the way back; leave it out"
+        )
+    if fit.lora is not None:
+        modules_of(model, fit.lora.modules)
+
+
+def _check_items(run: "Run") -> None:
+    """New items can only be kept where their tokens start from texts, and settings are not silently without effect.
+
+    Raises:
+        ConfigurationError: They cannot.
+    """
+    from shortstack.run_settings import PromptSettings
+
+    settings = run.teacher
+    if settings.items.new == "kept" and (
+        settings.path is None or run.task.build().reads == "ratings" or settings.items.start == "random"
+    ):
+        raise ConfigurationError(
+            "teacher.items.new = 'kept' ranks items by the texts that their tokens start from, so it needs a pretrained model "
+            "in teacher.path, start = 'text', and a task that ranks; leave it out"
+        )
+    if settings.prompt != PromptSettings() and (Path(settings.path or "") / FILE).is_file():
+        raise ConfigurationError(
+            f"teacher.prompt is of a pretrained language model, but the teacher in {settings.path} has its words already; leave it out"
+        )
 
 
 def _check_task(run: "Run") -> None:

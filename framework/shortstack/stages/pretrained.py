@@ -95,36 +95,53 @@ def _require_positions(model: "PreTrainedModel", window: int, catalogue: Catalog
     """
     from shortstack.models.decoder import most_positions
 
-    longest = len(catalogue.opening) + window * max(len(item.words) + 1 for item in catalogue.items)
+    longest = catalogue.longest(window) + 1
     positions = most_positions(model.config.get_text_config())
     if positions is not None and longest > positions:
         raise ConfigurationError(
             f"a window of {window} items may be {longest:,} tokens, but the model reads {positions:,}; make task.settings.window "
-            "or teacher.prompt.longest smaller"
+            f"{'or teacher.prompt.longest ' if catalogue.in_words else ''}smaller"
         )
 
 
 def trained_before(
-    path: Path, wanted: Catalogue
+    path: Path, wanted: Catalogue, window: int
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase | None, Catalogue]":
     """Load a teacher, and give the data's items the tokens that it knows them by.
 
     Raises:
-        ConfigurationError: Its vocabulary does not hold all the items.
+        ConfigurationError: It was made for another task, its vocabulary does not hold all the items, or it reads less than
+            a window.
     """
     from shortstack.students.compact import CompactStudentModel
 
     teacher = CompactStudentModel.from_pretrained(path)
-    known = {item.id: item for item in teacher.catalogue.items}
-    missing = [item for item in wanted.items if item.id not in known]
+    catalogue = known_to(path, teacher.catalogue, wanted)
+    _require_positions(teacher.model, window, catalogue)
+    return teacher.model, teacher.tokenizer, catalogue
+
+
+def known_to(path: Path, known: Catalogue, wanted: Catalogue) -> Catalogue:
+    """The data's items as the teacher in a folder knows them.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    tokens = {item.id: item for item in known.items}
+    missing = [item for item in wanted.items if item.id not in tokens]
     if missing:
         raise ConfigurationError(
             f"the teacher in {path} does not cover the items: {len(missing)} of {len(wanted)} have no token, for "
             f"example {missing[0].id!r} ({missing[0].title}); use the data it was made for, or train one from a config"
         )
-    if [option.value for option in wanted.options] != [option.value for option in teacher.catalogue.options]:
+    if bool(known.options) != bool(wanted.options):
+        made, asked = ("rate", "rank") if known.options else ("rank", "rate")
+        raise ConfigurationError(
+            f"the teacher in {path} was made to {made} items, and this task is to {asked} them; name one that was made for it"
+        )
+    if [option.value for option in wanted.options] != [option.value for option in known.options]:
         raise ConfigurationError(
             f"the teacher in {path} does not rate on the scale of these data; use the data it was made for, or train one"
         )
-    items = [attrs.evolve(item, token=known[item.id].token, words=known[item.id].words) for item in wanted.items]
-    return teacher.model, teacher.tokenizer, attrs.evolve(teacher.catalogue, items=items)
+    items = [attrs.evolve(item, token=tokens[item.id].token, words=tokens[item.id].words) for item in wanted.items]
+    return attrs.evolve(known, items=items)

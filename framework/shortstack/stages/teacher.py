@@ -29,7 +29,7 @@ def _files(path: str | None) -> list[Path]:
 
 def keeps_new(run: "Run") -> bool:
     """Whether the tokens of new items stay what their texts started from: in the teacher, and in what it teaches."""
-    return run.teacher.path is not None and run.teacher.items.new == "kept" and run.task.build().reads != "ratings"
+    return run.teacher.items.new == "kept"
 
 
 def _execute(context: Context, folder: Path) -> None:
@@ -44,7 +44,7 @@ def _execute(context: Context, folder: Path) -> None:
     if settings.path is None:
         model = initial_model(initial_config(settings.config or {}, vocabulary=catalogue.vocabulary))
     elif (Path(settings.path) / FILE).is_file():
-        model, tokenizer, catalogue = trained_before(Path(settings.path), catalogue)
+        model, tokenizer, catalogue = trained_before(Path(settings.path), catalogue, context.run.task.build().window)
     else:
         model, tokenizer, catalogue = pretrained(context, settings.path, catalogue)
     teacher = Recommender.of(context, model, catalogue, tokenizer)

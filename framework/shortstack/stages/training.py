@@ -8,11 +8,10 @@ import torch
 from transformers import TrainerCallback, TrainerState
 
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, spoken
-from shortstack.distillation.callbacks import RowsLearnFaster
+from shortstack.distillation.callbacks import RowsLearnFaster, RowsStay
 from shortstack.distillation.fitting import early_stopping, fit, training_arguments
 from shortstack.distillation.lora import adapted
 from shortstack.distillation.trainer import DistillationTrainer
-from shortstack.errors import ConfigurationError
 from shortstack.files import write_json
 from shortstack.models.parameters import count_parameters
 from shortstack.stages.exam import exam, headlines_of
@@ -59,7 +58,7 @@ def train(
         balancing: How they become one number.
         teacher: The model that teaches.
         selection: Which of its layers the model was made from.
-        keep_new: Whether items that are in no training history are left out of the softmax.
+        keep_new: Whether items that are in no training history are left out of the softmax, and their rows as they are.
     """
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
     selected_by = headlines_of(context).selected_by
@@ -71,10 +70,11 @@ def train(
         validated=True,
         metric=selected_by,
     )
-    rows = _item_matrices(recommender)
+    matrices = _item_matrices(recommender)
+    candidates = recommender.known_candidates() if keep_new else recommender.candidates
     with (
         context.progress.job(name, total=settings.steps) as step,
-        adapted(recommender.model, settings.lora, trained=rows),
+        adapted(recommender.model, settings.lora, trained=matrices),
     ):
         trainer = DistillationTrainer(
             recommender.model,
@@ -83,14 +83,14 @@ def train(
             losses=losses,
             teacher=teacher,
             balancing=balancing,
-            candidates=recommender.known_candidates() if keep_new else recommender.candidates,
+            candidates=candidates,
             selection=selection,
             validate=_validation(context, recommender),
             registry=context.registry,
             data_collator=collate,
             callbacks=[
                 *early_stopping(settings),
-                *_faster_rows(recommender, rows, settings),
+                *_rows_of_their_own(recommender, matrices, candidates, settings),
                 _Progress(step, selected_by),
             ],
             embedding_dropout=settings.embedding_dropout,
@@ -119,23 +119,28 @@ def _item_matrices(recommender: Recommender) -> "list[nn.Parameter]":
     return list(matrices.values())
 
 
-def _faster_rows(
-    recommender: Recommender, matrices: "Sequence[nn.Parameter]", settings: "FitSettings"
-) -> list[RowsLearnFaster]:
-    """The items' rows at their own learning rate; beside adapters they are the only ones that learn.
+def _rows_of_their_own(
+    recommender: Recommender, matrices: "Sequence[nn.Parameter]", learning: torch.Tensor, settings: "FitSettings"
+) -> list[TrainerCallback]:
+    """The items' rows at their own learning rate; what must not change, put back: with adapters, all other rows.
 
-    Raises:
-        ConfigurationError: The items are words, whose rows are no one's own.
+    Args:
+        recommender: The model with its items.
+        matrices: Where the items' rows are; none where items are words.
+        learning: int64: the rows of the items that learn; those of other items stay.
+        settings: Of the fit.
     """
-    if settings.item_rows_rate != 1.0 and not matrices:
-        raise ConfigurationError(
-            f"item_rows_rate is {settings.item_rows_rate:g}, but items are words here, without rows of their own; leave it out"
-        )
-    alone = settings.lora is not None
-    if not matrices or (settings.item_rows_rate == 1.0 and not alone):
+    if not matrices:
         return []
-    tokens = torch.tensor(recommender.catalogue.tokens)
-    return [RowsLearnFaster(matrices, tokens, settings.item_rows_rate, alone=alone)]
+    found: list[TrainerCallback] = []
+    if settings.item_rows_rate != 1.0:
+        found.append(RowsLearnFaster(matrices, learning, settings.item_rows_rate))
+    staying = torch.full((len(matrices[0]),), settings.lora is not None)
+    staying[recommender.candidates.cpu()] = True
+    staying[learning.cpu()] = False
+    if staying.any():
+        found.append(RowsStay(matrices, staying.nonzero()[:, 0]))
+    return found
 
 
 def _validation(context: Context, recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":

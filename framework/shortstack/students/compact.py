@@ -62,10 +62,14 @@ class CompactStudentModel:
 
     def __attrs_post_init__(self) -> None:
         config = self.model.config.get_text_config()
-        longest = most_positions(config) or self.window
-        if not 1 <= self.window <= longest:
-            raise ConfigurationError(f"window must be 1 to {longest} tokens for this model, got {self.window}")
         _refuse_foreign_items(self.catalogue, config.vocab_size)
+        if self.window < 1:
+            raise ConfigurationError(f"window must be at least 1, got {self.window}")
+        longest, positions = self.catalogue.longest(self.window), most_positions(config)
+        if positions is not None and longest > positions:
+            raise ConfigurationError(
+                f"a window of {self.window} items may be {longest} tokens, but this model reads {positions}; choose a smaller one"
+            )
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str | torch.device | None = None) -> "CompactStudentModel":
@@ -145,9 +149,13 @@ class CompactStudentModel:
             raise ConfigurationError(
                 "this model was not made to rate items; ask it to recommend, or train one for 'rating'"
             )
-        unknown = [rating for _, rating in history if rating not in scale]
-        if unknown:
-            raise ConfigurationError(f"{unknown[0]:g} is not on the scale {', '.join(f'{value:g}' for value in scale)}")
+        for pair in history:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], int | float)):
+                raise ConfigurationError(f"a history is pairs of a title or id and a rating, a number, got {pair!r}")
+            if pair[1] not in scale:
+                raise ConfigurationError(
+                    f"{pair[1]:g} is not on the scale {', '.join(f'{value:g}' for value in scale)}"
+                )
         items = self.catalogue.items
         recent = history[len(history) - (self.window - 1) :] if len(history) >= self.window else history
         told = [
@@ -186,6 +194,8 @@ class CompactStudentModel:
     def _found(self, history: Sequence[str], number: int) -> list[int]:
         if isinstance(history, str):
             raise ConfigurationError(f"a history is a list of titles or ids, got the text {history!r}")
+        if not isinstance(history, Sequence):
+            raise ConfigurationError(f"a history is a list of titles or ids, got {history!r}")
         if not history:
             raise EmptyDataError(f"history {number} is empty: give at least one item")
         return [self.catalogue.find(name) for name in history]
@@ -213,8 +223,13 @@ class CompactStudentModel:
 def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:
     if not len(catalogue):
         raise EmptyDataError("the catalogue is empty: there is nothing to recommend")
-    outside = [item for item in catalogue.items if not 0 <= item.token < vocabulary]
-    if outside:
+    outside = [item for item in catalogue.items if not all(0 <= token < vocabulary for token in item.spelling)]
+    if outside or catalogue.vocabulary > vocabulary:
+        if not outside:
+            raise ConfigurationError(
+                f"the model's vocabulary of {vocabulary} tokens does not hold the ratings or the opening, which go to token "
+                f"{catalogue.vocabulary - 1}; the model and options.json belong to different runs"
+            )
         raise ConfigurationError(
             f"the model's vocabulary of {vocabulary} tokens does not hold the items: {outside[0].id!r} is token "
             f"{outside[0].token}; the model and items.jsonl belong to different runs"
