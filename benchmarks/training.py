@@ -35,24 +35,24 @@ class Case:
         window: Items that a history has at most.
         batch_size: Histories a batch.
         steps: Of each turn; the first is not counted.
-        ours: What we set that a plain trainer does not.
+        settings: Of both.
     """
 
     what: str
     window: int
     batch_size: int
     steps: int
-    ours: dict[str, Any] = attrs.field(factory=dict)
+    settings: dict[str, Any] = attrs.field(factory=dict)
 
 
 CASES = (
     Case(what="the same batches of 32 histories of up to 51 items", window=50, batch_size=32, steps=4),
     Case(
-        what="batches of 8 histories of up to 201 items, ours of about one length",
+        what="batches of 8 histories of up to 201 items, of about one length",
         window=200,
         batch_size=8,
         steps=8,
-        ours={"group_by_length": True},
+        settings={"group_by_length": True},
     ),
 )
 
@@ -66,12 +66,12 @@ def _row(case: Case, device: str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         model, examples, candidates = _workload(Path(folder), case.window)
         model.to(device)
-        plain, ours = (_arguments(Path(folder), case, device, **more) for more in ({}, case.ours))
+        arguments = _arguments(Path(folder), case, device)
         rates = {"ours": 0.0, "theirs": 0.0}
         for _ in range(TURNS):
-            rates["ours"] = max(rates["ours"], _ours(model, ours, examples, candidates))
-            rates["theirs"] = max(rates["theirs"], _theirs(model, plain, examples))
-    kind, words = ("bfloat16" if plain.bf16 else "float32"), model.get_input_embeddings().num_embeddings
+            rates["ours"] = max(rates["ours"], _ours(model, arguments, examples, candidates))
+            rates["theirs"] = max(rates["theirs"], _theirs(model, arguments, examples))
+    kind, words = ("bfloat16" if arguments.bf16 else "float32"), model.get_input_embeddings().num_embeddings
     return {
         "what": f"training SmolLM2-135M with {words:,} tokens of vocabulary in {kind}, {case.what}",
         "measured": f"{rates['ours']:.0f} tokens/s",
@@ -81,7 +81,7 @@ def _row(case: Case, device: str) -> Row:
     }
 
 
-def _arguments(folder: Path, case: Case, device: str, **more: Any) -> TrainingArguments:
+def _arguments(folder: Path, case: Case, device: str) -> TrainingArguments:
     settings = FitSettings(
         steps=case.steps,
         batch_size=case.batch_size,
@@ -90,7 +90,7 @@ def _arguments(folder: Path, case: Case, device: str, **more: Any) -> TrainingAr
         precision="fastest",
         evaluate_every=case.steps,
         patience=0,
-        **more,
+        **case.settings,
     )
     arguments = training_arguments(folder / "checkpoints", settings, seed=0, device=device, validated=False)
     arguments.save_strategy = "no"

@@ -27,12 +27,13 @@ class Cost(TypedDict, total=False):
     """What a run took.
 
     ``seconds`` by stage; ``training``, one curve a trained model; ``work``, by trained model: seconds, steps, examples,
-    tokens a second, floating-point operations; ``peak_memory_bytes``.
+    tokens a second, floating-point operations; ``precision`` of the arithmetic, by trained model; ``peak_memory_bytes``.
     """
 
     seconds: Mapping[str, float]
     training: Mapping[str, Sequence[TrainingPoint]]
     work: Mapping[str, Mapping[str, float]]
+    precision: Mapping[str, str]
     peak_memory_bytes: int
 
 

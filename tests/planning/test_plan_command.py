@@ -60,6 +60,7 @@ def test_table_and_notes(folder, capsys, monkeypatch):
     quickstart = told(capsys, QUICKSTART)
     assert "keep 25% of 12 layers" in quickstart
     assert "say how many there are with --vocabulary" in quickstart
+    assert "distillation" in quickstart
     assert "say how many there are" not in told(capsys, QUICKSTART, "--vocabulary", 3000)
 
 

@@ -1,5 +1,7 @@
 """What the stages of a run will take, told from its settings and the teacher's config."""
 
+import json
+
 import pytest
 from run.little_language_model import WORDS, llama, teacher
 from transformers import AutoConfig
@@ -9,7 +11,7 @@ from shortstack.cli import main
 from shortstack.errors import ConfigurationError, SourceNotFoundError
 from shortstack.models.initial import initial_config
 from shortstack.models.parameters import count_parameters
-from shortstack.planning.speed import Taken
+from shortstack.planning.speed import Assumed, How, Taken, Work
 from shortstack.stages.extent import Extent
 
 
@@ -41,9 +43,33 @@ def test_operations_are_counted_by_the_formula(ring, tables):
     label = extent.candidates * 16
     width, labels = extent.width(fit), -(-extent.supervised // 1)
     step = 6 * fit.batch_size * (body * width + label * labels)
-    check = 2 * extent.cases[0] * (body * extent.asked + label)
-    assert found["teacher"] == pytest.approx((fit.steps * step + 3 * check) / 1e6)
-    assert 3 * found["distillation"] > found["teacher"] > found["distillation"]
+    check = 2 * extent.cases[0] * (body * extent.asked + label)  # in float32, six times slower
+    assert found["teacher"] == pytest.approx((fit.steps * step + 3 * 6 * check) / 1e6)
+    assert found["teacher"] > found["distillation"]
+
+
+@pytest.mark.parametrize(("learning", "passes"), [("nothing", 1), ("little", 2), ("embeddings", 2), ("all", 3)])
+def test_what_learns_tells_the_passes(learning, passes):
+    """Backwards is twice forwards, or once where gradients only pass through; activations computed again are one more."""
+    config = initial_config(
+        {
+            "model_type": "llama",
+            "hidden_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+        },
+        9,
+    )
+    work = Work(examples=2, tokens=5, positions=0, candidates=3)
+    told = [
+        Assumed(tflops=1e-12).of(
+            lambda _count: config, 2, work, How(learning=learning, bfloat16=True, recomputed=again)
+        )
+        for again in (False, True)
+    ]
+    once = 2 * count_parameters(config).body * 10
+    assert [one.seconds for one in told] == pytest.approx([passes * once, (passes + 1) * once])
 
 
 def _registry():
@@ -79,13 +105,27 @@ def test_without_the_data(tables, folder):
     assert len(run.forecast(config_of(run), users=9, items=7, tflops=1.0)) == 5
     words = Run.from_mapping(tables("elsewhere.csv", teacher={"path": "owner/model"}, task={"name": "rating"}))
     assert Extent.assumed(words, llama().config, users=9, items=7).lengths.tolist() == [25 * (24 + 4 + 1) + 14]
+    assert Extent.assumed(words, llama().config, users=9, items=7).vocabulary == len(WORDS) + 4
+
+
+def test_a_teacher_that_an_earlier_run_made(ring, tables, tmp_path):
+    """Its vocabulary holds the items; nothing is added."""
+    plain = tables(ring, task={"name": "rating", "settings": {"window": 5}})
+    Run.from_mapping({**plain, "evaluation": {"scratch": False, "resamples": 100}}).execute(tmp_path / "run")
+    again = Run.from_mapping({**plain, "teacher": {"path": str(tmp_path / "run" / "teacher")}})
+    config = AutoConfig.from_pretrained(tmp_path / "run" / "teacher")
+    extent = Extent.of_data(again, config, _registry())
+
+    assert extent.vocabulary == config.vocab_size == 36
+    assert extent.asked <= 9
+    assert next(one.stage for one in again.forecast(config, tflops=1.0)) == "importance"
 
 
 def test_a_model_that_is_too_large_to_time(ring, tables, monkeypatch):
     """Refused with numbers; a speed can be told instead."""
     run = Run.from_mapping(tables(ring))
-    monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)
-    with pytest.raises(ConfigurationError, match=r"too little to time such a model .*: say with --tflops"):
+    monkeypatch.setattr("shortstack.planning.speed.free_bytes", lambda _device: 1 << 10)
+    with pytest.raises(ConfigurationError, match=r"too little to time even 1 of the layers, .*: say with --tflops"):
         run.forecast(config_of(run))
     assert run.forecast(config_of(run), tflops=1.0)
 
@@ -97,7 +137,6 @@ def test_what_lies_between_few_layers_and_more():
     assert grown.seconds == pytest.approx(1.0 + 29 * 0.5)
     assert grown.optimiser == 0.5
     assert grown.activations == pytest.approx(10 + 29 * 10)
-    assert grown.step == pytest.approx(16.0)
 
 
 def test_the_command(request, capsys, monkeypatch):
@@ -115,3 +154,34 @@ def test_the_command(request, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="0"):
         main(["plan", *asked])
     assert "What the stages take is not told: data/amazon-2023 is not here" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", *asked, "--users", "1000", "--vocabulary", "5000", "--tflops", "300", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [len(row["kept"]) for row in found["budgets"]] == [32, 8]
+    assert found["stages"][0]["stage"] == "teacher"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["{folder}", "--tflops", "3"], "--tflops is for a run's TOML file, and"),
+        (["{folder}", "--users", "3"], "--users is for a run's TOML file, and"),
+        (["{example}", "--tflops", "0"], "Invalid value for '--tflops'"),
+        (["{example}"], "the config of meta-llama/Llama-3.1-8B cannot be had"),
+        (["{gguf}"], "m.gguf cannot be had"),
+    ],
+)
+def test_mistakes(request, folder, tmp_path, capsys, monkeypatch, arguments, problem):
+    """One sentence each, with the way out."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("COLUMNS", "400")
+    example = request.config.rootpath / "examples" / "llama-8b-amazon.toml"
+    packed = tmp_path / "packed.toml"
+    (tmp_path / "m.gguf").write_bytes(b"none")
+    text = example.read_text("utf-8").replace("meta-llama/Llama-3.1-8B", str(tmp_path / "m.gguf"))
+    packed.write_text(text, encoding="utf-8")
+    places = {"folder": folder, "example": example, "gguf": packed}
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", *(argument.format(**places) for argument in arguments)])
+    assert problem in " ".join(capsys.readouterr().err.split())

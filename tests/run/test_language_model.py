@@ -125,7 +125,10 @@ def without_titles(ring, tmp_path):
         (lambda folder, _path: {"teacher": teacher(folder.parent / "modle")}, SourceNotFoundError, "which is not here"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{name}"}}}, ConfigurationError, r"template is a text with \{title\}, \{category\} or \{id\} in it, got '\{name\}'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"start": "titles"}}}, ConfigurationError, "teacher.items.start"),
-        (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, "item_rows_rate is 5, but items are words here, without rows of their own; leave it out"),
+        (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, r"teacher\.fit\.item_rows_rate is 5, but where a language model rates, items are words without rows of their own; leave it out"),
+        (lambda folder, _path: {"teacher": teacher(folder, item_rows_rate=1.0), "task": {"name": "rating"}, "distillation": {"fit": {"item_rows_rate": 3.0}}}, ConfigurationError, r"distillation\.fit\.item_rows_rate is 3, but"),
+        (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"new": "kept", "start": "random"}}}, ConfigurationError, r"teacher\.items\.new = 'kept' ranks items by the texts that their tokens start from"),
+        (lambda folder, _path: {"teacher": {**teacher(folder, item_rows_rate=1.0), "items": {"new": "kept"}}, "task": {"name": "rating"}}, ConfigurationError, "and a task that ranks; leave it out"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_teacher(folder, ring, tables, tmp_path, change, error, problem):
@@ -217,10 +220,9 @@ def test_items_that_nobody_had_before(folder, ring, tables, tmp_path, new):
     source = tmp_path / "ring.csv"
     late = [f"u{user},late{user % 2},5,{9_000_000 + user},Item {user % 2}" for user in range(60)]
     source.write_text(ring.read_text("utf-8") + "\n".join(late) + "\n", encoding="utf-8")
-    told = {**teacher(folder, weight_decay=0.0), "items": {"new": new}}
+    told = {**teacher(folder, weight_decay=0.1), "items": {"new": new}}
     plain = tables(source, teacher=told)
     plain["data"]["split"] = "global-time"
-    plain["distillation"]["fit"]["weight_decay"] = 0.0
     result = Run.from_mapping(plain).execute(tmp_path / "run")
 
     words = AutoModelForCausalLM.from_pretrained(folder).get_input_embeddings().weight

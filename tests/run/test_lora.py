@@ -130,6 +130,29 @@ def test_what_cannot_be_adapted(folder, ring, tables, tmp_path, monkeypatch):
     assert not (tmp_path / "other").exists()
 
 
+def test_fits_that_ask_for_what_is_not_there(folder, ring, tables, tmp_path):
+    """The student's as well as the teacher's, before anything is trained."""
+    plain = tables(ring, teacher=teacher(folder))
+    plain["distillation"]["fit"]["lora"] = {"modules": ["query"]}
+    with pytest.raises(ConfigurationError, match=r"lora\.modules names 'query', but the layers of LlamaForCausalLM"):
+        Run.from_mapping(plain).execute(tmp_path / "run")
+    fresh = tables(ring)
+    fresh["teacher"]["fit"]["lora"] = LORA
+    with pytest.raises(ConfigurationError, match=r"teacher\.fit\.lora adapts layers that know something"):
+        Run.from_mapping(fresh).execute(tmp_path / "run")
+    fresh["teacher"] = {"config": {"model_type": "openai-gpt", "n_layer": 2, "n_embd": 16, "n_head": 2}}
+    fresh["teacher"]["fit"] = {"gradient_checkpointing": True}
+    with pytest.raises(ConfigurationError, match=r"teacher\.fit\.gradient_checkpointing: OpenAIGPTLMHeadModel cannot"):
+        Run.from_mapping(fresh).execute(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_precision_is_told(finished):
+    """Of each training, as it was decided when that began."""
+    _, result = finished
+    assert result.cost["precision"] == {"teacher": "float32", "scratch": "float32", "student": "float32"}
+
+
 class Stops(TrainerCallback):
     """As a signal would."""
 

@@ -110,6 +110,18 @@ def test_its_student_can_be_the_next_teacher(finished, rated, tables, folder, tm
     again = run.execute(tmp_path / "run")
     assert again.metrics["teacher"]["accuracy"] == first.metrics["teacher"]["accuracy"]
     assert (tmp_path / "run" / "student" / "tokenizer.json").is_file()
+    told = {"path": str(root / "teacher"), "prompt": {"opening": "Item"}}
+    with pytest.raises(ConfigurationError, match=r"teacher\.prompt is of a pretrained language model"):
+        Run.from_mapping({**tables_of, "teacher": told}).execute(tmp_path / "other")
+    ranks = {**tables_of, "teacher": {"path": str(root / "teacher")}, "task": {"name": "next-item"}}
+    with pytest.raises(ConfigurationError, match="was made to rate items, and this task is to rank them"):
+        Run.from_mapping(ranks).execute(tmp_path / "other")
+    wide = {**tables_of, "teacher": {"path": str(root / "teacher")}}
+    wide["task"] = {"name": "rating", "settings": {"window": 900}}
+    with pytest.raises(
+        ConfigurationError, match=r"a window of 900 items may be 3,603 tokens, but the model reads 2,048"
+    ):
+        Run.from_mapping(wide).execute(tmp_path / "third")
 
 
 def spelt(catalogue_titles, **changes):

@@ -126,13 +126,17 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     ] = None,
     users: Annotated[int | None, typer.Option(min=1, help="Users, where a run's data are not here.")] = None,
     tflops: Annotated[
-        float | None, typer.Option(help="Speed of the machine that a run is for; by default this one's is measured.")
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="What the training of the machine that a run is for reaches in bfloat16 (an H100 about 300); by default this machine is timed.",
+        ),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="The config of a run's teacher, where that is not here.")] = None,
     as_json: Json = False,
 ) -> None:
     """Plan students from a config alone: what would each budget leave? Of a run: what will each stage take?"""
-    from shortstack.planning.asked import Asked, notes, stages_table, table
+    from shortstack.planning.asked import Asked, stages_table, table
 
     asked = Asked(
         source=source,
@@ -145,17 +149,18 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         tflops=tflops,
         model=model,
     )
-    registry = Registry.from_environment()
-    rows = asked.rows(registry)
+    found = asked.answer(Registry.from_environment())
     if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
+        rows = [row.to_json() for row in found.rows]
+        stages = [attrs.asdict(stage) for stage in found.stages]
+        told = rows if source.suffix != ".toml" else {"budgets": rows, "stages": stages, "notes": list(found.notes)}
+        typer.echo(json.dumps(told, indent=2))
         return
     console = Console()
-    console.print(table(rows))
-    stages = asked.stages(registry)
-    if isinstance(stages, list):
-        console.print(stages_table(stages))
-    for note in (*notes(asked, rows), *([stages] if isinstance(stages, str) else [])):
+    console.print(table(found.rows))
+    if found.stages:
+        console.print(stages_table(found.stages))
+    for note in found.notes:
         console.print(note, highlight=False, markup=False)
 
 

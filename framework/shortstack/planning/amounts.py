@@ -78,9 +78,11 @@ def spoken(amount: float) -> str:
 def spoken_time(seconds: float) -> str:
     """A time with two digits or three.
 
-    >>> spoken_time(42.4), spoken_time(600), spoken_time(9000)
-    ('42 s', '10 min', '2.5 h')
+    >>> spoken_time(0.3), spoken_time(42.4), spoken_time(600), spoken_time(9000)
+    ('< 1 s', '42 s', '10 min', '2.5 h')
     """
+    if seconds < 1:
+        return "< 1 s"
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -9,7 +9,7 @@ from rich.table import Table
 from transformers import PreTrainedConfig
 
 from shortstack.contracts import StudentArchitecture
-from shortstack.errors import ShortstackError, UnknownNameError
+from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
 from shortstack.planning.amounts import budget_named, spoken, spoken_time
 from shortstack.planning.plan import USUAL, Forecast, Planned, plan
 from shortstack.planning.sources import config_in, config_of_run
@@ -18,6 +18,21 @@ from shortstack.run import Run
 from shortstack.selection.budgets import MEASURES, Budget
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What was planned.
+
+    Attributes:
+        rows: The teacher, and what each budget leaves of it.
+        stages: Of a run, what each stage will take; empty where that cannot be told.
+        notes: What a reader must know.
+    """
+
+    rows: Sequence[Planned]
+    stages: Sequence[Forecast]
+    notes: Sequence[str]
 
 
 @attrs.frozen(kw_only=True)
@@ -46,38 +61,54 @@ class Asked:
     tflops: float | None = None
     model: Path | None = None
 
-    def rows(self, registry: Registry) -> list[Planned]:
-        """The teacher and each budget.
+    def answer(self, registry: Registry) -> "Answer":
+        """The teacher and each budget; of a run also what each stage will take.
 
         Raises:
             ShortstackError: A name, an amount or the source is wrong, or the family cannot be handled.
         """
         if self.dtype is not None and self.dtype not in TYPES:
             raise UnknownNameError("type", self.dtype, TYPES)
-        run = self._run()
+        run = Run.from_toml(self.source) if self.source.suffix == ".toml" else None
         config = self._config(run)
         budgets = [budget_named(text) for text in self.budgets] or self._usual(run)
         dtype = TYPES[self.dtype] if self.dtype else None
-        return plan(config, budgets, self._architecture(run, registry), dtype=dtype)
-
-    def stages(self, registry: Registry) -> list[Forecast] | str:
-        """What each stage of a run will take, or why that cannot be told; nothing of a model alone."""
-        run = self._run()
-        if run is None:
-            return []
-        config = self._config(run)
-        try:
-            return run.forecast(config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry)
-        except ShortstackError as error:
-            return f"What the stages take is not told: {error}"
-
-    def _run(self) -> Run | None:
-        return Run.from_toml(self.source) if self.source.suffix == ".toml" else None
+        rows = plan(config, budgets, self._architecture(run, registry), dtype=dtype)
+        stages, notes = self._stages(run, config, registry)
+        return Answer(rows=rows, stages=stages, notes=[*self._notes(rows), *notes])
 
     def _config(self, run: Run | None) -> PreTrainedConfig:
         if run is None:
+            for name in ("users", "tflops", "model"):
+                if getattr(self, name) is not None:
+                    raise ConfigurationError(
+                        f"--{name} is for a run's TOML file, and {self.source} is none; leave it out"
+                    )
             return config_in(self.source)
         return config_in(self.model) if self.model else config_of_run(run, self.vocabulary)
+
+    def _stages(
+        self, run: Run | None, config: PreTrainedConfig, registry: Registry
+    ) -> tuple[list[Forecast], list[str]]:
+        """What each stage of a run will take, or in a line why that cannot be told."""
+        if run is None:
+            return [], []
+        try:
+            told = run.forecast(config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry)
+        except ShortstackError as error:
+            return [], [f"What the stages take is not told: {error}"]
+        return told, []
+
+    def _notes(self, rows: Sequence[Planned]) -> list[str]:
+        """What a reader must know to trust the figures."""
+        found = []
+        if not all(row.alike for row in rows):
+            found.append("Its layers are not all alike: the figures are of evenly spaced ones.")
+        if "cache_bytes" not in rows[0].costs:
+            found.append("How the cache of this family grows cannot be told from its config.")
+        if self.source.suffix == ".toml" and self.vocabulary is None:
+            found.append("The first table does not count the items: say how many there are with --vocabulary.")
+        return found
 
     def _usual(self, run: Run | None) -> list[Budget]:
         if run is None:
@@ -105,7 +136,7 @@ def stages_table(stages: Sequence[Forecast]) -> Table:
     """One row a stage."""
     found = Table("stage", "time", "memory")
     for stage in stages:
-        found.add_row(stage.stage, spoken_time(stage.seconds), f"{stage.memory_bytes / 2**30:.1f} GiB")
+        found.add_row(stage.stage, spoken_time(stage.seconds), f"{stage.memory_bytes / 2**30:.2g} GiB")
     return found
 
 
@@ -120,15 +151,3 @@ _HEADS = {
 def _cell(row: Planned, name: str) -> str:
     share = f" ({row.shares[name]:.1%})" if row.budget and name in row.shares else ""
     return f"{spoken(row.costs[name])}{share}" if name in row.costs else "unknown"
-
-
-def notes(asked: Asked, rows: Sequence[Planned]) -> list[str]:
-    """What a reader must know to trust the figures."""
-    found = []
-    if not all(row.alike for row in rows):
-        found.append("Its layers are not all alike: the figures are of evenly spaced ones.")
-    if "cache_bytes" not in rows[0].costs:
-        found.append("How the cache of this family grows cannot be told from its config.")
-    if asked.source.suffix == ".toml" and asked.vocabulary is None:
-        found.append("The items are not counted in this table: say how many there are with --vocabulary.")
-    return found

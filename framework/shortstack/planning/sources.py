@@ -41,6 +41,27 @@ def config_in(source: Path) -> PreTrainedConfig:
     return config
 
 
+def _config_of_path(path: str) -> PreTrainedConfig:
+    """Of a folder, a GGUF file, or a name on the hub.
+
+    Raises:
+        SourceNotFoundError: It is neither here nor to be had.
+        DataError: It cannot be read.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return config_in(place)
+    there = (str(place.parent), {"gguf_file": place.name}) if place.suffix == ".gguf" else (path, {})
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(there[0], trust_remote_code=False, **there[1])
+    except Exception as error:  # of many kinds, from the network and from files
+        raise SourceNotFoundError(
+            f"the config of {path} cannot be had ({' '.join(str(error).split())[:120]}): name a folder or a config.json of the "
+            "same shape with --model"
+        ) from error
+    return config
+
+
 def config_of_run(run: "Run", vocabulary: int | None) -> PreTrainedConfig:
     """The config of a run's teacher; one that is still to be trained has as many tokens as there are items.
 
@@ -55,7 +76,7 @@ def config_of_run(run: "Run", vocabulary: int | None) -> PreTrainedConfig:
     from shortstack.models.initial import initial_config, planned
 
     if run.teacher.path is not None:
-        return config_in(Path(run.teacher.path))
+        return _config_of_path(run.teacher.path)
     fields = run.teacher.config or {}
     planned(fields)
     return initial_config(fields, vocabulary or FEW).get_text_config()

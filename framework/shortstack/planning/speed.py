@@ -1,6 +1,6 @@
 """How long models of a shape take on a device: timed on a few of their layers with made-up weights, or told from operations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter
@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from shortstack.errors import ConfigurationError
 from shortstack.models.candidates import candidate_logits
+from shortstack.models.memory_needs import Learning, free_bytes, memory_needed
 from shortstack.models.parameters import count_parameters
 
 REPEATS: Final = 3
@@ -54,71 +56,105 @@ class Taken:
     optimiser: float = 0.0
     activations: float = 0.0
 
-    @property
-    def step(self) -> float:
-        """Seconds of all of it."""
-        return self.seconds + self.optimiser
-
     def beyond(self, few: "Taken", layers: int, more: int) -> "Taken":
         """What ``layers`` take, if ``few`` is of ``FEW`` of them and this one of ``more``."""
         share = (layers - FEW) / (more - FEW) if more > FEW else 1.0
-        grown = {
-            name: getattr(few, name) + share * max(0.0, getattr(self, name) - getattr(few, name))
-            for name in ("seconds", "optimiser", "activations")
-        }
-        return Taken(**grown)
+
+        def drawn_on(first: float, second: float) -> float:
+            return first + share * max(0.0, second - first)
+
+        return Taken(
+            seconds=drawn_on(few.seconds, self.seconds),
+            optimiser=drawn_on(few.optimiser, self.optimiser),
+            activations=drawn_on(few.activations, self.activations),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class How:
+    """How work goes through a model.
+
+    Attributes:
+        learning: What of the model learns from it.
+        bfloat16: Whether the arithmetic is in bfloat16; else it is in float32.
+        recomputed: Whether activations are computed again on the way back.
+    """
+
+    learning: Learning = "nothing"
+    bfloat16: bool = False
+    recomputed: bool = False
 
 
 class Speed(Protocol):
     """Tells what models take."""
 
-    def of(self, cut: Cut, layers: int, work: Work, *, trained: bool) -> Taken:
+    def of(self, cut: Cut, layers: int, work: Work, how: How) -> Taken:
         """What a model with so many layers takes for some work."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Measured:
-    """On this machine.
+    """On this machine; the same work is timed once.
 
     Attributes:
         device: Where.
-        bfloat16: Whether the arithmetic is.
-        recomputed: Whether activations are computed again on the way back.
     """
 
     device: torch.device
-    bfloat16: bool
-    recomputed: bool = False
+    _known: dict[tuple[str, Work, How], Taken] = attrs.field(factory=dict, init=False)
 
-    def of(self, cut: Cut, layers: int, work: Work, *, trained: bool) -> Taken:
-        """Timed with few layers and with some more; the rest is in proportion."""
+    def of(self, cut: Cut, layers: int, work: Work, how: How) -> Taken:
+        """Timed with few layers and with some more; the rest is in proportion.
+
+        Raises:
+            ConfigurationError: Even so few layers do not fit into memory.
+        """
         more = min(layers, MORE)
-        few = self._timed(cut(FEW), work, trained=trained)
-        return self._timed(cut(more), work, trained=trained).beyond(few, layers, more)
+        few = self._timed(cut(FEW), work, how)
+        return self._timed(cut(more), work, how).beyond(few, layers, more)
 
-    def _timed(self, config: PreTrainedConfig, work: Work, *, trained: bool) -> Taken:
+    def _timed(self, config: PreTrainedConfig, work: Work, how: How) -> Taken:
+        key = (config.to_json_string(), work, how)
+        if key not in self._known:
+            self._require_room(config, how)
+            self._known[key] = self._tried(config, work, how)
+        return self._known[key]
+
+    def _require_room(self, config: PreTrainedConfig, how: How) -> None:
+        free, needed = free_bytes(self.device), memory_needed(config, how.learning)
+        if free is not None and needed > free:
+            raise ConfigurationError(
+                f"{self.device} has {free / 2**30:.1f} GiB free, too little to time even "
+                f"{config.get_text_config().num_hidden_layers} of the layers, which take {needed / 2**30:.1f}: say with --tflops "
+                "how many million million operations a second the machine reaches that it is for"
+            )
+
+    def _tried(self, config: PreTrainedConfig, work: Work, how: How) -> Taken:
         with torch.device(self.device), torch.random.fork_rng(devices=[]):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
             ids = torch.randint(work.candidates, (work.examples, work.tokens))
             mask = torch.ones_like(ids)
             wanted = torch.arange(work.tokens).expand_as(ids) >= work.tokens - work.positions
             candidates = torch.arange(work.candidates)
-        if self.recomputed and trained:
+        if how.recomputed:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.train(trained)
+        model.train(how.learning != "nothing")
 
         def forwards() -> Tensor:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=how.bfloat16):
                 return candidate_logits(model, ids, mask, wanted, candidates)
 
-        return self._training(model, forwards) if trained else self._reading(forwards)
+        if how.learning == "nothing":
+            with torch.no_grad():
+                return Taken(seconds=self._median(forwards))
+        return self._training(model, forwards, how.learning)
 
-    def _reading(self, forwards: Callable[[], Tensor]) -> Taken:
-        with torch.no_grad():
-            return Taken(seconds=self._median(forwards))
-
-    def _training(self, model: PreTrainedModel, forwards: Callable[[], Tensor]) -> Taken:
-        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    def _training(self, model: PreTrainedModel, forwards: Callable[[], Tensor], learning: Learning) -> Taken:
+        """Adapters are few: beside them gradients only pass through the layers."""
+        if learning != "all":
+            model.requires_grad_(False)
+            model.get_input_embeddings().requires_grad_(True)
+        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-6)
 
         def both() -> None:
             logits = forwards().float()
@@ -126,7 +162,8 @@ class Measured:
 
         with _kept_bytes() as kept:
             both()
-        return Taken(seconds=self._median(both), optimiser=self._median(optimiser.step), activations=kept())
+        seconds, step = self._median(both), 0.0 if learning == "little" else self._median(optimiser.step)
+        return Taken(seconds=seconds, optimiser=step, activations=kept())
 
     def _median(self, job: Callable[[], Any]) -> float:
         job()
@@ -155,6 +192,15 @@ def _kept_bytes() -> Iterator[Callable[[], int]]:
         yield lambda: sum(seen.values())
 
 
+PASSES: Final[Mapping[Learning, int]] = {"nothing": 1, "little": 2, "embeddings": 2, "all": 3}
+"""How many times the operations of a forward pass: two of a backward pass for all gradients, one where gradients only pass through."""
+FLOAT32: Final = 6
+"""How many times slower a GPU is in float32, about: an H100 gives 67 TFLOP/s at its best, and 989 in bfloat16, of which training reaches less."""
+ACTIVATIONS: Final = 17
+"""Numbers a token, layer and channel that are kept for the way back, about; of Llama with fused attention: norms, queries, keys, values, what
+attention gives, and an MLP 3.5 times as wide."""
+
+
 @attrs.frozen(kw_only=True)
 class Assumed:
     """On a machine that is not this one.
@@ -163,24 +209,21 @@ class Assumed:
     four backwards.
 
     Attributes:
-        tflops: How many million million operations a second its training reaches.
-        recomputed: Whether activations are computed again on the way back.
+        tflops: How many million million operations a second its training reaches in bfloat16.
     """
 
-    tflops: float
-    recomputed: bool = False
+    tflops: float = attrs.field(validator=attrs.validators.gt(0))
 
-    def of(self, cut: Cut, layers: int, work: Work, *, trained: bool) -> Taken:
+    def of(self, cut: Cut, layers: int, work: Work, how: How) -> Taken:
         """From parameters and tokens alone; attention over few tokens hardly counts."""
         config = cut(layers)
         width = config.get_text_config().hidden_size
-        tokens, each = work.examples * work.tokens, (4 if self.recomputed else 3) if trained else 1
+        tokens = work.examples * work.tokens
         body = 2 * count_parameters(config).body * tokens
         head = 2 * work.candidates * width * work.examples * work.positions
-        kept = layers * tokens * width * (1 if self.recomputed else ACTIVATIONS) * 2 if trained else 0
-        return Taken(seconds=each * (body + head) / (self.tflops * 1e12), activations=kept)
-
-
-ACTIVATIONS: Final = 17
-"""Numbers a token, layer and channel that are kept for the way back, about; of Llama with fused attention: norms, queries, keys, values, what
-attention gives, and an MLP 3.5 times as wide."""
+        rate = self.tflops * 1e12 / (1 if how.bfloat16 else FLOAT32)
+        kept = layers * tokens * width * (1 if how.recomputed else ACTIVATIONS) * (2 if how.bfloat16 else 4)
+        return Taken(
+            seconds=(PASSES[how.learning] + how.recomputed) * (body + head) / rate,
+            activations=kept if how.learning != "nothing" else 0,
+        )

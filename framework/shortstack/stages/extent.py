@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from shortstack.contracts.labels import IGNORED
-from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.data.catalogue import FILE, Catalogue, Item, Option
 from shortstack.data.sequences import Sequences
 from shortstack.stages.data import SEQUENCES
 
@@ -78,12 +78,12 @@ class Extent:
     def assumed(cls, run: "Run", config: "PreTrainedConfig", users: int, items: int) -> "Extent":
         """Every user has a full window, and one case of each split."""
         task, options = run.task.build(), run.task.build().reads == "ratings"
-        whole = [Item(id="", title="", token=0)] * items
-        catalogue = _spelt(run, Catalogue(items=whole, options=[Option(value=5, token=0)] * 5 * options))
-        in_words = len(catalogue.opening) + task.window * (len(catalogue.items[0].spelling) + options)
-        longest = in_words if catalogue.in_words else task.longest
+        whole = [Item(id="", title="", token=token) for token in range(1, items + 1)]
+        scale = [Option(value=value, token=items + value) for value in range(1, 6)]
+        catalogue = _spelt(run, Catalogue(items=whole, options=scale if options else ()))
+        longest = catalogue.longest(task.window) + 1
         return cls(
-            vocabulary=config.get_text_config().vocab_size + items if run.teacher.path and not options else items + 1,
+            vocabulary=_vocabulary(run, config, catalogue),
             candidates=5 if options else items,
             lengths=np.array([longest]),
             supervised=float(task.window),
@@ -99,15 +99,18 @@ class Extent:
 
 def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:
     """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
-    if not catalogue.options or run.teacher.path is None:
-        return catalogue
     from shortstack.models.stored import stored_tokenizer
-    from shortstack.stages.pretrained import in_words, texts_of
+    from shortstack.stages.pretrained import in_words, known_to, texts_of
 
-    if Path(run.teacher.path).is_dir():
-        return in_words(
-            run.teacher, stored_tokenizer(Path(run.teacher.path)), texts_of(run.teacher, catalogue), catalogue
-        )
+    if run.teacher.path is None:
+        return catalogue
+    folder = Path(run.teacher.path)
+    if (folder / FILE).is_file():
+        return known_to(folder, Catalogue.load(folder), catalogue)
+    if not catalogue.options:
+        return catalogue
+    if folder.is_dir():
+        return in_words(run.teacher, stored_tokenizer(folder), texts_of(run.teacher, catalogue), catalogue)
     longest = run.teacher.prompt.longest + len(run.teacher.prompt.line) // 4
     items = [attrs.evolve(item, words=[1] * longest) for item in catalogue.items]
     return attrs.evolve(catalogue, items=items, opening=[1] * (len(run.teacher.prompt.opening) // 4))
@@ -118,4 +121,5 @@ def _vocabulary(run: "Run", config: "PreTrainedConfig", catalogue: Catalogue) ->
     if run.teacher.path is None:
         return catalogue.vocabulary
     known: int = config.get_text_config().vocab_size
-    return known + (0 if catalogue.in_words else len(catalogue))
+    grows = not catalogue.in_words and not (Path(run.teacher.path) / FILE).is_file()
+    return known + len(catalogue) if grows else known

@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING
 import attrs
 
 from shortstack.contracts import Selection
-from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.errors import SourceNotFoundError
+from shortstack.models.memory_needs import memory_needed
 from shortstack.planning.plan import Forecast
+from shortstack.planning.speed import How, Work
 from shortstack.stages.costs import selector
 from shortstack.stages.extent import Extent
+from shortstack.stages.pretrained import what_learns
+from shortstack.stages.scratch import fit_for
 from shortstack.stages.steps import Step, steps_of
+from shortstack.stages.teacher import fit_of
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedConfig
 
     from shortstack.distillation.fitting import FitSettings
-    from shortstack.planning.speed import Speed, Work
+    from shortstack.planning.speed import Speed
     from shortstack.registry import Registry
     from shortstack.run import Run
 
 __all__ = ["Forecast", "forecast"]
 
-OPTIMISER_BYTES = 12
-"""A trained float32 parameter's gradient and AdamW's two moments."""
-WEIGHT_BYTES = 4
 CASES_AT_ONCE = 256
 """How many histories the evaluation puts through a model at once."""
 
@@ -42,8 +45,7 @@ def forecast(
 ) -> list[Forecast]:
     """Every stage that puts much through a model; see ``Run.forecast``."""
     from shortstack.models.devices import device_named
-    from shortstack.models.memory_needs import free_bytes
-    from shortstack.planning.speed import Assumed, Measured, Speed
+    from shortstack.planning.speed import Assumed, Measured
 
     if Path(run.data.source).exists() or ":" in run.data.source:
         extent = Extent.of_data(run, config, registry)
@@ -54,30 +56,12 @@ def forecast(
         )
     else:
         extent = Extent.assumed(run, config, users, items)
-    if tflops is not None:
-
-        def told(fit: "FitSettings | None") -> Speed:
-            return Assumed(tflops=tflops, recomputed=fit is not None and fit.gradient_checkpointing)
-
-        return list(_Forecaster(run=run, config=config, extent=extent, speed=told, registry=registry).stages())
     device = device_named(run.device)
-    needed, free = _parameters(config) * (WEIGHT_BYTES + OPTIMISER_BYTES), free_bytes(device)
-    if free is not None and needed > free:
-        raise ConfigurationError(
-            f"{device} has {free / 2**30:.1f} GiB free, too little to time such a model (it would learn in {needed / 2**30:.1f}): "
-            "say with --tflops how many million million operations a second the machine reaches that it is for"
-        )
-
-    def timed(fit: "FitSettings | None") -> Speed:
-        from shortstack.distillation.fitting import in_bfloat16
-
-        return Measured(
-            device=device,
-            bfloat16=fit is not None and in_bfloat16(fit.precision, device),
-            recomputed=fit is not None and fit.gradient_checkpointing,
-        )
-
-    return list(_Forecaster(run=run, config=config, extent=extent, speed=timed, registry=registry).stages())
+    speed = Measured(device=device) if tflops is None else Assumed(tflops=tflops)
+    forecaster = _Forecaster(
+        run=run, config=config, extent=extent, speed=speed, device=device if tflops is None else None, registry=registry
+    )
+    return list(forecaster.stages())
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -85,14 +69,13 @@ class _Forecaster:
     run: "Run"
     config: "PreTrainedConfig"
     extent: Extent
-    speed: "Callable[[FitSettings | None], Speed]"
+    speed: "Speed"
+    device: "torch.device | None"
     registry: "Registry"
 
     def stages(self) -> Iterator[Forecast]:
-        from shortstack.distillation.fitting import FitSettings
-
         run, layers = self.run, self.config.get_text_config().num_hidden_layers
-        fit = run.teacher.fit or (FitSettings() if run.teacher.path is None else None)
+        fit = fit_of(run)
         if fit is not None:
             yield self._training("teacher", fit, layers, shrunk=False)
         left, examples = layers, 0 if fit is None else fit.steps * fit.batch_size
@@ -106,9 +89,7 @@ class _Forecaster:
             left = kept
             sizes.append(kept)
         if run.evaluation.scratch:
-            own = run.distillation.fit
-            steps = max(1, examples // own.batch_size)
-            yield self._training("scratch", attrs.evolve(own, steps=steps, lora=None), left, shrunk=True)
+            yield self._training("scratch", fit_for(run, examples), left, shrunk=True)
             sizes.append(left)
         yield self._evaluation([*sizes, left])
 
@@ -138,36 +119,34 @@ class _Forecaster:
         self, stage: str, fit: "FitSettings", layers: int, *, shrunk: bool, taught_by: int | None = None
     ) -> Forecast:
         """Steps and validations; a teacher only reads."""
-        cut, speed, width = self._cut(shrunk), self.speed(fit), self.extent.width(fit)
+        cut, width, how = self._cut(shrunk), self.extent.width(fit), self._how(fit)
         work = self._work(fit.batch_size // fit.accumulate, width, ceil(self.extent.supervised))
-        taken = speed.of(cut, layers, work, trained=True)
+        taken = self.speed.of(cut, layers, work, how)
         seconds = fit.accumulate * taken.seconds + taken.optimiser
-        weights = _parameters(cut(layers)) * WEIGHT_BYTES
-        memory = weights + self._learning(cut(layers), fit) * OPTIMISER_BYTES + taken.activations
+        memory = memory_needed(cut(layers), how.learning) + taken.activations
         if taught_by is not None:
-            whole = self._cut(shrunk=False)
-            seconds += fit.accumulate * speed.of(whole, taught_by, work, trained=False).seconds
-            memory += _parameters(whole(taught_by)) * WEIGHT_BYTES
+            whole, reading = self._cut(shrunk=False), How(bfloat16=how.bfloat16)
+            seconds += fit.accumulate * self.speed.of(whole, taught_by, work, reading).seconds
+            memory += memory_needed(whole(taught_by), "nothing")
         checks = ceil(fit.steps / fit.evaluate_every)
         asked = self._asked(cut, layers, self.extent.cases[0])
         return Forecast(stage=stage, seconds=fit.steps * seconds + checks * asked, memory_bytes=memory)
 
-    def _learning(self, config: "PreTrainedConfig", fit: "FitSettings") -> int:
-        """How many parameters learn; those of adapters are few."""
-        from shortstack.models.parameters import count_parameters
+    def _how(self, fit: "FitSettings") -> How:
+        """In bfloat16 wherever a machine that is elsewhere may be."""
+        from shortstack.distillation.fitting import in_bfloat16
 
-        count = count_parameters(config)
-        if fit.lora is None:
-            return count.total
-        return 0 if self.run.task.build().reads == "ratings" else count.embeddings
+        in_half = fit.precision != "float32" if self.device is None else in_bfloat16(fit.precision, self.device)
+        in_words = self.run.teacher.path is not None and self.run.task.build().reads == "ratings"
+        return How(learning=what_learns(fit, in_words), bfloat16=in_half, recomputed=fit.gradient_checkpointing)
 
     def _sweep(self, step: Step, layers: int) -> Forecast:
         """One pass forwards and backwards over the calibration examples."""
         settings, cut = self.run.importance, self._cut(shrunk=step.before is not None)
         work = self._work(settings.batch_size, int(self.extent.lengths.mean()), 1)
-        taken = self.speed(None).of(cut, layers, work, trained=True)
+        taken = self.speed.of(cut, layers, work, How(learning="little"))
         batches = ceil(settings.examples / settings.batch_size)
-        memory = _parameters(cut(layers)) * WEIGHT_BYTES + taken.activations
+        memory = memory_needed(cut(layers), "nothing") + taken.activations
         return Forecast(stage=step.importance, seconds=batches * taken.seconds, memory_bytes=memory)
 
     def _evaluation(self, sizes: list[int]) -> Forecast:
@@ -176,24 +155,16 @@ class _Forecaster:
         seconds = self._asked(self._cut(shrunk=False), teacher, self.extent.cases[1])
         for layers in set(others):
             seconds += others.count(layers) * self._asked(self._cut(shrunk=True), layers, self.extent.cases[1])
-        memory = _parameters(self._cut(shrunk=False)(teacher)) * WEIGHT_BYTES
+        memory = memory_needed(self._cut(shrunk=False)(teacher), "nothing")
         return Forecast(stage="evaluation", seconds=seconds, memory_bytes=memory)
 
     def _asked(self, cut: "Callable[[int], PreTrainedConfig]", layers: int, cases: int) -> float:
         """Seconds that a model takes for some cases."""
         at_once = min(cases, CASES_AT_ONCE)
         work = self._work(at_once, self.extent.asked, 1)
-        return cases / at_once * self.speed(None).of(cut, layers, work, trained=False).seconds
+        return cases / at_once * self.speed.of(cut, layers, work, How()).seconds
 
-    def _work(self, examples: int, tokens: int, positions: int) -> "Work":
-        from shortstack.planning.speed import Work
-
+    def _work(self, examples: int, tokens: int, positions: int) -> Work:
         return Work(
             examples=examples, tokens=tokens, positions=min(positions, tokens), candidates=self.extent.candidates
         )
-
-
-def _parameters(config: "PreTrainedConfig") -> int:
-    from shortstack.models.parameters import count_parameters
-
-    return count_parameters(config).total

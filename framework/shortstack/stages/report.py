@@ -118,6 +118,7 @@ def _cost(context: Context, stages: Sequence[Stage]) -> "Cost":
         "seconds": {stage.name: read_json(context.root / stage.folder / RECORD)["seconds"] for stage in stages},
         "training": {name: found["curve"] for name, found in done.items()},
         "work": {name: {key: found[key] for key in work} for name, found in done.items()},
+        "precision": {name: found["precision"] for name, found in done.items() if "precision" in found},
         "peak_memory_bytes": _peak_memory(context),
     }
 

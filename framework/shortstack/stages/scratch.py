@@ -21,14 +21,12 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
     return [*parts, run.seed, run.device, labels.identity]
 
 
-def _fit(context: Context, steps: tuple[Step, ...]) -> "FitSettings":
+def fit_for(run: "Run", examples: int) -> "FitSettings":
     """As many examples as went into the student, the training of all its teachers included if that was done here.
 
     The learning rate is the one that suits fresh weights: the teacher's. Nothing stops it early.
     """
-    own, fresh = context.run.distillation.fit, context.run.teacher.fit or context.run.distillation.fit
-    trained = ("teacher", *(step.named("student") for step in steps))
-    examples = sum(training_of(context.root / name).get("examples", 0) for name in trained)
+    own, fresh = run.distillation.fit, run.teacher.fit or run.distillation.fit
     return attrs.evolve(
         own,
         steps=max(1, examples // own.batch_size),
@@ -48,7 +46,9 @@ def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
 
     pruned = Recommender.load(context, "pruned")
     scratch = Recommender.of(context, initial_model(pruned.model.config), pruned.catalogue, pruned.tokenizer)
-    train(context, "scratch", scratch, _fit(context, steps), folder, losses={"labels": 1.0})
+    trained = ("teacher", *(step.named("student") for step in steps))
+    examples = sum(training_of(context.root / name).get("examples", 0) for name in trained)
+    train(context, "scratch", scratch, fit_for(context.run, examples), folder, losses={"labels": 1.0})
 
 
 def scratch_stage(steps: tuple[Step, ...]) -> Stage:

@@ -9,6 +9,7 @@ from shortstack.stages.stage import Context, Stage
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:
+    from shortstack.distillation.fitting import FitSettings
     from shortstack.registry import Registry
     from shortstack.run import Run
 
@@ -27,13 +28,19 @@ def _files(path: str | None) -> list[Path]:
     return [place] if path and place.is_file() else []
 
 
+def fit_of(run: "Run") -> "FitSettings | None":
+    """How the teacher is trained; None leaves it as it is."""
+    from shortstack.distillation.fitting import FitSettings
+
+    return run.teacher.fit or (FitSettings() if run.teacher.path is None else None)
+
+
 def keeps_new(run: "Run") -> bool:
     """Whether the tokens of new items stay what their texts started from: in the teacher, and in what it teaches."""
     return run.teacher.items.new == "kept"
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.distillation.fitting import FitSettings
     from shortstack.models.initial import initial_config, initial_model
     from shortstack.stages.pretrained import pretrained, trained_before
     from shortstack.stages.recommender import Recommender
@@ -48,7 +55,7 @@ def _execute(context: Context, folder: Path) -> None:
     else:
         model, tokenizer, catalogue = pretrained(context, settings.path, catalogue)
     teacher = Recommender.of(context, model, catalogue, tokenizer)
-    fit = settings.fit or (FitSettings() if settings.path is None else None)
+    fit = fit_of(context.run)
     if fit is None:
         teacher.save(folder)
     else:

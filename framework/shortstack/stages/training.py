@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
 import torch
 from transformers import TrainerCallback, TrainerState
 
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, spoken
 from shortstack.distillation.callbacks import RowsLearnFaster, RowsStay
-from shortstack.distillation.fitting import early_stopping, fit, training_arguments
+from shortstack.distillation.fitting import early_stopping, fit, in_bfloat16, training_arguments
 from shortstack.distillation.lora import adapted
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.files import write_json
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from shortstack.progress import Step
 
 CHECKPOINTS = "checkpoints"
+PRECISION = "precision"
 
 
 def train(
@@ -62,9 +64,10 @@ def train(
     """
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
     selected_by = headlines_of(context).selected_by
+    precision = _precision(folder.with_name(PRECISION), settings, context.device)
     arguments = training_arguments(
         folder.with_name(CHECKPOINTS),
-        settings,
+        attrs.evolve(settings, precision=precision),
         seed=context.run.seed,
         device=context.device.type,
         validated=True,
@@ -98,7 +101,15 @@ def train(
         history = fit(trainer)
     recommender.save(folder)
     work = _work(recommender, trainer, examples, teacher, history[-1]["seconds"])
-    write_json(folder / TRAINING, _course(history, selected_by) | work)
+    write_json(folder / TRAINING, _course(history, selected_by) | work | {"precision": precision})
+
+
+def _precision(marker: Path, settings: "FitSettings", device: torch.device) -> Literal["bfloat16", "float32"]:
+    """Decided once: a busy machine may be faster in another one when a killed training goes on."""
+    if not marker.is_file():
+        in_half = in_bfloat16(settings.precision, device)
+        marker.write_text("bfloat16" if in_half else "float32", encoding="utf-8")
+    return "bfloat16" if marker.read_text(encoding="utf-8") == "bfloat16" else "float32"
 
 
 def _course(history: Sequence[Mapping[str, float]], selected_by: str) -> dict[str, Any]:
