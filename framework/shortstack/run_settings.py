@@ -87,12 +87,14 @@ class ItemSettings:
     Attributes:
         start: What their tokens start from: the mean of the rows of the item's text, or random rows.
         template: The text, with ``{title}``, ``{category}`` and ``{id}`` in it; an item without a title has no text.
+        opening: The text before every history, for a model that has never seen one begin with such tokens; may be empty.
         new: What becomes of the tokens of items that nobody has in the training part: ``"learnt"``, pushed down as
             whatever else was not chosen; or ``"kept"``, out of the training's softmax, so that they are ranked by what
             their texts started from.
     """
 
     start: Literal["text", "random"] = "text"
+    opening: str = "What one person chose, in order:"
     new: Literal["learnt", "kept"] = "learnt"
     template: str = attrs.field(default="{title}", validator=_is_template)
 

@@ -233,3 +233,32 @@ def test_items_that_nobody_had_before(folder, ring, tables, tmp_path, new):
         assert torch.allclose(rows, torch.stack([words[[1, 2]].mean(0), words[[1, 3]].mean(0)])) == (new == "kept")
     assert result.metrics["teacher"]["ndcg@10/new-item"] is not None
     assert result.metrics["student"]["ndcg@10/new-item"] >= 0
+
+
+@pytest.mark.parametrize(("opening", "expected"), [("Item 0", [1, 2]), ("", [])])
+def test_histories_have_an_opening(folder, ring, tables, tmp_path, opening, expected):
+    """Training, evaluation and the student begin with the same words; what is recommended is what the plain model says."""
+    told = {**teacher(folder), "items": {"opening": opening}}
+    run = Run.from_mapping(tables(ring, teacher=told))
+    run.execute(tmp_path / "run")
+    student = CompactStudentModel.from_pretrained(tmp_path / "run" / "student")
+    words = AutoTokenizer.from_pretrained(tmp_path / "run" / "student")
+    tokens = student.catalogue.tokens
+    history = [student.catalogue.find(f"Item {n}") for n in (3, 4)]
+    asked = words(opening + "".join(item_token(item) for item in history), return_tensors="pt").input_ids
+    with torch.no_grad():
+        chances = student.model(asked).logits[0, -1, tokens].log_softmax(-1)
+    found = student.recommend(["Item 3", "Item 4"], k=3, exclude_seen=False)
+
+    assert list(student.catalogue.opening) == expected
+    assert [one.score for one in found] == pytest.approx(chances.sort(descending=True).values[:3].tolist(), abs=1e-5)
+    examples = run.task.build().training_examples(_sequences(tmp_path / "run"), student.catalogue)
+    assert all(example["input_ids"][: len(expected)] == expected for example in examples)
+    assert all(label == -100 for example in examples for label in example["labels"][: len(expected) + 1])
+
+
+def _sequences(root):
+    from shortstack.data.sequences import Sequences
+    from shortstack.stages.data import SEQUENCES
+
+    return Sequences.load(root / "data" / SEQUENCES)

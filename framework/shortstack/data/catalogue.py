@@ -70,7 +70,7 @@ class Catalogue:
     Attributes:
         items: The items.
         options: The ratings that there are, from the lowest to the highest; only where a model is to rate items.
-        opening: The tokens that every history starts with; only where items are words.
+        opening: The tokens that every history starts with; only for a language model.
     """
 
     items: tuple[Item, ...] = attrs.field(converter=_tuple)
@@ -119,10 +119,10 @@ class Catalogue:
         raise UnknownNameError("item", name, close)
 
     def save(self, folder: Path) -> None:
-        """Write ``items.jsonl`` into a folder, one item a line, and ``options.json`` if there are options."""
+        """Write ``items.jsonl`` into a folder, one item a line, and ``options.json`` if there are options or an opening."""
         lines = (json.dumps(_written(item), ensure_ascii=False) for item in self.items)
         (folder / FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        if self.options:
+        if self.options or self.opening:
             told = {"opening": self.opening, "options": [attrs.asdict(option) for option in self.options]}
             (folder / OPTIONS).write_text(json.dumps(told) + "\n", encoding="utf-8")
 

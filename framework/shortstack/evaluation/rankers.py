@@ -45,6 +45,7 @@ class ModelRanker:
         model: The model; it is in eval mode while it scores and goes back to its own mode afterwards.
         candidates: int64 ``(items,)``: the token of each item.
         window: How many of the most recent items are given to the model.
+        opening: The tokens that come before every history.
         batch_size: How many histories go through the model at once.
         pad: The token to the right of shorter histories; it is masked.
     """
@@ -52,6 +53,7 @@ class ModelRanker:
     model: PreTrainedModel
     candidates: Tensor
     window: int = attrs.field(default=50, validator=attrs.validators.ge(1))
+    opening: tuple[int, ...] = ()
     batch_size: int = attrs.field(default=256, validator=attrs.validators.ge(1))
     pad: int = 0
     scores_are_logits: bool = attrs.field(default=True, init=False)
@@ -64,11 +66,13 @@ class ModelRanker:
         lengths = np.array([min(len(history), self.window) for history in histories], dtype=np.int64)
         scores = torch.zeros(len(histories), len(candidates), dtype=torch.float32, device=device)
         shortest_first = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
-        tokens = self.candidates.cpu()
+        tokens, opening = self.candidates.cpu(), torch.tensor(self.opening, dtype=torch.long)
         with evaluating(self.model):
             for start in range(0, len(shortest_first), self.batch_size):
                 batch = shortest_first[start : start + self.batch_size]
-                recent = [tokens[torch.from_numpy(histories[case][-self.window :])] for case in batch]
+                recent = [
+                    torch.cat([opening, tokens[torch.from_numpy(histories[case][-self.window :])]]) for case in batch
+                ]
                 logits = last_logits(self.model, recent, candidates, pad=self.pad)
                 scores[torch.from_numpy(batch).to(device)] = logits.float()
         return scores

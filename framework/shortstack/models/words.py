@@ -76,7 +76,7 @@ def spell(
     lines = [_tokens(tokenizer, _line(line, _cut(tokenizer, text, longest), chosen[0])) for text in texts]
     options = tuple(_tokens(tokenizer, _line(line, "x", word))[-1] for word in chosen)
     return Spelling(
-        opening=(*_start(tokenizer), *_tokens(tokenizer, told)),
+        opening=opening_of(tokenizer, told),
         items=tuple(tuple(tokens[:-1]) for tokens in lines),
         options=options,
     )
@@ -114,6 +114,11 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Words alone: what looks like a special token in a title is none."""
     tokens: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
     return tokens
+
+
+def opening_of(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """The tokens of a text that histories start with, special ones among them; none of an empty one."""
+    return (*_start(tokenizer), *tokenizer(text, add_special_tokens=False).input_ids) if text else ()
 
 
 def _start(tokenizer: PreTrainedTokenizerBase) -> list[int]:

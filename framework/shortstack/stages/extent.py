@@ -64,7 +64,7 @@ class Extent:
             first = np.maximum(test.starts, test.stops + 1 - task.window)
             asked = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops, test.stops)
         else:
-            asked = np.minimum(test.stops - test.starts, task.window)
+            asked = len(catalogue.opening) + np.minimum(test.stops - test.starts, task.window)
         return cls(
             vocabulary=_vocabulary(run, config, catalogue),
             candidates=len(catalogue.options) or len(catalogue),
@@ -100,6 +100,7 @@ class Extent:
 def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:
     """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
     from shortstack.models.stored import stored_tokenizer
+    from shortstack.models.words import opening_of
     from shortstack.stages.pretrained import in_words, known_to, texts_of
 
     if run.teacher.path is None:
@@ -107,10 +108,13 @@ def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:
     folder = Path(run.teacher.path)
     if (folder / FILE).is_file():
         return known_to(folder, Catalogue.load(folder), catalogue)
-    if not catalogue.options:
-        return catalogue
     if folder.is_dir():
-        return in_words(run.teacher, stored_tokenizer(folder), texts_of(run.teacher, catalogue), catalogue)
+        tokenizer = stored_tokenizer(folder)
+        if catalogue.options:
+            return in_words(run.teacher, tokenizer, texts_of(run.teacher, catalogue), catalogue)
+        return attrs.evolve(catalogue, opening=opening_of(tokenizer, run.teacher.items.opening))
+    if not catalogue.options:
+        return attrs.evolve(catalogue, opening=[1] * (len(run.teacher.items.opening) // 4))
     longest = run.teacher.prompt.longest + len(run.teacher.prompt.line) // 4
     items = [attrs.evolve(item, words=[1] * longest) for item in catalogue.items]
     return attrs.evolve(catalogue, items=items, opening=[1] * (len(run.teacher.prompt.opening) // 4))

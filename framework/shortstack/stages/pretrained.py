@@ -28,6 +28,7 @@ def pretrained(
     from shortstack.models.item_tokens import add_item_tokens
     from shortstack.models.language_models import language_model
     from shortstack.models.memory_needs import require_memory
+    from shortstack.models.words import opening_of
 
     settings = context.run.teacher
     if Path(path).is_dir():
@@ -40,11 +41,13 @@ def pretrained(
     texts = texts_of(settings, wanted)
     if wanted.options:
         catalogue = in_words(settings, tokenizer, texts, wanted)
-        _require_positions(model, context.run.task.build().window, catalogue)
-        return model, tokenizer, catalogue
-    tokens = add_item_tokens(model, tokenizer, texts, start=settings.items.start, seed=context.run.seed)
-    items = [attrs.evolve(item, token=token) for item, token in zip(wanted.items, tokens, strict=True)]
-    return model, tokenizer, Catalogue(items=items)
+    else:
+        opening = opening_of(tokenizer, settings.items.opening)
+        tokens = add_item_tokens(model, tokenizer, texts, start=settings.items.start, seed=context.run.seed)
+        items = [attrs.evolve(item, token=token) for item, token in zip(wanted.items, tokens, strict=True)]
+        catalogue = Catalogue(items=items, opening=opening)
+    _require_positions(model, context.run.task.build().window, catalogue)
+    return model, tokenizer, catalogue
 
 
 def what_learns(fit: "FitSettings | None", in_words: bool) -> "Learning":

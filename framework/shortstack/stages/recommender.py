@@ -94,7 +94,9 @@ class Recommender:
             raise ConfigurationError(
                 f"the candidates of {type(self.task).__name__} must be the catalogue's tokens, in its order"
             )
-        return ModelRanker(model=self.model, candidates=candidates, window=self.task.window)
+        return ModelRanker(
+            model=self.model, candidates=candidates, window=self.task.window, opening=self.catalogue.opening
+        )
 
     def rater(self) -> "ModelRater":
         """The model as something that rates items."""

@@ -202,8 +202,8 @@ class CompactStudentModel:
 
     def _scores(self, histories: Sequence[Sequence[int]]) -> Tensor:
         """float32 ``(histories, items)``: log-probabilities over the catalogue."""
-        tokens = torch.tensor(self.catalogue.tokens)
-        recent = [tokens[history[-self.window :]] for history in map(list, histories)]
+        tokens, opening = torch.tensor(self.catalogue.tokens), torch.tensor(self.catalogue.opening, dtype=torch.long)
+        recent = [torch.cat([opening, tokens[history[-self.window :]]]) for history in map(list, histories)]
         with torch.no_grad():
             logits = last_logits(self.model, recent, tokens.to(self.model.device)).float()
         if not bool(logits.isfinite().all()):

@@ -41,7 +41,7 @@ class NextItem(Windows):
             EmptyDataError: No user has two training items.
         """
         starts, stops = self.cut(*training_spans(sequences), self.window + 1)
-        return Examples(tokens=_tokens(sequences, catalogue), starts=starts, stops=stops, supervised=starts + 1)
+        return _examples(sequences, catalogue, starts, stops, starts + 1)
 
     def calibration_examples(
         self, sequences: Sequences, catalogue: Catalogue, *, count: int = 256, seed: int = 0
@@ -59,7 +59,7 @@ class NextItem(Windows):
         """
         starts, stops = drawn(*training_spans(sequences), count, seed)
         starts = np.maximum(starts, stops - (self.window + 1))
-        return Examples(tokens=_tokens(sequences, catalogue), starts=starts, stops=stops, supervised=stops - 1)
+        return _examples(sequences, catalogue, starts, stops, stops - 1)
 
     def evaluation_examples(self, sequences: Sequences, catalogue: Catalogue, *, split: SplitName) -> Examples:
         """The most recent window before each case's target, and the target as the only label.
@@ -72,7 +72,7 @@ class NextItem(Windows):
         cases = sequences.cases(split)
         stops = cases.stops + 1
         starts = np.maximum(cases.starts, stops - (self.window + 1))
-        return Examples(tokens=_tokens(sequences, catalogue), starts=starts, stops=stops, supervised=stops - 1)
+        return _examples(sequences, catalogue, starts, stops, stops - 1)
 
     def candidates(self, catalogue: Catalogue) -> "Tensor":
         """int64 ``(items,)``: the token of each item, in dense order."""
@@ -81,6 +81,13 @@ class NextItem(Windows):
         return torch.tensor(catalogue.tokens, dtype=torch.long)
 
 
-def _tokens(sequences: Sequences, catalogue: Catalogue) -> NDArray[np.int64]:
-    """int64 ``(interactions,)``: the token of each interaction's item."""
-    return np.asarray(catalogue.tokens, dtype=np.int64)[sequences.items]
+def _examples(
+    sequences: Sequences,
+    catalogue: Catalogue,
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    supervised: NDArray[np.int64],
+) -> Examples:
+    """Spans of interactions, each the token of its item."""
+    tokens = np.asarray(catalogue.tokens, dtype=np.int64)[sequences.items]
+    return Examples(tokens=tokens, starts=starts, stops=stops, supervised=supervised, opening=catalogue.opening)
