@@ -84,6 +84,7 @@ class TestResult:
             "intervals",
             "comparisons",
             "headlines",
+            "calibration",
         ]
 
     def test_methods_and_metrics(self, finished):
