@@ -24,7 +24,7 @@ from shortstack.distillation.callbacks import RowsLearnFaster
 from shortstack.distillation.fitting import FitSettings, fit, history, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.evaluation.rankers import ModelRanker
-from shortstack.models.item_tokens import add_item_tokens
+from shortstack.models.item_tokens import Start, add_item_tokens
 from shortstack.models.language_models import language_model
 from shortstack.models.words import opening_of
 from shortstack.stages.data import SEQUENCES
@@ -43,21 +43,21 @@ class Trial:
         learning_rate: Of the body.
         item_rows_rate: How many times that the films' rows have.
         layers: How many of the model's first layers are taken.
-        start: What the films' rows start from; ``"spread"`` gives the means of titles the mean and the spread of words.
+        start: What the films' rows start from.
     """
 
     opening: str = "<|endoftext|>Films that one person saw, in order:"
     learning_rate: float = 1e-4
     item_rows_rate: float = 10.0
     layers: int = 30
-    start: str = "text"
+    start: Start = "text"
 
 
 TRIALS: Mapping[str, Trial] = {
     "opening": Trial(),
     "no-opening": Trial(opening=""),
-    "mark-alone": Trial(opening="<|endoftext|>", start="spread", item_rows_rate=50.0),
-    "twice": Trial(learning_rate=2e-4),
+    "fast-rows": Trial(opening="<|endoftext|>", start="spread", item_rows_rate=50.0),
+    "slow-body": Trial(opening="<|endoftext|>", learning_rate=3e-5, item_rows_rate=100.0),
     "fivefold": Trial(learning_rate=5e-4),
     "eight-layers": Trial(opening="", layers=8, learning_rate=5e-4),
 }
@@ -82,7 +82,7 @@ def _tried(run: Run, folder: Path, trial: Trial) -> dict[str, Any]:
     catalogue, sequences = Catalogue.load(folder / "data"), Sequences.load(folder / "data" / SEQUENCES)
     model, tokenizer = language_model(str(converted()))
     opening = opening_of(tokenizer, trial.opening)
-    tokens = _rows(model, tokenizer, catalogue, spread=trial.start == "spread")
+    tokens = add_item_tokens(model, tokenizer, [item.title for item in catalogue.items], start=trial.start)
     _cut(model, trial.layers)
     items = [attrs.evolve(item, token=token) for item, token in zip(catalogue.items, tokens, strict=True)]
     task, candidates = run.task.build(), torch.tensor(tokens)
@@ -121,19 +121,6 @@ def _tried(run: Run, folder: Path, trial: Trial) -> dict[str, Any]:
         "ndcg@10": round(found["ndcg@10"] or 0.0, 4),
         "seconds": round(perf_counter() - start),
     }
-
-
-def _rows(model: PreTrainedModel, tokenizer: Any, catalogue: Catalogue, *, spread: bool) -> list[int]:
-    """The films' tokens."""
-    words = model.get_input_embeddings().weight.detach().clone()
-    tokens = add_item_tokens(model, tokenizer, [item.title for item in catalogue.items])
-    if spread:
-        with torch.no_grad():
-            matrix = model.get_input_embeddings().weight
-            apart = matrix[tokens] - matrix[tokens].mean(0)
-            wanted = (words - words.mean(0)).norm(dim=1).mean()
-            matrix[tokens] = words.mean(0) + apart * wanted / apart.norm(dim=1).mean()
-    return tokens
 
 
 def _cut(model: PreTrainedModel, layers: int) -> None:

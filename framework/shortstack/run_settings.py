@@ -85,7 +85,8 @@ class ItemSettings:
     """What items are to a language model: tokens of their own, or, where it is to rate them, words.
 
     Attributes:
-        start: What their tokens start from: the mean of the rows of the item's text, or random rows.
+        start: What their tokens start from: the mean of the rows of the item's text (``"text"``); the same, moved and
+            stretched to lie among the words and as far apart (``"spread"``); or random rows.
         template: The text, with ``{title}``, ``{category}`` and ``{id}`` in it; an item without a title has no text.
         opening: The text before every history, for a model that has never seen one begin with such tokens; may be empty.
         new: What becomes of the tokens of items that nobody has in the training part: ``"learnt"``, pushed down as
@@ -93,7 +94,7 @@ class ItemSettings:
             their texts started from.
     """
 
-    start: Literal["text", "random"] = "text"
+    start: Literal["text", "spread", "random"] = "text"
     opening: str = "What one person chose, in order:"
     new: Literal["learnt", "kept"] = "learnt"
     template: str = attrs.field(default="{title}", validator=_is_template)

@@ -55,6 +55,23 @@ def test_rows_start_from_their_texts(changes):
     assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == (not changes)
 
 
+def test_rows_spread_like_words():
+    """About the words' mean and as far from it as words are; their differences keep their directions."""
+    models = {start: llama() for start in ("text", "spread")}
+    texts = [f"Item {n}" for n in range(30)]
+    rows = {}
+    for start, model in models.items():
+        tokens = add_item_tokens(model, tokenizer(), texts, start=start)
+        rows[start] = model.get_input_embeddings().weight.detach()[tokens]
+    words = llama().get_input_embeddings().weight.detach()
+    assert torch.allclose(rows["spread"].mean(0), words.mean(0), atol=1e-5)
+    assert torch.allclose(
+        (rows["spread"] - words.mean(0)).norm(dim=1).mean(), (words - words.mean(0)).norm(dim=1).mean(), rtol=1e-4
+    )
+    before, after = ((each[1] - each[0]) for each in (rows["text"], rows["spread"]))
+    assert torch.nn.functional.cosine_similarity(before, after, dim=0) > 0.999
+
+
 def test_more_items_than_spare_rows():
     """The matrix grows; another seed draws other random rows."""
     grown = [llama(), llama(), llama()]

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.errors import ConfigurationError
 
-Start = Literal["text", "random"]
+Start = Literal["text", "spread", "random"]
 
 
 def item_token(number: int) -> str:
@@ -32,8 +32,9 @@ def add_item_tokens(
     """Grow a model and its tokenizer, in place.
 
     A new row of the embeddings, and of the output head where that is another matrix, is the mean of the rows of its
-    text's tokens; of an empty text, the mean of the rows of all texts. ``random`` draws rows with the mean and the
-    spread of the old ones instead.
+    text's tokens; of an empty text, the mean of the rows of all texts. Means lie close together: ``spread`` moves and
+    stretches them to where words are, and as far apart. ``random`` draws rows with the mean and the spread of the old
+    ones instead.
 
     Args:
         model: With an embedding for each of the tokenizer's tokens.
@@ -55,7 +56,7 @@ def add_item_tokens(
             "it was made from, or give the data that it was made for"
         )
     spelt = [tokenizer(text, add_special_tokens=False).input_ids if text else [] for text in texts]
-    if start == "text" and not any(spelt):
+    if start != "random" and not any(spelt):
         raise ConfigurationError(
             "no item has a text to start from; set teacher.items.start = 'random', or name a template"
         )
@@ -71,6 +72,8 @@ def add_item_tokens(
     modules = [model.get_input_embeddings(), *([] if tied else [model.get_output_embeddings()])]
     for module, old in zip(modules, matrices, strict=True):
         new = _drawn(old, len(texts), seed) if start == "random" else _means(old, spelt)
+        if start == "spread":
+            new = _like(old, new)
         with torch.no_grad():
             _rows(module)[torch.tensor(tokens)] = new.to(old.dtype)
     return tokens
@@ -88,6 +91,14 @@ def _means(old: Tensor, spelt: Sequence[Sequence[int]]) -> Tensor:
     means = [old[torch.tensor(tokens)].float().mean(0) if tokens else None for tokens in spelt]
     everything = torch.stack([mean for mean in means if mean is not None]).mean(0)
     return torch.stack([everything if mean is None else mean for mean in means])
+
+
+def _like(old: Tensor, new: Tensor) -> Tensor:
+    """New rows about the mean of old ones, and as far from it in the mean; differences keep their directions."""
+    centre, apart = old.float().mean(0), new - new.mean(0)
+    wanted = (old.float() - centre).norm(dim=1).mean()
+    rows: Tensor = centre + apart * (wanted / apart.norm(dim=1).mean().clamp_min(1e-12))
+    return rows
 
 
 def _drawn(old: Tensor, count: int, seed: int) -> Tensor:

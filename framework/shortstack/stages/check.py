@@ -123,7 +123,7 @@ def _check_items(run: "Run") -> None:
     ):
         raise ConfigurationError(
             "teacher.items.new = 'kept' ranks items by the texts that their tokens start from, so it needs a pretrained model "
-            "in teacher.path, start = 'text', and a task that ranks; leave it out"
+            "in teacher.path, start = 'text' or 'spread', and a task that ranks; leave it out"
         )
     if settings.prompt != PromptSettings() and (Path(settings.path or "") / FILE).is_file():
         raise ConfigurationError(
