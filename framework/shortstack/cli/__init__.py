@@ -129,7 +129,7 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         float | None,
         typer.Option(
             min=0.001,
-            help="What the training of the machine that a run is for reaches in bfloat16 (an H100 about 300); by default this machine is timed.",
+            help="What the training of the machine that a run is for reaches in bfloat16; by default this machine is timed.",
         ),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="The config of a run's teacher, where that is not here.")] = None,

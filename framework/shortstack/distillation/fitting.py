@@ -40,7 +40,7 @@ class FitSettings:
         group_by_length: Examples of about one length share a batch, so that little of it is padding; batches are drawn less
             freely then.
         gradient_checkpointing: Keep only what enters each layer, and compute the rest again on the way back: less memory,
-            about a third more time.
+            one more pass forwards.
         lora: Learn in low-rank adapters, and the items' rows if they have any, alone; they are merged in the end.
         item_rows_rate: How many times the learning rate the items' rows of the embeddings have: above 1 for a language
             model whose items are new to it.

@@ -10,8 +10,8 @@ import attrs
 from shortstack.contracts import Selection
 from shortstack.errors import SourceNotFoundError
 from shortstack.models.memory_needs import memory_needed
-from shortstack.planning.plan import Forecast
-from shortstack.planning.speed import How, Work
+from shortstack.planning.plan import Forecast, plan
+from shortstack.planning.speed import Assumed, How, Measured, Speed, Work
 from shortstack.stages.costs import selector
 from shortstack.stages.extent import Extent
 from shortstack.stages.pretrained import what_learns
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from shortstack.distillation.fitting import FitSettings
-    from shortstack.planning.speed import Speed
     from shortstack.registry import Registry
     from shortstack.run import Run
 
@@ -45,7 +44,6 @@ def forecast(
 ) -> list[Forecast]:
     """Every stage that puts much through a model; see ``Run.forecast``."""
     from shortstack.models.devices import device_named
-    from shortstack.planning.speed import Assumed, Measured
 
     if Path(run.data.source).exists() or ":" in run.data.source:
         extent = Extent.of_data(run, config, registry)
@@ -69,7 +67,7 @@ class _Forecaster:
     run: "Run"
     config: "PreTrainedConfig"
     extent: Extent
-    speed: "Speed"
+    speed: Speed
     device: "torch.device | None"
     registry: "Registry"
 
@@ -95,8 +93,6 @@ class _Forecaster:
 
     def _kept(self, step: Step, layers: int) -> int:
         """How many layers stay; by a budget of another measure, as many as evenly spaced ones would."""
-        from shortstack.planning.plan import plan
-
         budget = selector(step.settings(self.run.selection)).budget
         if budget.measure is None:
             return budget.layers(of=layers)

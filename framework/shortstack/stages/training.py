@@ -22,7 +22,7 @@ from shortstack.tasks import Examples, collate
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, TrainingArguments
 
     from shortstack.contracts import Selection
     from shortstack.distillation.fitting import FitSettings
@@ -64,17 +64,10 @@ def train(
     """
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
     selected_by = headlines_of(context).selected_by
-    precision = _precision(folder.with_name(PRECISION), settings, context.device)
-    arguments = training_arguments(
-        folder.with_name(CHECKPOINTS),
-        attrs.evolve(settings, precision=precision),
-        seed=context.run.seed,
-        device=context.device.type,
-        validated=True,
-        metric=selected_by,
-    )
+    arguments = _arguments(context, settings, folder, selected_by)
     matrices = _item_matrices(recommender)
     candidates = recommender.known_candidates() if keep_new else recommender.candidates
+    rows = _rows_of_their_own(recommender, matrices, candidates, settings)
     with (
         context.progress.job(name, total=settings.steps) as step,
         adapted(recommender.model, settings.lora, trained=matrices),
@@ -91,17 +84,26 @@ def train(
             validate=_validation(context, recommender),
             registry=context.registry,
             data_collator=collate,
-            callbacks=[
-                *early_stopping(settings),
-                *_rows_of_their_own(recommender, matrices, candidates, settings),
-                _Progress(step, selected_by),
-            ],
+            callbacks=[*early_stopping(settings), *rows, _Progress(step, selected_by)],
             embedding_dropout=settings.embedding_dropout,
         )
         history = fit(trainer)
     recommender.save(folder)
     work = _work(recommender, trainer, examples, teacher, history[-1]["seconds"])
-    write_json(folder / TRAINING, _course(history, selected_by) | work | {"precision": precision})
+    write_json(folder / TRAINING, _course(history, selected_by, arguments) | work)
+
+
+def _arguments(context: Context, settings: "FitSettings", folder: Path, selected_by: str) -> "TrainingArguments":
+    """What the settings mean on the run's device; checkpoints go beside the result."""
+    precision = _precision(folder.with_name(PRECISION), settings, context.device)
+    return training_arguments(
+        folder.with_name(CHECKPOINTS),
+        attrs.evolve(settings, precision=precision),
+        seed=context.run.seed,
+        device=context.device.type,
+        validated=True,
+        metric=selected_by,
+    )
 
 
 def _precision(marker: Path, settings: "FitSettings", device: torch.device) -> Literal["bfloat16", "float32"]:
@@ -112,11 +114,12 @@ def _precision(marker: Path, settings: "FitSettings", device: torch.device) -> L
     return "bfloat16" if marker.read_text(encoding="utf-8") == "bfloat16" else "float32"
 
 
-def _course(history: Sequence[Mapping[str, float]], selected_by: str) -> dict[str, Any]:
-    """How long a training took, and its curve as the result file has it."""
+def _course(history: Sequence[Mapping[str, float]], selected_by: str, arguments: "TrainingArguments") -> dict[str, Any]:
+    """How long a training took, in which precision, and its curve as the result file has it."""
     shown = ("step", "loss", selected_by, "seconds")
     return {
         "seconds": history[-1]["seconds"],
+        "precision": "bfloat16" if arguments.bf16 else "float32",
         "curve": [{key: record.get(key) for key in shown} for record in history],
     }
 
