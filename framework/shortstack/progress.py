@@ -1,4 +1,4 @@
-"""How a run tells what it is doing: bars in a terminal, one line a stage elsewhere."""
+"""How a run tells what it is doing: bars in a terminal, lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,9 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+
+QUIET_FOR = 60.0
+"""Seconds without a line, at most, of a job whose steps take less."""
 
 
 class Step(Protocol):
@@ -69,10 +72,33 @@ class ToConsole:
 
     @contextmanager
     def job(self, name: str, total: int) -> Iterator[Step]:
-        """A bar, in a terminal."""
+        """A bar in a terminal; elsewhere a line with each new note, and one a minute."""
+        if not self._console.is_terminal:
+            yield _Lines(self._console, name, total)
+            return
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=self._console, transient=True)
-        bars.disable = not self._console.is_terminal
-        with bars:
+        with Bars(*columns, TextColumn("{task.fields[note]}"), console=self._console, transient=True) as bars:
             task = bars.add_task(name, total=total, note="")
             yield lambda done, note="": bars.update(task, completed=done, **({"note": note} if note else {}))
+
+
+class _Lines:
+    """A long job in a log file: how far it is, when there is something to say."""
+
+    def __init__(self, console: Console, name: str, total: int) -> None:
+        self._console, self._name, self._total = console, name, total
+        self._start = self._told = perf_counter()
+        self._note = ""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """A line if the note is new, or if the last line is a minute old."""
+        now = perf_counter()
+        if note in ("", self._note) and now - self._told < QUIET_FOR:
+            return
+        self._told, self._note = now, note or self._note
+        shown = "" if not self._note else f", {self._note}"
+        self._console.print(
+            f"  {self._name}: {done} of {self._total}{shown}, {now - self._start:.0f} s",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,6 +1,7 @@
 """The command line says what it does, in tables for people and JSON for programs."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -84,6 +85,7 @@ def test_run_and_recommend(capsys, ring, tables, tmp_path):
     code, out, _ = call("run", str(config), "--out", str(tmp_path / "run"), capsys=capsys)
 
     assert code == 0
+    assert re.search(r"^  teacher: \d+ of \d+, validation NDCG@10 0\.\d{4}, \d+ s$", out, re.MULTILINE)
     assert "distillation: done in" in out
     assert "student" in out
     assert out.rstrip().endswith("report.html")

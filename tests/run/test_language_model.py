@@ -142,7 +142,7 @@ def without_titles(ring, tmp_path):
         (lambda folder, _path: {"teacher": teacher(folder.parent / "modle")}, SourceNotFoundError, "which is not here"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{name}"}}}, ConfigurationError, r"template is a text with \{title\}, \{category\} or \{id\} in it, got '\{name\}'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"start": "titles"}}}, ConfigurationError, "teacher.items.start"),
-        (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, r"teacher\.fit\.item_rows_rate is 5, but where a language model rates, items are words without rows of their own; leave it out"),
+        (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, r"teacher\.fit\.item_rows_rate is 5, but the teacher reads items as words, without rows of their own; leave it out"),
         (lambda folder, _path: {"teacher": teacher(folder, item_rows_rate=1.0), "task": {"name": "rating"}, "distillation": {"fit": {"item_rows_rate": 3.0}}}, ConfigurationError, r"distillation\.fit\.item_rows_rate is 3, but"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"new": "kept", "start": "random"}}}, ConfigurationError, r"teacher\.items\.new = 'kept' ranks items by the texts that their tokens start from"),
         (lambda folder, _path: {"teacher": {**teacher(folder, item_rows_rate=1.0), "items": {"new": "kept"}}, "task": {"name": "rating"}}, ConfigurationError, "and a task that ranks; leave it out"),

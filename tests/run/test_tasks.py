@@ -74,6 +74,18 @@ def test_ratings_beside_their_floors(rated):
     assert "accuracy" in result.cost["training"]["teacher"][-1]
 
 
+def test_a_stored_teacher_that_rates_by_tokens_has_rows_of_items(rated, ring, tables, tmp_path):
+    """They may learn at a rate of their own, which those of a model that reads words have not."""
+    folder, _ = rated
+    teacher = {
+        "path": str(folder / "teacher"),
+        "fit": {"steps": 2, "batch_size": 4, "item_rows_rate": 5.0, "warmup_steps": 0, "evaluate_every": 2},
+    }
+    run = Run.from_mapping(tables(ring, task={"name": "rating", "settings": {"window": 8}}, teacher=teacher))
+    run.prepare(tmp_path / "run")
+    assert (tmp_path / "run" / "data" / "items.jsonl").is_file()
+
+
 def test_the_student_rates(rated):
     """A stock model with its items and the scale."""
     folder, _ = rated

@@ -189,13 +189,15 @@ def test_the_page_of_all_families_names_what_people_use():
 @pytest.mark.full
 def test_the_page_is_what_trying_all_families_gives():
     """``python docs/generate.py --families`` was run after the last change."""
-    page = (Path(__file__).parents[2] / "docs" / "families.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "families.md").read_text(encoding="utf-8").splitlines()
+    found = families_page().splitlines()
 
-    assert page == families_page()
+    assert [line for line in found if line not in page] == []
+    assert found == page
 
 
 def test_a_stranger_loads_the_student():
-    """Stock transformers in another process, without shortstack: the same logits to the last bit."""
+    """Stock transformers in another process, without shortstack: the same tensors, and the same logits within rounding."""
     (outcome,) = outcomes(["llama"])
 
     assert (outcome.result, outcome.why) == ("works", "")

@@ -8,6 +8,7 @@ from shortstack.data.catalogue import FILE
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.stages.costs import selector
 from shortstack.stages.importance import asked
+from shortstack.stages.pretrained import items_in_words
 from shortstack.stages.steps import require_smaller, steps_of
 
 _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
@@ -76,10 +77,10 @@ def _check_fits(run: "Run") -> None:
             continue
         if fit.lora is not None:
             require_peft()
-        if fit.item_rows_rate != 1.0 and run.teacher.path is not None and run.task.build().reads == "ratings":
+        if fit.item_rows_rate != 1.0 and items_in_words(run):
             raise ConfigurationError(
-                f"{name}.item_rows_rate is {fit.item_rows_rate:g}, but where a language model rates, items are words without "
-                "rows of their own; leave it out"
+                f"{name}.item_rows_rate is {fit.item_rows_rate:g}, but the teacher reads items as words, without rows of "
+                "their own; leave it out"
             )
         if fit.lora is not None or fit.gradient_checkpointing:
             _check_family(run, name, fit)

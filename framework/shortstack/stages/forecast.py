@@ -14,7 +14,7 @@ from shortstack.planning.plan import Forecast, plan
 from shortstack.planning.speed import Assumed, How, Measured, Speed, Work
 from shortstack.stages.costs import selector
 from shortstack.stages.extent import Extent
-from shortstack.stages.pretrained import what_learns
+from shortstack.stages.pretrained import items_in_words, what_learns
 from shortstack.stages.scratch import fit_for
 from shortstack.stages.steps import Step, steps_of
 from shortstack.stages.teacher import fit_of
@@ -133,8 +133,9 @@ class _Forecaster:
         from shortstack.distillation.fitting import in_bfloat16
 
         in_half = fit.precision != "float32" if self.device is None else in_bfloat16(fit.precision, self.device)
-        in_words = self.run.teacher.path is not None and self.run.task.build().reads == "ratings"
-        return How(learning=what_learns(fit, in_words), bfloat16=in_half, recomputed=fit.gradient_checkpointing)
+        return How(
+            learning=what_learns(fit, items_in_words(self.run)), bfloat16=in_half, recomputed=fit.gradient_checkpointing
+        )
 
     def _sweep(self, step: Step, layers: int) -> Forecast:
         """One pass forwards and backwards over the calibration examples."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.data.catalogue import FILE, Catalogue, Item, Option
 from shortstack.errors import ConfigurationError
 from shortstack.stages.stage import Context
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shortstack.distillation.fitting import FitSettings
     from shortstack.models.memory_needs import Learning
+    from shortstack.run import Run
     from shortstack.run_settings import TeacherSettings
 
 
@@ -48,6 +49,16 @@ def pretrained(
         catalogue = Catalogue(items=items, opening=opening)
     _require_positions(model, context.run.task.build().window, catalogue)
     return model, tokenizer, catalogue
+
+
+def items_in_words(run: "Run") -> bool:
+    """Whether the run's teacher reads items as words: it was stored so, or it is a language model that will rate."""
+    path = Path(run.teacher.path or "")
+    if run.teacher.path is None:
+        return False
+    if (path / FILE).is_file():
+        return Catalogue.load(path).in_words
+    return run.task.build().reads == "ratings"
 
 
 def what_learns(fit: "FitSettings | None", in_words: bool) -> "Learning":
