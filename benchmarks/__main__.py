@@ -15,6 +15,7 @@ from benchmarks.startup import measure_startup
 from benchmarks.sweep import measure_sweep
 from benchmarks.timing import Row
 from benchmarks.training import measure_training
+from shortstack.models.freed_memory import keep_freed_memory
 
 PARTS = {
     "models": measure_models,
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--markdown", type=Path, help="also write them to this file, for people")
     asked = parser.parse_args()
+    keep_freed_memory()  # as runs do; what is measured beside them has it too
     rows = [row for name, measure in PARTS.items() if asked.part in {name, "all"} for row in measure()]
     table = Table("what", "measured", "beside", "ratio", "target")
     for row in rows:

@@ -19,6 +19,7 @@ from shortstack.importance.scorers import Scorers
 from shortstack.models.causal import require_causal
 from shortstack.models.decoder import most_positions
 from shortstack.models.devices import device_named
+from shortstack.models.freed_memory import keep_freed_memory
 from shortstack.models.stored import Precision, stored_model, stored_tokenizer
 from shortstack.progress import Progress
 from shortstack.registry import Registry
@@ -90,6 +91,7 @@ class Scoring:
 
     def _go_on(self, out: Path, path: Path, job: Job, scorers: Scorers, progress: Progress) -> Path:
         left = _left_behind(path, job)
+        keep_freed_memory()
         model = stored_model(self.model, self.precision).to(device_named(self.device))
         require_causal(model)
         examples, calls = self._examples(model), Calls(scorers.culprits, model)

@@ -76,11 +76,13 @@ def prepare(run: "Run", root: Path, *, registry: "Registry | None", progress: "P
 @contextmanager
 def _opened(run: "Run", root: Path, registry: "Registry | None", progress: "Progress | None") -> Iterator[Context]:
     """Check the run before any work, then hold its folder."""
+    from shortstack.models.freed_memory import keep_freed_memory
     from shortstack.progress import Silent
     from shortstack.registry import Registry
 
     registry = registry or Registry.from_environment()
     device = check(run, registry)
+    keep_freed_memory()
     with _claimed(root):
         write_json(root / SETTINGS, unstructure(run))
         yield Context(run=run, registry=registry, root=root, device=device, progress=progress or Silent())
