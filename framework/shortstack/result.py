@@ -27,7 +27,8 @@ class Cost(TypedDict, total=False):
     """What a run took.
 
     ``seconds`` by stage; ``training``, one curve a trained model; ``work``, by trained model: seconds, steps, examples,
-    tokens a second, floating-point operations; ``precision`` of the arithmetic, by trained model; ``peak_memory_bytes``.
+    tokens a second, floating-point operations; ``precision`` of the arithmetic, by trained model;
+    ``peak_memory_bytes`` of the processes that did the stages, 0 where these are of a version that did not record it.
     """
 
     seconds: Mapping[str, float]

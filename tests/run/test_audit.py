@@ -104,6 +104,13 @@ def test_losses_end_at_the_teachers(audited):
     assert min(audit["forwards"].values()) > 0
 
 
+def test_memory_is_that_of_the_run(audited):
+    """The most that a stage of it took, however little the process had that audited."""
+    folder, result = audited
+    records = [json.loads(path.read_bytes()) for path in folder.glob("*/stage.json") if path.parent.name != "audit"]
+    assert result.cost["peak_memory_bytes"] == max(record["peak_memory_bytes"] for record in records) > 0
+
+
 def test_pairs_are_recorded(audited):
     """Interactions of every two layers, on request."""
     pairs = audited[1].audit["details"]["drop-loss"]

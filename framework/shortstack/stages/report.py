@@ -1,7 +1,6 @@
 """Last stage: one ``result.json`` from what the stages wrote, and a report from that alone."""
 
 import platform
-import resource
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -114,22 +113,14 @@ def _cost(context: Context, stages: Sequence[Stage]) -> "Cost":
     trained = {name: training_of(context.root / folder) for name, folder in folders.items()}
     done = {name: found for name, found in trained.items() if found}
     work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
+    records = {stage.name: read_json(context.root / stage.folder / RECORD) for stage in stages}
     return {
-        "seconds": {stage.name: read_json(context.root / stage.folder / RECORD)["seconds"] for stage in stages},
+        "seconds": {name: record["seconds"] for name, record in records.items()},
         "training": {name: found["curve"] for name, found in done.items()},
         "work": {name: {key: found[key] for key in work} for name, found in done.items()},
         "precision": {name: found["precision"] for name, found in done.items() if "precision" in found},
-        "peak_memory_bytes": _peak_memory(context),
+        "peak_memory_bytes": max(record.get("peak_memory_bytes", 0) for record in records.values()),
     }
-
-
-def _peak_memory(context: Context) -> int:
-    """Of this process: on the GPU if that is where it ran, else resident."""
-    import torch
-
-    if context.device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _parameters(context: Context) -> "Parameters":

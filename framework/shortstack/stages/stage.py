@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -87,7 +88,8 @@ class Stage:
             result.mkdir()
             start = perf_counter()
             self.execute(context, result)
-            write_json(result / RECORD, {"stage": self.name, "key": key, "seconds": perf_counter() - start})
+            taken = {"seconds": perf_counter() - start, "peak_memory_bytes": _peak_memory(context.device)}
+            write_json(result / RECORD, {"stage": self.name, "key": key, **taken})
         _put_in_place(result, context.root / self.folder)
         self.tidy(context.root)
 
@@ -108,6 +110,15 @@ def _start_afresh(work: Path, key: str) -> None:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         marker.write_text(key)
+
+
+def _peak_memory(device: "torch.device") -> int:
+    """Bytes that this process has had at most: on the GPU if that is where it runs, else resident."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def training_of(folder: Path) -> dict[str, Any]:
