@@ -51,7 +51,7 @@ def markdown(part: str, rows: list[Row]) -> str:
     head = [
         f"# Speeds: {part}",
         "",
-        f"`make bench PART={part}`, {platform.machine()}, {torch.get_num_threads()} threads.",
+        f"`make bench PART={part}`, {platform.machine()}, {torch.get_num_threads()} threads; freed memory is kept, for both sides.",
         "",
     ]
     return "\n".join([*head, "| what | measured | beside | ratio | target |", "|---|---|---|---|---|", *cells]) + "\n"

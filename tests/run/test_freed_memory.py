@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from shortstack.models.freed_memory import CHOSEN
+
 STEPS = """
 import resource
 import torch
@@ -25,7 +27,7 @@ print(told, sum(pages[2:]))
 
 def steps(**variables):
     """Whether the C library was told, and how many pages the last four of six equal steps were given."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")} | variables
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(CHOSEN)} | variables
     told, pages = subprocess.run(
         [sys.executable, "-c", STEPS], env=environment, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -36,7 +36,8 @@ words of the error that a user sees, or was not tried.
 **works** means: the student that keeps all layers gives the teacher's logits bit for bit; the one with layers 0, 2, 3 and 5 is the teacher with the
 others skipped; the one with layers 1, 2 and 4 generates the same with a cache and without; parameters are counted right from the config alone;
 every tensor is the teacher's by the index map, ties are kept and no memory is shared; and stock transformers, in a process without shortstack, load it
-with every tensor bit for bit and give the same logits within rounding (how a processor sums depends on where the numbers lie in memory). The last column names the config's fields that speak of layers and were renewed with them.
+with every tensor bit for bit and give the same logits within rounding (in which order a processor sums hangs on its threads). The last column names the
+config's fields that speak of layers and were renewed with them.
 
 `python docs/generate.py --families` tries it all again and writes this page (some minutes); `make test-full` fails if it would differ.
 
@@ -92,7 +93,7 @@ def _outcome(model_type: str, folder: Path) -> Outcome:
     if problems:
         return Outcome(model_type=model_type, model=name, result="wrong", why="; ".join(problems))
     student.save_pretrained(folder / model_type)
-    torch.save({"tensors": student.state_dict(), "logits": _logits(student)}, folder / model_type / EXPECTED)
+    torch.save({"tensors": student.state_dict(), "logits": _logits(student)}, folder / model_type / "expected.pt")
     return Outcome(model_type=model_type, model=name, result="works", fields=_renewed(teacher, student))
 
 
@@ -142,7 +143,6 @@ def _renewed(teacher: PreTrainedModel, student: PreTrainedModel) -> tuple[str, .
     return tuple(sorted(name for name in before.keys() & after.keys() - own if before[name] != after[name]))
 
 
-EXPECTED = "expected.pt"
 ALONE = """
 import importlib.util, json, sys, pathlib
 sys.path = [path for path in sys.path if "framework" not in path and "plugins" not in path]

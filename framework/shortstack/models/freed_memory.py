@@ -7,7 +7,7 @@ import platform
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of glibc's ``malloc.h``."""
 MAPPED_FROM = 32 * 2**20
-"""Bytes from which a block is still borrowed from the system and given back: the most that every glibc takes."""
+"""Bytes from which a block is still borrowed from the system and given back: the most that a 64-bit glibc takes in every version."""
 CHOSEN = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
 """How variables begin by which a user has chosen an allocator already."""
 

@@ -53,11 +53,11 @@ def pretrained(
 
 def items_in_words(run: "Run") -> bool:
     """Whether the run's teacher reads items as words: it was stored so, or it is a language model that will rate."""
-    path = Path(run.teacher.path or "")
     if run.teacher.path is None:
         return False
-    if (path / FILE).is_file():
-        return Catalogue.load(path).in_words
+    folder = Path(run.teacher.path)
+    if (folder / FILE).is_file():
+        return Catalogue.load(folder).in_words
     return run.task.build().reads == "ratings"
 
 
