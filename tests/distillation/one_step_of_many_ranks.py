@@ -65,3 +65,5 @@ def main(folder, ranks):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # an exit beside gloo's running threads may abort the process
