@@ -3,6 +3,9 @@
 import argparse
 import json
 import platform
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,7 +20,7 @@ from benchmarks.timing import Row
 from benchmarks.training import measure_training
 from shortstack.models.freed_memory import keep_freed_memory
 
-PARTS = {
+PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "models": measure_models,
     "sweep": measure_sweep,
     "startup": measure_startup,
@@ -34,7 +37,10 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="also write them to this file, for people")
     asked = parser.parse_args()
     keep_freed_memory()  # as runs do; what is measured beside them has it too
-    rows = [row for name, measure in PARTS.items() if asked.part in {name, "all"} for row in measure()]
+    rows: list[Row] = []
+    for row in chain.from_iterable(measure() for name, measure in PARTS.items() if asked.part in {name, "all"}):
+        print(f"{row['ratio']:6.2f}  {row['what']}", file=sys.stderr, flush=True)  # some take a quarter of an hour
+        rows.append(row)
     table = Table("what", "measured", "beside", "ratio", "target")
     for row in rows:
         table.add_row(row["what"], row["measured"], row["beside"], f"{row['ratio']:.2f}", row["target"])

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,10 +27,12 @@ LOOP = "loop over examples"
 TARGETS = {8: "at least 3.5", 64: "at least 10"}
 
 
-def measure_peers(registry: Registry, device: str = "cpu") -> list[Row]:
+def measure_peers(registry: Registry, device: str = "cpu") -> Iterator[Row]:
     """Fisher of 64 users on three recommenders, in batches of 8 and of 64 (the widest of 8 alone)."""
     sizes = ((small(device), (8, 64)), (quickstart(device), (8, 64)), (wider(device), (8,)))
-    return [row for work, batches in sizes for size in batches for row in _beside_peers(work, size, registry, device)]
+    for work, batches in sizes:
+        for size in batches:
+            yield from _beside_peers(work, size, registry, device)
 
 
 def _beside_peers(work: Workload, size: int, registry: Registry, device: str) -> list[Row]:

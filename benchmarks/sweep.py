@@ -1,6 +1,6 @@
 """One sweep for all scorers beside one ordinary forward and backward pass of the same batches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from benchmarks.memory import measure_memory
@@ -18,16 +18,16 @@ GRADIENTS = {Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS}
 PASSES = {"floor": "the floor", "states": "a forward pass without logits", "": "no pass at all"}
 
 
-def measure_sweep(device: str = "cpu") -> list[Row]:
-    """Recommenders with every scorer on its own, a language model, peers, the oracle, and memory."""
-    registry, rows = Registry.from_environment(), []
+def measure_sweep(device: str = "cpu") -> Iterator[Row]:
+    """Recommenders with every scorer on its own, a language model, peers, the oracle, and memory; each as it is found."""
+    registry = Registry.from_environment()
     for work in recommenders(device):
-        rows += _beside_a_step(work, registry, rounds=3, apart=True)
-        rows += _oracle(work, registry)
-    rows += measure_peers(registry, device)
+        yield from _beside_a_step(work, registry, rounds=3, apart=True)
+        yield from _oracle(work, registry)
+    yield from measure_peers(registry, device)
     for work in language_models(device):
-        rows += _beside_a_step(work, registry, rounds=2, apart=False)
-    return [*rows, *measure_memory(device)]
+        yield from _beside_a_step(work, registry, rounds=2, apart=False)
+    yield from measure_memory(device)
 
 
 def _beside_a_step(work: Workload, registry: Registry, *, rounds: int, apart: bool) -> list[Row]:

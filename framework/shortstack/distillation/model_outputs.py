@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from shortstack.contracts import ModelOutputs
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.candidates import candidate_logits
+from shortstack.models.layer_calls import LayerOutput, leaving
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -63,9 +64,9 @@ def layer_states(layers: Sequence[nn.Module]) -> Iterator[dict[int, Tensor]]:
             hook.remove()
 
 
-def _keep(states: dict[int, Tensor], index: int) -> Callable[[nn.Module, object, object], None]:
-    def hook(_layer: nn.Module, _inputs: object, output: object) -> None:
-        state = output[0] if isinstance(output, tuple) else output
+def _keep(states: dict[int, Tensor], index: int) -> Callable[[nn.Module, object, LayerOutput], None]:
+    def hook(_layer: nn.Module, _inputs: object, output: LayerOutput) -> None:
+        state = leaving(output)
         if not isinstance(state, Tensor):
             raise UnsupportedModelError(f"layer {index} gives {type(output).__name__}, not its hidden states")
         states[index] = state

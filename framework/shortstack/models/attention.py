@@ -87,6 +87,19 @@ def _visible(mask: Tensor | None, logits: Tensor, *, causal: bool) -> Tensor:
     return mask > torch.finfo(narrow).min / 2
 
 
+def require_observable(model: PreTrainedModel) -> None:
+    """Its family's attention can be seen.
+
+    Raises:
+        UnsupportedModelError: It does not go through transformers' attention interface.
+    """
+    if not model._supports_attention_backend:  # noqa: SLF001 -- the flag has no public name
+        raise UnsupportedModelError(
+            f"the attention of {type(model).__name__} cannot be observed: its family does not use transformers' "
+            "attention interface; ask for other scorers"
+        )
+
+
 @contextmanager
 def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
     """Inside, ``listener`` is told the weights of every attention call, in the order of the calls.
@@ -97,11 +110,7 @@ def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[
         UnsupportedModelError: The family's attention does not go through transformers' attention interface, or uses
             something unknown to ``attention_weights``.
     """
-    if not model._supports_attention_backend:  # noqa: SLF001 -- the flag has no public name
-        raise UnsupportedModelError(
-            f"the attention of {type(model).__name__} cannot be observed: its family does not use transformers' "
-            "attention interface; ask for other scorers"
-        )
+    require_observable(model)
     eager = model.config._attn_implementation == "eager"  # noqa: SLF001 -- as above
 
     def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **rest: Any) -> Any:

@@ -26,16 +26,16 @@ def with_entering(
     return args, {**kwargs, HIDDEN: states}
 
 
-Output = Tensor | tuple[Any, ...] | list[Any]
+LayerOutput = Tensor | tuple[Any, ...] | list[Any]
 """What a layer returns: hidden states ``(batch, tokens, hidden)``, alone or first of several things."""
 
 
-def leaving(output: Output) -> Tensor:
+def leaving(output: LayerOutput) -> Tensor:
     """The hidden states among what a layer returns."""
     return output if isinstance(output, Tensor) else output[0]
 
 
-def with_leaving(output: Output, states: Tensor) -> Output:
+def with_leaving(output: LayerOutput, states: Tensor) -> LayerOutput:
     """The same return value with other hidden states.
 
     Raises:

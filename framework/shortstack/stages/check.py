@@ -15,8 +15,10 @@ _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
     from shortstack.distillation.fitting import FitSettings
+    from shortstack.importance.scorers import Scorers
     from shortstack.registry import Registry
     from shortstack.run import Run
     from shortstack.run_settings import TeacherSettings
@@ -31,6 +33,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
 
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
+        UnsupportedModelError: A scorer needs attention maps, and those of the teacher's family cannot be seen.
     """
     from shortstack.data.splits import named_split
     from shortstack.distillation.balancing import make_balancing
@@ -43,13 +46,14 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     registry.configure("student", run.student.architecture, run.student.settings)
     for name in run.importance.scorers:
         registry.configure("scorer", name, run.importance.settings.get(name, {}))
-    Scorers.of(asked(run.importance), registry)  # those that others are made from, too
+    scorers = Scorers.of(asked(run.importance), registry)  # those that others are made from, too
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
     layers = _check_teacher(run.teacher, run.task.build())
     _check_task(run)
     _check_fits(run)
+    _check_attention(run, scorers)
     _check_items(run)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
@@ -92,22 +96,41 @@ def _check_fits(run: "Run") -> None:
 
 
 def _check_family(run: "Run", name: str, fit: "FitSettings") -> None:
-    """Where the teacher's config is here: its layers have the modules, and can be computed again on the way back."""
-    import torch
-
+    """Its layers have the modules, and can be computed again on the way back."""
     from shortstack.distillation.lora import modules_of
-    from shortstack.planning.costs import outlined
-    from shortstack.planning.sources import config_of_run
 
-    if run.teacher.path is not None and not Path(run.teacher.path).is_dir():
+    model = _outlined_teacher(run)
+    if model is None:
         return
-    model = outlined(config_of_run(run, None), torch.float32)
     if fit.gradient_checkpointing and not model.supports_gradient_checkpointing:
         raise ConfigurationError(
             f"{name}.gradient_checkpointing: {type(model).__name__} cannot compute its layers again on the way back; leave it out"
         )
     if fit.lora is not None:
         modules_of(model, fit.lora.modules)
+
+
+def _check_attention(run: "Run", scorers: "Scorers") -> None:
+    """A teacher is not trained for hours before a scorer finds that it cannot see the attention."""
+    from shortstack.contracts import Signal
+    from shortstack.models.attention import require_observable
+
+    if any(Signal.ATTENTION in scorer.needs for scorer in scorers.folds.values()):
+        model = _outlined_teacher(run)
+        if model is not None:
+            require_observable(model)
+
+
+def _outlined_teacher(run: "Run") -> "PreTrainedModel | None":
+    """The teacher's modules without weights, where its config is here."""
+    import torch
+
+    from shortstack.planning.costs import outlined
+    from shortstack.planning.sources import config_of_run
+
+    if run.teacher.path is not None and not Path(run.teacher.path).is_dir():
+        return None
+    return outlined(config_of_run(run, None), torch.float32)
 
 
 def _check_items(run: "Run") -> None:
