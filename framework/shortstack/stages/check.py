@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from shortstack.data.catalogue import FILE
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.stages.costs import selector
 from shortstack.stages.importance import asked
-from shortstack.stages.pretrained import items_in_words
+from shortstack.stages.pretrained import brings_items, items_in_words
 from shortstack.stages.steps import require_smaller, steps_of
 
 _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
@@ -149,7 +148,7 @@ def _check_items(run: "Run") -> None:
             "teacher.items.new = 'kept' ranks items by the texts that their tokens start from, so it needs a pretrained model "
             "in teacher.path, start = 'text' or 'spread', and a task that ranks; leave it out"
         )
-    if settings.prompt != PromptSettings() and (Path(settings.path or "") / FILE).is_file():
+    if settings.prompt != PromptSettings() and brings_items(settings):
         raise ConfigurationError(
             f"teacher.prompt is of a pretrained language model, but the teacher in {settings.path} has its words already; leave it out"
         )

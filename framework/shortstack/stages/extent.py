@@ -9,9 +9,10 @@ import attrs
 import numpy as np
 
 from shortstack.contracts.labels import IGNORED
-from shortstack.data.catalogue import FILE, Catalogue, Item, Option
+from shortstack.data.catalogue import Catalogue, Item, Option
 from shortstack.data.sequences import Sequences
 from shortstack.stages.data import SEQUENCES
+from shortstack.stages.pretrained import brings_items, in_words, known_to, texts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,12 +102,11 @@ def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:
     """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
     from shortstack.models.stored import stored_tokenizer
     from shortstack.models.words import opening_of
-    from shortstack.stages.pretrained import in_words, known_to, texts_of
 
     if run.teacher.path is None:
         return catalogue
     folder = Path(run.teacher.path)
-    if (folder / FILE).is_file():
+    if brings_items(run.teacher):
         return known_to(folder, Catalogue.load(folder), catalogue)
     if folder.is_dir():
         tokenizer = stored_tokenizer(folder)
@@ -125,5 +125,5 @@ def _vocabulary(run: "Run", config: "PreTrainedConfig", catalogue: Catalogue) ->
     if run.teacher.path is None:
         return catalogue.vocabulary
     known: int = config.get_text_config().vocab_size
-    grows = not catalogue.in_words and not (Path(run.teacher.path) / FILE).is_file()
+    grows = not catalogue.in_words and not brings_items(run.teacher)
     return known + len(catalogue) if grows else known

@@ -51,13 +51,17 @@ def pretrained(
     return model, tokenizer, catalogue
 
 
+def brings_items(teacher: "TeacherSettings") -> bool:
+    """Whether its path is a folder with a recommender and its items."""
+    return teacher.path is not None and (Path(teacher.path) / FILE).is_file()
+
+
 def items_in_words(run: "Run") -> bool:
     """Whether the run's teacher reads items as words: it was stored so, or it is a language model that will rate."""
     if run.teacher.path is None:
         return False
-    folder = Path(run.teacher.path)
-    if (folder / FILE).is_file():
-        return Catalogue.load(folder).in_words
+    if brings_items(run.teacher):
+        return Catalogue.load(Path(run.teacher.path)).in_words
     return run.task.build().reads == "ratings"
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.data.catalogue import FILE, Catalogue
+from shortstack.data.catalogue import Catalogue
 from shortstack.files import digest
 from shortstack.stages.stage import Context, Stage
 from shortstack.written import code_behind
@@ -42,7 +42,7 @@ def keeps_new(run: "Run") -> bool:
 
 def _execute(context: Context, folder: Path) -> None:
     from shortstack.models.initial import initial_config, initial_model
-    from shortstack.stages.pretrained import pretrained, trained_before
+    from shortstack.stages.pretrained import brings_items, pretrained, trained_before
     from shortstack.stages.recommender import Recommender
     from shortstack.stages.training import train
 
@@ -50,7 +50,7 @@ def _execute(context: Context, folder: Path) -> None:
     tokenizer = None
     if settings.path is None:
         model = initial_model(initial_config(settings.config or {}, vocabulary=catalogue.vocabulary))
-    elif (Path(settings.path) / FILE).is_file():
+    elif brings_items(settings):
         model, tokenizer, catalogue = trained_before(Path(settings.path), catalogue, context.run.task.build().window)
     else:
         model, tokenizer, catalogue = pretrained(context, settings.path, catalogue)
