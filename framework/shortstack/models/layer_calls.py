@@ -31,8 +31,15 @@ LayerOutput = Tensor | tuple[Any, ...] | list[Any]
 
 
 def leaving(output: LayerOutput) -> Tensor:
-    """The hidden states among what a layer returns."""
-    return output if isinstance(output, Tensor) else output[0]
+    """The hidden states among what a layer returns.
+
+    Raises:
+        UnsupportedModelError: They are neither it nor its first part.
+    """
+    states = output[0] if isinstance(output, tuple | list) else output
+    if not isinstance(states, Tensor):
+        raise UnsupportedModelError(f"a layer gives {type(output).__name__}, not its hidden states")
+    return states
 
 
 def with_leaving(output: LayerOutput, states: Tensor) -> LayerOutput:

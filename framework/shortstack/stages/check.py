@@ -14,7 +14,6 @@ _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
 
     from shortstack.distillation.fitting import FitSettings
     from shortstack.importance.scorers import Scorers
@@ -52,7 +51,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     layers = _check_teacher(run.teacher, run.task.build())
     _check_task(run)
     _check_fits(run)
-    _check_attention(run, scorers)
+    _check_family(run, scorers)
     _check_items(run)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
@@ -67,17 +66,14 @@ def _check_settings_are_used(run: "Run") -> None:
 
 
 def _check_fits(run: "Run") -> None:
-    """What the fits of teacher and student ask for is installed, and fits the task and the family.
+    """What the fits of teacher and student ask for is installed, and fits the task.
 
     Raises:
         ConfigurationError: It does not; names the setting.
     """
     from shortstack.distillation.lora import require_peft
 
-    fits = {"teacher.fit": run.teacher.fit, "distillation.fit": run.distillation.fit}
-    for name, fit in fits.items():
-        if fit is None:
-            continue
+    for name, fit in _fits(run).items():
         if fit.lora is not None:
             require_peft()
         if fit.item_rows_rate != 1.0 and items_in_words(run):
@@ -85,8 +81,6 @@ def _check_fits(run: "Run") -> None:
                 f"{name}.item_rows_rate is {fit.item_rows_rate:g}, but the teacher reads items as words, without rows of "
                 "their own; leave it out"
             )
-        if fit.lora is not None or fit.gradient_checkpointing:
-            _check_family(run, name, fit)
     if run.teacher.config is not None and run.teacher.fit is not None and run.teacher.fit.lora is not None:
         raise ConfigurationError(
             "teacher.fit.lora adapts layers that know something, and those of teacher.config are fresh; leave it out, or "
@@ -94,42 +88,44 @@ def _check_fits(run: "Run") -> None:
         )
 
 
-def _check_family(run: "Run", name: str, fit: "FitSettings") -> None:
-    """Its layers have the modules, and can be computed again on the way back."""
-    from shortstack.distillation.lora import modules_of
-
-    model = _outlined_teacher(run)
-    if model is None:
-        return
-    if fit.gradient_checkpointing and not model.supports_gradient_checkpointing:
-        raise ConfigurationError(
-            f"{name}.gradient_checkpointing: {type(model).__name__} cannot compute its layers again on the way back; leave it out"
-        )
-    if fit.lora is not None:
-        modules_of(model, fit.lora.modules)
+def _fits(run: "Run") -> dict[str, "FitSettings"]:
+    """Those of teacher and student, by where they are set."""
+    fits = {"teacher.fit": run.teacher.fit, "distillation.fit": run.distillation.fit}
+    return {name: fit for name, fit in fits.items() if fit is not None}
 
 
-def _check_attention(run: "Run", scorers: "Scorers") -> None:
-    """A teacher is not trained for hours before a scorer finds that it cannot see the attention."""
-    from shortstack.contracts import Signal
-    from shortstack.models.attention import require_observable
+def _check_family(run: "Run", scorers: "Scorers") -> None:
+    """Where the teacher's config is here: its family can do what fits and scorers ask of it.
 
-    if any(Signal.ATTENTION in scorer.needs for scorer in scorers.folds.values()):
-        model = _outlined_teacher(run)
-        if model is not None:
-            require_observable(model)
+    A teacher is not trained for hours before a scorer finds that it cannot see the attention.
 
-
-def _outlined_teacher(run: "Run") -> "PreTrainedModel | None":
-    """The teacher's modules without weights, where its config is here."""
+    Raises:
+        ConfigurationError: Its layers lack a module, or cannot be computed again on the way back.
+        UnsupportedModelError: Its attention cannot be seen.
+    """
     import torch
 
+    from shortstack.contracts import Signal
+    from shortstack.distillation.lora import modules_of
+    from shortstack.models.attention import require_observable
     from shortstack.planning.costs import outlined
     from shortstack.planning.sources import config_of_run
 
-    if run.teacher.path is not None and not Path(run.teacher.path).is_dir():
-        return None
-    return outlined(config_of_run(run, None), torch.float32)
+    fits = {name: fit for name, fit in _fits(run).items() if fit.lora is not None or fit.gradient_checkpointing}
+    attention = any(Signal.ATTENTION in scorer.needs for scorer in scorers.folds.values())
+    elsewhere = run.teacher.path is not None and not Path(run.teacher.path).is_dir()
+    if elsewhere or not (fits or attention):
+        return
+    model = outlined(config_of_run(run, None), torch.float32)
+    for name, fit in fits.items():
+        if fit.gradient_checkpointing and not model.supports_gradient_checkpointing:
+            raise ConfigurationError(
+                f"{name}.gradient_checkpointing: {type(model).__name__} cannot compute its layers again on the way back; leave it out"
+            )
+        if fit.lora is not None:
+            modules_of(model, fit.lora.modules)
+    if attention:
+        require_observable(model)
 
 
 def _check_items(run: "Run") -> None:
