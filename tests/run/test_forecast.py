@@ -10,8 +10,9 @@ from shortstack import Run
 from shortstack.cli import main
 from shortstack.errors import ConfigurationError, SourceNotFoundError
 from shortstack.models.initial import initial_config
+from shortstack.models.memory_needs import memory_needed
 from shortstack.models.parameters import count_parameters
-from shortstack.planning.speed import Assumed, How, Taken, Work
+from shortstack.planning.speed import ACTIVATIONS, Assumed, How, Taken, Work
 from shortstack.stages.extent import Extent
 
 
@@ -46,6 +47,20 @@ def test_operations_are_counted_by_the_formula(ring, tables):
     check = 2 * extent.cases[0] * (body * extent.asked + label)  # in float32, six times slower
     assert found["teacher"] == pytest.approx((fit.steps * step + 3 * 6 * check) / 1e6)
     assert found["teacher"] > found["distillation"]
+
+
+def test_memory_is_that_of_the_widest_batch(ring, tables):
+    """Batches of one length each are narrower on the whole; the one with the longest histories takes most."""
+    settings = tables(ring)
+    settings["teacher"]["fit"]["group_by_length"] = True
+    run = Run.from_mapping(settings)
+    config = config_of(run)
+    extent = Extent.of_data(run, config, _registry())
+    assert extent.width(run.teacher.fit) < extent.widest == 11
+    teacher = next(one for one in run.forecast(config, tflops=1.0) if one.stage == "teacher")
+
+    kept = config.num_hidden_layers * run.teacher.fit.batch_size * 11 * config.hidden_size * ACTIVATIONS
+    assert teacher.memory_bytes == pytest.approx(memory_needed(config, "all") + 2 * kept)
 
 
 @pytest.mark.parametrize(("learning", "passes"), [("nothing", 1), ("little", 2), ("embeddings", 2), ("all", 3)])

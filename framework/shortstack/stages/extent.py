@@ -92,6 +92,11 @@ class Extent:
             asked=longest,
         )
 
+    @property
+    def widest(self) -> int:
+        """Tokens of the longest training example: what the batch that takes most memory is padded to."""
+        return int(self.lengths.max())
+
     def width(self, fit: "FitSettings") -> int:
         """The mean number of tokens of a batch's examples, padding included."""
         drawn = np.random.default_rng(0).choice(self.lengths, size=(64, fit.batch_size // fit.accumulate))

@@ -11,7 +11,7 @@ from shortstack.contracts import Selection
 from shortstack.errors import SourceNotFoundError
 from shortstack.models.memory_needs import memory_needed
 from shortstack.planning.plan import Forecast, plan
-from shortstack.planning.speed import Assumed, How, Measured, Speed, Work
+from shortstack.planning.speed import Assumed, How, Measured, Speed, Taken, Work
 from shortstack.stages.costs import selector
 from shortstack.stages.extent import Extent
 from shortstack.stages.pretrained import items_in_words, what_learns
@@ -119,7 +119,7 @@ class _Forecaster:
         work = self._work(fit.batch_size // fit.accumulate, width, ceil(self.extent.supervised))
         taken = self.speed.of(cut, layers, work, how)
         seconds = fit.accumulate * taken.seconds + taken.optimiser
-        memory = memory_needed(cut(layers), how.learning) + taken.activations
+        memory = memory_needed(cut(layers), how.learning) + self._at_most(taken, width)
         if taught_by is not None:
             whole, reading = self._cut(shrunk=False), How(bfloat16=how.bfloat16)
             seconds += fit.accumulate * self.speed.of(whole, taught_by, work, reading).seconds
@@ -138,13 +138,20 @@ class _Forecaster:
         )
 
     def _sweep(self, step: Step, layers: int) -> Forecast:
-        """One pass forwards and backwards over the calibration examples."""
+        """One pass over the calibration examples.
+
+        It takes about what a training's does: what scorers do lasts as long as the gradients that are not formed.
+        """
         settings, cut = self.run.importance, self._cut(shrunk=step.before is not None)
-        work = self._work(settings.batch_size, int(self.extent.lengths.mean()), 1)
-        taken = self.speed.of(cut, layers, work, How(learning="little"))
+        width = int(self.extent.lengths.mean())
+        taken = self.speed.of(cut, layers, self._work(settings.batch_size, width, 1), How(learning="all"))
         batches = ceil(settings.examples / settings.batch_size)
-        memory = memory_needed(cut(layers), "nothing") + taken.activations
+        memory = memory_needed(cut(layers), "nothing") + self._at_most(taken, width)
         return Forecast(stage=step.importance, seconds=batches * taken.seconds, memory_bytes=memory)
+
+    def _at_most(self, taken: Taken, width: int) -> float:
+        """Bytes of activations of the widest batch, told from those of one that is ``width`` tokens wide."""
+        return taken.activations * self.extent.widest / width
 
     def _evaluation(self, sizes: list[int]) -> Forecast:
         """Every model reads every test case."""
