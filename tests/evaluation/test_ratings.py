@@ -147,6 +147,31 @@ def test_lists_are_predicted_from_one_history():
     assert (cases.rows[places] == lists.rows).all()
 
 
+def test_nothing_is_asked_twice():
+    """A user's first answer is the same in the list; who wants no lists is asked nothing for them."""
+    made = Sequences(
+        items=np.arange(8),
+        offsets=np.array([0, 4, 8]),
+        splits=np.array([0, 2, 2, 2] * 2, dtype=np.int8),
+        catalogue_size=8,
+        ratings=np.array([1, 0, 2, 1, 1, 3, 3, 3]),
+    )
+    asked = []
+
+    class Asked:
+        def predict(self, cases):
+            asked.append(list(zip(cases.rows.tolist(), cases.seen.tolist(), strict=True)))
+            return Predictions(values=cases.rows.astype(np.float64), options=np.zeros(len(cases), dtype=np.int64))
+
+    cases = RatingCases.of(made, SCALE, "test")
+    full = RatingEvaluator(resamples=10).evaluate(Asked(), cases).metrics
+    plain = RatingEvaluator(resamples=10, lists=False).evaluate(Asked(), cases).metrics
+    every = [(row, row) for row in (1, 2, 3, 5, 6, 7)]
+    assert asked == [every, [(2, 1), (3, 1)], every]
+    assert {"ndcg@5", "ndcg@10", "mrr"} == full.keys() - plain.keys()
+    assert plain == {name: full[name] for name in plain}
+
+
 def test_scales_below_nothing():
     """Gains start at 0 then: the right order has 1, and nothing has more."""
     made = Sequences(
@@ -163,7 +188,8 @@ def test_scales_below_nothing():
             self._values = values
 
         def predict(self, cases):
-            return Predictions(values=np.array(self._values), options=np.zeros(2, dtype=np.int64))
+            told = np.array(self._values, dtype=np.float64)[cases.rows - 1]
+            return Predictions(values=told, options=np.zeros(len(told), dtype=np.int64))
 
     right, wrong = (RatingEvaluator(resamples=10).evaluate(Told(*v), cases).metrics for v in ((0, 1), (1, 0)))
     assert right["ndcg@5"] == 1

@@ -48,6 +48,11 @@ class RatingCases:
         """int64 ``(cases,)``: the right options."""
         return self.ratings[self.rows]
 
+    def at(self, places: Rows) -> "RatingCases":
+        """Some of the cases."""
+        chosen = {name: getattr(self, name)[places] for name in ("rows", "users", "starts", "seen")}
+        return attrs.evolve(self, **chosen)
+
     def lists(self) -> "tuple[RatingCases, Rows]":
         """The cases of users who rated several items differently, each asked from what came before the user's first.
 
@@ -60,8 +65,7 @@ class RatingCases:
         np.minimum.at(least, users, worth)
         np.maximum.at(most, users, worth)
         places = np.flatnonzero((least < most)[users])
-        chosen = {name: getattr(self, name)[places] for name in ("rows", "users", "starts")}
-        return attrs.evolve(self, **chosen, seen=self.seen[first][users][places]), places
+        return attrs.evolve(self.at(places), seen=self.seen[first][users][places]), places
 
     @classmethod
     def of(cls, sequences: Sequences, scale: Many[float], split: SplitName) -> "RatingCases":
@@ -116,10 +120,12 @@ class RatingEvaluator:
     Attributes:
         resamples: How many bootstrap resamples an interval rests on.
         seed: Of the resamples.
+        lists: Whether how a user's items are ordered is evaluated too, which takes questions of its own.
     """
 
     resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     seed: int = 0
+    lists: bool = True
 
     def evaluate(self, rater: Rater, cases: RatingCases) -> Evaluation:
         """``accuracy`` of the likeliest option; ``accuracy±0.5``, ``mae``, ``mse`` and ``rmse`` of the expected rating.
@@ -141,7 +147,7 @@ class RatingEvaluator:
             "mae": errors,
             "mse": errors**2,
             "rmse": errors**2,
-            **_ordered(rater, cases),
+            **(_ordered(rater, cases, predicted.values) if self.lists else {}),
             "loss": np.full(len(cases), np.nan),
         }
         curve = None
@@ -160,15 +166,20 @@ class RatingEvaluator:
         )
 
 
-def _ordered(rater: Rater, cases: RatingCases) -> dict[str, Values]:
-    """Metrics over users' lists, each value at the first of its user's cases; none where nobody has a list."""
+def _ordered(rater: Rater, cases: RatingCases, values: Values) -> dict[str, Values]:
+    """Metrics over users' lists, each value at the first of its user's cases; none where nobody has a list.
+
+    Who knows the user's first answer knows it in the list too: only the other questions are asked again.
+    """
     lists, places = cases.lists()
     if not len(lists):
         return {}
+    predicted, others = values[places], np.flatnonzero(lists.seen != cases.seen[places])
+    predicted[others] = rater.predict(lists.at(others)).values
     worth = lists.scale[lists.targets]
     gains = worth - min(0.0, float(cases.scale.min()))  # a gain below 0 would make the best order not the best
-    metrics = rated_lists(rater.predict(lists).values, gains, lists.users)
+    metrics = rated_lists(predicted, gains, lists.users)
     found = {name: np.full(len(cases), np.nan) for name in metrics}
-    for name, values in metrics.items():
-        found[name][places] = values
+    for name, told in metrics.items():
+        found[name][places] = told
     return found

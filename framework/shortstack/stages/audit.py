@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from shortstack.contracts.headlines import HEADLINE_CUTOFF
 from shortstack.files import read_json, write_json
 from shortstack.stages.costs import costs_for
 from shortstack.stages.exam import exam, headlines_of
@@ -130,7 +129,7 @@ def _quality(
     from shortstack.models.decoder import Decoder
     from shortstack.models.partial_passes import skipping
 
-    asked = exam(context, "valid", cutoffs=(HEADLINE_CUTOFF,))
+    asked = exam(context, "valid", in_full=False)
     candidate, selected_by = asked.candidate(teacher), asked.headlines.selected_by
     decoder, found = Decoder.of(teacher.model), {}
     for kept in choices:

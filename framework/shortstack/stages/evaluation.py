@@ -28,7 +28,7 @@ def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
     from shortstack.evaluation.comparisons import standard_comparisons
     from shortstack.stages.exam import exam
 
-    asked = exam(context, "test", sliced=True)
+    asked = exam(context, "test", in_full=True)
     evaluations: dict[str, Evaluation] = {}
     models = _models(context.run, steps)
     with context.progress.job("evaluation", total=3 + len(models)) as told:

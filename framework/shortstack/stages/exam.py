@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from shortstack.contracts.headlines import Headlines
+from shortstack.contracts.headlines import HEADLINE_CUTOFF, Headlines
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.stages.data import IMPRESSIONS, SEQUENCES
 
@@ -42,16 +42,14 @@ def headlines_of(context: "Context") -> Headlines:
     return others.get(context.run.task.build().reads, Headlines())
 
 
-def exam(
-    context: "Context", split: "SplitName", *, cutoffs: tuple[int, ...] | None = None, sliced: bool = False
-) -> Exam:
+def exam(context: "Context", split: "SplitName", *, in_full: bool) -> Exam:
     """The exam of the run's task on one split.
 
     Args:
         context: The run, whose data are there.
         split: Whose cases are asked.
-        cutoffs: The k of the ranking metrics; None for those of the run.
-        sliced: Whether the metrics are also given for parts of the cases.
+        in_full: Whether every metric is wanted, of parts of the cases and of lists too; else those that models are
+            selected by are enough.
     """
     from shortstack.data.sequences import Sequences
 
@@ -61,23 +59,21 @@ def exam(
     if reads == "impressions":
         return _click(context, sequences, split)
     if reads == "ratings":
-        return _rating(context, sequences, data, split)
-    return _next_item(context, sequences, split, cutoffs, sliced=sliced)
+        return _rating(context, sequences, data, split, in_full=in_full)
+    return _next_item(context, sequences, split, in_full=in_full)
 
 
-def _next_item(
-    context: "Context", sequences: "Sequences", split: "SplitName", cutoffs: tuple[int, ...] | None, *, sliced: bool
-) -> Exam:
+def _next_item(context: "Context", sequences: "Sequences", split: "SplitName", *, in_full: bool) -> Exam:
     from shortstack.evaluation.evaluator import RecommendationEvaluator
     from shortstack.evaluation.slices import Slices
 
     settings = context.run.evaluation
     evaluator = RecommendationEvaluator(
-        cutoffs=settings.cutoffs if cutoffs is None else cutoffs,
+        cutoffs=settings.cutoffs if in_full else (HEADLINE_CUTOFF,),
         protocol=settings.protocol,
         resamples=settings.resamples,
         seed=context.run.seed,
-        slices=Slices.fit(sequences) if sliced else None,
+        slices=Slices.fit(sequences) if in_full else None,
     )
     cases = sequences.cases(split)
     return Exam(
@@ -102,14 +98,14 @@ def _click(context: "Context", sequences: "Sequences", split: "SplitName") -> Ex
     )
 
 
-def _rating(context: "Context", sequences: "Sequences", data: Path, split: "SplitName") -> Exam:
+def _rating(context: "Context", sequences: "Sequences", data: Path, split: "SplitName", *, in_full: bool) -> Exam:
     from shortstack.data.catalogue import Catalogue
     from shortstack.evaluation.raters import ConstantRater, UserMean
     from shortstack.evaluation.ratings import RATING_HEADLINES, RatingCases, RatingEvaluator
 
     scale = [option.value for option in Catalogue.load(data).options]
     cases = RatingCases.of(sequences, scale, split)
-    evaluator = RatingEvaluator(resamples=context.run.evaluation.resamples, seed=context.run.seed)
+    evaluator = RatingEvaluator(resamples=context.run.evaluation.resamples, seed=context.run.seed, lists=in_full)
 
     def floors() -> Iterator[tuple[str, Any]]:
         yield "mode", ConstantRater.mode(sequences, scale)

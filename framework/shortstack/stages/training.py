@@ -8,7 +8,7 @@ import attrs
 import torch
 from transformers import TrainerCallback, TrainerState
 
-from shortstack.contracts.headlines import HEADLINE_CUTOFF, spoken
+from shortstack.contracts.headlines import spoken
 from shortstack.distillation.callbacks import RowsLearnFaster, RowsStay
 from shortstack.distillation.fitting import early_stopping, fit, in_bfloat16, training_arguments
 from shortstack.distillation.lora import adapted
@@ -159,7 +159,7 @@ def _rows_of_their_own(
 
 def _validation(context: Context, recommender: Recommender) -> "Callable[[PreTrainedModel], dict[str, float]]":
     """What a model is selected by: its metrics and loss on the validation cases."""
-    asked = exam(context, "valid", cutoffs=(HEADLINE_CUTOFF,))
+    asked = exam(context, "valid", in_full=False)
     candidate = asked.candidate(recommender)
 
     def validate(_model: "PreTrainedModel") -> dict[str, float]:
