@@ -10,8 +10,9 @@ from transformers import LlamaConfig, PreTrainedModel
 
 from benchmarks.models import ITEMS, WINDOW, quickstart_teacher
 from shortstack.contracts.labels import IGNORED
-from shortstack.importance.objectives import Objective, candidate_objective
+from shortstack.importance.objectives import candidate_objective
 from shortstack.models.initial import initial_model
+from shortstack.models.objectives import Objective
 
 Batch = dict[str, Tensor]
 EXAMPLES, BATCH = 256, 32

@@ -13,6 +13,8 @@ from shortstack.contracts import Importance, Probe
 from shortstack.evaluation.bootstrap import Values, interval, resampled_means
 
 ORACLE = "drop-loss"
+FEW = 12
+"""At how many sizes the loss is measured in large models; in smaller ones it is at every size."""
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
@@ -63,10 +65,19 @@ class Audit:
         everyone = {**self.scores, ORACLE: self.drops["loss"].mean(0)}
         return {a: {b: spearman(left, right) for b, right in everyone.items()} for a, left in everyone.items()}
 
-    def losses(self, scores: Scores | Sequence[float]) -> list[float]:
-        """For k = 1 … layers, the calibration loss of the teacher with the k best layers alone."""
+    def losses(self, scores: Scores | Sequence[float], kept: int) -> list[float | None]:
+        """For k = 1 … layers, the calibration loss of the teacher with the k best layers alone; None where not measured.
+
+        Args:
+            scores: ``(layers,)``.
+            kept: A size that is always measured.
+        """
         order, probe = best_first(scores), self.probes["loss"]
-        return [-float(probe.log_probability(skip=sorted(order[k:])).mean()) for k in range(1, len(order) + 1)]
+        wanted = {*sizes(len(order)), kept}
+        return [
+            -float(probe.log_probability(skip=sorted(order[k:])).mean()) if k in wanted else None
+            for k in range(1, len(order) + 1)
+        ]
 
     def loss(self, kept: Sequence[int]) -> tuple[float, float, float]:
         """The calibration loss with some layers alone, and its interval over examples."""
@@ -75,6 +86,15 @@ class Audit:
         means = resampled_means(losses[:, None], np.arange(len(losses)), self.resamples, self.seed)
         ends = interval(means[:, 0]) or (float("nan"), float("nan"))
         return float(losses.mean()), *ends
+
+
+def sizes(layers: int) -> set[int]:
+    """All of few; of many, some that are about evenly apart in their ratio.
+
+    >>> sorted(sizes(30))
+    [1, 2, 3, 5, 6, 9, 12, 16, 22, 30]
+    """
+    return {*range(1, layers + 1)} if layers <= FEW else {*np.geomspace(1, layers, FEW).round().astype(int).tolist()}
 
 
 def _drops(probe: Probe) -> Values:

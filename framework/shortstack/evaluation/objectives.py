@@ -1,18 +1,13 @@
 """Ranking metrics as objectives of importance: what leaving a layer out costs in NDCG, and not only in loss."""
 
-from collections.abc import Callable
-
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from shortstack.errors import UnknownNameError
 from shortstack.evaluation.metrics import METRICS, mid_ranks
-from shortstack.models.candidates import candidate_index, candidate_logits, supervision
+from shortstack.models.objectives import Objective, Valued, over_candidates
 
 
-def ranking_objective(
-    candidates: Tensor, metric: str = "ndcg", cutoff: int = 10
-) -> Callable[[PreTrainedModel, Tensor, Tensor, Tensor], Tensor]:
+def ranking_objective(candidates: Tensor, metric: str = "ndcg", cutoff: int = 10) -> Objective:
     """An objective for scorers that need no gradient, such as ``drop-loss``.
 
     Args:
@@ -26,16 +21,20 @@ def ranking_objective(
     Raises:
         UnknownNameError: There is no such metric.
     """
+    return over_candidates(candidates, ranked(metric, cutoff))
+
+
+def ranked(metric: str, cutoff: int) -> Valued:
+    """Tells metric@k, float64, of each position.
+
+    Raises:
+        UnknownNameError: There is no such metric.
+    """
     if metric not in METRICS:
         raise UnknownNameError("ranking metric", metric, METRICS)
 
-    def objective(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
-        positions, targets = supervision(labels)
-        tokens = candidates.to(targets.device)
-        places = candidate_index(tokens, model.config.get_text_config().vocab_size)[targets]
-        scores = candidate_logits(model, input_ids, attention_mask, positions, tokens)
-        ranks = mid_ranks(scores, scores.gather(1, places[:, None])[:, 0])
-        values = targets.new_tensor(METRICS[metric](ranks.cpu().numpy(), cutoff), dtype=ranks.dtype)
-        return values.new_zeros(len(positions)).index_add(0, positions.nonzero()[:, 0], values)
+    def valued(logits: Tensor, targets: Tensor) -> Tensor:
+        ranks = mid_ranks(logits, logits.gather(1, targets[:, None])[:, 0])
+        return targets.new_tensor(METRICS[metric](ranks.cpu().numpy(), cutoff), dtype=ranks.dtype)
 
-    return objective
+    return valued

@@ -8,11 +8,12 @@ from transformers import PreTrainedModel
 from shortstack.contracts import Importance
 from shortstack.importance.calibration import Batch, checked_batches
 from shortstack.importance.calls import Calls
-from shortstack.importance.objectives import Objective, candidate_objective, next_token
+from shortstack.importance.objectives import candidate_objective, next_token
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Accept, Scorers, require_sound
 from shortstack.importance.sweep import sweep
 from shortstack.models.decoder import Decoder
+from shortstack.models.objectives import Objective
 from shortstack.registry import Registry
 
 __all__ = ["Objective", "candidate_objective", "measure_importance", "next_token"]

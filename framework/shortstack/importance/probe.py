@@ -11,9 +11,10 @@ from transformers import PreTrainedModel
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
 from shortstack.importance.calibration import Batch
 from shortstack.importance.memory import suggesting_smaller
-from shortstack.importance.objectives import Objective, next_token
+from shortstack.importance.objectives import next_token
 from shortstack.models.attention import finite_masks
 from shortstack.models.decoder import Decoder
+from shortstack.models.objectives import Objective
 from shortstack.models.partial_passes import recording_input, skipping, starting_at
 from shortstack.models.rest import at_rest
 
@@ -26,7 +27,8 @@ class ModelProbe:
 
     It remembers the hidden states that entered the first skipped layer of the last call, one tensor a batch, within
     ``MOST_BYTES``, and starts there when the next call skips nothing earlier: leaving out each layer in turn, first to last, costs about
-    half as many layers as running the model each time.
+    half as many layers as running the model each time. An objective that tells several values gives
+    ``(examples, values)``.
     """
 
     def __init__(self, model: PreTrainedModel, batches: Iterable[Batch], objective: Objective = next_token) -> None:
@@ -104,11 +106,11 @@ def _within_bounds(states: Sequence[Tensor]) -> list[Tensor | None]:
 
 
 def _require_finite(values: Tensor, skip: Sequence[int]) -> None:
-    bad = (~values.isfinite()).nonzero()
-    if len(bad):
-        example = int(bad[0])
+    bad = (~values.isfinite()).nonzero().tolist()
+    if bad:
+        example = bad[0][0]
         without = f" without layers {list(skip)}" if skip else ""
         raise NonFiniteError(
-            f"the log-probability of labelled example {example} (from 0) is {values[example]}{without}; "
+            f"the log-probability of labelled example {example} (from 0) is {values[tuple(bad[0])]}{without}; "
             "check the model's weights and precision"
         )

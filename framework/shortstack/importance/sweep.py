@@ -16,11 +16,12 @@ from shortstack.importance.blowup import first_blowup
 from shortstack.importance.calibration import Batch
 from shortstack.importance.calls import Calls
 from shortstack.importance.memory import suggesting_smaller
-from shortstack.importance.objectives import Objective, next_token
+from shortstack.importance.objectives import next_token
 from shortstack.importance.observing import LayerObserver
 from shortstack.importance.signals import Signals, Stage, stage_of
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import Decoder
+from shortstack.models.objectives import Objective
 from shortstack.models.rest import at_rest
 
 _GRADIENTS = frozenset({Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})

@@ -49,6 +49,7 @@ def _execute(context: Context, folder: Path) -> None:
         step(1, "what each choice costs")
         pruned = _pruned(context, teacher, audit)
         step(2, "time")
+        kept = len(load_selection(context.root).kept)
         everyone = {**audit.scores, ORACLE: np.array(audit.oracle["loss"])}
         told = {
             "examples": audit.probes["loss"].examples,
@@ -56,7 +57,7 @@ def _execute(context: Context, folder: Path) -> None:
             "oracle": audit.oracle,
             "agreement": agreement,
             "between": audit.between(),
-            "losses": {name: audit.losses(scores) for name, scores in everyone.items()},
+            "losses": {name: audit.losses(scores, kept) for name, scores in everyone.items()},
             "pruned": pruned,
             "forwards": _forwards(context, teacher, everyone),
             "details": {name: dict(one.details) for name, one in found.items() if one.details},
@@ -66,27 +67,29 @@ def _execute(context: Context, folder: Path) -> None:
 
 
 def _probes(context: Context, teacher: "Recommender") -> dict[str, Any]:
-    """The teacher on the calibration examples, in loss and in what models are selected by; each set of layers is run once.
+    """The teacher on the calibration examples, in loss and in what models are selected by; each set of layers runs once.
 
     Of what was shown nothing is asked there: a click is ranked among all items.
     """
-    from shortstack.evaluation.objectives import ranking_objective
+    from torch import Tensor, stack
+
+    from shortstack.audit.columns import Column
+    from shortstack.evaluation.objectives import ranked
     from shortstack.importance.calibration import checked_batches
-    from shortstack.importance.objectives import candidate_objective
     from shortstack.importance.probe import ModelProbe
+    from shortstack.models.objectives import log_probabilities, over_candidates
     from shortstack.selection.measured import RememberingProbe
 
     batches = list(checked_batches(calibration_batches(context, teacher), context.device))
     selected_by = headlines_of(context).selected_by
     metric, _, cutoff = ("hr@1" if selected_by == "accuracy" else selected_by).partition("@")
-    objectives = {
-        "loss": candidate_objective(teacher.candidates),
-        selected_by: ranking_objective(teacher.candidates, metric, int(cutoff)),
-    }
-    return {
-        name: RememberingProbe(probe=ModelProbe(teacher.model, batches, objective))
-        for name, objective in objectives.items()
-    }
+    rank = ranked(metric, int(cutoff))
+
+    def both(logits: Tensor, targets: Tensor) -> Tensor:
+        return stack([log_probabilities(logits, targets).double(), rank(logits, targets)], 1)
+
+    probe = RememberingProbe(probe=ModelProbe(teacher.model, batches, over_candidates(teacher.candidates, both)))
+    return {name: Column(probe=probe, number=number) for number, name in enumerate(("loss", selected_by))}
 
 
 def _pruned(context: Context, teacher: "Recommender", audit: "Audit") -> dict[str, dict[str, Any]]:
@@ -141,7 +144,11 @@ def _quality(
 
 
 def _forwards(context: Context, teacher: "Recommender", scorers: Iterable[str]) -> dict[str, float]:
-    """What each scorer costs when it is asked for alone, in forward passes over the same examples: a ratio of seconds."""
+    """What each scorer costs when it is asked for alone, in forward passes over the same examples: a ratio of seconds.
+
+    The oracle's is that of the first batch: it costs each batch as much, and has been run once already.
+    """
+    from shortstack.audit.auditing import ORACLE
     from shortstack.importance.calibration import checked_batches
     from shortstack.importance.measure import measure_importance
     from shortstack.importance.objectives import candidate_objective
@@ -150,16 +157,17 @@ def _forwards(context: Context, teacher: "Recommender", scorers: Iterable[str]) 
     batches, objective = calibration_batches(context, teacher), candidate_objective(teacher.candidates)
     settings = asked_scorers(context.run.importance)
 
-    def forward() -> None:
+    def forward(batches: list[dict[str, Any]]) -> None:
         ModelProbe(teacher.model, checked_batches(batches, context.device), objective).log_probability()
 
-    def measure(name: str) -> None:
-        measure_importance(
-            teacher.model, batches, {name: settings.get(name, {})}, objective=objective, registry=context.registry
-        )
+    def measure(name: str, batches: list[dict[str, Any]]) -> None:
+        asked = {name: settings.get(name, {})}
+        measure_importance(teacher.model, batches, asked, objective=objective, registry=context.registry)
 
-    one = _seconds(forward)
-    return {name: _seconds(partial(measure, name)) / one for name in scorers}
+    first = batches[:1]
+    whole, part = (_seconds(partial(forward, some)) for some in (batches, first))
+    others = {name: _seconds(partial(measure, name, batches)) / whole for name in scorers if name != ORACLE}
+    return others | {ORACLE: _seconds(partial(measure, ORACLE, first)) / part}
 
 
 def _seconds(work: Callable[[], None]) -> float:

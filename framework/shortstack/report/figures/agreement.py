@@ -47,9 +47,10 @@ def _heat_map(axes: Axes, between: Mapping[str, Mapping[str, float | None]]) -> 
             axes.text(column + 0.5, row + 0.52, text, ha="center", va="center", fontsize=7, color=colour)
 
 
-def _curves(axes: Axes, losses: Mapping[str, Sequence[float]], kept: int) -> None:
+def _curves(axes: Axes, losses: Mapping[str, Sequence[float | None]], kept: int) -> None:
     for (name, values), marker in zip(losses.items(), _MARKERS * len(losses), strict=False):
-        axes.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, label=name)
+        measured = {size: value for size, value in enumerate(values, 1) if value is not None}
+        axes.plot([*measured], [*measured.values()], marker=marker, markersize=3, label=name)
     axes.axvline(kept, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlabel="layers kept", ylabel="calibration loss", title="Best layers alone, before distillation")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,42 @@
+"""One of several values that a probe measures at once, as a probe of its own."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.contracts import Probe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """See ``contracts.Probe``.
+
+    Attributes:
+        probe: Gives ``(examples, values)``.
+        number: Which of the values this one gives.
+    """
+
+    probe: Probe
+    number: int
+
+    @property
+    def layers(self) -> int:
+        """See ``Probe``."""
+        return self.probe.layers
+
+    @property
+    def examples(self) -> int:
+        """See ``Probe``."""
+        return self.probe.examples
+
+    def few(self, examples: int) -> "Column":
+        """See ``Probe``."""
+        return attrs.evolve(self, probe=self.probe.few(examples))
+
+    def log_probability(self, *, skip: Sequence[int] = ()) -> "Tensor":
+        """See ``Probe``."""
+        return self.probe.log_probability(skip=skip)[:, self.number]

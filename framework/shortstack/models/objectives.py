@@ -1,0 +1,54 @@
+"""What is told of each example, from the logits at its supervised positions."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from shortstack.errors import DataError
+from shortstack.models.candidates import candidate_index, candidate_logits, supervision
+
+Objective = Callable[[PreTrainedModel, Tensor, Tensor, Tensor], Tensor]
+"""``(model, input_ids, attention_mask, labels) → (batch,)``: the sum over an example's supervised positions."""
+Valued = Callable[[Tensor, Tensor], Tensor]
+"""``(logits, targets) → (positions,)``, of logits ``(positions, candidates)`` and the places of the right candidates; or
+``(positions, values)``, for several at once."""
+
+
+def over_candidates(candidates: Tensor, valued: Valued) -> Objective:
+    """An objective that looks at the logits of some tokens.
+
+    Args:
+        candidates: int64 ``(candidates,)`` token ids; every label must be among them.
+        valued: What is told of each supervised position.
+
+    Returns:
+        The objective; ``(batch, values)`` if several values are told at once. It raises a DataError for a label that is
+        no candidate.
+    """
+
+    def objective(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
+        positions, targets = supervision(labels)
+        tokens = candidates.to(targets.device)
+        places = candidate_index(tokens, model.config.get_text_config().vocab_size)[targets]
+        if places.numel() and int(places.min()) < 0:
+            stranger = int(targets[places < 0][0])
+            raise DataError(
+                f"label {stranger} is not among the {len(tokens)} candidates; give every label's token as a candidate"
+            )
+        logits = candidate_logits(model, input_ids, attention_mask, positions, tokens)
+        return summed_by_example(valued(logits, places), positions)
+
+    return objective
+
+
+def log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
+    """``(positions,)``: ``log p`` of the right candidate at each position, in float32 or wider."""
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return logits.to(wide).log_softmax(-1).gather(-1, targets[:, None])[:, 0]
+
+
+def summed_by_example(values: Tensor, positions: Tensor) -> Tensor:
+    """``(batch, …)``, of ``(positions, …)`` and a mask ``(batch, tokens)`` of where they stand."""
+    return values.new_zeros(len(positions), *values.shape[1:]).index_add(0, positions.nonzero()[:, 0], values)
