@@ -73,11 +73,11 @@ class TaskSettings:
 
 def _is_template(_instance: object, _attribute: object, template: str) -> None:
     try:
-        template.format(title="", category="", id="")
-    except (KeyError, IndexError, ValueError):
-        raise ConfigurationError(
-            f"template is a text with {{title}}, {{category}} or {{id}} in it, got {template!r}"
-        ) from None
+        first, second = (template.format(title=text, category=text, id=text) for text in ("a", "b"))
+    except (KeyError, IndexError, ValueError, AttributeError, MemoryError, OverflowError):
+        first = second = ""
+    if first == second:
+        raise ConfigurationError(f"template is a text with {{title}}, {{category}} or {{id}} in it, got {template!r}")
 
 
 @attrs.frozen(kw_only=True)

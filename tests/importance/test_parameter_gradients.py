@@ -101,6 +101,55 @@ class InPlace(nn.Module):
         return self.mlp(states) + result
 
 
+class Unused(nn.Module):
+    """Has a module that the pass does not use, and nothing else that is unusual."""
+
+    def __init__(self, mlp):
+        super().__init__()
+        self.mlp, self.unused = mlp, nn.Linear(16, 16, dtype=torch.float64)
+
+    def forward(self, states):
+        """See the class."""
+        return self.mlp(states)
+
+
+class Scaled(nn.Module):
+    """A scale of channels, as far as its first argument tells; it is given a second one."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(0.5, 1.5, 16, dtype=torch.float64))
+
+    def forward(self, states, factor=1.0):
+        """See the class."""
+        return states * self.weight * factor
+
+
+class Handed(nn.Module):
+    """Calls it with two."""
+
+    def __init__(self, mlp):
+        super().__init__()
+        self.mlp, self.scale, self.again = mlp, Scaled(), Scaled()
+
+    def forward(self, states):
+        """See the class."""
+        return self.scale(self.mlp(states), 3.0) + self.again(states, factor=2.0)
+
+
+class Hooked(nn.Module):
+    """Somebody else's hook changes what a linear map gives."""
+
+    def __init__(self, mlp):
+        super().__init__()
+        self.mlp, self.linear = mlp, nn.Linear(16, 16, dtype=torch.float64)
+        self.linear.register_forward_hook(lambda _module, _args, output: 2 * output)
+
+    def forward(self, states):
+        """See the class."""
+        return self.mlp(states) + self.linear(states)
+
+
 class Odd(nn.Module):
     """Looks like a norm, but rolls its weight into a convolution over channels."""
 
@@ -113,7 +162,7 @@ class Odd(nn.Module):
         return states * self.weight * self.weight.roll(1).to(states.dtype)
 
 
-@pytest.mark.parametrize("unusual", [Twice, Bare, Gathered, Tied, Rolled])
+@pytest.mark.parametrize("unusual", [Twice, Bare, Gathered, Tied, Rolled, Unused, Handed, Hooked])
 def test_unusual_modules_are_exact(unusual, tiny, batch, registry, reference):
     """Added first, squared afterwards; or the slow path; never left out."""
     model = tiny("llama")

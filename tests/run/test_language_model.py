@@ -4,8 +4,9 @@ import random
 
 import pytest
 import torch
-from run.little_language_model import UNTIED, WORDS, llama, teacher, tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+from run.little_language_model import UNKNOWN, UNTIED, WORDS, llama, teacher, tokenizer
+from tokenizers import normalizers
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PhiConfig, PhiForCausalLM
 
 from shortstack import CompactStudentModel, Run
 from shortstack.distillation.callbacks import RowsLearnFaster
@@ -53,6 +54,42 @@ def test_rows_start_from_their_texts(changes):
         assert torch.equal(matrix.weight[: len(WORDS)], old[: len(WORDS)])
     assert torch.equal(model(probe).logits[..., : len(WORDS)], logits[..., : len(WORDS)])
     assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == (not changes)
+
+
+def test_what_spare_rows_have_learnt_is_forgotten():
+    """An output head's bias says of rows that were never an answer that they are none; items start alike."""
+    torch.manual_seed(0)
+    sizes = {"vocab_size": len(WORDS) + 2, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    model = PhiForCausalLM(PhiConfig(**sizes, num_attention_heads=2, pad_token_id=0))
+    with torch.no_grad():
+        model.lm_head.bias.fill_(-10.0)
+    tokens = add_item_tokens(model, tokenizer(), ["Item 3", "7", "8"])
+    assert model.lm_head.bias[tokens].tolist() == [0.0] * 3
+    assert model.lm_head.bias[: len(WORDS)].tolist() == [-10.0] * len(WORDS)
+
+
+def test_item_tokens_are_found_behind_a_normalizer(tmp_path):
+    """Some tokenizers put a mark before every word: an item's token is found in a text all the same."""
+    words = tokenizer()
+    words.backend_tokenizer.normalizer = normalizers.Prepend("▁")
+    words.save_pretrained(tmp_path)
+    words = AutoTokenizer.from_pretrained(tmp_path)
+    tokens = add_item_tokens(llama(), words, ["Item 3", "7"])
+    words.save_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    assert again("<|item_1|><|item_0|>", add_special_tokens=False).input_ids == [tokens[1], tokens[0]]
+
+
+def test_a_title_that_looks_like_a_special_token():
+    """Is spelt out."""
+    words, model = tokenizer(), llama()
+    words.add_special_tokens({"eos_token": "<|end|>"})
+    end = words.convert_tokens_to_ids("<|end|>")
+    spelt, plain = add_item_tokens(model, words, ["<|end|>", "Item 3"])
+    rows = model.get_input_embeddings().weight
+    assert torch.equal(rows[spelt], rows[WORDS.index(UNKNOWN)])  # no word that this tokenizer knows
+    assert not torch.equal(rows[spelt], rows[end])
+    assert torch.allclose(rows[plain], rows[[1, 5]].mean(0))
 
 
 def test_rows_spread_like_words():
@@ -141,6 +178,8 @@ def without_titles(ring, tmp_path):
         (lambda _folder, _path: {"teacher": teacher("no/such.gguf")}, SourceNotFoundError, r"'no/such\.gguf', which is not here; name a folder with a model, or a GGUF file"),
         (lambda folder, _path: {"teacher": teacher(folder.parent / "modle")}, SourceNotFoundError, "which is not here"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{name}"}}}, ConfigurationError, r"template is a text with \{title\}, \{category\} or \{id\} in it, got '\{name\}'"),
+        (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{title.foo}"}}}, ConfigurationError, r"in it, got '\{title\.foo\}'"),
+        (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "film"}}}, ConfigurationError, r"in it, got 'film'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"start": "titles"}}}, ConfigurationError, "teacher.items.start"),
         (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, r"teacher\.fit\.item_rows_rate is 5, but the teacher reads items as words, without rows of their own; leave it out"),
         (lambda folder, _path: {"teacher": teacher(folder, item_rows_rate=1.0), "task": {"name": "rating"}, "distillation": {"fit": {"item_rows_rate": 3.0}}}, ConfigurationError, r"distillation\.fit\.item_rows_rate is 3, but"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from shortstack.errors import (
     ConfigurationError,
     DataError,
     EmptyDataError,
+    NonFiniteError,
     PluginError,
     RunFolderError,
     ShortstackError,
@@ -266,6 +268,22 @@ def test_two_processes_do_not_write_one_file(score, tmp_path, monkeypatch):
         score(tmp_path / "out.json")
 
 
+def test_what_another_job_wrote_in_the_meantime_stays(score, tmp_path, monkeypatch):
+    """Two jobs may run at once; the one that ends later does not write over the other's scores."""
+    out = tmp_path / "out.json"
+
+    def meanwhile(_model):
+        monkeypatch.undo()
+        score(out, scorers={"gradient": {}})
+
+    monkeypatch.setattr("shortstack.scoring.score.require_causal", meanwhile)
+    with pytest.raises(RunFolderError, match="holds scores with other scorers"):
+        score(out, scorers={"fisher": {}})
+    assert json.loads(out.read_bytes())["scores"].keys() == {"gradient"}
+    out.unlink()
+    assert score(out, scorers={"fisher": {}})["scores"].keys() == {"fisher"}
+
+
 def part_of(score, tmp_path, monkeypatch):
     """Where a killed scoring keeps what it found."""
     with monkeypatch.context() as patch:
@@ -483,6 +501,18 @@ def test_an_encoder_is_refused(score, model_folder, tmp_path):
 
     with pytest.raises(UnsupportedModelError, match=r"BertLMHeadModel \(bert\) sees the tokens that it should predict"):
         score(tmp_path / "out.json", model=bert)
+
+
+def test_a_broken_weight_is_no_sign_of_an_encoder(score, model_folder, tmp_path):
+    """The layer that breaks is named."""
+    broken = tmp_path / "broken"
+    shutil.copytree(model_folder, broken)
+    model = AutoModelForCausalLM.from_pretrained(broken)
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[0, 0] = torch.nan
+    model.save_pretrained(broken)
+    with pytest.raises(NonFiniteError, match="layer 1 is the first"):
+        score(tmp_path / "out.json", model=broken, scorers={"fisher": {}})
 
 
 def test_a_model_without_a_tokenizer(score, model_folder, tmp_path):

@@ -70,7 +70,7 @@ class FitSettings:
 
     @betas.validator
     def _are_decays(self, _attribute: object, value: tuple[float, float]) -> None:
-        if not all(0 <= beta < 1 for beta in value):
+        if len(value) != 2 or not all(0 <= beta < 1 for beta in value):
             raise ConfigurationError(f"betas must be two numbers from 0 to below 1, got {list(value)}")
 
     def __attrs_post_init__(self) -> None:

@@ -98,7 +98,7 @@ class LayerObserver:
                 raise UnsupportedModelError(
                     f"layer {index} runs twice in one pass, so its signals cannot be told apart"
                 )
-            seen.entered, states, changed = True, entering(args, kwargs), None
+            seen.entered, states, changed = True, self._checked(entering(args, kwargs), index), None
             if self.differentiates and not states.requires_grad:
                 states = states.detach().requires_grad_()
                 args, kwargs = changed = with_entering(args, kwargs, states)
@@ -114,7 +114,7 @@ class LayerObserver:
         def leave(_layer: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
             if self._paused:
                 return
-            seen, states = self._seen[index], leaving(output)
+            seen, states = self._seen[index], self._checked(leaving(output), index)
             if Signal.STATES in self._wanted:
                 seen.output = states.detach()
                 self._deliver(Stage.OUTPUT, self._signals(index))
@@ -126,6 +126,14 @@ class LayerObserver:
                 states.register_hook(lambda gradient: self._descended(index, gradient))
 
         return leave
+
+    def _checked(self, states: Tensor, index: int) -> Tensor:
+        if states.shape[:-1] != self._mask.shape:
+            raise UnsupportedModelError(
+                f"the hidden states at layer {index} of {type(self._decoder.model).__name__} are {tuple(states.shape)}, which is not "
+                f"(batch, tokens, hidden) of {tuple(self._mask.shape)} tokens, so its signals cannot be told by example"
+            )
+        return states
 
     def _attended(self, weights: Tensor, visible: Tensor) -> None:
         if self._paused:

@@ -58,10 +58,23 @@ def most_positions(config: PreTrainedConfig) -> int | None:
     return found
 
 
+def most_tokens(model: PreTrainedModel) -> int | None:
+    """How many tokens a model can read; None where its config sets no bound."""
+    positions = most_positions(model.config.get_text_config())
+    return None if positions is None else positions - first_position(model)
+
+
+def first_position(model: PreTrainedModel) -> int:
+    """The position of the first token: 0, but in RoBERTa and its like the first one after that of padding."""
+    counts = (module for module in model.modules() if hasattr(module, "create_position_ids_from_input_ids"))
+    embeddings = next(counts, None)
+    return 0 if embeddings is None else int(embeddings.padding_idx) + 1
+
+
 def model_inputs(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
     """The keyword arguments of a forward pass without cache.
 
-    ``position_ids = mask.cumsum − 1`` are given where the model takes them, so that left padding changes nothing.
+    ``position_ids = first_position + mask.cumsum − 1`` are given where the model takes them, so that left padding changes nothing.
 
     Args:
         model: The model that will be called.
@@ -70,5 +83,5 @@ def model_inputs(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tens
     """
     inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
     if "position_ids" in inspect.signature(model.forward).parameters:
-        inputs["position_ids"] = (attention_mask.long().cumsum(-1) - 1).clamp_min(0)
+        inputs["position_ids"] = (attention_mask.long().cumsum(-1) - 1).clamp_min(0) + first_position(model)
     return inputs

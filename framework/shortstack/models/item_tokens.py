@@ -5,9 +5,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AddedToken, PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.errors import ConfigurationError
+from shortstack.models.words import words_alone
 
 Start = Literal["text", "spread", "random"]
 
@@ -55,12 +56,13 @@ def add_item_tokens(
             f"the tokenizer has the token {item_token(0)} already: this model was made for other items; name the model that "
             "it was made from, or give the data that it was made for"
         )
-    spelt = [tokenizer(text, add_special_tokens=False).input_ids if text else [] for text in texts]
+    spelt = [words_alone(tokenizer, text) if text else [] for text in texts]
     if start != "random" and not any(spelt):
         raise ConfigurationError(
             "no item has a text to start from; set teacher.items.start = 'random', or name a template"
         )
-    tokenizer.add_tokens([item_token(number) for number in range(len(texts))])
+    # as it stands: a normalizer that puts something before every word would not find it again
+    tokenizer.add_tokens([AddedToken(item_token(number), normalized=False) for number in range(len(texts))])
     tokens: list[int] = tokenizer.convert_tokens_to_ids([item_token(number) for number in range(len(texts))])
     matrices = [_rows(model.get_input_embeddings()).detach().clone()]
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
@@ -76,6 +78,8 @@ def add_item_tokens(
             new = _like(old, new)
         with torch.no_grad():
             _rows(module)[torch.tensor(tokens)] = new.to(old.dtype)
+            if getattr(module, "bias", None) is not None:
+                module.bias[torch.tensor(tokens)] = 0.0  # spare rows have learnt that they are never the answer
     return tokens
 
 

@@ -80,7 +80,12 @@ class GradientTape:
 
     def hook(self) -> list[RemovableHandle]:
         """Start to follow the modules."""
-        return [module.register_forward_hook(self._called) for module in self._known]
+        return [
+            module.register_forward_hook(
+                self._called, prepend=True, with_kwargs=True
+            )  # before others change the output
+            for module in self._known
+        ]
 
     def begin(self, batch: int, tokens: int) -> None:
         """Forget the last batch."""
@@ -121,10 +126,10 @@ class GradientTape:
         total = self._total
         return torch.zeros(self._shape[0], dtype=torch.float64) if total is None else total
 
-    def _called(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def _called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if self.paused or module in self._unknown:
             return
-        inputs = self._by_example(args[0]) if args else None
+        inputs = self._by_example(args[0]) if len(args) == 1 and not kwargs else None
         if inputs is None or self._by_example(output) is None:
             self._irregular.add(module)
             return
@@ -236,6 +241,8 @@ def squared_by_example(
     try:
         with torch.enable_grad():
             output = leaving(layer(*args, **kwargs))
+        if not output.requires_grad:
+            return total  # none of the parameters takes part in it
         for example in supervised.nonzero()[:, 0].tolist():
             found = torch.autograd.grad(
                 output[example], parameters, gradient[example], retain_graph=True, allow_unused=True

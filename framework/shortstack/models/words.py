@@ -73,8 +73,8 @@ def spell(
             "teacher.prompt.words"
         )
     told = opening.replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
-    lines = [_tokens(tokenizer, _line(line, _cut(tokenizer, text, longest), chosen[0])) for text in texts]
-    options = tuple(_tokens(tokenizer, _line(line, "x", word))[-1] for word in chosen)
+    lines = [words_alone(tokenizer, _line(line, _cut(tokenizer, text, longest), chosen[0])) for text in texts]
+    options = tuple(words_alone(tokenizer, _line(line, "x", word))[-1] for word in chosen)
     return Spelling(
         opening=opening_of(tokenizer, told),
         items=tuple(tuple(tokens[:-1]) for tokens in lines),
@@ -84,10 +84,10 @@ def spell(
 
 def _odd(tokenizer: PreTrainedTokenizerBase, line: str, words: Sequence[str]) -> str | None:
     """A word that is not a single token of its own after the same text as the others; None if there is none."""
-    head = _tokens(tokenizer, _line(line, "x", words[0]))[:-1]
+    head = words_alone(tokenizer, _line(line, "x", words[0]))[:-1]
     seen: set[int] = set()
     for word in words:
-        tokens = _tokens(tokenizer, _line(line, "x", word))
+        tokens = words_alone(tokenizer, _line(line, "x", word))
         if not word.strip() or not tokens:
             return word
         *before, last = tokens
@@ -104,13 +104,13 @@ def _line(line: str, item: str, rating: str) -> str:
 def _cut(tokenizer: PreTrainedTokenizerBase, text: str, longest: int) -> str:
     """One line of so many tokens; a cut may halve a letter, which is left out."""
     text = " ".join(text.split()) or UNNAMED
-    tokens = _tokens(tokenizer, text)
+    tokens = words_alone(tokenizer, text)
     if len(tokens) <= longest:
         return text
     return str(tokenizer.decode(tokens[:longest])).rstrip("\ufffd").strip() or UNNAMED
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def words_alone(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Words alone: what looks like a special token in a title is none."""
     tokens: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
     return tokens

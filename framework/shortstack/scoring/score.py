@@ -17,7 +17,7 @@ from shortstack.importance.calls import Calls
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Scorers
 from shortstack.models.causal import require_causal
-from shortstack.models.decoder import most_positions
+from shortstack.models.decoder import most_tokens
 from shortstack.models.devices import device_named
 from shortstack.models.freed_memory import keep_freed_memory
 from shortstack.models.stored import Precision, stored_model, stored_tokenizer
@@ -130,7 +130,7 @@ class Scoring:
         }
 
     def _examples(self, model: PreTrainedModel) -> list[Example]:
-        longest = min(self.longest, most_positions(model.config) or self.longest)
+        longest = min(self.longest, most_tokens(model) or self.longest)
         vocabulary = model.config.get_text_config().vocab_size
         return read_examples(self.texts, stored_tokenizer(self.model), longest, vocabulary)
 

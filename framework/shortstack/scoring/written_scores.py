@@ -38,11 +38,16 @@ def merge_parts(paths: Sequence[Path], out: Path, registry: Registry) -> None:
 
 
 def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: Calls) -> None:
-    """Ask the scorers what they found, and write it."""
+    """Ask the scorers what they found, and write it.
+
+    Raises:
+        RunFolderError: Another job has written its scores there in the meantime.
+    """
     if part.swept is None:
         raise AssertionError("scores are written once the sweep has ended")
     start = perf_counter()
     found = scorers.answers(part.swept, probe, part.layers, calls, require_sound)
+    require_room(out, part.job)
     write_json(
         out,
         {

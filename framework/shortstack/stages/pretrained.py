@@ -30,14 +30,11 @@ def pretrained(
     from shortstack.models.language_models import language_model
     from shortstack.models.memory_needs import require_memory
     from shortstack.models.words import opening_of
+    from shortstack.planning.sources import config_in
 
     settings = context.run.teacher
     if Path(path).is_dir():
-        from transformers import AutoConfig
-
-        require_memory(
-            AutoConfig.from_pretrained(path), context.device, what_learns(settings.fit, bool(wanted.options))
-        )
+        require_memory(config_in(Path(path)), context.device, what_learns(settings.fit, bool(wanted.options)))
     model, tokenizer = language_model(path)
     texts = texts_of(settings, wanted)
     if wanted.options:
@@ -91,10 +88,14 @@ def in_words(
     """The items and ratings in a language model's words.
 
     Raises:
-        ConfigurationError: It has no single tokens for the ratings.
+        ConfigurationError: It has no single tokens for the ratings, or no item has a text.
     """
     from shortstack.models.words import spell
 
+    if not any(texts):
+        raise ConfigurationError(
+            "no item has a text that a language model could read; name a template in teacher.items.template, or give titles"
+        )
     values = [option.value for option in wanted.options]
     spelling = spell(tokenizer, texts, values, **attrs.asdict(settings.prompt))
     items = [
@@ -111,10 +112,10 @@ def _require_positions(model: "PreTrainedModel", window: int, catalogue: Catalog
     Raises:
         ConfigurationError: It does not.
     """
-    from shortstack.models.decoder import most_positions
+    from shortstack.models.decoder import most_tokens
 
     longest = catalogue.longest(window) + 1
-    positions = most_positions(model.config.get_text_config())
+    positions = most_tokens(model)
     if positions is not None and longest > positions:
         raise ConfigurationError(
             f"a window of {window} items may be {longest:,} tokens, but the model reads {positions:,}; make task.settings.window "

@@ -21,7 +21,7 @@ from shortstack.errors import (
     SourceNotFoundError,
 )
 from shortstack.models.candidates import last_logits
-from shortstack.models.decoder import most_positions
+from shortstack.models.decoder import most_tokens
 from shortstack.models.quiet import no_progress_bars
 from shortstack.models.stored import stored_model, stored_tokenizer
 
@@ -65,7 +65,7 @@ class CompactStudentModel:
         _refuse_foreign_items(self.catalogue, config.vocab_size)
         if self.window < 1:
             raise ConfigurationError(f"window must be at least 1, got {self.window}")
-        longest, positions = self.catalogue.longest(self.window), most_positions(config)
+        longest, positions = self.catalogue.longest(self.window), most_tokens(self.model)
         if positions is not None and longest > positions:
             raise ConfigurationError(
                 f"a window of {self.window} items may be {longest} tokens, but this model reads {positions}; choose a smaller one"
