@@ -53,7 +53,7 @@ def test_a_teacher_with_more_layers_than_weights(copied):
     config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
     (copied / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 6}), encoding="utf-8")
 
-    with pytest.raises(DataError, match=r"do not fit its config.json: missing keys model.layers.4"):
+    with pytest.raises(DataError, match=r"do not fit its config: missing keys model.layers.4"):
         CompactStudentModel.from_pretrained(copied)
 
 

@@ -221,7 +221,7 @@ def test_no_tokenizer_and_no_head(tmp_path):
         language_model(str(tmp_path / "alone"))
     llama(**UNTIED).model.save_pretrained(tmp_path / "body")
     tokenizer().save_pretrained(tmp_path / "body")
-    with pytest.raises(DataError, match=r"do not fit its config.json: missing keys lm_head\.weight"):
+    with pytest.raises(DataError, match=r"do not fit its config: missing keys lm_head\.weight"):
         language_model(str(tmp_path / "body"))
 
 
@@ -246,6 +246,23 @@ def test_the_hub_without_a_network(monkeypatch):
         SourceNotFoundError, match="'nobody/nothing', which is no folder here and cannot be had from the hub"
     ):
         language_model("nobody/nothing")
+
+
+def test_a_hub_model_without_its_head(tmp_path, monkeypatch):
+    """What is missing is not made up."""
+    llama(**UNTIED).model.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+
+    def cached(loader):
+        own = loader.from_pretrained
+        return lambda _name, **settings: own(str(tmp_path), **settings)
+
+    for loader in (AutoModelForCausalLM, AutoTokenizer):
+        monkeypatch.setattr(loader, "from_pretrained", cached(loader))
+    with pytest.raises(
+        DataError, match=r"the weights in some/body do not fit its config: missing keys lm_head\.weight"
+    ):
+        language_model("some/body")
 
 
 def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):

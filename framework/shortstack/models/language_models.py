@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
 from shortstack.models.quiet import no_progress_bars
-from shortstack.models.stored import stored_model, stored_tokenizer
+from shortstack.models.stored import require_whole, stored_model, stored_tokenizer
 
 
 def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -46,10 +46,13 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
         with no_progress_bars():
-            loaded = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+            loaded, report = AutoModelForCausalLM.from_pretrained(
+                **place, dtype=torch.float32, output_loading_info=True
+            )
             config, tokenizer = AutoConfig.from_pretrained(**place), AutoTokenizer.from_pretrained(**place)
     except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone
         raise DataError(f"{path} is no GGUF that transformers can read: {_line(error)}") from error
+    require_whole(report, str(path))
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
     return model, tokenizer
@@ -59,14 +62,15 @@ def _from_hub(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     try:
         with no_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            model = AutoModelForCausalLM.from_pretrained(
-                name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            model, report = AutoModelForCausalLM.from_pretrained(
+                name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
     except (OSError, ValueError) as error:
         raise SourceNotFoundError(
             f"teacher.path is {name!r}, which is no folder here and cannot be had from the hub ({_line(error)}); download "
             "it elsewhere and name its folder"
         ) from error
+    require_whole(report, name)
     return model, tokenizer
 
 

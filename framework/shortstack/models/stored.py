@@ -1,5 +1,6 @@
 """Stock models in local folders: read whole, or refused."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -38,12 +39,21 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError, StrictDataclassError) as error:
         raise DataError(f"{folder} holds no readable model: {' '.join(str(error).split())[:200]}") from error
+    require_whole(report, str(folder))
+    stored: PreTrainedModel = model
+    return stored
+
+
+def require_whole(report: Mapping[str, Collection[object]], source: str) -> None:
+    """Refuse what transformers reports of loading a model: it makes up missing weights at random.
+
+    Raises:
+        DataError: A weight is missing, left over, or of another shape.
+    """
     odd = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
     if odd:
         kind, names = next(iter(odd.items()))
-        raise DataError(f"the weights in {folder} do not fit its config.json: {kind.replace('_', ' ')} {names[0]}")
-    stored: PreTrainedModel = model
-    return stored
+        raise DataError(f"the weights in {source} do not fit its config: {kind.replace('_', ' ')} {names[0]}")
 
 
 def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
