@@ -180,6 +180,8 @@ def without_titles(ring, tmp_path):
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{name}"}}}, ConfigurationError, r"template is a text with \{title\}, \{category\} or \{id\} in it, got '\{name\}'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{title.foo}"}}}, ConfigurationError, r"in it, got '\{title\.foo\}'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "film"}}}, ConfigurationError, r"in it, got 'film'"),
+        (lambda folder, _path: {"teacher": teacher(folder), "selection": {"keep_layers": 99}}, ConfigurationError, "99"),
+        (lambda folder, _path: {"teacher": teacher(folder), "selection": {"keep_layers": 1, "schedule": [4]}}, ConfigurationError, "step 1 of 2 keeps 4 of 4 layers"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"start": "titles"}}}, ConfigurationError, "teacher.items.start"),
         (lambda folder, _path: {"teacher": teacher(folder), "task": {"name": "rating"}}, ConfigurationError, r"teacher\.fit\.item_rows_rate is 5, but the teacher reads items as words, without rows of their own; leave it out"),
         (lambda folder, _path: {"teacher": teacher(folder, item_rows_rate=1.0), "task": {"name": "rating"}, "distillation": {"fit": {"item_rows_rate": 3.0}}}, ConfigurationError, r"distillation\.fit\.item_rows_rate is 3, but"),
@@ -191,6 +193,7 @@ def test_what_cannot_be_a_teacher(folder, ring, tables, tmp_path, change, error,
     """One sentence each."""
     with pytest.raises(error, match=problem):
         Run.from_mapping(tables(ring, **change(folder, tmp_path))).execute(tmp_path / "run")
+    assert not (tmp_path / "run" / "teacher").exists()
 
 
 def test_items_without_a_text(folder, ring, tables, tmp_path):

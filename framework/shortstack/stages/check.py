@@ -171,10 +171,11 @@ def _check_teacher(settings: "TeacherSettings", task: "Task") -> int | None:
     """The config must be that of a model that can be made and reads the window, or the path a folder that is there.
 
     Returns:
-        How many layers the config says; None for a stored teacher.
+        How many layers the config says; None where it is not in a folder here.
     """
     from shortstack.models.decoder import most_positions
     from shortstack.models.initial import planned
+    from shortstack.planning.sources import config_in
 
     if settings.config is None:
         path = settings.path or ""
@@ -182,7 +183,7 @@ def _check_teacher(settings: "TeacherSettings", task: "Task") -> int | None:
             raise SourceNotFoundError(
                 f"teacher.path is {path!r}, which is not here; name a folder with a model, or a GGUF file"
             )
-        return None
+        return int(config_in(Path(path)).get_text_config().num_hidden_layers) if Path(path).is_dir() else None
     config = planned(settings.config)
     positions = most_positions(config)
     if positions is not None and positions < task.longest:
