@@ -39,9 +39,8 @@ def main() -> None:
     keep_freed_memory()  # as runs do; what is measured beside them has it too
     rows: list[Row] = []
     for row in chain.from_iterable(measure() for name, measure in PARTS.items() if asked.part in {name, "all"}):
-        print(
-            f"{row['ratio']:6.2f}  {row['what']}", file=sys.stderr, flush=True
-        )  # as it is found: a part may take long
+        # as it is found: a part may take long
+        print(f"{row['ratio']:6.2f}  {row['what']}", file=sys.stderr, flush=True)
         rows.append(row)
     table = Table("what", "measured", "beside", "ratio", "target")
     for row in rows:

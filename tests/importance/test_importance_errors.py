@@ -190,6 +190,14 @@ def test_objectives_are_checked(model, batch, registry):
         measure(model, [batch], ["fisher"], registry, objective=candidate_objective(torch.tensor([1, 2])))
 
 
+@pytest.mark.parametrize("scorer", ["fisher", "block-influence"])
+def test_hidden_states_of_another_shape_are_refused(model, batch, registry, scorer):
+    """Which row is whose could only be guessed."""
+    model.model.layers[1].register_forward_hook(lambda _layer, _args, output: output[None])
+    with pytest.raises(UnsupportedModelError, match=r"hidden states at layer 1 of LlamaForCausalLM are \(1, 6, "):
+        measure(model, [batch], [scorer], registry)
+
+
 def test_layers_that_share_parameters_are_refused(model, batch, registry):
     """Neither layer has a score of its own."""
     model.model.layers[2].mlp = model.model.layers[0].mlp

@@ -203,6 +203,9 @@ def test_items_without_a_text(folder, ring, tables, tmp_path):
         ConfigurationError, match=r"no item has a text to start from; set teacher\.items\.start = 'random'"
     ):
         Run.from_mapping(tables(source, teacher=teacher(folder))).execute(tmp_path / "run")
+    rated = {"teacher": teacher(folder, item_rows_rate=1.0), "task": {"name": "rating"}}
+    with pytest.raises(ConfigurationError, match="no item has a text that a language model could read"):
+        Run.from_mapping(tables(source, **rated)).execute(tmp_path / "rated")
     for number, items in enumerate(({"template": "{id}"}, {"start": "random"})):
         Run.from_mapping(tables(source, teacher={**teacher(folder), "items": items})).execute(tmp_path / f"run{number}")
 

@@ -66,9 +66,9 @@ def most_tokens(model: PreTrainedModel) -> int | None:
 
 def first_position(model: PreTrainedModel) -> int:
     """The position of the first token: 0, but in RoBERTa and its like the first one after that of padding."""
-    counts = (module for module in model.modules() if hasattr(module, "create_position_ids_from_input_ids"))
-    embeddings = next(counts, None)
-    return 0 if embeddings is None else int(embeddings.padding_idx) + 1
+    embeddings: Any = getattr(model.base_model, "embeddings", None)
+    counts = hasattr(embeddings, "create_position_ids_from_input_ids")
+    return int(embeddings.padding_idx) + 1 if counts else 0
 
 
 def model_inputs(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
