@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.table import Table
 
 from shortstack import Run
-from shortstack.planning.sources import config_of_run
 from shortstack.result import RunResult
 
 
@@ -17,7 +16,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     folder = parser.parse_args().run
     run, result = Run.of_folder(folder), RunResult.load(folder)
-    stages = run.forecast(config_of_run(run, result.data["items"]))
+    stages = run.forecast(run.teacher_config())
     taken = result.cost["seconds"]
     table = Table("stage", "foretold", "taken", "ratio")
     for stage in stages:

@@ -149,6 +149,29 @@ class Run:
 
         return execute(self, Path(folder), registry=registry, progress=progress)
 
+    @property
+    def learns_items(self) -> bool:
+        """Whether each item becomes a token that the teacher is yet to learn; else it knows them, or reads words."""
+        from shortstack.stages.pretrained import learns_items
+
+        return learns_items(self)
+
+    def teacher_config(self, *, items: int | None = None, model: Path | None = None) -> "PreTrainedConfig":
+        """The config of the teacher, in float32, with a row for each item where items are tokens; no weights are needed.
+
+        Args:
+            items: How many there are; by default none are counted, or hardly any for a teacher that knows nothing else.
+            model: A folder or a ``config.json`` of the teacher's shape, where ``teacher.path`` is not here.
+
+        Raises:
+            SourceNotFoundError: ``teacher.path`` is not there.
+            DataError: It is no config of a model that transformers knows.
+            ConfigurationError: No model can be made of ``teacher.config``.
+        """
+        from shortstack.stages.teacher_config import teacher_config
+
+        return teacher_config(self, items=items, model=model)
+
     def forecast(
         self,
         config: "PreTrainedConfig",
@@ -161,7 +184,7 @@ class Run:
         """What each stage will take, in seconds and in memory; no weights are needed.
 
         Args:
-            config: The teacher's.
+            config: The teacher's before it learns items, for example from ``teacher_config``.
             users: How many there are, where the data are not here.
             items: How many there are, where the data are not here.
             tflops: How many million million operations a second the machine reaches in training; by default this one's
@@ -169,7 +192,7 @@ class Run:
             registry: The plugins; by default those of the environment.
 
         Raises:
-            ConfigurationError: The model is too large to be timed here.
+            ConfigurationError: The model is too large to be timed here, or users are told though the data are here.
             SourceNotFoundError: The data are not here, and nothing says how large they are.
         """
         from shortstack.registry import Registry

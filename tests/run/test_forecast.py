@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from run.little_language_model import WORDS, llama, teacher
 from transformers import AutoConfig
 
@@ -12,6 +13,7 @@ from shortstack.errors import ConfigurationError, SourceNotFoundError
 from shortstack.models.initial import initial_config
 from shortstack.models.memory_needs import memory_needed
 from shortstack.models.parameters import count_parameters
+from shortstack.planning.costs import costs_of
 from shortstack.planning.speed import ACTIVATIONS, Assumed, How, Taken, Work
 from shortstack.stages.extent import Extent
 
@@ -136,6 +138,37 @@ def test_a_teacher_that_an_earlier_run_made(ring, tables, tmp_path):
     assert next(one.stage for one in again.forecast(config, tflops=1.0)) == "importance"
 
 
+def test_a_teachers_config(ring, tables, folder, tmp_path):
+    """As a run computes it, whatever its folder holds; items have rows where they are tokens."""
+    llama().to(torch.bfloat16).save_pretrained(tmp_path)
+    grown = Run.from_mapping(tables(ring, teacher={"path": str(tmp_path)}))
+    words = Run.from_mapping(tables(ring, teacher={"path": str(tmp_path)}, task={"name": "rating"}))
+    known = len(WORDS) + 4
+
+    assert (grown.learns_items, words.learns_items) == (True, False)
+    assert [run.teacher_config(items=9).vocab_size for run in (grown, words)] == [known + 9, known]
+    assert grown.teacher_config().vocab_size == known
+    assert costs_of(grown.teacher_config())["bytes"].teacher == 4 * count_parameters(grown.teacher_config()).total
+    elsewhere = Run.from_mapping(tables(ring, teacher={"path": "some/model"}))
+    assert elsewhere.teacher_config(model=tmp_path / "config.json", items=9).vocab_size == known + 9
+    assert Run.from_mapping(tables(ring)).teacher_config(items=30).vocab_size == 31
+
+
+def test_users_are_counted_where_the_data_are(ring, tables):
+    """Not also told."""
+    run = Run.from_mapping(tables(ring))
+    with pytest.raises(ConfigurationError, match=r"users are counted in .*ring\.csv, which is here; leave --users out"):
+        run.forecast(config_of(run), users=9, items=30, tflops=1.0)
+
+
+def test_a_window_that_the_model_does_not_read(ring, tables, folder):
+    """Said before anything is timed."""
+    short = AutoConfig.from_pretrained(folder, max_position_embeddings=6)
+    run = Run.from_mapping(tables(ring, teacher=teacher(folder)))
+    with pytest.raises(ConfigurationError, match=r"a window of 10 items may be 17 tokens, but the model reads 6"):
+        run.forecast(short)
+
+
 def test_a_model_that_is_too_large_to_time(ring, tables, monkeypatch):
     """Refused with numbers; a speed can be told instead."""
     run = Run.from_mapping(tables(ring))
@@ -183,7 +216,7 @@ def test_the_command(request, capsys, monkeypatch):
         (["{folder}", "--users", "3"], "--users is for a run's TOML file, and"),
         (["{example}", "--tflops", "0"], "Invalid value for '--tflops'"),
         (["{example}"], "the config of meta-llama/Llama-3.1-8B cannot be had"),
-        (["{gguf}"], "m.gguf cannot be had"),
+        (["{gguf}"], "m.gguf is no GGUF that transformers can read"),
     ],
 )
 def test_mistakes(request, folder, tmp_path, capsys, monkeypatch, arguments, problem):

@@ -1,6 +1,7 @@
 """Runs whose teacher is a pretrained language model: items become its tokens, and student folders stay stock."""
 
 import random
+import shutil
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 
 from shortstack import CompactStudentModel, Run
 from shortstack.distillation.callbacks import RowsLearnFaster
-from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
+from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnsupportedModelError
 from shortstack.models.item_tokens import add_item_tokens, item_token
 from shortstack.models.language_models import language_model
 
@@ -279,6 +280,35 @@ def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):
         match=r"training the teacher needs at least 0\.0 GiB, activations not counted, but cpu has 0\.0 GiB free; use a smaller teacher, teacher\.fit\.lora, or leave teacher\.fit out",
     ):
         Run.from_mapping(tables(ring, teacher=teacher(folder))).execute(tmp_path / "run")
+
+
+def test_not_enough_memory_for_an_earlier_runs_teacher(finished, ring, tables, tmp_path, monkeypatch):
+    """One that is not trained only has to be loaded."""
+    monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)
+    with pytest.raises(ConfigurationError, match=r"loading the teacher needs at least 0\.0 GiB"):
+        Run.from_mapping(tables(ring, teacher={"path": str(finished[0] / "teacher")})).execute(tmp_path / "run")
+
+
+def test_an_earlier_runs_teacher_in_another_precision(finished, ring, tables, tmp_path):
+    """It goes on in float32."""
+    shutil.copytree(finished[0] / "teacher", tmp_path / "half")
+    AutoModelForCausalLM.from_pretrained(tmp_path / "half", dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
+    again = teacher(tmp_path / "half", steps=3)
+    Run.from_mapping(tables(ring, teacher=again)).execute(tmp_path / "run")
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "teacher", dtype="auto").dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("family", "problem"),
+    [("bert", "sees the tokens that it should predict"), ("diffllama", "what the layer does depends on its place")],
+)
+def test_a_family_without_students(ring, tables, tmp_path, monkeypatch, family, problem):
+    """Found out before the teacher is trained."""
+    monkeypatch.setattr("shortstack.stages.training.train", None)
+    config = {**tables(ring)["teacher"]["config"], "model_type": family, "initializer_range": 1.0}
+    del config["num_key_value_heads" if family == "bert" else "tie_word_embeddings"]
+    with pytest.raises(UnsupportedModelError, match=problem):
+        Run.from_mapping(tables(ring, teacher={"config": config})).execute(tmp_path / "run")
 
 
 def test_conv1d_families_too(ring, tables, tmp_path):

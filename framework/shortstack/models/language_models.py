@@ -37,12 +37,22 @@ def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
     return model, tokenizer
 
 
-def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model loaded from GGUF refuses to be saved, so its tensors move into a fresh one."""
+def require_gguf(path: Path) -> None:
+    """The file is there, and so is what reads it.
+
+    Raises:
+        SourceNotFoundError: The file is not there.
+        ConfigurationError: The package ``gguf`` is missing.
+    """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there; name a GGUF file")
     if find_spec("gguf") is None:
         raise ConfigurationError("reading GGUF needs the extra 'gguf': pip install 'shortstack[gguf]'")
+
+
+def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model loaded from GGUF refuses to be saved, so its tensors move into a fresh one."""
+    require_gguf(path)
     place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
         with no_progress_bars():

@@ -12,7 +12,7 @@ from shortstack.contracts import StudentArchitecture
 from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
 from shortstack.planning.amounts import budget_named, spoken, spoken_time
 from shortstack.planning.plan import USUAL, Forecast, Planned, plan
-from shortstack.planning.sources import config_in, config_of_run
+from shortstack.planning.sources import config_in
 from shortstack.registry import Registry
 from shortstack.run import Run
 from shortstack.selection.budgets import MEASURES, Budget
@@ -74,8 +74,8 @@ class Asked:
         budgets = [budget_named(text) for text in self.budgets] or self._usual(run)
         dtype = TYPES[self.dtype] if self.dtype else None
         rows = plan(config, budgets, self._architecture(run, registry), dtype=dtype)
-        stages, notes = self._stages(run, config, registry)
-        return Answer(rows=rows, stages=stages, notes=[*self._notes(rows), *notes])
+        stages, notes = self._stages(run, registry)
+        return Answer(rows=rows, stages=stages, notes=[*self._notes(run, rows), *notes])
 
     def _config(self, run: Run | None) -> PreTrainedConfig:
         if run is None:
@@ -85,28 +85,27 @@ class Asked:
                         f"--{name} is for a run's TOML file, and {self.source} is none; leave it out"
                     )
             return config_in(self.source)
-        return config_in(self.model) if self.model else config_of_run(run, self.vocabulary)
+        return run.teacher_config(items=self.vocabulary, model=self.model)
 
-    def _stages(
-        self, run: Run | None, config: PreTrainedConfig, registry: Registry
-    ) -> tuple[list[Forecast], list[str]]:
+    def _stages(self, run: Run | None, registry: Registry) -> tuple[list[Forecast], list[str]]:
         """What each stage of a run will take, or in a line why that cannot be told."""
         if run is None:
             return [], []
         try:
+            config = run.teacher_config(model=self.model)
             told = run.forecast(config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry)
         except ShortstackError as error:
             return [], [f"What the stages take is not told: {error}"]
         return told, []
 
-    def _notes(self, rows: Sequence[Planned]) -> list[str]:
+    def _notes(self, run: Run | None, rows: Sequence[Planned]) -> list[str]:
         """What a reader must know to trust the figures."""
         found = []
         if not all(row.alike for row in rows):
             found.append("Its layers are not all alike: the figures are of evenly spaced ones.")
         if "cache_bytes" not in rows[0].costs:
             found.append("How the cache of this family grows cannot be told from its config.")
-        if self.source.suffix == ".toml" and self.vocabulary is None:
+        if run is not None and self.vocabulary is None and run.learns_items:
             found.append("The first table does not count the items: say how many there are with --vocabulary.")
         return found
 

@@ -1,18 +1,12 @@
-"""What can be planned: a model's folder, a ``config.json``, or a run's TOML file."""
+"""Configs of models: in a folder, a ``config.json``, a GGUF file, or on the hub."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from shortstack.errors import DataError, SourceNotFoundError, UnsupportedModelError
-
-FEW: Final = 8
-"""Items, where their number is not known before the data are read."""
-
-if TYPE_CHECKING:
-    from shortstack.run import Run
+from shortstack.models.language_models import require_gguf
 
 
 def config_in(source: Path) -> PreTrainedConfig:
@@ -41,42 +35,36 @@ def config_in(source: Path) -> PreTrainedConfig:
     return config
 
 
-def _config_of_path(path: str) -> PreTrainedConfig:
-    """Of a folder, a GGUF file, or a name on the hub.
+def config_of_path(path: str) -> PreTrainedConfig:
+    """Of a folder, a ``config.json``, a GGUF file, or a name on the hub.
 
     Raises:
         SourceNotFoundError: It is neither here nor to be had.
         DataError: It cannot be read.
+        ConfigurationError: The package ``gguf`` is missing.
+        UnsupportedModelError: It is one of an encoder-decoder.
     """
     place = Path(path)
-    if place.is_dir():
+    if place.suffix == ".gguf":
+        return _config_in_gguf(place)
+    if place.exists():
         return config_in(place)
-    there = (str(place.parent), {"gguf_file": place.name}) if place.suffix == ".gguf" else (path, {})
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(there[0], trust_remote_code=False, **there[1])
+        config: PreTrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # of many kinds, from the network and from files
         raise SourceNotFoundError(
-            f"the config of {path} cannot be had ({' '.join(str(error).split())[:120]}): name a folder or a config.json of the "
-            "same shape with --model"
+            f"the config of {path} cannot be had ({' '.join(str(error).split())[:120]}): download the model elsewhere and "
+            "name its folder; plan also takes a folder or a config.json of the same shape, with --model"
         ) from error
     return config
 
 
-def config_of_run(run: "Run", vocabulary: int | None) -> PreTrainedConfig:
-    """The config of a run's teacher; one that is still to be trained has as many tokens as there are items.
-
-    Args:
-        run: The run.
-        vocabulary: How many items there are; by default so few that they hardly count.
-
-    Raises:
-        SourceNotFoundError: ``teacher.path`` is not there.
-        ConfigurationError: No model can be made of ``teacher.config``.
-    """
-    from shortstack.models.initial import initial_config, planned
-
-    if run.teacher.path is not None:
-        return _config_of_path(run.teacher.path)
-    fields = run.teacher.config or {}
-    planned(fields)
-    return initial_config(fields, vocabulary or FEW).get_text_config()
+def _config_in_gguf(file: Path) -> PreTrainedConfig:
+    require_gguf(file)
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(str(file.parent), gguf_file=file.name)
+    except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone
+        raise DataError(
+            f"{file} is no GGUF that transformers can read: {' '.join(str(error).split())[:160]}"
+        ) from error
+    return config

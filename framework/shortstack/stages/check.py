@@ -14,13 +14,12 @@ _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedConfig
 
     from shortstack.distillation.fitting import FitSettings
     from shortstack.importance.scorers import Scorers
     from shortstack.registry import Registry
     from shortstack.run import Run
-    from shortstack.run_settings import TeacherSettings
-    from shortstack.tasks import Task
 
 
 def check(run: "Run", registry: "Registry") -> "torch.device":
@@ -48,14 +47,16 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
-    layers = _check_teacher(run.teacher, run.task.build())
+    config = _teachers_config(run)
     _check_task(run)
     _check_fits(run)
-    _check_family(run, scorers)
+    if config is not None:
+        _check_positions(config, run)
+        _check_family(config, run, scorers)
     _check_items(run)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
-    _check_selection(run, layers)
+    _check_selection(run, config)
     return device_named(run.device)
 
 
@@ -94,8 +95,8 @@ def _fits(run: "Run") -> dict[str, "FitSettings"]:
     return {name: fit for name, fit in fits.items() if fit is not None}
 
 
-def _check_family(run: "Run", scorers: "Scorers") -> None:
-    """Where the teacher's config is here: its family can do what fits and scorers ask of it.
+def _check_family(config: "PreTrainedConfig", run: "Run", scorers: "Scorers") -> None:
+    """The teacher's family can do what fits and scorers ask of it.
 
     A teacher is not trained for hours before a scorer finds that it cannot see the attention.
 
@@ -109,14 +110,12 @@ def _check_family(run: "Run", scorers: "Scorers") -> None:
     from shortstack.distillation.lora import modules_of
     from shortstack.models.attention import require_observable
     from shortstack.planning.costs import outlined
-    from shortstack.planning.sources import config_of_run
 
     fits = {name: fit for name, fit in _fits(run).items() if fit.lora is not None or fit.gradient_checkpointing}
     attention = any(Signal.ATTENTION in scorer.needs for scorer in scorers.folds.values())
-    elsewhere = run.teacher.path is not None and not Path(run.teacher.path).is_dir()
-    if elsewhere or not (fits or attention):
+    if not (fits or attention):
         return
-    model = outlined(config_of_run(run, None), torch.float32)
+    model = outlined(config, torch.float32)
     for name, fit in fits.items():
         if fit.gradient_checkpointing and not model.supports_gradient_checkpointing:
             raise ConfigurationError(
@@ -167,30 +166,34 @@ def _check_task(run: "Run") -> None:
         )
 
 
-def _check_teacher(settings: "TeacherSettings", task: "Task") -> int | None:
-    """The config must be that of a model that can be made and reads the window, or the path a folder that is there.
+def _teachers_config(run: "Run") -> "PreTrainedConfig | None":
+    """The teacher's config; None where it is on the hub, which is asked no sooner than for the weights.
 
-    Returns:
-        How many layers the config says; None where it is not in a folder here.
+    Raises:
+        SourceNotFoundError: ``teacher.path`` is not there.
+        ShortstackError: What is there is no model's, or no model can be made of ``teacher.config``.
     """
-    from shortstack.models.decoder import most_positions
-    from shortstack.models.initial import planned
-    from shortstack.planning.sources import config_in
+    from shortstack.stages.teacher_config import teacher_config
 
-    if settings.config is None:
-        path = settings.path or ""
-        if not Path(path).exists() and not _may_be_on_the_hub(path):
-            raise SourceNotFoundError(
-                f"teacher.path is {path!r}, which is not here; name a folder with a model, or a GGUF file"
-            )
-        return int(config_in(Path(path)).get_text_config().num_hidden_layers) if Path(path).is_dir() else None
-    config = planned(settings.config)
-    positions = most_positions(config)
-    if positions is not None and positions < task.longest:
+    path = run.teacher.path
+    if path is None or Path(path).exists():
+        return teacher_config(run)
+    if not _may_be_on_the_hub(path):
+        raise SourceNotFoundError(
+            f"teacher.path is {path!r}, which is not here; name a folder with a model, or a GGUF file"
+        )
+    return None
+
+
+def _check_positions(config: "PreTrainedConfig", run: "Run") -> None:
+    """A teacher that is yet to be made reads a whole window; of another one, only its tokenizer tells."""
+    from shortstack.models.decoder import most_positions
+
+    task, positions = run.task.build(), most_positions(config)
+    if run.teacher.path is None and positions is not None and positions < task.longest:
         raise ConfigurationError(
             f"the task's window of {task.window} items needs {task.longest} positions, but teacher.config has {positions}"
         )
-    return int(config.num_hidden_layers)
 
 
 def _may_be_on_the_hub(path: str) -> bool:
@@ -198,14 +201,14 @@ def _may_be_on_the_hub(path: str) -> bool:
     return not path.endswith(".gguf") and bool(_HUB_NAME.fullmatch(path)) and not Path(path).parent.is_dir()
 
 
-def _check_selection(run: "Run", layers: int | None) -> None:
+def _check_selection(run: "Run", config: "PreTrainedConfig | None") -> None:
     """The scorer must be measured, and the budget fit a teacher whose depth the config tells."""
     if run.selection.scorer not in run.importance.scorers:
         raise ConfigurationError(
             f"selection.scorer is {run.selection.scorer!r}, which importance.scorers does not list "
             f"({', '.join(run.importance.scorers)}); add it there or choose one of them"
         )
-    left = layers
+    left = layers = config and config.get_text_config().num_hidden_layers
     for step in steps_of(run.selection):
         budget = selector(step.settings(run.selection)).budget
         if layers is not None and left is not None:

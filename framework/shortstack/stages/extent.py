@@ -12,7 +12,7 @@ from shortstack.contracts.labels import IGNORED
 from shortstack.data.catalogue import Catalogue, Item, Option
 from shortstack.data.sequences import Sequences
 from shortstack.stages.data import SEQUENCES
-from shortstack.stages.pretrained import brings_items, in_words, known_to, texts_of
+from shortstack.stages.pretrained import brings_items, in_words, known_to, learns_items, texts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,5 +130,4 @@ def _vocabulary(run: "Run", config: "PreTrainedConfig", catalogue: Catalogue) ->
     if run.teacher.path is None:
         return catalogue.vocabulary
     known: int = config.get_text_config().vocab_size
-    grows = not catalogue.in_words and not brings_items(run.teacher)
-    return known + len(catalogue) if grows else known
+    return known + len(catalogue) if learns_items(run) else known

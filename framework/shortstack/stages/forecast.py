@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from shortstack.contracts import Selection
-from shortstack.errors import SourceNotFoundError
+from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.models.decoder import most_positions
 from shortstack.models.memory_needs import memory_needed
 from shortstack.planning.plan import Forecast, plan
 from shortstack.planning.speed import Assumed, How, Measured, Speed, Taken, Work
 from shortstack.stages.costs import selector
 from shortstack.stages.extent import Extent
-from shortstack.stages.pretrained import items_in_words, what_learns
+from shortstack.stages.pretrained import items_in_words, require_positions, what_learns
 from shortstack.stages.scratch import fit_for
 from shortstack.stages.steps import Step, steps_of
 from shortstack.stages.teacher import fit_of
@@ -46,6 +47,8 @@ def forecast(
     from shortstack.models.devices import device_named
 
     if Path(run.data.source).exists() or ":" in run.data.source:
+        if users is not None:
+            raise ConfigurationError(f"users are counted in {run.data.source}, which is here; leave --users out")
         extent = Extent.of_data(run, config, registry)
     elif users is None or items is None:
         raise SourceNotFoundError(
@@ -54,6 +57,8 @@ def forecast(
         )
     else:
         extent = Extent.assumed(run, config, users, items)
+    positions = most_positions(config.get_text_config())
+    require_positions(positions, extent.widest, run.task.build().window, in_words=items_in_words(run))
     device = device_named(run.device)
     speed = Measured(device=device) if tflops is None else Assumed(tflops=tflops)
     forecaster = _Forecaster(

@@ -24,17 +24,13 @@ def pretrained(
     """A language model, and the items as tokens that its vocabulary has grown by; or as words, where it is to rate them.
 
     Raises:
-        ConfigurationError: It does not fit into memory, knows such tokens already, or has no single tokens for the ratings.
+        ConfigurationError: It knows such tokens already, has no single tokens for the ratings, or reads less than a window.
     """
     from shortstack.models.item_tokens import add_item_tokens
     from shortstack.models.language_models import language_model
-    from shortstack.models.memory_needs import require_memory
     from shortstack.models.words import opening_of
-    from shortstack.planning.sources import config_in
 
     settings = context.run.teacher
-    if Path(path).is_dir():
-        require_memory(config_in(Path(path)), context.device, what_learns(settings.fit, bool(wanted.options)))
     model, tokenizer = language_model(path)
     texts = texts_of(settings, wanted)
     if wanted.options:
@@ -60,6 +56,11 @@ def items_in_words(run: "Run") -> bool:
     if brings_items(run.teacher):
         return Catalogue.load(Path(run.teacher.path)).in_words
     return run.task.build().reads == "ratings"
+
+
+def learns_items(run: "Run") -> bool:
+    """Whether each item becomes a token that the run's teacher is yet to learn."""
+    return not brings_items(run.teacher) and not items_in_words(run)
 
 
 def what_learns(fit: "FitSettings | None", in_words: bool) -> "Learning":
@@ -107,26 +108,29 @@ def in_words(
 
 
 def _require_positions(model: "PreTrainedModel", window: int, catalogue: Catalogue) -> None:
-    """A whole window of the longest items fits into what the model reads.
-
-    Raises:
-        ConfigurationError: It does not.
-    """
+    """A whole window of the longest items fits into what the model reads."""
     from shortstack.models.decoder import most_tokens
 
-    longest = catalogue.longest(window) + 1
-    positions = most_tokens(model)
+    require_positions(most_tokens(model), catalogue.longest(window) + 1, window, in_words=catalogue.in_words)
+
+
+def require_positions(positions: int | None, longest: int, window: int, *, in_words: bool) -> None:
+    """So many tokens fit into what a model reads.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
     if positions is not None and longest > positions:
         raise ConfigurationError(
             f"a window of {window} items may be {longest:,} tokens, but the model reads {positions:,}; make task.settings.window "
-            f"{'or teacher.prompt.longest ' if catalogue.in_words else ''}smaller"
+            f"{'or teacher.prompt.longest ' if in_words else ''}smaller"
         )
 
 
 def trained_before(
     path: Path, wanted: Catalogue, window: int
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase | None, Catalogue]":
-    """Load a teacher, and give the data's items the tokens that it knows them by.
+    """Load a teacher, in float32, and give the data's items the tokens that it knows them by.
 
     Raises:
         ConfigurationError: It was made for another task, its vocabulary does not hold all the items, or it reads less than
@@ -137,7 +141,7 @@ def trained_before(
     teacher = CompactStudentModel.from_pretrained(path)
     catalogue = known_to(path, teacher.catalogue, wanted)
     _require_positions(teacher.model, window, catalogue)
-    return teacher.model, teacher.tokenizer, catalogue
+    return teacher.model.float(), teacher.tokenizer, catalogue
 
 
 def known_to(path: Path, known: Catalogue, wanted: Catalogue) -> Catalogue:

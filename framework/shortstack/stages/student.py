@@ -4,13 +4,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shortstack.contracts import Selection
 from shortstack.stages.selection import own_selection
 from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from shortstack.registry import Registry
     from shortstack.run import Run
+    from shortstack.stages.recommender import Recommender
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
@@ -19,20 +23,38 @@ def _depends_on(run: "Run", registry: "Registry") -> object:
 
 
 def _execute(context: Context, folder: Path, step: Step) -> None:
-    from shortstack.stages.importance import calibration_batches
     from shortstack.stages.recommender import Recommender
-    from shortstack.students.build import build_student
 
     teacher = Recommender.load(context, step.source)
-    student = build_student(
+    student = _built(context, teacher, own_selection(context.root, step))
+    Recommender.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
+
+
+def rehearse(context: Context, teacher: "Recommender") -> None:
+    """Make a student of the upper half of a teacher that is yet to be trained, and throw it away.
+
+    What cannot be done with its family is found before hours of training, not after. The upper half has every kind of
+    layer that a family mixes, each in another place than before.
+
+    Raises:
+        ShortstackError: No student can be made of it.
+    """
+    layers = teacher.model.config.get_text_config().num_hidden_layers
+    _built(context, teacher, Selection(kept=range(layers // 2, layers), of=layers))
+
+
+def _built(context: Context, teacher: "Recommender", selection: Selection) -> "PreTrainedModel":
+    from shortstack.stages.importance import calibration_batches
+    from shortstack.students.build import build_student
+
+    return build_student(
         teacher.model,
-        own_selection(context.root, step),
+        selection,
         context.run.student.architecture,
         settings=context.run.student.settings,
         registry=context.registry,
         calibration=calibration_batches(context, teacher),
     )
-    Recommender.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
 
 
 def student_stage(step: Step) -> Stage:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shortstack.distillation.fitting import FitSettings
     from shortstack.registry import Registry
     from shortstack.run import Run
+    from shortstack.stages.recommender import Recommender
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
@@ -41,26 +42,40 @@ def keeps_new(run: "Run") -> bool:
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.models.initial import initial_config, initial_model
-    from shortstack.stages.pretrained import brings_items, pretrained, trained_before
-    from shortstack.stages.recommender import Recommender
+    from shortstack.stages.student import rehearse
     from shortstack.stages.training import train
 
-    settings, catalogue = context.run.teacher, Catalogue.load(context.root / "data")
-    tokenizer = None
-    if settings.path is None:
-        model = initial_model(initial_config(settings.config or {}, vocabulary=catalogue.vocabulary))
-    elif brings_items(settings):
-        model, tokenizer, catalogue = trained_before(Path(settings.path), catalogue, context.run.task.build().window)
-    else:
-        model, tokenizer, catalogue = pretrained(context, settings.path, catalogue)
-    teacher = Recommender.of(context, model, catalogue, tokenizer)
-    fit = fit_of(context.run)
+    teacher, fit = _untrained(context), fit_of(context.run)
     if fit is None:
         teacher.save(folder)
+        return
+    rehearse(context, teacher)
+    train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=keeps_new(context.run))
+
+
+def _untrained(context: Context) -> "Recommender":
+    """The teacher as it is before its training, with the data's items.
+
+    Raises:
+        ConfigurationError: It does not fit into memory, or does not go with the data.
+    """
+    from shortstack.models.initial import initial_config, initial_model
+    from shortstack.models.memory_needs import require_memory
+    from shortstack.stages.pretrained import brings_items, items_in_words, pretrained, trained_before, what_learns
+    from shortstack.stages.recommender import Recommender
+    from shortstack.stages.teacher_config import teacher_config
+
+    run, catalogue = context.run, Catalogue.load(context.root / "data")
+    if run.teacher.path is None:
+        config = initial_config(run.teacher.config or {}, vocabulary=catalogue.vocabulary)
+        return Recommender.of(context, initial_model(config), catalogue)
+    learning = what_learns(run.teacher.fit, items_in_words(run))
+    require_memory(teacher_config(run, items=len(catalogue)), context.device, learning)
+    if brings_items(run.teacher):
+        model, tokenizer, known = trained_before(Path(run.teacher.path), catalogue, run.task.build().window)
     else:
-        keep_new = keeps_new(context.run)
-        train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=keep_new)
+        model, tokenizer, known = pretrained(context, run.teacher.path, catalogue)
+    return Recommender.of(context, model, known, tokenizer)
 
 
 TEACHER = Stage(name="teacher", folder="teacher", after=("data",), depends_on=_depends_on, execute=_execute)
