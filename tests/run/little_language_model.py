@@ -11,7 +11,8 @@ UNTIED = {"tie_word_embeddings": False}
 
 def tokenizer(known=WORDS):
     """One word a token."""
-    words = Tokenizer(models.WordLevel({word: index for index, word in enumerate(known)}, unk_token=UNKNOWN))
+    numbers = known if isinstance(known, dict) else {word: number for number, word in enumerate(known)}
+    words = Tokenizer(models.WordLevel(numbers, unk_token=UNKNOWN))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=words, unk_token=UNKNOWN)
 

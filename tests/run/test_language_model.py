@@ -69,6 +69,16 @@ def test_what_spare_rows_have_learnt_is_forgotten():
     assert model.lm_head.bias[: len(WORDS)].tolist() == [-10.0] * len(WORDS)
 
 
+@pytest.mark.parametrize(
+    ("changes", "padding", "taken"), [({"29": 34}, None, "34, which is '29'"), ({}, 33, "33, which is padding")]
+)
+def test_ids_that_are_taken(changes, padding, taken):
+    """A tokenizer with a hole in its numbers, and padding among the spare rows: an item's token must be its own."""
+    words = tokenizer({**{word: number for number, word in enumerate(WORDS)}, **changes})
+    with pytest.raises(ConfigurationError, match=f"gives an item the token {taken}"):
+        add_item_tokens(llama(pad_token_id=padding), words, ["Item 3", "7", "8", "9"])
+
+
 def test_item_tokens_are_found_behind_a_normalizer(tmp_path):
     """Some tokenizers put a mark before every word: an item's token is found in a text all the same."""
     words = tokenizer()

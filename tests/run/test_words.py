@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from run.little_language_model import WORDS, llama, teacher, tokenizer
+from tokenizers import Tokenizer, models
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from shortstack import CompactStudentModel, Run
 from shortstack.data.catalogue import Catalogue
@@ -170,6 +171,15 @@ def test_ratings_that_are_no_single_word():
     found = spell(tokenizer(letters), ["7"], [0.5, 1.5], opening="Item", line=" {item} {rating}")
     assert found.options == (32, 33)
     assert found.opening == (1, 32, 35, 0, 33, 35, 0)
+
+
+def test_a_rating_that_runs_into_a_title():
+    """Where nothing lies between them, a rating and the end of a title may be one token: said, not cut off."""
+    letters = models.BPE({"x": 0, "1": 1, "5": 2, "3": 3, "31": 4}, merges=[("3", "1")])
+    words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(letters))
+    with pytest.raises(ConfigurationError, match=r"by which the rating '1' is no token of its own after 'x3'"):
+        spell(words, ["x", "x3"], [1.0, 5.0], opening="x", line="{item}{rating}")
+    assert spell(words, ["x"], [1.0, 5.0], opening="x", line="{item}{rating}").items == ((0,),)
 
 
 @pytest.mark.parametrize("line", ["{item}", "{rating} {item}", "{item}: {rating}."])

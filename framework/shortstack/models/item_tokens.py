@@ -1,6 +1,6 @@
 """Items become tokens of a language model: its vocabulary grows by one each, which starts from what the item's text means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -48,7 +48,7 @@ def add_item_tokens(
         The token of each item.
 
     Raises:
-        ConfigurationError: The vocabulary has such tokens already, or nothing describes any item.
+        ConfigurationError: The vocabulary has such tokens already, their ids are taken, or nothing describes any item.
     """
     known = tokenizer.get_vocab()
     if item_token(0) in known:
@@ -64,6 +64,7 @@ def add_item_tokens(
     # as it stands: a normalizer that puts something before every word would not find it again
     tokenizer.add_tokens([AddedToken(item_token(number), normalized=False) for number in range(len(texts))])
     tokens: list[int] = tokenizer.convert_tokens_to_ids([item_token(number) for number in range(len(texts))])
+    _require_free(tokens, known, getattr(model.get_input_embeddings(), "padding_idx", None))
     matrices = [_rows(model.get_input_embeddings()).detach().clone()]
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     if not tied:
@@ -81,6 +82,17 @@ def add_item_tokens(
             if getattr(module, "bias", None) is not None:
                 module.bias[torch.tensor(tokens)] = 0.0  # spare rows have learnt that they are never the answer
     return tokens
+
+
+def _require_free(tokens: Sequence[int], known: Mapping[str, int], padding: int | None) -> None:
+    """The ids that the tokenizer gave to items stand for nothing else; a row that pads would never learn."""
+    taken = {number: repr(word) for word, number in known.items()} | {padding: "padding (the config's pad_token_id)"}
+    for token in tokens:
+        if token in taken:
+            raise ConfigurationError(
+                f"the tokenizer gives an item the token {token}, which is {taken[token]} already; give the model a tokenizer "
+                "whose tokens are numbered without holes, padding among them"
+            )
 
 
 def _rows(module: torch.nn.Module) -> Tensor:

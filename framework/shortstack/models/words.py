@@ -51,7 +51,7 @@ def spell(
         longest: Tokens that an item's text is cut to.
 
     Raises:
-        ConfigurationError: There is not one word a rating, or a word is more than one token.
+        ConfigurationError: There is not one word a rating, a word is more than one token, or one runs into an item's text.
     """
     names = [f"{rating:g}" for rating in ratings]
     if words and len(words) != len(ratings):
@@ -73,8 +73,15 @@ def spell(
             "teacher.prompt.words"
         )
     told = opening.replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
-    lines = [words_alone(tokenizer, _line(line, _cut(tokenizer, text, longest), chosen[0])) for text in texts]
     options = tuple(words_alone(tokenizer, _line(line, "x", word))[-1] for word in chosen)
+    cut = [_cut(tokenizer, text, longest) for text in texts]
+    lines = [words_alone(tokenizer, _line(line, text, chosen[0])) for text in cut]
+    for text, tokens in zip(cut, lines, strict=True):
+        if tokens[-1] != options[0]:
+            raise ConfigurationError(
+                f"teacher.prompt.line is {line!r}, by which the rating {chosen[0]!r} is no token of its own after "
+                f"{text[-30:]!r}; put something between, such as ': '"
+            )
     return Spelling(
         opening=opening_of(tokenizer, told),
         items=tuple(tuple(tokens[:-1]) for tokens in lines),
