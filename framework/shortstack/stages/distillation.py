@@ -32,7 +32,7 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
     student = Recommender.load(context, step.named("pruned"))
     train(
         context,
-        step.named("student"),
+        step.named("distillation"),
         student,
         settings.fit,
         folder,
