@@ -515,6 +515,18 @@ def test_a_broken_weight_is_no_sign_of_an_encoder(score, model_folder, tmp_path)
         score(tmp_path / "out.json", model=broken, scorers={"fisher": {}})
 
 
+def test_adapters_are_refused(score, model_folder, tmp_path):
+    """Their base lies elsewhere and may be another tomorrow, and no score of the two apart is one of the model's."""
+    adapters = tmp_path / "adapters"
+    adapters.mkdir()
+    said_by_peft = {"peft_type": "LORA", "base_model_name_or_path": str(model_folder), "target_modules": ["q_proj"]}
+    (adapters / "adapter_config.json").write_text(json.dumps(said_by_peft), encoding="utf-8")
+    stored_tokenizer(model_folder).save_pretrained(adapters)
+
+    with pytest.raises(DataError, match=r"adapters holds adapters, no whole model; merge them .* merge_and_unload\(\)"):
+        score(tmp_path / "out.json", model=adapters)
+
+
 def test_a_model_without_a_tokenizer(score, model_folder, tmp_path):
     """A folder of weights alone cannot read texts."""
     bare = tmp_path / "bare"

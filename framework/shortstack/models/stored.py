@@ -24,9 +24,15 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
     Raises:
         SourceNotFoundError: There is no such folder.
         DataError: It holds no readable model, or not every weight: transformers would make up the missing ones at random.
+            Or it holds adapters: transformers would look for their base elsewhere, and leave both unmerged.
     """
     if not folder.is_dir():
         raise SourceNotFoundError(f"{folder} is no folder; name one with config.json and safetensors")
+    if (folder / "adapter_config.json").is_file():
+        raise DataError(
+            f"{folder} holds adapters, no whole model; merge them into their base with peft's merge_and_unload(), save "
+            "that with save_pretrained(), and name its folder"
+        )
     try:
         with no_progress_bars():
             model, report = AutoModelForCausalLM.from_pretrained(
