@@ -33,6 +33,7 @@ from shortstack.models.stored import stored_tokenizer
 from shortstack.progress import Silent
 from shortstack.registry import Origin
 from shortstack.scoring import sweeping
+from shortstack.scoring.model_files import files_read
 from shortstack.scoring.score import Scoring
 from shortstack.scoring.texts import read_examples
 from shortstack.scoring.written_scores import merge_parts
@@ -209,6 +210,32 @@ def test_other_texts_are_another_job(score, texts, tmp_path):
     texts.write_text('{"text": "the cat sat"}\n' * 7, encoding="utf-8")
 
     assert score(tmp_path / "out.json")["examples"] == 7
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_written_beside_the_model_is_no_part_of_it(scoring, model_folder, tmp_path, monkeypatch, count):
+    """Scores, shards of them, a log: what was found before still counts."""
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    registry = Registry.from_environment()
+    for number in range(1, count + 1):
+        scoring(model=folder, shard=(number, count)).execute(folder / "scores.json", registry, Silent())
+    (folder / "log.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(sweeping, "sweep", None)
+
+    again = scoring(model=folder, shard=(1, count)).execute(folder / "scores.json", registry, Silent())
+    assert again.name == ("scores.json" if count == 1 else "scores.json.1-of-2.safetensors")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt", "spiece.model"])
+def test_what_the_model_is_read_from_is_part_of_the_job(model_folder, tmp_path, name):
+    """Its weights, its config, and whatever a tokenizer may call its files."""
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    before = files_read(folder)
+    (folder / name).touch()
+
+    assert set(files_read(folder)) == {*before, folder / name}
 
 
 def test_scores_that_are_there_are_not_measured_again(score, tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from shortstack.models.freed_memory import keep_freed_memory
 from shortstack.models.stored import Precision, stored_model, stored_tokenizer
 from shortstack.progress import Progress
 from shortstack.registry import Registry
+from shortstack.scoring.model_files import files_read
 from shortstack.scoring.no_model import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
 from shortstack.scoring.sweeping import Sweeping, in_batches
@@ -118,10 +119,9 @@ class Scoring:
         return out.with_name(f"{out.name}.{shard}-of-{count}.safetensors" if count > 1 else f".{out.name}.{mark}")
 
     def _job(self, registry: Registry, scorers: Scorers) -> Job:
-        files = sorted(path for path in self.model.glob("*") if path.is_file() and not path.name.startswith("."))
         return {
             "version of shortstack": __version__,
-            "model": [digest(path) for path in files],
+            "model": [digest(path) for path in files_read(self.model)],
             "texts": digest(self.texts)[1] if self.texts.is_file() else "",
             "length": self.longest,
             "precision": self.precision,
