@@ -194,6 +194,7 @@ def test_objectives_are_checked(model, batch, registry):
 def test_hidden_states_of_another_shape_are_refused(model, batch, registry, scorer):
     """Which row is whose could only be guessed."""
     model.model.layers[1].register_forward_hook(lambda _layer, _args, output: output[None])
+    model.model.layers[2].register_forward_pre_hook(lambda _layer, args: (args[0][0],))
     with pytest.raises(UnsupportedModelError, match=r"hidden states at layer 1 of LlamaForCausalLM are \(1, 6, "):
         measure(model, [batch], [scorer], registry)
 
@@ -209,6 +210,7 @@ def test_quantised_parameters_are_refused(model, batch, registry):
     """An integer weight has no gradient."""
     weight = torch.zeros(16, 16, dtype=torch.int8)
     model.model.layers[0].self_attn.q_proj.weight = torch.nn.Parameter(weight, requires_grad=False)
+    model.model.layers[0].self_attn.q_proj.forward = lambda states: states
     with pytest.raises(
         UnsupportedModelError, match=r"model.layers.0.self_attn.q_proj.weight is of type torch.int8 and has"
     ):

@@ -19,14 +19,14 @@ def model(tiny):
 
 
 def forwards(model):
-    """How often each layer runs."""
+    """How often each layer runs on examples; whether the model looks ahead is tried on four tokens."""
     counts = [0] * len(model.model.layers)
     for index, layer in enumerate(model.model.layers):
         own = layer.mlp.forward
 
-        def counted(*args, own=own, index=index):
-            counts[index] += 1
-            return own(*args)
+        def counted(states, own=own, index=index):
+            counts[index] += states.shape[1] > 4
+            return own(states)
 
         layer.mlp.forward = counted
     return counts

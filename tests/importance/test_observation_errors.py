@@ -5,6 +5,7 @@ from types import ModuleType
 import pytest
 import torch
 from torch import nn
+from transformers import BertConfig, BertLMHeadModel, T5Config, T5ForConditionalGeneration
 
 from shortstack.contracts import ScorerDescriptor
 from shortstack.errors import PluginError, UnsupportedModelError
@@ -73,6 +74,36 @@ def test_attention_with_an_unknown_term(model, batch, registry):
         UnsupportedModelError, match="LlamaAttention takes a tensor 'slopes' whose part in the weights is"
     ):
         measure_importance(model, [batch], ["attention"], registry=registry)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("spread", [0.02, 0.5])
+def test_an_encoder(registry, batch, spread, dtype):
+    """It sees its labels, however small its weights; 0.02 is what BERT starts from."""
+    sizes = {"vocab_size": 40, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    bert = BertLMHeadModel(BertConfig(**sizes, intermediate_size=24, initializer_range=spread)).to(dtype)
+
+    with pytest.raises(UnsupportedModelError, match=r"BertLMHeadModel \(bert\) sees the tokens that it should predict"):
+        measure_importance(bert, [batch], ["fisher"], registry=registry)
+
+
+def test_an_encoder_with_a_decoder(registry, batch):
+    """One of its two lists of layers is as long as its config says."""
+    sizes = {"vocab_size": 40, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2, "num_decoder_layers": 3}
+    t5 = T5ForConditionalGeneration(T5Config(**sizes, num_heads=4))
+
+    said = r"T5ForConditionalGeneration \(t5\) is an encoder with a decoder; use a decoder-only causal language model"
+    with pytest.raises(UnsupportedModelError, match=said):
+        measure_importance(t5, [batch], ["magnitude"], registry=registry)
+
+
+def test_dropout_is_no_sign_of_an_encoder(tiny, batch, registry):
+    """A model in the middle of its training is asked at rest, and trained on."""
+    model = tiny("gpt2", torch.float32).train()
+
+    assert measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"].examples == 5
+    assert model.training
 
 
 def test_a_plugin_that_builds_no_scorer(model, batch):

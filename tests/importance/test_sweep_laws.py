@@ -228,7 +228,8 @@ def test_no_gradient_of_a_parameter_is_formed(model, batch, registry):
     )
     scores(model, [batch], registry)
 
-    assert asked == [False] * 3
+    assert len(asked) >= 3
+    assert not any(asked)
     assert all(p.grad is None for p in model.parameters())
 
 

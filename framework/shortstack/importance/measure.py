@@ -12,6 +12,7 @@ from shortstack.importance.objectives import candidate_objective, next_token
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Accept, Scorers, require_sound
 from shortstack.importance.sweep import sweep
+from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder
 from shortstack.models.objectives import Objective
 from shortstack.registry import Registry
@@ -44,7 +45,7 @@ def measure_importance(
         UnknownNameError: No scorer goes by a name.
         ConfigurationError: A setting is wrong, or scorers need each other in a circle.
         EmptyDataError: There are no examples, or no labels for a scorer that needs them.
-        UnsupportedModelError: A signal cannot be observed in this model.
+        UnsupportedModelError: A signal cannot be observed in this model, or it sees the tokens that it should predict.
         PluginError: A scorer failed, gave no scores, or changed the model; names it and its distribution.
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
         OutOfMemoryError: A batch is too large; says what to give instead.
@@ -64,6 +65,8 @@ def measured(
 ) -> dict[str, Importance]:
     """``measure_importance`` with other checks of what the scorers give and do: the conformance kit looks for itself."""
     asked, decoder = Scorers.of(scorers, registry), Decoder.of(model)
+    if watched:
+        require_causal(model)
     calls = Calls(asked.culprits, model if watched else None)
     vocabulary = model.config.get_text_config().vocab_size
     checked: Iterable[Batch] = checked_batches(batches, decoder.device, vocabulary)

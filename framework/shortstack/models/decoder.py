@@ -30,8 +30,13 @@ class Decoder:
         """Find the layers: the outermost module list as long as the config says there are layers.
 
         Raises:
-            UnsupportedModelError: There is no such list, or more than one.
+            UnsupportedModelError: There is no such list, or more than one, or the model has an encoder too.
         """
+        if model.config.is_encoder_decoder:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} ({model.config.model_type}) is an encoder with a decoder; use a decoder-only causal "
+                "language model"
+            )
         count = model.config.get_text_config().num_hidden_layers
         lists = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
         depth = min((p.count(".") for p, _ in lists), default=0)
