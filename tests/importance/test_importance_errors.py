@@ -3,6 +3,7 @@
 import attrs
 import pytest
 import torch
+from torch import nn
 
 from shortstack.contracts import Importance, Signal
 from shortstack.errors import (
@@ -206,15 +207,59 @@ def test_layers_that_share_parameters_are_refused(model, batch, registry):
         measure(model, [batch], ["fisher"], registry)
 
 
-def test_quantised_parameters_are_refused(model, batch, registry):
-    """An integer weight has no gradient."""
-    weight = torch.zeros(16, 16, dtype=torch.int8)
-    model.model.layers[0].self_attn.q_proj.weight = torch.nn.Parameter(weight, requires_grad=False)
-    model.model.layers[0].self_attn.q_proj.forward = lambda states: states
+class Packed(nn.Module):
+    """A linear map whose weight is kept as GPTQ, AWQ or BitNet keep it: in integers, as a buffer or a parameter."""
+
+    def __init__(self, dtype, *, parameter=False):
+        super().__init__()
+        packed, scales = torch.ones(4, 16, dtype=dtype), torch.ones(16)
+        if parameter:
+            self.qweight = nn.Parameter(packed, requires_grad=False)
+        else:
+            self.register_buffer("qweight", packed)
+        self.register_buffer("scales", scales)
+
+    def forward(self, states):
+        """Something linear."""
+        return states * self.scales
+
+
+def quantised_by_torch(linear):
+    """As ``torch.quantize_dynamic`` does: neither parameters nor buffers are left."""
+    return torch.ao.nn.quantized.dynamic.Linear(linear.in_features, linear.out_features)
+
+
+@pytest.mark.parametrize("scorer", ["fisher", "gradient", "magnitude"])
+@pytest.mark.parametrize(
+    ("quantised", "said"),
+    [
+        (lambda _: Packed(torch.int32), r"qweight is of type torch\.int32"),
+        (lambda _: Packed(torch.uint8), r"qweight is of type torch\.uint8"),
+        (lambda _: Packed(torch.int8, parameter=True), r"qweight is of type torch\.int8"),
+        (lambda _: Packed(torch.int64, parameter=True), r"qweight is of type torch\.int64"),
+        (lambda _: Packed(torch.float8_e4m3fn, parameter=True), r"qweight is of type torch\.float8_e4m3fn"),
+        (quantised_by_torch, r"_packed_params\.dtype is of type dtype"),
+    ],
+    ids=["int32", "uint8", "int8", "int64", "float8", "torch"],
+)
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantised_weights_are_refused(model, batch, registry, scorer, quantised, said):
+    """They would be left out, whether they are parameters or not."""
+    attention = model.model.layers[1].self_attn
+    attention.q_proj = quantised(attention.q_proj)
     with pytest.raises(
-        UnsupportedModelError, match=r"model.layers.0.self_attn.q_proj.weight is of type torch.int8 and has"
+        UnsupportedModelError,
+        match=rf"model\.layers\.1\.self_attn\.q_proj\.{said} and has no gradient; load the model without quantisation",
     ):
-        measure(model, [batch], ["fisher"], registry)
+        measure(model, [batch], [scorer], registry)
+
+
+def test_quantised_weights_may_be_left_out(model, batch, registry):
+    """By scorers that never look at them; and tables of indices are no weights."""
+    model.model.layers[1].self_attn.q_proj = Packed(torch.int32)
+    assert measure(model, [batch], ["block-influence"], registry)["block-influence"].examples == 6
+    model.model.layers[1].self_attn.q_proj = Packed(torch.int64)
+    assert measure(model, [batch], ["fisher"], registry)["fisher"].examples == 5
 
 
 def test_a_probe_knows_its_layers(model, batch):

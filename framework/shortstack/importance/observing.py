@@ -235,4 +235,4 @@ def _tapes(decoder: Decoder) -> list[GradientTape]:
                 raise UnsupportedModelError(
                     f"layers {homes[id(parameter)]} and {index} share the parameter {name!r}, so neither has a score of its own"
                 )
-    return [GradientTape(layer, f"{decoder.path}.{index}") for index, layer in enumerate(decoder.layers)]
+    return [GradientTape(layer) for layer in decoder.layers]

@@ -22,6 +22,7 @@ from shortstack.importance.signals import Signals, Stage, stage_of
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import Decoder
 from shortstack.models.objectives import Objective
+from shortstack.models.plain_weights import require_plain_weights
 from shortstack.models.rest import at_rest
 
 _GRADIENTS = frozenset({Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
@@ -67,7 +68,7 @@ def sweep(
     calls: Calls | None = None,
     before: Swept | None = None,
 ) -> Swept:
-    """Feed every scorer; scorers that need no signal are only started.
+    """Feed every scorer; scorers that need no signal look at the weights alone, and are only started.
 
     The model is as it was afterwards, even after an error, and no gradient of a parameter is ever formed.
 
@@ -81,12 +82,14 @@ def sweep(
 
     Raises:
         PluginError: A scorer failed.
-        UnsupportedModelError: A signal cannot be observed in this model.
+        UnsupportedModelError: A signal cannot be observed in this model, or weights that a scorer needs are quantised.
         NonFiniteError: An example's log-probability is NaN or infinite, or a gradient too large for float16.
         OutOfMemoryError: A batch is too large.
     """
     decoder = Decoder.of(model)
     calls = calls or Calls({name: f"importance scorer {written_in(scorer)}" for name, scorer in scorers.items()})
+    if any(not scorer.needs or Signal.PARAMETER_GRADIENTS in scorer.needs for scorer in scorers.values()):
+        require_plain_weights(decoder)
     feed = _Feed(scorers, decoder, calls, before.states if before else None)
     examples, supervised = (before.examples, before.supervised) if before else (0, 0)
     if feed.wanted:

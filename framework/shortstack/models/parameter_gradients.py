@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
-from shortstack.errors import UnsupportedModelError
 from shortstack.models.elementwise import may_be_elementwise, normalised, scale_of, unit_weight
 from shortstack.models.ghost_norms import squared_matrix_gradient, squared_vector_gradient, wide
 from shortstack.models.layer_calls import entering, leaving, with_entering
@@ -60,14 +59,10 @@ class GradientTape:
     modules that were not called, rows regathered across examples) is ``left_over`` for ``squared_by_example``.
     """
 
-    def __init__(self, layer: nn.Module, name: str) -> None:
-        """Sort the layer's modules into those with a fast rule and those without.
-
-        Raises:
-            UnsupportedModelError: A parameter is not of a floating type.
-        """
+    def __init__(self, layer: nn.Module) -> None:
+        """Sort the layer's modules, whose weights are plain, into those with a fast rule and those without."""
         self.layer, self.paused = layer, False
-        owners = _owners(layer, name)
+        owners = [module for module in layer.modules() if next(module.parameters(recurse=False), None) is not None]
         owned = [p for module in owners for p in module.parameters(recurse=False)]
         shared = {id(p) for p in owned if sum(p is other for other in owned) > 1}
         self._linears = {m for m in owners if _is_linear(m)}
@@ -267,17 +262,6 @@ def _gradient(call: _Call) -> Tensor:
     if call.gradient is None:
         raise AssertionError("a call is reduced only once its gradient is there")
     return call.gradient
-
-
-def _owners(layer: nn.Module, name: str) -> list[nn.Module]:
-    """The modules of a layer that have parameters of their own."""
-    for parameter_name, parameter in layer.named_parameters():
-        if not parameter.is_floating_point():
-            raise UnsupportedModelError(
-                f"parameter {name}.{parameter_name} is of type {parameter.dtype} and has no gradient; "
-                "load the model without quantisation"
-            )
-    return [module for module in layer.modules() if next(module.parameters(recurse=False), None) is not None]
 
 
 def _has_rule(module: nn.Module) -> bool:
