@@ -27,8 +27,8 @@ class ModelProbe:
 
     It remembers the hidden states that entered the first skipped layer of the last call, one tensor a batch, within
     ``MOST_BYTES``, and starts there when the next call skips nothing earlier: leaving out each layer in turn, first to last, costs about
-    half as many layers as running the model each time. An objective that tells several values gives
-    ``(examples, values)``.
+    half as many layers as running the model each time. Beyond layers that hand on more than hidden states it never does.
+    An objective that tells several values gives ``(examples, values)``.
     """
 
     def __init__(self, model: PreTrainedModel, batches: Iterable[Batch], objective: Objective = next_token) -> None:
@@ -78,7 +78,7 @@ class ModelProbe:
             self._start, self._prefix = 0, []
         with torch.inference_mode(), at_rest(self._model), finite_masks(self._model):
             found = [self._run(number, set(skip), branch) for number in range(len(self._batches))]
-        if branch < self.layers:
+        if branch < self.layers and self._bare.issuperset(range(branch)):
             self._start, self._prefix = branch, _within_bounds([states for _, states in found])
         values = torch.cat([value for value, _ in found])
         _require_finite(values, skip)

@@ -1,6 +1,6 @@
 """Running a model with some of its layers left out, or from the middle."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,23 +14,27 @@ from shortstack.models.layer_calls import entering, with_entering, with_leaving
 def skipping(decoder: Decoder, layers: Collection[int], bare: set[int]) -> Iterator[None]:
     """Inside, each of these layers passes its input through.
 
-    A layer that returns a bare tensor need not be computed; one that returns a tuple is, because what else is in the
-    tuple may be needed further up.
+    A layer that returns a bare tensor need not be computed; one that returns a tuple, or leaves something in a mapping
+    that it was given, is, because what else it hands on may be needed further up.
 
     Args:
         decoder: The model's layers.
         layers: Which to leave out.
-        bare: Layers known to return a bare tensor; those that turn out to do so are added.
+        bare: Layers known to hand on a bare tensor alone; those that turn out to do so are added, left out or not.
     """
     with ExitStack() as stack:
-        for index in sorted(set(layers)):
-            stack.enter_context(_passing_through(decoder.layers[index], index, bare))
+        for index, layer in enumerate(decoder.layers):
+            if index in layers or index not in bare:
+                stack.enter_context(_noting(layer, index, bare, skipped=index in layers))
         yield
 
 
 @contextmanager
 def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: set[int]) -> Iterator[None]:
-    """Inside, layers before ``layer`` are skipped, and ``states`` enter it instead of what they would have given."""
+    """Inside, layers before ``layer`` are skipped, and ``states`` enter it instead of what they would have given.
+
+    Nothing else of what they would have given is there, so all of them must be among ``bare``.
+    """
 
     def replace(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return with_entering(args, kwargs, states)
@@ -59,18 +63,20 @@ def recording_input(decoder: Decoder, layer: int) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def _passing_through(layer: nn.Module, index: int, bare: set[int]) -> Iterator[None]:
+def _noting(layer: nn.Module, index: int, bare: set[int], *, skipped: bool) -> Iterator[None]:
+    """Inside, a layer is added to ``bare`` if it is, and passes its input through if it is ``skipped``."""
     before = vars(layer).get("forward")
     own: Callable[..., Any] = layer.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         states = entering(args, kwargs)
-        if index in bare:
+        if skipped and index in bare:
             return states
+        held = _held(args, kwargs)
         output = own(*args, **kwargs)
-        if isinstance(output, Tensor):
+        if isinstance(output, Tensor) and held == _held(args, kwargs):
             bare.add(index)
-        return with_leaving(output, states)
+        return with_leaving(output, states) if skipped else output
 
     layer.forward = forward
     try:
@@ -79,3 +85,9 @@ def _passing_through(layer: nn.Module, index: int, bare: set[int]) -> Iterator[N
         del layer.forward
         if before is not None:
             layer.forward = before
+
+
+def _held(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[dict[Any, int]]:
+    """What the mappings among a layer's arguments hold: in them it may hand on keys and values, as in Gemma 3n."""
+    mappings = [value for value in (*args, *kwargs.values()) if isinstance(value, MutableMapping)]
+    return [{key: id(value) for key, value in mapping.items()} for mapping in mappings]
