@@ -23,3 +23,12 @@ def test_a_layer_is_left_out_and_nothing_else(family, batch, registry):
     found = measure_importance(model, [batch], ["drop-loss"], registry=registry)["drop-loss"].scores
 
     torch.testing.assert_close(found, drop_losses(model, batch), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("family", ["zaya", "gemma4_text", "bloom"])
+def test_gradients_come_by_way_of_all_that_is_handed_on(family, batch, registry, reference):
+    """For parameters without a fast rule too: a router of Zaya's speaks to those of the layers above."""
+    model = model_of(family)
+    found = measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"].scores
+
+    torch.testing.assert_close(found, reference(model, batch, attention=False)["fisher"], rtol=1e-5, atol=0)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -16,7 +17,7 @@ from shortstack.importance.signals import Signals, Stage
 from shortstack.models.attention import finite_masks, observing_attention
 from shortstack.models.decoder import Decoder
 from shortstack.models.ghost_norms import wide
-from shortstack.models.layer_calls import entering, leaving, with_entering
+from shortstack.models.layer_calls import beside, entering, leaving, with_entering
 from shortstack.models.parameter_gradients import GradientTape, squared_by_example
 
 Deliver = Callable[[Stage, Signals], None]
@@ -31,6 +32,7 @@ class _Seen:
     input: Tensor | None = None
     output: Tensor | None = None
     gradient: Tensor | None = None
+    beside: dict[int, Tensor] = attrs.field(factory=dict)
     attention: Tensor | None = None
     visible: Tensor | None = None
     entered: bool = False
@@ -122,6 +124,8 @@ class LayerObserver:
                 seen.input = seen.output = None
             if self._tapes:
                 self._tapes[index].leave()
+                for place, part in beside(output).items():
+                    part.register_hook(partial(seen.beside.__setitem__, place))
             if self.differentiates:
                 states.register_hook(lambda gradient: self._descended(index, gradient))
 
@@ -164,8 +168,9 @@ class LayerObserver:
         if tape.left_over and seen.call is not None and seen.gradient is not None:
             self._tell(index, tape)
             with self.paused():
+                gradients = {0: seen.gradient} | seen.beside
                 squared = squared + squared_by_example(
-                    tape.layer, seen.call, tape.left_over, seen.gradient, self._supervised
+                    tape.layer, seen.call, tape.left_over, gradients, self._supervised
                 )
         self.scale.require_finite(squared, index)
         self._deliver(Stage.COMPLETE, self._signals(index, squared))

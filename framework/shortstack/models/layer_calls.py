@@ -42,6 +42,14 @@ def leaving(output: LayerOutput) -> Tensor:
     return states
 
 
+def beside(output: LayerOutput) -> dict[int, Tensor]:
+    """What else is differentiable in it, by its place."""
+    parts = output if isinstance(output, tuple | list) else ()
+    return {
+        place: part for place, part in enumerate(parts) if place and isinstance(part, Tensor) and part.requires_grad
+    }
+
+
 def with_leaving(output: LayerOutput, states: Tensor) -> LayerOutput:
     """The same return value with other hidden states.
 

@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from shortstack.models.elementwise import may_be_elementwise, normalised, scale_of, unit_weight
 from shortstack.models.ghost_norms import squared_matrix_gradient, squared_vector_gradient, wide
-from shortstack.models.layer_calls import entering, leaving, with_entering
+from shortstack.models.layer_calls import beside, entering, leaving, with_entering
 
 _FLATTENING = frozenset({"OPTDecoderLayer"})
 """Layers that flatten ``(batch, tokens)`` into rows, in order; elsewhere rows may be regathered across examples."""
@@ -214,7 +214,7 @@ def squared_by_example(
     layer: nn.Module,
     call: tuple[tuple[Any, ...], dict[str, Any]],
     parameters: Sequence[nn.Parameter],
-    gradient: Tensor,
+    gradients: Mapping[int, Tensor],
     supervised: Tensor,
 ) -> Tensor:
     """The slow and general path: the layer is run again, and differentiated once for each example.
@@ -223,24 +223,29 @@ def squared_by_example(
         layer: The layer.
         call: The arguments it was called with.
         parameters: Which to differentiate by.
-        gradient: ``(batch, tokens, hidden)``: of the objective at the layer's output.
+        gradients: Of the objective at the layer's output: ``(batch, tokens, hidden)`` at 0, and ``(batch, …)`` at the place
+            of anything else that layers above make use of.
         supervised: Bool ``(batch,)``: the other examples have no gradient.
 
     Returns:
         float64 ``(batch,)``.
     """
     args, kwargs = with_entering(*call, entering(*call).detach())
-    total = torch.zeros(len(gradient), dtype=torch.float64, device=gradient.device)
+    total = torch.zeros(len(supervised), dtype=torch.float64, device=supervised.device)
     for parameter in parameters:
         parameter.requires_grad_()
     try:
         with torch.enable_grad():
-            output = leaving(layer(*args, **kwargs))
-        if not output.requires_grad:
-            return total  # none of the parameters takes part in it
-        for example in supervised.nonzero()[:, 0].tolist():
+            output = layer(*args, **kwargs)
+        parts = {0: leaving(output)} | beside(output)
+        ends = [place for place, part in parts.items() if place in gradients and part.requires_grad]
+        for example in supervised.nonzero()[:, 0].tolist() if ends else ():  # or else no parameter takes part
             found = torch.autograd.grad(
-                output[example], parameters, gradient[example], retain_graph=True, allow_unused=True
+                [parts[place][example] for place in ends],
+                parameters,
+                [gradients[place][example] for place in ends],
+                retain_graph=True,
+                allow_unused=True,
             )
             total[example] = sum(wide(g).square().sum().double() for g in found if g is not None)
     finally:
