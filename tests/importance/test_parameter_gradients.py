@@ -174,6 +174,20 @@ def test_unusual_modules_are_exact(unusual, tiny, batch, registry, reference):
     torch.testing.assert_close(found.scores, reference(model, batch)["fisher"], rtol=1e-9, atol=0)
 
 
+@pytest.mark.parametrize("unusual", [Bare, Gathered])
+def test_hooks_of_others_take_part_once(unusual, tiny, batch, registry, reference):
+    """On the slow path too, where the layer is run again."""
+    model = tiny("llama")
+    torch.manual_seed(1)
+    for layer in model.model.layers[:2]:
+        layer.mlp = unusual(layer.mlp)
+        layer.register_forward_pre_hook(lambda _layer, args: (args[0] * 1.5, *args[1:]))
+        layer.register_forward_hook(lambda _layer, _args, output: output.tanh())
+    found = measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"]
+
+    torch.testing.assert_close(found.scores, reference(model, batch)["fisher"], rtol=1e-9, atol=0)
+
+
 def test_a_change_in_place_is_noticed(tiny, batch, registry):
     """Rather an error than a wrong score."""
     model = tiny("llama")

@@ -69,6 +69,9 @@ class LayerObserver:
             model = self._decoder.model
             stack.enter_context(observing_attention(model, self._attended) if attention else finite_masks(model))
             for index, layer in enumerate(self._decoder.layers):
+                if self._tapes:
+                    called = layer.register_forward_pre_hook(self._calling(index), with_kwargs=True, prepend=True)
+                    stack.callback(called.remove)
                 before = layer.register_forward_pre_hook(self._entering(index), with_kwargs=True)
                 stack.callback(before.remove)
                 stack.callback(layer.register_forward_hook(self._leaving(index)).remove)
@@ -91,6 +94,15 @@ class LayerObserver:
                 self._complete(index)
         self._seen = []
 
+    def _calling(self, index: int) -> Callable[..., None]:
+        """Comes before the hooks of others, which change the call once more when it is made again."""
+
+        def call(_layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if not self._paused:
+                self._seen[index].call = (args, kwargs)
+
+        return call
+
     def _entering(self, index: int) -> Callable[..., Any]:
         def enter(_layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if self._paused:
@@ -105,7 +117,6 @@ class LayerObserver:
                 states = states.detach().requires_grad_()
                 args, kwargs = changed = with_entering(args, kwargs, states)
             if self._tapes:
-                seen.call = (args, kwargs)
                 states.register_hook(lambda _: self._arrived(index))
             seen.input = states.detach() if Signal.STATES in self._wanted else None
             return changed
