@@ -509,7 +509,8 @@ def test_a_prompt_does_not_end_before_its_completion(model_folder, tmp_path):
     )
     path = tmp_path / "texts.jsonl"
     path.write_text('{"prompt": "cat sat", "completion": "on a mat"}\n', encoding="utf-8")
-    (example,) = read_examples(path, tokenizer, 99, len(WORDS))
+    (read,) = read_examples(path, tokenizer, 99, len(WORDS))
+    example = read.example
 
     assert [WORDS[token] for token in example["input_ids"]] == ["and", "cat", "sat", "on", "a", "mat", "run"]
     assert [WORDS[token] for token in example["labels"] if token != -100] == ["on", "a", "mat", "run"]
@@ -540,6 +541,22 @@ def test_a_broken_weight_is_no_sign_of_an_encoder(score, model_folder, tmp_path)
     model.save_pretrained(broken)
     with pytest.raises(NonFiniteError, match="layer 1 is the first"):
         score(tmp_path / "out.json", model=broken, scorers={"fisher": {}})
+
+
+@pytest.mark.parametrize("scorer", ["fisher", "drop-loss", "fitted-hybrid"])
+def test_an_example_that_breaks_is_told_by_its_line(score, model_folder, texts, tmp_path, scorer):
+    """Whatever the order in which they are scored."""
+    rows = [{"text": "dogs"}, {"text": "the cat"}, {"text": "two dogs run"}, {"text": "a mat and a cat"}]
+    texts.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    broken = tmp_path / "broken"
+    shutil.copytree(model_folder, broken)
+    model = AutoModelForCausalLM.from_pretrained(broken)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[WORDS.index("two")] = torch.nan
+    model.save_pretrained(broken)
+
+    with pytest.raises(NonFiniteError, match=r"the log-probability of .*texts\.jsonl:3 is nan"):
+        score(tmp_path / "out.json", model=broken, scorers={scorer: {}})
 
 
 def test_adapters_are_refused(score, model_folder, tmp_path):

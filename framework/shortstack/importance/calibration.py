@@ -22,23 +22,26 @@ class Batch:
         input_ids: int64 ``(batch, tokens)``.
         attention_mask: int64 ``(batch, tokens)``, 0 where the token is padding.
         labels: int64 ``(batch, tokens)``, aligned with the inputs, −100 where unsupervised.
+        places: Where each example was read, for messages; empty if that is unknown.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     labels: Tensor
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
-        return Batch(
-            input_ids=self.input_ids.to(device),
-            attention_mask=self.attention_mask.to(device),
-            labels=self.labels.to(device),
-        )
+    places: tuple[str, ...] = ()
 
     def rows(self, rows: Tensor) -> "Batch":
         """Some of its examples, by their index."""
-        return Batch(input_ids=self.input_ids[rows], attention_mask=self.attention_mask[rows], labels=self.labels[rows])
+        return Batch(
+            input_ids=self.input_ids[rows],
+            attention_mask=self.attention_mask[rows],
+            labels=self.labels[rows],
+            places=tuple(self.places[row] for row in rows.tolist()) if self.places else (),
+        )
+
+    def called(self, row: int, number: int) -> str:
+        """What a message calls an example: where it was read, or its number among all that have a label."""
+        return self.places[row] if self.places else f"labelled example {number} (from 0)"
 
     @property
     def mask(self) -> Tensor:

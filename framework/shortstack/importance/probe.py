@@ -81,7 +81,7 @@ class ModelProbe:
         if branch < self.layers and self._bare.issuperset(range(branch)):
             self._start, self._prefix = branch, _within_bounds([states for _, states in found])
         values = torch.cat([value for value, _ in found])
-        _require_finite(values, skip)
+        self._require_finite(values, skip)
         return values
 
     def _run(self, number: int, skip: set[int], branch: int) -> tuple[Tensor, Tensor]:
@@ -98,19 +98,20 @@ class ModelProbe:
             value = self._objective(self._model, batch.input_ids, batch.attention_mask, batch.labels)
         return value[self._supervised[number]].double().cpu(), entered[0]
 
+    def _require_finite(self, values: Tensor, skip: Sequence[int]) -> None:
+        bad = (~values.isfinite()).nonzero().tolist()
+        if bad:
+            number = bad[0][0]
+            rows = [(batch, row) for batch in self._batches for row in batch.supervised.nonzero()[:, 0].tolist()]
+            batch, row = rows[number]
+            without = f" without layers {list(skip)}" if skip else ""
+            raise NonFiniteError(
+                f"the log-probability of {batch.called(row, number)} is {values[tuple(bad[0])]}{without}; "
+                "check the model's weights and precision"
+            )
+
 
 def _within_bounds(states: Sequence[Tensor]) -> list[Tensor | None]:
     """Those that fit into the memory set aside for them, the first ones; the others are run from the start again."""
     ends = accumulate(tensor.numel() * tensor.element_size() for tensor in states)
     return [tensor if end <= MOST_BYTES else None for tensor, end in zip(states, ends, strict=True)]
-
-
-def _require_finite(values: Tensor, skip: Sequence[int]) -> None:
-    bad = (~values.isfinite()).nonzero().tolist()
-    if bad:
-        example = bad[0][0]
-        without = f" without layers {list(skip)}" if skip else ""
-        raise NonFiniteError(
-            f"the log-probability of labelled example {example} (from 0) is {values[tuple(bad[0])]}{without}; "
-            "check the model's weights and precision"
-        )

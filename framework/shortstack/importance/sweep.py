@@ -185,9 +185,10 @@ def _values(model: PreTrainedModel, batch: Batch, objective: Objective) -> Tenso
 def _require_finite(values: Tensor, observer: LayerObserver, decoder: Decoder, batch: Batch, before: int) -> None:
     bad = (~values.isfinite()).nonzero()[:, 0].tolist()
     if bad:
+        row = int(batch.supervised.nonzero()[bad[0]])
         with observer.paused():
-            origin = first_blowup(decoder, batch, int(batch.supervised.nonzero()[bad[0]]))
+            origin = first_blowup(decoder, batch, row)
         raise NonFiniteError(
-            f"the log-probability of labelled example {before + bad[0]} (from 0) is {values[bad[0]]}, and {origin}; "
+            f"the log-probability of {batch.called(row, before + bad[0])} is {values[bad[0]]}, and {origin}; "
             "check the model's weights and precision"
         )

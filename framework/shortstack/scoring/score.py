@@ -27,9 +27,8 @@ from shortstack.scoring.model_files import files_read
 from shortstack.scoring.no_model import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
 from shortstack.scoring.sweeping import Sweeping, in_batches
-from shortstack.scoring.texts import read_examples
+from shortstack.scoring.texts import ReadExample, read_examples
 from shortstack.scoring.written_scores import code_of_scorers, require_room, write_scores
-from shortstack.tasks.examples import Example
 
 
 @attrs.frozen(kw_only=True)
@@ -129,14 +128,14 @@ class Scoring:
             "code of scorers": code_of_scorers(scorers, registry),
         }
 
-    def _examples(self, model: PreTrainedModel) -> list[Example]:
+    def _examples(self, model: PreTrainedModel) -> list[ReadExample]:
         longest = min(self.longest, most_tokens(model) or self.longest)
         vocabulary = model.config.get_text_config().vocab_size
         return read_examples(self.texts, stored_tokenizer(self.model), longest, vocabulary)
 
-    def _shard_of(self, examples: list[Example]) -> list[Example]:
+    def _shard_of(self, examples: list[ReadExample]) -> list[ReadExample]:
         """The longest first: what is too much for the memory shows at once, and little is padded."""
-        by_length = sorted(examples, key=lambda example: len(example["input_ids"]), reverse=True)
+        by_length = sorted(examples, key=lambda read: len(read.example["input_ids"]), reverse=True)
         return by_length[self.shard[0] - 1 :: self.shard[1]]
 
 

@@ -16,7 +16,8 @@ from shortstack.importance.sweep import sweep
 from shortstack.models.decoder import Decoder
 from shortstack.progress import Progress, Step
 from shortstack.scoring.parts import Job, Part
-from shortstack.tasks.examples import Example, collate
+from shortstack.scoring.texts import ReadExample
+from shortstack.tasks.examples import collate
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -31,7 +32,7 @@ class Sweeping:
     """
 
     model: PreTrainedModel
-    examples: Sequence[Example]
+    examples: Sequence[ReadExample]
     batch_size: int
     path: Path
 
@@ -52,10 +53,12 @@ class Sweeping:
         return part
 
 
-def in_batches(examples: Sequence[Example], size: int, device: torch.device) -> Iterator[Batch]:
+def in_batches(examples: Sequence[ReadExample], size: int, device: torch.device) -> Iterator[Batch]:
     """The examples in their order, on a device."""
-    starts = range(0, len(examples), size)
-    return checked_batches((collate(examples[start : start + size]) for start in starts), device)
+    groups = [examples[start : start + size] for start in range(0, len(examples), size)]
+    batches = checked_batches((collate(read.example for read in group) for group in groups), device)
+    for group, batch in zip(groups, batches, strict=True):
+        yield attrs.evolve(batch, places=tuple(read.place for read in group))
 
 
 class _Stretch(Iterable[Batch]):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 from transformers import PreTrainedTokenizerBase
 
 from shortstack.contracts.labels import IGNORED
@@ -15,7 +16,20 @@ FORM: Final = '{"text": …} or {"prompt": …, "completion": …}'
 _KEYS: Final = (("text",), ("prompt", "completion"))
 
 
-def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, vocabulary: int) -> list[Example]:
+@attrs.frozen(kw_only=True, eq=False)
+class ReadExample:
+    """An example of a file.
+
+    Attributes:
+        place: Its file and line, ``"texts.jsonl:8"``.
+        example: Its tokens, and which of them are supervised.
+    """
+
+    place: str
+    example: Example
+
+
+def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, vocabulary: int) -> list[ReadExample]:
     """One example a line, in their order; those of blanks alone are left out.
 
     Of a text every token is supervised, of a prompt with a completion those of the completion. A text is cut at its
@@ -42,7 +56,7 @@ def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, 
             problem = f"its token {beyond[0]} lies beyond the model's {vocabulary}; give the model its own tokenizer"
             raise RowError(path, line, problem)
         if example["input_ids"] and any(text.strip() for text in texts):
-            examples.append(example)
+            examples.append(ReadExample(place=f"{path}:{line}", example=example))
     if not examples:
         raise EmptyDataError(f"{path} has no text; write a line of {FORM} for each example")
     return examples
