@@ -12,6 +12,7 @@
     ├── ProofError (RuntimeError)           a student failed one of its own checks
     ├── NonFiniteError (ArithmeticError)    NaN or infinity where a number was due
     ├── OutOfMemoryError (MemoryError)      a batch does not fit; says what would
+    ├── UnwritableError (OSError)           a file cannot be written, for the disk is full, say
     └── RunFolderError (FileExistsError)    the output folder holds something else
 
 Each also derives from the built-in that a user would expect to catch.
@@ -98,6 +99,10 @@ class NonFiniteError(ShortstackError, ArithmeticError):
 
 class OutOfMemoryError(ShortstackError, MemoryError):
     """A batch does not fit into the memory."""
+
+
+class UnwritableError(ShortstackError, OSError):
+    """A file cannot be written."""
 
 
 class RunFolderError(ShortstackError, FileExistsError):

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shortstack.errors import DataError, RunFolderError, SourceNotFoundError
+from safetensors import SafetensorError
+
+from shortstack.errors import DataError, RunFolderError, SourceNotFoundError, UnwritableError
 
 
 def digest(path: Path) -> list[str]:
@@ -18,10 +20,33 @@ def digest(path: Path) -> list[str]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file atomically."""
+    """Write a JSON file atomically.
+
+    Raises:
+        UnwritableError: It cannot be written; what was there before still is.
+    """
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Write to the path that this gives: at the end it takes the place of ``path``.
+
+    Raises:
+        UnwritableError: It cannot be written; what was there before still is, and nothing else.
+    """
     partial = unfinished(path)
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        why = " ".join(str(error).split())
+        raise UnwritableError(
+            f"{path} cannot be written ({why}); make room for it, and start the same command again: what was written "
+            "before is kept"
+        ) from error
 
 
 def unfinished(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from shortstack.errors import (
     ShortstackError,
     SourceNotFoundError,
     UnsupportedModelError,
+    UnwritableError,
 )
 from shortstack.files import held
 from shortstack.hooks import hookimpl
@@ -162,6 +164,60 @@ def test_a_killed_scoring_goes_on(score, tmp_path, monkeypatch, batch_size):
     found = score(tmp_path / "out.json", batch_size=batch_size)
 
     assert sum(swept) == 3
+    assert_same_scores(found["scores"], whole["scores"])
+
+
+class FullAt(Silent):
+    """Progress that lets the disk be full, as far as files of more than 100 bytes can tell, once so much of a job is done."""
+
+    def __init__(self, name, done):
+        """Remember when."""
+        self.name, self.full_at = name, done
+
+    @contextmanager
+    def job(self, name, total):
+        """The step that does it."""
+
+        def step(done, note=""):
+            if name == self.name and done >= self.full_at:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+        yield step
+
+
+@pytest.fixture
+def room_again():
+    """Call it to have room on the disk again; that is so after the test too."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def free():
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    yield free
+    free()
+
+
+@pytest.mark.parametrize(("full", "left"), [(("examples", 6), 3), (("passes without layers", 2), 0)])
+def test_a_full_disk_costs_no_work(score, tmp_path, monkeypatch, room_again, full, left):
+    """It is told in one line, and what was saved before is gone on from; nothing unfinished stays."""
+    monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
+    scorers = {"fisher": {}, "drop-loss": {}}
+    whole = score(tmp_path / "whole.json", scorers=scorers)
+    with pytest.raises(
+        UnwritableError, match=r"out\.json.* cannot be written \(.*File too large.*; make room for it, and"
+    ):
+        score(tmp_path / "out.json", FullAt(*full), scorers=scorers)
+    room_again()
+    assert [path for path in tmp_path.iterdir() if path.suffix == ".partial"] == []
+    swept, sweep = [], sweeping.sweep
+
+    def counting(model, batches, *args, **kwargs):
+        return sweep(model, (swept.append(len(batch.input_ids)) or batch for batch in batches), *args, **kwargs)
+
+    monkeypatch.setattr(sweeping, "sweep", counting)
+    found = score(tmp_path / "out.json", scorers=scorers)
+
+    assert sum(swept) == left
     assert_same_scores(found["scores"], whole["scores"])
 
 

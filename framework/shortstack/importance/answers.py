@@ -12,7 +12,7 @@ from torch import Tensor
 
 from shortstack.contracts import Probe
 from shortstack.errors import DataError
-from shortstack.files import unfinished
+from shortstack.files import written_whole
 from shortstack.progress import Step
 
 SECONDS_BETWEEN_SAVES: Final = 30.0
@@ -58,10 +58,13 @@ class Answers(AbstractContextManager["Answers"]):
         self._path.unlink(missing_ok=True)
 
     def save(self) -> None:
-        """Write all of them, whole or not at all."""
-        partial = unfinished(self._path)
-        save_file(self._known, partial)
-        partial.replace(self._path)
+        """Write all of them, whole or not at all.
+
+        Raises:
+            UnwritableError: They cannot be written; those that were before still are.
+        """
+        with written_whole(self._path) as partial:
+            save_file(self._known, partial)
         self._saved = perf_counter()
 
 

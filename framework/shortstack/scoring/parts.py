@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from shortstack.blame import blaming
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
-from shortstack.files import unfinished
+from shortstack.files import written_whole
 from shortstack.importance.calls import Calls
 from shortstack.importance.scorers import Scorers
 from shortstack.importance.states import put_away, rebuilt
@@ -51,6 +51,7 @@ class Part:
 
         Raises:
             PluginError: A scorer's state holds something that no file can hold.
+            UnwritableError: It cannot be written; what was saved before is kept.
         """
         tensors, plain = put_away(None if self.swept is None else attrs.evolve(self.swept, states={}))
         for name, state in ({} if self.swept is None else self.swept.states).items():
@@ -59,9 +60,8 @@ class Part:
             tensors, plain = tensors | found[0], plain | found[1]
         header = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "swept")
         header |= {"plain": plain, "scorers": list(self.swept.states if self.swept else ())}
-        partial = unfinished(path)
-        save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
-        partial.replace(path)
+        with written_whole(path) as partial:
+            save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
 
     @classmethod
     def load(cls, path: Path) -> "Part":

@@ -77,6 +77,7 @@ class Scoring:
             RunFolderError: ``out`` is there and holds something else than the scores of this job, or another process is
                 writing them.
             OutOfMemoryError: A batch is too large; what was saved until then is kept.
+            UnwritableError: The disk is full, say; what was saved until then is kept.
         """
         scorers = Scorers.of(self.scorers, registry)
         if self.shard[1] > 1:
