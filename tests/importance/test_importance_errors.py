@@ -71,6 +71,43 @@ def test_a_batch_must_be_whole(model, batch, registry):
         measure(model, [{**batch, "labels": batch["labels"][:, 1:]}], ["fisher"], registry)
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda batch: batch, r"the calibration batches are one mapping; give a list of them, \[batch\] for one"),
+        (
+            lambda batch: [batch["input_ids"]],
+            "calibration batch 0 is a Tensor; a batch is a mapping of input_ids, attent",
+        ),
+        (lambda batch: [batch, None], "calibration batch 1 is a NoneType; a batch is a mapping"),
+        (
+            lambda batch: [{k: v.tolist() for k, v in batch.items()}],
+            "input_ids of calibration batch 0 is of type list; give",
+        ),
+        (lambda batch: [{k: v.numpy() for k, v in batch.items()}], "is of type ndarray; give an int64 tensor"),
+        (
+            lambda batch: [{**batch, "labels": batch["labels"].float()}],
+            "labels of .* is of type torch.float32; give an",
+        ),
+        (lambda batch: [{k: v[0] for k, v in batch.items()}], r"has shapes {'input_ids': \(9,\)"),
+        (
+            lambda batch: [{k: v[:0] for k, v in batch.items()}],
+            r"has shapes {'input_ids': \(0, 9\).* neither of them 0",
+        ),
+        (lambda batch: [{k: v[:, :0] for k, v in batch.items()}], r"has shapes {'input_ids': \(6, 0\)"),
+        (
+            lambda batch: [{**batch, "attention_mask": 2 * batch["attention_mask"]}],
+            "has 2 in its attention_mask; 1 is a",
+        ),
+        (lambda batch: [{**batch, "attention_mask": batch["attention_mask"] / 0}], "has nan in its attention_mask"),
+    ],
+)
+def test_a_batch_must_be_of_tensors(model, batch, registry, made, said):
+    """What was given is said, and what should be."""
+    with pytest.raises(DataError, match=said):
+        measure(model, made(batch), ["fisher"], registry)
+
+
 def test_attention_that_cannot_be_observed_is_said_to_be_so(tiny, batch, registry):
     """The families without transformers' attention interface."""
     for family in ("bloom", "falcon", "gpt_neo", "gptj"):

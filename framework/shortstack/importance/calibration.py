@@ -65,24 +65,45 @@ def checked_batches(
         vocabulary: How many tokens the model knows; None where that is certain.
 
     Raises:
-        DataError: A tensor is missing, its shape differs from that of ``input_ids``, or a token is none of the model's.
+        DataError: A batch is no mapping, a tensor is missing or of another type, its shape differs from that of
+            ``input_ids``, the mask holds something else than 0 and 1, or a token is none of the model's.
     """
+    if isinstance(batches, Mapping):
+        raise DataError("the calibration batches are one mapping; give a list of them, [batch] for one")
     for number, given in enumerate(batches):
-        missing = [key for key in KEYS if key not in given]
-        if missing:
-            raise DataError(
-                f"calibration batch {number} has no {missing[0]!r}; a batch holds {', '.join(KEYS)}, "
-                f"this one {', '.join(map(str, given)) or 'nothing'}"
-            )
-        shapes = {key: tuple(given[key].shape) for key in KEYS}
-        if len(set(shapes.values())) > 1 or len(shapes["input_ids"]) != 2:
-            raise DataError(
-                f"calibration batch {number} has shapes {shapes}; all three must be the same (batch, tokens)"
-            )
+        _require_whole(number, given)
         if vocabulary is not None:
             _require_tokens(number, given, vocabulary)
         ids, mask, labels = (given[key].to(device) for key in KEYS)
         yield Batch(input_ids=ids, attention_mask=mask, labels=_predictable(labels, mask))
+
+
+def _require_whole(number: int, given: Mapping[str, Tensor]) -> None:
+    """All three tensors, of one shape and of whole numbers."""
+    if not isinstance(given, Mapping):
+        raise DataError(
+            f"calibration batch {number} is a {type(given).__name__}; a batch is a mapping of {', '.join(KEYS)}"
+        )
+    missing = [key for key in KEYS if key not in given]
+    if missing:
+        raise DataError(
+            f"calibration batch {number} has no {missing[0]!r}; a batch holds {', '.join(KEYS)}, "
+            f"this one {', '.join(map(str, given)) or 'nothing'}"
+        )
+    for key in KEYS:
+        if not isinstance(given[key], Tensor) or (key != "attention_mask" and given[key].is_floating_point()):
+            kind = given[key].dtype if isinstance(given[key], Tensor) else type(given[key]).__name__
+            raise DataError(f"{key} of calibration batch {number} is of type {kind}; give an int64 tensor")
+    shapes = {key: tuple(given[key].shape) for key in KEYS}
+    if len(set(shapes.values())) > 1 or len(shapes["input_ids"]) != 2 or 0 in shapes["input_ids"]:
+        raise DataError(
+            f"calibration batch {number} has shapes {shapes}; all three must be the same (batch, tokens), neither of them 0"
+        )
+    strange = given["attention_mask"][(given["attention_mask"] != 0) & (given["attention_mask"] != 1)]
+    if len(strange):
+        raise DataError(
+            f"calibration batch {number} has {strange[0].item()} in its attention_mask; 1 is a token, 0 is padding"
+        )
 
 
 def _require_tokens(number: int, given: Mapping[str, Tensor], vocabulary: int) -> None:
