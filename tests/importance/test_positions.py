@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from students.tiny_families import tiny_teacher
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from shortstack.errors import UnsupportedModelError
+from shortstack.importance.measure import measure_importance
 from shortstack.models.decoder import first_position, model_inputs, most_tokens
 
 LIKE_ROBERTA = (
@@ -42,3 +45,21 @@ def test_the_forward_pass_is_the_models_own(model_type, first):
         padded[:, places], mask[:, places] = tokens, 1
         found = model(**model_inputs(model, padded, mask)).logits[:, places]
         torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("scorer", ["fisher", "drop-loss"])
+@pytest.mark.parametrize("family", ["rwkv", "recurrent_gemma", "bart", "roformer"])
+def test_padding_that_is_heard_is_refused(family, scorer, batch, registry):
+    """Recurrence reads it, and positions that a model counts by itself begin with it; on the right it changes nothing."""
+    model = tiny_teacher(family)
+    right = on_the_right(batch)
+
+    with pytest.raises(UnsupportedModelError, match=rf"\({family}\) hears the padding on the left .* batch 1, though"):
+        measure_importance(model, [right, batch], [scorer], registry=registry)
+    assert measure_importance(model, [right], [scorer], registry=registry)[scorer].examples == 5
+
+
+def on_the_right(batch):
+    """The same examples, padded there."""
+    order = (1 - batch["attention_mask"]).argsort(dim=1, stable=True)
+    return {name: tensor.gather(1, order) for name, tensor in batch.items()}

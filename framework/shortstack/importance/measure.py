@@ -1,11 +1,12 @@
 """How much each layer matters: every requested scorer on one model and one set of examples."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from shortstack.contracts import Importance
+from shortstack.errors import UnsupportedModelError
 from shortstack.importance.calibration import Batch, checked_batches
 from shortstack.importance.calls import Calls
 from shortstack.importance.objectives import candidate_objective, next_token
@@ -14,6 +15,7 @@ from shortstack.importance.scorers import Accept, Scorers, require_sound
 from shortstack.importance.sweep import sweep
 from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder
+from shortstack.models.left_padding import hears_left_padding
 from shortstack.models.objectives import Objective
 from shortstack.registry import Registry
 
@@ -36,7 +38,8 @@ def measure_importance(
     Args:
         model: A stock causal language model.
         batches: ``{"input_ids", "attention_mask", "labels"}``, int64 ``(batch, tokens)`` each, labels aligned with the
-            inputs and −100 where unsupervised. Read once, and kept only if a scorer needs more than one pass.
+            inputs and −100 where unsupervised. Padded on the right; on the left only if the model does not hear it, which
+            is tried. Read once, and kept only if a scorer needs more than one pass.
         scorers: Names; or names to settings, where a value may also be a scorer itself.
         objective: Each example's log-probability; next-token over the whole vocabulary by default.
         registry: Where names are looked up; every installed plugin by default.
@@ -45,7 +48,8 @@ def measure_importance(
         UnknownNameError: No scorer goes by a name.
         ConfigurationError: A setting is wrong, or scorers need each other in a circle.
         EmptyDataError: There are no examples, or no labels for a scorer that needs them.
-        UnsupportedModelError: A signal cannot be observed in this model, or it sees the tokens that it should predict.
+        UnsupportedModelError: A signal cannot be observed in this model, it sees the tokens that it should predict, or it
+            hears the padding on the left of an example.
         PluginError: A scorer failed, gave no scores, or changed the model; names it and its distribution.
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
         OutOfMemoryError: A batch is too large; says what to give instead.
@@ -70,9 +74,22 @@ def measured(
     calls = Calls(asked.culprits, model if watched else None)
     vocabulary = model.config.get_text_config().vocab_size
     checked: Iterable[Batch] = checked_batches(batches, decoder.device, vocabulary)
+    if watched and hears_left_padding(model):
+        checked = _not_padded_left(checked, model)
     if len(asked.folds) < len(asked.built):
         checked = list(checked)  # others go through them again
     with calls.all():
         swept = sweep(model, checked, asked.folds, objective or next_token, calls=calls)
         probe = ModelProbe(model, checked if isinstance(checked, list) else (), objective or next_token)
         return asked.answers(swept, probe, len(decoder.layers), calls, accept)
+
+
+def _not_padded_left(batches: Iterable[Batch], model: PreTrainedModel) -> Iterator[Batch]:
+    """The same, for a model that hears padding on the left."""
+    for number, batch in enumerate(batches):
+        if bool((batch.mask.any(-1) & ~batch.mask[:, 0]).any()):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} ({model.config.model_type}) hears the padding on the left of an example in "
+                f"calibration batch {number}, though it is masked; pad on the right"
+            )
+        yield batch
