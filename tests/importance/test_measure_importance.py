@@ -5,10 +5,12 @@ import sys
 
 import pytest
 import torch
+from students.tiny_families import tiny_teacher
 
 from shortstack.contracts import Importance
 from shortstack.importance import probe
 from shortstack.importance.measure import measure_importance
+from shortstack.models.decoder import Decoder
 from shortstack_importance import fisher
 
 
@@ -20,8 +22,9 @@ def model(tiny):
 
 def forwards(model):
     """How often each layer runs on the six examples; what the model is asked beforehand does not count."""
-    counts = [0] * len(model.model.layers)
-    for index, layer in enumerate(model.model.layers):
+    layers = Decoder.of(model).layers
+    counts = [0] * len(layers)
+    for index, layer in enumerate(layers):
         own = layer.mlp.forward
 
         def counted(states, own=own, index=index):
@@ -71,9 +74,13 @@ def test_a_part_may_have_its_own_settings(model, batch, registry):
     torch.testing.assert_close(found["hybrid"].scores, (scores - scores.min()) / (scores.max() - scores.min()))
 
 
-def test_the_oracle_costs_about_half_of_a_forward_a_layer(tiny, batch, registry):
-    """Six layers: 6 for the whole model, then 5, 5, 4, 3, 2, 1 with the prefix remembered: 26, not 36."""
-    model = tiny("llama", num_hidden_layers=6)
+@pytest.mark.parametrize("family", ["llama", "falcon"])
+def test_the_oracle_costs_about_half_of_a_forward_a_layer(family, batch, registry):
+    """Six layers: 6 for the whole model, then 5, 5, 4, 3, 2, 1 with the prefix remembered: 26, not 36.
+
+    Whether a layer returns its states, or a tuple with them and nothing.
+    """
+    model = tiny_teacher(family)
     measure_importance(model, [batch], ["drop-loss"], registry=registry)  # a first layer shows what it returns
     counts = forwards(model)
     measure_importance(model, [batch] * 4, ["drop-loss"], registry=registry)

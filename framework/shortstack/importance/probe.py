@@ -15,7 +15,7 @@ from shortstack.importance.objectives import next_token
 from shortstack.models.attention import finite_masks
 from shortstack.models.decoder import Decoder
 from shortstack.models.objectives import Objective
-from shortstack.models.partial_passes import recording_input, skipping, starting_at
+from shortstack.models.partial_passes import Bare, recording_input, skipping, starting_at
 from shortstack.models.rest import at_rest
 
 MOST_BYTES = 2**32
@@ -36,7 +36,7 @@ class ModelProbe:
         self._model, self._decoder, self._objective = model, Decoder.of(model), objective
         self._batches = list(batches)
         self._supervised = [batch.supervised for batch in self._batches]
-        self._bare: set[int] = set()
+        self._bare: Bare = {}
         self._start, self._prefix = 0, list[Tensor | None]()
 
     @property
@@ -78,7 +78,7 @@ class ModelProbe:
             self._start, self._prefix = 0, []
         with torch.inference_mode(), at_rest(self._model), finite_masks(self._model):
             found = [self._run(number, set(skip), branch) for number in range(len(self._batches))]
-        if branch < self.layers and self._bare.issuperset(range(branch)):
+        if branch < self.layers and self._bare.keys() >= {*range(branch)}:
             self._start, self._prefix = branch, _within_bounds([states for _, states in found])
         values = torch.cat([value for value, _ in found])
         self._require_finite(values, skip)

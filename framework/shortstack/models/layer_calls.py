@@ -50,6 +50,11 @@ def beside(output: LayerOutput) -> dict[int, Tensor]:
     }
 
 
+def is_alone(output: LayerOutput) -> bool:
+    """Whether there is nothing in it but the hidden states."""
+    return isinstance(output, Tensor) or all(part is None for part in output[1:])
+
+
 def with_leaving(output: LayerOutput, states: Tensor) -> LayerOutput:
     """The same return value with other hidden states.
 

@@ -7,21 +7,25 @@ from typing import Any
 from torch import Tensor, nn
 
 from shortstack.models.decoder import Decoder
-from shortstack.models.layer_calls import entering, with_entering, with_leaving
+from shortstack.models.layer_calls import LayerOutput, entering, is_alone, with_entering, with_leaving
+
+Bare = dict[int, LayerOutput]
+"""Layers known to hand on hidden states alone, with what they return, which is to be filled with states."""
 
 
 @contextmanager
-def skipping(decoder: Decoder, layers: Collection[int], bare: set[int]) -> Iterator[None]:
+def skipping(decoder: Decoder, layers: Collection[int], bare: Bare | None = None) -> Iterator[None]:
     """Inside, each of these layers passes its input through.
 
-    A layer that returns a bare tensor need not be computed; one that returns a tuple, or leaves something in a mapping
-    that it was given, is, because what else it hands on may be needed further up.
+    A layer that hands on hidden states alone need not be computed; one that returns more, or leaves something in a
+    mapping that it was given, is, because that may be needed further up.
 
     Args:
         decoder: The model's layers.
         layers: Which to leave out.
-        bare: Layers known to hand on a bare tensor alone; those that turn out to do so are added, left out or not.
+        bare: Layers known to hand on hidden states alone; those that turn out to do so are added, left out or not.
     """
+    bare = {} if bare is None else bare
     with ExitStack() as stack:
         for index, layer in enumerate(decoder.layers):
             if index in layers or index not in bare:
@@ -30,7 +34,7 @@ def skipping(decoder: Decoder, layers: Collection[int], bare: set[int]) -> Itera
 
 
 @contextmanager
-def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: set[int]) -> Iterator[None]:
+def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: Bare) -> Iterator[None]:
     """Inside, layers before ``layer`` are skipped, and ``states`` enter it instead of what they would have given.
 
     Nothing else of what they would have given is there, so all of them must be among ``bare``.
@@ -63,7 +67,7 @@ def recording_input(decoder: Decoder, layer: int) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def _noting(layer: nn.Module, index: int, bare: set[int], *, skipped: bool) -> Iterator[None]:
+def _noting(layer: nn.Module, index: int, bare: Bare, *, skipped: bool) -> Iterator[None]:
     """Inside, a layer is added to ``bare`` if it is, and passes its input through if it is ``skipped``."""
     before = vars(layer).get("forward")
     own: Callable[..., Any] = layer.forward
@@ -71,11 +75,11 @@ def _noting(layer: nn.Module, index: int, bare: set[int], *, skipped: bool) -> I
     def forward(*args: Any, **kwargs: Any) -> Any:
         states = entering(args, kwargs)
         if skipped and index in bare:
-            return states
+            return with_leaving(bare[index], states)
         held = _held(args, kwargs)
         output = own(*args, **kwargs)
-        if isinstance(output, Tensor) and held == _held(args, kwargs):
-            bare.add(index)
+        if is_alone(output) and held == _held(args, kwargs):
+            bare[index] = with_leaving(output, states.new_empty(0))
         return with_leaving(output, states) if skipped else output
 
     layer.forward = forward

@@ -136,7 +136,7 @@ def _quality(
     candidate, selected_by = asked.candidate(teacher), asked.headlines.selected_by
     decoder, found = Decoder.of(teacher.model), {}
     for kept in choices:
-        with skipping(decoder, set(range(len(decoder.layers))) - {*kept}, set()):
+        with skipping(decoder, set(range(len(decoder.layers))) - {*kept}):
             evaluation = asked.evaluate(candidate)
         value, ends = evaluation.metrics[selected_by], evaluation.intervals[selected_by]
         found[kept] = None if value is None or ends is None else (value, *ends)

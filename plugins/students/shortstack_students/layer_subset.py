@@ -157,7 +157,7 @@ def _prove_equal(teacher: "PreTrainedModel", student: "PreTrainedModel", selecti
     from shortstack.models import Decoder, logits_agree, skipping, uncached_logits
 
     dropped = set(range(selection.of)) - set(selection.kept)
-    with skipping(Decoder.of(teacher), dropped, bare=set()):
+    with skipping(Decoder.of(teacher), dropped):
         expected = uncached_logits(teacher)
     if not logits_agree(expected, uncached_logits(student)):
         raise ProofError(
