@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib import import_module
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from shortstack.cli import main
 from shortstack.errors import SourceNotFoundError
 from shortstack.evaluation.evaluator import RecommendationEvaluator
 from shortstack.evaluation.rankers import ModelRanker
+from shortstack.importance.probe import ModelProbe
 from shortstack.progress import Silent
 from shortstack.stages.data import SEQUENCES
 
@@ -138,6 +140,37 @@ def test_it_stays_while_scores_do(audited, ring, tables, tmp_path):
     other = Run.from_mapping({**json.loads(run.to_json()), "selection": {"keep_layers": 1, "scorer": "fisher"}})
     assert other.execute(folder).audit == {}
     assert "were not audited" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_stopped_audit_goes_on(audited, tmp_path, monkeypatch):
+    """What the model was asked before is not asked again, and the end is the same."""
+    folder = tmp_path / "copy"
+    shutil.copytree(audited[0], folder)
+    shutil.rmtree(folder / "audit")
+    run, asked = Run.of_folder(folder), []
+    own = ModelProbe.log_probability
+
+    def counted(probe, *, skip=()):
+        asked.append(tuple(skip))
+        return own(probe, skip=skip)
+
+    monkeypatch.setattr(ModelProbe, "log_probability", counted)
+    stage = import_module("shortstack.stages.audit")
+    monkeypatch.setattr(stage, "_forwards", lambda *_: dict.fromkeys(SCORERS, 1.0))
+    with monkeypatch.context() as stopping:
+        stopping.setattr(stage, "_quality", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run.audit(folder)
+    assert len(asked) == len(set(asked)) > 5
+    asked.clear()
+    again = run.audit(folder)
+
+    assert asked == []
+    assert again.audit == {**audited[1].audit, "forwards": dict.fromkeys(SCORERS, 1.0)}
+
+
+def _stopped(*_):
+    raise KeyboardInterrupt
 
 
 def test_the_command(audited, capsys, monkeypatch):

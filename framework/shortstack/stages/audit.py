@@ -1,6 +1,6 @@
 """On request: how far each scorer agrees with the oracle, and what the choice of each costs before distillation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +19,8 @@ from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
     from shortstack.audit.auditing import Audit
+    from shortstack.contracts import Importance
+    from shortstack.importance.answers import Answers
     from shortstack.registry import Registry
     from shortstack.run import Run
     from shortstack.stages.recommender import Recommender
@@ -39,34 +41,45 @@ def _execute(context: Context, folder: Path) -> None:
     import numpy as np
 
     from shortstack.audit.auditing import ORACLE, Audit
+    from shortstack.importance.answers import Answers
     from shortstack.stages.recommender import Recommender
 
     teacher = Recommender.load(context, "teacher")
     found = load_scores(context.root / "importance")
-    with context.progress.job("audit", total=3) as step:
-        audit = Audit.of(found, _probes(context, teacher), context.run.evaluation.resamples, context.run.seed)
-        agreement = {name: audit.agreement(name) for name in audit.scores}
-        step(1, "what each choice costs")
-        pruned = _pruned(context, teacher, audit)
-        step(2, "time")
-        kept = len(load_selection(context.root).kept)
+    with (
+        context.progress.job("passes of audit", total=_passes(found)) as passed,
+        Answers.of(folder.with_name("passes"), passed) as answers,  # a killed try's are still there
+    ):
+        probes = _probes(context, teacher, answers)
+        audit = Audit.of(found, probes, context.run.evaluation.resamples, context.run.seed)
         everyone = {**audit.scores, ORACLE: np.array(audit.oracle["loss"])}
-        told = {
+        choices, kept = _choices(context, teacher, audit), len(load_selection(context.root).kept)
+        told: dict[str, Any] = {
             "examples": audit.probes["loss"].examples,
             "budget": load_selection(context.root).budget,
             "oracle": audit.oracle,
-            "agreement": agreement,
+            "agreement": {name: audit.agreement(name) for name in audit.scores},
             "between": audit.between(),
             "losses": {name: audit.losses(scores, kept) for name, scores in everyone.items()},
-            "pruned": pruned,
-            "forwards": _forwards(context, teacher, everyone),
+            "pruned": {name: {"kept": list(layers), "loss": audit.loss(layers)} for name, layers in choices.items()},
             "details": {name: dict(one.details) for name, one in found.items() if one.details},
         }
-        step(3)
+    quality, selected_by = _quality(context, teacher, {*choices.values()}), headlines_of(context).selected_by
+    for name, layers in choices.items():
+        told["pruned"][name][selected_by] = quality[layers]
+    told["forwards"] = _forwards(context, teacher, everyone)
     write_json(folder / AUDITED, told)
 
 
-def _probes(context: Context, teacher: "Recommender") -> dict[str, Any]:
+def _passes(found: "Mapping[str, Importance]") -> int:
+    """How many there are, if no choice is the same as another, and the strategy asks for none of its own."""
+    from shortstack.audit.auditing import sizes
+
+    layers = len(next(iter(found.values())).scores)
+    return 1 + layers + (len(found) + 1) * (len(sizes(layers)) + 1) + len(BY_POSITION) + DRAWS
+
+
+def _probes(context: Context, teacher: "Recommender", answers: "Answers") -> dict[str, Any]:
     """The teacher on the calibration examples, in loss and in what models are selected by; each set of layers runs once.
 
     Of what was shown nothing is asked there: a click is ranked among all items.
@@ -75,10 +88,10 @@ def _probes(context: Context, teacher: "Recommender") -> dict[str, Any]:
 
     from shortstack.audit.columns import Column
     from shortstack.evaluation.objectives import ranked
+    from shortstack.importance.answers import KeptProbe
     from shortstack.importance.calibration import checked_batches
     from shortstack.importance.probe import ModelProbe
     from shortstack.models.objectives import log_probabilities, over_candidates
-    from shortstack.selection.measured import RememberingProbe
 
     batches = list(checked_batches(calibration_batches(context, teacher), context.device))
     selected_by = headlines_of(context).selected_by
@@ -88,30 +101,21 @@ def _probes(context: Context, teacher: "Recommender") -> dict[str, Any]:
     def both(logits: Tensor, targets: Tensor) -> Tensor:
         return stack([log_probabilities(logits, targets).double(), rank(logits, targets)], 1)
 
-    probe = RememberingProbe(probe=ModelProbe(teacher.model, batches, over_candidates(teacher.candidates, both)))
+    probe = KeptProbe(ModelProbe(teacher.model, batches, over_candidates(teacher.candidates, both)), answers)
     return {name: Column(probe=probe, number=number) for number, name in enumerate(("loss", selected_by))}
 
 
-def _pruned(context: Context, teacher: "Recommender", audit: "Audit") -> dict[str, dict[str, Any]]:
-    """What stays by each scorer with the run's strategy, and by position alone; how good it is on the validation users.
-
-    Never on the test users: who reads an audit may choose by it.
-    """
+def _choices(context: Context, teacher: "Recommender", audit: "Audit") -> dict[str, tuple[int, ...]]:
+    """What stays by each scorer with the run's strategy, by position alone, and all layers."""
     from shortstack.audit.auditing import ORACLE
 
     scores = {**audit.scores, ORACLE: audit.drops["loss"].mean(0)}
     settings, step = attrs.evolve(context.run.selection, schedule=()), Step(number=1, steps=1)
     costs = costs_for(context, step, teacher.model, calibration_batches(context, teacher)[0])
     kept = {name: select(settings, one.tolist(), costs, audit.probes["loss"]).kept for name, one in scores.items()}
-    size = len(load_selection(context.root).kept)
-    kept |= _by_position(size, len(scores[ORACLE]), context.run.seed)
-    everything = {"all layers": tuple(range(len(scores[ORACLE])))}
-    quality = _quality(context, teacher, {*kept.values(), *everything.values()})
-    selected_by = headlines_of(context).selected_by
-    return {
-        name: {"kept": list(layers), "loss": audit.loss(layers), selected_by: quality[layers]}
-        for name, layers in {**everything, **kept}.items()
-    }
+    layers = len(scores[ORACLE])
+    by_position = _by_position(len(load_selection(context.root).kept), layers, context.run.seed)
+    return {"all layers": tuple(range(layers)), **kept, **by_position}
 
 
 def _by_position(size: int, layers: int, seed: int) -> dict[str, tuple[int, ...]]:
@@ -126,20 +130,25 @@ def _by_position(size: int, layers: int, seed: int) -> dict[str, tuple[int, ...]
 
 
 def _quality(
-    context: Context, teacher: "Recommender", choices: Iterable[tuple[int, ...]]
+    context: Context, teacher: "Recommender", choices: Collection[tuple[int, ...]]
 ) -> dict[tuple[int, ...], tuple[float, float, float] | None]:
-    """The teacher with some of its layers alone on the validation cases, with its interval over users."""
+    """The teacher with some of its layers alone on the validation cases, with its interval over users.
+
+    Never on the test users: who reads an audit may choose by it.
+    """
     from shortstack.models.decoder import Decoder
     from shortstack.models.partial_passes import skipping
 
     asked = exam(context, "valid", in_full=False)
     candidate, selected_by = asked.candidate(teacher), asked.headlines.selected_by
-    decoder, found = Decoder.of(teacher.model), {}
-    for kept in choices:
-        with skipping(decoder, set(range(len(decoder.layers))) - {*kept}):
-            evaluation = asked.evaluate(candidate)
-        value, ends = evaluation.metrics[selected_by], evaluation.intervals[selected_by]
-        found[kept] = None if value is None or ends is None else (value, *ends)
+    decoder, found = Decoder.of(teacher.model), dict[tuple[int, ...], tuple[float, float, float] | None]()
+    with context.progress.job("choices in audit", total=len(choices)) as step:
+        for kept in choices:
+            with skipping(decoder, set(range(len(decoder.layers))) - {*kept}):
+                evaluation = asked.evaluate(candidate)
+            value, ends = evaluation.metrics[selected_by], evaluation.intervals[selected_by]
+            found[kept] = None if value is None or ends is None else (value, *ends)
+            step(len(found))
     return found
 
 
@@ -166,8 +175,13 @@ def _forwards(context: Context, teacher: "Recommender", scorers: Iterable[str]) 
 
     first = batches[:1]
     whole, part = (_seconds(partial(forward, some)) for some in (batches, first))
-    others = {name: _seconds(partial(measure, name, batches)) / whole for name in scorers if name != ORACLE}
-    return others | {ORACLE: _seconds(partial(measure, ORACLE, first)) / part}
+    found = {ORACLE: _seconds(partial(measure, ORACLE, first)) / part}
+    others = [name for name in scorers if name != ORACLE]
+    with context.progress.job("costs in audit", total=len(others)) as step:
+        for number, name in enumerate(others, start=1):
+            found[name] = _seconds(partial(measure, name, batches)) / whole
+            step(number)
+    return found
 
 
 def _seconds(work: Callable[[], None]) -> float:
