@@ -1,5 +1,7 @@
 """Configs of models: in a folder, a ``config.json``, a GGUF file, or on the hub."""
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 
 from huggingface_hub.errors import StrictDataclassError
@@ -61,6 +63,12 @@ def config_of_path(path: str) -> PreTrainedConfig:
 
 def _config_in_gguf(file: Path) -> PreTrainedConfig:
     require_gguf(file)
+    return copy.deepcopy(_read_gguf(file, file.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _read_gguf(file: Path, _written: int) -> PreTrainedConfig:
+    """Kept, for it takes seconds: transformers reads every word of the tokenizer along with it."""
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(str(file.parent), gguf_file=file.name)
     except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone
