@@ -282,6 +282,13 @@ def test_a_hub_model_without_its_head(tmp_path, monkeypatch):
         language_model("some/body")
 
 
+def test_a_hub_name_of_adapters(monkeypatch):
+    """Their base is elsewhere, and they would not be merged into it."""
+    monkeypatch.setattr("shortstack.models.stored.find_adapter_config_file", lambda _name: "adapter_config.json")
+    with pytest.raises(DataError, match=r"some/adapters holds adapters, no whole model; merge them"):
+        language_model("some/adapters")
+
+
 def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):
     """Refused with numbers, before weights are read."""
     monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)

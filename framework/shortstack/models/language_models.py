@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
 from shortstack.models.quiet import no_progress_bars
-from shortstack.models.stored import require_whole, stored_model, stored_tokenizer
+from shortstack.models.stored import refuse_adapters, require_whole, stored_model, stored_tokenizer
 
 
 def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -71,10 +71,13 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 def _from_hub(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     try:
         with no_progress_bars():
+            refuse_adapters(name)
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
             model, report = AutoModelForCausalLM.from_pretrained(
                 name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
         raise SourceNotFoundError(
             f"teacher.path is {name!r}, which is no folder here and cannot be had from the hub ({_line(error)}); download "

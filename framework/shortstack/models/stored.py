@@ -7,6 +7,7 @@ from typing import Literal
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import find_adapter_config_file
 
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack.models.quiet import no_progress_bars
@@ -28,11 +29,7 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
     """
     if not folder.is_dir():
         raise SourceNotFoundError(f"{folder} is no folder; name one with config.json and safetensors")
-    if (folder / "adapter_config.json").is_file():
-        raise DataError(
-            f"{folder} holds adapters, no whole model; merge them into their base with peft's merge_and_unload(), save "
-            "that with save_pretrained(), and name its folder"
-        )
+    refuse_adapters(str(folder))
     try:
         with no_progress_bars():
             model, report = AutoModelForCausalLM.from_pretrained(
@@ -48,6 +45,19 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
     require_whole(report, str(folder))
     stored: PreTrainedModel = model
     return stored
+
+
+def refuse_adapters(source: str) -> None:
+    """Refuse a folder, or a name on the hub, that holds adapters alone.
+
+    Raises:
+        DataError: It does.
+    """
+    if find_adapter_config_file(source) is not None:
+        raise DataError(
+            f"{source} holds adapters, no whole model; merge them into their base with peft's merge_and_unload(), save "
+            "that with save_pretrained(), and name its folder"
+        )
 
 
 def require_whole(report: Mapping[str, Collection[object]], source: str) -> None:
