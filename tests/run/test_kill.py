@@ -82,7 +82,7 @@ def test_killed_while_the_teacher_and_the_student_train(ring, tables, tmp_path, 
 
     assert attempt(tables(ring), folder, "teacher", "step 7") == signal.SIGKILL
     assert list(folder.glob(".teacher.partial/checkpoints/checkpoint-4")) != []
-    assert attempt(tables(ring), folder, "student", "step 6") == signal.SIGKILL
+    assert attempt(tables(ring), folder, "distillation", "step 6") == signal.SIGKILL
     assert attempt(tables(ring), folder) == 0
     assert uninterrupted == result_of(folder)
     assert list(folder.glob(".*")) == []
@@ -99,7 +99,7 @@ def test_killed_while_the_teacher_and_the_student_train(ring, tables, tmp_path, 
     + [
         ("teacher", "step 1"),
         ("teacher", "step 12"),
-        ("student", "step 8"),
+        ("distillation", "step 8"),
         ("scratch", "step 5"),
         ("report", "start"),
     ],
