@@ -31,16 +31,16 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
 
 
 def rehearse(context: Context, teacher: "Recommender") -> None:
-    """Make a student of the upper half of a teacher that is yet to be trained, and throw it away.
+    """Make a student of the first layer and the upper half of a teacher that is yet to be trained, and throw it away.
 
-    What cannot be done with its family is found before hours of training, not after. The upper half has every kind of
-    layer that a family mixes, each in another place than before.
+    What cannot be done with its family is found before hours of training, not after. These layers are of every kind that
+    a family mixes, and all but the first are in another place than before.
 
     Raises:
         ShortstackError: No student can be made of it.
     """
     layers = teacher.model.config.get_text_config().num_hidden_layers
-    _built(context, teacher, Selection(kept=range(layers // 2, layers), of=layers))
+    _built(context, teacher, Selection(kept=sorted({0, *range(layers // 2, layers)}), of=layers))
 
 
 def _built(context: Context, teacher: "Recommender", selection: Selection) -> "PreTrainedModel":
