@@ -120,7 +120,9 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="One of its settings: setting=value. May be repeated.")
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; by default the config's.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; by default the config's, or a run's: float32.")
+    ] = None,
     vocabulary: Annotated[
         int | None, typer.Option(min=1, help="Items, for a teacher that is yet to learn them.")
     ] = None,

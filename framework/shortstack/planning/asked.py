@@ -44,7 +44,7 @@ class Asked:
         budgets: ``"name=amount"``; by default the run's own, or a half, a quarter and an eighth of the layers.
         architecture: A student architecture's name; by default the run's, or ``layer-subset``.
         settings: Its settings, in place of the run's.
-        dtype: The name of a type; by default the config's.
+        dtype: The name of a type; by default the config's, or float32, in which a run works.
         vocabulary: How many items there are, for a teacher that is still to learn them.
         users: How many users there are, where a run's data are not here.
         tflops: How fast the machine is that a run is for.

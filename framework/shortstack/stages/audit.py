@@ -18,8 +18,8 @@ from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step
 
 if TYPE_CHECKING:
-    from shortstack.audit.auditing import Audit
-    from shortstack.contracts import Importance
+    from shortstack.audit.agreement import Scores
+    from shortstack.contracts import Importance, Probe
     from shortstack.importance.answers import Answers
     from shortstack.registry import Registry
     from shortstack.run import Run
@@ -53,14 +53,15 @@ def _execute(context: Context, folder: Path) -> None:
         probes = _probes(context, teacher, answers)
         audit = Audit.of(found, probes, context.run.evaluation.resamples, context.run.seed)
         everyone = {**audit.scores, ORACLE: np.array(audit.oracle["loss"])}
-        choices, kept = _choices(context, teacher, audit), len(load_selection(context.root).kept)
+        chosen = load_selection(context.root)
+        choices = _choices(context, teacher, everyone, audit.probes["loss"], len(chosen.kept))
         told: dict[str, Any] = {
             "examples": audit.probes["loss"].examples,
-            "budget": load_selection(context.root).budget,
+            "budget": chosen.budget,
             "oracle": audit.oracle,
             "agreement": {name: audit.agreement(name) for name in audit.scores},
             "between": audit.between(),
-            "losses": {name: audit.losses(scores, kept) for name, scores in everyone.items()},
+            "losses": {name: audit.losses(scores, len(chosen.kept)) for name, scores in everyone.items()},
             "pruned": {name: {"kept": list(layers), "loss": audit.loss(layers)} for name, layers in choices.items()},
             "details": {name: dict(one.details) for name, one in found.items() if one.details},
         }
@@ -105,17 +106,15 @@ def _probes(context: Context, teacher: "Recommender", answers: "Answers") -> dic
     return {name: Column(probe=probe, number=number) for number, name in enumerate(("loss", selected_by))}
 
 
-def _choices(context: Context, teacher: "Recommender", audit: "Audit") -> dict[str, tuple[int, ...]]:
+def _choices(
+    context: Context, teacher: "Recommender", scores: "Mapping[str, Scores]", probe: "Probe", size: int
+) -> dict[str, tuple[int, ...]]:
     """What stays by each scorer with the run's strategy, by position alone, and all layers."""
-    from shortstack.audit.auditing import ORACLE
-
-    scores = {**audit.scores, ORACLE: audit.drops["loss"].mean(0)}
     settings, step = attrs.evolve(context.run.selection, schedule=()), Step(number=1, steps=1)
     costs = costs_for(context, step, teacher.model, calibration_batches(context, teacher)[0])
-    kept = {name: select(settings, one.tolist(), costs, audit.probes["loss"]).kept for name, one in scores.items()}
-    layers = len(scores[ORACLE])
-    by_position = _by_position(len(load_selection(context.root).kept), layers, context.run.seed)
-    return {"all layers": tuple(range(layers)), **kept, **by_position}
+    kept = {name: select(settings, one.tolist(), costs, probe).kept for name, one in scores.items()}
+    layers = len(next(iter(scores.values())))
+    return {"all layers": tuple(range(layers)), **kept, **_by_position(size, layers, context.run.seed)}
 
 
 def _by_position(size: int, layers: int, seed: int) -> dict[str, tuple[int, ...]]:
