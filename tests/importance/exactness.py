@@ -22,22 +22,17 @@ from shortstack import measure_importance
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "exactness.md"
 FOLDS = ["fisher", "gradient", "taylor", "block-influence", "angular", "norm-ratio", "magnitude"]
 SCORERS = [*FOLDS, "attention", "hybrid", "drop-loss"]
-UNOBSERVABLE = ["bloom", "falcon", "gpt_neo", "gptj"]
-"""transformers' own attention interface does not reach them, so that attention scorers refuse them."""
-OBSERVABLE = [family for family in FAMILIES if family not in UNOBSERVABLE]
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
 def errors(family, dtype, registry=None):
     """Scorer → the largest difference from the plain loop, as a share of the largest score."""
-    model, batch, attention = tiny_model(family, dtype), make_batch(), family not in UNOBSERVABLE
-    asked = [name for name in SCORERS if attention or name not in {"attention", "hybrid"}]
-    found = measure_importance(model, [batch], asked, registry=registry)
-    expected = by_definition(model, batch, attention=attention)
+    model, batch = tiny_model(family, dtype), make_batch()
+    found = measure_importance(model, [batch], SCORERS, registry=registry)
+    expected = by_definition(model, batch)
     expected |= {"drop-loss": drop_losses(model, batch), "magnitude": absolute_weights(model)}
-    if attention:
-        expected["hybrid"] = mean_ranks(*(expected[name] for name in ("fisher", "attention", "gradient")))
-    return {name: apart(found[name].scores, expected[name]) for name in asked}
+    expected["hybrid"] = mean_ranks(*(expected[name] for name in ("fisher", "attention", "gradient")))
+    return {name: apart(found[name].scores, expected[name]) for name in SCORERS}
 
 
 def apart(found, expected):
@@ -55,7 +50,7 @@ def page():
         "`PYTHONPATH=tests python tests/importance/exactness.py`. The largest difference, over the layers, from a plain loop that takes one",
         "example at a time through a float64 copy of the model, without padding and with ordinary parameter gradients; as a share of",
         "the scorer's largest score. Six examples of 3 to 9 tokens, padded left, right or not, one without labels. Allowed: 1e-6 (float64) and",
-        "1e-4 (float32). A dash: the family's attention cannot be observed, and the scorer says so.",
+        "1e-4 (float32).",
     ]
     for title, dtype in DTYPES.items():
         lines += [
@@ -65,9 +60,8 @@ def page():
             f"| family | {' | '.join(SCORERS)} |",
             "|---" * (len(SCORERS) + 1) + "|",
         ]
-        for family in [*OBSERVABLE, *UNOBSERVABLE]:
-            found = errors(family, dtype)
-            cells = [f"{found[name]:.0e}" if name in found else "–" for name in SCORERS]
+        for family in FAMILIES:
+            cells = [f"{error:.0e}" for error in errors(family, dtype).values()]
             lines.append(f"| {family} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -51,6 +51,20 @@ FAMILIES = {
             "max_position_embeddings": 64,
         },
     ),
+    "stablelm": ("StableLmConfig", GROUPED),
+    "afmoe": (
+        "AfmoeConfig",
+        {
+            **HEADS,
+            "sliding_window": 4,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "moe_intermediate_size": 16,
+            "num_experts": 3,
+            "num_experts_per_tok": 2,
+            "num_dense_layers": 1,
+            "experts_implementation": "eager",
+        },
+    ),
     "bloom": ("BloomConfig", {"vocab_size": 40, "hidden_size": 16, "n_layer": 3, "n_head": 4}),
     "falcon": ("FalconConfig", SIZES),
     "gpt_neo": (
@@ -66,6 +80,10 @@ FAMILIES = {
     "gptj": (
         "GPTJConfig",
         {"vocab_size": 40, "n_embd": 16, "n_layer": 3, "n_head": 2, "rotary_dim": 4, "n_positions": 32},
+    ),
+    "codegen": (
+        "CodeGenConfig",
+        {"vocab_size": 40, "n_embd": 16, "n_layer": 3, "n_head": 4, "rotary_dim": 4, "n_positions": 32},
     ),
 }
 
@@ -98,9 +116,7 @@ def make_batch():
 
 def by_definition(model, batch, *, attention=True):
     """Every fold score of DESIGN.md, one example at a time, without padding, in float64, with parameter gradients."""
-    model = copy.deepcopy(model).double().train(mode=False)
-    if attention:
-        model.set_attn_implementation("eager")
+    model = eager_copy(model) if attention else copy.deepcopy(model).double().train(mode=False)
     layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
     found = [[] for _ in range(8)]
     for ids, mask, labels in zip(*(batch[k] for k in ("input_ids", "attention_mask", "labels")), strict=True):
@@ -117,6 +133,15 @@ def by_definition(model, batch, *, attention=True):
     return {name: values.double().mean(1) for name, values in scores.items()}
 
 
+def eager_copy(model):
+    """In float64 and eager by force: asked to become so, Falcon stays as it is, and then shows maps without a mask."""
+    made = copy.deepcopy(model).double().train(mode=False)
+    for module in made.modules():
+        if isinstance(module, transformers.PreTrainedModel):
+            module.config._attn_implementation_internal = "eager"
+    return made
+
+
 def one_example(model, layers, ids, labels, *, attention):
     """The terms of one example: ``(layers, terms)`` for each score, or None."""
     inputs, outputs = [], []
@@ -128,7 +153,7 @@ def one_example(model, layers, ids, labels, *, attention):
         m.register_forward_hook(lambda _, a, o: outputs.append(o if torch.is_tensor(o) else o[0])) for m in layers
     ]
     softmax = F.softmax
-    F.softmax = lambda x, dim=-1, dtype=None: softmax(x, dim)  # transformers would round to float32
+    F.softmax = lambda x, dim=-1, **_: softmax(x, dim)  # transformers would round to float32
     try:
         result = model(input_ids=ids[None], use_cache=False, output_attentions=attention)
     finally:

@@ -11,6 +11,7 @@ from shortstack.contracts import ScorerDescriptor
 from shortstack.errors import PluginError, UnsupportedModelError
 from shortstack.hooks import hookimpl
 from shortstack.importance.measure import measure_importance, next_token
+from shortstack.models.attention import observing_attention
 from shortstack.registry import Origin, Registry
 
 
@@ -64,6 +65,19 @@ def test_a_layer_without_attention(model, batch, registry):
     with pytest.raises(UnsupportedModelError, match="layer 1 has no attention that can be observed; ask for other"):
         measure_importance(model, [batch], ["attention"], registry=registry)
     assert measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"].examples == 5
+
+
+def test_attention_of_another_implementation(tiny):
+    """Modules of flash attention return no maps, and their masks are others."""
+    model = tiny("gptj", torch.float32)
+    model.config._attn_implementation_internal = "flash_attention_2"
+    with (
+        pytest.raises(
+            UnsupportedModelError, match="cannot be observed as 'flash_attention_2'; load the model with attn_"
+        ),
+        observing_attention(model, lambda *_: None),
+    ):
+        pass
 
 
 def test_attention_with_an_unknown_term(model, batch, registry):

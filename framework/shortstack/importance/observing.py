@@ -17,7 +17,7 @@ from shortstack.importance.signals import Signals, Stage
 from shortstack.models.attention import finite_masks, observing_attention
 from shortstack.models.decoder import Decoder
 from shortstack.models.ghost_norms import wide
-from shortstack.models.layer_calls import beside, entering, leaving, with_entering
+from shortstack.models.layer_calls import LayerOutput, beside, entering, leaving, with_entering, with_views_beside
 from shortstack.models.parameter_gradients import GradientTape, squared_by_example
 
 Deliver = Callable[[Stage, Signals], None]
@@ -123,10 +123,10 @@ class LayerObserver:
 
         return enter
 
-    def _leaving(self, index: int) -> Callable[..., None]:
-        def leave(_layer: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+    def _leaving(self, index: int) -> Callable[..., LayerOutput | None]:
+        def leave(_layer: nn.Module, _args: tuple[Any, ...], output: LayerOutput) -> LayerOutput | None:
             if self._paused:
-                return
+                return None
             seen, states = self._seen[index], self._checked(leaving(output), index)
             if Signal.STATES in self._wanted:
                 seen.output = states.detach()
@@ -135,10 +135,12 @@ class LayerObserver:
                 seen.input = seen.output = None
             if self._tapes:
                 self._tapes[index].leave()
+                output = with_views_beside(output)
                 for place, part in beside(output).items():
                     part.register_hook(partial(seen.beside.__setitem__, place))
             if self.differentiates:
                 states.register_hook(lambda gradient: self._descended(index, gradient))
+            return output
 
         return leave
 

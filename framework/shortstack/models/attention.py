@@ -1,124 +1,72 @@
 """Seeing attention weights inside the attention call, while the model's own path makes the output."""
 
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-import attrs
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask, sdpa_mask
 
 from shortstack.errors import UnsupportedModelError
-
-Listener = Callable[[Tensor, Tensor], None]
-"""Called with weights ``(batch, heads, queries, keys)`` and bool visibility, broadcastable to them."""
+from shortstack.models.attention_weights import Terms, attention_weights
+from shortstack.models.returned_attention import Listener, hearing_returned
 
 _NUMBERS = count()
 _WITHOUT_INFLUENCE = frozenset({"position_ids", "cache_position"})
-
-
-@attrs.frozen(kw_only=True)
-class Terms:
-    """What besides queries, keys and mask goes into attention weights.
-
-    Attributes:
-        scaling: Multiplies the products; None for ``1/√width``.
-        softcap: ``c·tanh(z/c)`` is applied to the logits, before the mask.
-        sinks: ``(heads,)`` extra logits that take part in the softmax and are then left out.
-        position_bias: Added to the logits, broadcastable to them.
-        causal: Whether a missing mask means a causal one.
-    """
-
-    scaling: float | None = None
-    softcap: float | None = None
-    sinks: Tensor | None = None
-    position_bias: Tensor | None = None
-    causal: bool = True
-
-
-@torch.no_grad()
-def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, terms: Terms) -> tuple[Tensor, Tensor]:
-    """Attention weights in float32 or wider, and which keys each query may see.
-
-    Args:
-        query: ``(batch, heads, queries, width)``.
-        key: ``(batch, key heads, keys, width)``; each key head serves ``heads / key heads`` neighbouring heads.
-        mask: Bool (True where visible) or additive, broadcastable to ``(batch, heads, queries, keys)``; or None.
-        terms: What else goes in.
-
-    Returns:
-        Weights ``(batch, heads, queries, keys)``, exactly 0 where invisible, and bool visibility, broadcastable.
-    """
-    wide = torch.promote_types(query.dtype, torch.float32)
-    scale = 1 / math.sqrt(query.shape[-1]) if terms.scaling is None else terms.scaling
-    grouped = query.to(wide).unflatten(1, (key.shape[1], -1))
-    logits = (grouped * scale @ key.to(wide).unsqueeze(2).mT).flatten(1, 2)
-    if terms.softcap is not None:
-        logits = torch.tanh(logits / terms.softcap) * terms.softcap
-    if terms.position_bias is not None:
-        logits = logits + terms.position_bias
-    visible = _visible(mask, logits, causal=terms.causal)
-    if mask is not None and mask.dtype != torch.bool:
-        logits = logits + mask.to(wide)
-    invisible = ~visible
-    logits.masked_fill_(invisible, torch.finfo(wide).min)
-    return _softmax(logits, terms.sinks).masked_fill_(invisible, 0), visible
-
-
-def _softmax(logits: Tensor, sinks: Tensor | None) -> Tensor:
-    if sinks is None:
-        return logits.softmax(-1)
-    extra = sinks.to(logits.dtype).view(1, -1, 1, 1).expand(*logits.shape[:-1], 1)
-    return torch.cat([logits, extra], -1).softmax(-1)[..., :-1].contiguous()
-
-
-def _visible(mask: Tensor | None, logits: Tensor, *, causal: bool) -> Tensor:
-    if mask is None:
-        every = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device)
-        return (every.tril() if causal else every)[None, None]
-    if mask.dtype == torch.bool:
-        return mask
-    narrow = torch.float32 if mask.dtype == torch.float64 else mask.dtype  # `_finite_eager_mask` stays within float32
-    return mask > torch.finfo(narrow).min / 2
-
-
-def require_observable(model: PreTrainedModel) -> None:
-    """Its family's attention can be seen.
-
-    Raises:
-        UnsupportedModelError: It does not go through transformers' attention interface.
-    """
-    if not model._supports_attention_backend:  # noqa: SLF001 -- the flag has no public name
-        raise UnsupportedModelError(
-            f"the attention of {type(model).__name__} cannot be observed: its family does not use transformers' "
-            "attention interface; ask for other scorers"
-        )
+_OWN = frozenset({"eager", "sdpa", None})
+"""Implementations with which every family's attention modules are its plain ones."""
 
 
 @contextmanager
 def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
     """Inside, ``listener`` is told the weights of every attention call, in the order of the calls.
 
-    The output still comes from the model's own eager function, or from ``sdpa`` if it uses anything else.
+    The output still comes from the model's own eager function, or from ``sdpa`` if it uses anything else. A family
+    without transformers' attention interface runs eagerly, and its modules return their weights.
 
     Raises:
-        UnsupportedModelError: The family's attention does not go through transformers' attention interface, or uses
-            something unknown to ``attention_weights``.
+        UnsupportedModelError: The family has no such interface and was loaded with another attention than its own, or its
+            attention uses something unknown to ``attention_weights``.
     """
-    require_observable(model)
-    eager = model.config._attn_implementation == "eager"  # noqa: SLF001 -- as above
-
-    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **rest: Any) -> Any:
-        listener(*attention_weights(query, key, mask, _terms(module, rest)))
-        return (_eager(module) if eager else _SDPA)(module, query, key, value, mask, **rest)
-
-    with _implementation(model, attend, _finite_eager_mask if eager else sdpa_mask):
+    asked = model.config._attn_implementation  # noqa: SLF001 -- the setting has no other public name
+    if _has_interface(model):
+        eager = asked == "eager"
+        with _implementation(model, _heard(listener, eager=eager), _finite_eager_mask if eager else sdpa_mask):
+            yield
+        return
+    if asked not in _OWN:
+        raise UnsupportedModelError(
+            f"the attention of {type(model).__name__} cannot be observed as {asked!r}; load the model with "
+            "attn_implementation='eager', or ask for other scorers"
+        )
+    with hearing_returned(model, listener), _implementation(model, _never, _finite_eager_mask):
         yield
+
+
+def _has_interface(model: PreTrainedModel) -> bool:
+    """Whether its family's attention goes through transformers' interface; its flag for that is not set by all that do."""
+    homes = {type(module).__module__ for module in model.modules()}
+    return any("ALL_ATTENTION_FUNCTIONS" in vars(sys.modules[home]) for home in homes)
+
+
+def _heard(listener: Listener, *, eager: bool) -> Callable[..., Any]:
+    """An attention function that tells the listener what it is given."""
+
+    def attend(
+        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **rest: Any
+    ) -> Any:
+        listener(*attention_weights(query, key, attention_mask, _terms(module, rest)))
+        return (_eager(module) if eager else _SDPA)(module, query, key, value, attention_mask, **rest)
+
+    return attend
+
+
+def _never(module: nn.Module, *_args: Any, **_kwargs: Any) -> Any:
+    raise UnsupportedModelError(f"the attention of {type(module).__name__} cannot be observed; ask for other scorers")
 
 
 @contextmanager

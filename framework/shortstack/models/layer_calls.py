@@ -50,6 +50,18 @@ def beside(output: LayerOutput) -> dict[int, Tensor]:
     }
 
 
+def with_views_beside(output: LayerOutput) -> LayerOutput:
+    """The same return value, what else is differentiable in it as views of it.
+
+    The gradient of such a view is of what layers above make of it, and not of what the layer itself did: attention weights,
+    which some families return, have their part in the hidden states too.
+    """
+    parts = beside(output)
+    if not parts or type(output) not in {tuple, list}:
+        return output
+    return type(output)(parts[place].view_as(part) if place in parts else part for place, part in enumerate(output))
+
+
 def is_alone(output: LayerOutput) -> bool:
     """Whether there is nothing in it but the hidden states."""
     return isinstance(output, Tensor) or all(part is None for part in output[1:])

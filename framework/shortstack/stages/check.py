@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from shortstack.distillation.fitting import FitSettings
-    from shortstack.importance.scorers import Scorers
     from shortstack.registry import Registry
     from shortstack.run import Run
 
@@ -30,7 +29,6 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
 
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
-        UnsupportedModelError: A scorer needs attention maps, and those of the teacher's family cannot be seen.
     """
     from shortstack.data.splits import named_split
     from shortstack.distillation.balancing import make_balancing
@@ -43,7 +41,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     registry.configure("student", run.student.architecture, run.student.settings)
     for name in run.importance.scorers:
         registry.configure("scorer", name, run.importance.settings.get(name, {}))
-    scorers = Scorers.of(asked(run.importance), registry)  # those that others are made from, too
+    Scorers.of(asked(run.importance), registry)  # those that others are made from, too
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
@@ -52,7 +50,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     _check_fits(run)
     if config is not None:
         _check_positions(config, run)
-        _check_family(config, run, scorers)
+        _check_family(config, run)
     _check_items(run)
     named_split(run.data.split)
     make_balancing(run.distillation.balancing)
@@ -95,25 +93,19 @@ def _fits(run: "Run") -> dict[str, "FitSettings"]:
     return {name: fit for name, fit in fits.items() if fit is not None}
 
 
-def _check_family(config: "PreTrainedConfig", run: "Run", scorers: "Scorers") -> None:
-    """The teacher's family can do what fits and scorers ask of it.
-
-    A teacher is not trained for hours before a scorer finds that it cannot see the attention.
+def _check_family(config: "PreTrainedConfig", run: "Run") -> None:
+    """The teacher's family can do what fits ask of it.
 
     Raises:
         ConfigurationError: Its layers lack a module, or cannot be computed again on the way back.
-        UnsupportedModelError: Its attention cannot be seen.
     """
     import torch
 
-    from shortstack.contracts import Signal
     from shortstack.distillation.lora import modules_of
-    from shortstack.models.attention import require_observable
     from shortstack.planning.costs import outlined
 
     fits = {name: fit for name, fit in _fits(run).items() if fit.lora is not None or fit.gradient_checkpointing}
-    attention = any(Signal.ATTENTION in scorer.needs for scorer in scorers.folds.values())
-    if not (fits or attention):
+    if not fits:
         return
     model = outlined(config, torch.float32)
     for name, fit in fits.items():
@@ -123,8 +115,6 @@ def _check_family(config: "PreTrainedConfig", run: "Run", scorers: "Scorers") ->
             )
         if fit.lora is not None:
             modules_of(model, fit.lora.modules)
-    if attention:
-        require_observable(model)
 
 
 def _check_items(run: "Run") -> None:

@@ -49,6 +49,26 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
     write_json(folder / SCORES, {name: _plain(importance) for name, importance in scores.items()})
 
 
+def rehearse_sweep(context: Context, teacher: "Recommender") -> None:
+    """Put one batch through a teacher that is yet to be trained, for every scorer, and forget it.
+
+    A signal that a scorer needs and the family does not show is found before hours of training, not after.
+
+    Raises:
+        ShortstackError: A scorer cannot be fed.
+    """
+    from shortstack.importance.calibration import checked_batches
+    from shortstack.importance.calls import Calls
+    from shortstack.importance.objectives import candidate_objective
+    from shortstack.importance.scorers import Scorers
+    from shortstack.importance.sweep import sweep
+
+    scorers = Scorers.of(asked(context.run.importance), context.registry)
+    batch = checked_batches(calibration_batches(context, teacher)[:1], context.device)
+    objective = candidate_objective(teacher.candidates)
+    sweep(teacher.model, batch, scorers.folds, objective, calls=Calls(scorers.culprits))
+
+
 def calibration_batches(context: Context, teacher: "Recommender") -> "list[dict[str, Tensor]]":
     """Training users, each with the last training position supervised, on the run's device."""
     from shortstack.tasks import collate

@@ -30,7 +30,7 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
     Recommender.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
 
 
-def rehearse(context: Context, teacher: "Recommender") -> None:
+def rehearse_student(context: Context, teacher: "Recommender") -> None:
     """Make a student of the first layer and the upper half of a teacher that is yet to be trained, and throw it away.
 
     What cannot be done with its family is found before hours of training, not after. These layers are of every kind that

@@ -42,14 +42,16 @@ def keeps_new(run: "Run") -> bool:
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.stages.student import rehearse
+    from shortstack.stages.importance import rehearse_sweep
+    from shortstack.stages.student import rehearse_student
     from shortstack.stages.training import train
 
     teacher, fit = _untrained(context), fit_of(context.run)
     if fit is None:
         teacher.save(folder)
         return
-    rehearse(context, teacher)
+    rehearse_student(context, teacher)
+    rehearse_sweep(context, teacher)
     train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=keeps_new(context.run))
 
 
