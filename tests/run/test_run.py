@@ -430,12 +430,10 @@ def test_a_family_whose_layers_give_lists(ring, tables, tmp_path, monkeypatch):
     changed = tables(ring, evaluation={"resamples": 100, "scratch": False})
     changed["teacher"]["config"] = {"model_type": "openai-gpt", "n_layer": 4, "n_embd": 16, "n_head": 2}
     changed["distillation"]["losses"] = {"labels": 1.0, "hidden-states": 1.0}
-    with (
-        monkeypatch.context() as patched,
-        pytest.raises(UnsupportedModelError, match="layer 0 has no attention that can be observed; ask for other"),
-    ):
+    with monkeypatch.context() as patched:
         patched.setattr("shortstack.stages.training.train", None)
-        Run.from_mapping(changed).execute(tmp_path / "run")
+        with pytest.raises(UnsupportedModelError, match="layer 0 has no attention that can be observed; ask for other"):
+            Run.from_mapping(changed).execute(tmp_path / "run")
 
     changed["importance"]["scorers"], changed["selection"]["scorer"] = ["fisher"], "fisher"
     assert len(Run.from_mapping(changed).execute(tmp_path / "run").selection["kept"]) == 1
