@@ -18,15 +18,14 @@ from rich.console import Console
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from benchmarks.choices import evaluated
 from benchmarks.pruned_smollm2 import CALIBRATION, HELD_OUT, texts
 from benchmarks.smollm2 import ROOT, converted
 from benchmarks.workloads import Batch
-from shortstack import CompactStudentModel, RecommendationEvaluator, Registry, Run, build_student, hookimpl
+from shortstack import Registry, Run, build_student, hookimpl
 from shortstack.contracts import Selection, StudentDescriptor, StudentTraits
-from shortstack.data.sequences import Sequences
 from shortstack.evaluation.bootstrap import interval, resampled_means
-from shortstack.evaluation.evaluation import Evaluation, compare_all
-from shortstack.evaluation.rankers import ModelRanker
+from shortstack.evaluation.evaluation import compare_all
 from shortstack.models.initial import initial_model
 from shortstack.progress import ToConsole
 from shortstack.registry import Origin
@@ -160,11 +159,10 @@ def ways(runs: Path, console: Console) -> Iterator[tuple[str, RunResult]]:
 def compared(runs: Path, results: dict[str, RunResult]) -> Iterator[tuple[str, str]]:
     """Before and after distillation: the NDCG@10 and loss of the first way less each other's, paired over users."""
     first, *others = results
-    evaluator = RecommendationEvaluator(seed=0)
     for other in others:
         cells = []
         for folder in ("pruned", "student"):
-            ours, theirs = (_evaluated(evaluator, runs / f"compact-{way}", folder) for way in (first, other))
+            ours, theirs = (evaluated(runs / f"compact-{way}", folder, "test") for way in (first, other))
             for metric, comparison in compare_all(ours, theirs, ("ndcg@10", "loss")).items():
                 value, low, high = comparison.difference or (math.nan,) * 3
                 cells.append(
@@ -173,13 +171,6 @@ def compared(runs: Path, results: dict[str, RunResult]) -> Iterator[tuple[str, s
                     else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
                 )
         yield other, " | ".join(cells)
-
-
-def _evaluated(evaluator: RecommendationEvaluator, run: Path, folder: str) -> Evaluation:
-    stored = CompactStudentModel.from_pretrained(run / folder)
-    cases = Sequences.load(run / "data" / "sequences.safetensors").cases("test")
-    candidates = torch.tensor(stored.catalogue.tokens)
-    return evaluator.evaluate(ModelRanker(model=stored.model, candidates=candidates, window=stored.window), cases)
 
 
 def page(language: list[dict[str, str]], results: dict[str, RunResult], differences: dict[str, str]) -> str:
