@@ -44,10 +44,9 @@ class _Hearing:
 
 def _weights(output: Any) -> Tensor | None:
     """The ``(batch, heads, tokens, tokens)`` after hidden states ``(batch, tokens, hidden)``."""
-    if not (isinstance(output, tuple) and len(output) > 1 and all(isinstance(part, Tensor) for part in output[:2])):
+    parts = output[:2] if isinstance(output, tuple) else ()
+    if [part.dim() for part in parts if isinstance(part, Tensor)] != [3, 4]:
         return None
-    states, weights = output[:2]
-    batch, tokens = states.shape[:2]
-    return (
-        weights if weights.dim() == 4 and weights.shape[::2] == (batch, tokens) and weights.shape[3] == tokens else None
-    )
+    states, weights = parts
+    batch, tokens, _ = states.shape
+    return weights if (len(weights), *weights.shape[2:]) == (batch, tokens, tokens) else None
