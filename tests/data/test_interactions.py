@@ -216,6 +216,20 @@ def test_facts_without_times_say_so():
     assert (facts["tied_consecutive_share"], facts["first_time"], facts["last_time"]) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("ratings", "problem"),
+    [([3.0] * 21, "has only the rating 3"), (range(21), "has 21 different ones, such as counts have")],
+    ids=["one", "many"],
+)
+def test_ratings_that_are_no_scale(ratings, problem):
+    """There must be something to choose from, and not too much."""
+    made = Interactions.from_records(
+        records([(f"u{n}", f"i{n % 2}", float(rating), n) for n, rating in enumerate(ratings)]), core=0
+    )
+    with pytest.raises(DataError, match=f"chooses among 2 to 20 ratings, but test {problem}; use the task 'next-item'"):
+        made.rated()
+
+
 def test_no_user_id_is_ever_printed():
     """Neither facts nor representations nor the error about emptiness hold a user's name."""
     made = Interactions.from_records(records([("secret", "a", 1.0, 0)]), core=0)

@@ -68,7 +68,9 @@ def test_as_a_reader_types_it(tmp_path):
         ["bash", "-c", script()], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    *before, last = done.stdout.strip().splitlines()
+    answer = json.loads(last)
+    assert re.fullmatch(r"\['Item \d+'(, 'Item \d+'){4}\]", before[-1])  # what stock.py says
     assert len(answer) == 10
     assert not {"Item 3", "Item 4"} & {*answer}
     for run in ("run", "adapted", "slowly", "rated"):

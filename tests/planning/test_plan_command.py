@@ -64,6 +64,16 @@ def test_table_and_notes(folder, capsys, monkeypatch):
     assert "say how many there are" not in told(capsys, QUICKSTART, "--vocabulary", 3000)
 
 
+def test_a_run_with_other_settings(capsys, monkeypatch):
+    """As ``run`` takes them."""
+    monkeypatch.setenv("COLUMNS", "200")
+    half = told(capsys, QUICKSTART, "--tflops", 1, "--set", "selection.keep_ratio=0.5")
+    assert "keep 50% of 12 layers" in half
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", str(QUICKSTART), "--set", "selection.keep_layer=3"])
+    assert "did you mean 'keep_layers'" in capsys.readouterr().err
+
+
 def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):
     """A note, and no column."""
     monkeypatch.setenv("COLUMNS", "200")

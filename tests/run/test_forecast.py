@@ -173,7 +173,7 @@ def test_a_model_that_is_too_large_to_time(ring, tables, monkeypatch):
     """Refused with numbers; a speed can be told instead."""
     run = Run.from_mapping(tables(ring))
     monkeypatch.setattr("shortstack.planning.speed.free_bytes", lambda _device: 1 << 10)
-    with pytest.raises(ConfigurationError, match=r"too little to time even 1 of the layers, .*: say with --tflops"):
+    with pytest.raises(ConfigurationError, match=r"too little to time even 4 of the layers, .*: say with --tflops"):
         run.forecast(config_of(run))
     assert run.forecast(config_of(run), tflops=1.0)
 

@@ -5,13 +5,14 @@ import shutil
 
 import pytest
 import torch
-from run.little_language_model import UNKNOWN, UNTIED, WORDS, llama, teacher, tokenizer
+from run.little_language_model import UNTIED, WORDS, llama, teacher, tokenizer
 from tokenizers import normalizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PhiConfig, PhiForCausalLM
 
 from shortstack import CompactStudentModel, Run
 from shortstack.distillation.callbacks import RowsLearnFaster
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnsupportedModelError
+from shortstack.models import memory_needs
 from shortstack.models.item_tokens import add_item_tokens, item_token
 from shortstack.models.language_models import language_model
 
@@ -98,9 +99,19 @@ def test_a_title_that_looks_like_a_special_token():
     end = words.convert_tokens_to_ids("<|end|>")
     spelt, plain = add_item_tokens(model, words, ["<|end|>", "Item 3"])
     rows = model.get_input_embeddings().weight
-    assert torch.equal(rows[spelt], rows[WORDS.index(UNKNOWN)])  # no word that this tokenizer knows
-    assert not torch.equal(rows[spelt], rows[end])
     assert torch.allclose(rows[plain], rows[[1, 5]].mean(0))
+    assert torch.allclose(rows[spelt], rows[plain])  # no word that this tokenizer knows, so what all texts mean
+    assert not torch.equal(rows[spelt], rows[end])
+
+
+def test_words_that_the_tokenizer_does_not_know():
+    """Say nothing: neither beside words that it knows nor alone."""
+    model = llama()
+    some, known = add_item_tokens(model, tokenizer(), ["Item of 3", "Item 3"])
+    rows = model.get_input_embeddings().weight
+    assert torch.equal(rows[some], rows[known])
+    with pytest.raises(ConfigurationError, match="no item has a text to start from that the tokenizer knows a word of"):
+        add_item_tokens(llama(), tokenizer(), ["of", "to"])
 
 
 def test_rows_spread_like_words():
@@ -164,6 +175,9 @@ def test_a_run_in_bfloat16(folder, ring, tables, tmp_path):
 def test_a_model_that_was_made_for_other_items(finished, ring, tables, tmp_path):
     """Its vocabulary holds item tokens already."""
     root, _ = finished
+    words = tokenizer([*WORDS, "<|item_5|>"])
+    with pytest.raises(ConfigurationError, match=r"has the token <\|item_5\|> already"):
+        add_item_tokens(llama(), words, [f"Item {number}" for number in range(6)])
     other = tmp_path / "other"
     AutoModelForCausalLM.from_pretrained(root / "teacher").save_pretrained(other)
     AutoTokenizer.from_pretrained(root / "teacher").save_pretrained(other)
@@ -183,11 +197,27 @@ def without_titles(ring, tmp_path):
     return path
 
 
+def only_adapters(_folder, path):
+    """What peft saves."""
+    (path / "adapters").mkdir()
+    (path / "adapters" / "adapter_config.json").write_text("{}")
+    return {"teacher": teacher(path / "adapters")}
+
+
+def only_a_gguf(_folder, path):
+    """A folder that a GGUF file was fetched into."""
+    (path / "fetched").mkdir()
+    (path / "fetched" / "model.Q4.gguf").write_bytes(b"GGUF")
+    return {"teacher": teacher(path / "fetched")}
+
+
 @pytest.mark.parametrize(
     ("change", "error", "problem"),
     [
-        (lambda _folder, _path: {"teacher": teacher("no/such.gguf")}, SourceNotFoundError, r"'no/such\.gguf', which is not here; name a folder with a model, or a GGUF file"),
+        (lambda _folder, _path: {"teacher": teacher("no/such.gguf")}, SourceNotFoundError, r"'no/such\.gguf', which is not here; name a folder with a model, a GGUF file, or a model on the hub"),
         (lambda folder, _path: {"teacher": teacher(folder.parent / "modle")}, SourceNotFoundError, "which is not here"),
+        (only_adapters, DataError, r"holds adapters, no whole model; merge them"),
+        (only_a_gguf, SourceNotFoundError, r"holds no config\.json; name model\.Q4\.gguf in it"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{name}"}}}, ConfigurationError, r"template is a text with \{title\}, \{category\} or \{id\} in it, got '\{name\}'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "{title.foo}"}}}, ConfigurationError, r"in it, got '\{title\.foo\}'"),
         (lambda folder, _path: {"teacher": {**teacher(folder), "items": {"template": "film"}}}, ConfigurationError, r"in it, got 'film'"),
@@ -211,13 +241,13 @@ def test_items_without_a_text(folder, ring, tables, tmp_path):
     """Nothing to start from, unless the template needs no title or the rows are random."""
     source = without_titles(ring, tmp_path)
     with pytest.raises(
-        ConfigurationError, match=r"no item has a text to start from; set teacher\.items\.start = 'random'"
+        ConfigurationError, match=r"no item has a text to start from that .*; set teacher\.items\.start = 'random'"
     ):
         Run.from_mapping(tables(source, teacher=teacher(folder))).execute(tmp_path / "run")
     rated = {"teacher": teacher(folder, item_rows_rate=1.0), "task": {"name": "rating"}}
     with pytest.raises(ConfigurationError, match="no item has a text that a language model could read"):
         Run.from_mapping(tables(source, **rated)).execute(tmp_path / "rated")
-    for number, items in enumerate(({"template": "{id}"}, {"start": "random"})):
+    for number, items in enumerate(({"template": "Item {id}"}, {"start": "random"})):
         Run.from_mapping(tables(source, teacher={**teacher(folder), "items": items})).execute(tmp_path / f"run{number}")
 
 
@@ -227,6 +257,22 @@ def test_a_tokenizer_of_another_model(folder, tmp_path):
     tokenizer().save_pretrained(tmp_path)
     with pytest.raises(
         ConfigurationError, match=f"has {len(WORDS)} tokens, but the model knows 8; give the model its own"
+    ):
+        language_model(str(tmp_path))
+
+
+def test_a_tokenizer_of_another_model_that_is_no_larger(tmp_path):
+    """It begins and ends texts with other tokens; one of the two may differ, as it does in published models."""
+    words = tokenizer()
+    words.add_special_tokens({"bos_token": "1", "eos_token": "2"})
+    words.save_pretrained(tmp_path)
+    for begins, ends in ((9, 4), (3, [9, 8]), (9, [9, 4]), (None, 9)):
+        llama(bos_token_id=begins, eos_token_id=ends).save_pretrained(tmp_path)
+        language_model(str(tmp_path))
+    llama(bos_token_id=8, eos_token_id=[9, 8]).save_pretrained(tmp_path)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"with the tokens 3 and 4, its config\.json with 8 and \[9, 8\]: it belongs to another model",
     ):
         language_model(str(tmp_path))
 
@@ -244,9 +290,9 @@ def test_no_tokenizer_and_no_head(tmp_path):
 
 def test_gguf(tmp_path, monkeypatch):
     """A file that is none, and a package that is missing."""
-    path = tmp_path / "model.gguf"
+    path = tmp_path / "model.GGUF"
     path.write_bytes(random.Random(0).randbytes(64))
-    with pytest.raises(DataError, match=r"model\.gguf is no GGUF that transformers can read"):
+    with pytest.raises(DataError, match=r"model\.GGUF is no GGUF that transformers can read"):
         language_model(str(path))
     monkeypatch.setattr("shortstack.models.language_models.find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"needs the extra 'gguf': pip install 'shortstack\[gguf\]'"):
@@ -297,6 +343,32 @@ def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):
         match=r"training the teacher needs at least 0\.0 GiB, activations not counted, but cpu has 0\.0 GiB free; use a smaller teacher, teacher\.fit\.lora, or leave teacher\.fit out",
     ):
         Run.from_mapping(tables(ring, teacher=teacher(folder))).execute(tmp_path / "run")
+
+
+def test_not_enough_memory_for_the_student_beside_its_teacher(finished, ring, tables, tmp_path, monkeypatch):
+    """Found before anything is loaded, though the teacher alone would fit."""
+    settings = tables(ring, teacher={"path": str(finished[0] / "teacher")})
+    run = Run.from_mapping(settings)
+    room = memory_needs.memory_needed(run.teacher_config(), "nothing") + 1000
+    monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: room)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"distilling 4 layers into 1 needs at least .*; keep fewer layers, or set distillation\.fit\.lora",
+    ):
+        run.execute(tmp_path / "run")
+    assert not (tmp_path / "run" / "teacher").exists()
+
+
+def test_what_a_container_may_still_take(tmp_path):
+    """Its limit, less what is in use; no limit is none."""
+    group = tmp_path / "group"
+    assert memory_needs._left_in(group) is None
+    group.mkdir()
+    (group / "memory.stat").write_text("anon 300\nfile 9000\n")
+    (group / "memory.max").write_text("1000\n")
+    assert memory_needs._left_in(group) == 700
+    (group / "memory.max").write_text("max\n")
+    assert memory_needs._left_in(group) is None
 
 
 def test_not_enough_memory_for_an_earlier_runs_teacher(finished, ring, tables, tmp_path, monkeypatch):

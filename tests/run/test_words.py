@@ -158,13 +158,17 @@ def test_ratings_that_are_no_single_word():
         spelt(["7"], words=["1", "2", "3"])
     with pytest.raises(ConfigurationError, match=r"the word 'good' is more than one token of its own"):
         spelt(["7"], words=["1", "good"])
+    with pytest.raises(ConfigurationError, match=r"^the word '7 8' is more than one token of its own"):
+        spelt(["7"], words=["7 8", "8"])
     with pytest.raises(ConfigurationError, match=r"the word '1' is more than one token of its own"):
         spelt(["7"], words=["1", "1"])
     with pytest.raises(ConfigurationError, match=r"the word '' is more than one token of its own"):
         spelt(["7"], words=["1", ""])
     with pytest.raises(ConfigurationError, match="a language model chooses among 26 ratings at most, got 27"):
         spell(tokenizer(), ["7"], list(range(27)), opening="Item", line=" {item} {rating}")
-    with pytest.raises(ConfigurationError, match="the word 'A' is more than one token"):
+    with pytest.raises(
+        ConfigurationError, match=r"^neither the ratings \(0\.5, 1\.5\) nor letters .*: the word 'A' is"
+    ):
         spell(tokenizer(), ["7"], [0.5, 1.5], opening="Item", line=" {item} {rating}")  # it knows no letters either
     assert spelt(["7"], words=["20", "21"]).options == (22, 23)
     letters = [*WORDS, "A", "B", "an", "is"]

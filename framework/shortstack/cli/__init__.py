@@ -118,7 +118,11 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     ] = None,
     architecture: Annotated[str | None, typer.Option(help="A student architecture's name.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="One of its settings: setting=value. May be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="One of its settings: setting=value; of a TOML file, as in run: table.setting=value. May be repeated.",
+        ),
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16; by default the config's, or a run's: float32.")
@@ -140,18 +144,21 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     """Plan students from a config alone: what would each budget leave? Of a run: what will each stage take?"""
     from shortstack.planning.asked import Asked, stages_table, table
 
+    is_run = source.suffix == ".toml"
     asked = Asked(
         source=source,
         budgets=budgets or (),
         architecture=architecture,
-        settings=overridden({}, settings) if settings else None,
+        settings=overridden({}, settings) if settings and not is_run else None,
+        overrides=settings or () if is_run else (),
         dtype=dtype,
         vocabulary=vocabulary,
         users=users,
         tflops=tflops,
         model=model,
     )
-    found = asked.answer(Registry.from_environment())
+    with Console(stderr=True).status("counting, and timing a few layers of each model"):
+        found = asked.answer(Registry.from_environment())
     if as_json:
         rows = [row.to_json() for row in found.rows]
         stages = [attrs.asdict(stage) for stage in found.stages]

@@ -1,5 +1,6 @@
 """Who chose what and when: one typed, validated table in which users and items are dense numbers."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -109,8 +110,8 @@ class Interactions:
         scale = ratings.unique().sort()
         if not 2 <= len(scale) <= MOST_OPTIONS:
             raise DataError(
-                f"the task 'rating' chooses among 2 to {MOST_OPTIONS} ratings, but {self.edition.name} has {len(scale):,} "
-                "different ones, such as counts have; use the task 'next-item'"
+                f"the task 'rating' chooses among 2 to {MOST_OPTIONS} ratings, but {self.edition.name} has "
+                f"{_too_few_or_many(scale.to_list())}; use the task 'next-item'"
             )
         catalogue = self.catalogue()
         options = [Option(value=value, token=token) for token, value in enumerate(scale, start=catalogue.vocabulary)]
@@ -133,11 +134,15 @@ class Interactions:
             "interactions_per_user_max": _number(per_user.max()),
             "duplicate_pairs": rows - (self.table["user"] * items + self.table["item"]).n_unique(),
             "tied_consecutive_share": tied_share(self.table),
-            "items_without_title": int((self.items["title"].fill_null("") == "").sum()),
+            "items_without_title": int((self.items["title"].fill_null("").str.strip_chars() == "").sum()),
             "first_time": _moment(self.table["timestamp"].min()),
             "last_time": _moment(self.table["timestamp"].max()),
             **attrs.asdict(self.preparation),
         }
+
+
+def _too_few_or_many(scale: Sequence[float]) -> str:
+    return f"only the rating {scale[0]:g}" if len(scale) == 1 else f"{len(scale):,} different ones, such as counts have"
 
 
 def tied_share(table: "pl.DataFrame") -> float | None:

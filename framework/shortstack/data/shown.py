@@ -90,7 +90,7 @@ class Shown:
             "seed": seed,
         }
         catalogue = _catalogue(items, records.items.collect())
-        facts["items_without_title"] = sum(not item.title for item in catalogue.items)
+        facts["items_without_title"] = sum(not item.title.strip() for item in catalogue.items)
         return cls(
             impressions=impressions, catalogue=catalogue, sequences=_learnt(impressions, len(items)), facts=facts
         )

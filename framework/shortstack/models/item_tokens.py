@@ -33,7 +33,7 @@ def add_item_tokens(
     """Grow a model and its tokenizer, in place.
 
     A new row of the embeddings, and of the output head where that is another matrix, is the mean of the rows of its
-    text's tokens; of an empty text, the mean of the rows of all texts. Means lie close together: ``spread`` moves and
+    text's tokens; of a text that is empty, or of unknown words alone, the mean of the rows of all texts. Means lie close together: ``spread`` moves and
     stretches them to where words are, and as far apart. ``random`` draws rows with the mean and the spread of the old
     ones instead.
 
@@ -51,15 +51,17 @@ def add_item_tokens(
         ConfigurationError: The vocabulary has such tokens already, their ids are taken, or nothing describes any item.
     """
     known = tokenizer.get_vocab()
-    if item_token(0) in known:
+    ours = next((token for token in map(item_token, range(len(texts))) if token in known), None)
+    if ours is not None:
         raise ConfigurationError(
-            f"the tokenizer has the token {item_token(0)} already: this model was made for other items; name the model that "
+            f"the tokenizer has the token {ours} already: this model was made for other items; name the model that "
             "it was made from, or give the data that it was made for"
         )
-    spelt = [words_alone(tokenizer, text) if text else [] for text in texts]
+    spelt = [[token for token in words_alone(tokenizer, text) if token != tokenizer.unk_token_id] for text in texts]
     if start != "random" and not any(spelt):
         raise ConfigurationError(
-            "no item has a text to start from; set teacher.items.start = 'random', or name a template"
+            "no item has a text to start from that the tokenizer knows a word of; set teacher.items.start = 'random', or name "
+            "a template"
         )
     # as it stands: a normalizer that puts something before every word would not find it again
     tokenizer.add_tokens([AddedToken(item_token(number), normalized=False) for number in range(len(texts))])

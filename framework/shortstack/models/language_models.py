@@ -1,14 +1,18 @@
 """A pretrained language model with its tokenizer: from a folder, a GGUF file, or the hub."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
-from shortstack.models.quiet import no_progress_bars
+from shortstack.models.quiet import quietly
 from shortstack.models.stored import refuse_adapters, require_whole, stored_model, stored_tokenizer
+
+_HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -23,18 +27,44 @@ def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
         ConfigurationError: The package ``gguf`` is missing, or the tokenizer is not the model's.
     """
     path = Path(source)
-    if path.suffix == ".gguf":
+    if is_gguf(path):
         model, tokenizer = _from_gguf(path)
     elif path.is_dir():
         model, tokenizer = stored_model(path, "float32"), stored_tokenizer(path)
     else:
         model, tokenizer = _from_hub(source)
-    rows = model.get_input_embeddings().num_embeddings
+    _require_own(model, tokenizer, source)
+    return model, tokenizer
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether the name says so."""
+    return path.suffix.lower() == ".gguf"
+
+
+def may_be_on_the_hub(path: str) -> bool:
+    """Whether it looks like ``owner/name``, and not like something that is missing from a folder here."""
+    return not is_gguf(Path(path)) and bool(_HUB_NAME.fullmatch(path)) and not Path(path).parent.is_dir()
+
+
+def _require_own(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    """The tokenizer is no larger than the model, and agrees with its config on where a text begins or where it ends.
+
+    Published models differ in one of the two now and then, in both only where the tokenizer is another's.
+    """
+    rows, config = model.get_input_embeddings().num_embeddings, model.config.get_text_config()
     if len(tokenizer) > rows:
         raise ConfigurationError(
             f"the tokenizer of {source} has {len(tokenizer)} tokens, but the model knows {rows}; give the model its own"
         )
-    return model, tokenizer
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    ours, theirs = (tokenizer.bos_token_id, tokenizer.eos_token_id), (config.bos_token_id, config.eos_token_id)
+    if None not in {*ours, config.bos_token_id, *ends} and ours[0] != config.bos_token_id and ours[1] not in ends:
+        raise ConfigurationError(
+            f"the tokenizer of {source} begins and ends texts with the tokens {ours[0]} and {ours[1]}, its config.json with "
+            f"{theirs[0]} and {theirs[1]}: it belongs to another model; give the model its own, or, if it is, put its "
+            "bos_token_id and eos_token_id into config.json"
+        )
 
 
 def require_gguf(path: Path) -> None:
@@ -55,7 +85,7 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     require_gguf(path)
     place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
-        with no_progress_bars():
+        with quietly():
             loaded, report = AutoModelForCausalLM.from_pretrained(
                 **place, dtype=torch.float32, output_loading_info=True
             )
@@ -70,7 +100,7 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 def _from_hub(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     try:
-        with no_progress_bars():
+        with quietly():
             refuse_adapters(name)
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
             model, report = AutoModelForCausalLM.from_pretrained(

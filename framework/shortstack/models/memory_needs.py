@@ -25,36 +25,44 @@ def memory_needed(config: PreTrainedConfig, learning: Learning) -> int:
     return count.total * LOADED + trained * (TRAINED - LOADED)
 
 
-def require_memory(config: PreTrainedConfig, device: torch.device, learning: Learning) -> None:
+def require_memory(needed: int, device: torch.device, what: str, advice: str) -> None:
     """Refuse what cannot fit.
 
     Args:
-        config: Of the model.
-        device: Where it will be.
-        learning: What of it is trained.
+        needed: Bytes.
+        device: Where.
+        what: Needs them.
+        advice: What to do about it.
 
     Raises:
         ConfigurationError: It needs more than there is; says how much.
     """
-    free, needed = free_bytes(device), memory_needed(config, learning)
+    free = free_bytes(device)
     if free is not None and needed > free:
-        what = "loading" if learning == "nothing" else "training"
-        advice = {
-            "all": ", teacher.fit.lora, or leave teacher.fit out",
-            **dict.fromkeys(("embeddings", "little"), ", or leave teacher.fit out"),
-        }
         raise ConfigurationError(
-            f"{what} the teacher needs at least {needed / 2**30:.1f} GiB, activations not counted, but {device} has "
-            f"{free / 2**30:.1f} GiB free; use a smaller teacher{advice.get(learning, '')}"
+            f"{what} needs at least {needed / 2**30:.1f} GiB, activations not counted, but {device} has "
+            f"{free / 2**30:.1f} GiB free; {advice}"
         )
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """What is free; None where nobody tells."""
+    """What is free, and, on a processor, what a container may still take; None where nobody tells."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    told = Path("/proc/meminfo")
-    if not told.is_file():
+    available = _told(Path("/proc/meminfo"), "MemAvailable:")
+    told = [None if available is None else available * 1024, _left_in(Path("/sys/fs/cgroup"))]
+    return min((free for free in told if free is not None), default=None)
+
+
+def _left_in(group: Path) -> int | None:
+    """What a control group may still take: its limit less what is in use, files that are only cached not counted."""
+    limit, used = group / "memory.max", _told(group / "memory.stat", "anon")
+    if used is None or not limit.is_file() or limit.read_text().strip() == "max":
         return None
-    line = next((line for line in told.read_text().splitlines() if line.startswith("MemAvailable:")), None)
-    return None if line is None else int(line.split()[1]) * 1024
+    return max(0, int(limit.read_text()) - used)
+
+
+def _told(file: Path, name: str) -> int | None:
+    """The number in the line that begins with a name."""
+    lines = [line.split() for line in file.read_text().splitlines()] if file.is_file() else []
+    return next((int(line[1]) for line in lines if line[:1] == [name]), None)

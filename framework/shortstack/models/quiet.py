@@ -1,18 +1,29 @@
-"""transformers draws a progress bar for every file it reads or writes; we have our own."""
+"""What transformers and the hub's client say while they read or write: our own progress and errors say it instead."""
 
+import logging as standard
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from transformers.utils import logging
 
+_HUB: Final = standard.getLogger("huggingface_hub")
+
 
 @contextmanager
-def no_progress_bars() -> Iterator[None]:
-    """Without transformers' progress bars; afterwards as before."""
-    shown = logging.is_progress_bar_enabled()
+def quietly() -> Iterator[None]:
+    """Without transformers' progress bars and warnings, and the hub's; afterwards as before.
+
+    What they warn of when a model is loaded, we refuse; what the hub does not give, we say in a line.
+    """
+    bars, verbosity, level = logging.is_progress_bar_enabled(), logging.get_verbosity(), _HUB.level
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    _HUB.setLevel(standard.ERROR)
     try:
         yield
     finally:
-        if shown:
+        logging.set_verbosity(verbosity)
+        _HUB.setLevel(level)
+        if bars:
             logging.enable_progress_bar()

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import find_adapter_config_file
 
 from shortstack.errors import DataError, SourceNotFoundError
-from shortstack.models.quiet import no_progress_bars
+from shortstack.models.quiet import quietly
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -31,7 +31,7 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
         raise SourceNotFoundError(f"{folder} is no folder; name one with config.json and safetensors")
     refuse_adapters(str(folder))
     try:
-        with no_progress_bars():
+        with quietly():
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=precision,
@@ -83,5 +83,8 @@ def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             folder, trust_remote_code=False, local_files_only=True
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise DataError(f"{folder} holds no readable tokenizer: {' '.join(str(error).split())[:200]}") from error
+        raise DataError(
+            f"{folder} holds no readable tokenizer: copy the model's own there, such as tokenizer.json and "
+            f"tokenizer_config.json ({' '.join(str(error).split())[:120]})"
+        ) from error
     return tokenizer

@@ -68,9 +68,10 @@ def spell(
         opening = f"{opening} {', '.join(f'{a} is {b}' for a, b in zip(chosen, names, strict=True))}."
     odd = _odd(tokenizer, line, chosen)
     if odd is not None:
+        tried = "" if words else f"neither the ratings ({', '.join(names)}) nor letters in their place can be said: "
         raise ConfigurationError(
-            f"the word {odd!r} is more than one token of its own, or the same as another rating's; name other words in "
-            "teacher.prompt.words"
+            f"{tried}the word {odd!r} is more than one token of its own, or the same as another rating's; name other words "
+            "in teacher.prompt.words"
         )
     told = opening.replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
     options = tuple(words_alone(tokenizer, _line(line, "x", word))[-1] for word in chosen)
@@ -91,7 +92,9 @@ def spell(
 
 def _odd(tokenizer: PreTrainedTokenizerBase, line: str, words: Sequence[str]) -> str | None:
     """A word that is not a single token of its own after the same text as the others; None if there is none."""
-    head = words_alone(tokenizer, _line(line, "x", words[0]))[:-1]
+    head = min(
+        (words_alone(tokenizer, _line(line, "x", word))[:-1] for word in words if word.strip()), key=len, default=[]
+    )
     seen: set[int] = set()
     for word in words:
         tokens = words_alone(tokenizer, _line(line, "x", word))

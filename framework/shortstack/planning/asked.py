@@ -43,7 +43,8 @@ class Asked:
         source: A model's folder, a ``config.json``, or a run's TOML file.
         budgets: ``"name=amount"``; by default the run's own, or a half, a quarter and an eighth of the layers.
         architecture: A student architecture's name; by default the run's, or ``layer-subset``.
-        settings: Its settings, in place of the run's.
+        settings: Its settings; of a run's student they are among the overrides.
+        overrides: ``"table.setting=value"``: what is changed in a run's TOML file.
         dtype: The name of a type; by default the config's, or float32, in which a run works.
         vocabulary: How many items there are, for a teacher that is still to learn them.
         users: How many users there are, where a run's data are not here.
@@ -55,6 +56,7 @@ class Asked:
     budgets: Sequence[str] = ()
     architecture: str | None = None
     settings: Mapping[str, object] | None = None
+    overrides: Sequence[str] = ()
     dtype: str | None = None
     vocabulary: int | None = None
     users: int | None = None
@@ -69,7 +71,7 @@ class Asked:
         """
         if self.dtype is not None and self.dtype not in TYPES:
             raise UnknownNameError("type", self.dtype, TYPES)
-        run = Run.from_toml(self.source) if self.source.suffix == ".toml" else None
+        run = Run.from_toml(self.source, self.overrides) if self.source.suffix == ".toml" else None
         config = self._config(run)
         budgets = [budget_named(text) for text in self.budgets] or self._usual(run)
         dtype = TYPES[self.dtype] if self.dtype else None

@@ -3,27 +3,37 @@
 import copy
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from shortstack.errors import DataError, SourceNotFoundError, UnsupportedModelError
-from shortstack.models.language_models import require_gguf
+from shortstack.models.language_models import is_gguf, may_be_on_the_hub, require_gguf
+from shortstack.models.quiet import quietly
+from shortstack.models.stored import refuse_adapters
+
+_USUAL: Final = "a model's folder, a config.json, or a run's TOML file"
 
 
 def config_in(source: Path) -> PreTrainedConfig:
-    """The config of a folder or file; runs no code from there.
+    """The config of a folder, a ``config.json``, or a GGUF file; runs no code from there.
 
     Raises:
         SourceNotFoundError: It is not there, or the folder holds no ``config.json``.
-        DataError: It is no config of a model that transformers knows.
+        DataError: It is no config of a model that transformers knows, or the folder holds adapters alone.
+        ConfigurationError: The package ``gguf`` is missing.
         UnsupportedModelError: It is one of an encoder-decoder.
     """
+    if is_gguf(source):
+        return _config_in_gguf(source)
     file = source / "config.json" if source.is_dir() else source
+    if not source.exists():
+        raise SourceNotFoundError(f"{source} is not here; name {_USUAL}")
     if not file.is_file():
-        raise SourceNotFoundError(
-            f"{source} holds no config.json; name a model's folder, a config.json, or a run's TOML file"
-        )
+        refuse_adapters(str(source))
+        others = sorted(path.name for path in source.glob("*") if is_gguf(path))
+        raise SourceNotFoundError(f"{source} holds no config.json; name {f'{others[0]} in it' if others else _USUAL}")
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(file, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
@@ -47,12 +57,11 @@ def config_of_path(path: str) -> PreTrainedConfig:
         UnsupportedModelError: It is one of an encoder-decoder.
     """
     place = Path(path)
-    if place.suffix == ".gguf":
-        return _config_in_gguf(place)
-    if place.exists():
+    if place.exists() or not may_be_on_the_hub(path):
         return config_in(place)
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        with quietly():
+            config: PreTrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # of many kinds, from the network and from files
         raise SourceNotFoundError(
             f"the config of {path} cannot be had ({' '.join(str(error).split())[:120]}): download the model elsewhere and "

@@ -1,16 +1,13 @@
 """Before any work: does every name in the run exist, and does every setting fit?"""
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.stages.costs import selector
 from shortstack.stages.importance import asked
 from shortstack.stages.pretrained import brings_items, items_in_words
 from shortstack.stages.steps import require_smaller, steps_of
-
-_HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 if TYPE_CHECKING:
     import torch
@@ -163,14 +160,16 @@ def _teachers_config(run: "Run") -> "PreTrainedConfig | None":
         SourceNotFoundError: ``teacher.path`` is not there.
         ShortstackError: What is there is no model's, or no model can be made of ``teacher.config``.
     """
+    from shortstack.models.language_models import may_be_on_the_hub
     from shortstack.stages.teacher_config import teacher_config
 
     path = run.teacher.path
     if path is None or Path(path).exists():
         return teacher_config(run)
-    if not _may_be_on_the_hub(path):
+    if not may_be_on_the_hub(path):
         raise SourceNotFoundError(
-            f"teacher.path is {path!r}, which is not here; name a folder with a model, or a GGUF file"
+            f"teacher.path is {path!r}, which is not here; name a folder with a model, a GGUF file, or a model on the hub as "
+            "owner/name"
         )
     return None
 
@@ -184,11 +183,6 @@ def _check_positions(config: "PreTrainedConfig", run: "Run") -> None:
         raise ConfigurationError(
             f"the task's window of {task.window} items needs {task.longest} positions, but teacher.config has {positions}"
         )
-
-
-def _may_be_on_the_hub(path: str) -> bool:
-    """Whether it looks like ``owner/name``, and not like something that is missing from a folder here."""
-    return not path.endswith(".gguf") and bool(_HUB_NAME.fullmatch(path)) and not Path(path).parent.is_dir()
 
 
 def _check_selection(run: "Run", config: "PreTrainedConfig | None") -> None:

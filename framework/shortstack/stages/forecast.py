@@ -1,24 +1,23 @@
 """What each stage of a run will take, in seconds and in memory, told before any weight is loaded."""
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError, SourceNotFoundError
 from shortstack.models.decoder import most_positions
 from shortstack.models.memory_needs import memory_needed
-from shortstack.planning.plan import Forecast, plan
-from shortstack.planning.speed import Assumed, How, Measured, Speed, Taken, Work
-from shortstack.stages.costs import selector
+from shortstack.planning.plan import Forecast
+from shortstack.planning.speed import Assumed, Cut, How, Measured, Speed, Taken, Work
 from shortstack.stages.extent import Extent
 from shortstack.stages.pretrained import items_in_words, require_positions, what_learns
 from shortstack.stages.scratch import fit_for
-from shortstack.stages.steps import Step, steps_of
-from shortstack.stages.teacher import fit_of
+from shortstack.stages.shapes import Distilled, Shapes
+from shortstack.stages.teacher_config import fit_of
 
 if TYPE_CHECKING:
     import torch
@@ -61,8 +60,11 @@ def forecast(
     require_positions(positions, extent.widest, run.task.build().window, in_words=items_in_words(run))
     device = device_named(run.device)
     speed = Measured(device=device) if tflops is None else Assumed(tflops=tflops)
+    whole = copy.deepcopy(config)
+    whole.get_text_config().vocab_size = extent.vocabulary
+    shapes = Shapes(run=run, config=whole, registry=registry)
     forecaster = _Forecaster(
-        run=run, config=config, extent=extent, speed=speed, device=device if tflops is None else None, registry=registry
+        run=run, shapes=shapes, extent=extent, speed=speed, device=device if tflops is None else None
     )
     return list(forecaster.stages())
 
@@ -70,65 +72,41 @@ def forecast(
 @attrs.frozen(kw_only=True, eq=False)
 class _Forecaster:
     run: "Run"
-    config: "PreTrainedConfig"
+    shapes: Shapes
     extent: Extent
     speed: Speed
     device: "torch.device | None"
-    registry: "Registry"
 
     def stages(self) -> Iterator[Forecast]:
-        run, layers = self.run, self.config.get_text_config().num_hidden_layers
-        fit = fit_of(run)
+        run, shapes, fit = self.run, self.shapes, fit_of(self.run)
         if fit is not None:
-            yield self._training("teacher", fit, layers, shrunk=False)
-        left, examples = layers, 0 if fit is None else fit.steps * fit.batch_size
-        sizes = [layers]
-        for step in steps_of(run.selection):
-            yield self._sweep(step, left)
-            kept = self._kept(step, layers)
-            teacher = layers if run.distillation.taught_by == "teacher" else left
-            yield self._training(step.named("distillation"), run.distillation.fit, kept, shrunk=True, taught_by=teacher)
+            yield self._training("teacher", fit, shapes.of_teacher, shapes.layers)
+        examples = 0 if fit is None else fit.steps * fit.batch_size
+        sizes = [shapes.layers]
+        for found in shapes.steps():
+            yield self._sweep(found)
+            name = found.step.named("distillation")
+            yield self._training(name, run.distillation.fit, shapes.of_student, found.kept, taught=found)
             examples += run.distillation.fit.steps * run.distillation.fit.batch_size
-            left = kept
-            sizes.append(kept)
+            sizes.append(found.kept)
         if run.evaluation.scratch:
-            yield self._training("scratch", fit_for(run, examples), left, shrunk=True)
-            sizes.append(left)
-        yield self._evaluation([*sizes, left])
-
-    def _kept(self, step: Step, layers: int) -> int:
-        """How many layers stay; by a budget of another measure, as many as evenly spaced ones would."""
-        budget = selector(step.settings(self.run.selection)).budget
-        if budget.measure is None:
-            return budget.layers(of=layers)
-        architecture = self.registry.build("student", self.run.student.architecture, self.run.student.settings)
-        return len(plan(self.config, [budget], architecture)[1].kept)
-
-    def _cut(self, shrunk: bool) -> "Callable[[int], PreTrainedConfig]":
-        """The teacher's config, or that of a student, with so many layers and the grown vocabulary."""
-        own = (self.run.student.architecture, self.run.student.settings) if shrunk else ("layer-subset", {})
-        architecture, layers = self.registry.build("student", *own), self.config.get_text_config().num_hidden_layers
-
-        def cut(count: int) -> "PreTrainedConfig":
-            made: PreTrainedConfig = architecture.shrink(self.config, Selection(kept=range(count), of=layers))
-            made.get_text_config().vocab_size = self.extent.vocabulary
-            return made
-
-        return cut
+            yield self._training("scratch", fit_for(run, examples), shapes.of_student, sizes[-1])
+            sizes.append(sizes[-1])
+        yield self._evaluation([*sizes, sizes[-1]])
 
     def _training(
-        self, stage: str, fit: "FitSettings", layers: int, *, shrunk: bool, taught_by: int | None = None
+        self, stage: str, fit: "FitSettings", cut: Cut, layers: int, taught: Distilled | None = None
     ) -> Forecast:
         """Steps and validations; a teacher only reads."""
-        cut, width, how = self._cut(shrunk), self.extent.width(fit), self._how(fit)
+        width, how = self.extent.width(fit), self._how(fit)
         work = self._work(fit.batch_size // fit.accumulate, width, ceil(self.extent.supervised))
         taken = self.speed.of(cut, layers, work, how)
         seconds = fit.accumulate * taken.seconds + taken.optimiser
         memory = memory_needed(cut(layers), how.learning) + self._at_most(taken, width)
-        if taught_by is not None:
-            whole, reading = self._cut(shrunk=False), How(bfloat16=how.bfloat16)
-            seconds += fit.accumulate * self.speed.of(whole, taught_by, work, reading).seconds
-            memory += memory_needed(whole(taught_by), "nothing")
+        if taught is not None:
+            teacher, reading = self.shapes.teaching(taught), How(bfloat16=how.bfloat16)
+            seconds += fit.accumulate * self.speed.of(teacher, taught.taught_by, work, reading).seconds
+            memory += memory_needed(teacher(taught.taught_by), "nothing")
         checks = ceil(fit.steps / fit.evaluate_every)
         asked = self._asked(cut, layers, self.extent.cases[0])
         return Forecast(stage=stage, seconds=fit.steps * seconds + checks * asked, memory_bytes=memory)
@@ -142,12 +120,13 @@ class _Forecaster:
             learning=what_learns(fit, items_in_words(self.run)), bfloat16=in_half, recomputed=fit.gradient_checkpointing
         )
 
-    def _sweep(self, step: Step, layers: int) -> Forecast:
+    def _sweep(self, found: Distilled) -> Forecast:
         """One pass over the calibration examples.
 
         It takes about what a training's does: what scorers do lasts as long as the gradients that are not formed.
         """
-        settings, cut = self.run.importance, self._cut(shrunk=step.before is not None)
+        step, layers, settings = found.step, found.before, self.run.importance
+        cut = self.shapes.of_teacher if step.before is None else self.shapes.of_student
         width = int(self.extent.lengths.mean())
         taken = self.speed.of(cut, layers, self._work(settings.batch_size, width, 1), How(learning="all"))
         batches = ceil(settings.examples / settings.batch_size)
@@ -161,13 +140,13 @@ class _Forecaster:
     def _evaluation(self, sizes: list[int]) -> Forecast:
         """Every model reads every test case."""
         teacher, *others = sizes
-        seconds = self._asked(self._cut(shrunk=False), teacher, self.extent.cases[1])
+        seconds = self._asked(self.shapes.of_teacher, teacher, self.extent.cases[1])
         for layers in set(others):
-            seconds += others.count(layers) * self._asked(self._cut(shrunk=True), layers, self.extent.cases[1])
-        memory = memory_needed(self._cut(shrunk=False)(teacher), "nothing")
+            seconds += others.count(layers) * self._asked(self.shapes.of_student, layers, self.extent.cases[1])
+        memory = memory_needed(self.shapes.of_teacher(teacher), "nothing")
         return Forecast(stage="evaluation", seconds=seconds, memory_bytes=memory)
 
-    def _asked(self, cut: "Callable[[int], PreTrainedConfig]", layers: int, cases: int) -> float:
+    def _asked(self, cut: Cut, layers: int, cases: int) -> float:
         """Seconds that a model takes for some cases."""
         at_once = min(cases, CASES_AT_ONCE)
         work = self._work(at_once, self.extent.asked, 1)

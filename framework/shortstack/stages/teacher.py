@@ -9,7 +9,6 @@ from shortstack.stages.stage import Context, Stage
 from shortstack.written import code_behind
 
 if TYPE_CHECKING:
-    from shortstack.distillation.fitting import FitSettings
     from shortstack.registry import Registry
     from shortstack.run import Run
     from shortstack.stages.recommender import Recommender
@@ -29,13 +28,6 @@ def _files(path: str | None) -> list[Path]:
     return [place] if path and place.is_file() else []
 
 
-def fit_of(run: "Run") -> "FitSettings | None":
-    """How the teacher is trained; None leaves it as it is."""
-    from shortstack.distillation.fitting import FitSettings
-
-    return run.teacher.fit or (FitSettings() if run.teacher.path is None else None)
-
-
 def keeps_new(run: "Run") -> bool:
     """Whether the tokens of new items stay what their texts started from: in the teacher, and in what it teaches."""
     return run.teacher.items.new == "kept"
@@ -44,6 +36,7 @@ def keeps_new(run: "Run") -> bool:
 def _execute(context: Context, folder: Path) -> None:
     from shortstack.stages.importance import rehearse_sweep
     from shortstack.stages.student import rehearse_student
+    from shortstack.stages.teacher_config import fit_of
     from shortstack.stages.training import train
 
     teacher, fit = _untrained(context), fit_of(context.run)
@@ -59,20 +52,20 @@ def _untrained(context: Context) -> "Recommender":
     """The teacher as it is before its training, with the data's items.
 
     Raises:
-        ConfigurationError: It does not fit into memory, or does not go with the data.
+        ConfigurationError: It, or a student beside it, does not fit into memory, or it does not go with the data.
     """
     from shortstack.models.initial import initial_config, initial_model
-    from shortstack.models.memory_needs import require_memory
-    from shortstack.stages.pretrained import brings_items, items_in_words, pretrained, trained_before, what_learns
+    from shortstack.stages.pretrained import brings_items, pretrained, trained_before
     from shortstack.stages.recommender import Recommender
+    from shortstack.stages.shapes import Shapes
     from shortstack.stages.teacher_config import teacher_config
 
     run, catalogue = context.run, Catalogue.load(context.root / "data")
+    shapes = Shapes(run=run, config=teacher_config(run, items=len(catalogue)), registry=context.registry)
+    shapes.require_memory(context.device)
     if run.teacher.path is None:
         config = initial_config(run.teacher.config or {}, vocabulary=catalogue.vocabulary)
         return Recommender.of(context, initial_model(config), catalogue)
-    learning = what_learns(run.teacher.fit, items_in_words(run))
-    require_memory(teacher_config(run, items=len(catalogue)), context.device, learning)
     if brings_items(run.teacher):
         model, tokenizer, known = trained_before(Path(run.teacher.path), catalogue, run.task.build().window)
     else:

@@ -11,6 +11,7 @@ from shortstack.stages.pretrained import learns_items
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+    from shortstack.distillation.fitting import FitSettings
     from shortstack.run import Run
 
 FEW = 8
@@ -31,3 +32,10 @@ def teacher_config(run: "Run", *, items: int | None = None, model: Path | None =
             config.get_text_config().vocab_size += items or 0
     config.get_text_config().dtype = torch.float32  # in which a run loads, trains and saves every model
     return config
+
+
+def fit_of(run: "Run") -> "FitSettings | None":
+    """How the teacher is trained; None leaves it as it is."""
+    from shortstack.distillation.fitting import FitSettings
+
+    return run.teacher.fit or (FitSettings() if run.teacher.path is None else None)

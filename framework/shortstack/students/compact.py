@@ -22,7 +22,7 @@ from shortstack.errors import (
 )
 from shortstack.models.candidates import last_logits
 from shortstack.models.decoder import most_tokens
-from shortstack.models.quiet import no_progress_bars
+from shortstack.models.quiet import quietly
 from shortstack.models.stored import stored_model, stored_tokenizer
 
 FILE: Final = "recommender.json"
@@ -101,7 +101,7 @@ class CompactStudentModel:
             raise RunFolderError(f"{folder} holds a recommender already; choose a new folder")
         folder.mkdir(parents=True, exist_ok=True)
         with (
-            no_progress_bars(),
+            quietly(),
             tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unfinished,
         ):
             self.model.save_pretrained(unfinished)

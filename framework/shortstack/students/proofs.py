@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shortstack.errors import ProofError, UnsupportedModelError
-from shortstack.models.quiet import no_progress_bars
+from shortstack.models.quiet import quietly
 from shortstack.models.short_prompt import logits_agree, short_prompt, uncached_logits
 
 CACHES = ("past_key_values", "cache_params", "state")
@@ -129,7 +129,7 @@ def _with_and_without_cache(model: PreTrainedModel, prompt: Tensor) -> tuple[Ten
 
 def prove_reload(student: PreTrainedModel) -> None:
     """Saved and loaded by stock transformers, it is the same model."""
-    with tempfile.TemporaryDirectory() as folder, no_progress_bars():
+    with tempfile.TemporaryDirectory() as folder, quietly():
         student.save_pretrained(folder)
         student.config.dtype = student.dtype  # saving leaves its name there
         reloaded, report = AutoModelForCausalLM.from_pretrained(
