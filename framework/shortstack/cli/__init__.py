@@ -24,6 +24,7 @@ from shortstack.registry import KINDS, Component, Kind, Registry
 from shortstack.settings import describe_settings, overridden, structure
 
 if TYPE_CHECKING:
+    from shortstack.planning.asked import Answer
     from shortstack.result import RunResult
 
 app = typer.Typer(
@@ -117,7 +118,7 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         ),
     ] = None,
     architecture: Annotated[str | None, typer.Option(help="A student architecture's name.")] = None,
-    settings: Annotated[
+    overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
@@ -142,30 +143,35 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     as_json: Json = False,
 ) -> None:
     """Plan students from a config alone: what would each budget leave? Of a run: what will each stage take?"""
-    from shortstack.planning.asked import Asked, stages_table, table
+    from shortstack.planning.asked import Asked
 
     is_run = source.suffix == ".toml"
     asked = Asked(
         source=source,
         budgets=budgets or (),
         architecture=architecture,
-        settings=overridden({}, settings) if settings and not is_run else None,
-        overrides=settings or () if is_run else (),
+        settings={} if is_run else overridden({}, overrides or ()),
+        overrides=overrides or () if is_run else (),
         dtype=dtype,
         vocabulary=vocabulary,
         users=users,
         tflops=tflops,
         model=model,
     )
-    with Console(stderr=True).status("counting, and timing a few layers of each model"):
+    with Console(stderr=True).status("timing a few layers" if is_run and tflops is None else "counting"):
         found = asked.answer(Registry.from_environment())
     if as_json:
         rows = [row.to_json() for row in found.rows]
         stages = [attrs.asdict(stage) for stage in found.stages]
-        told = rows if source.suffix != ".toml" else {"budgets": rows, "stages": stages, "notes": list(found.notes)}
+        told = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if is_run else rows
         typer.echo(json.dumps(told, indent=2))
-        return
-    console = Console()
+    else:
+        _show_plan(Console(), found)
+
+
+def _show_plan(console: Console, found: "Answer") -> None:
+    from shortstack.planning.asked import stages_table, table
+
     console.print(table(found.rows))
     if found.stages:
         console.print(stages_table(found.stages))

@@ -33,9 +33,9 @@ def add_item_tokens(
     """Grow a model and its tokenizer, in place.
 
     A new row of the embeddings, and of the output head where that is another matrix, is the mean of the rows of its
-    text's tokens; of a text that is empty, or of unknown words alone, the mean of the rows of all texts. Means lie close together: ``spread`` moves and
-    stretches them to where words are, and as far apart. ``random`` draws rows with the mean and the spread of the old
-    ones instead.
+    text's tokens; of a text that is empty, or of unknown words alone, the mean of the rows of all texts. Means lie
+    close together: ``spread`` moves and stretches them to where words are, and as far apart. ``random`` draws rows with
+    the mean and the spread of the old ones instead.
 
     Args:
         model: With an embedding for each of the tokenizer's tokens.
@@ -50,13 +50,8 @@ def add_item_tokens(
     Raises:
         ConfigurationError: The vocabulary has such tokens already, their ids are taken, or nothing describes any item.
     """
-    known = tokenizer.get_vocab()
-    ours = next((token for token in map(item_token, range(len(texts))) if token in known), None)
-    if ours is not None:
-        raise ConfigurationError(
-            f"the tokenizer has the token {ours} already: this model was made for other items; name the model that "
-            "it was made from, or give the data that it was made for"
-        )
+    known, names = tokenizer.get_vocab(), [item_token(number) for number in range(len(texts))]
+    _require_new(names, known)
     spelt = [[token for token in words_alone(tokenizer, text) if token != tokenizer.unk_token_id] for text in texts]
     if start != "random" and not any(spelt):
         raise ConfigurationError(
@@ -64,8 +59,8 @@ def add_item_tokens(
             "a template"
         )
     # as it stands: a normalizer that puts something before every word would not find it again
-    tokenizer.add_tokens([AddedToken(item_token(number), normalized=False) for number in range(len(texts))])
-    tokens: list[int] = tokenizer.convert_tokens_to_ids([item_token(number) for number in range(len(texts))])
+    tokenizer.add_tokens([AddedToken(name, normalized=False) for name in names])
+    tokens: list[int] = tokenizer.convert_tokens_to_ids(names)
     _require_free(tokens, known, getattr(model.get_input_embeddings(), "padding_idx", None))
     matrices = [_rows(model.get_input_embeddings()).detach().clone()]
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
@@ -84,6 +79,16 @@ def add_item_tokens(
             if getattr(module, "bias", None) is not None:
                 module.bias[torch.tensor(tokens)] = 0.0  # spare rows have learnt that they are never the answer
     return tokens
+
+
+def _require_new(names: Sequence[str], known: Mapping[str, int]) -> None:
+    """No item is called like a token that is there."""
+    ours = next((name for name in names if name in known), None)
+    if ours is not None:
+        raise ConfigurationError(
+            f"the tokenizer has the token {ours} already: this model was made for other items; name the model that "
+            "it was made from, or give the data that it was made for"
+        )
 
 
 def _require_free(tokens: Sequence[int], known: Mapping[str, int], padding: int | None) -> None:

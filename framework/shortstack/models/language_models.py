@@ -48,21 +48,18 @@ def may_be_on_the_hub(path: str) -> bool:
 
 
 def _require_own(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
-    """The tokenizer is no larger than the model, and agrees with its config on where a text begins or where it ends.
-
-    Published models differ in one of the two now and then, in both only where the tokenizer is another's.
-    """
+    """The tokenizer is no larger than the model, and agrees with its config on how a text begins or on how it ends."""
     rows, config = model.get_input_embeddings().num_embeddings, model.config.get_text_config()
     if len(tokenizer) > rows:
         raise ConfigurationError(
             f"the tokenizer of {source} has {len(tokenizer)} tokens, but the model knows {rows}; give the model its own"
         )
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-    ours, theirs = (tokenizer.bos_token_id, tokenizer.eos_token_id), (config.bos_token_id, config.eos_token_id)
-    if None not in {*ours, config.bos_token_id, *ends} and ours[0] != config.bos_token_id and ours[1] not in ends:
+    if None not in {begin, end, config.bos_token_id, *ends} and begin != config.bos_token_id and end not in ends:
         raise ConfigurationError(
-            f"the tokenizer of {source} begins and ends texts with the tokens {ours[0]} and {ours[1]}, its config.json with "
-            f"{theirs[0]} and {theirs[1]}: it belongs to another model; give the model its own, or, if it is, put its "
+            f"the tokenizer of {source} begins and ends texts with the tokens {begin} and {end}, its config.json with "
+            f"{config.bos_token_id} and {config.eos_token_id}: it belongs to another model; give the model its own, or, if it is, put its "
             "bos_token_id and eos_token_id into config.json"
         )
 

@@ -55,7 +55,7 @@ class Asked:
     source: Path
     budgets: Sequence[str] = ()
     architecture: str | None = None
-    settings: Mapping[str, object] | None = None
+    settings: Mapping[str, object] = attrs.field(factory=dict)
     overrides: Sequence[str] = ()
     dtype: str | None = None
     vocabulary: int | None = None

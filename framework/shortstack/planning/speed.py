@@ -110,13 +110,13 @@ class Measured:
             ConfigurationError: Even so few layers do not fit into memory.
         """
         more = min(layers, MORE)
-        self._require_room(cut(more), how)
-        few = self._timed(cut(FEW), work, how)
-        return self._timed(cut(more), work, how).beyond(few, layers, more)
+        most = self._timed(cut(more), work, how)  # the larger first: it may not fit
+        return most.beyond(self._timed(cut(FEW), work, how), layers, more)
 
     def _timed(self, config: PreTrainedConfig, work: Work, how: How) -> Taken:
         key = (config.to_json_string(), work, how)
         if key not in self._known:
+            self._require_room(config, how)
             self._known[key] = self._tried(config, work, how)
         return self._known[key]
 

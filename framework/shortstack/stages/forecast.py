@@ -14,7 +14,7 @@ from shortstack.models.memory_needs import memory_needed
 from shortstack.planning.plan import Forecast
 from shortstack.planning.speed import Assumed, Cut, How, Measured, Speed, Taken, Work
 from shortstack.stages.extent import Extent
-from shortstack.stages.pretrained import items_in_words, require_positions, what_learns
+from shortstack.stages.pretrained import items_in_words, require_positions
 from shortstack.stages.scratch import fit_for
 from shortstack.stages.shapes import Distilled, Shapes
 from shortstack.stages.teacher_config import fit_of
@@ -116,9 +116,7 @@ class _Forecaster:
         from shortstack.distillation.fitting import in_bfloat16
 
         in_half = fit.precision != "float32" if self.device is None else in_bfloat16(fit.precision, self.device)
-        return How(
-            learning=what_learns(fit, items_in_words(self.run)), bfloat16=in_half, recomputed=fit.gradient_checkpointing
-        )
+        return How(learning=self.shapes.learning(fit), bfloat16=in_half, recomputed=fit.gradient_checkpointing)
 
     def _sweep(self, found: Distilled) -> Forecast:
         """One pass over the calibration examples.

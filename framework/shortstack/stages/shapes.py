@@ -69,8 +69,11 @@ class Shapes:
 
     def teaching(self, found: Distilled) -> Callable[[int], "PreTrainedConfig"]:
         """Of the kind of model that teaches a step's student: the run's teacher, or an earlier student."""
-        first = found.step.before is None or self.run.distillation.taught_by == "teacher"
-        return self.of_teacher if first else self.of_student
+        return self.of_teacher if self._first_teaches(found.step) else self.of_student
+
+    def learning(self, fit: "FitSettings | None") -> Learning:
+        """What a fit trains."""
+        return what_learns(fit, items_in_words(self.run))
 
     def steps(self, *, measured: int | None = None) -> Iterator[Distilled]:
         """The run's steps with their depths; where the budget is not of layers, as many as evenly spaced ones would be.
@@ -84,7 +87,7 @@ class Shapes:
         before = self.layers
         for step in steps_of(self.run.selection):
             kept = self._kept(step, measured)
-            taught_by = self.layers if self.run.distillation.taught_by == "teacher" else before
+            taught_by = self.layers if self._first_teaches(step) else before
             yield Distilled(step=step, before=before, kept=kept, taught_by=taught_by)
             before = kept
 
@@ -94,8 +97,8 @@ class Shapes:
         Raises:
             ConfigurationError: One does not; says which, and how much it takes.
         """
-        require_memory(memory_needed(self.config, self._learning(fit_of(self.run))), device, *self._teaching())
-        learning = self._learning(self.run.distillation.fit)
+        require_memory(memory_needed(self.config, self.learning(fit_of(self.run))), device, *self._teaching())
+        learning = self.learning(self.run.distillation.fit)
         for found in self.steps(measured=1):
             teacher = self.teaching(found)(found.taught_by)
             needed = memory_needed(self.of_student(found.kept), learning) + memory_needed(teacher, "nothing")
@@ -113,8 +116,8 @@ class Shapes:
         adapters = "" if settings.fit is not None and settings.fit.lora else ", teacher.fit.lora"
         return "training the teacher", f"use a smaller teacher{adapters}, or leave teacher.fit out"
 
-    def _learning(self, fit: "FitSettings | None") -> Learning:
-        return what_learns(fit, items_in_words(self.run))
+    def _first_teaches(self, step: Step) -> bool:
+        return step.before is None or self.run.distillation.taught_by == "teacher"
 
     def _cut(self, architecture: str, settings: Mapping[str, Any], layers: int) -> "PreTrainedConfig":
         made: PreTrainedConfig = self.registry.build("student", architecture, settings).shrink(
