@@ -51,6 +51,13 @@ def test_version_is_told_once():
     assert shortstack.__version__ == PROJECT["project"]["version"]
 
 
+def test_python_m_is_the_command_line():
+    """``python -m shortstack`` and ``shortstack`` are one program, by one name."""
+    done = subprocess.run([sys.executable, "-m", "shortstack", "--help"], capture_output=True, text=True, check=True)
+
+    assert "Usage: shortstack [OPTIONS] COMMAND" in done.stdout
+
+
 def test_importing_changes_nothing_global():
     """No logging set-up, no environment variable; no seed, for torch is not even loaded."""
     code = (
