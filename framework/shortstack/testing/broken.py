@@ -34,7 +34,7 @@ class BrokenLawError(AssertionError):
         drawn = "\n".join(f"{name} = {value!r}" for name, value in recipes.items()) or "nothing was drawn"
         problem = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}{_place(error)}"
         super().__init__(
-            f"{subject.kind} {subject.name!r} breaks the law {law.name!r}\n"
+            f"{subject.kind} {subject.name!r}{_settings(subject)} breaks the law {law.name!r}\n"
             f"the law:\n{indent(law.statement, '    ')}\n"
             f"tried on:\n{indent(drawn, '    ')}\n"
             f"what happened:\n{indent(problem, '    ')}\n"
@@ -45,6 +45,12 @@ class BrokenLawError(AssertionError):
     def snippet(self) -> str:
         """Python that fails in the same way when it is pasted."""
         return snippet(self.law, self.subject, self.recipes)
+
+
+def _settings(subject: Subject) -> str:
+    """With which settings, if not with the defaults."""
+    given = ", ".join(f"{name} = {value!r}" for name, value in subject.settings.items())
+    return f" with {given}" if given else ""
 
 
 def _place(error: BaseException) -> str:

@@ -2,11 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
 from shortstack.testing.broken import BrokenLawError, UntriedError
 from shortstack.testing.law import Law
 from shortstack.testing.subject import Subject
+from shortstack.testing.variants import variants
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+VARIED: Final = {"loss", "student"}
+"""The kinds whose laws are tried with settings away from their defaults too."""
 
 
 def trial(
@@ -30,9 +38,9 @@ def trial(
 
     refusals: list[str] = []
 
-    def tried(**recipes: object) -> None:
+    def tried(variant: Subject, **recipes: object) -> None:
         try:
-            attempt(law, subject, recipes)
+            _attempt_variant(law, variant, recipes, given=variant is subject)
         except UntriedError as error:
             refusals.append(str(error))
             reject()
@@ -47,7 +55,7 @@ def trial(
         report_multiple_bugs=False,
         print_blob=False,
     )
-    test = seeded(seed)(chosen(given(**law.draws)(tried)))
+    test = seeded(seed)(chosen(given(variant=_subjects(law, subject), **law.draws)(tried)))
 
     def run() -> None:
         try:
@@ -64,6 +72,19 @@ def trial(
     return run
 
 
+def _subjects(law: Law, subject: Subject) -> "SearchStrategy[Subject]":
+    """The component as it is, or with a setting away from its default where the law binds it so.
+
+    What a student promises it promises with the default settings, so those laws alone are tried that bind all students.
+    """
+    from hypothesis import strategies as st
+
+    if subject.kind not in VARIED or (subject.kind == "student" and law.when is not None):
+        return st.just(subject)
+    others = [variant for variant in variants(subject) if law.binds(variant)]
+    return st.just(subject) | st.sampled_from(others) if others else st.just(subject)
+
+
 def _once(flaky: BaseExceptionGroup) -> BaseException:
     """The failure of a component that failed on some recipes, and not when it was tried on them again."""
     for error in flaky.exceptions:
@@ -71,6 +92,21 @@ def _once(flaky: BaseExceptionGroup) -> BaseException:
             problem = f"{error.error}\nbut not again on the same: the component does not do the same each time"
             return BrokenLawError(error.law, error.subject, error.recipes, AssertionError(problem))
     return flaky
+
+
+def _attempt_variant(law: Law, subject: Subject, recipes: Mapping[str, object], *, given: bool) -> None:
+    """Try a law once; a value that nobody gave may not fit the example, and be refused for it.
+
+    Raises:
+        BrokenLawError: It does not hold.
+        UntriedError: The component refuses these recipes, or they prove nothing.
+    """
+    try:
+        attempt(law, subject, recipes)
+    except BrokenLawError as broken:
+        if given or not isinstance(broken.error, ConfigurationError):
+            raise
+        raise UntriedError(str(broken.error)) from broken
 
 
 def attempt(law: Law, subject: Subject, recipes: Mapping[str, object]) -> None:

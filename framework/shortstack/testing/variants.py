@@ -1,0 +1,57 @@
+"""A component with its settings away from their defaults: what holds with some values should hold with all."""
+
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from shortstack.errors import ConfigurationError, PluginError
+from shortstack.testing.subject import Subject
+
+
+def variants(subject: Subject) -> list[Subject]:
+    """The component with one of its settings at another value each time, as far as it can be built so.
+
+    Settings that were given stay as they are; texts stay too, since nobody can tell which others are allowed.
+    """
+    return [found for found in _evolved(subject) if _can_be_built(found)]
+
+
+def other_values(kind: Any, default: Any) -> Iterator[Any]:
+    """Other values of a type than a default, near it.
+
+    >>> list(other_values(float, 2.0)), list(other_values(Literal["cosine", "mse"], "cosine"))
+    ([3.0, 1.0], ['mse'])
+    """
+    if get_origin(kind) in {Union, types.UnionType}:
+        if default is not None:
+            for choice in get_args(kind):
+                yield from (None,) if choice is type(None) else other_values(choice, default)
+    elif get_origin(kind) is Literal:
+        yield from (value for value in get_args(kind) if value != default)
+    elif kind is bool:
+        yield not default
+    elif kind is int and isinstance(default, int):
+        yield from (default + 1, default - 1) if default > 1 else (default + 1,)
+    elif kind is float and isinstance(default, int | float):
+        yield from (1.5 * default, 0.5 * default) if default else (0.5,)
+
+
+def _evolved(subject: Subject) -> Iterator[Subject]:
+    config = subject.descriptor.config
+    hints = get_type_hints(config)
+    for field in attrs.fields(config):
+        if not field.init or field.name in subject.settings or field.default is attrs.NOTHING:
+            continue
+        default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
+        for value in other_values(hints[field.name], default):
+            yield attrs.evolve(subject, settings={**subject.settings, field.name: value})
+
+
+def _can_be_built(subject: Subject) -> bool:
+    try:
+        subject.build()
+    except (ConfigurationError, PluginError):  # a value that makes no sense for this setting
+        return False
+    return True
