@@ -26,6 +26,9 @@ class Progress(Protocol):
     def kept(self, stage: str) -> None:
         """A stage was done before and is unchanged."""
 
+    def note(self, text: str) -> None:
+        """Something that whoever started the run should know."""
+
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:
         """A stage runs."""
@@ -39,6 +42,9 @@ class Silent:
     """Says nothing."""
 
     def kept(self, stage: str) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
         """Say nothing."""
 
     @contextmanager
@@ -62,6 +68,10 @@ class ToConsole:
     def kept(self, stage: str) -> None:
         """One line."""
         self._console.print(f"{stage}: kept", highlight=False)
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:

@@ -115,6 +115,11 @@ class Run:
         """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
         return json.dumps(unstructure(self), indent=2, default=str)
 
+    def to_mapping(self) -> dict[str, Any]:
+        """The same as plain lists, mappings and scalars."""
+        settings: dict[str, Any] = json.loads(self.to_json())
+        return settings
+
     def prepare(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
     ) -> None:
@@ -129,7 +134,12 @@ class Run:
         prepare(self, Path(folder), registry=registry, progress=progress)
 
     def execute(
-        self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
+        self,
+        folder: str | Path,
+        *,
+        registry: "Registry | None" = None,
+        progress: "Progress | None" = None,
+        keep: bool = False,
     ) -> "RunResult":
         """Run every stage that is not already done in ``folder``; what is done and unchanged is kept.
 
@@ -137,6 +147,8 @@ class Run:
             folder: Where results go; new, or one that an earlier run wrote.
             registry: The plugins; by default those of the environment.
             progress: Where to report to; by default nowhere.
+            keep: Where the folder holds the result of other settings, keep that beside, as ``FOLDER@KEY``: its figures,
+                report and student. By default the new one replaces it.
 
         Returns:
             What ``folder/result.json`` holds.
@@ -147,7 +159,7 @@ class Run:
         """
         from shortstack.stages import execute
 
-        return execute(self, Path(folder), registry=registry, progress=progress)
+        return execute(self, Path(folder), registry=registry, progress=progress, keep=keep)
 
     @property
     def learns_items(self) -> bool:
@@ -217,8 +229,12 @@ class Run:
         return audit(self, Path(folder), registry=registry, progress=progress)
 
     @classmethod
-    def of_folder(cls, folder: str | Path) -> "Run":
+    def of_folder(cls, folder: str | Path, overrides: Iterable[str] = ()) -> "Run":
         """The run whose results a folder holds.
+
+        Args:
+            folder: What ``execute`` wrote to.
+            overrides: As for ``from_toml``.
 
         Raises:
             SourceNotFoundError: It holds none.
@@ -230,4 +246,4 @@ class Run:
             raise SourceNotFoundError(
                 f"{folder} is no run's folder: it holds no run.json; name one that shortstack run wrote"
             )
-        return cls.from_mapping(read_json(path))
+        return cls.from_mapping(overridden(read_json(path), overrides))

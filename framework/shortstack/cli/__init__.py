@@ -3,10 +3,9 @@
 import io
 import json
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import typer
@@ -16,12 +15,13 @@ from rich.table import Table
 
 from shortstack import __version__
 from shortstack.blame import message, told
+from shortstack.cli.components import app as components_app
 from shortstack.cli.data import app as data_app
-from shortstack.cli.options import Json
+from shortstack.cli.options import Json, plain, say
 from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
 from shortstack.files import read_json
-from shortstack.registry import KINDS, Component, Kind, Registry
-from shortstack.settings import describe_settings, overridden, structure
+from shortstack.registry import Registry
+from shortstack.settings import overridden, structure
 
 if TYPE_CHECKING:
     from shortstack.planning.asked import Answer
@@ -39,6 +39,7 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
 app.add_typer(data_app)
+app.add_typer(components_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,14 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=None if arguments is None else list(arguments), prog_name="shortstack")
     except ShortstackError as error:
-        _say(_one_line(error))
+        say(_one_line(error))
         sys.exit(2)
     except OSError as error:
-        _say(f"error: {error.strerror or error}: {error.filename or 'no file named'}")
+        say(f"error: {error.strerror or error}: {error.filename or 'no file named'}")
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _say("stopped; the same command goes on from here")
+            say("stopped; the same command goes on from here")
         raise
 
 
@@ -65,11 +66,7 @@ def _one_line(error: ShortstackError) -> str:
     cause = error.__cause__
     text = " ".join(str(error).split())
     more = "" if cause is None or message(cause) in text else f" (caused by {told(cause)})"
-    return _plain("; ".join([f"error: {text}{more}", *getattr(error, "__notes__", ())]))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 -- the one place that does
+    return plain("; ".join([f"error: {text}{more}", *getattr(error, "__notes__", ())]))
 
 
 def _version(asked: bool) -> None:
@@ -96,6 +93,9 @@ def run(
         typer.Option("--set", help="Change a setting: table.setting=value (or none). May be repeated."),
     ] = None,
     prepare: Annotated[bool, typer.Option("--prepare", help="Do the data stage alone.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep a result of other settings that is there already, as OUT@KEY.")
+    ] = False,
 ) -> None:
     """Do a run: data, teacher, importance, selection, student, distillation, evaluation, report."""
     from shortstack.progress import ToConsole
@@ -105,12 +105,12 @@ def run(
     if prepare:
         asked.prepare(out, progress=ToConsole(console))
     else:
-        _show_result(console, asked.execute(out, progress=ToConsole(console)), out)
+        _show_result(console, asked.execute(out, progress=ToConsole(console), keep=keep), out)
 
 
 @app.command()
 def plan(  # noqa: PLR0917 -- typer makes options of them
-    source: Annotated[Path, typer.Argument(help="A model's folder, a config.json, or a run's TOML file.")],
+    source: Annotated[Path, typer.Argument(help="A model's folder, a config.json, or a run's TOML file or folder.")],
     budgets: Annotated[
         list[str] | None,
         typer.Option(
@@ -143,27 +143,28 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     as_json: Json = False,
 ) -> None:
     """Plan students from a config alone: what would each budget leave? Of a run: what will each stage take?"""
-    from shortstack.planning.asked import Asked
+    from shortstack.planning.asked import Asked, is_run
 
-    is_run = source.suffix == ".toml"
+    _warn_of_mixture(source)
+    of_run = is_run(source)
     asked = Asked(
         source=source,
         budgets=budgets or (),
         architecture=architecture,
-        settings={} if is_run else overridden({}, overrides or ()),
-        overrides=overrides or () if is_run else (),
+        settings={} if of_run else overridden({}, overrides or ()),
+        overrides=overrides or () if of_run else (),
         dtype=dtype,
         vocabulary=vocabulary,
         users=users,
         tflops=tflops,
         model=model,
     )
-    with Console(stderr=True).status("timing a few layers" if is_run and tflops is None else "counting"):
+    with Console(stderr=True).status("timing a few layers" if of_run and tflops is None else "counting"):
         found = asked.answer(Registry.from_environment())
     if as_json:
         rows = [row.to_json() for row in found.rows]
         stages = [attrs.asdict(stage) for stage in found.stages]
-        told = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if is_run else rows
+        told = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if of_run else rows
         typer.echo(json.dumps(told, indent=2))
     else:
         _show_plan(Console(), found)
@@ -190,6 +191,7 @@ def audit(
     from shortstack.run import Run
 
     console = Console()
+    _warn_of_mixture(folder)
     result = Run.of_folder(folder).audit(folder, progress=Silent() if as_json else ToConsole(console))
     if as_json:
         typer.echo(json.dumps(result.audit, indent=2))
@@ -206,17 +208,28 @@ def recommend(
     as_json: Json = False,
 ) -> None:
     """Recommend the next items after a history."""
+    from shortstack.provenance import spoken_settings
     from shortstack.students.compact import CompactStudentModel
 
+    _warn_of_mixture(folder)
     student = folder / "student" if (folder / "student").is_dir() else folder
     found = CompactStudentModel.from_pretrained(student).recommend(history, k=top)
     if as_json:
         typer.echo(json.dumps([{"id": r.id, "title": r.title, "score": r.score} for r in found], ensure_ascii=False))
         return
-    table = Table("rank", "title", "id", "log-probability")
+    table = Table("rank", "title", "id", "log-probability", caption=escape(spoken_settings(student)) or None)
     for rank, item in enumerate(found, start=1):
         table.add_row(str(rank), escape(item.title), escape(item.id), f"{item.score:.3f}")
     Console().print(table)
+
+
+def _warn_of_mixture(folder: Path) -> None:
+    """Of a run's folder, or of one in it."""
+    from shortstack.provenance import mixture
+
+    found = mixture(folder) or mixture(folder.resolve().parent)
+    if found:
+        say(f"warning: {found}")
 
 
 @app.command()
@@ -290,194 +303,6 @@ def _show_scores(path: Path) -> None:
         table.add_row(str(layer), *(f"{value:.4g}" for value in values))
     Console().print(table)
     typer.echo(f"{found['examples']} examples, {found['seconds']:.1f} s: {path}")
-
-
-@app.command()
-def plugins(
-    as_json: Json = False,
-    with_traceback: Annotated[bool, typer.Option("--traceback", help="Show where broken plugins failed.")] = False,
-    strict: Annotated[bool, typer.Option(help="Exit with code 1 if any plugin is broken.")] = False,
-) -> None:
-    """List the installed plugins, the broken ones too."""
-    registry = Registry.from_environment()
-    if as_json:
-        typer.echo(json.dumps(_plugins_json(registry), indent=2))
-    else:
-        table = Table("plugin", "version", "offers")
-        for origin in registry.origins:
-            offered = [f"{c.kind} {c.descriptor.name}" for c in registry.components if c.origin == origin]
-            table.add_row(origin.id, origin.version, ", ".join(offered) or "nothing")
-        for failure in registry.failures:
-            table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {escape(_plain(failure))}")
-        for origin, text in registry.printed.items():
-            table.add_row(origin.id, origin.version, f"[yellow]prints[/yellow]: {escape(_plain(text))}")
-        Console().print(table)
-    if with_traceback:
-        for failure in registry.failures:
-            typer.echo("".join(traceback.format_exception(failure.error)), err=True)
-    if strict and registry.failures:
-        raise typer.Exit(1)
-
-
-@app.command("list")
-def list_components(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
-    as_json: Json = False,
-) -> None:
-    """List the components of a kind."""
-    registry = Registry.from_environment()
-    chosen = [c for c in registry.components if c.kind == _kind(kind)]
-    if as_json:
-        typer.echo(json.dumps([_component_json(c) for c in chosen], indent=2))
-        return
-    table = Table("name", "summary", "from")
-    for component in chosen:
-        table.add_row(component.descriptor.name, escape(component.descriptor.summary), str(component.origin))
-    Console().print(table)
-    for failure in registry.failures:
-        _say(_plain(f"a plugin is out of use and may have offered more: {failure}"))
-
-
-@app.command()
-def show(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
-    name: Annotated[str, typer.Argument(help="A component's short or full name.")],
-    as_json: Json = False,
-) -> None:
-    """Show one component: what it is, its settings and their defaults, and what it promises."""
-    component = Registry.from_environment().find(_kind(kind), name)
-    if as_json:
-        typer.echo(json.dumps(_component_json(component), indent=2))
-        return
-    console, descriptor = Console(), component.descriptor
-    console.print(f"[bold]{component.full_name}[/bold] ({component.kind}, {component.origin})", highlight=False)
-    console.print(descriptor.summary, highlight=False, markup=False)
-    if descriptor.reference:
-        console.print(f"Source: {descriptor.reference}", highlight=False, markup=False)
-    table = Table("setting", "takes", "default")
-    for setting in describe_settings(descriptor.config):
-        table.add_row(*(escape(setting[key]) for key in ("name", "type", "default")))
-    console.print(table if table.row_count else "It has no settings.")
-    table = Table("promises", "value")
-    for trait, value in _traits(component).items():
-        table.add_row(trait, escape(str(value)))
-    console.print(table)
-
-
-@app.command()
-def new(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
-    name: Annotated[str, typer.Argument(help="The component's name: lower-case words joined by '-'.")],
-    folder: Annotated[Path | None, typer.Option(help="A new or empty folder; shortstack-NAME by default.")] = None,
-) -> None:
-    """Write a new plugin: a distribution with a working component, its tests and its CI."""
-    from shortstack.scaffold import new_plugin
-
-    typer.echo(new_plugin(_kind(kind), name, folder).next_steps)
-
-
-@app.command()
-def check(  # noqa: PLR0917 -- typer makes options of them
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, strategy.")],
-    name: Annotated[str, typer.Argument(help="A component's short or full name; a strategy may be module:attribute.")],
-    law: Annotated[list[str] | None, typer.Option(help="Try this law alone. May be repeated.")] = None,
-    examples: Annotated[
-        int | None,
-        typer.Option(min=1, help="How many examples to draw for each law; by default the law's own number, mostly 20."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed draws other examples.")] = 0,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="One of its settings: setting=value (or none). May be repeated.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check a component against every law that its traits promise; exit code 1 if one is broken."""
-    from shortstack.testing import check as check_component
-
-    if not as_json and kind != "strategy":
-        _say_which(_kind(kind), name)
-    outcomes = check_component(
-        name,
-        kind if kind == "strategy" else _kind(kind),
-        settings=overridden({}, settings or ()),
-        laws=law or (),
-        examples=examples,
-        seed=seed,
-        tell=None if as_json else typer.echo,
-    )
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    if as_json:
-        typer.echo(json.dumps([attrs.asdict(outcome) for outcome in outcomes], indent=2))
-    else:
-        for outcome in failed:
-            typer.echo(f"\n{outcome.failure}")
-        promised = [outcome for outcome in outcomes if outcome.status != "not-promised"]
-        typer.echo(f"\n{len(promised) - len(failed)} of {len(promised)} laws hold")
-        if not promised:
-            raise ConfigurationError(f"nothing was tried: {kind} {name!r} does not promise {', '.join(law or ())}")
-    if failed:
-        raise typer.Exit(1)
-
-
-def _say_which(kind: Kind, name: str) -> None:
-    """The component that a name means, and who else offers one of that name."""
-    registry = Registry.from_environment()
-    chosen = registry.find(kind, name)
-    typer.echo(str(chosen))
-    others = [c for c in registry.components if c.kind == kind and name in c.names and c is not chosen]
-    if others:
-        typer.echo(f"beside {', '.join(c.full_name for c in others)}, which only the full name means")
-
-
-def _kind(text: str) -> Kind:
-    for kind in KINDS:
-        if text in {kind, f"{kind}s"}:
-            return kind
-    raise UnknownNameError("kind of component", text, KINDS)
-
-
-def _component_json(component: Component) -> dict[str, Any]:
-    descriptor = component.descriptor
-    return {
-        "name": descriptor.name,
-        "full_name": component.full_name,
-        "kind": component.kind,
-        "summary": descriptor.summary,
-        "reference": descriptor.reference,
-        "plugin": component.origin.id,
-        "version": component.origin.version,
-        "settings": describe_settings(descriptor.config),
-        "traits": _traits(component),
-    }
-
-
-def _traits(component: Component) -> dict[str, Any]:
-    descriptor: Any = component.descriptor
-    return attrs.asdict(descriptor.traits)
-
-
-def _plugins_json(registry: Registry) -> dict[str, Any]:
-    return {
-        "plugins": [
-            {
-                "plugin": origin.id,
-                "version": origin.version,
-                "offers": [c.full_name for c in registry.components if c.origin == origin],
-            }
-            for origin in registry.origins
-        ],
-        "failures": [
-            {"plugin": f.origin.id, "version": f.origin.version, "stage": f.stage, "error": _plain(f)}
-            for f in registry.failures
-        ],
-        "printed": [
-            {"plugin": origin.id, "version": origin.version, "text": text} for origin, text in registry.printed.items()
-        ],
-    }
-
-
-def _plain(text: object) -> str:
-    return " ".join(str(text).split())
 
 
 def _show_result(console: Console, result: "RunResult", out: Path) -> None:

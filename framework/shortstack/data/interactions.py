@@ -8,7 +8,7 @@ import attrs
 
 from shortstack.contracts.datasets import Edition, Records, Skipped
 from shortstack.data.catalogue import Catalogue, Item, Option
-from shortstack.errors import DataError, PluginError
+from shortstack.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,11 +65,9 @@ class Interactions:
         """
         from shortstack.data.checks import check_items
         from shortstack.data.preparation import Preparation, prepare
+        from shortstack.data.records import require_records
 
-        if not isinstance(records, Records):
-            raise PluginError(
-                f"an adapter's read must give shortstack.contracts.Records, got a {type(records).__name__}"
-            )
+        require_records(records)
         preparation = Preparation(**how)
         raw, described = records.interactions.collect(), records.items.collect()
         prepared = prepare(raw, preparation)

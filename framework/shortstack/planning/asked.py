@@ -40,7 +40,7 @@ class Asked:
     """What to plan.
 
     Attributes:
-        source: A model's folder, a ``config.json``, or a run's TOML file.
+        source: A model's folder, a ``config.json``, or a run's TOML file or folder.
         budgets: ``"name=amount"``; by default the run's own, or a half, a quarter and an eighth of the layers.
         architecture: A student architecture's name; by default the run's, or ``layer-subset``.
         settings: Its settings; of a run's student they are among the overrides.
@@ -71,13 +71,19 @@ class Asked:
         """
         if self.dtype is not None and self.dtype not in TYPES:
             raise UnknownNameError("type", self.dtype, TYPES)
-        run = Run.from_toml(self.source, self.overrides) if self.source.suffix == ".toml" else None
+        run = self._run()
         config = self._config(run)
         budgets = [budget_named(text) for text in self.budgets] or self._usual(run)
         dtype = TYPES[self.dtype] if self.dtype else None
         rows = plan(config, budgets, self._architecture(run, registry), dtype=dtype)
         stages, notes = self._stages(run, registry)
         return Answer(rows=rows, stages=stages, notes=[*self._notes(run, rows), *notes])
+
+    def _run(self) -> Run | None:
+        if not is_run(self.source):
+            return None
+        read = Run.from_toml if self.source.suffix == ".toml" else Run.of_folder
+        return read(self.source, self.overrides)
 
     def _config(self, run: Run | None) -> PreTrainedConfig:
         if run is None:
@@ -121,6 +127,11 @@ class Asked:
         theirs = run.student.settings if run and self.architecture is None else {}
         found: StudentArchitecture = registry.build("student", name, self.settings or theirs)
         return found
+
+
+def is_run(source: Path) -> bool:
+    """Whether what is to be planned is a run: its TOML file, or its folder."""
+    return source.suffix == ".toml" or (source / "run.json").is_file()
 
 
 def table(rows: Sequence[Planned]) -> Table:

@@ -13,6 +13,7 @@ import attrs
 
 from shortstack.errors import RunFolderError
 from shortstack.files import unfinished, write_json
+from shortstack.provenance import SETTINGS, keep_beside, kept_beside, replacement
 from shortstack.settings import unstructure
 from shortstack.stages.audit import AUDIT, load_audit
 from shortstack.stages.check import check
@@ -23,7 +24,7 @@ from shortstack.stages.importance import importance_stage
 from shortstack.stages.report import write_result
 from shortstack.stages.scratch import scratch_stage
 from shortstack.stages.selection import selection_stage
-from shortstack.stages.stage import SETTINGS, Context, Stage
+from shortstack.stages.stage import Context, Stage
 from shortstack.stages.steps import Step, steps_of
 from shortstack.stages.student import student_stage
 from shortstack.stages.teacher import TEACHER
@@ -41,19 +42,22 @@ def _stages(run: "Run") -> tuple[Stage, ...]:
     """All stages, in order: in each step a model is scored, pruned, and taught again."""
     steps = steps_of(run.selection)
     made_smaller = [stage for step in steps for stage in _made_smaller(step)]
-    return (DATA, TEACHER, *made_smaller, scratch_stage(steps), evaluation_stage(steps))
+    scratch = (scratch_stage(steps),) if run.evaluation.scratch else ()  # one that is there already stays there
+    return (DATA, TEACHER, *made_smaller, *scratch, evaluation_stage(steps, [stage.name for stage in scratch]))
 
 
 def _made_smaller(step: Step) -> tuple[Stage, ...]:
     return (importance_stage(step), selection_stage(step), student_stage(step), distillation_stage(step))
 
 
-def execute(run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> "RunResult":
+def execute(
+    run: "Run", root: Path, *, registry: "Registry | None", progress: "Progress | None", keep: bool
+) -> "RunResult":
     """Perform every stage that is not done, and write the result; see ``Run.execute``."""
-    with _opened(run, root, registry, progress) as context:
+    with _opened(run, root, registry, progress, keep=keep) as context:
         stages = _stages(run)
         keys = _settle_all(context, stages)
-        known = AUDIT.is_done(root, AUDIT.key(run, context.registry, keys))
+        known = AUDIT.is_done(context, AUDIT.key(context, keys))
         with context.progress.stage("report"):
             return write_result(context, stages, load_audit(root) if known else {})
 
@@ -74,7 +78,9 @@ def prepare(run: "Run", root: Path, *, registry: "Registry | None", progress: "P
 
 
 @contextmanager
-def _opened(run: "Run", root: Path, registry: "Registry | None", progress: "Progress | None") -> Iterator[Context]:
+def _opened(
+    run: "Run", root: Path, registry: "Registry | None", progress: "Progress | None", *, keep: bool = False
+) -> Iterator[Context]:
     """Check the run before any work, then hold its folder."""
     from shortstack.models.freed_memory import keep_freed_memory
     from shortstack.progress import Silent
@@ -83,24 +89,37 @@ def _opened(run: "Run", root: Path, registry: "Registry | None", progress: "Prog
     registry = registry or Registry.from_environment()
     device = check(run, registry)
     keep_freed_memory()
+    progress = progress or Silent()
     with _claimed(root):
+        _tell_what_is_replaced(run, root, progress, keep=keep)
         write_json(root / SETTINGS, unstructure(run))
-        yield Context(run=run, registry=registry, root=root, device=device, progress=progress or Silent())
+        yield Context(run=run, registry=registry, root=root, device=device, progress=progress)
+
+
+def _tell_what_is_replaced(run: "Run", root: Path, progress: "Progress", *, keep: bool) -> None:
+    """A folder's result has one place: another's takes it, unless the old one is kept beside."""
+    old, new = replacement(root, run.to_mapping())
+    if not old:
+        return
+    beside = f"is kept as {keep_beside(root)}" if keep else f"is replaced; --keep keeps it as {kept_beside(root)}"
+    progress.note(f"{root} holds a result of {old}; this run has {new}, and that result {beside}")
 
 
 def _settle_all(context: Context, stages: Iterable[Stage]) -> dict[str, str]:
     """Perform what is not done; the keys of all, by name."""
     keys: dict[str, str] = {}
     for stage in stages:
-        keys[stage.name] = stage.key(context.run, context.registry, keys)
-        _settle(stage, context, keys[stage.name])
+        key = stage.key(context, keys)
+        _settle(stage, context, key)
+        keys[stage.name] = stage.result_key(context, key)
     return keys
 
 
 def _settle(stage: Stage, context: Context, key: str) -> None:
     """Keep a stage's result if it is for this key, else make it."""
-    if stage.is_done(context.root, key):
+    if stage.is_done(context, key):
         stage.tidy(context.root)
+        stage.confirm(context)
         context.progress.kept(stage.name)
         return
     with context.progress.stage(stage.name):

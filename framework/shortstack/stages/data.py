@@ -1,13 +1,13 @@
 """Stage 1: ratings become histories. Only this stage reads the source and needs polars."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.files import digest, write_json
-from shortstack.stages.stage import SETTINGS, Context, Stage
+from shortstack.files import write_json
+from shortstack.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
     from shortstack.contracts import Records
@@ -19,42 +19,49 @@ if TYPE_CHECKING:
 SEQUENCES = "sequences.safetensors"
 IMPRESSIONS = "impressions.safetensors"
 FACTS = "facts.json"
-NOT_OF_ROWS = {"source", "adapter", "settings", "split"}
+OF_THE_ADAPTER = frozenset({"source", "adapter", "settings"})
+"""Settings that say what is read; whether that is the same is seen in the records."""
+NOT_OF_ROWS = OF_THE_ADAPTER | {"split"}
 
 
-def _depends_on(run: "Run", registry: "Registry") -> object:
-    adapter = registry.find("dataset", run.data.adapter)
-    files = [digest(file) for file in _files(run.data)]
-    return [run.data, run.seed, files, adapter.identity, run.task.build().reads]
+def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
+    return [_without(run.data, OF_THE_ADAPTER), run.seed, run.task.build().reads]
 
 
-def _files(settings: "DataSettings") -> list[Path]:
-    """What the adapter may read: the source, and files beside it that its settings name."""
-    source = Path(settings.source)
-    named = [source.parent / name for name in settings.settings.values() if isinstance(name, str)]
-    inside = sorted(_near(source)) if source.is_dir() else [source]
-    return [path for path in (*inside, *named) if path.is_file()]
-
-
-def _near(folder: Path) -> Iterator[Path]:
-    """Everything in a folder and in its own folders, but for those that hold a run."""
-    for entry in folder.iterdir():
-        if entry.is_dir() and not (entry / SETTINGS).exists():
-            yield from entry.iterdir()
-        yield entry
-
-
-def _execute(context: Context, folder: Path) -> None:
+def _reads(context: Context) -> str:
+    """A digest of what the adapter reads today: of the records themselves, for not every source is a file."""
     from shortstack.blame import blaming
+    from shortstack.data.records import digest_of
+
+    with blaming(context.registry.find("dataset", context.run.data.adapter)):
+        return digest_of(_records(context), _tables(context.run))
+
+
+def _execute(context: Context, folder: Path) -> str:
+    from shortstack.blame import blaming
+    from shortstack.data.records import digest_of
+
+    reads = context.run.task.build().reads
+    # what is read lazily is read when the records are
+    with blaming(context.registry.find("dataset", context.run.data.adapter)):
+        records = _records(context)
+        facts = (_shown if reads == "impressions" else _chosen)(records, context, folder)
+        write_json(folder / FACTS, facts)
+        return digest_of(records, _tables(context.run))
+
+
+def _records(context: Context) -> "Records":
+    """What the adapter reads; the tables that are needed are in memory."""
+    from shortstack.data.records import read_once
 
     settings = context.run.data
     adapter = context.registry.build("dataset", settings.adapter, settings.settings)
-    reads = context.run.task.build().reads
-    # what is read lazily is read when the records are
-    with blaming(context.registry.find("dataset", settings.adapter)):
-        records = adapter.read(settings.source)
-        facts = (_shown if reads == "impressions" else _chosen)(records, context, folder)
-    write_json(folder / FACTS, facts)
+    return read_once(adapter.read(settings.source), _tables(context.run))
+
+
+def _tables(run: "Run") -> tuple[str, ...]:
+    """The tables of the records that the run's task needs."""
+    return ("items", "impressions" if run.task.build().reads == "impressions" else "interactions")
 
 
 def _chosen(records: "Records", context: Context, folder: Path) -> "Mapping[str, Fact]":
@@ -63,7 +70,8 @@ def _chosen(records: "Records", context: Context, folder: Path) -> "Mapping[str,
     from shortstack.data.splits import split
 
     settings = context.run.data
-    interactions = Interactions.from_records(records, seed=context.run.seed, **_of_rows(settings))
+    of_rows = _without(settings, NOT_OF_ROWS)
+    interactions = Interactions.from_records(records, seed=context.run.seed, **of_rows)
     if context.run.task.build().reads == "ratings":
         catalogue, ratings = interactions.rated()
         split(interactions, settings.split, ratings).save(folder / SEQUENCES)
@@ -85,9 +93,8 @@ def _shown(records: "Records", context: Context, folder: Path) -> "Mapping[str, 
     return shown.facts
 
 
-def _of_rows(settings: "DataSettings") -> dict[str, object]:
-    """The settings that say which rows stay, and in which order."""
-    return {name: value for name, value in attrs.asdict(settings).items() if name not in NOT_OF_ROWS}
+def _without(settings: "DataSettings", names: frozenset[str]) -> dict[str, object]:
+    return {name: value for name, value in attrs.asdict(settings).items() if name not in names}
 
 
-DATA = Stage(name="data", folder="data", after=(), depends_on=_depends_on, execute=_execute)
+DATA = Stage(name="data", folder="data", after=(), depends_on=_depends_on, execute=_execute, reads=_reads)

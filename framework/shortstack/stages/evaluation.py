@@ -1,6 +1,6 @@
 """Stage 8: everything on the same test cases: floors, teacher, pruned, student, and the model from scratch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,12 +65,17 @@ def _candidates(context: Context, asked: "Exam", models: dict[str, str]) -> Iter
         yield name, asked.candidate(Recommender.load(context, folder))
 
 
-def evaluation_stage(steps: tuple[Step, ...]) -> Stage:
-    """The metrics of all that a run made; the last step's students stand on those before."""
+def evaluation_stage(steps: tuple[Step, ...], scratch: Sequence[str]) -> Stage:
+    """The metrics of all that a run made; the last step's students stand on those before.
+
+    Args:
+        steps: Of the run.
+        scratch: The stage of the model from scratch, if the run has one.
+    """
     return Stage(
         name="evaluation",
         folder="evaluation",
-        after=("data", "teacher", "student", "distillation", "scratch"),
+        after=("data", "teacher", "student", "distillation", *scratch),
         depends_on=_depends_on,
         execute=partial(_execute, steps=steps),
     )

@@ -6,11 +6,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from shortstack.files import read_json
+from shortstack.provenance import RECORD
 from shortstack.stages.data import FACTS
 from shortstack.stages.evaluation import EVALUATION_FILE
 from shortstack.stages.importance import SCORES
 from shortstack.stages.selection import load_selection
-from shortstack.stages.stage import RECORD, Context, Stage, training_of
+from shortstack.stages.stage import Context, Stage, training_of
 from shortstack.stages.steps import Step, steps_of
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def _between(context: Context) -> list[Step]:
 
 def _cost(context: Context, stages: Sequence[Stage]) -> "Cost":
     between = {f"step-{step.number}": step.named("student") for step in _between(context)}
-    folders = {"teacher": "teacher", **between, "scratch": "scratch", "student": "student"}
+    scratch = {"scratch": "scratch"} if context.run.evaluation.scratch else {}
+    folders = {"teacher": "teacher", **between, **scratch, "student": "student"}
     trained = {name: training_of(context.root / folder) for name, folder in folders.items()}
     done = {name: found for name, found in trained.items() if found}
     work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")

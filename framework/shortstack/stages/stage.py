@@ -13,6 +13,7 @@ import attrs
 
 from shortstack.errors import RunFolderError
 from shortstack.files import read_json, write_json
+from shortstack.provenance import RECORD, recorded
 from shortstack.settings import unstructure
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from shortstack.registry import Registry
     from shortstack.run import Run
 
-SETTINGS = "run.json"
-RECORD = "stage.json"
 KEY = "key"
 TRAINING = "training.json"
 
@@ -56,23 +55,43 @@ class Stage:
         folder: Where its result lies, below the run's folder.
         after: The stages whose results it reads.
         depends_on: The settings that change its result, plugin versions included.
-        execute: Does the work into a folder of its own; finds there what a killed try left behind.
+        execute: Does the work into a folder of its own; finds there what a killed try left behind. Gives what ``reads``
+            would give, where there is that.
+        looks_at: What of the run's folder changes its result, where that is not all that the stages before it made.
+        reads: A digest of what it reads from outside of the run's folder; None where it reads nothing.
     """
 
     name: str
     folder: str
     after: tuple[str, ...]
     depends_on: "Callable[[Run, Registry], object]"
-    execute: Callable[[Context, Path], None]
+    execute: Callable[[Context, Path], str | None]
+    looks_at: Callable[[Context], object] | None = None
+    reads: Callable[[Context], str] | None = None
 
-    def key(self, run: "Run", registry: "Registry", keys: Mapping[str, str]) -> str:
-        """A hash of all that the result depends on."""
-        parts = [self.name, unstructure(self.depends_on(run, registry)), [keys[name] for name in self.after]]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    def key(self, context: Context, keys: Mapping[str, str]) -> str:
+        """A hash of all that the result depends on, but for what is read from outside."""
+        settings = unstructure(self.depends_on(context.run, context.registry))
+        parts = [self.name, settings, [keys[name] for name in self.after]]
+        if self.looks_at is not None:
+            parts.append(self.looks_at(context))
+        return _hashed(parts)
 
-    def is_done(self, root: Path, key: str) -> bool:
-        """Whether the folder holds the result for this key."""
-        return _recorded(root / self.folder).get("key") == key
+    def result_key(self, context: Context, key: str) -> str:
+        """The same of the result that is there, with what was read from outside."""
+        read = recorded(context.root / self.folder).get("read")
+        return key if read is None else _hashed([key, read])
+
+    def is_done(self, context: Context, key: str) -> bool:
+        """Whether the folder holds the result for this key, made of what would be read today."""
+        found = recorded(context.root / self.folder)
+        return found.get("key") == key and (self.reads is None or found.get("read") == self.reads(context))
+
+    def confirm(self, context: Context) -> None:
+        """Note that the result that is there is one of this run, though it may have been made by another."""
+        found, settings = recorded(context.root / self.folder), context.run.to_mapping()
+        if found.get("run") != settings:
+            write_json(context.root / self.folder / RECORD, {**found, "run": settings})
 
     def perform(self, context: Context, key: str) -> None:
         """Do the work beside the old result, then put it in its place at once.
@@ -82,14 +101,15 @@ class Stage:
         """
         work = self._work(context.root)
         result = work / "result"
-        if _recorded(result).get("key") != key:
+        if self.reads is not None or recorded(result).get("key") != key:
             _start_afresh(work, key)
             shutil.rmtree(result, ignore_errors=True)
             result.mkdir()
             start = perf_counter()
-            self.execute(context, result)
+            read = self.execute(context, result)
             taken = {"seconds": perf_counter() - start, "peak_memory_bytes": _peak_memory(context.device)}
-            write_json(result / RECORD, {"stage": self.name, "key": key, **taken})
+            made = {"stage": self.name, "key": key, "read": read, **taken}
+            write_json(result / RECORD, {**made, "run": context.run.to_mapping()})
         _put_in_place(result, context.root / self.folder)
         self.tidy(context.root)
 
@@ -127,14 +147,8 @@ def training_of(folder: Path) -> dict[str, Any]:
     return dict(read_json(path)) if path.is_file() else {}
 
 
-def _recorded(folder: Path) -> dict[str, Any]:
-    """What a finished stage recorded; nothing if it did not finish or the record is damaged: then it is done again."""
-    record = folder / RECORD
-    try:
-        found = json.loads(record.read_bytes()) if record.is_file() else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _hashed(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _put_in_place(result: Path, target: Path) -> None:
