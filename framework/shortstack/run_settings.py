@@ -30,7 +30,11 @@ class DataSettings:
         last_n: Keep so many of each user's most recent interactions; None keeps all.
         duplicates: Which of a user's interactions with one item stay.
         ties: How a user's interactions of the same moment are ordered: by a seeded hash, or as in the file.
-        split: ``"leave-last"`` (per user), ``"global-time"`` (leak-free), or ``"official"`` (as published).
+        order: Each user's interactions are ordered by time, or stand as in the file, which then needs no times.
+        split: ``"leave-last"`` or ``"ratio"`` (the end of each user's own), ``"global-time"`` (leak-free), ``"official"`` (as
+            published), or ``"random"`` or ``"random-by-user"`` (which leak time, for comparison with such results).
+        valid_share: Of a split with shares, in (0, 1); None for a tenth.
+        test_share: The same.
     """
 
     source: str
@@ -44,7 +48,10 @@ class DataSettings:
     last_n: int | None = attrs.field(default=None, validator=_SOME)
     duplicates: Literal["keep", "first", "last"] = "keep"
     ties: Literal["hash", "file"] = "hash"
+    order: Literal["time", "file"] = "time"
     split: str = "leave-last"
+    valid_share: float | None = None
+    test_share: float | None = None
 
 
 @attrs.frozen(kw_only=True)

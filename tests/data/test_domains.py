@@ -1,58 +1,15 @@
 """The adapters of five domains: every published form, and a bank of damaged files."""
 
-import bz2
-import gzip
-import json
 import zipfile
 from pathlib import Path
 
 import polars as pl
 import pytest
+from sources import DAY, REGISTRY, build, items, jsons, put, rows
 
 from shortstack.data.interactions import Interactions
 from shortstack.data.splits import split
 from shortstack.errors import DataError, RowError
-from shortstack.registry import Registry
-
-REGISTRY = Registry.from_environment()
-DAY = 86_400_000
-
-
-def build(name, **settings):
-    """An adapter by name, as a run makes it."""
-    return REGISTRY.build("dataset", name, settings)
-
-
-def put(folder, **files):
-    """Write files into a folder; what a name's ending says is done to its bytes."""
-    for name, content in files.items():
-        data = content if isinstance(content, bytes) else content.encode()
-        packed = {".gz": gzip.compress, ".bz2": bz2.compress}
-        ending = next((ending for ending in packed if name.endswith(ending)), None)
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(packed[ending](data) if ending else data)
-    return folder
-
-
-def jsons(*objects):
-    """One a line."""
-    return "".join(json.dumps(one) + "\n" for one in objects)
-
-
-def rows(records):
-    """User, item, rating and day."""
-    table = records.interactions.collect()
-    return [
-        (u, i, r, None if t is None else t / DAY)
-        for u, i, r, t in table.select("user", "item", "rating", "timestamp").rows()
-    ]
-
-
-def items(records):
-    """Item → title and category."""
-    return {i: (t, c) for i, t, c in records.items.select("item", "title", "category").collect().rows()}
-
 
 OLD = [
     {"reviewerID": "A", "asin": "X", "overall": 5.0, "unixReviewTime": 86_400, "reviewText": 'a "b"'},
@@ -154,11 +111,6 @@ def test_music_of_2011(tmp_path):
     assert rows(plays) == [("2", "51", 13_883.0, None), ("3", "52", 7.0, None)]
     assert rows(tags) == [("2", "51", None, 14_335.0), ("3", "51", None, 14_335.0), ("2", "52", None, -4_749.0)]
     assert items(plays) == {"51": ('Duran "D" Duran', "pop"), "52": ("Morcheeba", "chanson française")}
-    put(
-        tmp_path,
-        **{"user_taggedartists-timestamps.dat": "userID\tartistID\ttagID\ttimestamp\n2\t51\t1\t1238536800000\n"},
-    )
-    assert rows(build("lastfm", events="tags").read(folder)) == [("2", "51", None, 1_238_536_800_000 / DAY)]
 
 
 EVENTS = (
@@ -303,11 +255,11 @@ BANK = [
     ("movielens", MOVIES, "ratings.dat", "::978300760", "::-978300760", "1: timestamp '-978300760', as a time in s, lies before 1970; check its unit"),
     ("movielens", MOVIES, "ratings.dat", "::978300760", "::978300760000", "1: timestamp '978300760000', as a time in s, lies beyond the year 2200; check its unit"),
     ("movielens", MOVIES, "ratings.dat", "1::10", "1\t10", "1: 3 fields, where there should be 4"),
-    ("amazon-reviews", AMAZON["2014 reviews"][1], "reviews_Toys_5.json.gz", '"overall": 1.0', '"overall": "x"', "2: overall 'x' is not a number"),
+    ("amazon-reviews", AMAZON["2014 reviews"][1], "reviews_Toys_5.json.gz", '"overall": 1.0', '"overall": "x"', "2: overall 'x' is not a number from 1 to 5"),
     ("amazon-reviews", AMAZON["2014 reviews"][1], "reviews_Toys_5.json.gz", '"asin": "Y"', '"asin": ""', "2: asin is empty; it should be a name"),
     ("amazon-reviews", AMAZON["2014 reviews"][1], "meta_Toys.json.gz", "{'asin': 'Y'", "{'asin'; 'Y'", "2: the line is not JSON; each line should be one object"),
     ("amazon-reviews", AMAZON["2018 ratings"][1], "Toys.csv", "Y,B,1.0,", "Y,B,", "2: 3 fields, where there should be 4"),
-    ("amazon-reviews", AMAZON["2023 ratings"][1], "Toys.csv.gz", ",1.0,", ",one,", "3: rating 'one' is not a number"),
+    ("amazon-reviews", AMAZON["2023 ratings"][1], "Toys.csv.gz", ",1.0,", ",one,", "3: rating 'one' is not a number from 1 to 5"),
     ("amazon-reviews", AMAZON["2023 reviews"][1], "Toys.jsonl.gz", '"timestamp": 172800000', '"timestamp": "soon"', "2: timestamp 'soon' is not a time in milliseconds"),
     ("amazon-reviews", AMAZON["2023 reviews"][1], "meta_Toys.jsonl.gz", '"parent_asin": "Y"', '"parent_asin": 4', "2: neither parent_asin nor asin is a name"),
     ("lastfm", HETREC, "user_artists.dat", "3\t52\t7", "3\t52\tx", "3: weight 'x' is not a number"),

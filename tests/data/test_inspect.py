@@ -53,6 +53,7 @@ def test_figures_for_programs(source, capsys):
         "listed_items": 3,
         "titled_share": pytest.approx(1 / 3),
         "skipped": {"rows": 0, "examples": []},
+        "remarks": [],
         "prepared": {"users": 1, "items": 1, "interactions": 2, "density": 2.0},
         "split": {"name": "leave-last", "train": 2, "valid": 0, "test": 0},
     }

@@ -186,6 +186,7 @@ def test_facts_are_counted_and_are_json():
         "interactions_read": 4,
         "bad_rows_skipped": 0,
         "bad_rows_first": None,
+        "remarks": "none of the 2 items has a title; the source has none",
         "interactions": 3,
         "users": 1,
         "items": 2,
@@ -206,6 +207,7 @@ def test_facts_are_counted_and_are_json():
         "last_n": None,
         "duplicates": "keep",
         "ties": "hash",
+        "order": "time",
     }
 
 
@@ -273,7 +275,7 @@ def test_no_user_id_is_ever_printed():
             {"core": 0, "duplicates": "last"},
             (
                 "duplicates = 'last' needs the time of every interaction, but 1 of 1 have none; use duplicates = 'keep', or "
-                "ties = 'file' to go by the order of the rows"
+                "set order = 'file' if the rows stand in the order of events"
             ),
         ),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shortstack.contracts import Edition, Records
 from shortstack.data.interactions import Interactions
 from shortstack.data.sequences import Sequences
-from shortstack.data.splits import GlobalTime, split
+from shortstack.data.splits import GlobalTime, Random, Ratio, named_split, split
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnknownNameError
 
 SCHEMA = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
@@ -100,7 +100,7 @@ def test_times_are_needed():
 
     assert str(caught.value) == (
         "a split into train, valid and test needs the time of every interaction, but 1 of 2 interactions of test have "
-        "none; name the column of timestamps, or use other data"
+        "none; name the column of timestamps, set order = 'file' if the rows stand in the order of events, or use other data"
     )
 
 
@@ -121,7 +121,7 @@ def test_unknown_split_suggests():
         split(interactions([(0, 0, 5)]), "leave_last")
 
     assert str(caught.value) == (
-        "unknown split 'leave_last'; did you mean 'leave-last'? (known: global-time, leave-last, official)"
+        "unknown split 'leave_last'; did you mean 'leave-last'? (known: global-time, leave-last, official, random, random-by-user, ratio)"
     )
 
 
@@ -133,4 +133,149 @@ def test_shares_must_leave_something(valid, test):
 
     assert str(caught.value) == (
         f"the shares valid = {valid:g} and test = {test:g} must be above 0 and together below 1"
+    )
+
+
+@given(EVENTS, SHARES, SHARES)
+def test_ratio_divides_each_users_own(events, valid, test):
+    """Against a loop: the last tenth, but at least one, of who has three; the tenth before it is valid."""
+    made = interactions(events)
+    sequences = split(made, Ratio(valid=valid, test=test))
+
+    for user in range(sequences.users):
+        codes = sequences.splits[sequences.offsets[user] : sequences.offsets[user + 1]].tolist()
+        tests, valids = (max(1, int(len(codes) * share + 1e-9)) for share in (test, valid))
+        late = [] if len(codes) < 3 else [1] * valids + [2] * tests
+        assert codes == [0] * (len(codes) - len(late)) + late
+        assert len(codes) < 3 or codes[0] == 0
+
+
+@given(EVENTS, st.sampled_from(["interaction", "user"]), st.integers(0, 3))
+def test_a_random_split_draws_by_its_seed(events, by, seed):
+    """Every interaction is in one part, parts stand in order within a user, and sizes are the shares."""
+    made = interactions(events)
+    rule = Random(by=by, valid=0.2, test=0.2, seed=seed)
+    try:
+        sequences = split(made, rule)
+    except EmptyDataError:
+        assert len(made) < 5
+        return
+    assert (sequences.splits == split(made, rule).splits).all()
+    for user in range(sequences.users):
+        a, b = sequences.offsets[user : user + 2]
+        assert (np.diff(sequences.splits[a:b]) >= 0).all()
+        assert sorted(sequences.items[a:b].tolist()) == sorted(made.table.filter(user=user)["item"].to_list())
+        if by == "user":
+            part = max(1, (b - a) // 5) if b - a >= 3 else 0
+            assert np.bincount(sequences.splits[a:b], minlength=3).tolist() == [b - a - 2 * part, part, part]
+    if by == "interaction":
+        part = len(made) // 5
+        assert np.bincount(sequences.splits, minlength=3).tolist() == [len(made) - 2 * part, part, part]
+
+
+def test_a_random_split_of_too_few():
+    """No part is empty."""
+    with pytest.raises(EmptyDataError) as caught:
+        split(interactions([(0, 0, 0), (0, 1, 1)]), "random")
+    assert str(caught.value) == (
+        "the split 'random' of 2 interactions leaves a part empty; use larger shares or more data"
+    )
+
+
+def test_a_random_split_is_of_the_runs_seed_and_of_no_row_order():
+    """Law 52 holds; another seed is another draw; and late interactions train, which its docstring says."""
+    events = [(user, item, item) for user in range(20) for item in range(20)]
+    there = [interactions(rows) for rows in (events, events[::-1])]
+    drawn = [split(made, Random(seed=3)) for made in there]
+    last = [sequences.items[sequences.splits == 2].tolist() for sequences in drawn]
+
+    assert last[0] == last[1] != split(there[0], Random(seed=4)).items.tolist()
+    assert (split(there[0], "random").splits == split(there[0], Random(seed=0)).splits).all()
+    times = there[0].table["timestamp"].to_numpy()
+    assert times[Random().codes(there[0].table["user"].to_numpy(), times) == 0].max() == 19
+    assert "leaks time" in (Random.__doc__ or "")
+
+
+@pytest.mark.parametrize("name", ["global-time", "ratio", "random", "random-by-user"])
+def test_shares_of_a_named_split(name):
+    """They are settings of the run; wrong ones are refused."""
+    assert named_split(name, test=0.3) == type(named_split(name))(
+        test=0.3, **({"by": named_split(name).by} if "random" in name else {})
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        named_split(name, valid=0.7, test=0.3)
+    assert str(caught.value) == "the shares valid = 0.7 and test = 0.3 must be above 0 and together below 1"
+
+
+def test_splits_without_shares():
+    """Nothing is silently without effect."""
+    with pytest.raises(ConfigurationError) as caught:
+        named_split("leave-last", valid=0.2)
+    assert str(caught.value) == "the split 'leave-last' has no shares; leave valid_share out"
+    with pytest.raises(ConfigurationError, match="the split 'official' has no shares; leave test_share out"):
+        named_split("official", test=0.2)
+
+
+def untimed(pairs, **how):
+    """Interactions in the order of their file, without times."""
+    rows = [(user, item, None, None) for user, item in pairs]
+    items = pl.DataFrame(schema=dict.fromkeys(("item", "title", "category", "text"), pl.String))
+    return Interactions.from_records(
+        Records(
+            interactions=pl.DataFrame(rows, schema=SCHEMA, orient="row").lazy(),
+            items=items.lazy(),
+            edition=Edition(name="test"),
+        ),
+        core=0,
+        order="file",
+        **how,
+    )
+
+
+PAIRS = st.lists(st.tuples(st.sampled_from("uvw"), st.sampled_from("abcdef")), min_size=1, max_size=40)
+
+
+@given(PAIRS, st.sampled_from(["leave-last", "ratio"]))
+def test_the_order_of_the_file(pairs, name):
+    """Each user's history stands as the rows do; no times are needed."""
+    made = untimed(pairs)
+    sequences = split(made, name)
+    histories = {
+        made.users[user]: [made.items["item"][item] for item in history.tolist()]
+        for user, history in enumerate(sequences.upto("test"))
+    }
+
+    assert histories == {user: [item for one, item in pairs if one == user] for user in {one for one, _ in pairs}}
+
+
+def test_filters_by_the_order_of_the_file():
+    """The last n, and the first of repeats."""
+    pairs = [("u", item) for item in "abcab"]
+    assert untimed(pairs, last_n=2).items["item"].gather(untimed(pairs, last_n=2).table["item"]).to_list() == ["a", "b"]
+    for keep, expected in (("first", "abc"), ("last", "cab")):
+        made = untimed(pairs, duplicates=keep)
+        assert "".join(made.items["item"].gather(made.table["item"])) == expected
+
+
+def test_the_order_of_the_file_wins_over_times():
+    """Where it is asked for."""
+    rows = [("u", item, None, 9 - place) for place, item in enumerate("abc")]
+    items = pl.DataFrame(schema=dict.fromkeys(("item", "title", "category", "text"), pl.String))
+    records = Records(
+        interactions=pl.DataFrame(rows, schema=SCHEMA, orient="row").lazy(),
+        items=items.lazy(),
+        edition=Edition(name="test"),
+    )
+    orders = [Interactions.from_records(records, core=0, order=order) for order in ("file", "time")]
+
+    assert ["".join(made.items["item"].gather(made.table["item"])) for made in orders] == ["abc", "cba"]
+
+
+def test_global_time_needs_times():
+    """The order of the file says nothing across users."""
+    with pytest.raises(ConfigurationError) as caught:
+        split(untimed([("u", "a")]), "global-time")
+    assert str(caught.value) == (
+        "the split 'global-time' compares the times of different users, and order = 'file' only says in which order each user "
+        "did things; use 'leave-last', 'ratio' or 'official', or order = 'time'"
     )

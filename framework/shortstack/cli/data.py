@@ -30,6 +30,7 @@ def inspect(  # noqa: PLR0917 -- typer makes options of them
     ] = None,
     core: Annotated[int, typer.Option(min=0, help="The k-core to try; 0 keeps everything.")] = 5,
     split: Annotated[str, typer.Option(help="The split to try.")] = "leave-last",
+    order: Annotated[str, typer.Option(help="By 'time', or as in the 'file'.")] = "time",
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, count them, and show the first.")
     ] = False,
@@ -42,7 +43,7 @@ def inspect(  # noqa: PLR0917 -- typer makes options of them
     given = overridden({}, settings or ()) | ({"skip_bad_rows": True} if skip_bad_rows else {})
     adapter = registry.build("dataset", name, given)
     with blaming(registry.find("dataset", name)):
-        found = inspected(adapter.read(source), split=split, core=core)
+        found = inspected(adapter.read(source), split=split, core=core, order=order)
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -98,6 +99,7 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("tied in time", "unknown" if tied is None else f"{tied:.1%} of consecutive interactions"),
         ("bad rows skipped", f"{skipped['rows']:,}"),
         *(("", example) for example in skipped["examples"]),
+        *(("remark", remark) for remark in found["remarks"]),
     ]
     if "prepared" in found:
         left = found["prepared"]

@@ -72,6 +72,7 @@ class Records:
         impressions: What users were shown, where the source knows: ``user`` (String), ``timestamp`` (Int64, ms),
             ``history`` (List of String: the items clicked before, oldest first), ``shown`` (List of String),
             ``clicked`` (List of Boolean, one each of ``shown``) and ``split`` (String, null where there is none).
+        remarks: What a user should know about how it was read, one sentence each; never a user's id.
     """
 
     interactions: "pl.LazyFrame"
@@ -79,6 +80,7 @@ class Records:
     edition: Edition
     skipped: Skipped = attrs.field(factory=Skipped)
     impressions: "pl.LazyFrame | None" = None
+    remarks: tuple[str, ...] = attrs.field(factory=tuple, converter=_texts)
 
 
 @attrs.frozen(kw_only=True)

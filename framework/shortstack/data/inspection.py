@@ -26,7 +26,7 @@ def inspected(records: Records, *, split: str = "leave-last", **how: Any) -> dic
     Returns:
         ``edition``, ``facts``, ``users``, ``items``, ``interactions``, ``density``, ``ratings`` (value → how many; or
         distinct, min, median, max), ``first`` and ``last`` (ISO 8601), ``tied_consecutive_share``, ``duplicate_pairs``,
-        ``listed_items``, ``titled_share``, ``skipped``, ``prepared`` (what the filters leave; or ``nothing_left``) and
+        ``listed_items``, ``titled_share``, ``skipped``, ``remarks``, ``prepared`` (what the filters leave; or ``nothing_left``) and
         ``split`` (interactions of each part; or ``no_split``).
 
     Raises:
@@ -52,6 +52,7 @@ def inspected(records: Records, *, split: str = "leave-last", **how: Any) -> dic
         "listed_items": len(listed),
         "titled_share": 1 - int(facts["items_without_title"] or 0) / len(whole.items),
         "skipped": attrs.asdict(records.skipped),
+        "remarks": list(whole.remarks),
         **_left(records, split, how),
     }
 

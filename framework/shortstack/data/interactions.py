@@ -1,6 +1,6 @@
 """Who chose what and when: one typed, validated table in which users and items are dense numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Fact = str | int | float | None
 MOST_OPTIONS = 20
 """Different ratings that a model can be asked to choose from; scales have 2 to 11."""
+_FEW, _RARE = 10, 1_000
+"""A rating with fewer interactions than these, and fewer than one in so many, is taken for a mistake."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -35,6 +37,7 @@ class Interactions:
         preparation: What was done to it.
         read: How many interactions the source held.
         skipped: The bad rows that were left out of it.
+        remarks: What a user should know about how it was read.
     """
 
     table: "pl.DataFrame"
@@ -44,6 +47,7 @@ class Interactions:
     preparation: "Preparation"
     read: int
     skipped: Skipped = attrs.field(factory=Skipped)
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -72,14 +76,16 @@ class Interactions:
         raw, described = records.interactions.collect(), records.items.collect()
         prepared = prepare(raw, preparation)
         check_items(described)
+        items = with_descriptions(prepared.items, described)
         return cls(
             table=prepared.table,
             users=prepared.users,
-            items=_described(prepared.items, described),
+            items=items,
             edition=records.edition,
             preparation=preparation,
             read=len(raw),
             skipped=records.skipped,
+            remarks=(*records.remarks, *without_titles(items, described)),
         )
 
     def catalogue(self, *, first_token: int = 1) -> Catalogue:
@@ -111,6 +117,7 @@ class Interactions:
                 f"the task 'rating' chooses among 2 to {MOST_OPTIONS} ratings, but {self.edition.name} has "
                 f"{_too_few_or_many(scale.to_list())}; use the task 'next-item'"
             )
+        _require_options(ratings, self.edition.name)
         catalogue = self.catalogue()
         options = [Option(value=value, token=token) for token, value in enumerate(scale, start=catalogue.vocabulary)]
         return attrs.evolve(catalogue, options=options), scale.search_sorted(ratings).cast(pl.Int64).to_numpy()
@@ -124,6 +131,7 @@ class Interactions:
             "interactions_read": self.read,
             "bad_rows_skipped": self.skipped.rows,
             "bad_rows_first": "; ".join(self.skipped.examples) or None,
+            "remarks": "; ".join(self.remarks) or None,
             "interactions": rows,
             "users": users,
             "items": items,
@@ -132,11 +140,46 @@ class Interactions:
             "interactions_per_user_max": _number(per_user.max()),
             "duplicate_pairs": rows - (self.table["user"] * items + self.table["item"]).n_unique(),
             "tied_consecutive_share": tied_share(self.table),
-            "items_without_title": int((self.items["title"].fill_null("").str.strip_chars() == "").sum()),
+            "items_without_title": int(_untitled(self.items).sum()),
             "first_time": _moment(self.table["timestamp"].min()),
             "last_time": _moment(self.table["timestamp"].max()),
             **attrs.asdict(self.preparation),
         }
+
+
+def _require_options(ratings: "pl.Series", source: str) -> None:
+    """No rating is so rare that it looks like a mistake rather than like a part of the scale.
+
+    Raises:
+        DataError: One is.
+    """
+    for value, count in ratings.value_counts().sort("rating").iter_rows():
+        if count < _FEW and count * _RARE < len(ratings):
+            raise DataError(
+                f"only {count:,} of {len(ratings):,} interactions of {source} have the rating {value:g}, too few for an option of "
+                "the task 'rating'; leave it out with min_rating, or correct the source"
+            )
+
+
+def _untitled(items: "pl.DataFrame") -> "pl.Series":
+    """Bool ``(items,)``."""
+    return items["title"].fill_null("").str.strip_chars() == ""
+
+
+def without_titles(items: "pl.DataFrame", described: "pl.DataFrame") -> Iterator[str]:
+    """A remark if no item has a title, and whether the source has titles of others.
+
+    Args:
+        items: Columns ``item`` and ``title``, of the items that are used.
+        described: The same, of all that the source describes.
+    """
+    if not _untitled(items).all():
+        return
+    others = int((~_untitled(described)).sum())
+    why = (
+        f"the source has titles for {others:,} other ids: do both write ids alike?" if others else "the source has none"
+    )
+    yield f"none of the {len(items):,} items has a title; {why}"
 
 
 def _too_few_or_many(scale: Sequence[float]) -> str:
@@ -156,7 +199,7 @@ def tied_share(table: "pl.DataFrame") -> float | None:
     return int((same_user & (time.diff() == 0)).sum()) / int(same_user.sum())
 
 
-def _described(names: "pl.Series", items: "pl.DataFrame") -> "pl.DataFrame":
+def with_descriptions(names: "pl.Series", items: "pl.DataFrame") -> "pl.DataFrame":
     """``item``, ``title``, ``category`` of each name, in the order of the names; null where nothing is known."""
     return names.to_frame("item").join(
         items.select("item", "title", "category"), on="item", how="left", maintain_order="left"

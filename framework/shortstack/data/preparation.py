@@ -16,6 +16,7 @@ from shortstack.errors import ConfigurationError, DataError, EmptyDataError
 
 Duplicates = Literal["keep", "first", "last"]
 Ties = Literal["hash", "file"]
+Order = Literal["time", "file"]
 Hashes = Mapping[str, NDArray[np.uint64]]
 _AT_LEAST_ONE = attrs.validators.optional(attrs.validators.ge(1))
 
@@ -52,6 +53,8 @@ class Preparation:
             too (a song heard again), and published sizes count it; ``first`` and ``last`` keep one, by time.
         ties: How a user's interactions with one timestamp are ordered. ``"hash"``, by a seeded hash of (user, item),
             leaks neither item ids nor row numbers; ``"file"``, as in the file, is for comparison with published numbers.
+        order: ``"time"``, or ``"file"`` for sources whose rows stand in the order of events: then times are not needed,
+            and order nothing where there are any.
     """
 
     seed: int = 0
@@ -63,6 +66,7 @@ class Preparation:
     last_n: int | None = attrs.field(default=None, validator=_AT_LEAST_ONE)
     duplicates: Duplicates = attrs.field(default="keep", validator=attrs.validators.in_(get_args(Duplicates)))
     ties: Ties = attrs.field(default="hash", validator=attrs.validators.in_(get_args(Ties)))
+    order: Order = attrs.field(default="time", validator=attrs.validators.in_(get_args(Order)))
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -104,7 +108,7 @@ def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
         pl.Series(kind, _numbers(orders[kind], len(names[kind]))[table[kind].to_numpy()]) for kind in names
     )
     return Prepared(
-        table=_ordered(dense, {kind: hashes[kind][orders[kind]] for kind in names}, how.ties),
+        table=_ordered(dense, {kind: hashes[kind][orders[kind]] for kind in names}, how),
         users=names["user"][orders["user"]],
         items=names["item"][orders["item"]],
     )
@@ -138,6 +142,9 @@ def _require_times(table: pl.DataFrame, what: str, instead: str = "leave it out"
         raise DataError(f"{what} the time of every interaction, but {untimed:,} of {len(table):,} have none; {instead}")
 
 
+_BY_FILE = "set order = 'file' if the rows stand in the order of events"
+
+
 def _sampled(table: pl.DataFrame, hashes: NDArray[np.uint64], how: Preparation) -> pl.DataFrame:
     """The users with the smallest hashes: a draw that depends on the seed and on nothing else."""
     if how.sample_users is None:
@@ -150,18 +157,19 @@ def _sampled(table: pl.DataFrame, hashes: NDArray[np.uint64], how: Preparation) 
 def _recent(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
     if how.last_n is None:
         return table
-    _require_times(table, "last_n needs")
-    return _ordered(table, hashes, how.ties).group_by("user", maintain_order=True).tail(how.last_n)
+    if how.order == "time":
+        _require_times(table, "last_n needs", _BY_FILE)
+    return _ordered(table, hashes, how).group_by("user", maintain_order=True).tail(how.last_n)
 
 
 def _distinct(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
     """One row a (user, item) pair, unless duplicates are kept."""
     if how.duplicates == "keep":
         return table
-    if how.ties == "hash":
-        instead = "use duplicates = 'keep', or ties = 'file' to go by the order of the rows"
+    if how.order == "time" and how.ties == "hash":
+        instead = f"use duplicates = 'keep', or {_BY_FILE}"
         _require_times(table, f"duplicates = {how.duplicates!r} needs", instead)
-    ordered = _ordered(table, hashes, how.ties)
+    ordered = _ordered(table, hashes, how)
     return ordered.unique(["user", "item"], keep=how.duplicates, maintain_order=True)
 
 
@@ -181,12 +189,17 @@ def _position(values: pl.Expr, names: pl.Series) -> pl.Expr:
     return values.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
 
 
-def _ordered(table: pl.DataFrame, hashes: Hashes, ties: Ties) -> pl.DataFrame:
-    """User after user, by time; what ties in (user, item, time) goes by rating, and is alike after that."""
+def _ordered(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
+    """User after user, by time; what ties in (user, item, time) goes by rating, and is alike after that.
+
+    With ``order="file"`` each user's rows stay as they stand.
+    """
     columns = table.select(*COLUMNS, *(name for name in OPTIONAL if name in table.columns))
+    if how.order == "file":
+        return columns[np.argsort(table["user"].to_numpy(), kind="stable")]
     moments = _moments(table)
-    order = np.argsort(moments, kind="stable" if ties == "file" else None)
-    if ties == "hash":
+    order = np.argsort(moments, kind="stable" if how.ties == "file" else None)
+    if how.ties == "hash":
         _order_ties(order, moments[order], columns, hashes)
     return columns[order]
 

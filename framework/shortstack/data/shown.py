@@ -12,6 +12,7 @@ from shortstack.data.catalogue import Catalogue, Item
 from shortstack.data.checks import SPLITS
 from shortstack.data.hashing import seeded_hashes
 from shortstack.data.impressions import Impressions
+from shortstack.data.interactions import with_descriptions, without_titles
 from shortstack.data.sequences import Sequences
 from shortstack.data.splits import TEST, TRAIN, VALID, GlobalTime
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError
@@ -89,7 +90,10 @@ class Shown:
             **{f"{name}_impressions": int((splits == code).sum()) for code, name in enumerate(SPLITS)},
             "seed": seed,
         }
-        catalogue = _catalogue(items, records.items.collect())
+        described = records.items.collect()
+        known = with_descriptions(items, described)
+        catalogue = _catalogue(known)
+        facts["remarks"] = "; ".join([*records.remarks, *without_titles(known, described)]) or None
         facts["items_without_title"] = sum(not item.title.strip() for item in catalogue.items)
         return cls(
             impressions=impressions, catalogue=catalogue, sequences=_learnt(impressions, len(items)), facts=facts
@@ -176,12 +180,10 @@ def _learnt(impressions: Impressions, items: int) -> Sequences:
     )
 
 
-def _catalogue(names: pl.Series, described: pl.DataFrame) -> Catalogue:
-    known = names.to_frame("item").join(described, on="item", how="left", maintain_order="left")
-    rows = known.select("item", "title", "category").iter_rows(named=True)
+def _catalogue(known: pl.DataFrame) -> Catalogue:
     return Catalogue(
         items=[
             Item(id=row["item"], title=row["title"] or "", category=row["category"] or "", token=token)
-            for token, row in enumerate(rows, start=1)
+            for token, row in enumerate(known.iter_rows(named=True), start=1)
         ]
     )

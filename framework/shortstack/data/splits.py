@@ -1,7 +1,7 @@
-"""Which interactions train, validate and test: by each user's own end, by one moment for everybody, or as published."""
+"""Which interactions train, validate and test: by each user's own end, by one moment for everybody, by chance, or as published."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import numpy as np
@@ -49,10 +49,7 @@ class GlobalTime:
     test: float = 0.1
 
     def __attrs_post_init__(self) -> None:
-        if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test < 1):
-            raise ConfigurationError(
-                f"the shares valid = {self.valid:g} and test = {self.test:g} must be above 0 and together below 1"
-            )
+        _check_shares(self.valid, self.test)
 
     def codes(self, _users: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int8]:
         """int8 ``(rows,)``: 0 train, 1 valid, 2 test.
@@ -71,6 +68,95 @@ class GlobalTime:
                 "timestamps are equal; use larger shares, more data, or 'leave-last'"
             )
         return np.where(times >= first_test, TEST, np.where(times >= first_valid, VALID, TRAIN)).astype(np.int8)
+
+
+def _check_shares(valid: float, test: float) -> None:
+    if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
+        raise ConfigurationError(
+            f"the shares valid = {valid:g} and test = {test:g} must be above 0 and together below 1"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Ratio:
+    """The last share of each user's interactions is test, the share before it valid.
+
+    At least one each, and no more than the share allows beyond that; users with fewer than 3 stay wholly in train. Not
+    free of leaks across users, as ``LeaveLast``.
+
+    Attributes:
+        valid: This share of each user's interactions, in (0, 1).
+        test: This share of each user's interactions, in (0, 1).
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+
+    def __attrs_post_init__(self) -> None:
+        _check_shares(self.valid, self.test)
+
+    def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
+        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user, oldest first."""
+        return _by_place(users, self.valid, self.test)
+
+
+@attrs.frozen(kw_only=True)
+class Random:
+    """Interactions are drawn into the parts by a seed, whenever they happened.
+
+    It leaks time: what a user did later teaches a model that is tested on what came before, and a history is not what was
+    known then. For comparison with results that were made so.
+
+    Attributes:
+        by: Draw from all interactions, or from those of each ``user``, of whom those with fewer than 3 stay in train.
+        valid: This share of interactions, in (0, 1).
+        test: This share of interactions, in (0, 1).
+        seed: Another seed is another draw.
+    """
+
+    by: Literal["interaction", "user"] = attrs.field(
+        default="interaction", validator=attrs.validators.in_(("interaction", "user"))
+    )
+    valid: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        _check_shares(self.valid, self.test)
+
+    def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
+        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user.
+
+        Raises:
+            EmptyDataError: There are so few that a part is empty.
+        """
+        drawn = np.random.default_rng(self.seed).permutation(len(users))
+        codes = np.empty(len(users), dtype=np.int8)
+        if self.by == "user":
+            drawn = drawn[np.argsort(users[drawn], kind="stable")]
+            codes[drawn] = _by_place(users[drawn], self.valid, self.test)
+            return codes
+        valid, test = (_share(len(users), share) for share in (self.valid, self.test))
+        if not (valid and test and valid + test < len(users)):
+            raise EmptyDataError(
+                f"the split 'random' of {len(users):,} interactions leaves a part empty; use larger shares or more data"
+            )
+        codes[drawn] = np.repeat(np.array([TEST, VALID, TRAIN], np.int8), [test, valid, len(users) - valid - test])
+        return codes
+
+
+def _share(count: int, share: float) -> int:
+    return int(count * share + 1e-9)
+
+
+def _by_place(users: NDArray[np.int64], valid: float, test: float) -> NDArray[np.int8]:
+    """int8 ``(rows,)``: of each user the last share is test, the one before valid; rows are user after user."""
+    _, starts, counts = np.unique(users, return_index=True, return_counts=True)
+    tests, valids = (np.maximum(1, (counts * share + 1e-9).astype(np.int64)) for share in (test, valid))
+    left = np.repeat(starts + counts, counts) - np.arange(len(users))  # with this one, up to the user's last
+    tests, both = np.repeat(tests, counts), np.repeat(tests + valids, counts)
+    codes = np.where(left <= tests, TEST, np.where(left <= both, VALID, TRAIN))
+    return np.where(np.repeat(counts, counts) < 3, TRAIN, codes).astype(np.int8)
 
 
 @attrs.frozen(kw_only=True)
@@ -110,52 +196,86 @@ def _last_of_train(users: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray
     return rows[np.cumsum(counts)[counts >= 3] - 1]
 
 
-Split = LeaveLast | GlobalTime | Official
-_SPLITS: Mapping[str, Split] = {"leave-last": LeaveLast(), "global-time": GlobalTime(), "official": Official()}
+Split = LeaveLast | GlobalTime | Ratio | Random | Official
+_SPLITS: Mapping[str, Split] = {
+    "leave-last": LeaveLast(),
+    "global-time": GlobalTime(),
+    "ratio": Ratio(),
+    "random": Random(),
+    "random-by-user": Random(by="user"),
+    "official": Official(),
+}
 
 
-def named_split(name: str) -> Split:
-    """The split of this name, with its defaults.
+def named_split(name: str, *, valid: float | None = None, test: float | None = None, seed: int = 0) -> Split:
+    """The split of this name.
+
+    Args:
+        name: Of the split.
+        valid: Its share of interactions, where it has shares; None for its default.
+        test: The same.
+        seed: Of a random one.
 
     Raises:
         UnknownNameError: There is none.
+        ConfigurationError: It has no shares, or they are not between 0 and 1.
     """
     if name not in _SPLITS:
         raise UnknownNameError("split", name, _SPLITS)
-    return _SPLITS[name]
+    rule = _SPLITS[name]
+    if isinstance(rule, LeaveLast | Official):
+        for part, share in (("valid", valid), ("test", test)):
+            if share is not None:
+                raise ConfigurationError(f"the split {name!r} has no shares; leave {part}_share out")
+        return rule
+    valid, test = (rule.valid if valid is None else valid), (rule.test if test is None else test)
+    if isinstance(rule, Random):
+        return Random(by=rule.by, valid=valid, test=test, seed=seed)
+    return type(rule)(valid=valid, test=test)
+
+
+def check_order(rule: Split, order: str) -> None:
+    """Whether a split can be made of interactions in this order.
+
+    Raises:
+        ConfigurationError: It needs times, and they are in the order of the file.
+    """
+    if order == "file" and isinstance(rule, GlobalTime):
+        raise ConfigurationError(
+            "the split 'global-time' compares the times of different users, and order = 'file' only says in which order "
+            "each user did things; use 'leave-last', 'ratio' or 'official', or order = 'time'"
+        )
 
 
 def split(
     interactions: "Interactions", by: str | Split = "leave-last", ratings: NDArray[np.int64] | None = None
 ) -> Sequences:
-    """Every user's items in time order, each marked train, valid or test.
+    """Every user's items, oldest first, each marked train, valid or test.
+
+    Of parts that are drawn or published, train is before valid and valid before test, whatever the times are.
 
     Args:
-        interactions: With timestamps.
+        interactions: With timestamps, or in the order of their file.
         by: A split, or its name.
         ratings: int64 ``(interactions,)``: which option each was rated with, if a model is to learn that.
 
     Raises:
+        ConfigurationError: It compares times, and the order is that of the file.
         DataError: Timestamps are missing.
         EmptyDataError: A part is empty.
         UnknownNameError: No split has this name.
     """
-    rule = named_split(by) if isinstance(by, str) else by
-    table = interactions.table
-    missing = table["timestamp"].null_count()
-    if missing:
-        raise DataError(
-            f"a split into train, valid and test needs the time of every interaction, but {missing:,} of {len(table):,} "
-            f"interactions of {interactions.edition.name} have none; name the column of timestamps, or use other data"
-        )
-    users, times, items = (table[name].to_numpy(writable=True) for name in ("user", "timestamp", "item"))
-    if isinstance(rule, Official):
-        splits = rule.codes(users, _parts(interactions))
-        order = np.lexsort((np.arange(len(users)), splits, users))  # where the parts and the times disagree
-        items, splits = items[order], splits[order]
-        ratings = None if ratings is None else ratings[order]
-    else:
-        splits = rule.codes(users, times)
+    order = interactions.preparation.order
+    rule = named_split(by, seed=interactions.preparation.seed) if isinstance(by, str) else by
+    check_order(rule, order)
+    if order == "time":
+        _require_times(interactions)
+    users, times, items = (interactions.table[name].to_numpy(writable=True) for name in ("user", "timestamp", "item"))
+    splits = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
+    if isinstance(rule, Official | Random):
+        placed = np.lexsort((np.arange(len(users)), splits, users))  # where the parts and the times disagree
+        items, splits = items[placed], splits[placed]
+        ratings = None if ratings is None else ratings[placed]
     return Sequences(
         items=items,
         offsets=np.concatenate([[0], np.cumsum(np.bincount(users))]).astype(np.int64),
@@ -163,6 +283,16 @@ def split(
         catalogue_size=len(interactions.items),
         ratings=ratings,
     )
+
+
+def _require_times(interactions: "Interactions") -> None:
+    missing = interactions.table["timestamp"].null_count()
+    if missing:
+        raise DataError(
+            f"a split into train, valid and test needs the time of every interaction, but {missing:,} of "
+            f"{len(interactions):,} interactions of {interactions.edition.name} have none; name the column of timestamps, "
+            "set order = 'file' if the rows stand in the order of events, or use other data"
+        )
 
 
 def _parts(interactions: "Interactions") -> Sequence[str]:

@@ -27,7 +27,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
     """
-    from shortstack.data.splits import named_split
+    from shortstack.data.splits import check_order, named_split
     from shortstack.distillation.balancing import make_balancing
     from shortstack.distillation.weighted_losses import weighted_losses
     from shortstack.evaluation.evaluator import RecommendationEvaluator
@@ -49,7 +49,8 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
         _check_positions(config, run)
         _check_family(config, run)
     _check_items(run)
-    named_split(run.data.split)
+    rule = named_split(run.data.split, valid=run.data.valid_share, test=run.data.test_share)
+    check_order(rule, run.data.order)
     make_balancing(run.distillation.balancing)
     _check_selection(run, config)
     return device_named(run.device)
@@ -147,10 +148,15 @@ def _check_task(run: "Run") -> None:
                 f"the task {run.task.name!r} ranks what was shown, so nothing of it may be filtered away: set data.{name} = "
                 f"{'none' if value is None else repr(value)}, not {getattr(run.data, name)!r}"
             )
-    if run.data.split == "leave-last":
+    if run.data.split not in {"global-time", "official"}:
         raise ConfigurationError(
             f"the task {run.task.name!r} divides impressions by 'global-time' or 'official': set data.split"
         )
+    for name in ("valid_share", "test_share"):
+        if getattr(run.data, name) is not None:
+            raise ConfigurationError(f"the task {run.task.name!r} has no use for data.{name}; leave it out")
+    if run.data.order != "time":
+        raise ConfigurationError(f"the task {run.task.name!r} orders impressions by their times; leave data.order out")
 
 
 def _teachers_config(run: "Run") -> "PreTrainedConfig | None":

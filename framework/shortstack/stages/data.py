@@ -21,7 +21,7 @@ IMPRESSIONS = "impressions.safetensors"
 FACTS = "facts.json"
 OF_THE_ADAPTER = frozenset({"source", "adapter", "settings"})
 """Settings that say what is read; whether that is the same is seen in the records."""
-NOT_OF_ROWS = OF_THE_ADAPTER | {"split"}
+NOT_OF_ROWS = OF_THE_ADAPTER | {"split", "valid_share", "test_share"}
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
@@ -67,17 +67,18 @@ def _tables(run: "Run") -> tuple[str, ...]:
 def _chosen(records: "Records", context: Context, folder: Path) -> "Mapping[str, Fact]":
     """What users chose, and how they rated it if that is the task."""
     from shortstack.data.interactions import Interactions
-    from shortstack.data.splits import split
+    from shortstack.data.splits import named_split, split
 
     settings = context.run.data
     of_rows = _without(settings, NOT_OF_ROWS)
+    rule = named_split(settings.split, valid=settings.valid_share, test=settings.test_share, seed=context.run.seed)
     interactions = Interactions.from_records(records, seed=context.run.seed, **of_rows)
     if context.run.task.build().reads == "ratings":
         catalogue, ratings = interactions.rated()
-        split(interactions, settings.split, ratings).save(folder / SEQUENCES)
+        split(interactions, rule, ratings).save(folder / SEQUENCES)
     else:
         catalogue = interactions.catalogue()
-        split(interactions, settings.split).save(folder / SEQUENCES)
+        split(interactions, rule).save(folder / SEQUENCES)
     catalogue.save(folder)
     return interactions.facts()
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 PLAYS: Final = "user_artists.dat"
 ARTISTS: Final = "artists.dat"
-TAGGINGS: Final = ("user_taggedartists-timestamps.dat", "user_taggedartists.dat")
+DAYS, MOMENTS = "user_taggedartists.dat", "user_taggedartists-timestamps.dat"
+TAGGINGS: Final = (DAYS, MOMENTS)
+"""The same tags, with days or with milliseconds of their midnights; some are of 1956, which is in the published files."""
 TAGS: Final = "tags.dat"
 EVENTS: Final = "userid-timestamp-artid-artname-traid-traname.tsv"
 COUNTS: Final = "usersha1-artmbid-artname-plays.tsv"
@@ -93,8 +95,8 @@ class _HetRec:
         who = [user("userID", "whole"), Column(name="artistID", role="item", kind="whole")]
         if self.settings.events == "plays":
             return [*who, Column(name="weight", role="rating", kind="number")]
-        if self.name == TAGGINGS[0]:
-            return [*who, Column(name="timestamp", role="timestamp", kind="ms")]
+        if unpacked_name(self.name) == MOMENTS:
+            return [*who, Column(name="timestamp", role="timestamp", kind="ms", since_1900=True)]
         day = Column(name="year-month-day", role="timestamp", kind="iso", parts=("year", "month", "day"))
         return [*who, day]
 
@@ -189,7 +191,7 @@ def write(settings: LastFmSettings, sample: Sample, folder: Path) -> Path:
             [row.user, row.item, "1", *(str(dated(row.timestamp, part)) for part in ("%d", "%m", "%Y"))]
             for row in sample.rows
         ]
-        write_lines(folder / TAGGINGS[1], [["userID", "artistID", "tagID", "day", "month", "year"], *tags], "\t")
+        write_lines(folder / DAYS, [["userID", "artistID", "tagID", "day", "month", "year"], *tags], "\t")
     artists = [[row["item"], row["title"], "", ""] for row in item_rows(sample)]
     write_lines(folder / ARTISTS, [["id", "name", "url", "pictureURL"], *artists], "\t")
     return folder
@@ -217,7 +219,7 @@ DESCRIPTOR = DatasetDescriptor(
 def _recognised(files: Files, settings: LastFmSettings) -> "Iterator[_HetRec | _Events | _Counts]":
     there = {unpacked_name(name): name for name in sorted(files.names)}
     wanted = (PLAYS,) if settings.events == "plays" else TAGGINGS
-    name = next((name for name in wanted if name in there), None)
+    name = next((there[name] for name in wanted if name in there), None)
     if name is not None and ARTISTS in files.beside:
         yield _HetRec(files=files, name=name, settings=settings)
     if EVENTS in there:

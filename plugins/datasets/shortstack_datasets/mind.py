@@ -137,6 +137,7 @@ class Mind:
             edition=edition,
             skipped=bad.skipped,
             impressions=impressions.lazy(),
+            remarks=bad.remarks,
         )
 
 

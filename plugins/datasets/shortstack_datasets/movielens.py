@@ -169,7 +169,11 @@ class _Found:
         read = len(ratings) + bad.rows
         movies = _movies(self.files, layout, bad)
         return Records(
-            interactions=ratings.lazy(), items=movies.lazy(), edition=_edition(layout, read), skipped=bad.skipped
+            interactions=ratings.lazy(),
+            items=movies.lazy(),
+            edition=_edition(layout, read),
+            skipped=bad.skipped,
+            remarks=bad.remarks,
         )
 
 

@@ -5,13 +5,14 @@ Source: https://recbole.io/docs/user_guide/data/atomic_files.html.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError
 from shortstack_datasets.reading.columns import Column, label, user
+from shortstack_datasets.reading.histories import Histories
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
 from shortstack_datasets.reading.sources import Files, first_line
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PARTS: Final = ("train", "valid", "test")
 _TITLES: Final = ("title", "name")
 _CATEGORIES: Final = ("class", "genre", "genres", "category", "categories")
+TimestampUnit = Literal["s", "ms", "us", "iso"]
 
 
 @attrs.frozen(kw_only=True)
@@ -34,9 +36,13 @@ class RecBoleSettings:
         user: Of user ids; never printed.
         item: Of item ids.
         rating: Of ratings, where there are any.
-        timestamp: Of times in seconds, where there are any.
+        timestamp: Of times, where there are any.
+        timestamp_unit: What a time counts since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
+        items_list: Of the items before each item, where each row holds a history and what came next.
+        items_item: Of item ids in the ``.item`` file; None if it is called as in the ``.inter`` file.
         title: Of item titles; None for the first field whose name holds "title" or "name".
         category: Of item categories; None for a field called class, genre or category.
+        quoted: Whether ``"`` may enclose fields, as RecBole itself writes and reads them.
         skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
     """
 
@@ -44,8 +50,12 @@ class RecBoleSettings:
     item: str = "item_id"
     rating: str = "rating"
     timestamp: str = "timestamp"
+    timestamp_unit: TimestampUnit = "s"
+    items_list: str = "item_id_list"
+    items_item: str | None = None
     title: str | None = None
     category: str | None = None
+    quoted: bool = True
     skip_bad_rows: bool = False
 
 
@@ -78,28 +88,33 @@ class _Found:
         import polars as pl
 
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.described import described, filled
+        from shortstack_datasets.reading.described import as_records
 
-        bad, frames = BadRows(skip=self.settings.skip_bad_rows), []
-        for name, part in self.parts.items():
-            fields = _fields(self.files, name)
-            rows = filled(
-                _read(self.files, name, _interaction_columns(fields, self.settings, self.files.place(name)), bad)
-            )
-            frames.append(rows.with_columns(split=pl.lit(part)) if part else rows)
-        rows = pl.concat(frames)
+        bad, histories = BadRows(skip=self.settings.skip_bad_rows), Histories()
+        rows = pl.concat([self._part(name, part, histories, bad) for name, part in self.parts.items()])
         items = [name for name in self.files.beside if unpacked_name(name) == f"{self.name}.item"]
-        known = (
-            _read(self.files, items[0], _item_columns(_fields(self.files, items[0]), self.settings), bad)
-            if items
-            else rows
-        )
-        return Records(
-            interactions=rows.lazy(),
-            items=described(_listed(known)).lazy(),
-            edition=self.edition(),
-            skipped=bad.skipped,
-        )
+        known = rows
+        if items:
+            columns = _item_columns(_fields(self.files, items[0]), self.settings, self.files.place(items[0]))
+            known = self._read(items[0], columns, bad)
+        return as_records(rows, _listed(known), self.edition(), bad)
+
+    def _part(self, name: str, part: str, histories: Histories, bad: "BadRows") -> "pl.DataFrame":
+        """One file of interactions."""
+        import polars as pl
+
+        from shortstack_datasets.reading.described import filled
+
+        fields, place = _fields(self.files, name), self.files.place(name)
+        rows = self._read(name, _interaction_columns(fields, self.settings, place), bad)
+        if "list" in rows.columns:
+            return histories.unrolled(rows, part, place)
+        return filled(rows).with_columns(split=pl.lit(part)) if part else filled(rows)
+
+    def _read(self, name: str, columns: Sequence[Column], bad: "BadRows") -> "pl.DataFrame":
+        from shortstack_datasets.reading.delimited import Form, read_text
+
+        return read_text(self.files, name, Form(separator="\t", quoted=self.settings.quoted), columns, bad)
 
 
 def write(settings: RecBoleSettings, sample: Sample, folder: Path) -> Path:
@@ -108,23 +123,22 @@ def write(settings: RecBoleSettings, sample: Sample, folder: Path) -> Path:
     Returns:
         ``folder``, for ``read``.
     """
-    from shortstack_datasets.reading.writing import interaction_rows, item_rows, write_lines
+    from shortstack_datasets.reading.writing import interaction_rows, item_rows, write_rows
 
-    header = [
-        f"{settings.user}:token",
-        f"{settings.item}:token",
-        f"{settings.rating}:float",
-        f"{settings.timestamp}:float",
-    ]
-    rows = [[row[role] for role in ("user", "item", "rating", "timestamp")] for row in interaction_rows(sample, "s")]
-    write_lines(folder / "sample.inter", [header, *rows], "\t")
-    about = [
-        f"{settings.item}:token",
-        f"{settings.title or 'title'}:token_seq",
-        f"{settings.category or 'class'}:token_seq",
-    ]
-    items = [[row[role] for role in ("item", "title", "category")] for row in item_rows(sample)]
-    write_lines(folder / "sample.item", [about, *items], "\t")
+    written = {
+        "user": f"{settings.user}:token",
+        "item": f"{settings.item}:token",
+        "rating": f"{settings.rating}:float",
+        "timestamp": f"{settings.timestamp}:float",
+    }
+    about = {
+        "item": f"{settings.items_item or settings.item}:token",
+        "title": f"{settings.title or 'title'}:token_seq",
+        "category": f"{settings.category or 'class'}:token_seq",
+    }
+    rows = interaction_rows(sample, settings.timestamp_unit)
+    write_rows(folder / "sample.inter", [label(name, role) for role, name in written.items()], rows)
+    write_rows(folder / "sample.item", [label(name, role) for role, name in about.items()], item_rows(sample))
     return folder
 
 
@@ -178,16 +192,23 @@ def _interaction_columns(fields: dict[str, str], settings: RecBoleSettings, plac
     if settings.rating in fields:
         columns.append(Column(name=fields[settings.rating], role="rating", kind="number"))
     if settings.timestamp in fields:
-        columns.append(Column(name=fields[settings.timestamp], role="timestamp", kind="s"))
+        columns.append(Column(name=fields[settings.timestamp], role="timestamp", kind=settings.timestamp_unit))
+    if settings.items_list in fields:
+        columns.append(label(fields[settings.items_list], "list"))
     return columns
 
 
-def _item_columns(fields: dict[str, str], settings: RecBoleSettings) -> list[Column]:
+def _item_columns(fields: dict[str, str], settings: RecBoleSettings, place: str) -> list[Column]:
+    own = settings.items_item or settings.item
+    if own not in fields:
+        raise DataError(
+            f"{place} has no field {own!r} for item ids; it has: {', '.join(fields)}; name the field in items_item"
+        )
     title = settings.title or next((name for name in fields for word in _TITLES if word in name), None)
     category = settings.category or next((name for name in fields if name in _CATEGORIES), None)
     names = {"title": title, "category": category}
     return [
-        Column(name=fields.get(settings.item, settings.item), role="item", kind="id"),
+        Column(name=fields[own], role="item", kind="id"),
         *(label(fields.get(name, name), role) for role, name in names.items() if name is not None),
     ]
 
@@ -199,9 +220,3 @@ def _listed(items: "pl.DataFrame") -> "pl.DataFrame":
     if "category" not in items.columns:
         return items
     return items.with_columns(pl.col("category").str.replace_all(" ", "|", literal=True))
-
-
-def _read(files: Files, name: str, columns: Sequence[Column], bad: "BadRows") -> "pl.DataFrame":
-    from shortstack_datasets.reading.delimited import Form, read_text
-
-    return read_text(files, name, Form(separator="\t"), columns, bad)

@@ -11,8 +11,8 @@ import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError, SourceNotFoundError, UnknownNameError
-from shortstack_datasets.amazon.layouts import Category, categories_in
-from shortstack_datasets.reading.sources import found
+from shortstack_datasets.amazon.layouts import Category
+from shortstack_datasets.amazon.places import categories_of
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +41,7 @@ class AmazonReviews:
             DataError: An archive is broken.
         """
         try:
-            there = found(Path(source), categories_in)
+            there = categories_of(Path(source))
         except SourceNotFoundError:
             return None
         return _edition(there) if there else None
@@ -58,18 +58,17 @@ class AmazonReviews:
 
         from shortstack_datasets.amazon.reviews import read_reviews
         from shortstack_datasets.reading.bad_rows import BadRows
-        from shortstack_datasets.reading.described import described
+        from shortstack_datasets.reading.described import as_records
 
-        chosen = self._chosen(found(Path(source), categories_in), source)
+        chosen = self._chosen(categories_of(Path(source)), source)
         bad = BadRows(skip=self.settings.skip_bad_rows)
         read = [read_reviews(category, bad) for category in chosen]
         rows = pl.concat([rows for rows, _ in read], how="diagonal")
-        return Records(
-            interactions=rows.lazy(),
-            items=described(pl.concat([products for _, products in read])).lazy(),
-            edition=_edition(chosen),
-            skipped=bad.skipped,
-        )
+        if "split" in rows.columns and rows["split"].null_count():
+            plain = ", ".join(name for one in chosen if "" in one.parts.values() for name in one.chosen)
+            bad.remark(f"the official split is left out, because these categories have none: {plain}")
+            rows = rows.drop("split")
+        return as_records(rows, pl.concat([products for _, products in read]), _edition(chosen), bad)
 
     def _chosen(self, there: Sequence[Category], source: str | Path) -> Sequence[Category]:
         if not there:

@@ -1,5 +1,6 @@
 """Which file of a folder is what: the years differ in their files' names and fields."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -12,13 +13,15 @@ from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.sources import Files, first_line, first_lines
 
 PARTS: Final = ("train", "valid", "test")
+STARS: Final = (1.0, 5.0)
+"""What a review can give; some rows of 2023 hold 0.0, which is no rating."""
 
 
 def _columns(who: str, item: str, rating: str, time: str, unit: Kind) -> tuple[Column, ...]:
     return (
         user(who),
         Column(name=item, role="item", kind="id"),
-        Column(name=rating, role="rating", kind="number"),
+        Column(name=rating, role="rating", kind="number", within=STARS),
         Column(name=time, role="timestamp", kind=unit),
     )
 
@@ -66,7 +69,7 @@ class Category:
         names: What it is called; all the categories of a file that holds several.
         layout: The form of its files.
         parts: File of reviews → part of the official split, or nothing.
-        metadata: The file of products, if there is one.
+        metadata: The file of products and where it lies, if there is one.
         only: The categories that are wanted of a file that holds several; empty for all.
     """
 
@@ -74,7 +77,7 @@ class Category:
     names: tuple[str, ...]
     layout: Layout
     parts: Mapping[str, str]
-    metadata: str | None = None
+    metadata: "tuple[Files, str] | None" = None
     only: tuple[str, ...] = ()
 
     @property
@@ -82,12 +85,17 @@ class Category:
         """The names that are wanted."""
         return tuple(name for name in self.names if not self.only or name in self.only)
 
+    @property
+    def place(self) -> str:
+        """The file of reviews, or the first of them."""
+        return self.files.place(next(iter(self.parts)))
+
 
 def categories_in(files: Files) -> Sequence[Category]:
     """The categories among files that lie together.
 
-    Of several files of one category the one that is read is the official split, or else the ratings of 2023, or else the
-    5-core, or else all reviews, or else the ratings alone.
+    Of several files of one category the one that is read is the official split if all of it is there, or else the ratings
+    of 2023, or else the 5-core, or else all reviews, or else the ratings alone.
     """
     best: dict[str, tuple[int, Category]] = {}
     for rank, category in _candidates(files):
@@ -97,9 +105,15 @@ def categories_in(files: Files) -> Sequence[Category]:
     return [category for _, category in (best[name] for name in sorted(best))]
 
 
+def metadata_in(files: Files) -> Sequence[tuple[str, Files, str]]:
+    """Category, place and name of each file of products among files that lie together."""
+    names = sorted(name for name in files.beside if name.startswith("meta_"))
+    return [(_stem(name).removeprefix("meta_"), files, name) for name in names]
+
+
 def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
     """Each file of reviews as a category of its own; the lower the number the better."""
-    metadata = {_stem(name).removeprefix("meta_"): name for name in sorted(files.beside) if name.startswith("meta_")}
+    metadata = {category: (place, name) for category, place, name in metadata_in(files)}
     splits: dict[str, dict[str, str]] = {}
     for name in sorted(files.names):
         plain = unpacked_name(name)
@@ -114,7 +128,15 @@ def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
             yield rank, found
     for stem, parts in splits.items():
         ordered = dict(sorted(parts.items(), key=lambda pair: PARTS.index(pair[1])))
-        yield 0, Category(files=files, names=(stem,), layout=RATINGS_2023, parts=ordered, metadata=metadata.get(stem))
+        rank = 0 if {*parts.values()} == {*PARTS} else _LAST_RESORT
+        yield (
+            rank,
+            Category(files=files, names=(stem,), layout=RATINGS_2023, parts=ordered, metadata=metadata.get(stem)),
+        )
+
+
+_LAST_RESORT: Final = 5
+"""Parts of a split are less than all reviews."""
 
 
 def _known(files: Files, name: str, stem: str, ending: str) -> tuple[int, Layout, tuple[str, ...]] | None:
@@ -127,22 +149,22 @@ def _known(files: Files, name: str, stem: str, ending: str) -> tuple[int, Layout
 def _known_text(files: Files, name: str, stem: str) -> tuple[int, Layout, tuple[str, ...]] | None:
     if _is_2023(files, name):
         return 1, RATINGS_2023, (stem,)
-    if not _is_ratings(files, name):
+    lines = first_lines(files, name)
+    users_first = _users_first(lines, stem) if _is_ratings(lines) else None
+    if users_first is None:
         return None
-    old = stem.startswith("ratings_")
-    return (4, RATINGS_2014, (stem.removeprefix("ratings_"),)) if old else (4, RATINGS_2018, (stem,))
+    return 4, RATINGS_2014 if users_first else RATINGS_2018, (stem.removeprefix("ratings_"),)
 
 
 def _known_objects(files: Files, name: str, stem: str) -> tuple[int, Layout, tuple[str, ...]] | None:
-    # of any of the first lines, which may be cut off and no JSON
-    fields = {field for line in first_lines(files, name) for field in _FIELD.findall(line)}
+    fields = _fields(first_lines(files, name))
     rank = 2 if stem.endswith("_5") else 3
     if {"user_id", "history"} <= fields:
         return 3, BY_USER_2023, _categories_by_user(files, name)
     if {"reviewerID", "asin"} <= fields:
         layout = REVIEWS_2014 if stem.startswith("reviews_") else REVIEWS_2018
         return rank, layout, (stem.removeprefix("reviews_").removesuffix("_5"),)
-    return (rank, REVIEWS_2023, (stem,)) if {"user_id", "parent_asin"} <= fields else None
+    return (rank, REVIEWS_2023, (stem,)) if {"user_id", "parent_asin", "rating"} <= fields else None
 
 
 def _stem(name: str) -> str:
@@ -153,12 +175,43 @@ def _is_2023(files: Files, name: str) -> bool:
     return {"user_id", "parent_asin"} <= {*first_line(files, name).split(",")}
 
 
-def _is_ratings(files: Files, name: str) -> bool:
+def _is_ratings(lines: Sequence[str]) -> bool:
     """Whether one of the first lines is a row of four, the last a rating and a time; the very first may be damaged."""
-    return any(re.search(r',"?[0-9.]+"?,"?[0-9]+"?$', line) for line in first_lines(files, name))
+    return any(re.search(r',"?[0-9.]+"?,"?[0-9]+"?$', line) for line in lines)
 
 
+def _users_first(lines: Sequence[str], stem: str) -> bool | None:
+    """Whether users stand before items, as in 2014: told by Amazon's item ids, or else by the file's name.
+
+    None where neither tells.
+    """
+    rows = [
+        [field.strip('"') for field in fields] for fields in (line.split(",") for line in lines) if len(fields) == 4
+    ]
+    items = [sum(_ASIN.fullmatch(row[place]) is not None for row in rows) for place in (0, 1)]
+    if abs(items[0] - items[1]) > len(rows) / 2:
+        return items[1] > items[0]
+    return None if stem == "ratings" else stem.startswith("ratings_")
+
+
+_ASIN: Final = re.compile(r"B[0-9A-Z]{9}|[0-9]{9}[0-9X]")
 _FIELD: Final = re.compile(r'"(\w+)"\s*:')
+
+
+def _fields(lines: Sequence[str]) -> set[str]:
+    """The fields of the objects in the first lines: their own, not those of what is nested in them.
+
+    Where no line is whole, whatever looks like a field.
+    """
+    objects = [value for value in map(_parsed, lines) if isinstance(value, dict)]
+    return {field for one in objects for field in one} or {field for line in lines for field in _FIELD.findall(line)}
+
+
+def _parsed(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):  # cut off, or damaged
+        return None
 
 
 def _categories_by_user(files: Files, name: str) -> tuple[str, ...]:

@@ -52,8 +52,9 @@ def _products(category: Category, rows: pl.DataFrame, bad: BadRows) -> pl.DataFr
             "item", *(_none(name) for name in list(_PRODUCT)[1:])
         )
     made = []
-    place = category.files.place(category.metadata)
-    with opened(category.files, category.metadata) as stream:
+    files, name = category.metadata
+    place = files.place(name)
+    with opened(files, name) as stream:
         for number, product in json_objects(stream, bad, literals=True):
             item = product.get("parent_asin") or product.get("asin")
             if isinstance(item, str):

@@ -16,11 +16,13 @@ class BadRows:
         skip: Leave them out; otherwise the first is an error.
         rows: How many there were.
         examples: The first few, each with file, line and problem.
+        remarks: What else should be known about how it was read.
     """
 
     skip: bool = False
     rows: int = 0
     examples: list[str] = attrs.field(factory=list)
+    remarks: list[str] = attrs.field(factory=list)
 
     def meet(self, error: RowError) -> None:
         """Take note of a bad row.
@@ -33,6 +35,10 @@ class BadRows:
         self.rows += 1
         if self.wants_example:
             self.examples.append(str(error))
+
+    def remark(self, text: str) -> None:
+        """Say something about how it was read."""
+        self.remarks.append(text)
 
     def more(self, rows: int) -> None:
         """Count rows like those that were shown."""

@@ -20,6 +20,8 @@ class Column:
         private: Its values must not appear in errors.
         optional: The file may lack it, and a row may leave it empty.
         parts: The columns of the file that together make it, joined by ``-``; then ``name`` is for errors alone.
+        within: The least and the greatest number that there is; None for any.
+        since_1900: Times may lie before 1970; otherwise that is a wrong unit.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Column:
     private: bool = False
     optional: bool = False
     parts: tuple[str, ...] = ()
+    within: tuple[float, float] | None = None
+    since_1900: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Delimited text, read by polars at full speed; Python's ``csv`` goes through the lines only where something is wrong."""
 
 import csv
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
@@ -20,6 +21,9 @@ Encoding = Literal["utf-8", "latin-1", "either"]
 _UNIT_SEPARATOR: Final = "\x1f"
 _WORDS: Final = ("user", "item", "rating", "star", "time", "date", "title", "name", "product", "movie", "id")
 """At least two of the names in a header hold one of these."""
+_NUMBERS: Final = frozenset({"whole", "number", "s", "ms", "us", "iso", "clock"})
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_ .-]+")
+"""A word that is no number: ``nan`` and ``inf`` are among these, but no two of them stand in one row by one mistake."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +89,7 @@ def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: B
         if not frames:
             names = _names(block, form)
             _check_named(block, stream.place, names, form, columns)
-        has_header = form.header and block.line == 1
+        has_header = block.line == 1 and (form.header or _unexpected_header(block, stream.place, form, columns, bad))
         lines = block.data.partition(b"\n")[2] if has_header else block.data
         text = _Text(place=stream.place, data=lines, line=block.line + has_header, form=form, names=names)
         frames.append(_read_text(text, columns, bad))
@@ -111,15 +115,15 @@ def _texts(column: Column, names: Sequence[str]) -> pl.Expr:
     return joined.alias(column.role)
 
 
+def _first_line(block: Block, form: Form) -> str:
+    line = block.data.partition(b"\n")[0].removesuffix(b"\r")
+    return line.decode("latin-1" if form.encoding == "latin-1" else "utf-8", "replace")
+
+
 def _names(block: Block, form: Form) -> tuple[str, ...]:
-    first = (
-        block.data.partition(b"\n")[0]
-        .removesuffix(b"\r")
-        .decode("latin-1" if form.encoding == "latin-1" else "utf-8", "replace")
-    )
     if form.names:
         return form.names
-    fields = _fields(first, form)
+    fields = _fields(_first_line(block, form), form)
     return tuple(fields) if form.header else tuple(str(number) for number in range(1, len(fields) + 1))
 
 
@@ -134,6 +138,19 @@ def _check_named(block: Block, place: str, names: tuple[str, ...], form: Form, c
     offer = f"it has: {', '.join(names)}" if shown else "is its first line a header?"
     name, column = missing[0]
     raise DataError(f"{place} has no column {name!r} for {column.role}; {offer}")
+
+
+def _unexpected_header(block: Block, place: str, form: Form, columns: Sequence[Column], bad: BadRows) -> bool:
+    """Whether the first line names the columns of a format that has no header; if so, that is said.
+
+    It does if two or more columns of numbers and times hold words instead, which no single mistake does.
+    """
+    fields = dict(zip(form.names, _fields(_first_line(block, form), form), strict=False))
+    numbers = [fields.get(name, "") for column in columns if column.kind in _NUMBERS for name in column.names]
+    if len(numbers) < 2 or not all(_NAME.fullmatch(field.strip()) for field in numbers):
+        return False
+    bad.remark(f"{place}: the first line is a header, which this format does not have, and was left out")
+    return True
 
 
 def _is_header(block: Block, names: tuple[str, ...], form: Form, *, some_known: bool) -> bool:

@@ -11,11 +11,13 @@ from shortstack.contracts import Edition, Records
 from shortstack_datasets.reading.bad_rows import BadRows
 
 _TYPES: Final = {"rating": pl.Float64, "timestamp": pl.Int64}
+_INTERACTION: Final = ("user", "item", "rating", "timestamp")
+_WHOLE: Final = r"^-?\d+(\.0+)?$"
 _ITEM: Final = ("item", "title", "category", "text")
 _TAG: Final = re.compile(r"<[a-zA-Z/!][^<>]*>?")
 
 
-def filled(rows: pl.DataFrame, roles: Sequence[str] = ("user", "item", "rating", "timestamp")) -> pl.DataFrame:
+def filled(rows: pl.DataFrame, roles: Sequence[str] = _INTERACTION) -> pl.DataFrame:
     """The columns of these roles, null where the table has none."""
     missing = [
         pl.lit(None, dtype=_TYPES.get(role, pl.String)).alias(role) for role in roles if role not in rows.columns
@@ -44,7 +46,30 @@ def plain_text(text: object) -> str | None:
 
 
 def as_records(rows: pl.DataFrame, known: pl.DataFrame, edition: Edition, bad: BadRows) -> Records:
-    """Interactions, and what is known of items, as an adapter gives them."""
+    """Interactions, and what is known of items, as an adapter gives them.
+
+    Columns ``split`` and ``category`` of the interactions are kept.
+    """
+    kept = [name for name in ("split", "category") if name in rows.columns]
+    (rows,) = of_one_kind("user", filled(rows, (*_INTERACTION, *kept)))
+    rows, known = of_one_kind("item", rows, known)
     return Records(
-        interactions=filled(rows).lazy(), items=described(known).lazy(), edition=edition, skipped=bad.skipped
+        interactions=rows.lazy(),
+        items=described(known).lazy(),
+        edition=edition,
+        skipped=bad.skipped,
+        remarks=bad.remarks,
     )
+
+
+def of_one_kind(role: str, *tables: pl.DataFrame) -> list[pl.DataFrame]:
+    """Tables whose ids are written alike: where all are numbers, whole numbers without a fraction.
+
+    Programs that know no missing whole number write ``12.0`` for 12.
+    """
+    ids = [table[role] for table in tables]
+    if not any(one.str.ends_with(".0").any() for one in ids):
+        return list(tables)
+    if not all(one.str.contains(_WHOLE).all() for one in ids):
+        return list(tables)
+    return [table.with_columns(pl.col(role).str.replace(r"\.0+$", "")) for table in tables]

@@ -1,8 +1,9 @@
 """Where files lie: in a folder or in a zip archive, opened the same way; and how an adapter finds its own there."""
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
@@ -164,8 +165,8 @@ def first_lines(files: Files, name: str) -> list[str]:
     return [line.rstrip("\r") for line in text.split("\n")]
 
 
-def found(source: Path, recognise: Callable[[Files], Sequence[Found]]) -> list[Found]:
-    """What an adapter recognises in ``source`` itself, or else one level deeper.
+def found(source: Path, recognise: Callable[[Files], Sequence[Found]], *, levels: int = 1) -> list[Found]:
+    """What an adapter recognises in ``source`` itself, or else one level deeper, or as many levels deeper as it says.
 
     Raises:
         SourceNotFoundError: ``source`` is not there.
@@ -173,9 +174,10 @@ def found(source: Path, recognise: Callable[[Files], Sequence[Found]]) -> list[F
     """
     everything: list[Found] = []
     try:
-        for depth, files in enumerate(_look(source)):
-            everything += recognise(files)
-            if everything and depth == 0:
+        for level in _look(source, levels):
+            for files in level:
+                everything += recognise(files)
+            if everything:
                 break
     except SourceNotFoundError:
         raise
@@ -184,19 +186,28 @@ def found(source: Path, recognise: Callable[[Files], Sequence[Found]]) -> list[F
     return everything
 
 
-def _look(source: Path) -> Iterator[Files]:
-    """The places to look for files: a folder, an archive or a file, then what lies one level deeper in it."""
+def _look(source: Path, levels: int) -> Iterator[Iterable[Files]]:
+    """The places to look for files, level by level: a folder, an archive or a file, then what lies deeper in it."""
     if not (source.is_file() or source.is_dir()):
         raise SourceNotFoundError(f"{source} is not there; give a folder or a zip archive")
     if source.is_file():
-        yield from _archive(source) if source.suffix == ".zip" else [Folder(path=source.parent, only=source.name)]
+        if source.suffix == ".zip":
+            root, *inside = _archive(source)
+            yield [root]
+            yield inside
+        else:
+            yield [Folder(path=source.parent, only=source.name)]
         return
-    yield Folder(path=source)
-    for entry in sorted(source.iterdir()):
-        if entry.is_dir():
-            yield Folder(path=entry)
-        elif entry.suffix == ".zip":
-            yield from _archive(entry)
+    folders = [source]
+    yield [Folder(path=source)]
+    for _ in range(levels):
+        entries = [entry for folder in folders for entry in sorted(folder.iterdir())]
+        folders = [entry for entry in entries if entry.is_dir()]
+        yield chain.from_iterable(
+            [Folder(path=entry)] if entry.is_dir() else _archive(entry)
+            for entry in entries
+            if entry.is_dir() or entry.suffix == ".zip"
+        )
 
 
 def _archive(path: Path) -> Iterator[Archive]:

@@ -105,6 +105,8 @@ def _text(values: pl.Series, column: Column, place: str) -> pl.Series:
             return values.cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%d %H:%M:%S%.3f").alias(column.role)
         unit = 1_000 if column.kind == "s" else 1 if column.kind == "ms" else 0.001
         return (values.cast(pl.Datetime("ms")).cast(pl.Int64) / unit).cast(pl.String).alias(column.role)
+    if values.dtype.is_float() and column.kind in {"id", "whole"}:
+        values = _whole(values, column, place)
     try:
         return values.cast(pl.String).alias(column.role)
     except pl.exceptions.PolarsError as error:
@@ -138,6 +140,25 @@ def _one_by_one(block: Block, place: str, columns: Sequence[Column], bad: BadRow
         rows.append([_plain(value.get(column.name)) for column in columns])
         numbers.append(number)
     return pl.DataFrame(rows, schema={column.role: pl.String for column in columns}, orient="row"), numbers
+
+
+def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
+    """Ids that are whole numbers stored as floats, as whole numbers; others as they are.
+
+    Raises:
+        DataError: Some are so large that floats do not tell neighbours apart.
+    """
+    there = values.fill_nan(None)
+    whole = there.cast(pl.Int64, strict=False)
+    if not (whole.cast(pl.Float64) == there.cast(pl.Float64)).all() or whole.null_count() > there.null_count():
+        return values
+    exact = 2 ** (24 if values.dtype == pl.Float32 else 53)
+    if (whole.abs() > exact).any():
+        raise DataError(
+            f"{place} holds {column.role} ids in {column.name} as floats above {exact:,}, where different ids are stored as "
+            "one number; store them as whole numbers or text"
+        )
+    return whole
 
 
 def _nested(name: str) -> "re.Pattern[bytes]":

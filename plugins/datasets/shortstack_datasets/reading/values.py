@@ -75,13 +75,13 @@ def _parsed(column: Column, texts: pl.Series) -> pl.Expr:
     if column.kind in {"iso", "clock"}:
         return _within(_iso(text) if column.kind == "iso" else _clock(text), _YEAR_1900)
     if column.kind == "number":
-        return _finite(text)
-    return _within(_milliseconds(text, texts, column.kind), _YEAR_1970)
+        return _finite(text, column.within)
+    return _within(_milliseconds(text, texts, column.kind), _YEAR_1900 if column.since_1900 else _YEAR_1970)
 
 
-def _finite(text: pl.Expr) -> pl.Expr:
+def _finite(text: pl.Expr, within: tuple[float, float] | None = None) -> pl.Expr:
     number = text.cast(pl.Float64, strict=False)
-    return pl.when(number.is_finite()).then(number)
+    return pl.when(number.is_finite() if within is None else number.is_between(*within)).then(number)
 
 
 def _milliseconds(text: pl.Expr, texts: pl.Series, unit: Kind) -> pl.Expr:
@@ -133,9 +133,10 @@ def _problem(value: str | None, column: Column) -> str:
         return f"{column.name} is empty; it should be {_EXPECTED[column.kind]}"
     shown = column.name if column.private else f"{column.name} {_short(value)!r}"
     if column.kind in _MILLISECONDS and (milliseconds := _number(value)) is not None:
-        era = "before 1970" if milliseconds < 0 else "beyond the year 2200"
+        era = ("before 1900" if column.since_1900 else "before 1970") if milliseconds < 0 else "beyond the year 2200"
         return f"{shown}, as a time in {column.kind}, lies {era}; check its unit"
-    return f"{shown} is not {_EXPECTED[column.kind]}"
+    bounds = "" if column.within is None else " from {:g} to {:g}".format(*column.within)
+    return f"{shown} is not {_EXPECTED[column.kind]}{bounds}"
 
 
 def _short(value: str) -> str:

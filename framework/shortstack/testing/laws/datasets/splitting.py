@@ -20,7 +20,7 @@ from shortstack.testing.strategies.tables import interaction_tables
 from shortstack.testing.subject import Subject
 
 TABLES = interaction_tables(rows=(6, 16), users=2, days=9)
-RULES = st.sampled_from(["leave-last", "global-time"])
+RULES = st.sampled_from(["leave-last", "global-time", "ratio"])
 
 
 @law("dataset", 53, when=TIMED, table=TABLES, rule=RULES)

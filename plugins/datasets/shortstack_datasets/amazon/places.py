@@ -1,0 +1,58 @@
+"""Where a source has its categories, and the metadata that the publisher keeps in folders of their own."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from shortstack.errors import DataError
+from shortstack_datasets.amazon.layouts import Category, categories_in, metadata_in
+from shortstack_datasets.reading.sources import Files, Folder, found
+
+LEVELS: Final = 2
+"""How far below a source reviews may lie: the publisher has ``raw/review_categories``."""
+
+METADATA_FOLDERS: Final = ("meta_categories", "metaFiles2", "metaFiles")
+"""What the publisher calls folders of metadata, which lie beside those of reviews."""
+
+
+def categories_of(source: Path) -> list[Category]:
+    """The categories of a source, each once, with what describes its products.
+
+    Raises:
+        SourceNotFoundError: ``source`` is not there.
+        DataError: A category, or its metadata, is there twice; or an archive is broken.
+    """
+    there = found(source, categories_in, levels=LEVELS)
+    _require_once([(name, category.place) for category in there for name in category.names], "the category")
+    if all(category.metadata is not None for category in there):
+        return there
+    below = found(source, metadata_in, levels=LEVELS)
+    return [_described(category, below) for category in there]
+
+
+def _described(category: Category, below: Sequence[tuple[str, Files, str]]) -> Category:
+    """With the metadata in another folder, if there are any."""
+    if category.metadata is not None:
+        return category
+    name = category.names[0]
+    own = [one for one in below if one[0] == name] or [one for one in _beside(category.files) if one[0] == name]
+    _require_once([(name, files.place(file)) for _, files, file in own], "the metadata of")
+    return attrs.evolve(category, metadata=own[0][1:] if own else None)
+
+
+def _beside(files: Files) -> Iterator[tuple[str, Files, str]]:
+    """The metadata in the publisher's folders beside the folder of some reviews."""
+    if isinstance(files, Folder):
+        folders = (files.path.resolve().parent / name for name in METADATA_FOLDERS)
+        for folder in folders:
+            if folder.is_dir():
+                yield from metadata_in(Folder(path=folder))
+
+
+def _require_once(named: Sequence[tuple[str, str]], what: str) -> None:
+    first: dict[str, str] = {}
+    for name, place in named:
+        if first.setdefault(name, place) != place:
+            raise DataError(f"{what} {name} is in {first[name]} and in {place}; name one of them as the source")
