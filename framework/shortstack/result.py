@@ -28,7 +28,9 @@ class Cost(TypedDict, total=False):
 
     ``seconds`` by stage; ``training``, one curve a trained model; ``work``, by trained model: seconds, steps, examples,
     tokens a second, floating-point operations; ``precision`` of the arithmetic, by trained model;
-    ``peak_memory_bytes`` of the processes that did the stages, 0 where these are of a version that did not record it.
+    ``peak_memory_bytes`` of the processes that did the stages, 0 where these are of a version that did not record it;
+    ``speed`` on test users, by model: ``ms_per_user_1``, milliseconds for one user alone (the median), ``ms_per_user_32``,
+    milliseconds a user in batches of 32, and ``users_per_second`` in such batches.
     """
 
     seconds: Mapping[str, float]
@@ -36,6 +38,7 @@ class Cost(TypedDict, total=False):
     work: Mapping[str, Mapping[str, float]]
     precision: Mapping[str, str]
     peak_memory_bytes: int
+    speed: Mapping[str, Mapping[str, float]]
 
 
 class StepRecord(TypedDict):
@@ -91,6 +94,9 @@ class RunResult:
         headlines: ``metrics``, which are compared, and ``selected_by``, which the verdict is about.
         calibration: Method → ``bins`` (``confidence``, ``accuracy``, ``cases``) and ``error``, of models that give
             probabilities of ratings.
+        cases: How many test cases were ``evaluated``; where the catalogue is ranked also whether items of the history were
+            candidates (``seen``), how many of all had a target among them (``repeats``), were ``left_out`` for that, and
+            had no history.
     """
 
     schema: int = SCHEMA
@@ -110,6 +116,7 @@ class RunResult:
     comparisons: Intervals
     headlines: Mapping[str, Any] = attrs.field(factory=lambda: {"metrics": list(HEADLINES), "selected_by": SELECTED_BY})
     calibration: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    cases: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def selected_by(self) -> str:
@@ -150,7 +157,8 @@ class RunResult:
         if schema != SCHEMA:
             raise DataError(f"{path} has schema {schema!r}, but this version of shortstack reads schema {SCHEMA} only")
         names = {field.name for field in attrs.fields(cls)}
-        wrong = [f"lacks {name!r}" for name in sorted(names - fields.keys())]
+        needed = {field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING}
+        wrong = [f"lacks {name!r}" for name in sorted(needed - fields.keys())]
         wrong += [f"has an unknown key {name!r}" for name in sorted(fields.keys() - names)]
         if wrong:
             raise DataError(f"{path} {', '.join(wrong)}; run again to write it anew")

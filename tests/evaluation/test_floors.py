@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from shortstack.evaluation.floors import ItemKNN, Markov, Popularity
+from shortstack.evaluation.floors import ItemKNN, Markov, PersonalPopularity, Popularity
 from shortstack.evaluation.rankers import Ranker
 
 
@@ -77,3 +77,13 @@ def test_knn_keeps_each_items_nearest_neighbours(random_sequences):
         expected = np.zeros(40)
         expected[kept] = every[kept, item]
         np.testing.assert_array_equal(expected, nearest[:, item])
+
+
+def test_personal_popularity_is_what_the_user_had_most_often(leave_last):
+    """Own counts first; popularity, here of item 3, decides between equal ones, and is all that an empty history has."""
+    ranker = PersonalPopularity.fit(leave_last([[3, 3, 3], [0, 3, 2]], 5), "test")
+
+    own, nothing = ranker.scores([np.array([1, 0, 1]), np.array([], dtype=np.int64)]).tolist()
+
+    assert sorted(range(5), key=lambda item: -own[item]) == [1, 0, 3, 2, 4]
+    assert max(range(5), key=lambda item: nothing[item]) == 3

@@ -24,17 +24,17 @@ def one_case(history, target):
 
 @given(st.data())
 def test_full_ranks_are_those_of_a_loop(data):
-    """Seen items are left out, the target never, even if it was seen; ties share their places."""
+    """Seen items are left out, or not; ties share their places."""
     scores = data.draw(st.lists(st.integers(0, 3), min_size=2, max_size=10))
     items = st.integers(0, len(scores) - 1)
     history, target = data.draw(st.lists(items, max_size=6)), data.draw(items)
-    for exclude_seen in (True, False):
-        others = [i for i in range(len(scores)) if i != target and not (exclude_seen and i in history)]
+    for seen in ("exclude", "include") if target not in history else ("include",):
+        others = [i for i in range(len(scores)) if i != target and not (seen == "exclude" and i in history)]
         greater = sum(scores[i] > scores[target] for i in others)
         equal = sum(scores[i] == scores[target] for i in others)
         table = torch.tensor([scores], dtype=torch.float32)
 
-        ranks = FullCatalogue(exclude_seen=exclude_seen).ranks(table, one_case(history, target), np.array([0]))
+        ranks = FullCatalogue(seen=seen).ranks(table, one_case(history, target), np.array([0]))
 
         assert [1 + greater + equal / 2] == ranks.tolist()
         assert [scores] == table.tolist(), "a ranker's scores are its own"
@@ -59,6 +59,17 @@ def test_negatives_are_unseen_and_distinct():
     assert drawn[0] == 1
     assert len(set(drawn.tolist())) == 1000
     assert not set(history) & set(drawn[1:].tolist())
+
+
+def test_seen_items_may_be_negatives_too():
+    """All of them, beside 999 unseen ones: were they a draw like the others, a repeat would be the only seen candidate."""
+    history = [*range(0, 60, 2), 0]
+
+    drawn = SampledNegatives(seed=0, seen="include").draw(one_case(history, 4), 0, 5000)
+
+    assert drawn[0] == 4
+    assert len(set(drawn.tolist())) == len(drawn) == 999 + 30
+    assert set(history) < set(drawn.tolist())
 
 
 def test_a_small_catalogue_gives_what_it_has():

@@ -26,6 +26,7 @@ KEYS = [
     "comparisons",
     "headlines",
     "calibration",
+    "cases",
 ]
 
 

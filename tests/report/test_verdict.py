@@ -107,3 +107,27 @@ def test_an_undefined_ratio_is_said(spoken):
     )
 
     assert spoken(student_teacher=None).startswith(expected)
+
+
+def test_cases_that_were_left_out_are_said(result):
+    """How many, of how many, and why; nothing where users never return."""
+
+    def last(**cases):
+        return verdict(
+            metrics=result.metrics,
+            comparisons=result.comparisons,
+            parameters=result.parameters,
+            selection=result.selection,
+            cases=cases,
+        ).splitlines()[-1]
+
+    assert last(evaluated=1_900, repeats=100, left_out=100, seen="exclude") == (
+        "100 of 2,000 test cases (5.0%) are left out: their targets are in the users' histories, whose items are no "
+        "candidates (evaluation.seen = 'exclude')."
+    )
+    assert last(evaluated=2_000, repeats=420, left_out=0, seen="include") == (
+        "21.0% of the test targets are in the users' histories, whose items are candidates like all others, and are "
+        "recommended (evaluation.seen = 'include')."
+    )
+    assert "histories" not in last(evaluated=2_000, repeats=0, left_out=0, seen="exclude")
+    assert "histories" not in last(evaluated=2_000)

@@ -84,7 +84,7 @@ def test_ndcg_is_that_of_the_pruned_model(audited):
     from shortstack.data.sequences import Sequences
 
     folder, result = audited
-    evaluator = RecommendationEvaluator(cutoffs=(10,), resamples=100)
+    evaluator = RecommendationEvaluator(cutoffs=(10,), resamples=100, seen=result.cases["seen"])
     cases = Sequences.load(folder / "data" / SEQUENCES).cases("valid")
     for name, stored in (("fisher", "pruned"), ("all layers", "teacher")):
         model = CompactStudentModel.from_pretrained(folder / stored)

@@ -81,7 +81,17 @@ def test_the_student_on_the_way_is_evaluated(finished):
     assert 0 < result.metrics["step-1"]["ndcg@10"] <= 1
     assert list(result.cost["training"]) == ["teacher", "step-1", "scratch", "student"]
     labels = [str(cell) for cell in terminal_table(result).columns[0].cells]
-    assert labels == ["popularity", "item-KNN", "Markov", "scratch", "pruned", "student", "after step 1", "teacher"]
+    assert labels == [
+        "popularity",
+        "personal popularity",
+        "item-KNN",
+        "Markov",
+        "scratch",
+        "pruned",
+        "student",
+        "after step 1",
+        "teacher",
+    ]
     assert f"{result.selection['steps'][0]['parameters']:,}" in list(terminal_table(result).columns[1].cells)
     assert "<li>After step 1: layers " in render(result)
 

@@ -121,6 +121,20 @@ def test_clicks_beside_their_floors(clicked):
     assert "NDCG@10" in result.verdict
 
 
+@pytest.mark.parametrize("which", ["rated", "clicked"])
+def test_the_speed_is_measured_on_the_tasks_own_questions(which, request):
+    """Of the large model and the small ones; scratch has the student's shape, and floors are no models."""
+    folder, result = request.getfixturevalue(which)
+    speed = result.cost["speed"]
+
+    assert set(speed) == {"teacher", "pruned", "student"}
+    for found in speed.values():
+        assert set(found) == {"ms_per_user_1", "ms_per_user_32", "users_per_second"}
+        assert min(found.values()) > 0
+    assert " × as fast " in result.verdict
+    assert " × as fast)" in (folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_nobody_is_named(rated, clicked):
     """No user's id in anything that a run writes for others."""
     for (folder, _), name in ((rated, '"u1'), (clicked, "U19")):

@@ -205,15 +205,23 @@ def recommend(
     folder: Annotated[Path, typer.Argument(help="A run's folder, or a student's.")],
     history: Annotated[list[str], typer.Option(help="An item's title or id, oldest first. Repeat for more.")],
     top: Annotated[int, typer.Option(min=1, help="How many items to recommend.")] = 10,
+    seen: Annotated[
+        str | None,
+        typer.Option(help="exclude or include items of the history; by default as in the model's evaluation."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Recommend the next items after a history."""
     from shortstack.provenance import spoken_settings
     from shortstack.students.compact import CompactStudentModel
 
+    if seen not in {None, "exclude", "include"}:
+        raise UnknownNameError("rule for seen items in --seen", str(seen), ("exclude", "include"))
     _warn_of_mixture(folder)
     student = folder / "student" if (folder / "student").is_dir() else folder
-    found = CompactStudentModel.from_pretrained(student).recommend(history, k=top)
+    found = CompactStudentModel.from_pretrained(student).recommend(
+        history, k=top, exclude_seen=None if seen is None else seen == "exclude"
+    )
     if as_json:
         typer.echo(json.dumps([{"id": r.id, "title": r.title, "score": r.score} for r in found], ensure_ascii=False))
         return
@@ -306,8 +314,10 @@ def _show_scores(path: Path) -> None:
 
 
 def _show_result(console: Console, result: "RunResult", out: Path) -> None:
-    from shortstack.report import terminal_table
+    from shortstack.report import speed_table, terminal_table
 
     console.print(terminal_table(result))
+    if result.cost.get("speed"):
+        console.print(speed_table(result))
     console.print(result.verdict, highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {out / 'report.html'}", highlight=False, markup=False, soft_wrap=True)

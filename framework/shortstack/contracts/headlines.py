@@ -9,7 +9,7 @@ HEADLINES: Final = (f"hr@{HEADLINE_CUTOFF}", f"ndcg@{HEADLINE_CUTOFF}", f"mrr@{H
 SELECTED_BY: Final = f"ndcg@{HEADLINE_CUTOFF}"
 """What rankers are selected by, on validation users, and what the verdict is about."""
 
-FLOORS: Final = ("popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
+FLOORS: Final = ("popularity", "personal-popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
 """What needs no training: of the tasks that rank, then of the one that rates."""
 
 

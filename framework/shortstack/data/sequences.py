@@ -1,5 +1,6 @@
 """Histories as plain tensors: all that the stages after the data need to know of it."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,8 +12,11 @@ from shortstack.errors import ConfigurationError, EmptyDataError
 
 SplitName = Literal["train", "valid", "test"]
 
+Seen = Literal["exclude", "include"]
+"""Whether items of a user's history are left out of what is ranked for that user, or are candidates like all others."""
 
-@attrs.frozen(kw_only=True, eq=False)
+
+@attrs.frozen(kw_only=True, eq=False, slots=False)
 class Cases:
     """Questions of the form "what came next?": one row each.
 
@@ -36,6 +40,21 @@ class Cases:
     def history(self, case: int) -> NDArray[np.int64]:
         """Everything the user did before the target, oldest first; may be empty."""
         return self.items[self.starts[case] : self.stops[case]]
+
+    def at(self, rows: NDArray[np.int64]) -> "Cases":
+        """Some of the cases."""
+        chosen = {name: getattr(self, name)[rows] for name in ("users", "targets", "starts", "stops")}
+        return Cases(**chosen, items=self.items)
+
+    @cached_property
+    def repeats(self) -> NDArray[np.bool_]:
+        """Bool ``(cases,)``: whether the target is in the history already."""
+        places = np.argsort(self.items, kind="stable")  # of each item, in their order
+        keys = self.items[places] * len(places) + places
+        first = self.targets * len(places)
+        found = np.searchsorted(keys, [first + self.starts, first + self.stops])  # places in the history, as a range
+        repeats: NDArray[np.bool_] = found[0] < found[1]
+        return repeats
 
 
 @attrs.frozen(kw_only=True, eq=False)

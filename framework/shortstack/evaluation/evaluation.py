@@ -37,6 +37,11 @@ class Evaluation:
     of_means: Mapping[str, Callable[[Values], Values]] = attrs.field(factory=dict)
     calibration: CalibrationCurve | None = None
 
+    @property
+    def facts(self) -> dict[str, int]:
+        """How many cases there are, for the record."""
+        return {"evaluated": len(self.users)}
+
     @cached_property
     def metrics(self) -> dict[str, float | None]:
         """The mean of each metric over its cases; None where there are none."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, HEADLINES
-from shortstack.data.sequences import Cases
-from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
+from shortstack.data.sequences import Cases, Seen
+from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, UnknownNameError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.evaluation import Comparison, Estimate, Evaluation, compare_all
 from shortstack.evaluation.metrics import metric_values
@@ -29,11 +29,23 @@ class RankEvaluation(Evaluation):
 
     Attributes:
         ranks: float64 ``(cases,)``: the mid-rank of the target.
-        without_history: How many cases had no history.
+        rows: int64 ``(cases,)``: which of the cases that were given these are.
+        without_history: How many of them had no history.
+        repeats: How many of the cases that were given have a target that is in the history.
+        left_out: How many cases were given but are not among these.
     """
 
     ranks: NDArray[np.float64]
+    rows: NDArray[np.int64]
     without_history: int
+    repeats: int
+    left_out: int
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """How many cases there are of each kind, for the record."""
+        kinds = {"repeats": self.repeats, "left_out": self.left_out, "without_history": self.without_history}
+        return super().facts | kinds
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +55,8 @@ class RecommendationEvaluator:
     Attributes:
         cutoffs: The k of HR@k, NDCG@k and MRR@k; 10 is added where it is missing, because models are selected by it.
         protocol: ``"full"``: against the whole catalogue; ``"sampled"``: against 999 seeded negatives a case.
-        exclude_seen: Whether items of the history are left out of the ranking; the target never is.
+        seen: ``"exclude"``: items of the history are no candidates, and a case whose target is one of them is left out and
+            counted; ``"include"``: they are candidates like all others, for users who return to items.
         resamples: How many bootstrap resamples an interval rests on.
         seed: Of the negatives and of the resamples.
         slices: How the cases are divided; None for no slices.
@@ -51,7 +64,7 @@ class RecommendationEvaluator:
 
     cutoffs: tuple[int, ...] = attrs.field(default=(1, 5, 10, 20))
     protocol: ProtocolName = attrs.field(default="full")
-    exclude_seen: bool = True
+    seen: Seen = attrs.field(default="exclude")
     resamples: int = attrs.field(default=1000)
     seed: int = 0
     slices: Slices | None = None
@@ -66,39 +79,67 @@ class RecommendationEvaluator:
         if protocol not in get_args(ProtocolName):
             raise UnknownNameError("evaluation protocol", protocol, get_args(ProtocolName))
 
+    @seen.validator
+    def _known_rule(self, _attribute: object, seen: str) -> None:
+        if seen not in get_args(Seen):
+            raise UnknownNameError("rule for seen items", seen, get_args(Seen))
+
     @resamples.validator
     def _enough(self, _attribute: object, resamples: int) -> None:
         if resamples < 1:
             raise ConfigurationError(f"resamples must be at least 1, got {resamples}; 1000 is usual")
 
+    def rows(self, cases: Cases) -> NDArray[np.int64]:
+        """Which cases are evaluated.
+
+        Raises:
+            EmptyDataError: None is.
+        """
+        counted = np.ones(len(cases), dtype=bool) if self.seen == "include" else ~cases.repeats
+        if not counted.any():
+            raise EmptyDataError(
+                f"each of the {len(cases):,} cases has a target that is in its history, and seen = 'exclude' leaves such cases "
+                "out, so none is left to evaluate; set seen = 'include' (evaluation.seen of a run)"
+            )
+        return np.flatnonzero(counted)
+
     def evaluate(self, ranker: Ranker, cases: Cases) -> RankEvaluation:
-        """Rank every case's target.
+        """Rank every case's target among candidates that the history alone decides.
 
         Raises:
             NonFiniteError: A score is NaN or infinite.
             ConfigurationError: The ranker's scores have the wrong shape, or do not reach a target.
+            EmptyDataError: Every case is left out.
         """
-        protocol = ranking_protocol(self.protocol, exclude_seen=self.exclude_seen, seed=self.seed)
-        ranks, losses = np.zeros(len(cases)), np.zeros(len(cases))
-        lengths = cases.stops - cases.starts
-        by_length = np.argsort(lengths, kind="stable")  # histories of like length share a batch
-        for start in range(0, len(cases), _CASES):
-            rows = by_length[start : start + _CASES]
-            ranks[rows], losses[rows] = _answers(ranker, cases, rows, protocol)
-        cutoffs = tuple(sorted({*self.cutoffs, HEADLINE_CUTOFF}))
-        values = metric_values(ranks, cutoffs)
-        values["loss"] = losses if ranker.scores_are_logits else np.full(len(cases), np.nan)
-        masks = {} if self.slices is None else self.slices.masks(cases)
+        rows, repeats = self.rows(cases), cases.repeats
+        chosen = cases.at(rows)
+        ranks, losses = self._answers(ranker, chosen)
+        values = metric_values(ranks, tuple(sorted({*self.cutoffs, HEADLINE_CUTOFF})))
+        values["loss"] = losses if ranker.scores_are_logits else np.full(len(chosen), np.nan)
+        masks = {} if self.slices is None else self.slices.masks(chosen) | _by_status(repeats[rows])
         values |= {f"{m}/{name}": np.where(mask, values[m], np.nan) for m in HEADLINES for name, mask in masks.items()}
         return RankEvaluation(
             values=values,
-            users=cases.users,
-            targets=cases.targets,
+            users=chosen.users,
+            targets=chosen.targets,
             resamples=self.resamples,
             seed=self.seed,
             ranks=ranks,
-            without_history=int(np.count_nonzero(lengths == 0)),
+            rows=rows,
+            without_history=int(np.count_nonzero(chosen.stops == chosen.starts)),
+            repeats=int(repeats.sum()),
+            left_out=len(cases) - len(rows),
         )
+
+    def _answers(self, ranker: Ranker, cases: Cases) -> tuple[Values, Values]:
+        """Ranks and losses, ``_CASES`` at a time."""
+        protocol = ranking_protocol(self.protocol, seen=self.seen, seed=self.seed)
+        ranks, losses = np.zeros(len(cases)), np.zeros(len(cases))
+        by_length = np.argsort(cases.stops - cases.starts, kind="stable")  # histories of like length share a batch
+        for start in range(0, len(cases), _CASES):
+            rows = by_length[start : start + _CASES]
+            ranks[rows], losses[rows] = _answers(ranker, cases, rows, protocol)
+        return ranks, losses
 
     def compare(self, first: Evaluation, second: Evaluation, metric: str = "ndcg@10") -> Comparison:
         """Compare two rankers on one metric, paired: both see the same resampled users.
@@ -108,6 +149,11 @@ class RecommendationEvaluator:
             ConfigurationError: The evaluations are not of the same cases.
         """
         return compare_all(first, second, (metric,))[metric]
+
+
+def _by_status(repeats: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Repeats and new choices apart, where there are repeats: what is easy in one is of no use in the other."""
+    return {"repeat": repeats, "first-time": ~repeats} if repeats.any() else {}
 
 
 def _answers(ranker: Ranker, cases: Cases, rows: NDArray[np.int64], protocol: RankingProtocol) -> tuple[Values, Values]:

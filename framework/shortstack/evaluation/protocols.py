@@ -1,4 +1,8 @@
-"""Against which items a target is ranked: all of them, or a fixed sample."""
+"""Against which items a target is ranked: all of them, or a fixed sample; never does this depend on the target.
+
+Items of the history are either no candidates (``seen = "exclude"``), and then a target that was seen cannot be ranked, or
+candidates like all others (``"include"``). Were they left out but for a target among them, "seen or not" alone would tell it.
+"""
 
 from typing import Literal, Protocol
 
@@ -8,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shortstack.data.sequences import Cases
+from shortstack.data.sequences import Cases, Seen
 from shortstack.evaluation.metrics import mid_ranks
 
 ProtocolName = Literal["full", "sampled"]
@@ -20,7 +24,7 @@ Rows = NDArray[np.int64]
 
 
 class RankingProtocol(Protocol):
-    """Turns the scores of some cases into ranks."""
+    """Turns the scores of some cases into ranks; where seen items are excluded, of cases whose target was not seen."""
 
     def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
         """The mid-rank of each target.
@@ -37,34 +41,35 @@ class RankingProtocol(Protocol):
 
 @attrs.frozen(kw_only=True)
 class FullCatalogue:
-    """The target against every item, or every item not seen before; the target itself is never left out."""
+    """The target against every item, or every item not seen before."""
 
-    exclude_seen: bool = True
+    seen: Seen = "exclude"
 
     def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
         """The mid-rank of each target, float64 ``(rows,)``."""
         targets = torch.from_numpy(cases.targets[rows]).to(scores.device)[:, None]
         own = scores.gather(1, targets)
-        if self.exclude_seen:
+        if self.seen == "exclude":
             scores = scores.clone()
             seen = [cases.history(row) for row in rows]
             owner = np.repeat(np.arange(len(rows)), [len(history) for history in seen])
             flat = torch.from_numpy(owner * scores.shape[1] + np.concatenate(seen)).to(scores.device)
             scores.view(-1).index_fill_(0, flat, -torch.inf)
-            scores.scatter_(1, targets, own)
         return mid_ranks(scores, own[:, 0])
 
 
 @attrs.frozen(kw_only=True)
 class SampledNegatives:
-    """The target against items drawn uniformly; a case's negatives follow from the seed and the case alone.
+    """The target against unseen items drawn uniformly, and against all seen ones where these are candidates.
+
+    A case's negatives follow from the seed, the user and the history alone, but for the target, which is none of them.
 
     Sampled metrics can reverse the order of models: use them only beside published tables that do.
     Source: Krichene & Rendle, On Sampled Metrics for Item Recommendation, KDD 2020.
     """
 
     seed: int
-    exclude_seen: bool = True
+    seen: Seen = "exclude"
     negatives: int = NEGATIVES
 
     def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
@@ -75,20 +80,18 @@ class SampledNegatives:
 
     def draw(self, cases: Cases, row: int, items: int) -> Rows:
         """The target and its negatives, all distinct; fewer where the catalogue has no more unseen items."""
-        target, history = cases.targets[row], cases.history(row)
-        ruled_out = np.append(history, target) if self.exclude_seen else np.array([target])
-        generator = np.random.default_rng([self.seed, int(cases.users[row]), len(history)])
-        distinct = generator.choice(
-            items, size=min(items, self.negatives + len(set(ruled_out.tolist()))), replace=False
-        )
-        negatives = distinct[~np.isin(distinct, ruled_out)][: self.negatives]
-        return np.concatenate([[target], negatives])
+        target, seen = cases.targets[row], np.unique(cases.history(row))
+        generator = np.random.default_rng([self.seed, int(cases.users[row]), len(cases.history(row))])
+        distinct = generator.choice(items, size=min(items, self.negatives + len(seen) + 1), replace=False)
+        unseen = distinct[~np.isin(distinct, seen) & (distinct != target)][: self.negatives]
+        known = seen[seen != target] if self.seen == "include" else seen[:0]
+        return np.concatenate([[target], known, unseen])
 
 
-def ranking_protocol(name: ProtocolName, *, exclude_seen: bool, seed: int) -> RankingProtocol:
+def ranking_protocol(name: ProtocolName, *, seen: Seen, seed: int) -> RankingProtocol:
     """The protocol that goes by a name in a configuration."""
     protocols: dict[ProtocolName, RankingProtocol] = {
-        "full": FullCatalogue(exclude_seen=exclude_seen),
-        "sampled": SampledNegatives(exclude_seen=exclude_seen, seed=seed),
+        "full": FullCatalogue(seen=seen),
+        "sampled": SampledNegatives(seen=seen, seed=seed),
     }
     return protocols[name]

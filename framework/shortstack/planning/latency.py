@@ -36,7 +36,7 @@ def measured_latency(model: PreTrainedModel, batch: Mapping[str, Tensor], batch_
         model(**inputs)  # the first pass sets things up
         for _ in range(REPEATS):
             with _timing(decoder.layers, model.device) as spent:
-                wholes.append(_milliseconds(lambda: model(**inputs), model.device))
+                wholes.append(milliseconds(lambda: model(**inputs), model.device))
             for found, one in zip(layers, spent, strict=True):
                 found.append(one)
     each = [median(found) / batch_size for found in layers]
@@ -71,7 +71,8 @@ def _timing(layers: nn.ModuleList, device: torch.device) -> Iterator[list[float]
             handle.remove()
 
 
-def _milliseconds(work: Callable[[], object], device: torch.device) -> float:
+def milliseconds(work: Callable[[], object], device: torch.device) -> float:
+    """What some work takes until the device is done with it."""
     _wait(device)
     start = perf_counter()
     work()

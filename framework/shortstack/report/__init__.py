@@ -3,6 +3,6 @@
 from shortstack.report.audit import audit_table
 from shortstack.report.conclusion import verdict
 from shortstack.report.page import write_report
-from shortstack.report.terminal import terminal_table
+from shortstack.report.terminal import speed_table, terminal_table
 
-__all__ = ["audit_table", "terminal_table", "verdict", "write_report"]
+__all__ = ["audit_table", "speed_table", "terminal_table", "verdict", "write_report"]

@@ -1,6 +1,7 @@
 """The outcome in plain words: what was kept, at what size, and whether it was worth it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -15,6 +16,8 @@ def verdict(
     parameters: Parameters,
     selection: SelectionRecord,
     selected_by: str = SELECTED_BY,
+    cases: Mapping[str, Any] | None = None,
+    speed: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
     """Say honestly what a run found, one statement a line, the most important first.
 
@@ -24,14 +27,18 @@ def verdict(
         parameters: Of teacher and student.
         selection: How many layers stayed.
         selected_by: The metric that it is about; higher is better.
+        cases: As in ``RunResult``.
+        speed: As in its ``cost``.
     """
     told = _Verdict(comparisons=comparisons, metric=selected_by)
     statements = [
         told.kept(metrics, parameters, selection),
+        faster(speed or {}),
         told.against_scratch(),
         told.against_pruned(),
         told.student_against_floors(),
         told.against_floors(),
+        repeated(cases or {}),
     ]
     return "\n".join(statement for statement in statements if statement)
 
@@ -119,6 +126,37 @@ class _Verdict:
         """Floor → the method's lead over it, where that is known."""
         found = {floor: self.found(f"{method}-{floor}") for floor in FLOORS}
         return {floor: difference for floor, difference in found.items() if difference is not None}
+
+
+def faster(speed: Mapping[str, Mapping[str, float]]) -> str:
+    """How the student's speed compares with the teacher's; empty where it was not measured."""
+    if not {"student", "teacher"} <= speed.keys():
+        return ""
+    student, teacher = speed["student"], speed["teacher"]
+    together = student["users_per_second"] / teacher["users_per_second"]
+    alone = teacher["ms_per_user_1"] / student["ms_per_user_1"]
+    return (
+        f"The student is {together:.1f} × as fast as the teacher in batches of 32 users "
+        f"({student['users_per_second']:,.0f} against {teacher['users_per_second']:,.0f} users a second), and {alone:.1f} × as "
+        f"fast for one user alone ({student['ms_per_user_1']:,.1f} against {teacher['ms_per_user_1']:,.1f} ms)."
+    )
+
+
+def repeated(cases: Mapping[str, Any]) -> str:
+    """How many users come back to what they had, and what becomes of such cases; empty where none does."""
+    left_out, repeats = cases.get("left_out", 0), cases.get("repeats", 0)
+    every = cases.get("evaluated", 0) + left_out
+    if left_out:
+        return (
+            f"{left_out:,} of {every:,} test cases ({left_out / every:.1%}) are left out: their targets are in the users' "
+            "histories, whose items are no candidates (evaluation.seen = 'exclude')."
+        )
+    if repeats:
+        return (
+            f"{repeats / every:.1%} of the test targets are in the users' histories, whose items are candidates like all "
+            "others, and are recommended (evaluation.seen = 'include')."
+        )
+    return ""
 
 
 def _signed(estimate: Sequence[float]) -> str:

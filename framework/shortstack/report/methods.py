@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from shortstack.result import Metrics, RunResult
+from shortstack.result import RunResult
 
 
 @attrs.frozen
@@ -45,6 +45,7 @@ METHODS = (
     Method("global-mean", "global mean", "#8a929d", "p"),
     Method("user-mean", "user mean", "#8a929e", "^"),
     Method("popularity", "popularity", "#8a929c", "v"),
+    Method("personal-popularity", "personal popularity", "#8a929b", "<"),
     Method("item-knn", "item-KNN", "#8a929d", "p"),
     Method("markov", "Markov", "#8a929e", "^"),
     Method("scratch", "scratch", "#009e73", "D"),
@@ -59,6 +60,7 @@ EXPLANATIONS: Mapping[str, str] = {
     "global-mean": "the mean rating for everything",
     "user-mean": "the mean of the user's own earlier ratings",
     "popularity": "the same list for everyone",
+    "personal-popularity": "what the user had most often",
     "item-knn": "items that the same users had",
     "markov": "what most often came after the last item",
     "scratch": "the student's size, trained without the teacher",
@@ -68,8 +70,8 @@ EXPLANATIONS: Mapping[str, str] = {
 }
 
 
-def methods_of(metrics: Metrics) -> list[Method]:
-    """The methods of a result, in the order of ``METHODS``; students on the way come just before the teacher."""
+def methods_of(metrics: Mapping[str, object]) -> list[Method]:
+    """The methods that a mapping has something of, in the order of ``METHODS``; students on the way come just before the teacher."""
     return sorted(map(_method, metrics), key=_place)
 
 

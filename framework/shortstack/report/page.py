@@ -15,8 +15,9 @@ from shortstack.report.figures import (
     compression_figure,
     convergence_figure,
     importance_figure,
+    speed_figure,
 )
-from shortstack.report.tables import comparisons_table, facts_table, metrics_table, slices_table
+from shortstack.report.tables import comparisons_table, facts_table, metrics_table, slices_table, speed_table
 from shortstack.result import RunResult
 
 FILE = "report.html"
@@ -27,6 +28,10 @@ _PROTOCOLS = {
 }
 
 
+_SEEN = {
+    "exclude": "; items of the user's history are no candidates",
+    "include": "; items of the user's history are candidates like all others",
+}
 _OF_TASKS = {
     "click": "what each impression showed ranked by itself, ties by their mid-rank; a mean over impressions",
     "rating": "each rating predicted from what the user rated before",
@@ -51,7 +56,7 @@ def render(result: RunResult) -> str:
     """The whole page; every text of the result is escaped, and nothing is fetched from anywhere."""
     here = files("shortstack.report")
     selection = result.selection
-    curves = {name: value for name, value in result.cost.items() if name != "training"}
+    curves = {name: value for name, value in result.cost.items() if name not in {"training", "speed"}}
     return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
         style=here.joinpath("style.css").read_text(encoding="utf-8"),
         version=escape(result.shortstack),
@@ -62,6 +67,7 @@ def render(result: RunResult) -> str:
         verdict=_verdict(result.verdict),
         comparison=comparison_figure(result),
         compression=compression_figure(result),
+        speed=_speed(result),
         calibration=_calibration(result),
         importance=importance_figure(result),
         convergence=convergence_figure(result),
@@ -88,7 +94,8 @@ def render(result: RunResult) -> str:
 def _protocol(result: RunResult) -> str:
     """What was asked of everybody."""
     task = result.config.get("task", {}).get("name")
-    return _OF_TASKS.get(task) or _PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")]
+    protocol = _OF_TASKS.get(task) or _PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")]
+    return protocol + _SEEN.get(result.cases.get("seen", ""), "")
 
 
 def _calibration(result: RunResult) -> str:
@@ -96,6 +103,18 @@ def _calibration(result: RunResult) -> str:
     figure = calibration_figure(result)
     told = "Ten bins of confidence on the test cases, larger marks for more of them; in brackets the mean distance from the dotted line."
     return f"<figure>{figure}<figcaption>{told}</figcaption></figure>" if figure else ""
+
+
+def _speed(result: RunResult) -> str:
+    """A figure and a table; nothing where the speed was not measured."""
+    figure = speed_figure(result)
+    if not figure:
+        return ""
+    device, threads = (result.environment.get(name, "?") for name in ("device", "threads"))
+    caption = (
+        f"The same test users, one by one and 32 at once, on {device} ({threads} threads); medians of repeated passes."
+    )
+    return f"<figure>{figure}<figcaption>{escape(caption)}</figcaption></figure>{speed_table(result)}"
 
 
 def _steps(result: RunResult) -> str:

@@ -45,6 +45,17 @@ def comparisons_table(result: RunResult) -> str:
     return _table(head, rows)
 
 
+def speed_table(result: RunResult) -> str:
+    """What each model takes for a user, alone and in batches."""
+    speed = result.cost.get("speed", {})
+    columns = {"users_per_second": "users a second", "ms_per_user_32": "ms a user", "ms_per_user_1": "ms a user, alone"}
+    rows = (
+        _row("td", (_name(method), *(f"{speed[method.key][key]:,.4g}" for key in columns)))
+        for method in methods_of(speed)
+    )
+    return _table(_row("th", ("", *columns.values())), rows)
+
+
 def facts_table(facts: Mapping[str, object]) -> str:
     """Names and values, nested names joined by dots."""
     if not facts:

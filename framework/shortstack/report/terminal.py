@@ -23,6 +23,20 @@ def terminal_table(result: RunResult) -> Table:
     return table
 
 
+def speed_table(result: RunResult) -> Table:
+    """How fast the models are; no rows where that was not measured."""
+    device = result.environment.get("device", "the device of the run")
+    table = Table(title=f"speed on {device}; medians over test users", title_justify="left", title_style="dim")
+    for name in ("model", "users/s, 32 at once", "ms a user, 32 at once", "ms a user, alone"):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    speed = result.cost.get("speed", {})
+    for method in methods_of(speed):
+        found = speed[method.key]
+        figures = [f"{found['users_per_second']:,.0f}", *(f"{found[f'ms_per_user_{n}']:,.2f}" for n in (32, 1))]
+        table.add_row(Text(method.label), *figures, style="bold" if method.key in {"student", "teacher"} else "")
+    return table
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 

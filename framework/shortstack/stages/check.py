@@ -41,7 +41,8 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     Scorers.of(asked(run.importance), registry)  # those that others are made from, too
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
-    RecommendationEvaluator(cutoffs=run.evaluation.cutoffs, protocol=run.evaluation.protocol)
+    evaluation = run.evaluation
+    RecommendationEvaluator(cutoffs=evaluation.cutoffs, protocol=evaluation.protocol, seen=evaluation.seen or "exclude")
     config = _teachers_config(run)
     _check_task(run)
     _check_fits(run)

@@ -27,19 +27,25 @@ def _depends_on(run: "Run", registry: "Registry") -> object:  # noqa: ARG001 -- 
 def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
     from shortstack.evaluation.comparisons import standard_comparisons
     from shortstack.stages.exam import exam
+    from shortstack.stages.speed import measured_speed
 
     asked = exam(context, "test", in_full=True)
     evaluations: dict[str, Evaluation] = {}
+    speed: dict[str, dict[str, float]] = {}
     models = _models(context.run, steps)
-    with context.progress.job("evaluation", total=3 + len(models)) as told:
+    with context.progress.job("evaluation", total=len(asked.floors) + len(models)) as told:
         for name, candidate in _candidates(context, asked, models):
             evaluations[name] = asked.evaluate(candidate)
+            if name in models and name != "scratch":  # which is of the student's shape
+                speed[name] = measured_speed(partial(asked.answer, candidate), asked.questions, context.device)
             told(len(evaluations), name)
     found = {
         "headlines": attrs.asdict(asked.headlines),
         "metrics": {name: evaluation.metrics for name, evaluation in evaluations.items()},
         "intervals": {name: evaluation.intervals for name, evaluation in evaluations.items()},
         "comparisons": standard_comparisons(evaluations, asked.headlines.metrics),
+        "speed": speed,
+        "cases": evaluations["teacher"].facts | ({} if asked.seen is None else {"seen": asked.seen}),
         "calibration": {
             name: attrs.asdict(evaluation.calibration)
             for name, evaluation in evaluations.items()
@@ -60,7 +66,8 @@ def _candidates(context: Context, asked: "Exam", models: dict[str, str]) -> Iter
     """The floors, then the models, one in memory at a time."""
     from shortstack.stages.recommender import Recommender
 
-    yield from asked.floors()
+    for name, floor in asked.floors.items():
+        yield name, floor()
     for name, folder in models.items():
         yield name, asked.candidate(Recommender.load(context, folder))
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shortstack.data.sequences import Sequences
+from shortstack.data.sequences import Seen, Sequences
 from shortstack.errors import ConfigurationError
 from shortstack.stages.data import SEQUENCES
+from shortstack.stages.exam import seen_by
 from shortstack.stages.stage import Context
 from shortstack.students.compact import CompactStudentModel
 
@@ -31,12 +32,14 @@ class Recommender:
         sequences: The histories.
         task: What the model is for.
         tokenizer: Of a language model.
+        seen: Whether items of the history are candidates; whoever is given the model gets its recommendations so, too.
     """
 
     model: "PreTrainedModel"
     catalogue: "Catalogue"
     sequences: Sequences
     task: "Task"
+    seen: Seen
     tokenizer: "PreTrainedTokenizerBase | None" = None
 
     @classmethod
@@ -54,6 +57,7 @@ class Recommender:
             catalogue=catalogue,
             sequences=Sequences.load(context.root / "data" / SEQUENCES),
             task=context.run.task.build(),
+            seen=seen_by(context),
         )
 
     @classmethod
@@ -65,7 +69,11 @@ class Recommender:
     def save(self, folder: Path) -> None:
         """Write model and items for ``load``, and for anyone who has ``CompactStudentModel``."""
         stored = CompactStudentModel(
-            model=self.model, catalogue=self.catalogue, window=self.task.window, tokenizer=self.tokenizer
+            model=self.model,
+            catalogue=self.catalogue,
+            window=self.task.window,
+            tokenizer=self.tokenizer,
+            seen=self.seen,
         )
         stored.save_pretrained(folder)
 

@@ -37,6 +37,8 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         parameters=parameters,
         selection=selection,
         selected_by=evaluation["headlines"]["selected_by"],
+        cases=evaluation["cases"],
+        speed=evaluation["speed"],
     )
     result = RunResult(
         shortstack=__version__,
@@ -44,7 +46,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         config=unstructure(context.run),
         environment=_environment(context),
         data=read_json(root / "data" / FACTS),
-        cost=_cost(context, stages),
+        cost={**_cost(context, stages), "speed": evaluation["speed"]},
         verdict=conclusion,
         importance={name: found["scores"] for name, found in read_json(root / "importance" / SCORES).items()},
         audit=audit,
@@ -55,6 +57,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         comparisons=evaluation["comparisons"],
         headlines=evaluation["headlines"],
         calibration=evaluation["calibration"],
+        cases=evaluation["cases"],
     )
     result.save(root)
     write_report(root)

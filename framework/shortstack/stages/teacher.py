@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 def _depends_on(run: "Run", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
     files = [digest(path) for path in _files(run.teacher.path)]
-    return [run.teacher, files, run.task, run.seed, run.device, labels.identity, code_behind(run.task.name)]
+    parts = [run.teacher, files, run.task, run.seed, run.device, labels.identity, code_behind(run.task.name)]
+    return [
+        *parts,
+        run.evaluation.seen,
+    ]  # what models are selected by, and what they recommend, in all later stages too
 
 
 def _files(path: str | None) -> list[Path]:
@@ -34,11 +38,13 @@ def keeps_new(run: "Run") -> bool:
 
 
 def _execute(context: Context, folder: Path) -> None:
+    from shortstack.stages.exam import require_cases
     from shortstack.stages.importance import rehearse_sweep
     from shortstack.stages.student import rehearse_student
     from shortstack.stages.teacher_config import fit_of
     from shortstack.stages.training import train
 
+    require_cases(context)
     teacher, fit = _untrained(context), fit_of(context.run)
     if fit is None:
         teacher.save(folder)

@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_args
 
 import attrs
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.data.catalogue import Catalogue
+from shortstack.data.sequences import Seen
 from shortstack.errors import (
     ConfigurationError,
     DataError,
@@ -19,6 +20,7 @@ from shortstack.errors import (
     NonFiniteError,
     RunFolderError,
     SourceNotFoundError,
+    UnknownNameError,
 )
 from shortstack.models.candidates import last_logits
 from shortstack.models.decoder import most_tokens
@@ -53,16 +55,21 @@ class CompactStudentModel:
         catalogue: The items, each with its token in the model's vocabulary.
         window: The most recent items of a history that the model was trained on and reads.
         tokenizer: Of a language model that knows words beside items; None otherwise.
+        seen: Whether items of the history are recommended (``"include"``) or not, unless a call says otherwise: the rule
+            that the model was evaluated by.
     """
 
     model: PreTrainedModel
     catalogue: Catalogue
     window: int
     tokenizer: PreTrainedTokenizerBase | None = None
+    seen: Seen = "exclude"
 
     def __attrs_post_init__(self) -> None:
         config = self.model.config.get_text_config()
         _refuse_foreign_items(self.catalogue, config.vocab_size)
+        if self.seen not in get_args(Seen):
+            raise UnknownNameError("rule for seen items", self.seen, get_args(Seen))
         if self.window < 1:
             raise ConfigurationError(f"window must be at least 1, got {self.window}")
         longest, positions = self.catalogue.longest(self.window), most_tokens(self.model)
@@ -85,10 +92,10 @@ class CompactStudentModel:
             ConfigurationError: The model's vocabulary does not hold the items.
         """
         folder = Path(folder)
-        window, catalogue = _read_window(folder), Catalogue.load(folder)
+        fields, catalogue = _read(folder), Catalogue.load(folder)
         model = stored_model(folder)
         tokenizer = stored_tokenizer(folder) if (folder / TOKENIZER).is_file() else None
-        return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, window=window, tokenizer=tokenizer)
+        return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, tokenizer=tokenizer, **fields)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model, items and window into a folder; ``recommender.json`` comes last and says that all is there.
@@ -111,17 +118,19 @@ class CompactStudentModel:
             for file in sorted(Path(unfinished).iterdir()):
                 file.replace(folder / file.name)
             (Path(unfinished) / FILE).write_text(
-                json.dumps({"schema": 1, "window": self.window}) + "\n", encoding="utf-8"
+                json.dumps({"schema": 1, "window": self.window, "seen": self.seen}) + "\n", encoding="utf-8"
             )
             (Path(unfinished) / FILE).replace(folder / FILE)
 
-    def recommend(self, history: Sequence[str], k: int = 10, *, exclude_seen: bool = True) -> list[Recommendation]:
+    def recommend(
+        self, history: Sequence[str], k: int = 10, *, exclude_seen: bool | None = None
+    ) -> list[Recommendation]:
         """The items most likely to come next.
 
         Args:
             history: Titles or ids, oldest first.
             k: How many items; fewer are returned where fewer are left.
-            exclude_seen: Leave out what is in the history.
+            exclude_seen: Leave out what is in the history; by default as ``seen`` says.
 
         Raises:
             UnknownNameError: No item goes by one of the names; says which titles are near.
@@ -169,7 +178,12 @@ class CompactStudentModel:
         return dict(zip(scale, logits[0].double().softmax(-1).tolist(), strict=True))
 
     def recommend_many(
-        self, histories: Sequence[Sequence[str]], k: int = 10, *, exclude_seen: bool = True, batch_size: int = 64
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        *,
+        exclude_seen: bool | None = None,
+        batch_size: int = 64,
     ) -> list[list[Recommendation]]:
         """``recommend`` for many histories, ``batch_size`` at a time; the same answers in the same order.
 
@@ -188,7 +202,8 @@ class CompactStudentModel:
         scores = (
             row for start in range(0, len(seen), batch_size) for row in self._scores(seen[start : start + batch_size])
         )
-        excluded = seen if exclude_seen else [[]] * len(seen)
+        excluding = self.seen == "exclude" if exclude_seen is None else exclude_seen
+        excluded = seen if excluding else [[]] * len(seen)
         return [list(self._best(row, k, left_out)) for row, left_out in zip(scores, excluded, strict=True)]
 
     def _found(self, history: Sequence[str], number: int) -> list[int]:
@@ -236,14 +251,18 @@ def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:
         )
 
 
-def _read_window(folder: Path) -> int:
+def _read(folder: Path) -> dict[str, Any]:
+    """The window, and whether seen items are recommended; folders of earlier versions leave them out."""
     path = folder / FILE
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there: {folder} is no recommender that shortstack saved")
     try:
-        window = json.loads(path.read_text(encoding="utf-8"))["window"]
-    except (ValueError, KeyError, TypeError) as error:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        window, seen = fields["window"], fields.get("seen", "exclude")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f'{path} must say {{"window": N}}') from error
     if not isinstance(window, int) or isinstance(window, bool):
         raise DataError(f"{path} must say a whole number as window, got {window!r}")
-    return window
+    if seen not in get_args(Seen):
+        raise DataError(f"{path} must say 'exclude' or 'include' as seen, got {seen!r}")
+    return {"window": window, "seen": seen}

@@ -6,6 +6,7 @@ from shortstack.report.figures.comparison import comparison_figure
 from shortstack.report.figures.compression import compression_figure
 from shortstack.report.figures.convergence import convergence_figure
 from shortstack.report.figures.importance import importance_figure
+from shortstack.report.figures.speed import speed_figure
 
 __all__ = [
     "agreement_figure",
@@ -14,4 +15,5 @@ __all__ = [
     "compression_figure",
     "convergence_figure",
     "importance_figure",
+    "speed_figure",
 ]

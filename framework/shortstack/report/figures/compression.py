@@ -11,7 +11,7 @@ from shortstack.report.figures.canvas import INK, MUTED, SURFACE, drawing, inlin
 from shortstack.report.methods import METHODS, Method, estimate_of
 from shortstack.result import RunResult
 
-_FLOORS = {"popularity", "markov", "mode", "user-mean"}
+_FLOORS = {"popularity", "personal-popularity", "markov", "mode", "user-mean"}
 _BESIDE = {"pruned": -10.0, "student": 0.0, "scratch": 10.0}
 """Points of one size would hide each other: they are moved this many points sideways."""
 

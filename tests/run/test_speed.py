@@ -1,0 +1,48 @@
+"""How fast models answer: measured on the questions of each task, by real passes, within a bound of time."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from shortstack.stages import speed
+from shortstack.stages.speed import measured_speed
+
+CPU = torch.device("cpu")
+
+
+def test_it_is_what_the_work_takes():
+    """Two milliseconds a call and a tenth of one a user: 2.1 alone, 5.2 for 32, the set-up of the first call left out."""
+    first = [True]
+
+    def answer(rows):
+        time.sleep(0.002 + 0.0001 * len(rows) + (0.2 if first and first.pop() else 0))
+
+    found = measured_speed(answer, 100, CPU)
+
+    assert 2.1 <= found["ms_per_user_1"] < 10
+    assert 5.2 / 32 <= found["ms_per_user_32"] < 1
+    assert found["users_per_second"] == pytest.approx(1000 / found["ms_per_user_32"])
+
+
+def test_the_same_users_are_answered_alone_and_together():
+    """From the first case to the last; where there are fewer than 32, some twice."""
+    batches = []
+    measured_speed(batches.append, 100, CPU)
+    single, whole = ([b.tolist() for b in batches if len(b) == size] for size in (1, 32))
+
+    assert [row for (row,) in single[1:]] == whole[0]
+    assert (whole[0][0], whole[0][-1]) == (0, 99)
+    few = []
+    measured_speed(few.append, 3, CPU)
+    assert set(np.concatenate(few).tolist()) == {0, 1, 2}
+
+
+def test_a_slow_model_is_not_measured_for_long(monkeypatch):
+    """After the bound nothing is repeated: one pass to set up and one that counts, for each size."""
+    monkeypatch.setattr(speed, "BUDGET", 0.0)
+    batches = []
+    measured_speed(batches.append, 100, CPU)
+
+    assert [len(batch) for batch in batches] == [1, 1, 32, 32]
