@@ -34,14 +34,11 @@ def forward_backward(work: Workload) -> None:
 
 def floor(work: Workload) -> None:
     """A forward pass and a backward pass to the activations only: what a sweep costs before anybody is scored."""
-    handle = work.model.get_input_embeddings().register_forward_hook(_differentiable)
-    try:
-        with at_rest(work.model):
-            for batch in work.batches:
-                ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
-                work.objective(work.model, ids, mask, labels).sum().backward()
-    finally:
-        handle.remove()
+    model = at_rest(work.model)
+    model.get_input_embeddings().register_forward_hook(_differentiable)
+    for batch in work.batches:
+        ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
+        work.objective(model, ids, mask, labels).sum().backward()
 
 
 def states_only(work: Workload) -> None:

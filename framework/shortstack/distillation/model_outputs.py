@@ -1,7 +1,6 @@
 """One forward pass of a model, keeping what the losses need of it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import attrs
 import torch
@@ -11,6 +10,7 @@ from transformers import PreTrainedModel
 from shortstack.contracts import ModelOutputs
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.candidates import candidate_logits
+from shortstack.models.doubles import doubled
 from shortstack.models.layer_calls import LayerOutput, leaving
 
 
@@ -30,20 +30,23 @@ class OutputReader:
     candidates: Tensor | None
     logits: bool
 
-    def __call__(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> ModelOutputs:
+    def __call__(
+        self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor, embedded: nn.Module | None = None
+    ) -> ModelOutputs:
         """What one batch gives.
 
         Args:
             input_ids: int64 ``(batch, tokens)``.
             attention_mask: ``(batch, tokens)``, 0 where the token is padding.
             positions: Bool ``(batch, tokens)``: where logits are wanted.
+            embedded: What the input embeddings go through; None for nothing.
 
         Raises:
             UnsupportedModelError: No state carries a gradient although the model is being trained.
         """
         asked = positions if self.logits else torch.zeros_like(positions)
-        with layer_states(self.layers) as states:
-            logits = candidate_logits(self.model, input_ids, attention_mask, asked, self.candidates)
+        model, states = self._watched(embedded)
+        logits = candidate_logits(model, input_ids, attention_mask, asked, self.candidates)
         if states and logits.requires_grad and not any(state.requires_grad for state in states.values()):
             raise UnsupportedModelError(
                 f"no layer of {type(self.model).__name__} passes on a gradient although the model is trained, so a loss "
@@ -51,21 +54,19 @@ class OutputReader:
             )
         return ModelOutputs(logits=logits if self.logits else None, states=states if self.layers else None)
 
-
-@contextmanager
-def layer_states(layers: Sequence[nn.Module]) -> Iterator[dict[int, Tensor]]:
-    """Collect what leaves each layer, ``(batch, tokens, hidden)``, before any final norm."""
-    states: dict[int, Tensor] = {}
-    hooks = [layer.register_forward_hook(_keep(states, index)) for index, layer in enumerate(layers)]
-    try:
-        yield states
-    finally:
-        for hook in hooks:
-            hook.remove()
+    def _watched(self, embedded: nn.Module | None) -> tuple[PreTrainedModel, dict[int, Tensor]]:
+        """A double of the model, and what leaves its layers, ``(batch, tokens, hidden)``, before any final norm."""
+        embeddings, states = self.model.get_input_embeddings(), dict[int, Tensor]()
+        copies = doubled(self.model, [*self.layers, *([] if embedded is None else [embeddings])])
+        for index, layer in enumerate(self.layers):
+            copies[layer].register_forward_hook(_keep(states, index))
+        if embedded is not None:
+            copies[embeddings].register_forward_hook(lambda _module, _inputs, output: embedded(output))
+        return copies[self.model], states
 
 
 def _keep(states: dict[int, Tensor], index: int) -> Callable[[nn.Module, object, LayerOutput], None]:
     def hook(_layer: nn.Module, _inputs: object, output: LayerOutput) -> None:
-        states[index] = leaving(output)
+        states.setdefault(index, leaving(output))  # a checkpointed layer runs again on the way back
 
     return hook

@@ -32,6 +32,7 @@ from shortstack.distillation.training_module import TrainingModule, output_reade
 from shortstack.distillation.weighted_losses import LossSettings, wanted, weighted_losses
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.models.candidates import supervision
+from shortstack.models.rest import evaluating
 from shortstack.registry import Registry
 
 
@@ -234,7 +235,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         ignore_keys: list[str] | None = None,  # noqa: ARG002
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
-        """Ask ``validate`` for the student's metrics.
+        """Ask ``validate`` for the metrics of the student as it is in evaluation mode; its modules keep their own modes.
 
         Raises:
             ConfigurationError: There is no ``validate``, or it lacks the metric that models are selected by.
@@ -242,10 +243,8 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         """
         if self._validate is None:
             raise ConfigurationError("evaluate() needs metrics: give the trainer a function validate(model)")
-        student, was_training = self.student, self.student.training
         with torch.no_grad():
-            measured = self._validate(student.eval())
-        student.train(was_training)
+            measured = self._validate(evaluating(self.student))
         metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in measured.items()}
         self._require_selection_metric(measured)
         for name, value in metrics.items():

@@ -1,7 +1,6 @@
 """What is optimised as one module: the student and the losses' own parameters."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -66,22 +65,15 @@ class TrainingModule(nn.Module):
             ``(losses,)``, float32 or wider.
         """
         positions, _ = supervision(labels)
-        with self._dropping():
-            student = self._read(input_ids, attention_mask, positions)
+        student = self._read(input_ids, attention_mask, positions, self._dropping())
         batch = self.loss_batch(attention_mask, labels)
         return torch.stack(
             [_sum_of(weighted, student, teacher, batch, self._module(i)) for i, weighted in enumerate(self.losses)]
         )
 
-    @contextmanager
-    def _dropping(self) -> Iterator[None]:
-        """Dropout after the student's input embeddings, inside and in training only: the student keeps no trace of it."""
-        embeddings = self.student.get_input_embeddings()
-        hook = embeddings.register_forward_hook(lambda _module, _inputs, output: self._dropout(output))
-        try:
-            yield
-        finally:
-            hook.remove()
+    def _dropping(self) -> nn.Module | None:
+        """Dropout after the student's input embeddings, in training only; it is no part of the student."""
+        return self._dropout if self._dropout.p and self._dropout.training else None
 
     def count(self, attention_mask: Tensor, labels: Tensor) -> Tensor:
         """int64 ``(losses + 1,)``: the terms of every loss in a batch, then the labels that are no candidates."""

@@ -1,7 +1,6 @@
 """What can be evaluated: anything that scores the whole catalogue for a history."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import attrs
@@ -12,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from shortstack.models.candidates import last_logits
+from shortstack.models.rest import evaluating
 
 History = NDArray[np.int64]
 
@@ -42,7 +42,7 @@ class ModelRanker:
     A case without history gets the same score for every item: nothing is put into the model in its place.
 
     Attributes:
-        model: The model; it is in eval mode while it scores and goes back to its own mode afterwards.
+        model: The model; it scores as in evaluation mode, whatever its own modules' modes, which stay as they are.
         candidates: int64 ``(items,)``: the token of each item.
         window: How many of the most recent items are given to the model.
         opening: The tokens that come before every history.
@@ -67,23 +67,10 @@ class ModelRanker:
         scores = torch.zeros(len(histories), len(candidates), dtype=torch.float32, device=device)
         shortest_first = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
         tokens, opening = self.candidates.cpu(), torch.tensor(self.opening, dtype=torch.long)
-        with evaluating(self.model):
-            for start in range(0, len(shortest_first), self.batch_size):
-                batch = shortest_first[start : start + self.batch_size]
-                recent = [
-                    torch.cat([opening, tokens[torch.from_numpy(histories[case][-self.window :])]]) for case in batch
-                ]
-                logits = last_logits(self.model, recent, candidates, pad=self.pad)
-                scores[torch.from_numpy(batch).to(device)] = logits.float()
+        model = evaluating(self.model)
+        for start in range(0, len(shortest_first), self.batch_size):
+            batch = shortest_first[start : start + self.batch_size]
+            recent = [torch.cat([opening, tokens[torch.from_numpy(histories[case][-self.window :])]]) for case in batch]
+            logits = last_logits(model, recent, candidates, pad=self.pad)
+            scores[torch.from_numpy(batch).to(device)] = logits.float()
         return scores
-
-
-@contextmanager
-def evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Switch dropout off, and restore the mode afterwards."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)

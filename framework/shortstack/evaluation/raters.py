@@ -13,9 +13,9 @@ from shortstack.data.rated_histories import RatedHistories
 from shortstack.data.sequences import Sequences, SplitName
 from shortstack.errors import NonFiniteError
 from shortstack.evaluation.bootstrap import Values
-from shortstack.evaluation.rankers import evaluating
 from shortstack.evaluation.ratings import Predictions, RatingCases, Rows
 from shortstack.models.candidates import last_logits
+from shortstack.models.rest import evaluating
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -72,7 +72,7 @@ class ModelRater:
     """A stock causal language model, asked for the rating after the item.
 
     Attributes:
-        model: The model.
+        model: The model; it answers as in evaluation mode, whatever its own modules' modes, which stay as they are.
         histories: What the users rated, in the model's tokens.
         options: int64 ``(options,)``: the tokens of the ratings.
         window: How many items the model sees, the one to be rated among them.
@@ -96,10 +96,10 @@ class ModelRater:
         """
         starts = np.maximum(cases.starts, cases.seen + 1 - self.window)
         chances = np.zeros((len(cases), len(cases.scale)))
-        with evaluating(self.model):
-            for batch in self._batches(self.histories.question_lengths(starts, cases.seen, cases.rows)):
-                parts = zip(starts[batch], cases.seen[batch], cases.rows[batch], strict=True)
-                chances[batch] = self._chances([self.histories.question(*part) for part in parts])
+        model = evaluating(self.model)
+        for batch in self._batches(self.histories.question_lengths(starts, cases.seen, cases.rows)):
+            parts = zip(starts[batch], cases.seen[batch], cases.rows[batch], strict=True)
+            chances[batch] = self._chances(model, [self.histories.question(*part) for part in parts])
         return Predictions(values=chances @ cases.scale, options=chances.argmax(1), chances=chances)
 
     def _batches(self, lengths: Rows) -> Iterator[Rows]:
@@ -110,10 +110,10 @@ class ModelRater:
             yield left[:room]
             left = left[room:]
 
-    def _chances(self, questions: list[list[int]]) -> Values:
+    def _chances(self, model: PreTrainedModel, questions: list[list[int]]) -> Values:
         """float64 ``(questions, options)``: the probability of each rating after a question."""
         rows = [torch.tensor(question) for question in questions]
-        logits = last_logits(self.model, rows, self.options.to(self.model.device), pad=self.pad)
+        logits = last_logits(model, rows, self.options.to(model.device), pad=self.pad)
         if not bool(logits.isfinite().all()):
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rate items")
         found: Values = logits.double().softmax(-1).cpu().numpy()

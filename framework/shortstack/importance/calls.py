@@ -46,7 +46,7 @@ class Calls:
             PluginError: The scorer failed, or changed the model or its signals.
         """
         culprit, versions = self._culprits[name], signals.versions()
-        before = None if self._before is None or name in self._updated else self._before.midway()
+        before = None if self._before is None or name in self._updated else self._before
         self._updated.add(name)
         with _watched(before, culprit), blaming(culprit):
             answer = call()

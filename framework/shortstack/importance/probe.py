@@ -1,7 +1,6 @@
 """Repeatable access to a model on its calibration examples, with layers left out at will."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from itertools import accumulate
 
 import torch
@@ -76,26 +75,26 @@ class ModelProbe:
         branch = min(skip, default=self.layers)
         if branch < self._start:
             self._start, self._prefix = 0, []
-        with torch.inference_mode(), at_rest(self._model), finite_masks(self._model):
-            found = [self._run(number, set(skip), branch) for number in range(len(self._batches))]
+        decoder = Decoder.of(at_rest(self._model))
+        with torch.inference_mode(), finite_masks(decoder.model):
+            found = [self._run(decoder, number, set(skip), branch) for number in range(len(self._batches))]
         if branch < self.layers and self._bare.keys() >= {*range(branch)}:
             self._start, self._prefix = branch, _within_bounds([states for _, states in found])
         values = torch.cat([value for value, _ in found])
         self._require_finite(values, skip)
         return values
 
-    def _run(self, number: int, skip: set[int], branch: int) -> tuple[Tensor, Tensor]:
+    def _run(self, decoder: Decoder, number: int, skip: set[int], branch: int) -> tuple[Tensor, Tensor]:
         """One batch's log-probabilities, and the states that entered the layer ``branch``."""
         batch = self._batches[number]
-        with ExitStack() as stack:
-            prefix = self._prefix[number] if self._start else None
-            if prefix is not None:
-                stack.enter_context(starting_at(self._decoder, self._start, prefix, self._bare))
-            # entered after `starting_at`, so that its hook sees the states put in there
-            entered = stack.enter_context(recording_input(self._decoder, min(branch, self.layers - 1)))
-            stack.enter_context(skipping(self._decoder, skip, self._bare))
-            stack.enter_context(suggesting_smaller(batch))
-            value = self._objective(self._model, batch.input_ids, batch.attention_mask, batch.labels)
+        prefix = self._prefix[number] if self._start else None
+        if prefix is not None:
+            decoder = starting_at(decoder, self._start, prefix, self._bare)
+        # recorded after `starting_at`, so that its hook sees the states put in there
+        decoder, entered = recording_input(decoder, min(branch, self.layers - 1))
+        model = skipping(decoder, skip, self._bare).model
+        with suggesting_smaller(batch):
+            value = self._objective(model, batch.input_ids, batch.attention_mask, batch.labels)
         return value[self._supervised[number]].double().cpu(), entered[0]
 
     def _require_finite(self, values: Tensor, skip: Sequence[int]) -> None:

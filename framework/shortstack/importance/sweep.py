@@ -70,7 +70,7 @@ def sweep(
 ) -> Swept:
     """Feed every scorer; scorers that need no signal look at the weights alone, and are only started.
 
-    The model is as it was afterwards, even after an error, and no gradient of a parameter is ever formed.
+    All of it happens in the model's double: the model is never changed, and no gradient of a parameter is ever formed.
 
     Args:
         model: A stock causal language model.
@@ -93,10 +93,10 @@ def sweep(
     feed = _Feed(scorers, decoder, calls, before.states if before else None)
     examples, supervised = (before.examples, before.supervised) if before else (0, 0)
     if feed.wanted:
+        decoder = Decoder.of(at_rest(model))
         observer = LayerObserver(decoder, feed.wanted, feed.keep, feed.deliver)
         with (
             calls.sweep(scorers),
-            at_rest(model),
             observer.watching(),
             torch.set_grad_enabled(observer.differentiates),
         ):

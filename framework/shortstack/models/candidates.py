@@ -1,7 +1,7 @@
 """Logits of the candidates at the supervised positions only: nothing else goes through the output matrix."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from shortstack.contracts.labels import IGNORED
 from shortstack.errors import ConfigurationError, UnsupportedModelError
 from shortstack.models.decoder import model_inputs
+from shortstack.models.doubles import doubled
 
 
 def supervision(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,6 +51,8 @@ def candidate_logits(
 ) -> Tensor:
     """The model's own logits, soft caps and scales included, at some positions and for some tokens.
 
+    Nothing of the model is changed, so any number of threads may do this at once.
+
     Args:
         model: A stock causal language model.
         input_ids: int64 ``(batch, tokens)``.
@@ -61,11 +64,17 @@ def candidate_logits(
         ``(positions, candidates)``, rows in the order of ``positions.nonzero()``.
 
     Raises:
-        UnsupportedModelError: The model has no linear output head.
+        UnsupportedModelError: The model has no output head.
     """
-    with _projecting(model, positions, candidates):
-        logits: Tensor = model(**model_inputs(model, input_ids, attention_mask)).logits
-    return logits[0]
+    head = model.get_output_embeddings()
+    if not isinstance(head, nn.Module):
+        raise UnsupportedModelError(f"{type(model).__name__} has no output head, so it cannot rank candidates")
+    copies, projection = doubled(model, [head]), _Projection(head, positions, candidates)
+    projection.stand_in_for(copies[head])
+    logits: Tensor = copies[model](**model_inputs(model, input_ids, attention_mask)).logits
+    if projection.called:
+        return logits[0]
+    return logits[positions] if candidates is None else logits[positions][:, candidates]
 
 
 def last_logits(model: PreTrainedModel, rows: Sequence[Tensor], candidates: Tensor, *, pad: int = 0) -> Tensor:
@@ -88,23 +97,33 @@ def last_logits(model: PreTrainedModel, rows: Sequence[Tensor], candidates: Tens
     return candidate_logits(model, inputs, mask, last, candidates)
 
 
-@contextmanager
-def _projecting(model: PreTrainedModel, positions: Tensor, candidates: Tensor | None) -> Iterator[None]:
-    """Let the output head see only ``positions`` and only the rows of ``candidates``."""
-    head = model.get_output_embeddings()
-    if not isinstance(head, nn.Linear):
-        raise UnsupportedModelError(f"{type(model).__name__} has no linear output head, so it cannot rank candidates")
-    original: Callable[[Tensor], Tensor] = head.forward
+class _Projection:
+    """An output head that sees only some positions and has only the rows of some tokens."""
 
-    def project(hidden: Tensor) -> Tensor:
-        chosen = hidden[positions].unsqueeze(0)
-        if candidates is None:
-            return original(chosen)
-        bias = None if head.bias is None else head.bias[candidates]
-        return F.linear(chosen, head.weight[candidates], bias)
+    def __init__(self, head: nn.Module, positions: Tensor, candidates: Tensor | None) -> None:
+        """Of the model's own head, which stays as it is."""
+        self._head, self._positions, self._candidates = head, positions, candidates
+        self.called = False
 
-    vars(head)["forward"] = project
-    try:
-        yield
-    finally:
-        del vars(head)["forward"]
+    def stand_in_for(self, copied: nn.Module) -> None:
+        """Let the copy of the head do this; what others hung on the head is called with the head itself."""
+        own = vars(copied)
+        own.update({name: type(own[name])() for name in own if name.endswith("_hooks")}, forward=self)
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """``(batch, tokens, hidden)`` → ``(1, positions, candidates)``."""
+        self.called, head, wanted = True, self._head, self._candidates
+        chosen = hidden[self._positions].unsqueeze(0)
+        if wanted is None:
+            logits: Tensor = head(chosen)
+            return logits
+        if not _is_plain(head):
+            return cast("Tensor", head(chosen))[..., wanted]
+        return F.linear(chosen, head.weight[wanted], None if head.bias is None else head.bias[wanted])
+
+
+def _is_plain(head: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether a head does what its weights say and nothing else: no hook, no patch, no adapter."""
+    own = vars(head)
+    stock = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward and "forward" not in own
+    return stock and type(head.weight) is nn.Parameter and not any(own[name] for name in own if name.endswith("_hooks"))

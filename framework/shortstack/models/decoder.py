@@ -1,6 +1,7 @@
 """A stock causal language model, seen as embeddings, a list of layers, and an output head."""
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from shortstack.errors import UnsupportedModelError
+from shortstack.models.doubles import doubled
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -49,6 +51,12 @@ class Decoder:
             )
         path, layers = outermost[0]
         return cls(model=model, path=path, layers=layers)
+
+    def doubled(self, layers: Iterable[int]) -> "Decoder":
+        """The layers of a double of the model, of which these are copies."""
+        parts = [self.layers[index] for index in layers]
+        copies = doubled(self.model, [self.layers, *parts])
+        return attrs.evolve(self, model=copies[self.model], layers=copies[self.layers])
 
     @property
     def device(self) -> torch.device:

@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from shortstack.models.decoder import model_inputs
-from shortstack.models.rest import at_rest
+from shortstack.models.rest import evaluating
 
 _HEARD: Final = 1e-4
 """Of the largest logit, besides what rounding does."""
@@ -26,8 +26,9 @@ def hears_left_padding(model: PreTrainedModel) -> bool:
     mask = torch.ones_like(ids)
     mask[:2, : len(zeros)] = 0
     mask[2, len(_EXAMPLE) :] = 0
-    with torch.no_grad(), at_rest(model):
-        logits = model(**model_inputs(model, ids, mask)).logits.float()
+    resting = evaluating(model)
+    with torch.no_grad():
+        logits = resting(**model_inputs(model, ids, mask)).logits.float()
     said, others = logits[0, len(zeros) :], [logits[1, len(zeros) :]]
     if "position_ids" not in inspect.signature(model.forward).parameters:  # where given, they are right
         others.append(logits[2, : len(_EXAMPLE)])

@@ -1,7 +1,6 @@
-"""Running a model with some of its layers left out, or from the middle."""
+"""Running a model with some of its layers left out, or from the middle: in doubles, which leave the model as it is."""
 
-from collections.abc import Callable, Collection, Iterator, MutableMapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, MutableMapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,29 +12,27 @@ Bare = dict[int, LayerOutput]
 """Layers known to hand on hidden states alone, with what they return, which is to be filled with states."""
 
 
-@contextmanager
-def skipping(decoder: Decoder, layers: Collection[int], bare: Bare | None = None) -> Iterator[None]:
-    """Inside, each of these layers passes its input through.
+def skipping(decoder: Decoder, layers: Collection[int], bare: Bare | None = None) -> Decoder:
+    """A double of which each of these layers passes its input through.
 
     A layer that hands on hidden states alone need not be computed; one that returns more, or leaves something in a
     mapping that it was given, is, because that may be needed further up.
 
     Args:
-        decoder: The model's layers.
+        decoder: The model's layers; they stay as they are.
         layers: Which to leave out.
         bare: Layers known to hand on hidden states alone; those that turn out to do so are added, left out or not.
     """
     bare = {} if bare is None else bare
-    with ExitStack() as stack:
-        for index, layer in enumerate(decoder.layers):
-            if index in layers or index not in bare:
-                stack.enter_context(_noting(layer, index, bare, skipped=index in layers))
-        yield
+    noted = [index for index in range(len(decoder.layers)) if index in layers or index not in bare]
+    double = decoder.doubled(noted)
+    for index in noted:
+        _note(double.layers[index], index, bare, skipped=index in layers)
+    return double
 
 
-@contextmanager
-def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: Bare) -> Iterator[None]:
-    """Inside, layers before ``layer`` are skipped, and ``states`` enter it instead of what they would have given.
+def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: Bare) -> Decoder:
+    """A double of which layers before ``layer`` are skipped, and ``states`` enter it instead of what they would have given.
 
     Nothing else of what they would have given is there, so all of them must be among ``bare``.
     """
@@ -43,33 +40,25 @@ def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: Bare) -> Ite
     def replace(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return with_entering(args, kwargs, states)
 
-    handle = decoder.layers[layer].register_forward_pre_hook(replace, with_kwargs=True)
-    try:
-        with skipping(decoder, range(layer), bare):
-            yield
-    finally:
-        handle.remove()
+    double = skipping(decoder.doubled([layer]), range(layer), bare)
+    double.layers[layer].register_forward_pre_hook(replace, with_kwargs=True)
+    return double
 
 
-@contextmanager
-def recording_input(decoder: Decoder, layer: int) -> Iterator[list[Tensor]]:
-    """Inside, whatever enters ``layer`` is appended to the list."""
+def recording_input(decoder: Decoder, layer: int) -> tuple[Decoder, list[Tensor]]:
+    """A double, and a list to which whatever enters ``layer`` of it is appended."""
     seen: list[Tensor] = []
 
     def record(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         seen.append(entering(args, kwargs))
 
-    handle = decoder.layers[layer].register_forward_pre_hook(record, with_kwargs=True)
-    try:
-        yield seen
-    finally:
-        handle.remove()
+    double = decoder.doubled([layer])
+    double.layers[layer].register_forward_pre_hook(record, with_kwargs=True)
+    return double, seen
 
 
-@contextmanager
-def _noting(layer: nn.Module, index: int, bare: Bare, *, skipped: bool) -> Iterator[None]:
-    """Inside, a layer is added to ``bare`` if it is, and passes its input through if it is ``skipped``."""
-    before = vars(layer).get("forward")
+def _note(layer: nn.Module, index: int, bare: Bare, *, skipped: bool) -> None:
+    """From now on, a layer is added to ``bare`` if it is, and passes its input through if it is ``skipped``."""
     own: Callable[..., Any] = layer.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -83,12 +72,6 @@ def _noting(layer: nn.Module, index: int, bare: Bare, *, skipped: bool) -> Itera
         return with_leaving(output, states) if skipped else output
 
     layer.forward = forward
-    try:
-        yield
-    finally:
-        del layer.forward
-        if before is not None:
-            layer.forward = before
 
 
 def _held(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[dict[Any, int]]:

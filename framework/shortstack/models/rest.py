@@ -1,46 +1,25 @@
-"""A model at rest: evaluation mode, parameters frozen, random numbers set aside; all given back afterwards."""
+"""A model at rest: in evaluation mode, without a change to the model."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import torch
-from torch import nn
 from transformers import PreTrainedModel
 
+from shortstack.models.doubles import wholly_doubled
 
-@contextmanager
-def at_rest(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode and no parameter gradients inside; whatever was before, afterwards, even after an error.
 
-    Evaluation mode also turns off dropout and gradient checkpointing, which would fire inner hooks twice. The
-    global random state of torch is restored too.
+def at_rest(model: PreTrainedModel, *, frozen: bool = True) -> PreTrainedModel:
+    """The model's double in evaluation mode, to read from and to hang hooks on; the model keeps each module's own mode.
+
+    Evaluation mode also turns off dropout and gradient checkpointing, which would fire inner hooks twice.
+
+    Args:
+        model: Left as it is.
+        frozen: Whether no parameter asks for a gradient, however it is in the model.
     """
-    with torch.random.fork_rng(_cuda_devices(model)), _evaluating(model), _frozen(model):
-        yield
+    double = wholly_doubled(model, frozen=frozen)
+    for module in double.modules():
+        module.training = False
+    return double
 
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in training:
-            module.training = flag
-
-
-@contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad = False
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad = True
-
-
-def _cuda_devices(model: nn.Module) -> list[int]:
-    return sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
+def evaluating(model: PreTrainedModel) -> PreTrainedModel:
+    """The model itself where all of it is in evaluation mode; else its double that is."""
+    return at_rest(model, frozen=False) if any(module.training for module in model.modules()) else model

@@ -53,10 +53,6 @@ class Fingerprint:
         """The same of the same moment, without reading the weights again."""
         return attrs.evolve(self, mark=_writes, facts=dict(_facts(self.model, _writes)), certain=self.facts)
 
-    def midway(self) -> "Fingerprint":
-        """The same, but for hooks, flags and gradients as they are now: during a pass the core itself changes those."""
-        return attrs.evolve(self, settings=tuple(_settings(self.model)))
-
     def complaint(self, culprit: object) -> str:
         """What is not as it was, in a sentence, and is put back if it can be; empty if all is.
 

@@ -30,9 +30,10 @@ def measured_latency(model: PreTrainedModel, batch: Mapping[str, Tensor], batch_
     inputs = model_inputs(
         model, batch["input_ids"][rows].to(model.device), batch["attention_mask"][rows].to(model.device)
     )
+    model = at_rest(model)
     decoder = Decoder.of(model)
     wholes, layers = [], [[] for _ in decoder.layers]  # type: list[float], list[list[float]]
-    with torch.inference_mode(), at_rest(model):
+    with torch.inference_mode():
         model(**inputs)  # the first pass sets things up
         for _ in range(REPEATS):
             with _timing(decoder.layers, model.device) as spent:

@@ -139,12 +139,12 @@ def _quality(
     from shortstack.models.partial_passes import skipping
 
     asked = exam(context, "valid", in_full=False)
-    candidate, selected_by = asked.candidate(teacher), asked.headlines.selected_by
-    decoder, found = Decoder.of(teacher.model), dict[tuple[int, ...], tuple[float, float, float] | None]()
+    decoder, selected_by = Decoder.of(teacher.model), asked.headlines.selected_by
+    found = dict[tuple[int, ...], tuple[float, float, float] | None]()
     with context.progress.job("choices in audit", total=len(choices)) as step:
         for kept in choices:
-            with skipping(decoder, set(range(len(decoder.layers))) - {*kept}):
-                evaluation = asked.evaluate(candidate)
+            pruned = skipping(decoder, set(range(len(decoder.layers))) - {*kept}).model
+            evaluation = asked.evaluate(asked.candidate(attrs.evolve(teacher, model=pruned)))
             value, ends = evaluation.metrics[selected_by], evaluation.intervals[selected_by]
             found[kept] = None if value is None or ends is None else (value, *ends)
             step(len(found))

@@ -66,8 +66,8 @@ def timed(
     from shortstack.models.partial_passes import skipping
     from shortstack.planning.latency import measured_latency
 
-    with skipping(Decoder.of(model), set(range(found.of)) - {*found.kept}):
-        measured = measured_latency(model, batch, batch_size).teacher
+    pruned = skipping(Decoder.of(model), set(range(found.of)) - {*found.kept}).model
+    measured = measured_latency(pruned, batch, batch_size).teacher
     told = (
         f"{measured:.3g} ms a user in batches of {batch_size} were measured, {planned.of(found.kept):.3g} were expected"
     )

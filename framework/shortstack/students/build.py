@@ -1,9 +1,8 @@
 """``build_student``: a teacher and the kept layers in, a stock model that has proved itself out."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,13 +14,11 @@ from shortstack.errors import ConfigurationError, PluginError, UnsupportedModelE
 from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder
 from shortstack.models.parameters import ParameterCount, count_parameters
+from shortstack.models.rest import at_rest
 from shortstack.models.untouched import Fingerprint, untouched
 from shortstack.registry import Registry
 from shortstack.students.proofs import prove
 from shortstack.students.teachers import identity, refuse_unready
-
-if TYPE_CHECKING:
-    from torch import nn
 
 __all__ = ["ParameterCount", "build_student", "count_parameters"]
 
@@ -60,7 +57,13 @@ def build_student(
     refuse_unready(teacher)
     selection = _selection(kept_layers, len(Decoder.of(teacher).layers))
     name, method, culprit = _architecture(architecture, settings, registry)
-    with untouched(Fingerprint.of(teacher), culprit), blaming(culprit), _undisturbed(teacher), torch.no_grad():
+    teacher = at_rest(teacher, frozen=False)
+    with (
+        untouched(Fingerprint.of(teacher), culprit),
+        blaming(culprit),
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+    ):
         require_causal(teacher)
         config = method.shrink(teacher.config, selection)
         student, copies = assembled(teacher, config, selection, method, calibration)
@@ -159,16 +162,3 @@ def _record(name: str, selection: Selection, teacher: PreTrainedModel, adapted: 
             "shortstack": teacher.config.to_dict().get("shortstack"),
         },
     }
-
-
-@contextmanager
-def _undisturbed(teacher: "nn.Module") -> Iterator[None]:
-    """The teacher in eval mode, and the caller's random numbers untouched."""
-    training = {module: module.training for module in teacher.modules()}
-    teacher.eval()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode

@@ -157,8 +157,7 @@ def _prove_equal(teacher: "PreTrainedModel", student: "PreTrainedModel", selecti
     from shortstack.models import Decoder, logits_agree, skipping, uncached_logits
 
     dropped = set(range(selection.of)) - set(selection.kept)
-    with skipping(Decoder.of(teacher), dropped):
-        expected = uncached_logits(teacher)
+    expected = uncached_logits(skipping(Decoder.of(teacher), dropped).model)
     if not logits_agree(expected, uncached_logits(student)):
         raise ProofError(
             "the student's logits differ from the teacher's with the other layers skipped: "
