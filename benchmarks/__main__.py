@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.models import measure_models
 from benchmarks.scale import measure_scale
+from benchmarks.serving import measure_serving
 from benchmarks.startup import measure_startup
 from benchmarks.sweep import measure_sweep
 from benchmarks.timing import Row
@@ -25,6 +26,7 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "sweep": measure_sweep,
     "startup": measure_startup,
     "scale": measure_scale,
+    "serving": measure_serving,
     "training": measure_training,
 }
 

@@ -8,11 +8,10 @@ from shortstack.distillation.training_module import TrainingModule
 
 def seen(student, share, *, training):
     """What enters the student's first layer, given dropout of some share."""
-    entered = []
+    entered, tokens = [], torch.ones(1, 200, dtype=torch.long)
     hook = student.model.layers[0].register_forward_pre_hook(lambda _module, args: entered.append(args[0]))
     module = TrainingModule(student, (), (), None, share).train(training)
-    with module._dropping():
-        student(torch.ones(1, 200, dtype=torch.long))
+    module._read(tokens, tokens, tokens.bool(), module._dropping())
     hook.remove()
     return entered[0]
 

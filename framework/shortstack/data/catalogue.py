@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from shortstack.data.near_names import near_names
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnknownNameError
 
 FILE = "items.jsonl"
@@ -110,13 +111,19 @@ class Catalogue:
         """
         if not isinstance(name, str):
             raise ConfigurationError(f"an item is named by its title or id, a text, got {name!r}")
-        for column in ((item.id for item in self.items), (item.title for item in self.items)):
-            for index, candidate in enumerate(column):
-                if candidate and candidate == name:
-                    return index
-        names = [text for item in self.items for text in (item.title, item.id) if text]
-        close = get_close_matches(name, names, n=3, cutoff=0.5) or names[:3]
-        raise UnknownNameError("item", name, close)
+        found = self._places.get(name)
+        if found is None:
+            names = [text for item in self.items for text in (item.title, item.id) if text]
+            raise UnknownNameError("item", name, near_names(name, names) or names[:3])
+        return found
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Where each name leads; threads that look for it at once build equal ones."""
+        titles = {item.title: index for index, item in reversed([*enumerate(self.items)])}
+        places = titles | {item.id: index for index, item in reversed([*enumerate(self.items)])}
+        places.pop("", None)
+        return places
 
     def save(self, folder: Path) -> None:
         """Write ``items.jsonl`` into a folder, one item a line, and ``options.json`` if there are options or an opening."""

@@ -112,11 +112,13 @@ class _Projection:
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """``(batch, tokens, hidden)`` → ``(1, positions, candidates)``."""
-        self.called, head, wanted = True, self._head, self._candidates
+        head, wanted = self._head, self._candidates
+        if hidden.shape[:-1] != self._positions.shape:  # of several streams at once, as in ProphetNet
+            return cast("Tensor", head(hidden))
+        self.called = True
         chosen = hidden[self._positions].unsqueeze(0)
         if wanted is None:
-            logits: Tensor = head(chosen)
-            return logits
+            return cast("Tensor", head(chosen))
         if not _is_plain(head):
             return cast("Tensor", head(chosen))[..., wanted]
         return F.linear(chosen, head.weight[wanted], None if head.bias is None else head.bias[wanted])

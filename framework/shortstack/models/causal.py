@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.decoder import model_inputs
-from shortstack.models.rest import evaluating
+from shortstack.models.rest import at_rest
 
 _SEEN: Final = 1e-3
 """Of what other tokens change at their own place. An untrained encoder of 16 channels changes 3e-3 of it before them, a
@@ -23,7 +23,7 @@ def require_causal(model: PreTrainedModel) -> None:
         UnsupportedModelError: It does, as an encoder does.
     """
     pair = torch.tensor([[0, 0, 0, 0], [0, 0, 1, 1]], device=model.device)
-    resting = evaluating(model)
+    resting = at_rest(model)
     with torch.no_grad():
         same, other = resting(**model_inputs(model, pair, torch.ones_like(pair))).logits.float()
     sound = bool(same.isfinite().all() and other.isfinite().all())

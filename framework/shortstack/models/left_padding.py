@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from shortstack.models.decoder import model_inputs
-from shortstack.models.rest import evaluating
+from shortstack.models.rest import at_rest
 
 _HEARD: Final = 1e-4
 """Of the largest logit, besides what rounding does."""
@@ -26,7 +26,7 @@ def hears_left_padding(model: PreTrainedModel) -> bool:
     mask = torch.ones_like(ids)
     mask[:2, : len(zeros)] = 0
     mask[2, len(_EXAMPLE) :] = 0
-    resting = evaluating(model)
+    resting = at_rest(model)
     with torch.no_grad():
         logits = resting(**model_inputs(model, ids, mask)).logits.float()
     said, others = logits[0, len(zeros) :], [logits[1, len(zeros) :]]

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -25,6 +26,7 @@ from shortstack.errors import (
 from shortstack.models.candidates import last_logits
 from shortstack.models.decoder import most_tokens
 from shortstack.models.quiet import quietly
+from shortstack.models.rest import evaluating
 from shortstack.models.stored import stored_model, stored_tokenizer
 
 FILE: Final = "recommender.json"
@@ -50,8 +52,10 @@ class Recommendation:
 class CompactStudentModel:
     """A recommender: a stock causal language model, its items, and how much history it reads.
 
+    Threads may share one: no answer changes anything that another reads.
+
     Attributes:
-        model: The language model, in eval mode.
+        model: The language model; it answers as in evaluation mode.
         catalogue: The items, each with its token in the model's vocabulary.
         window: The most recent items of a history that the model was trained on and reads.
         tokenizer: Of a language model that knows words beside items; None otherwise.
@@ -77,6 +81,11 @@ class CompactStudentModel:
             raise ConfigurationError(
                 f"a window of {self.window} items may be {longest} tokens, but this model reads {positions}; choose a smaller one"
             )
+
+    @cached_property
+    def _tokens(self) -> Tensor:
+        """int64 ``(items,)``, on the CPU."""
+        return torch.tensor(self.catalogue.tokens)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str | torch.device | None = None) -> "CompactStudentModel":
@@ -172,7 +181,8 @@ class CompactStudentModel:
         ]
         asked = torch.tensor([*self.catalogue.opening, *told, *items[self.catalogue.find(item)].spelling])
         with torch.no_grad():
-            logits = last_logits(self.model, [asked], torch.tensor([*scale.values()], device=self.model.device))
+            options = torch.tensor([*scale.values()], device=self.model.device)
+            logits = last_logits(evaluating(self.model), [asked], options)
         if not bool(logits.isfinite().all()):
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rate items")
         return dict(zip(scale, logits[0].double().softmax(-1).tolist(), strict=True))
@@ -217,18 +227,20 @@ class CompactStudentModel:
 
     def _scores(self, histories: Sequence[Sequence[int]]) -> Tensor:
         """float32 ``(histories, items)``: log-probabilities over the catalogue."""
-        tokens, opening = torch.tensor(self.catalogue.tokens), torch.tensor(self.catalogue.opening, dtype=torch.long)
+        tokens, opening = self._tokens, torch.tensor(self.catalogue.opening, dtype=torch.long)
         recent = [torch.cat([opening, tokens[history[-self.window :]]]) for history in map(list, histories)]
         with torch.no_grad():
-            logits = last_logits(self.model, recent, tokens.to(self.model.device)).float()
-        if not bool(logits.isfinite().all()):
+            logits = last_logits(evaluating(self.model), recent, tokens.to(self.model.device)).float()
+        if not all(bool(end.isfinite()) for end in logits.aminmax()):  # NaN is both; much faster than a look at each
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rank items")
         return logits.log_softmax(-1).cpu()
 
     def _best(self, scores: Tensor, k: int, left_out: Sequence[int]) -> Iterator[Recommendation]:
         """The highest scores; ties to the item that comes first in the catalogue."""
-        order = scores.argsort(descending=True, stable=True).tolist()
         seen = set(left_out)
+        lowest = scores.topk(min(k + len(seen), len(scores))).values[-1]
+        places = (scores >= lowest).nonzero()[:, 0]
+        order = places[scores[places].argsort(descending=True, stable=True)].tolist()
         unseen = (index for index in order if index not in seen)
         for _, index in zip(range(k), unseen, strict=False):
             item = self.catalogue.items[index]

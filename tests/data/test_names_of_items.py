@@ -1,0 +1,105 @@
+"""Items are found by id and by title; of a mistyped name, the nearest are told."""
+
+import random
+from difflib import get_close_matches
+from time import perf_counter
+
+import pytest
+
+from shortstack.data.catalogue import Catalogue, Item
+from shortstack.data.near_names import near_names
+from shortstack.errors import UnknownNameError
+
+WORDS = [
+    "The",
+    "Of",
+    "Last",
+    "Red",
+    "Night",
+    "River",
+    "City",
+    "Man",
+    "Dark",
+    "House",
+    "Love",
+    "Day",
+    "Moon",
+    "Girl",
+    "King",
+    "Stone",
+    "Wind",
+    "Two",
+    "Lost",
+    "Summer",
+]
+
+
+def titles(count, seed=0):
+    """Titles of four words and a year, as like each other as titles are."""
+    draw = random.Random(seed)
+    return [f"{' '.join(draw.choices(WORDS, k=4))} ({1920 + draw.randrange(100)})" for _ in range(count)]
+
+
+def mistyped(title, draw):
+    """A letter left out, doubled, or two changed about."""
+    place = draw.randrange(len(title) - 1)
+    first, second, rest = title[:place], title[place : place + 2], title[place + 2 :]
+    return first + draw.choice([second[1:], second[0] + second, second[::-1]]) + rest
+
+
+def catalogue_of(*pairs):
+    """Items of these ids and titles."""
+    return Catalogue(items=[Item(id=name, title=title, token=n) for n, (name, title) in enumerate(pairs)])
+
+
+def test_ids_go_before_titles_and_first_before_later():
+    """An id that is another item's title, titles that repeat, ids that repeat, and items without a title."""
+    catalogue = catalogue_of(("a", "b"), ("b", "Twice"), ("c", "Twice"), ("a", ""), ("", "Nameless"))
+
+    assert [1, 1, 0, 4] == [catalogue.find(name) for name in ("b", "Twice", "a", "Nameless")]
+    with pytest.raises(UnknownNameError, match="unknown item ''"):
+        catalogue.find("")
+
+
+def test_a_title_that_repeats_is_suggested_once():
+    """Two films of one name leave room for the next."""
+    catalogue = catalogue_of(("1", "Solaris"), ("2", "Solaris"), ("3", "Polaris"))
+    with pytest.raises(UnknownNameError, match=r"did you mean 'Solaris'\? \(known: Polaris, Solaris\)$"):
+        catalogue.find("Solaria")
+
+
+def test_a_few_names_are_all_compared():
+    """Up to a thousand, the answer is difflib's own."""
+    names = list(dict.fromkeys(titles(900)))
+    draw = random.Random(1)
+    for wrong in [mistyped(draw.choice(names), draw) for _ in range(5)] + ["m7", "", "no such thing at all"]:
+        assert get_close_matches(wrong, names, n=3, cutoff=0.5) == near_names(wrong, names)
+
+
+def test_of_many_names_the_nearest_is_found():
+    """Among 3,000 it is difflib's nearest, and no three others come nearer than those told by more than a hair."""
+    names, draw = titles(3_000), random.Random(2)
+    for title in draw.sample(names, 4):
+        wrong = mistyped(title, draw)
+        found, right = near_names(wrong, names), get_close_matches(wrong, dict.fromkeys(names), n=3, cutoff=0.5)
+
+        assert found[0] == right[0] == title
+        assert len(found) == 3
+
+
+@pytest.mark.parametrize("wrong", ["x", "😀😀", "\ud800", "Q" * 2_000, "(" * 40])
+def test_odd_names_among_many(wrong):
+    """Whatever is typed, there is an answer, and no name is taken for one that has nothing in common with it."""
+    names = [*titles(1_500), "😀😀!", "\ud800a"]
+
+    assert near_names(wrong, names) == get_close_matches(wrong, dict.fromkeys(names), n=3, cutoff=0.5)
+
+
+def test_a_mistyped_title_among_a_hundred_thousand():
+    """Fractions of a second, where comparing all names takes several."""
+    names = [f"{title} {n}" for n, title in enumerate(titles(100_000))]
+    start = perf_counter()
+    found = near_names(names[70_000].replace("(", ""), names)
+
+    assert found[0] == names[70_000]
+    assert perf_counter() - start < 2.0  # a quarter of it on an idle machine; difflib alone takes ten times that

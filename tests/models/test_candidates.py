@@ -1,0 +1,65 @@
+"""Candidate logits are the model's own, of every family, and reading them writes nothing into the model."""
+
+import copy
+
+import pytest
+import torch
+from students.tiny_families import NoTinyModelError, model_types, tiny_teacher
+
+from shortstack.models.candidates import candidate_logits
+from shortstack.models.decoder import model_inputs
+from shortstack.models.rest import at_rest
+
+QUICK = (
+    "bert", "bloom", "cohere", "gemma2", "gpt2", "gptj", "granite", "llama", "mamba", "mixtral", "nanochat", "openai-gpt", "opt",
+    "recurrent_gemma", "rwkv", "xglm",
+)  # fmt: skip
+"""Scaled and capped logits, biases, norms outside the body, heads of other names; and two families that write into themselves."""
+
+IDS = torch.tensor([[5, 6, 7, 8, 9, 4], [9, 8, 7, 0, 0, 0]])
+MASK = (IDS > 0).long()
+POSITIONS = torch.tensor([[0, 1, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0]]).bool()
+CANDIDATES = torch.tensor([7, 3, 21, 4])
+
+
+def state(model):
+    """All that hangs on each module, and how often each tensor was written to."""
+    return {
+        f"{path}.{name}": {key: (id(one), getattr(one, "_version", 0)) for key, one in value.items()}
+        if isinstance(value, dict)
+        else (id(value), repr(value) if isinstance(value, bool | set) else "")
+        for path, module in model.named_modules()
+        for name, value in vars(module).items()
+    }
+
+
+def check(model):
+    """Some logits of some positions, all logits of them, and those of a model at rest, against a plain pass of a copy."""
+    plain = copy.deepcopy(model)
+    with torch.no_grad():
+        expected = plain(**model_inputs(plain, IDS, MASK)).logits[POSITIONS]
+        before = state(model)
+        some, every = (candidate_logits(model, IDS, MASK, POSITIONS, asked) for asked in (CANDIDATES, None))
+        resting = candidate_logits(at_rest(model.train()), IDS, MASK, POSITIONS, None)
+    model.eval()
+
+    assert [name for name, value in state(model).items() if value != before.get(name)] == []
+    for found, wanted in ((some, expected[:, CANDIDATES]), (every, expected), (resting, expected)):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("family", QUICK)
+def test_a_familys_own_logits(family):
+    """What a family does between its body and its logits is done."""
+    check(tiny_teacher(family))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("family", [name for name in model_types() if name not in QUICK])
+def test_every_familys_own_logits(family):
+    """Of all that can be built small."""
+    try:
+        model = tiny_teacher(family)
+    except NoTinyModelError:
+        pytest.skip("no tiny model")
+    check(model)

@@ -1,0 +1,208 @@
+"""Reading a model changes nothing in it, and what others hung on it still counts."""
+
+import copy
+
+import pytest
+import torch
+from accelerate.hooks import ModelHook, add_hook_to_module
+from torch import nn
+
+from shortstack import measure_importance
+from shortstack.evaluation.rankers import ModelRanker
+from shortstack.models.candidates import candidate_logits
+from shortstack.models.decoder import Decoder, model_inputs
+from shortstack.models.doubles import wholly_doubled
+from shortstack.models.partial_passes import skipping
+from shortstack.models.rest import at_rest, evaluating
+from shortstack.testing.recipes.models import TinyModel
+
+IDS = torch.tensor([[5, 6, 7, 8], [9, 8, 7, 6]])
+ONES = torch.ones_like(IDS)
+ENDS = torch.zeros_like(IDS, dtype=torch.bool)
+ENDS[:, -1] = True
+WANTED = torch.tensor([11, 3, 29])
+
+
+@pytest.fixture
+def model():
+    """Three layers."""
+    return TinyModel(family="llama", layers=3, dtype="float32").build()
+
+
+def read(model):
+    """Candidate logits after two texts."""
+    with torch.no_grad():
+        return candidate_logits(model, IDS, ONES, ENDS, WANTED)
+
+
+def whole(model):
+    """The same out of the model's own logits."""
+    with torch.no_grad():
+        return model(**model_inputs(model, IDS, ONES)).logits[:, -1, WANTED]
+
+
+def attributes(model):
+    """All that hangs on each module, and how often each tensor was written to."""
+    return [
+        {
+            name: {key: (id(one), getattr(one, "_version", 0)) for key, one in value.items()}
+            if isinstance(value, dict)
+            else (id(value), value if isinstance(value, bool | set) else None)
+            for name, value in vars(module).items()
+        }
+        for module in model.modules()
+    ]
+
+
+class TwiceAsMuch(ModelHook):
+    """A hook of accelerate's."""
+
+    def post_forward(self, module, output):
+        """What a module gives, twice."""
+        assert "_hf_hook" in vars(module)
+        return output * 2
+
+
+def patched(head):
+    """Patch a head as monkey patches do: a closure around its own method."""
+    own = head.forward
+    head.forward = lambda hidden: own(hidden) + 1
+
+
+def hooked(head):
+    """Hang a hook on a head that knows the whole vocabulary."""
+    head.register_forward_hook(lambda _module, _args, output: output + torch.arange(output.shape[-1]))
+
+
+def accelerated(head):
+    """Hang a hook of accelerate's on a head."""
+    add_hook_to_module(head, TwiceAsMuch())
+
+
+@pytest.mark.parametrize("act", [patched, hooked, accelerated])
+def test_what_others_hung_on_the_head_counts_and_stays(model, act):
+    """The candidates' logits are those that the patched model gives, before and after as many reads as one likes."""
+    before = whole(model)
+    act(model.lm_head)
+    expected, left = whole(model), attributes(model)
+
+    assert not torch.allclose(before, expected)
+    for _ in range(2):
+        torch.testing.assert_close(read(model), expected, rtol=1e-6, atol=1e-6)
+    assert left == attributes(model)
+    torch.testing.assert_close(whole(model), expected, rtol=0, atol=0)
+
+
+def test_a_patched_model_is_read_whole(model):
+    """Its forward pass is another's, which may never call the head."""
+    own = copy.deepcopy(model)
+    model.forward = lambda **inputs: own(return_dict=True, **inputs)
+
+    torch.testing.assert_close(read(model), whole(own), rtol=0, atol=0)
+
+
+def test_a_head_of_several_modules(model):
+    """Whatever it is, it is called at the positions alone."""
+    model.lm_head = nn.Sequential(model.lm_head, nn.Tanh())
+
+    torch.testing.assert_close(read(model), whole(model), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("accelerate", [False, True])
+def test_a_patched_layer_is_observed_all_the_same(model, accelerate):
+    """A patch that changes nothing leaves the scores as they are, also those from gradients within the layer."""
+    scorers, batch = ["fisher", "block-influence"], {"input_ids": IDS, "attention_mask": ONES, "labels": IDS}
+    expected = measure_importance(model, [batch], scorers)
+    layer = model.model.layers[1]
+    if accelerate:
+        add_hook_to_module(layer, ModelHook())
+    else:
+        own = layer.forward
+        layer.forward = lambda *args, **kwargs: own(*args, **kwargs) * 1
+    left = attributes(model)
+
+    for name, found in measure_importance(model, [batch], scorers).items():
+        torch.testing.assert_close(found.scores, expected[name].scores, rtol=1e-6, atol=0)
+    assert left == attributes(model)
+
+
+def test_skipping_leaves_the_model_alone(model):
+    """The double lacks a layer, again without a second one, the model none."""
+    expected, left = whole(model), attributes(model)
+    once = skipping(Decoder.of(model), [1])
+    twice = skipping(once, [2])
+    shorter = copy.deepcopy(model)
+    del shorter.model.layers[1]
+    one = whole(shorter)
+    del shorter.model.layers[1]
+
+    torch.testing.assert_close(whole(once.model), one, rtol=0, atol=0)
+    torch.testing.assert_close(whole(twice.model), whole(shorter), rtol=0, atol=0)
+    torch.testing.assert_close(whole(model), expected, rtol=0, atol=0)
+    assert left == attributes(model)
+
+
+def test_modes_are_each_modules_own(model):
+    """A frozen part stays in evaluation mode, the rest in training mode, while the model is ranked with."""
+    model.model.layers[0].eval()
+    model.lm_head.train()
+    modes = [module.training for module in model.modules()]
+    ranker = ModelRanker(model=model, candidates=WANTED)
+    ranker.scores([IDS[0].numpy() % 3])
+
+    assert modes == [module.training for module in model.modules()]
+    assert not any(module.training for module in evaluating(model).modules())
+    assert evaluating(model.eval()) is model
+
+
+def test_at_rest_nothing_asks_for_a_gradient(model):
+    """The double's parameters lie in the model's memory, ties included, and the model's own still learn."""
+    tied = TinyModel(family="llama", layers=1, tied=True).build()
+    resting = at_rest(tied)
+
+    assert resting.lm_head.weight is resting.model.embed_tokens.weight
+    assert [p.data_ptr() for p in tied.parameters()] == [p.data_ptr() for p in resting.parameters()]
+    assert not any(p.requires_grad for p in resting.parameters())
+    assert all(p.requires_grad for p in tied.parameters())
+
+
+def test_configs_are_others(model):
+    """A setting of the double's config is no setting of the model's, in any module."""
+    double = wholly_doubled(model)
+    double.config._attn_implementation_internal = "other"
+
+    assert double.model.layers[0].self_attn.config._attn_implementation == "other"
+    assert "other" not in {module.config._attn_implementation for module in model.modules() if "config" in vars(module)}
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0},
+        {
+            "rope_type": "longrope", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 4,
+            "short_factor": [1.0, 1.0], "long_factor": [2.0, 3.0],
+        },
+    ],
+    ids=["dynamic", "longrope"],
+)  # fmt: skip
+def test_longer_texts_leave_the_frequencies_of_positions(rope):
+    """They are written anew within a pass over a longer text, which other threads must not see."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=4, rope_parameters=rope,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).eval()
+    short, left = read(model), attributes(model)
+    long = torch.arange(24)[None]
+    last = torch.arange(24)[None] == 23
+    with torch.no_grad():
+        found = candidate_logits(model, long, torch.ones_like(long), last, WANTED)
+        own = copy.deepcopy(model)(**model_inputs(model, long, torch.ones_like(long))).logits[:, -1, WANTED]
+
+    torch.testing.assert_close(found, own)
+    assert left == attributes(model)
+    torch.testing.assert_close(read(model), short, rtol=0, atol=0)

@@ -1,0 +1,138 @@
+"""Law 71: sixteen threads on one model give what one gives, though Python changes threads all the time."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import attrs
+import numpy as np
+import pytest
+import torch
+
+from shortstack import CompactStudentModel, measure_importance
+from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.distillation.training_module import TrainingModule
+from shortstack.evaluation.rankers import ModelRanker
+from shortstack.testing.recipes.models import TinyModel
+
+THREADS = 16
+ITEMS = 30
+
+
+@pytest.fixture(autouse=True)
+def _restless():
+    """Python changes threads a thousand times as often as usual."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def at_once(call, cases):
+    """What a call gives for each case, from all threads at once; each thread goes through all cases, from another on."""
+    start = Barrier(THREADS)
+
+    def work(first):
+        start.wait()
+        turned = [*cases[first % len(cases) :], *cases[: first % len(cases)]]
+        found = [call(case) for case in turned]
+        return [found[(place - first) % len(cases)] for place in range(len(cases))]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, range(THREADS)))
+
+
+@pytest.fixture
+def model():
+    """Two layers with dropout, as GPT-2 has by default, in evaluation mode."""
+    return TinyModel(family="gpt2", layers=2, dtype="float32").build()
+
+
+@pytest.fixture
+def items():
+    """Thirty of them."""
+    return [Item(id=f"m{i}", title=f"Film {i}", token=i + 1) for i in range(ITEMS)]
+
+
+def test_recommending(model, items):
+    """Histories of many lengths, of several users and one."""
+    student = CompactStudentModel(model=model, catalogue=Catalogue(items=items), window=6)
+    cases = [[[f"m{(7 * i + j) % ITEMS}" for j in range(1 + (i + u) % 8)] for u in range(1 + i % 3)] for i in range(8)]
+    expected = [student.recommend_many(case, k=5) for case in cases]
+
+    assert [expected] * THREADS == at_once(lambda case: student.recommend_many(case, k=5), cases)
+
+
+def test_rating(model, items):
+    """Of a model that rates."""
+    options = [Option(value=value, token=31 + place) for place, value in enumerate((1.0, 2.0, 3.0))]
+    student = CompactStudentModel(model=model, catalogue=Catalogue(items=items, options=options), window=6)
+    cases = [([(f"m{i + j}", 1.0 + j % 3) for j in range(i)], f"Film {20 + i}") for i in range(6)]
+    expected = [student.rate(*case) for case in cases]
+
+    assert [expected] * THREADS == at_once(lambda case: student.rate(*case), cases)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_evaluating(model, mode):
+    """Also a model in training mode, of which no module's mode changes meanwhile."""
+    model.train(mode)
+    ranker = ModelRanker(model=model, candidates=torch.arange(1, ITEMS))
+    cases = [[np.arange(i + 1, i + 2 + u) % 20 for u in range(3)] for i in range(6)]
+    expected = [ranker.scores(case) for case in cases]
+    found = at_once(lambda case: (ranker.scores(case), all(m.training is mode for m in model.modules())), cases)
+
+    assert all(
+        torch.equal(one, right) and kept
+        for row in found
+        for (one, kept), right in zip(row, expected, strict=True)
+    )  # fmt: skip
+
+
+def test_measuring():
+    """All signals at once, in training mode, beside others who measure, and rank, the same model."""
+    model = TinyModel(family="llama", layers=2, dtype="float32").build().train()
+    ids = torch.arange(1, 19).reshape(3, 6)
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    ranker = ModelRanker(model=model, candidates=torch.arange(1, ITEMS))
+    names = ["fisher", "taylor", "block-influence", "attention", "drop-loss"]
+
+    def measured(_case):
+        scores = {name: found.scores.tolist() for name, found in measure_importance(model, [batch], names).items()}
+        return scores, ranker.scores([np.arange(4)]).tolist()
+
+    modes = [(p.requires_grad, p.grad) for p in model.parameters()]
+    expected = measured(None)
+
+    assert [[expected]] * THREADS == at_once(measured, [None])
+    assert modes == [(p.requires_grad, p.grad) for p in model.parameters()]
+
+
+def test_training_with_embedding_dropout_beside_readers(model, items):
+    """Steps whose gradients are thrown away, in training mode, while others ask the same model for items."""
+    student = CompactStudentModel(model=model, catalogue=Catalogue(items=items), window=6)
+    case = [[f"m{i}" for i in range(5)]]
+    expected = student.recommend_many(case, k=5)
+    module = TrainingModule(model, (), (), None, 0.5).train()
+    module._read = attrs.evolve(module._read, logits=True)  # which no loss needs here
+    ids = torch.arange(1, 13).reshape(2, 6)
+
+    def step():
+        outputs = module._read(ids, torch.ones_like(ids), ids > 3, module._dropping())
+        outputs.logits.sum().backward()
+        return outputs.logits.detach()
+
+    torch.manual_seed(3)
+    dropped = [step() for _ in range(8)]
+    gradient = model.get_input_embeddings().weight.grad.clone()
+    model.zero_grad()
+    torch.manual_seed(3)
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(lambda: [student.recommend_many(case, k=5) for _ in range(25)]) for _ in range(4)]
+        again = [step() for _ in range(8)]
+        found = [reader.result() for reader in readers]
+
+    assert not torch.equal(dropped[0], dropped[1])
+    assert all(torch.equal(one, other) for one, other in zip(dropped, again, strict=True))
+    assert torch.equal(gradient, model.get_input_embeddings().weight.grad)
+    assert [[expected] * 25] * 4 == found
