@@ -69,6 +69,11 @@ class Origin:
         """``distribution:entry_point``, unique in an environment."""
         return f"{self.distribution}:{self.entry_point}"
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """By which ``SHORTSTACK_PLUGINS`` may name it: its own, and its distribution's, both with the normal name."""
+        return frozenset({_normal_id(self.id), _normal_id(self.distribution)})
+
     def __str__(self) -> str:
         return f"{self.id} {self.version}"
 
@@ -146,19 +151,35 @@ class Registry:
         """Every plugin of the installed distributions.
 
         ``SHORTSTACK_PLUGINS`` (ids, comma-separated) allows only those beside the core's own;
-        ``SHORTSTACK_BLOCK_PLUGINS`` leaves some out.
+        ``SHORTSTACK_BLOCK_PLUGINS`` leaves some out. An id is ``distribution:entry_point``, or ``distribution`` for all of
+        its plugins; a distribution's name may be written in any way that installers take for the same. An id that means
+        nothing is a failure.
         """
-        allowed, blocked = _ids("SHORTSTACK_PLUGINS"), _ids("SHORTSTACK_BLOCK_PLUGINS") or frozenset()
+        allowed, blocked = _ids("SHORTSTACK_PLUGINS"), _ids("SHORTSTACK_BLOCK_PLUGINS") or {}
         registry, found = cls(), dict[Origin, EntryPoint]()
         for name, distribution in _distributions():
             with registry._isolated(Origin(name, "?", "?"), "find"):
                 found |= _entry_points(name, distribution)
         # the core comes first, so that whatever a stranger breaks breaks after it
         for origin, entry_point in sorted(found.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0])):
-            chosen = allowed is None or origin.id in allowed or origin.distribution == CORE
-            if chosen and origin.id not in blocked:
+            chosen = allowed is None or origin.distribution == CORE or not origin.ids.isdisjoint(allowed)
+            if chosen and origin.ids.isdisjoint(blocked):
                 registry.load(origin, entry_point.load)
+        for variable, named in (("SHORTSTACK_PLUGINS", allowed or {}), ("SHORTSTACK_BLOCK_PLUGINS", blocked)):
+            registry._report_unknown(variable, named, found)
         return registry
+
+    def _report_unknown(self, variable: str, named: Mapping[str, str], found: Iterable[Origin]) -> None:
+        known = {text for origin in found for text in origin.ids}
+        for normal, written in named.items():
+            if normal not in known:
+                close = get_close_matches(normal, known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                error = ConfigurationError(f"{variable} names {written!r}, which is not installed{hint}")
+                distribution, _, point = written.partition(":")
+                self._failures.append(
+                    Failure(origin=Origin(distribution, point or "?", "?"), stage="find", error=error)
+                )
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -371,7 +392,7 @@ def _distributions() -> Iterator[tuple[str, Distribution]]:
     seen: set[str] = set()
     for distribution in filter(_may_have_plugins, distributions()):
         name = _name(distribution)
-        normal = re.sub(r"[-_.]+", "-", name).lower()
+        normal = _normal(name)
         if normal not in seen:
             yield name or _NAMELESS, distribution
         if name:
@@ -406,6 +427,19 @@ def _entry_points(name: str, distribution: Distribution) -> dict[Origin, EntryPo
     return {Origin(name, point.name, str(distribution.version)): point for point in points}
 
 
-def _ids(variable: str) -> frozenset[str] | None:
+def _ids(variable: str) -> dict[str, str] | None:
+    """Normal id → as it was written; None where the variable is not set."""
     text = os.environ.get(variable)
-    return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())
+    if text is None:
+        return None
+    return {_normal_id(part.strip()): part.strip() for part in text.split(",") if part.strip()}
+
+
+def _normal_id(text: str) -> str:
+    """An id whose distribution's name is in the form of PEP 503: ``My_Plugin:x`` is ``my-plugin:x``."""
+    distribution, separator, point = text.partition(":")
+    return f"{_normal(distribution)}{separator}{point}"
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()

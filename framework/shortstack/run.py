@@ -20,6 +20,7 @@ from shortstack.run_settings import (
     TaskSettings,
     TeacherSettings,
 )
+from shortstack.selection.budgets import BUDGETS, with_full_names
 from shortstack.settings import overridden, structure, unstructure
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _importance(given: ImportanceSettings | Mapping[str, Any]) -> ImportanceSett
 
 
 def _selection(given: SelectionSettings | Mapping[str, Any]) -> SelectionSettings:
-    return structure(SelectionSettings, given, "selection")
+    return structure(SelectionSettings, with_full_names(given) if isinstance(given, Mapping) else given, "selection")
 
 
 def _student(given: StudentSettings | Mapping[str, Any]) -> StudentSettings:
@@ -61,6 +62,17 @@ def _distillation(given: DistillationSettings | Mapping[str, Any]) -> Distillati
 
 def _evaluation(given: EvaluationSettings | Mapping[str, Any]) -> EvaluationSettings:
     return structure(EvaluationSettings, given, "evaluation")
+
+
+def _changed(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """The tables with some values set as on the command line; a budget that is set is the only one."""
+    chosen = overridden({}, overrides).get("selection", {})
+    budgets = with_full_names(chosen).keys() & BUDGETS if isinstance(chosen, Mapping) else set()
+    selection = tables.get("selection")
+    if budgets and isinstance(selection, Mapping):
+        others = {name: value for name, value in with_full_names(selection).items() if name not in BUDGETS}
+        tables = {**tables, "selection": others}
+    return overridden(tables, overrides)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +101,9 @@ class Run:
         Raises:
             ConfigurationError: A setting is unknown, missing or has a wrong value; the message names it.
         """
-        return structure(cls, tables, "run")
+        selection = tables.get("selection")
+        named = {"selection": with_full_names(selection)} if isinstance(selection, Mapping) else {}
+        return structure(cls, {**tables, **named}, "run")
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Run":
@@ -97,19 +111,20 @@ class Run:
 
         Args:
             path: The file.
-            overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text.
+            overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text; a budget takes the
+                place of the file's.
 
         Raises:
             SourceNotFoundError: The file is not there.
             ConfigurationError: It is not TOML, or a setting is wrong.
         """
         try:
-            tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a mark
         except FileNotFoundError as error:
             raise SourceNotFoundError(f"{path} is not there; name a run's TOML file") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
             raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
-        return cls.from_mapping(overridden(tables, overrides))
+        return cls.from_mapping(_changed(tables, overrides))
 
     def to_json(self) -> str:
         """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
@@ -167,6 +182,19 @@ class Run:
         from shortstack.stages.pretrained import learns_items
 
         return learns_items(self)
+
+    def count_items(self, *, registry: "Registry | None" = None) -> int | None:
+        """How many items the data hold after all filters, and ratings where the model learns those as well; they are read.
+
+        None where the data are not here.
+
+        Raises:
+            ShortstackError: They cannot be read.
+        """
+        from shortstack.registry import Registry
+        from shortstack.stages.extent import count_items
+
+        return count_items(self, registry or Registry.from_environment())
 
     def teacher_config(self, *, items: int | None = None, model: Path | None = None) -> "PreTrainedConfig":
         """The config of the teacher, in float32, with a row for each item where items are tokens; no weights are needed.
@@ -246,4 +274,4 @@ class Run:
             raise SourceNotFoundError(
                 f"{folder} is no run's folder: it holds no run.json; name one that shortstack run wrote"
             )
-        return cls.from_mapping(overridden(read_json(path), overrides))
+        return cls.from_mapping(_changed(read_json(path), overrides))

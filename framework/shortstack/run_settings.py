@@ -7,6 +7,8 @@ import attrs
 
 from shortstack.distillation.fitting import FitSettings
 from shortstack.errors import ConfigurationError
+from shortstack.selection.amounts import written
+from shortstack.selection.budgets import as_ratio
 
 if TYPE_CHECKING:
     from shortstack.tasks import Task
@@ -191,13 +193,14 @@ class SelectionSettings:
         schedule: Sizes on the way there, each below the one before: whole numbers of layers, or shares of the
             teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher; an
             architecture's own shares are of the model that it is given.
-        keep_ratio: Share of the layers that stay, in (0, 1].
-        keep_layers: Or how many.
-        parameters: Or a bound on all parameters: a count, or a share of the teacher's in (0, 1].
+        keep_ratio: Share of the layers that stay, in (0, 1]; or ``ratio``.
+        keep_layers: Or how many; or ``layers``.
+        parameters: Or a bound on all parameters: a count, ``400_000`` or ``"400K"``, or a share of the teacher's, ``"25%"``;
+            or ``params``, as the others may go by ``body``, ``cache`` and ``latency``.
         body_parameters: Or the same without embeddings and output rows.
         bytes: Or a bound on the bytes on disk.
         cache_bytes: Or on the bytes by which the cache grows with a token.
-        latency_ms: Or on the milliseconds a user, measured on calibration users.
+        latency_ms: Or on the milliseconds a user, ``0.5`` or ``"50%"`` of the teacher's, measured on calibration users.
         latency_batch_size: Users a batch, for that.
     """
 
@@ -205,13 +208,13 @@ class SelectionSettings:
     strategy: str = "strategic"
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     schedule: tuple[int | float, ...] = attrs.field(default=(), converter=tuple, validator=_sizes)
-    keep_ratio: float | None = None
-    keep_layers: int | None = None
-    parameters: float | None = None
-    body_parameters: float | None = None
-    bytes: float | None = None
-    cache_bytes: float | None = None
-    latency_ms: float | None = None
+    keep_ratio: float | str | None = attrs.field(default=None, converter=as_ratio)
+    keep_layers: int | str | None = attrs.field(default=None, converter=written)
+    parameters: int | float | str | None = attrs.field(default=None, converter=written)
+    body_parameters: int | float | str | None = attrs.field(default=None, converter=written)
+    bytes: int | float | str | None = attrs.field(default=None, converter=written)
+    cache_bytes: int | float | str | None = attrs.field(default=None, converter=written)
+    latency_ms: int | float | str | None = attrs.field(default=None, converter=written)
     latency_batch_size: int = attrs.field(default=32, validator=attrs.validators.ge(1))
 
 

@@ -1,12 +1,14 @@
 """Settings: from what a TOML file or a keyword says to typed, frozen values, strictly.
 
-Nothing is coerced but an integer to a float: ``"3"`` is no number and ``3.7`` no count. Every error names the
-setting by its full path and says what is allowed.
+Nothing is coerced but what loses nothing: a whole number becomes a float where that is taken, and a text where that is,
+as a date does, which TOML writes without quotes. ``"3"`` is no number and ``3.7`` no count. Every error names the setting by
+its full path and says what is allowed.
 """
 
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, time
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
@@ -104,9 +106,10 @@ def overridden(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, A
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return text if isinstance(value, date | time) else value
 
 
 def _fit(kind: Any, value: object, where: str) -> Any:
@@ -124,8 +127,13 @@ def _fit_scalar(kind: Any, value: object, where: str) -> Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is str and isinstance(value, date | time):
+        return value.isoformat()
+    if kind is str and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}")
+        quoted = f"; write '\"{value}\"' for that text" if kind is str and isinstance(value, bool | float) else ""
+        raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}{quoted}")
     return value
 
 
@@ -147,6 +155,8 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
     if value is None and type(None) in kinds:
         return None
     choices = [kind for kind in kinds if kind is not type(None)]
+    if type(value) in choices:
+        return value  # before another kind makes something else of it
     for kind in choices[:-1]:
         try:
             return _fit(kind, value, where)

@@ -47,8 +47,8 @@ MAY_IMPORT = {
     "planning": FOUNDATION | {"models", "selection", "registry", "run"},
     "scaffold": FOUNDATION | {"registry", "__init__"},
     "__main__": {"cli"},
-    "run_settings": SETTINGS | {"tasks", "distillation"},
-    "run": SETTINGS | {"run_settings", "files", "registry", "progress", "result", "stages"},
+    "run_settings": SETTINGS | {"tasks", "distillation", "selection"},
+    "run": SETTINGS | {"run_settings", "selection", "files", "registry", "progress", "result", "stages"},
     "cli": SETTINGS
     | {
         "registry",

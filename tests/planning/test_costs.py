@@ -70,7 +70,7 @@ def test_a_cache_that_shapes_do_not_tell():
 def test_a_plan_is_what_the_student_will_cost(family):
     """Each row against a count of the student's own config."""
     config = tiny_config(family)
-    rows = plan(config, [Budget(keep_ratio=0.5), Budget(parameters=0.7), Budget(bytes=0.6)], LayerSubset())
+    rows = plan(config, [Budget(keep_ratio=0.5), Budget(parameters="70%"), Budget(bytes="60%")], LayerSubset())
     for row in rows[1:]:
         student = LayerSubset().shrink(config, Selection(kept=row.kept, of=row.of))
         assert row.costs == {name: cost.teacher for name, cost in costs_of(student).items()}

@@ -10,7 +10,8 @@ from students.tiny_families import tiny_config
 
 from shortstack.cli import main
 from shortstack.errors import ConfigurationError
-from shortstack.planning.amounts import amount_of, budget_named, spoken
+from shortstack.planning.amounts import budget_named, spoken
+from shortstack.selection.amounts import written
 from shortstack.selection.budgets import Budget
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.toml"
@@ -59,9 +60,25 @@ def test_table_and_notes(folder, capsys, monkeypatch):
     )
     quickstart = told(capsys, QUICKSTART)
     assert "keep 25% of 12 layers" in quickstart
-    assert "say how many there are with --vocabulary" in quickstart
+    assert "1.44M" in quickstart  # the items of the demo's ratings, which are here, among them
+    assert "say how many there are" not in quickstart
     assert "distillation" in quickstart
-    assert "say how many there are" not in told(capsys, QUICKSTART, "--vocabulary", 3000)
+    elsewhere = told(capsys, QUICKSTART, "--set", "data.source=elsewhere")
+    assert "1.11M" in elsewhere
+    assert "say how many there are with --vocabulary" in elsewhere
+
+
+def test_a_budget_that_cannot_be_met_beside_two_that_can(folder, capsys, monkeypatch):
+    """The README's three: a table of two, and a line for the third."""
+    monkeypatch.setenv("COLUMNS", "200")
+    budgets = ["--budget", "layers=8", "--budget", "params=80%", "--budget", "bytes=2G"]
+    table = told(capsys, folder, *budgets)
+
+    assert "keep 80% of the parameters" in table
+    assert "keep at most 2,000,000,000 bytes on disk" in table
+    assert "Not planned: keep_layers is 8, but the teacher has only 6 layers." in table
+    rows = told(capsys, folder, *budgets, "--json")
+    assert [row["budget"][:7] for row in json.loads(rows)] == ["", "keep 80", "keep at"]
 
 
 def test_a_run_with_other_settings(capsys, monkeypatch):
@@ -87,8 +104,8 @@ def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):
     [
         (["--budget", "layers"], "a budget is name=amount, for example params=25% or layers=8, got 'layers'"),
         (["--budget", "layrs=2"], "unknown budget 'layrs'; did you mean 'layers'?"),
-        (["--budget", "params=lots"], "an amount is a number, a share such as 25% or 0.25, or one with K, M, G or T"),
-        (["--budget", "params=-1"], "parameters must be a share in (0, 1] or a whole count above 1, got -1"),
+        (["--budget", "params=lots"], "an amount is a number, one with K, M, G or T, or a share such as 25%"),
+        (["--budget", "params=-1"], "parameters must be a whole count from 1, such as 35M, or a share"),
         (["--budget", "layers=7"], "keep_layers is 7, but the teacher has only 6 layers"),
         (["--budget", "params=0.1%"], "parameters is too small: the smallest student by 'uniform' has"),
         (["--budget", "latency=2"], "latency_ms cannot be planned from a config: latency is measured on a model"),
@@ -134,13 +151,13 @@ def test_a_cache_budget_for_a_family_that_does_not_tell(tmp_path, capsys):
 @given(st.integers(1, 10**15))
 def test_what_is_spoken_is_near_what_it_is(amount):
     """Three digits."""
-    assert amount_of(spoken(amount)) == pytest.approx(amount, rel=0.01)
+    assert written(spoken(amount)) == pytest.approx(amount, rel=0.01)
 
 
 @given(st.integers(1, 10**15), st.sampled_from(["{}", "{:_}", "{:,}"]))
 def test_whole_amounts_are_exact(amount, form):
     """However the thousands are set apart."""
-    assert amount_of(form.format(amount)) == amount
+    assert written(form.format(amount)) == amount
 
 
 @pytest.mark.parametrize(
@@ -149,7 +166,7 @@ def test_whole_amounts_are_exact(amount, form):
         ("ratio=0.25", Budget(keep_ratio=0.25)),
         ("keep_layers=8", Budget(keep_layers=8)),
         ("bytes=1.5G", Budget(bytes=1_500_000_000)),
-        ("cache = 50%", Budget(cache_bytes=0.5)),
+        ("cache = 50%", Budget(cache_bytes="50%")),
         ("latency_ms=2.5", Budget(latency_ms=2.5)),
     ],
 )
@@ -161,4 +178,4 @@ def test_budgets_by_name(text, budget):
 def test_an_amount_that_is_too_large():
     """Not even Python counts that far."""
     with pytest.raises(ConfigurationError, match="an amount is a number"):
-        amount_of("1e999M")
+        written("1e999M")

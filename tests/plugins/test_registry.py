@@ -6,6 +6,7 @@ from types import ModuleType
 
 import attrs
 import pytest
+from hostile.distributions import install
 
 from shortstack.contracts import DatasetDescriptor, LossDescriptor, ScorerDescriptor
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
@@ -191,6 +192,16 @@ class TestIsolation:
         assert [origin.id for origin in registry.origins] == ["acme:main", "bolt:main"]
 
 
+HOOK = """
+from shortstack.contracts import ScorerDescriptor
+from shortstack.hooks import hookimpl
+
+@hookimpl
+def shortstack_importance_scorers():
+    yield ScorerDescriptor(name="mine", summary="Mine.", build=print)
+"""
+
+
 class TestDescriptor:
     """Descriptors refuse nonsense."""
 
@@ -236,6 +247,32 @@ class TestEnvironment:
         monkeypatch.setenv("SHORTSTACK_PLUGINS", "acme:main")
 
         assert {origin.distribution for origin in Registry.from_environment().origins} == {"shortstack"}
+
+    @pytest.mark.parametrize(
+        "text", ["My_Plugin:my_plugin", "my-plugin:my_plugin", "MY.PLUGIN:my_plugin", "my_plugin", "x:y, my--plugin"]
+    )
+    def test_a_distribution_by_any_spelling(self, tmp_path, monkeypatch, text):
+        """PEP 503: the same to installers, and so to both lists; the name alone is all of its plugins."""
+        install(tmp_path, "My_Plugin", HOOK, entry_point="my_plugin")
+        monkeypatch.syspath_prepend(tmp_path)
+        assert "my_plugin" in {origin.entry_point for origin in Registry.from_environment().origins}
+        monkeypatch.setenv("SHORTSTACK_BLOCK_PLUGINS", text)
+        assert "my_plugin" not in {origin.entry_point for origin in Registry.from_environment().origins}
+        monkeypatch.delenv("SHORTSTACK_BLOCK_PLUGINS")
+        monkeypatch.setenv("SHORTSTACK_PLUGINS", text)
+        assert "my_plugin" in {origin.entry_point for origin in Registry.from_environment().origins}
+
+    @pytest.mark.parametrize("variable", ["SHORTSTACK_PLUGINS", "SHORTSTACK_BLOCK_PLUGINS"])
+    def test_ids_that_mean_nothing_are_reported(self, monkeypatch, variable):
+        """Among what is broken: a plugin that was to be blocked may be in use."""
+        monkeypatch.setenv(variable, "shortstack:loses, shortstack")
+        registry = Registry.from_environment()
+
+        (failure,) = registry.failures
+        assert str(failure) == (
+            f"shortstack:loses ? failed at find: ConfigurationError: {variable} names 'shortstack:loses', which is not "
+            "installed; did you mean 'shortstack:losses'?"
+        )
 
     def test_listing_imports_no_torch(self):
         """Listings stay fast because nothing heavy is imported."""

@@ -1,6 +1,7 @@
 """Settings are strict, and their errors name the setting."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import attrs
@@ -50,7 +51,9 @@ def test_round_trip(steps, rate, mode, cutoffs, tables):
     ("given_tables", "message"),
     [
         ({}, "run needs the setting 'name'"),
-        ({"name": 3}, "run.name takes a text, got 3"),
+        ({"name": 1.50}, "run.name takes a text, got 1.5; write '\"1.5\"' for that text"),
+        ({"name": True}, "run.name takes a text, got True; write '\"True\"' for that text"),
+        ({"name": [3]}, r"run.name takes a text, got \[3\]$"),
         ({"name": "x", "inner": {"steps": "9"}}, "run.inner.steps takes a whole number, got '9'"),
         ({"name": "x", "inner": {"steps": 2.5}}, "run.inner.steps takes a whole number, got 2.5"),
         ({"name": "x", "inner": {"steps": True}}, "run.inner.steps takes a whole number, got True"),
@@ -99,3 +102,24 @@ def test_descriptions_name_type_and_default():
     assert rows["name"] == ("str", "required")
     assert rows["exact"] == ("bool", "False")
     assert rows["mode"] == ("Literal['full', 'sampled']", "'full'")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (date(2009, 5, 4), "2009-05-04"), (datetime(2009, 5, 4, 1, tzinfo=UTC), "2009-05-04T01:00:00+00:00")],
+)
+def test_texts_that_need_no_quotes(value, text):
+    """Whole numbers and dates become texts where these are taken, but nowhere else."""
+    assert Outer(name=text) == structure(Outer, {"name": value}, "run")
+
+
+def test_a_number_stays_one_where_both_are_taken():
+    """Whatever is named first."""
+
+    @attrs.frozen(kw_only=True)
+    class Either:
+        """A text before a number."""
+
+        value: str | int
+
+    assert structure(Either, {"value": 3}, "run").value == 3

@@ -6,8 +6,9 @@ import math
 import attrs
 import pytest
 from hostile.distributions import install
+from run.test_cli import to_toml
 
-from shortstack import CompactStudentModel, Run
+from shortstack import CompactStudentModel, Registry, Run
 from shortstack.errors import (
     ConfigurationError,
     RunFolderError,
@@ -17,6 +18,8 @@ from shortstack.errors import (
 )
 from shortstack.progress import Silent
 from shortstack.result import RunResult
+from shortstack.selection.budgets import BUDGETS
+from shortstack.stages.check import check
 
 
 class Recording(Silent):
@@ -364,6 +367,48 @@ class TestConfig:
 
         assert (run.teacher.fit.steps, run.selection.strategy) == (9, "last")
 
+    @pytest.mark.parametrize(
+        ("override", "budget"),
+        [
+            ("selection.keep_layers=6", {"keep_layers": 6}),
+            ("selection.layers=6", {"keep_layers": 6}),
+            ("selection.params=80%", {"parameters": "80%"}),
+            ("selection.parameters=400K", {"parameters": 400_000}),
+            ("selection.bytes=2G", {"bytes": 2_000_000_000}),
+            ("selection.latency=0.5", {"latency_ms": 0.5}),
+            ("selection.ratio=50%", {"keep_ratio": 0.5}),
+            ('selection={keep_layers = 6, scorer = "fisher"}', {"keep_layers": 6}),
+        ],
+    )
+    def test_a_budget_takes_the_place_of_the_files(self, request, override, budget):
+        """The file's ratio is not in its way, whichever name the new one goes by."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+        settings = attrs.asdict(Run.from_toml(path, [override]).selection)
+
+        assert {name: settings[name] for name in BUDGETS if settings[name] is not None} == budget
+
+    def test_two_budgets_are_one_too_many(self, request):
+        """By two names, or the same by both."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+        with pytest.raises(ConfigurationError, match=r"exactly one of .*; got keep_layers and bytes"):
+            check(Run.from_toml(path, ["selection.layers=6", "selection.bytes=2G"]), Registry.from_environment())
+        with pytest.raises(ConfigurationError, match="parameters is given twice, once as params; give one of them"):
+            Run.from_toml(path, ["selection.parameters=6", "selection.params=6"])
+
+    def test_dates_and_numbers_for_texts(self, tmp_path, ring, tables):
+        """TOML writes dates without quotes, and a user's column may be called 1; nothing is lost in between."""
+        path = tmp_path / "run.toml"
+        path.write_text(
+            "\ufeff"
+            + to_toml(tables(ring)).replace("core = 2", "core = 2\nsince = 2009-05-04\nuntil = 2010-01-01T10:00:00Z")
+        )
+        run = Run.from_toml(path, ["data.settings.user=1", "data.settings.title=none"])
+
+        assert (run.data.since, run.data.until) == ("2009-05-04", "2010-01-01T10:00:00+00:00")
+        assert Run.from_toml(path, ["data.since=2009-05-04"]) == Run.from_toml(path)
+        assert Registry.from_environment().configure("dataset", "table", run.data.settings).user == "1"
+        assert Run.from_mapping(json.loads(run.to_json())) == run
+
     def test_override_without_value(self, request):
         """The form is named."""
         path = request.config.rootpath / "examples" / "quickstart.toml"
@@ -385,9 +430,9 @@ class TestConfig:
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ({"bytes": 0.7}, "keep 70% of the bytes on disk"),
-        ({"cache_bytes": 0.5}, "keep 50% of the bytes of cache a token"),
-        ({"latency_ms": 0.9}, "keep 90% of the milliseconds a user"),
+        ({"bytes": "70%"}, "keep 70% of the bytes on disk"),
+        ({"cache": "50%"}, "keep 50% of the bytes of cache a token"),
+        ({"latency_ms": "90%"}, "keep 90% of the milliseconds a user"),
     ],
 )
 def test_budgets_of_other_kinds(ring, tables, tmp_path, budget, words):
@@ -406,7 +451,7 @@ def test_a_narrow_student_fits_more_layers(ring, tables, tmp_path):
     In one folder, so that the choice must be made again where the architecture is another.
     """
     half = {"hidden_size": 0.5, "key_value_heads": 0.5, "intermediate_size": 0.5}
-    changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"body_parameters": 0.5}}
+    changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"body_parameters": "50%"}}
     narrow = {"architecture": "compact", "settings": half}
     result = Run.from_mapping(tables(ring, **changes, student=narrow)).execute(tmp_path / "run")
     whole = Run.from_mapping(tables(ring, **changes)).execute(tmp_path / "run")

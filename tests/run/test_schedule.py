@@ -151,7 +151,7 @@ def test_what_cannot_be_a_schedule(ring, tables, tmp_path, selection, message):
 
 def test_a_budget_that_takes_nothing_away(ring, tables, tmp_path):
     """How many layers some parameters are shows only when the model is there."""
-    run = Run.from_mapping(scheduled(tables, ring, keep_ratio=None, parameters=0.9))
+    run = Run.from_mapping(scheduled(tables, ring, keep_ratio=None, parameters="90%"))
     with pytest.raises(ConfigurationError, match="step 2 of 2 keeps 2 of 2 layers"):
         run.execute(tmp_path / "run")
 

@@ -36,12 +36,13 @@ def test_limits_are_shares_or_amounts():
     """A share is of what the teacher costs; an amount is itself."""
     cost = Cost(layers=(10, 10, 21), fixed=60)
 
-    assert 50 == Budget(parameters=0.5).limit(cost)  # half of 101, for half a parameter is none
-    assert 50.5 == Budget(latency_ms=0.5).limit(cost)  # milliseconds come in halves
+    assert 50 == Budget(parameters="50%").limit(cost)  # half of 101, for half a parameter is none
+    assert 50.5 == Budget(latency_ms="50%").limit(cost)  # milliseconds come in halves
     assert 70 == Budget(bytes=70).limit(cost)
     assert 70 == Budget(cache_bytes=70.0).limit(cost)  # 7e1 in a TOML file
     assert 2.5 == Budget(latency_ms=2.5).limit(cost)
-    assert 20 == Budget(parameters=0.5).limit(Cost(layers=(10, 10), whole=40))  # of a wider teacher
+    assert 400_000 == Budget(parameters="400K").limit(cost)
+    assert 20 == Budget(parameters="50%").limit(Cost(layers=(10, 10), whole=40))  # of a wider teacher
 
 
 def test_what_a_cost_is_of():
@@ -55,11 +56,11 @@ def test_what_a_cost_is_of():
     [
         (Budget(keep_ratio=0.25), "keep 25% of 12 layers"),
         (Budget(keep_layers=3), "keep 3 of 12 layers"),
-        (Budget(parameters=0.5), "keep 50% of the parameters"),
+        (Budget(parameters="50%"), "keep 50% of the parameters"),
         (Budget(parameters=35_000_000), "keep at most 35,000,000 parameters"),
-        (Budget(body_parameters=0.1), "keep 10% of the body parameters (without embeddings and output rows)"),
+        (Budget(body_parameters="10%"), "keep 10% of the body parameters (without embeddings and output rows)"),
         (Budget(bytes=2_000_000), "keep at most 2,000,000 bytes on disk"),
-        (Budget(cache_bytes=0.25), "keep 25% of the bytes of cache a token"),
+        (Budget(cache_bytes="25%"), "keep 25% of the bytes of cache a token"),
         (Budget(latency_ms=1.5), "keep at most 1.5 milliseconds a user"),
     ],
 )
@@ -81,11 +82,26 @@ def test_a_budget_in_words(budget, words):
         ({"keep_ratio": float("nan")}, "keep_ratio must be above 0 and at most 1, got nan"),
         ({"keep_layers": 0}, "keep_layers must be a whole number of layers from 1, got 0"),
         ({"keep_layers": True}, "keep_layers must be a whole number of layers from 1, got True"),
-        ({"parameters": 0.0}, r"parameters must be a share in \(0, 1\] or a whole count above 1, got 0.0"),
-        ({"body_parameters": 1.5}, r"body_parameters must be a share in \(0, 1\] or a whole count above 1, got 1.5"),
-        ({"bytes": -5}, r"bytes must be a share in \(0, 1\] or a whole count above 1, got -5"),
-        ({"cache_bytes": True}, r"cache_bytes must be a share in \(0, 1\] or a whole count above 1, got True"),
-        ({"latency_ms": float("inf")}, r"latency_ms must be a share in \(0, 1\] or an amount above 1, got inf"),
+        ({"keep_layers": "25%"}, "keep_layers must be a whole number of layers from 1, got '25%'"),
+        ({"keep_ratio": "150%"}, "keep_ratio must be above 0 and at most 1, got 1.5"),
+        (
+            {"parameters": 0.0},
+            'parameters must be a whole count from 1, such as 35M, or a share such as "25%", got 0.0$',
+        ),
+        ({"body_parameters": 1.5}, "body_parameters must be a whole count from 1, .*, got 1.5$"),
+        ({"bytes": -5}, "bytes must be a whole count from 1, .*, got -5$"),
+        ({"bytes": "0%"}, "bytes must be a whole count from 1, .*, got '0%'$"),
+        ({"bytes": "101%"}, "bytes must be a whole count from 1, .*, got '101%'$"),
+        ({"bytes": "much"}, "an amount is a number, one with K, M, G or T, or a share such as 25%, got 'much'"),
+        ({"bytes": "%"}, "an amount is a number, one with K, M, G or T, or a share such as 25%, got '%'"),
+        ({"cache_bytes": True}, "cache_bytes must be a whole count from 1, .*, got True$"),
+        (
+            {"latency_ms": float("inf")},
+            'latency_ms must be a number of milliseconds above 0, or a share such as "25%", got',
+        ),
+        ({"latency_ms": 0}, "latency_ms must be a number of milliseconds above 0, .*, got 0$"),
+        ({"parameters": 0.25}, 'a share such as "25%", got 0.25; for that share write "25%"$'),
+        ({"bytes": 0.125}, 'got 0.125; for that share write "12.5%"$'),
     ],
 )
 def test_impossible_budgets_are_refused(settings, message):
@@ -103,3 +119,23 @@ def test_more_layers_than_there_are():
 def test_a_budget_shows_what_it_is():
     """In snippets that are pasted."""
     assert "Budget(keep_ratio=0.25)" == repr(Budget(keep_ratio=0.25))
+
+
+@pytest.mark.parametrize("measure", ["parameters", "body_parameters", "bytes", "cache_bytes", "latency_ms"])
+@given(amount=st.integers(1, 10**12))
+def test_the_type_of_a_number_says_nothing(measure, amount):
+    """``1`` and ``1.0`` are one amount, and so are all ways to write it: only a percent sign makes a share."""
+    cost = Cost(layers=(10, 10, 21), fixed=60)
+    forms = [amount, float(amount), str(amount), f"{amount:_}", f"{amount:,}", f" {amount}.0 "]
+
+    assert {amount} == {Budget(**{measure: form}).limit(cost) for form in forms}
+    assert 101 == Budget(**{measure: "100%"}).limit(cost) == Budget(**{measure: " 100.0 %"}).limit(cost)
+
+
+def test_milliseconds_below_one_are_milliseconds():
+    """A small model takes less than one a user."""
+    cost = Cost(layers=(10, 10, 21), fixed=60)
+
+    assert 0.5 == Budget(latency_ms=0.5).limit(cost) == Budget(latency_ms="0.5").limit(cost)
+    assert 1 == Budget(latency_ms=1).limit(cost) == Budget(latency_ms=1.0).limit(cost)
+    assert Budget(latency_ms=0.5).describe(of=3) == "keep at most 0.5 milliseconds a user"

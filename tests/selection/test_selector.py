@@ -42,7 +42,7 @@ def test_tensors_and_lists_are_the_same():
 def test_law_24_what_stays_is_within_the_budget(layers, fixed, share, measure):
     """It never costs more than is allowed, and with one layer more it would."""
     cost = Cost(layers=layers, fixed=fixed)
-    budget = Budget(**{measure: share})
+    budget = Budget(**{measure: f"{share:.12%}"})
     selector = AdaptiveLayerSelector(strategy="top-k", budget=budget)
     scores = [float(-layer) for layer in range(len(layers))]
 
@@ -177,4 +177,4 @@ def test_scores_must_be_one_a_layer(scores):
 def test_a_parameter_budget_that_cannot_be_met(costs, message):
     """What is missing, or how much one layer would take."""
     with pytest.raises(ConfigurationError, match=message):
-        AdaptiveLayerSelector(budget=Budget(parameters=0.5)).select([1.0, 2.0], **costs)
+        AdaptiveLayerSelector(budget=Budget(parameters="50%")).select([1.0, 2.0], **costs)

@@ -166,6 +166,8 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         stages = [attrs.asdict(stage) for stage in found.stages]
         told = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if of_run else rows
         typer.echo(json.dumps(told, indent=2))
+        for note in () if of_run else found.notes:
+            say(note)
     else:
         _show_plan(Console(), found)
 

@@ -1,62 +1,29 @@
-"""Amounts as people write them: ``25%``, ``0.25``, ``35M``, ``1.5G``, ``35_000_000``."""
+"""Amounts as people read them: ``8.03G``, ``42 s``; and budgets as they write them."""
 
 from shortstack.errors import ConfigurationError, UnknownNameError
-from shortstack.selection.budgets import MEASURES, Budget
-
-_NAMES = {
-    "layers": "keep_layers",
-    "ratio": "keep_ratio",
-    "params": "parameters",
-    "body": "body_parameters",
-    "cache": "cache_bytes",
-    "latency": "latency_ms",
-}
-"""Short names of budgets; their own are allowed as well."""
-
-_SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+from shortstack.selection.amounts import SUFFIXES
+from shortstack.selection.budgets import BUDGETS, SHORT_NAMES, Budget
 
 
 def budget_named(text: str) -> Budget:
-    """A budget from ``"name=amount"``.
+    """A budget from ``"name=amount"``, with the names and amounts that ``[selection]`` takes.
 
     Raises:
         ConfigurationError: It is not of that form, or the amount is not allowed.
         UnknownNameError: There is no such budget; suggests the nearest.
 
     >>> budget_named("params=25%")
-    Budget(parameters=0.25)
+    Budget(parameters='25%')
     >>> budget_named("body=35M")
     Budget(body_parameters=35000000)
     """
-    name, separator, amount = text.partition("=")
+    name, separator, amount = (part.strip() for part in text.partition("="))
     if not separator:
         raise ConfigurationError(f"a budget is name=amount, for example params=25% or layers=8, got {text!r}")
-    name = _NAMES.get(name.strip(), name.strip())
-    if name not in {"keep_layers", "keep_ratio", *MEASURES}:
-        raise UnknownNameError("budget", name, [*_NAMES, *_NAMES.values(), *MEASURES])
-    return Budget(**{name: amount_of(amount)})  # type: ignore[arg-type]
-
-
-def amount_of(text: str) -> float:
-    """A number, a share with a percent sign, or a number with a suffix: K, M, G or B, T for thousands of thousands.
-
-    Raises:
-        ConfigurationError: It is none of these.
-
-    >>> amount_of("25%"), amount_of("1.5G"), amount_of("8")
-    (0.25, 1500000000, 8)
-    """
-    plain = text.strip().replace(",", "").replace("_", "")
-    try:
-        if plain.endswith("%"):
-            return float(plain[:-1]) / 100
-        if plain[-1:].upper() in _SUFFIXES:
-            return round(float(plain[:-1]) * _SUFFIXES[plain[-1].upper()])
-        return int(plain) if plain.isdecimal() else float(plain)
-    except (ValueError, OverflowError) as error:
-        raise ConfigurationError(
-            f"an amount is a number, a share such as 25% or 0.25, or one with K, M, G or T, got {text!r}"
-        ) from error
+    full = SHORT_NAMES.get(name, name)
+    if full not in BUDGETS:
+        raise UnknownNameError("budget", name, [*SHORT_NAMES, *BUDGETS])
+    return Budget(**{full: amount})
 
 
 def spoken(amount: float) -> str:
@@ -66,11 +33,11 @@ def spoken(amount: float) -> str:
     ('8.03G', '4.10K', '12')
     """
     for suffix in ("T", "G", "M", "K"):
-        if abs(amount) >= _SUFFIXES[suffix]:
+        if abs(amount) >= SUFFIXES[suffix]:
             return (
-                f"{amount / _SUFFIXES[suffix]:.3g}{suffix}"
-                if amount / _SUFFIXES[suffix] >= 100
-                else f"{amount / _SUFFIXES[suffix]:#.3g}{suffix}"
+                f"{amount / SUFFIXES[suffix]:.3g}{suffix}"
+                if amount / SUFFIXES[suffix] >= 100
+                else f"{amount / SUFFIXES[suffix]:#.3g}{suffix}"
             )
     return f"{amount:g}"
 

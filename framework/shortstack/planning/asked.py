@@ -15,7 +15,7 @@ from shortstack.planning.plan import USUAL, Forecast, Planned, plan
 from shortstack.planning.sources import config_in
 from shortstack.registry import Registry
 from shortstack.run import Run
-from shortstack.selection.budgets import MEASURES, Budget
+from shortstack.selection.budgets import BUDGETS, MEASURES, Budget
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -72,12 +72,30 @@ class Asked:
         if self.dtype is not None and self.dtype not in TYPES:
             raise UnknownNameError("type", self.dtype, TYPES)
         run = self._run()
-        config = self._config(run)
-        budgets = [budget_named(text) for text in self.budgets] or self._usual(run)
-        dtype = TYPES[self.dtype] if self.dtype else None
-        rows = plan(config, budgets, self._architecture(run, registry), dtype=dtype)
+        items = self._items(run, registry)
+        config = self._config(run, items)
+        rows, unmet = self._rows(config, self._architecture(run, registry), self._budgets(run))
         stages, notes = self._stages(run, registry)
-        return Answer(rows=rows, stages=stages, notes=[*self._notes(run, rows), *notes])
+        return Answer(rows=rows, stages=stages, notes=[*unmet, *self._notes(run, rows, items), *notes])
+
+    def _rows(
+        self, config: PreTrainedConfig, architecture: StudentArchitecture, budgets: Sequence[Budget]
+    ) -> tuple[list[Planned], list[str]]:
+        """The teacher and every budget that can be met, and a line for each that cannot.
+
+        Raises:
+            ConfigurationError: None can be.
+        """
+        dtype = TYPES[self.dtype] if self.dtype else None
+        rows, unmet = plan(config, [], architecture, dtype=dtype), list[ConfigurationError]()
+        for budget in budgets:
+            try:
+                rows += plan(config, [budget], architecture, dtype=dtype)[1:]
+            except ConfigurationError as error:
+                unmet.append(error)
+        if unmet and len(unmet) == len(budgets):
+            raise unmet[0]
+        return rows, [f"Not planned: {error}." for error in unmet]
 
     def _run(self) -> Run | None:
         if not is_run(self.source):
@@ -85,7 +103,16 @@ class Asked:
         read = Run.from_toml if self.source.suffix == ".toml" else Run.of_folder
         return read(self.source, self.overrides)
 
-    def _config(self, run: Run | None) -> PreTrainedConfig:
+    def _items(self, run: Run | None, registry: Registry) -> int | None:
+        """As many as were named, or as there are in a run's data, if these are here and can be read."""
+        if run is None or self.vocabulary is not None or not run.learns_items:
+            return self.vocabulary
+        try:
+            return run.count_items(registry=registry)
+        except ShortstackError:
+            return None  # why is said of the stages, for which the data are read too
+
+    def _config(self, run: Run | None, items: int | None) -> PreTrainedConfig:
         if run is None:
             for name in ("users", "tflops", "model"):
                 if getattr(self, name) is not None:
@@ -93,7 +120,7 @@ class Asked:
                         f"--{name} is for a run's TOML file, and {self.source} is none; leave it out"
                     )
             return config_in(self.source)
-        return run.teacher_config(items=self.vocabulary, model=self.model)
+        return run.teacher_config(items=items, model=self.model)
 
     def _stages(self, run: Run | None, registry: Registry) -> tuple[list[Forecast], list[str]]:
         """What each stage of a run will take, or in a line why that cannot be told."""
@@ -106,21 +133,21 @@ class Asked:
             return [], [f"What the stages take is not told: {error}"]
         return told, []
 
-    def _notes(self, run: Run | None, rows: Sequence[Planned]) -> list[str]:
+    def _notes(self, run: Run | None, rows: Sequence[Planned], items: int | None) -> list[str]:
         """What a reader must know to trust the figures."""
         found = []
         if not all(row.alike for row in rows):
             found.append("Its layers are not all alike: the figures are of evenly spaced ones.")
         if "cache_bytes" not in rows[0].costs:
             found.append("How the cache of this family grows cannot be told from its config.")
-        if run is not None and self.vocabulary is None and run.learns_items:
+        if run is not None and items is None and run.learns_items:
             found.append("The first table does not count the items: say how many there are with --vocabulary.")
         return found
 
-    def _usual(self, run: Run | None) -> list[Budget]:
-        if run is None:
-            return list(USUAL)
-        return [Budget(**{field.name: getattr(run.selection, field.name) for field in attrs.fields(Budget)})]
+    def _budgets(self, run: Run | None) -> list[Budget]:
+        if self.budgets:
+            return [budget_named(text) for text in self.budgets]
+        return list(USUAL) if run is None else [Budget(**{name: getattr(run.selection, name) for name in BUDGETS})]
 
     def _architecture(self, run: Run | None, registry: Registry) -> StudentArchitecture:
         name = self.architecture or (run.student.architecture if run else "layer-subset")

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from shortstack.errors import ConfigurationError
+from shortstack.selection.amounts import share_in, written
 
 MEASURES: Final[Mapping[str, str]] = {
     "parameters": "parameters",
@@ -49,11 +50,18 @@ class Cost:
         return self.of(range(len(self.layers))) if self.whole is None else self.whole
 
 
+def as_ratio(given: object) -> object:
+    """``0.25``, also from ``"25%"`` or ``"0.25"``."""
+    share = share_in(given)
+    return written(given) if share is None else share
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Budget:
     """How much may remain. Give exactly one.
 
-    All but the first two limit a cost: a share of the teacher's, a float in (0, 1], or an amount.
+    All but the first two limit a cost: an amount, ``2_000_000`` or ``"2M"``, or a share of the teacher's, ``"25%"``. The
+    form tells which, never the type of the number.
 
     Attributes:
         keep_layers: This many layers.
@@ -68,13 +76,13 @@ class Budget:
     3
     """
 
-    keep_layers: int | None = None
-    keep_ratio: float | None = None
-    parameters: int | float | None = None
-    body_parameters: int | float | None = None
-    bytes: int | float | None = None
-    cache_bytes: int | float | None = None
-    latency_ms: float | None = None
+    keep_layers: int | None = attrs.field(default=None, converter=written)
+    keep_ratio: float | None = attrs.field(default=None, converter=as_ratio)
+    parameters: int | float | str | None = attrs.field(default=None, converter=written)
+    body_parameters: int | float | str | None = attrs.field(default=None, converter=written)
+    bytes: int | float | str | None = attrs.field(default=None, converter=written)
+    cache_bytes: int | float | str | None = attrs.field(default=None, converter=written)
+    latency_ms: int | float | str | None = attrs.field(default=None, converter=written)
 
     def __attrs_post_init__(self) -> None:
         given = [name for name, value in attrs.asdict(self).items() if value is not None]
@@ -82,11 +90,10 @@ class Budget:
             raise ConfigurationError(f"a budget is exactly one of {RULES}; got {' and '.join(given) or 'none of them'}")
         if self.keep_layers is not None and not _is_count(self.keep_layers):
             raise ConfigurationError(f"keep_layers must be a whole number of layers from 1, got {self.keep_layers!r}")
-        if self.keep_ratio is not None and not _is_share(self.keep_ratio):
+        if self.keep_ratio is not None and not _is_ratio(self.keep_ratio):
             raise ConfigurationError(f"keep_ratio must be above 0 and at most 1, got {self.keep_ratio!r}")
-        if self.measure is not None and not (_is_share(self.amount) or _is_amount(self.measure, self.amount)):
-            allowed = "an amount above 1" if self.measure == "latency_ms" else "a whole count above 1"
-            raise ConfigurationError(f"{self.measure} must be a share in (0, 1] or {allowed}, got {self.amount!r}")
+        if self.measure is not None:
+            _check_amount(self.measure, self.given)
 
     def __repr__(self) -> str:
         given = {name: value for name, value in attrs.asdict(self).items() if value is not None}
@@ -100,10 +107,10 @@ class Budget:
         )
 
     @property
-    def amount(self) -> float:
-        """How much, or what share, of whatever it limits."""
-        found: float = next(value for value in attrs.asdict(self).values() if value is not None)
-        return int(found) if _is_count(found) else found
+    def given(self) -> int | float | str:
+        """The one setting that was given."""
+        found: int | float | str = next(value for value in attrs.asdict(self).values() if value is not None)
+        return found
 
     def layers(self, *, of: int) -> int:
         """The most layers that it allows of a teacher's; all of them where it limits a cost.
@@ -119,38 +126,81 @@ class Budget:
 
     def limit(self, cost: Cost) -> float:
         """The most that it allows of the cost that it limits."""
-        if not _is_share(self.amount):
-            return self.amount
-        share = self.amount * cost.teacher
-        return share if self.measure == "latency_ms" else floor(share + 1e-9)
+        share = share_in(self.given)
+        if share is None:
+            return float(self.given) if self.measure == "latency_ms" else int(self.given)
+        return share * cost.teacher if self.measure == "latency_ms" else floor(share * cost.teacher + 1e-9)
 
     def describe(self, *, of: int) -> str:
         """The budget in words, for example ``"keep 25% of 12 layers"``."""
+        if self.keep_ratio is not None:
+            return f"keep {self.keep_ratio * 100:.4g}% of {of} layers"
         if self.measure is None:
-            kept = f"{self.amount * 100:.4g}%" if self.keep_ratio is not None else self.keep_layers
-            return f"keep {kept} of {of} layers"
-        if _is_share(self.amount):
-            return f"keep {self.amount * 100:.4g}% of the {MEASURES[self.measure]}"
-        return f"keep at most {self.amount:,} {MEASURES[self.measure]}"
+            return f"keep {self.keep_layers} of {of} layers"
+        share = share_in(self.given)
+        if share is not None:
+            return f"keep {share * 100:.4g}% of the {MEASURES[self.measure]}"
+        amount = self.given if self.measure == "latency_ms" else int(self.given)
+        return f"keep at most {amount:,} {MEASURES[self.measure]}"
 
 
-RULES: Final = " or ".join([", ".join([f.name for f in attrs.fields(Budget)][:-1]), attrs.fields(Budget)[-1].name])
+BUDGETS: Final = tuple(field.name for field in attrs.fields(Budget))
+RULES: Final = " or ".join([", ".join(BUDGETS[:-1]), BUDGETS[-1]])
 """The names of all budgets, in words."""
+SHORT_NAMES: Final[Mapping[str, str]] = {
+    "layers": "keep_layers",
+    "ratio": "keep_ratio",
+    "params": "parameters",
+    "body": "body_parameters",
+    "cache": "cache_bytes",
+    "latency": "latency_ms",
+}
+"""What they may also be called, in ``[selection]`` and for ``plan --budget``."""
 
 
-def _is_share(amount: object) -> bool:
-    return isinstance(amount, float) and 0 < amount <= 1
+def with_full_names(settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings among which budgets may go by their short names, by the full ones.
+
+    Raises:
+        ConfigurationError: One is there by both.
+
+    >>> with_full_names({"scorer": "fisher", "params": "25%"})
+    {'scorer': 'fisher', 'parameters': '25%'}
+    """
+    found: dict[str, object] = {}
+    for name, value in settings.items():
+        full = SHORT_NAMES.get(name, name)
+        if full in found:
+            raise ConfigurationError(f"{full} is given twice, once as {name}; give one of them")
+        found[full] = value
+    return found
+
+
+def _is_ratio(amount: object) -> bool:
+    return isinstance(amount, int | float) and not isinstance(amount, bool) and 0 < amount <= 1
 
 
 def _is_count(amount: object) -> bool:
-    if isinstance(amount, float):
-        return amount > 1 and amount.is_integer()
-    return isinstance(amount, int) and not isinstance(amount, bool) and amount >= 1
+    whole = isinstance(amount, int) or (isinstance(amount, float) and amount.is_integer())
+    return whole and not isinstance(amount, bool) and amount >= 1  # type: ignore[operator]
 
 
-def _is_amount(measure: str, amount: object) -> bool:
-    """Milliseconds come in fractions, the rest is counted."""
-    return _is_count(amount) or (measure == "latency_ms" and isinstance(amount, float) and 1 < amount < float("inf"))
+def _check_amount(measure: str, given: object) -> None:
+    """Milliseconds come in fractions, the rest is counted; either may be a share.
+
+    Raises:
+        ConfigurationError: It is neither, or a share as it was once written.
+    """
+    share = share_in(given)
+    if share is not None and 0 < share <= 1:
+        return
+    in_time = measure == "latency_ms" and isinstance(given, int | float) and not isinstance(given, bool)
+    if share is None and (_is_count(given) or (in_time and 0 < float(given) < float("inf"))):  # type: ignore[arg-type]
+        return
+    allowed = "a number of milliseconds above 0" if measure == "latency_ms" else "a whole count from 1, such as 35M"
+    percent = f"{float(given) * 100:.12g}%" if _is_ratio(given) else ""  # type: ignore[arg-type]
+    hint = f'; for that share write "{percent}"' if percent else ""
+    raise ConfigurationError(f'{measure} must be {allowed}, or a share such as "25%", got {given!r}{hint}')
 
 
 def costs_by_measure(costs: "Mapping[str, Cost] | Cost | None", budget: Budget, layers: int) -> Cost | None:

@@ -24,9 +24,10 @@ def selector(settings: "SelectionSettings") -> "AdaptiveLayerSelector":
     Raises:
         ConfigurationError: The strategy is unknown, or the budget is not allowed.
     """
+    from shortstack.selection.budgets import BUDGETS
     from shortstack.selection.selector import AdaptiveLayerSelector, Budget, strategy_named
 
-    budget = Budget(**{field.name: getattr(settings, field.name) for field in attrs.fields(Budget)})
+    budget = Budget(**{name: getattr(settings, name) for name in BUDGETS})
     return AdaptiveLayerSelector(strategy=strategy_named(settings.strategy, settings.settings), budget=budget)
 
 

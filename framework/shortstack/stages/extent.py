@@ -103,6 +103,23 @@ class Extent:
         return ceil(float(np.mean(self.lengths) if fit.group_by_length else drawn.max(1).mean()))
 
 
+def is_here(run: "Run") -> bool:
+    """Whether a run's data can be read on this machine."""
+    return Path(run.data.source).exists() or ":" in run.data.source
+
+
+def count_items(run: "Run", registry: "Registry") -> int | None:
+    """How many rows the data add to the vocabulary of a teacher that learns them; None where they are not here."""
+    from shortstack.stages import prepare
+
+    if not is_here(run):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(run, Path(folder), registry=registry, progress=None)
+        catalogue = Catalogue.load(Path(folder) / "data")
+    return catalogue.vocabulary - 1 if run.teacher.path is None else len(catalogue)
+
+
 def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:
     """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
     from shortstack.models.stored import stored_tokenizer

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,7 +12,7 @@ from shortstack.models.decoder import most_positions
 from shortstack.models.memory_needs import memory_needed
 from shortstack.planning.plan import Forecast
 from shortstack.planning.speed import Assumed, Cut, How, Measured, Speed, Taken, Work
-from shortstack.stages.extent import Extent
+from shortstack.stages.extent import Extent, is_here
 from shortstack.stages.pretrained import items_in_words, require_positions
 from shortstack.stages.scratch import fit_for
 from shortstack.stages.shapes import Distilled, Shapes
@@ -45,7 +44,7 @@ def forecast(
     """Every stage that puts much through a model; see ``Run.forecast``."""
     from shortstack.models.devices import device_named
 
-    if Path(run.data.source).exists() or ":" in run.data.source:
+    if is_here(run):
         if users is not None:
             raise ConfigurationError(f"users are counted in {run.data.source}, which is here; leave --users out")
         extent = Extent.of_data(run, config, registry)
