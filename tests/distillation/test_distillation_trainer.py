@@ -8,7 +8,14 @@ from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArgument
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.fitting import FitSettings, fit
 from shortstack.distillation.weighted_losses import WeightedLoss
-from shortstack.errors import ConfigurationError, DataError, EmptyDataError, NonFiniteError, PluginError
+from shortstack.errors import (
+    ConfigurationError,
+    DataError,
+    EmptyDataError,
+    NonFiniteError,
+    PluginError,
+    UnsupportedModelError,
+)
 from shortstack_losses.soft_targets import SoftTargets
 
 
@@ -364,6 +371,27 @@ def test_teachers_that_do_not_fit(stage):
         ({"eval_strategy": "epoch"}, r"^eval_strategy='epoch' needs metrics: give a function validate\(model\)$"),
         ({"fp16": True}, "^fp16 loses small gradients without a scaler; use bf16=True, or neither$"),
         ({"fsdp": True}, "^sharded training .fsdp, deepspeed. is not supported; use one process a device"),
+        (
+            {"label_smoothing_factor": 0.1},
+            "^label_smoothing_factor=0.1 is not followed by this trainer; the loss is the sum",
+        ),
+        (
+            {"neftune_noise_alpha": 5.0},
+            "^neftune_noise_alpha=5.0 is not followed by this trainer; use embedding_dropout",
+        ),
+        (
+            {"use_liger_kernel": True},
+            "^use_liger_kernel=True is not followed by this trainer; patch the student before",
+        ),
+        ({"torch_compile": True}, "^torch_compile=True is not followed by this trainer; losses look into the layers"),
+        ({"auto_find_batch_size": True}, "^auto_find_batch_size=True is not followed by this trainer; set per_device"),
+        ({"parallelism_config": "any"}, "^parallelism_config='any' is not followed by this trainer; use one process"),
+        ({"push_to_hub": True}, "^push_to_hub=True is not followed by this trainer; save trainer.student with"),
+        (
+            {"include_for_metrics": ["loss"]},
+            r"^include_for_metrics=\['loss'\] is not followed by this trainer; validate",
+        ),
+        ({"bf16_full_eval": True}, r"^bf16_full_eval=True is not followed by this trainer; validate\(model\) gets"),
         ({"_n_gpu": 4}, "^one process sees 4 devices; start one process a device with torchrun, or set"),
     ],
 )
@@ -395,3 +423,86 @@ def test_losses_as_objects(stage):
     history = fit(stage.trainer(losses=losses, registry=None))
 
     assert "loss/soft" in history[-1]
+
+
+def test_batches_that_hold_more(stage):
+    """Neither a collator's packed rows nor a data set's column goes by unread, though transformers drops unused columns."""
+    rows = [{**row, "position_ids": torch.tensor([0, 1, 0, 1, 2, 3])} for row in stage.examples]
+    arguments = TrainingArguments(str(stage.folder), use_cpu=True, report_to="none", disable_tqdm=True)
+    assert arguments.remove_unused_columns
+    with pytest.raises(
+        ConfigurationError, match=r"^a batch has position_ids that do not count the tokens of its attention_"
+    ):
+        stage.trainer(args=arguments, train_dataset=rows).train()
+    with pytest.raises(
+        ConfigurationError, match=r"^a batch holds 'token_type_ids', which is not read; a batch holds input_"
+    ):
+        stage.trainer(train_dataset=[{**row, "token_type_ids": row["labels"]} for row in stage.examples]).train()
+    rows = [{**row, "position_ids": torch.arange(6), "text": "dropped"} for row in stage.examples]
+    assert stage.trainer(args=arguments, train_dataset=rows).train().global_step == 9
+
+
+def test_what_a_plain_trainer_has_beside_training(stage):
+    """No predictions, and no data set for a validation that has its own."""
+    trainer = stage.trainer(validate=lambda _model: {"ndcg@10": 1.0})
+    with pytest.raises(ConfigurationError, match=r"^predict\(\) is not this trainer's: call trainer.student, or use"):
+        trainer.predict(stage.examples)
+    with pytest.raises(
+        ConfigurationError, match=r"^evaluate\(\) asks validate\(model\), which has data of its own; give"
+    ):
+        trainer.evaluate(stage.examples)
+
+
+@pytest.mark.parametrize("headless", ["student", "teacher"])
+def test_models_without_a_head(stage, headless):
+    """Refused before anything is trained."""
+    models = {"student": stage.tiny(2, seed=1), "teacher": stage.tiny(4)}
+    models[headless] = models[headless].model
+    with pytest.raises(
+        UnsupportedModelError, match=r"^LlamaModel \(llama\) has no output head, so it predicts no tokens"
+    ):
+        stage.trainer(**models)
+
+
+def moved(stage, student, **changed):
+    """The share of a student's weights that twenty small steps change."""
+    before = torch.cat([p.detach().flatten().double() for p in student.parameters()])
+    settings = FitSettings(steps=20, batch_size=8, warmup_steps=0, evaluate_every=20, learning_rate=1e-5)
+    stage.trainer(student=student, settings=settings, **changed).train()
+    after = torch.cat([p.detach().flatten().double() for p in student.parameters()])
+    return float((before != after).double().mean())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_learn_in_float32(stage, caplog, dtype):
+    """Steps of 1e-5 are lost in 16 bits; so they are float32 from the start, whatever the teacher is."""
+    student, teacher = stage.tiny(2, seed=1).to(dtype), stage.tiny(4).to(dtype)
+
+    assert moved(stage, student, teacher=teacher) > 0.95  # item 0 has no label, so no gradient
+    assert {p.dtype for p in student.parameters()} == {torch.float32}
+    assert {p.dtype for p in teacher.parameters()} == {dtype}
+    assert f"the weights of LlamaForCausalLM were {str(dtype)[6:]} and are float32 now" in caplog.text
+
+
+def test_weights_may_stay_in_half(stage):
+    """Where it is set so; most then stand still."""
+    student = stage.tiny(2, seed=1).bfloat16()
+
+    assert moved(stage, student, half_weights=True) < 0.5
+    assert {p.dtype for p in student.parameters()} == {torch.bfloat16}
+
+
+def test_wider_weights_stay(stage, caplog):
+    """Float64 is none the worse, and what is frozen is of no concern."""
+    student = stage.tiny(2, seed=1).double()
+    stage.trainer(student=student)
+    frozen = stage.tiny(2, seed=1).bfloat16()
+    for parameter in frozen.parameters():
+        parameter.requires_grad = False
+    frozen.model.norm.weight.data = frozen.model.norm.weight.data.float()
+    frozen.model.norm.weight.requires_grad = True
+    stage.trainer(student=frozen)
+
+    assert {p.dtype for p in student.parameters()} == {torch.float64}
+    assert {p.dtype for p in frozen.parameters()} == {torch.float32, torch.bfloat16}
+    assert "are float32 now" not in caplog.text

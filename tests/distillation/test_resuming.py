@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from shortstack.distillation.checkpoints import has_ended, last_checkpoint, load_tree, save_tree
 from shortstack.distillation.fitting import FitSettings, early_stopping, fit
-from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.errors import ConfigurationError, DataError, NonFiniteError
 
 STEPS = FitSettings(steps=9, batch_size=5, accumulate=5, warmup_steps=2, evaluate_every=2)
 
@@ -282,3 +282,29 @@ def test_evaluating_without_metrics(stage):
     """A trainer without ``validate`` cannot."""
     with pytest.raises(ConfigurationError, match=r"^evaluate\(\) needs metrics: give the trainer a function validate"):
         stage.trainer().evaluate()
+
+
+def test_more_processes_than_before(stage, tmp_path, monkeypatch):
+    """A rank that a checkpoint knows nothing of begins with random numbers of its own, the same each time."""
+    trained(stage, tmp_path)
+    checkpoint = last_checkpoint(tmp_path)
+    trainer = stage.trainer(folder=tmp_path)
+    drawn = {}
+    for rank in (0, 1, 2, 1):
+        monkeypatch.setattr(type(trainer.args), "process_index", rank)
+        trainer._load_rng_state(str(checkpoint))
+        found = torch.rand(4)
+        assert torch.equal(drawn.setdefault(rank, found), found)
+
+    assert len({tuple(found.tolist()) for found in drawn.values()}) == 3
+
+
+def test_a_checkpoint_without_its_state(stage, tmp_path):
+    """The message names the missing file, and nothing is to be removed."""
+    trainer, _ = trained(stage, tmp_path)
+    checkpoint = last_checkpoint(tmp_path)
+    (checkpoint / "training.safetensors").unlink()
+    with pytest.raises(
+        DataError, match=r"training.safetensors is not there: training cannot go on .*; resume from another"
+    ):
+        trainer.train(resume_from_checkpoint=str(checkpoint))

@@ -341,3 +341,37 @@ def test_a_scorer_is_fused_once(model, batch, registry):
     """Twice would hide its weight."""
     with pytest.raises(ConfigurationError, match="fitted-hybrid has the scorer 'fisher' twice; name each once"):
         measure(model, [batch], {"fitted-hybrid": {"scorers": ["fisher", "fisher"]}}, registry)
+
+
+def test_packed_rows_are_refused(model, batch, registry):
+    """Two examples in one row see each other unless their positions say otherwise, and those are not handed on."""
+    positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
+    packed = {**batch, "position_ids": positions % 3}
+    with pytest.raises(
+        DataError,
+        match=r"^calibration batch 0 has position_ids that do not count the tokens of its attention_mask from 0, as where several "
+        "examples are packed into one row; give each example a row of its own$",
+    ):
+        measure(model, [packed], ["angular"], registry)
+    plain = measure(model, [batch], ["angular"], registry)["angular"].scores
+    same = measure(model, [{**batch, "position_ids": positions}], ["angular"], registry)["angular"].scores
+    assert torch.equal(plain, same)
+
+
+@pytest.mark.parametrize("key", ["token_type_ids", "inputs_embeds", "seq_idx"])
+def test_what_is_not_read_is_refused(model, batch, registry, key):
+    """The model may mean something by it."""
+    with pytest.raises(
+        DataError,
+        match=f"^calibration batch 0 holds '{key}', which is not read; a batch holds input_ids, attention_mask, labels: leave",
+    ):
+        measure(model, [{**batch, key: batch["input_ids"]}], ["angular"], registry)
+
+
+def test_a_model_without_its_head_is_refused(model, batch, registry):
+    """As ``AutoModel`` loads it."""
+    with pytest.raises(
+        UnsupportedModelError,
+        match=r"^LlamaModel \(llama\) has no output head, so it predicts no tokens; load it with AutoModelForCausalLM$",
+    ):
+        measure(model.model, [batch], ["angular"], registry)

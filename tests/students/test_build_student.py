@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -375,3 +376,25 @@ def test_config_is_left_as_it_was(teacher):
     LayerSubset().shrink(teacher.config, Selection(kept=(0,), of=6))
 
     assert before == teacher.config.to_dict()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [np.array([0, 3]), torch.tensor([0, 3]), [np.int64(0), np.int32(3)], [torch.tensor(0), 3], range(0, 6, 3)],
+)
+def test_kept_layers_of_any_kind(teacher, build, tmp_path, kept):
+    """Arrays of NumPy and PyTorch become plain numbers, which JSON can hold."""
+    student = build(teacher, kept)
+    student.save_pretrained(tmp_path)
+
+    assert student.config.shortstack["kept_layers"] == [0, 3]
+    assert student.config.shortstack["budget"] == "keep 2 of 6 layers"
+
+
+@pytest.mark.parametrize(
+    "kept", [[0, 3.0], np.array([0.0, 3.0]), torch.tensor([True, False]), [False, True], 3, "03", None]
+)
+def test_kept_layers_that_are_no_indices(teacher, build, kept):
+    """Floats, masks and lone numbers are named; a mask of two layers is not taken for layers 0 and 1."""
+    with pytest.raises(ConfigurationError, match=r"^kept layers must be a list of whole numbers, got "):
+        build(teacher, kept)

@@ -1,12 +1,34 @@
 """Which layers stay, and why."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from operator import index
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import attrs
 
 
-def _tuple(kept: Iterable[int]) -> tuple[int, ...]:
-    return tuple(kept)
+@runtime_checkable
+class _Array(Protocol):
+    """An array of NumPy or PyTorch."""
+
+    def tolist(self) -> object: ...
+
+
+def _indices(kept: "Iterable[SupportsIndex] | _Array") -> tuple[int, ...]:
+    """Plain integers, for they end up in JSON.
+
+    >>> _indices([0, 2.0])
+    Traceback (most recent call last):
+        ...
+    ValueError: kept layers must be a list of whole numbers, got [0, 2.0]
+    """
+    plain = kept.tolist() if isinstance(kept, _Array) else list(kept) if isinstance(kept, Iterable) else kept
+    masked = isinstance(plain, list) and any(isinstance(layer, bool) for layer in plain)
+    if isinstance(plain, list) and not masked:  # a mask of two layers would be taken for their indices
+        with suppress(TypeError):
+            return tuple(index(layer) for layer in plain)
+    raise ValueError(f"kept layers must be a list of whole numbers, got {plain!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -22,8 +44,8 @@ class Selection:
         forwards: Passes over the calibration examples that the choice took, the scores not counted.
     """
 
-    kept: tuple[int, ...] = attrs.field(converter=_tuple)
-    of: int
+    kept: tuple[int, ...] = attrs.field(converter=_indices)
+    of: int = attrs.field(converter=index)
     strategy: str = "given"
     budget: str = ""
     reason: str = ""

@@ -42,7 +42,8 @@ def load_tree(path: Path) -> Any:
     """
     if not path.is_file():
         raise DataError(
-            f"{path} is not there: the checkpoint is not whole; remove its folder to start from the one before"
+            f"{path} is not there: training cannot go on from a checkpoint without it (save_only_model leaves it out, and so does a "
+            "process that was killed as it wrote); resume from another checkpoint"
         )
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no dict
@@ -147,6 +148,14 @@ def random_state() -> dict[str, Any]:
         "cpu": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
+
+
+def begin_random_state(seed: int, step: int, rank: int) -> None:
+    """Set every global generator to a state of its own for a rank that a checkpoint knows nothing of."""
+    import numpy as np
+    from transformers import set_seed
+
+    set_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]))
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:

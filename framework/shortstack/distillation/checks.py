@@ -2,15 +2,34 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from torch import Tensor
 from transformers import PreTrainedModel, TrainingArguments
 
 from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import ConfigurationError
+from shortstack.models.batch_keys import KEYS, unread
+from shortstack.models.decoder import require_head
+from shortstack.models.padding import padding_row
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
 """Gives the metrics of a model that is in eval mode."""
 
-_BATCH = ("input_ids", "attention_mask", "labels")
+_NOT_FOLLOWED: Mapping[str, tuple[object, str]] = {
+    "label_smoothing_factor": (
+        0,
+        "the loss is the sum of the losses that you name; write a smoothed one as a loss of its own",
+    ),
+    "neftune_noise_alpha": (None, "use embedding_dropout of the trainer"),
+    "use_liger_kernel": (False, "patch the student before it is trained"),
+    "torch_compile": (False, "losses look into the layers, which a compiled model hides"),
+    "auto_find_batch_size": (False, "set per_device_train_batch_size and gradient_accumulation_steps"),
+    "parallelism_config": (None, "use one process a device (DDP)"),
+    "push_to_hub": (False, "save trainer.student with push_to_hub() afterwards"),
+    "include_for_metrics": ([], "validate(model) gives the metrics"),
+    "bf16_full_eval": (False, "validate(model) gets the model as it is"),
+    "fp16_full_eval": (False, "validate(model) gets the model as it is"),
+}
+"""Arguments that mean something to a plain Trainer, what they are where they mean nothing, and what to do instead."""
 
 
 def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, losses: Sequence[WeightedLoss]) -> None:
@@ -18,7 +37,11 @@ def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, los
 
     Raises:
         ConfigurationError: It is missing, in training mode, the student itself, or of another vocabulary.
+        UnsupportedModelError: One of them has no output head.
     """
+    for model in (student, teacher):
+        if model is not None:
+            require_head(model)
     eager = [loss.name for loss in losses if loss.needs_teacher]
     if teacher is None:
         if eager:
@@ -45,6 +68,10 @@ def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:
     Raises:
         ConfigurationError: One does; names it.
     """
+    for name, (nothing, instead) in _NOT_FOLLOWED.items():
+        value = vars(args).get(name, nothing)
+        if value != nothing:
+            raise ConfigurationError(f"{name}={value!r} is not followed by this trainer; {instead}")
     if args.eval_strategy != "no" and validate is None:
         raise ConfigurationError(
             f"eval_strategy={str(args.eval_strategy.value)!r} needs metrics: give a function validate(model)"
@@ -61,13 +88,29 @@ def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:
 
 
 def check_batch(batch: object) -> None:
-    """A batch holds what training needs.
+    """A batch holds what training needs, and nothing that it would not read.
 
     Raises:
         ConfigurationError: It does not.
     """
     found = sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
-    if not isinstance(batch, Mapping) or not all(name in batch for name in _BATCH):
+    if not isinstance(batch, Mapping) or not all(name in batch for name in KEYS):
         raise ConfigurationError(
-            f"a batch must hold {', '.join(_BATCH)}, got {found}; give a data_collator that makes them"
+            f"a batch must hold {', '.join(KEYS)}, got {found}; give a data_collator that makes them"
+        )
+    if problem := unread(batch):
+        raise ConfigurationError(f"a batch {problem}")
+
+
+def check_padding(student: PreTrainedModel, candidates: Tensor | None) -> None:
+    """No candidate is the row of the embeddings that never learns.
+
+    Raises:
+        ConfigurationError: One is.
+    """
+    padding = padding_row(student)
+    if padding is not None and candidates is not None and bool((candidates == padding).any()):
+        raise ConfigurationError(
+            f"candidate token {padding} is the padding of {type(student).__name__} (pad_token_id={student.config.get_text_config().pad_token_id}), "
+            "whose embedding never learns; set pad_token_id to None, or to a token that is no candidate, and load the model again"
         )

@@ -1,5 +1,6 @@
 """Trains a student on weighted losses, with or without a teacher."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,7 +25,7 @@ from shortstack.contracts import ModelOutputs, Output, Selection
 from shortstack.distillation import checkpoints
 from shortstack.distillation.balancing import Balancing, Memory, make_balancing
 from shortstack.distillation.callbacks import Clock, LastStep
-from shortstack.distillation.checks import Validate, check_arguments, check_batch, check_teacher
+from shortstack.distillation.checks import Validate, check_arguments, check_batch, check_padding, check_teacher
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
 from shortstack.distillation.sums import Shape, refuse_means
@@ -32,6 +33,8 @@ from shortstack.distillation.training_module import TrainingModule, output_reade
 from shortstack.distillation.weighted_losses import LossSettings, wanted, weighted_losses
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.models.candidates import supervision
+from shortstack.models.generation import settle_generation
+from shortstack.models.precision import widen
 from shortstack.models.rest import evaluating
 from shortstack.registry import Registry
 
@@ -63,11 +66,13 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         data_collator: Callable[[list[Any]], dict[str, Tensor]] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
         embedding_dropout: float = 0.0,
+        half_weights: bool = False,
     ) -> None:
         """Put the parts together.
 
         Args:
-            model: The student, a stock causal language model; trained in place, in eval mode afterwards.
+            model: The student, a stock causal language model; trained in place, in eval mode afterwards. Weights of 16 bits
+                become float32, for AdamW's small steps are lost in them; ``bf16=True`` in ``args`` multiplies in bfloat16.
             args: As ``fitting.training_arguments`` makes them, or your own.
             train_dataset: Examples.
             losses: A weight, or a table of ``weight`` and settings, by name; or ``WeightedLoss`` objects.
@@ -80,6 +85,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             data_collator: Makes ``{"input_ids", "attention_mask", "labels"}`` of examples.
             callbacks: More callbacks.
             embedding_dropout: The share of the student's input embeddings' entries that is 0 at each step.
+            half_weights: Train weights of 16 bits as they are.
 
         Raises:
             ConfigurationError: The parts do not fit; the message says which and why.
@@ -89,6 +95,10 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         needs = wanted(ready)
         check_teacher(teacher, model, ready)
         check_arguments(args, validate)
+        check_padding(model, candidates)
+        settle_generation(model)
+        if not half_weights:
+            widen(model)
         own = prepare(ready, teacher, model, selection, args.seed)
         if isinstance(losses, Mapping):  # an object is its owner's to try, and the conformance kit's
             refuse_means(ready, own, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
@@ -229,18 +239,35 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         logs["seconds"] = self._loss_log.seconds()
         super().log(logs, start_time)
 
+    def predict(self, *_: object, **__: object) -> Any:
+        """Not this trainer's.
+
+        Raises:
+            ConfigurationError: Always: losses are no predictions.
+        """
+        raise ConfigurationError(
+            "predict() is not this trainer's: call trainer.student, or use RecommendationEvaluator"
+        )
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """Columns that mean something to the student are not dropped, but refused by name where they are not read."""
+        super()._set_signature_columns_if_needed()
+        self._signature_columns += inspect.signature(self.student.forward).parameters
+
     def evaluate(
         self,
-        eval_dataset: Any = None,  # noqa: ARG002 -- Trainer's signature
+        eval_dataset: Any = None,
         ignore_keys: list[str] | None = None,  # noqa: ARG002
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
         """Ask ``validate`` for the metrics of the student as it is in evaluation mode; its modules keep their own modes.
 
         Raises:
-            ConfigurationError: There is no ``validate``, or it lacks the metric that models are selected by.
+            ConfigurationError: There is no ``validate``, it lacks the metric that models are selected by, or a data set is given.
             NonFiniteError: A metric is NaN or infinite.
         """
+        if eval_dataset is not None:
+            raise ConfigurationError("evaluate() asks validate(model), which has data of its own; give it no data set")
         if self._validate is None:
             raise ConfigurationError("evaluate() needs metrics: give the trainer a function validate(model)")
         with torch.no_grad():
@@ -302,8 +329,13 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         checkpoints.save_tree(path / f"random-{self.args.process_index}.safetensors", checkpoints.random_state())
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            path = Path(checkpoint) / f"random-{self.args.process_index}.safetensors"
+        if checkpoint is None:
+            return
+        rank = self.args.process_index
+        path = Path(checkpoint) / f"random-{rank}.safetensors"
+        if rank and not path.is_file():  # there were fewer processes
+            checkpoints.begin_random_state(self.args.seed, self.state.global_step, rank)
+        else:
             checkpoints.restore_random_state(checkpoints.load_tree(path))
 
 

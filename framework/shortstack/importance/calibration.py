@@ -9,9 +9,8 @@ from torch.nn import functional as F
 
 from shortstack.contracts.labels import IGNORED
 from shortstack.errors import DataError
+from shortstack.models.batch_keys import KEYS, unread
 from shortstack.models.candidates import supervision
-
-KEYS = ("input_ids", "attention_mask", "labels")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -66,7 +65,8 @@ def checked_batches(
 
     Raises:
         DataError: A batch is no mapping, a tensor is missing or of another type, its shape differs from that of
-            ``input_ids``, the mask holds something else than 0 and 1, or a token is none of the model's.
+            ``input_ids``, the mask holds something else than 0 and 1, a token is none of the model's, or the batch holds
+            something else, such as the ``position_ids`` of packed rows.
     """
     if isinstance(batches, Mapping):
         raise DataError("the calibration batches are one mapping; give a list of them, [batch] for one")
@@ -104,6 +104,8 @@ def _require_whole(number: int, given: Mapping[str, Tensor]) -> None:
         raise DataError(
             f"calibration batch {number} has {strange[0].item()} in its attention_mask; 1 is a token, 0 is padding"
         )
+    if problem := unread(given):
+        raise DataError(f"calibration batch {number} {problem}")
 
 
 def _require_tokens(number: int, given: Mapping[str, Tensor], vocabulary: int) -> None:

@@ -64,6 +64,19 @@ class Decoder:
         return next(self.layers.parameters()).device
 
 
+def require_head(model: PreTrainedModel) -> None:
+    """Refuse a model without an output head, as ``AutoModel`` loads it: it predicts nothing.
+
+    Raises:
+        UnsupportedModelError: It has none.
+    """
+    if model.get_output_embeddings() is None:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} ({model.config.model_type}) has no output head, so it predicts no tokens; load it with "
+            "AutoModelForCausalLM"
+        )
+
+
 def most_positions(config: PreTrainedConfig) -> int | None:
     """How many tokens a model of this config can read; None where its config sets no bound."""
     name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")

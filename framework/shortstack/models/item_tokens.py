@@ -8,6 +8,8 @@ from torch import Tensor
 from transformers import AddedToken, PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.errors import ConfigurationError
+from shortstack.models.padding import padding_row, settle_padding
+from shortstack.models.ties import is_tied, settle_ties
 from shortstack.models.words import words_alone
 
 Start = Literal["text", "spread", "random"]
@@ -37,6 +39,9 @@ def add_item_tokens(
     close together: ``spread`` moves and stretches them to where words are, and as far apart. ``random`` draws rows with
     the mean and the spread of the old ones instead.
 
+    The config is corrected where it says otherwise than the weights whether the output head is tied, and where its padding
+    would be the last item.
+
     Args:
         model: With an embedding for each of the tokenizer's tokens.
         tokenizer: The model's own.
@@ -50,6 +55,8 @@ def add_item_tokens(
     Raises:
         ConfigurationError: The vocabulary has such tokens already, their ids are taken, or nothing describes any item.
     """
+    settle_ties(model)
+    settle_padding(model)
     known, names = tokenizer.get_vocab(), [item_token(number) for number in range(len(texts))]
     _require_new(names, known)
     spelt = [[token for token in words_alone(tokenizer, text) if token != tokenizer.unk_token_id] for text in texts]
@@ -61,14 +68,15 @@ def add_item_tokens(
     # as it stands: a normalizer that puts something before every word would not find it again
     tokenizer.add_tokens([AddedToken(name, normalized=False) for name in names])
     tokens: list[int] = tokenizer.convert_tokens_to_ids(names)
-    _require_free(tokens, known, getattr(model.get_input_embeddings(), "padding_idx", None))
+    _require_free(tokens, known, padding_row(model))
     matrices = [_rows(model.get_input_embeddings()).detach().clone()]
-    tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    tied = is_tied(model)
     if not tied:
         matrices.append(_rows(model.get_output_embeddings()).detach().clone())
     size = max(len(tokenizer), len(matrices[0]))
     model.resize_token_embeddings(size, mean_resizing=False)
     model.config.get_text_config().vocab_size = size
+    settle_padding(model, tokens)
     modules = [model.get_input_embeddings(), *([] if tied else [model.get_output_embeddings()])]
     for module, old in zip(modules, matrices, strict=True):
         new = _drawn(old, len(texts), seed) if start == "random" else _means(old, spelt)

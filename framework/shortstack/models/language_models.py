@@ -9,8 +9,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
+from shortstack.files import refuse_lfs_pointer
 from shortstack.models.quiet import quietly
-from shortstack.models.stored import refuse_adapters, require_whole, stored_model, stored_tokenizer
+from shortstack.models.stored import refuse_adapters, require_whole, settle, stored_model, stored_tokenizer
+from shortstack.models.ties import is_tied, set_tied
 
 _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -69,10 +71,12 @@ def require_gguf(path: Path) -> None:
 
     Raises:
         SourceNotFoundError: The file is not there.
+        DataError: It is a pointer of git-lfs.
         ConfigurationError: The package ``gguf`` is missing.
     """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there; name a GGUF file")
+    refuse_lfs_pointer(path)
     if find_spec("gguf") is None:
         raise ConfigurationError("reading GGUF needs the extra 'gguf': pip install 'shortstack[gguf]'")
 
@@ -90,8 +94,10 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone
         raise DataError(f"{path} is no GGUF that transformers can read: {_line(error)}") from error
     require_whole(report, str(path))
+    set_tied(config, tied=is_tied(loaded))  # else the head would be written over the embeddings
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
+    settle(model)
     return model, tokenizer
 
 
@@ -111,6 +117,7 @@ def _from_hub(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
             "it elsewhere and name its folder"
         ) from error
     require_whole(report, name)
+    settle(model)
     return model, tokenizer
 
 

@@ -10,13 +10,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import find_adapter_config_file
 
 from shortstack.errors import DataError, SourceNotFoundError
+from shortstack.files import refuse_lfs_pointer
+from shortstack.models.generation import settle_generation
+from shortstack.models.padding import settle_padding
 from shortstack.models.quiet import quietly
+from shortstack.models.ties import settle_ties
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel:
     """The causal language model of a folder, on the CPU; runs no code from there and unpickles nothing.
+
+    Its config is settled: see ``settle``.
 
     Args:
         folder: Holds ``config.json`` and safetensors.
@@ -25,10 +31,12 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
     Raises:
         SourceNotFoundError: There is no such folder.
         DataError: It holds no readable model, or not every weight: transformers would make up the missing ones at random.
-            Or it holds adapters: transformers would look for their base elsewhere, and leave both unmerged.
+            Or a file is a pointer of git-lfs. Or it holds adapters: transformers would look for their base elsewhere, and leave both unmerged.
     """
     if not folder.is_dir():
         raise SourceNotFoundError(f"{folder} is no folder; name one with config.json and safetensors")
+    for file in sorted(folder.iterdir()):
+        refuse_lfs_pointer(file)
     refuse_adapters(str(folder))
     try:
         with quietly():
@@ -44,7 +52,15 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
         raise DataError(f"{folder} holds no readable model: {' '.join(str(error).split())[:200]}") from error
     require_whole(report, str(folder))
     stored: PreTrainedModel = model
+    settle(stored)
     return stored
+
+
+def settle(model: PreTrainedModel) -> None:
+    """Correct what a config says against the weights, and log it: tied weights, padding from the end, vain generation."""
+    settle_ties(model)
+    settle_padding(model)
+    settle_generation(model)
 
 
 def refuse_adapters(source: str) -> None:

@@ -1,9 +1,11 @@
 """``build_student``: a teacher and the kept layers in, a stock model that has proved itself out."""
 
 import copy
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
+import attrs
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
@@ -13,19 +15,23 @@ from shortstack.contracts import Selection, StudentArchitecture
 from shortstack.errors import ConfigurationError, PluginError, UnsupportedModelError
 from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder
+from shortstack.models.generation import settle_generation
 from shortstack.models.parameters import ParameterCount, count_parameters
 from shortstack.models.rest import at_rest
+from shortstack.models.ties import correction, is_tied, says_tied, set_tied
 from shortstack.models.untouched import Fingerprint, untouched
 from shortstack.registry import Registry
 from shortstack.students.proofs import prove
 from shortstack.students.teachers import identity, refuse_unready
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["ParameterCount", "build_student", "count_parameters"]
 
 
 def build_student(
     teacher: PreTrainedModel,
-    kept_layers: Sequence[int] | Selection,
+    kept_layers: Iterable[SupportsIndex] | Selection,
     architecture: str | StudentArchitecture = "layer-subset",
     *,
     settings: Mapping[str, object] | None = None,
@@ -39,7 +45,7 @@ def build_student(
 
     Args:
         teacher: A stock decoder-only causal language model; left as it was.
-        kept_layers: Indices of the layers that stay, ascending, or a selection.
+        kept_layers: Indices of the layers that stay, ascending (a list, or an array of NumPy or PyTorch), or a selection.
         architecture: The name of a student architecture, or one.
         settings: The architecture's settings, where it is given by name.
         registry: Where names are looked up; by default the plugins of this environment.
@@ -66,6 +72,7 @@ def build_student(
     ):
         require_causal(teacher)
         config = method.shrink(teacher.config, selection)
+        _tie_as_the_weights(teacher, config)
         student, copies = assembled(teacher, config, selection, method, calibration)
         adapted = sorted(student.state_dict().keys() - copies.keys())
         student.config.shortstack = _record(name, selection, teacher, adapted)
@@ -104,15 +111,24 @@ def assembled(
     return student, copies
 
 
-def _selection(kept: Sequence[int] | Selection, layers: int) -> Selection:
+def _tie_as_the_weights(teacher: PreTrainedModel, config: PreTrainedConfig) -> None:
+    """A teacher's config may say otherwise than its weights, and is left so; the student's says what they are."""
+    tied = is_tied(teacher)
+    if isinstance(config, PreTrainedConfig) and says_tied(teacher) != tied:
+        set_tied(config, tied=tied)
+        _LOG.warning("the student's config is corrected: %s", correction(teacher, tied=tied))
+
+
+def _selection(kept: Iterable[SupportsIndex] | Selection, layers: int) -> Selection:
     if isinstance(kept, Selection):
         if kept.of != layers:
             raise ConfigurationError(f"the selection is of {kept.of} layers, but the teacher has {layers}")
         return kept
     try:
-        return Selection(kept=tuple(kept), of=layers, budget=f"keep {len(kept)} of {layers} layers", reason="given")
+        selection = Selection(kept=kept, of=layers, reason="given")
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+    return attrs.evolve(selection, budget=f"keep {len(selection.kept)} of {layers} layers")
 
 
 def _architecture(
@@ -143,6 +159,7 @@ def _unfilled(teacher: PreTrainedModel, config: PreTrainedConfig) -> PreTrainedM
     for parameter in student.parameters():
         parameter.data.fill_(torch.nan)
     student.generation_config = copy.deepcopy(teacher.generation_config)
+    settle_generation(student)
     return student
 
 

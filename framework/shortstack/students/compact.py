@@ -25,6 +25,7 @@ from shortstack.errors import (
 )
 from shortstack.models.candidates import last_logits
 from shortstack.models.decoder import most_tokens
+from shortstack.models.generation import settle_generation
 from shortstack.models.quiet import quietly
 from shortstack.models.rest import evaluating
 from shortstack.models.stored import stored_model, stored_tokenizer
@@ -116,6 +117,7 @@ class CompactStudentModel:
         if folder.is_file() or (folder / FILE).exists():
             raise RunFolderError(f"{folder} holds a recommender already; choose a new folder")
         folder.mkdir(parents=True, exist_ok=True)
+        settle_generation(self.model)
         with (
             quietly(),
             tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unfinished,

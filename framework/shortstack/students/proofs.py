@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from shortstack.errors import ProofError, UnsupportedModelError
 from shortstack.models.quiet import quietly
 from shortstack.models.short_prompt import logits_agree, short_prompt, uncached_logits
+from shortstack.models.ties import is_tied
 
 CACHES = ("past_key_values", "cache_params", "state")
 """What the families call the cache that they return and take."""
@@ -69,7 +70,7 @@ def prove_ties(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mappi
     for name, source in copies.items():
         partners[_storage(theirs[source])].add(_storage(ours[name]))
     untied = any(len(found) > 1 for found in partners.values())
-    if untied or _tied(teacher) != _tied(student) or len(set().union(*partners.values())) != len(partners):
+    if untied or is_tied(teacher) != is_tied(student) or len(set().union(*partners.values())) != len(partners):
         raise ProofError(
             "tied weights differ: what the teacher keeps in one tensor the student must keep in one, and no more"
         )
@@ -155,8 +156,3 @@ def _prove_same(student: PreTrainedModel, reloaded: PreTrainedModel, report: Map
 
 def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
-
-
-def _tied(model: PreTrainedModel) -> bool:
-    """Whether the output rows are the input embeddings."""
-    return model.get_output_embeddings().weight is model.get_input_embeddings().weight

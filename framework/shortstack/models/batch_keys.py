@@ -1,0 +1,36 @@
+"""What a batch holds: what is not read is refused by name, for a model may mean something by it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+from torch import Tensor
+
+KEYS: Final = ("input_ids", "attention_mask", "labels")
+_PACKED: Final = "position_ids"
+
+
+def unread(batch: Mapping[str, object]) -> str:
+    """What is wrong with the keys of a batch that holds ``KEYS`` at least, and what to do; empty if nothing is.
+
+    ``position_ids`` are allowed where they are those that the mask gives, which every model is called with.
+    """
+    others = [str(name) for name in batch if name not in KEYS]
+    if _PACKED in others:
+        if not _follows_mask(batch[_PACKED], batch["attention_mask"]):
+            return (
+                f"has {_PACKED} that do not count the tokens of its attention_mask from 0, as where several examples are packed into "
+                "one row; give each example a row of its own"
+            )
+        others.remove(_PACKED)
+    if others:
+        return f"holds {others[0]!r}, which is not read; a batch holds {', '.join(KEYS)}: leave out the rest"
+    return ""
+
+
+def _follows_mask(positions: object, mask: object) -> bool:
+    """Whether they number the tokens that are not padding; what stands at padding means nothing."""
+    if not isinstance(positions, Tensor) or not isinstance(mask, Tensor) or positions.shape != mask.shape:
+        return False
+    real = mask.bool()
+    return bool(torch.equal(positions[real].long(), (real.long().cumsum(-1) - 1)[real].to(positions.device)))

@@ -1,0 +1,56 @@
+"""Are the output rows the input embeddings? The weights decide; a config that says otherwise is corrected.
+
+transformers ties by the config's ``tie_word_embeddings`` whenever a model is made, grown or tied again. A trained output
+head under a config that calls it tied is lost then, without an error.
+"""
+
+import logging
+
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from shortstack.errors import UnsupportedModelError
+
+FLAG = "tie_word_embeddings"
+_LOG = logging.getLogger(__name__)
+
+
+def is_tied(model: PreTrainedModel) -> bool:
+    """Whether the output rows are the input embeddings."""
+    return model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def says_tied(model: PreTrainedModel) -> bool:
+    """Whether transformers would tie them, by the model's config, if it tied weights now."""
+    head, pairs = model.get_output_embeddings().weight, model.get_expanded_tied_weights_keys(all_submodels=True)
+    return any(model.get_parameter(name) is head for pair in pairs.items() for name in pair)
+
+
+def settle_ties(model: PreTrainedModel) -> None:
+    """Have a model's config say what its weights are, in place, and log it.
+
+    Raises:
+        UnsupportedModelError: The family's config cannot say it.
+    """
+    tied = is_tied(model)
+    if says_tied(model) == tied:
+        return
+    set_tied(model.config, tied=tied)
+    if says_tied(model) != tied:
+        raise UnsupportedModelError(
+            f"the output head of {type(model).__name__} is tied to its embeddings, which the family's config cannot say; give "
+            "the head weights of its own"
+        )
+    model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)
+    _LOG.warning("%s", correction(model, tied=tied))
+
+
+def correction(model: PreTrainedModel, *, tied: bool) -> str:
+    """A sentence about a flag that was wrong."""
+    found = "one matrix with the embeddings" if tied else "a matrix of its own"
+    return f"the output head of {type(model).__name__} is {found}, so {FLAG} is now {tied}; its config said {not tied}"
+
+
+def set_tied(config: PreTrainedConfig, *, tied: bool) -> None:
+    """Set the flag, in a text part of the config as well."""
+    for part in (config, config.get_text_config()):
+        part.tie_word_embeddings = tied
