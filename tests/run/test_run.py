@@ -2,9 +2,11 @@
 
 import json
 import math
+from contextlib import suppress
 
 import attrs
 import pytest
+import torch
 from hostile.distributions import install
 from run.test_cli import to_toml
 
@@ -462,14 +464,49 @@ def test_a_narrow_student_fits_more_layers(ring, tables, tmp_path):
     assert result.plugins["shortstack/compact"]
 
 
-def test_a_repaired_student(ring, tables, tmp_path):
-    """The calibration users are what it is repaired on; what changed is in the student's record."""
+@pytest.mark.parametrize("repair", ["magnitude", "linear"])
+def test_a_repaired_student(ring, tables, tmp_path, repair):
+    """In a fresh folder, too, where the teacher that is rehearsed on is untrained. The calibration users are what it is repaired on; what changed is in the student's record."""
     changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"keep_layers": 2}}
-    run = Run.from_mapping(tables(ring, **changes, student={"settings": {"repair": "magnitude"}}))
+    run = Run.from_mapping(tables(ring, **changes, student={"settings": {"repair": repair}}))
     run.execute(tmp_path / "run")
     record = json.loads((tmp_path / "run" / "pruned" / "config.json").read_text(encoding="utf-8"))["shortstack"]
 
     assert all("o_proj" in name or "down_proj" in name for name in record["adapted_tensors"])
+
+
+def test_layers_that_are_dropped_at_random(ring, tables, tmp_path, monkeypatch):
+    """OPT's ``layerdrop``: a loss on hidden states is refused before the teacher is trained, others are not."""
+    changed = tables(ring)
+    changed["teacher"]["config"] = {
+        "model_type": "opt", "num_hidden_layers": 4, "hidden_size": 16, "ffn_dim": 32, "num_attention_heads": 2,
+        "word_embed_proj_dim": 16, "layerdrop": 0.1,
+    }  # fmt: skip
+    changed["distillation"]["losses"] = {"labels": 1.0, "hidden-states": 1.0}
+    monkeypatch.setattr("shortstack.stages.training.train", None)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^layerdrop is 0\.1, by which OPTForCausalLM leaves out layers at random in training, but a loss needs the states",
+    ):
+        Run.from_mapping(changed).execute(tmp_path / "run")
+
+
+def test_a_rehearsal_leaves_a_fresh_model_as_it_was():
+    """Empty matrices hold something inside, the same each time, and nothing afterwards, even after an error."""
+    from shortstack.models.initial import as_if_trained, initial_config, initial_model
+
+    fields = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2}
+    model = initial_model(initial_config(fields, 8))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    inside = []
+    for _ in range(2):
+        with suppress(ZeroDivisionError), as_if_trained(model):
+            inside.append(model.model.layers[0].mlp.down_proj.weight.clone())
+            raise ZeroDivisionError
+
+    assert bool(inside[0].all())
+    assert torch.equal(*inside)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_a_family_whose_layers_give_lists(ring, tables, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import pytest
 from transformers import AutoConfig, PreTrainedConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError, UnsupportedModelError
@@ -162,3 +163,50 @@ def test_planning_needs_no_weights():
     quarter = method.shrink(config, Selection(kept=tuple(range(0, 32, 4)), of=32))
     layer = 2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336 + 2 * 4096
     assert method.count_parameters(quarter) == 8 * layer + 2 * 128256 * 4096 + 4096
+
+
+@pytest.mark.parametrize(
+    ("family", "layers", "name"),
+    [
+        ("mamba2", 2, "time_step_limit"),
+        ("falcon_h1", 2, "time_step_limit"),
+        ("falcon_h1", 2, "mlp_multipliers"),
+        ("falcon_h1", 5, "ssm_multipliers"),
+    ],
+)
+def test_lists_that_are_as_long_by_chance(family, layers, name):
+    """Limits and multipliers are of the whole model; one of them would go with each layer."""
+    config = AutoConfig.for_model(family, num_hidden_layers=layers)
+    student = subset(config, Selection(kept=(layers - 1,), of=layers))
+
+    assert student.num_hidden_layers == 1
+    assert student.to_dict()[name] == config.to_dict()[name]
+
+
+def test_no_family_has_others():
+    """Every list of every family's default, at a depth of just its length, against what the family says at another depth."""
+    tried = 0
+    for family in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        for name, layers in _lists_of_another_length(family):
+            config = AutoConfig.for_model(family, num_hidden_layers=layers)
+            if (config.num_hidden_layers, len(config.to_dict().get(name) or ())) == (layers, layers):
+                try:
+                    student = subset(config, Selection(kept=(layers - 1,), of=layers))
+                except UnsupportedModelError:
+                    continue
+                assert len(student.to_dict()[name]) == layers, (family, name)
+                tried += 1
+
+    assert tried >= 4
+
+
+def _lists_of_another_length(family):
+    """Names and lengths of lists of numbers that are as long at 40 layers as at 41, and shorter."""
+    try:
+        one, other = (AutoConfig.for_model(family, num_hidden_layers=layers).to_dict() for layers in (40, 41))
+    except Exception:  # noqa: BLE001 -- whatever the family says, it has no such default
+        return
+    for name, value in one.items():
+        numbers = isinstance(value, list | tuple) and all(isinstance(v, float) for v in value)
+        if numbers and 1 < len(value) < 40 and other.get(name) == value:
+            yield name, len(value)

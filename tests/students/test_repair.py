@@ -122,6 +122,13 @@ def test_linear_layers_are_recovered(batches):
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
 
 
+def test_an_mlp_that_writes_nothing():
+    """No matrix changes nothing, so there is no patch; least squares alone would have no one solution."""
+    nothing = torch.zeros(4, 4, dtype=torch.float64)
+
+    assert torch.equal(solved(nothing, nothing, ridge=1e-3), torch.eye(4, dtype=torch.float64))
+
+
 def test_the_fit_is_the_best_and_ridge_shrinks_it(batches):
     """Against least squares over all tokens at once; a heavy ridge leaves the MLP as it is."""
     teacher, student = tiny_teacher("llama"), tiny_teacher("llama")

@@ -1,10 +1,11 @@
 """What must hold before a student can be trained: each check says what is wrong and what to do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from torch import Tensor
 from transformers import PreTrainedModel, TrainingArguments
 
+from shortstack.contracts import Output
 from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import ConfigurationError
 from shortstack.models.batch_keys import KEYS, unread
@@ -60,6 +61,23 @@ def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, los
         raise ConfigurationError(
             f"the teacher's vocabulary has {theirs} tokens and the student's {ours}; they must share one vocabulary"
         )
+
+
+def check_layerdrop(student: PreTrainedModel, needs: Collection[Output]) -> None:
+    """No layer is left out at random while its states are needed.
+
+    Raises:
+        ConfigurationError: One may be.
+    """
+    if Output.STUDENT_STATES not in needs:
+        return
+    for module in student.modules():
+        for name, value in vars(module).items():
+            if name.endswith("layerdrop") and isinstance(value, int | float) and value > 0:
+                raise ConfigurationError(
+                    f"{name} is {value}, by which {type(student).__name__} leaves out layers at random in training, but a loss needs the "
+                    f"states of all; set {name} to 0 in the model's config, or train on other losses"
+                )
 
 
 def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:

@@ -25,7 +25,14 @@ from shortstack.contracts import ModelOutputs, Output, Selection
 from shortstack.distillation import checkpoints
 from shortstack.distillation.balancing import Balancing, Memory, make_balancing
 from shortstack.distillation.callbacks import Clock, LastStep
-from shortstack.distillation.checks import Validate, check_arguments, check_batch, check_padding, check_teacher
+from shortstack.distillation.checks import (
+    Validate,
+    check_arguments,
+    check_batch,
+    check_layerdrop,
+    check_padding,
+    check_teacher,
+)
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
 from shortstack.distillation.sums import Shape, refuse_means
@@ -95,6 +102,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         needs = wanted(ready)
         check_teacher(teacher, model, ready)
         check_arguments(args, validate)
+        check_layerdrop(model, needs)
         check_padding(model, candidates)
         settle_generation(model)
         if not half_weights:

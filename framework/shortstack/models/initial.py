@@ -1,7 +1,8 @@
 """A model of any stock decoder family with fresh weights that a short training can start from."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -76,3 +77,27 @@ def initial_model(config: PreTrainedConfig) -> PreTrainedModel:
             if name.rpartition(".")[0].rpartition(".")[2] in RESIDUAL_WRITERS:
                 parameter.zero_()
     return model
+
+
+_SPREAD: Final = 0.02
+"""Of made-up weights: what most families draw theirs with."""
+
+
+@contextmanager
+def as_if_trained(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, matrices that are all 0 hold small random numbers, so that every layer does something; 0 again afterwards.
+
+    What looks at data finds nothing in a fresh model: a matrix fitted to layers that write nothing has no solution, and any
+    student equals its teacher.
+    """
+    empty = [p for p in model.parameters() if p.ndim > 1 and not bool(p.any())]
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in empty:
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * _SPREAD)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter in empty:
+                parameter.zero_()

@@ -13,6 +13,7 @@ from shortstack.written import code_behind
 if TYPE_CHECKING:
     from shortstack.registry import Registry
     from shortstack.run import Run
+    from shortstack.stages.recommender import Recommender
 
 
 def _depends_on(run: "Run", registry: "Registry") -> object:
@@ -42,6 +43,19 @@ def _execute(context: Context, folder: Path, step: Step) -> None:
         selection=load_selection(context.root, step) if by_the_first else own_selection(context.root, step),
         keep_new=keeps_new(context.run),
     )
+
+
+def rehearse_losses(context: Context, teacher: "Recommender") -> None:
+    """See whether the losses get what they need of students of a teacher that is yet to be trained.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
+    from shortstack.distillation.checks import check_layerdrop
+    from shortstack.distillation.weighted_losses import wanted, weighted_losses
+
+    losses = weighted_losses(context.run.distillation.losses, context.registry)
+    check_layerdrop(teacher.model, wanted(losses))
 
 
 def distillation_stage(step: Step) -> Stage:

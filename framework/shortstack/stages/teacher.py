@@ -38,6 +38,8 @@ def keeps_new(run: "Run") -> bool:
 
 
 def _execute(context: Context, folder: Path) -> None:
+    from shortstack.models.initial import as_if_trained
+    from shortstack.stages.distillation import rehearse_losses
     from shortstack.stages.exam import require_cases
     from shortstack.stages.importance import rehearse_sweep
     from shortstack.stages.student import rehearse_student
@@ -46,11 +48,13 @@ def _execute(context: Context, folder: Path) -> None:
 
     require_cases(context)
     teacher, fit = _untrained(context), fit_of(context.run)
+    rehearse_losses(context, teacher)
     if fit is None:
         teacher.save(folder)
         return
-    rehearse_student(context, teacher)
-    rehearse_sweep(context, teacher)
+    with as_if_trained(teacher.model):
+        rehearse_student(context, teacher)
+        rehearse_sweep(context, teacher)
     train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=keeps_new(context.run))
 
 

@@ -16,6 +16,7 @@ from shortstack.errors import ConfigurationError, PluginError, UnsupportedModelE
 from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder
 from shortstack.models.generation import settle_generation
+from shortstack.models.older_readers import write_former_names
 from shortstack.models.parameters import ParameterCount, count_parameters
 from shortstack.models.rest import at_rest
 from shortstack.models.ties import correction, is_tied, says_tied, set_tied
@@ -74,6 +75,7 @@ def build_student(
         config = method.shrink(teacher.config, selection)
         _tie_as_the_weights(teacher, config)
         student, copies = assembled(teacher, config, selection, method, calibration)
+        write_former_names(student.config)
         adapted = sorted(student.state_dict().keys() - copies.keys())
         student.config.shortstack = _record(name, selection, teacher, adapted)
         prove(teacher, student, copies, method.count_parameters(config))

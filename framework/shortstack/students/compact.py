@@ -26,6 +26,7 @@ from shortstack.errors import (
 from shortstack.models.candidates import last_logits
 from shortstack.models.decoder import most_tokens
 from shortstack.models.generation import settle_generation
+from shortstack.models.older_readers import write_former_names
 from shortstack.models.quiet import quietly
 from shortstack.models.rest import evaluating
 from shortstack.models.stored import stored_model, stored_tokenizer
@@ -118,6 +119,7 @@ class CompactStudentModel:
             raise RunFolderError(f"{folder} holds a recommender already; choose a new folder")
         folder.mkdir(parents=True, exist_ok=True)
         settle_generation(self.model)
+        write_former_names(self.model.config)
         with (
             quietly(),
             tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unfinished,

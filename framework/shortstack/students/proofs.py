@@ -12,6 +12,7 @@ from shortstack.errors import ProofError, UnsupportedModelError
 from shortstack.models.quiet import quietly
 from shortstack.models.short_prompt import logits_agree, short_prompt, uncached_logits
 from shortstack.models.ties import is_tied
+from shortstack.students.same_settings import different_settings
 
 CACHES = ("past_key_values", "cache_params", "state")
 """What the families call the cache that they return and take."""
@@ -30,6 +31,7 @@ def prove(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[st
         ProofError: A proof failed; the student must not be used.
     """
     prove_filled(student, copies)
+    prove_settings(teacher, student)
     prove_copies(teacher, student, copies)
     prove_unshared(teacher, student)
     prove_ties(teacher, student, copies)
@@ -43,6 +45,19 @@ def prove_filled(student: PreTrainedModel, copies: Mapping[str, str]) -> None:
     for name, tensor in student.state_dict().items():
         if name not in copies and tensor.is_floating_point() and bool(tensor.isnan().any()):
             raise ProofError(f"the architecture left {name} unfilled: it must write every tensor of the student")
+
+
+def prove_settings(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
+    """The config says what the teacher's does, but for its layers and widths; the vocabulary is the teacher's.
+
+    Raises:
+        ProofError: Names the field.
+    """
+    rows = [model.get_input_embeddings().num_embeddings for model in (teacher, student)]
+    different = [f"the vocabulary has {rows[1]} tokens instead of {rows[0]}"] if rows[0] != rows[1] else []
+    different += different_settings(teacher, student)
+    if different:
+        raise ProofError(f"the student's config is another than the teacher's: {'; '.join(different[:3])}")
 
 
 def prove_copies(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ layer 3 on"), and short lists that are repeated to the model's depth.
 """
 
 import copy
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from shortstack.contracts import Selection
@@ -35,18 +36,18 @@ def subset(config: "PreTrainedConfig", selection: Selection) -> "PreTrainedConfi
         raise ConfigurationError(
             f"the selection is of {selection.of} layers, but the config has {text.num_hidden_layers}"
         )
-    fields = text.to_dict()
+    fields, fixed = text.to_dict(), _of_another_length(text)
     _refuse_sharing(text.model_type, fields)
     if fields.get(FLAG) and len(selection.kept) < selection.of:
         refuse_unknown_scale(text.model_type)
-    changes = {"num_hidden_layers": len(selection.kept)} | _renewed(fields, selection)
+    changes = {"num_hidden_layers": len(selection.kept)} | _renewed(fields, fixed, selection)
     for name, value in changes.items():
         setattr(text, name, value)
     _refuse_unstable(text, changes)
     return student
 
 
-def _renewed(fields: dict[str, Any], selection: Selection) -> dict[str, Any]:
+def _renewed(fields: dict[str, Any], fixed: Collection[str], selection: Selection) -> dict[str, Any]:
     kept, of = selection.kept, selection.of
     changes: dict[str, Any] = {}
     for name, value in fields.items():
@@ -59,7 +60,7 @@ def _renewed(fields: dict[str, Any], selection: Selection) -> dict[str, Any]:
         elif name in BY_INDEX and isinstance(value, dict):
             table = {int(old): entry for old, entry in value.items()}
             changes[name] = {new: table[old] for new, old in enumerate(kept) if old in table}
-        elif _is_per_layer(name, value, of):
+        elif name not in fixed and _is_per_layer(name, value, of):
             changes[name] = type(value)(value[layer] for layer in kept)
     changes |= _sparse_step(fields, kept)
     if "attention_types" in fields and "attention_layers" in changes:  # GPT-Neo says it twice
@@ -67,6 +68,24 @@ def _renewed(fields: dict[str, Any], selection: Selection) -> dict[str, Any]:
     if fields.get(FLAG) and len(kept) < of:
         changes[FLAG] = False  # the scale goes into the weights
     return changes
+
+
+def _of_another_length(config: "PreTrainedConfig") -> set[str]:
+    """Lists that the family's own default has in another length than it has layers: as long as these by chance, if they are.
+
+    Mamba 2's ``time_step_limit`` has two entries, and Falcon H1's multipliers two and five, whatever the depth.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        default = type(config)()
+    except (ValueError, TypeError, StrictDataclassError):
+        return set()
+    depth = default.num_hidden_layers
+    lists = {name: value for name, value in default.to_dict().items() if isinstance(value, list | tuple)}
+    return {
+        name for name, value in lists.items() if len(value) not in {0, depth} and name not in {*INDEX_LISTS, *REPEATED}
+    }
 
 
 def _is_per_layer(name: str, value: object, layers: int) -> bool:

@@ -144,11 +144,13 @@ def solved(gram: "Tensor", cross: "Tensor", ridge: float) -> "Tensor":
     """``I + argmin_Δ ‖M Δ − R‖² + λ ‖Δ‖²``, from the normal equations.
 
     Args:
-        gram: ``Mᵀ M``, ``(width, width)``, float64.
+        gram: ``Mᵀ M``, ``(width, width)``, float64; all 0 where the MLP writes nothing, which no matrix changes.
         cross: ``Mᵀ R``, of the same form.
         ridge: λ in parts of the mean of ``gram``'s diagonal; above 0, so that there is one solution.
     """
     eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    if not bool(gram.any()):
+        return eye
     factor = torch.linalg.cholesky(gram + ridge * gram.diagonal().mean() * eye)
     return eye + torch.cholesky_solve(cross, factor)
 

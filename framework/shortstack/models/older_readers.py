@@ -1,0 +1,34 @@
+"""Configs that transformers 4 reads as transformers 5 does: rotary positions by their former names too.
+
+transformers 5 writes ``rope_parameters`` alone. Version 4 does not know it, takes its defaults (a base of 10,000 instead of 500,000, say),
+and answers otherwise without an error.
+"""
+
+from typing import Final
+
+from transformers import PreTrainedConfig
+
+FORMER: Final = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "rotary_emb_base", "rotary_pct"})
+"""The names that version 4 has for what ``rope_parameters`` says."""
+_SAME_FIELDS: Final = frozenset({"default", "linear", "dynamic", "yarn", "llama3"})
+"""Kinds of scaling whose fields are called the same in both; of others version 4 refuses fields that it does not know."""
+
+
+def write_former_names(config: PreTrainedConfig) -> None:
+    """Have a config say its rotary positions by their former names too, in place; transformers 5 reads it as before.
+
+    Kinds of layers with positions of their own, as in Gemma 3, and other kinds of scaling cannot be said so.
+    """
+    text = config.get_text_config()
+    rope = vars(text).get("rope_parameters") or {}
+    if rope.get("rope_type") not in _SAME_FIELDS or "rope_theta" not in rope:
+        return
+    # not by setattr: rope_scaling is a property that renames what it is given
+    vars(text)["rope_theta"] = rope["rope_theta"]
+    if rope["rope_type"] != "default":
+        vars(text)["rope_scaling"] = {name: value for name, value in rope.items() if name != "rope_theta"}
+    if "partial_rotary_factor" in rope:
+        vars(text)["partial_rotary_factor"] = rope["partial_rotary_factor"]
+    if text.model_type.startswith("gpt_neox"):
+        vars(text)["rotary_emb_base"] = rope["rope_theta"]
+        vars(text)["rotary_pct"] = rope.get("partial_rotary_factor", 1.0)

@@ -1,0 +1,122 @@
+"""Does a student's config say what its teacher's does, but for which layers are left and how wide they are?
+
+A copy of every weight under another rotary base, epsilon or window is another model, and a short prompt may not show it. So
+every field must be the same, unless it speaks of layers, or is a size that tensors have, or means nothing for the function.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from huggingface_hub.errors import StrictDataclassError
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from shortstack.models.older_readers import FORMER
+from shortstack.models.parameters import planned_model
+
+_OF_LAYERS: Final = frozenset({"layer", "layers", "block", "blocks", "dense", "sparse"})
+"""Words of fields that say which layers there are."""
+_OF_TRAINING: Final = ("dropout", "pdrop", "layerdrop", "drop", "initializer", "init", "token")
+"""Words of fields that matter in training, or in generation, alone."""
+_ELSEWHERE: Final = FORMER | {
+    "architectures",
+    "dtype",
+    "shortstack",
+    "tie_word_embeddings",
+    "torch_dtype",
+    "transformers_version",
+    "use_cache",
+}
+"""What is compared by another proof, or is no property of the function."""
+_PLAIN: Final = (bool, int, float, str, type(None))
+
+
+def different_settings(teacher: PreTrainedModel, student: PreTrainedModel) -> list[str]:
+    """Each field in which the student's config is another than the teacher's without a reason, in words."""
+    theirs, ours = teacher.config.get_text_config(), student.config.get_text_config()
+    before, after = theirs.to_dict(), ours.to_dict()
+    layers = (theirs.num_hidden_layers, ours.num_hidden_layers)
+    found, sizes = list[str](), dict[str, Any]()
+    for name in sorted((before.keys() | after.keys()) - _ELSEWHERE):
+        for field, old, new in _leaves(name, before.get(name), after.get(name)):
+            if _is_explained(field, old, new, layers):
+                continue
+            if field == name and _is_size(ours, name, old, new):
+                sizes[name] = old
+            else:
+                found.append(f"{field} is {new!r} instead of {old!r}")
+    if sizes and _are_other_heads(ours, sizes):
+        found += [f"{name} is {after[name]!r} instead of {old!r}" for name, old in sizes.items()]
+    return found
+
+
+def _leaves(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """A field, or what is in it, where the two differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() & new.keys(), key=str):
+            yield from _leaves(f"{name}.{key}", old[key], new[key])
+        for key in sorted(old.keys() ^ new.keys(), key=str):
+            value = old.get(key, new.get(key))
+            if isinstance(value, _PLAIN):  # a table for layers that are not there any more is left out
+                yield f"{name}.{key}", old.get(key), new.get(key)
+    elif old != new:
+        yield name, old, new
+
+
+def _is_explained(name: str, old: Any, new: Any, layers: tuple[int, int]) -> bool:
+    """Whether it speaks of layers, or of training."""
+    words = name.replace(".", "_").split("_")
+    if any(word.startswith(_OF_TRAINING) for word in words):
+        return True
+    if isinstance(old, list | tuple | str) and isinstance(new, type(old)) and (len(old), len(new)) == layers:
+        return True  # one entry a layer
+    if isinstance(old, float) or isinstance(new, float) or "norm" in words:
+        return False
+    indices = isinstance(new, list | tuple) and all(isinstance(entry, int | list | tuple) for entry in new)
+    return indices or bool(_OF_LAYERS & set(words)) or name.rpartition(".")[2].isdigit()
+
+
+def _is_size(config: PreTrainedConfig, name: str, old: Any, new: Any) -> bool:
+    """Whether a whole number is a size of tensors: with twice as much, their shapes would be others.
+
+    Heads are one too, though in GPT-2 all of them together are as wide as the stream, however many there are.
+    """
+    if name == "vocab_size" or not {type(old), type(new)} <= {int, type(None)}:
+        return False
+    if name.endswith(("head", "heads")):
+        return True
+    doubled = _planned(config, {name: 2 * (new or old)})
+    return doubled is None or _shapes(doubled) != _shapes(planned_model(config))
+
+
+def _are_other_heads(config: PreTrainedConfig, sizes: Mapping[str, Any]) -> bool:
+    """Whether the teacher's sizes give tensors of the same shapes to modules that use them otherwise: two heads of one, say."""
+    reverted = _planned(config, sizes)
+    if reverted is None or _shapes(reverted) != _shapes(now := planned_model(config)):
+        return False
+    return _attributes(reverted) != _attributes(now)
+
+
+def _planned(config: PreTrainedConfig, changes: Mapping[str, Any]) -> PreTrainedModel | None:
+    """A model of the config with some fields changed, without weights; None if there is none."""
+    changed = copy.deepcopy(config)
+    try:
+        for name, value in changes.items():
+            setattr(changed, name, value)
+        return planned_model(changed)
+    except (ValueError, TypeError, RuntimeError, AttributeError, StrictDataclassError):
+        return None
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def _attributes(model: nn.Module) -> dict[str, object]:
+    """What modules are and know beside their weights."""
+    found: dict[str, object] = {}
+    for path, module in model.named_modules():
+        found[path] = type(module)
+        found |= {f"{path}.{n}": v for n, v in vars(module).items() if not n.startswith("_") and isinstance(v, _PLAIN)}
+    return found
