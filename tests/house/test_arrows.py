@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "fetching": FOUNDATION | {"files", "progress"},
     "result": FOUNDATION,
     "data": SETTINGS,
-    "models": FOUNDATION | {"lazy"},
+    "models": FOUNDATION | {"files", "lazy"},
     "tasks": SETTINGS | {"data"},
     "importance": PLUGGED | {"forms", "models", "files", "progress"},
     "selection": SETTINGS | {"blame"},
