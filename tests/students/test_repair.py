@@ -5,7 +5,7 @@ import torch
 from students.tiny_families import tiny_teacher
 
 from shortstack.contracts import Selection
-from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
+from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnsupportedModelError
 from shortstack.models.decoder import Decoder
 from shortstack_students.layer_subset import LayerSubset, LayerSubsetSettings
 from shortstack_students.linear_patch import Seam, fitted, solved
@@ -120,6 +120,16 @@ def test_linear_layers_are_recovered(batches):
         found = solved(written.T @ written, written.T @ (written @ wanted - written), ridge=1e-14)
 
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_packed_rows_are_refused(build, batches, once):
+    """The positions of packed rows are not handed on, so their examples would see each other."""
+    packed = [batches[0], {**batches[1], "position_ids": torch.arange(12).expand(4, 12) % 6}]
+    with pytest.raises(
+        DataError, match=r"^calibration batch 1 has position_ids that do not count the tokens of its attention"
+    ):
+        repaired(build, tiny_teacher("llama"), "linear", iter(packed) if once else packed)
 
 
 def test_an_mlp_that_writes_nothing():

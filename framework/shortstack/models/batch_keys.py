@@ -17,7 +17,7 @@ def unread(batch: Mapping[str, object]) -> str:
     """
     others = [str(name) for name in batch if name not in KEYS]
     if _PACKED in others:
-        if not _follows_mask(batch[_PACKED], batch["attention_mask"]):
+        if not _follows_mask(batch[_PACKED], batch.get("attention_mask")):
             return (
                 f"has {_PACKED} that do not count the tokens of its attention_mask from 0, as where several examples are packed into "
                 "one row; give each example a row of its own"

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from shortstack.blame import blaming, written_in
 from shortstack.contracts import Selection, StudentArchitecture
-from shortstack.errors import ConfigurationError, PluginError, UnsupportedModelError
+from shortstack.errors import ConfigurationError, DataError, PluginError, UnsupportedModelError
+from shortstack.models.batch_keys import unread
 from shortstack.models.causal import require_causal
 from shortstack.models.decoder import Decoder
 from shortstack.models.generation import settle_generation
@@ -57,6 +58,7 @@ def build_student(
 
     Raises:
         ConfigurationError: The kept layers are not ascending indices of the teacher's, or the architecture is unknown.
+        DataError: A calibration batch holds something that is not read, such as the ``position_ids`` of packed rows.
         UnsupportedModelError: The teacher is of a family, or in a state, that cannot be handled.
         PluginError: The architecture failed, or changed the teacher; names it and its distribution.
         ProofError: The finished student failed a check; this is a defect of the architecture.
@@ -74,7 +76,7 @@ def build_student(
         require_causal(teacher)
         config = method.shrink(teacher.config, selection)
         _tie_as_the_weights(teacher, config)
-        student, copies = assembled(teacher, config, selection, method, calibration)
+        student, copies = assembled(teacher, config, selection, method, _ReadWhole(calibration))
         write_former_names(student.config)
         adapted = sorted(student.state_dict().keys() - copies.keys())
         student.config.shortstack = _record(name, selection, teacher, adapted)
@@ -119,6 +121,19 @@ def _tie_as_the_weights(teacher: PreTrainedModel, config: PreTrainedConfig) -> N
     if isinstance(config, PreTrainedConfig) and says_tied(teacher) != tied:
         set_tied(config, tied=tied)
         _LOG.warning("the student's config is corrected: %s", correction(teacher, tied=tied))
+
+
+@attrs.frozen
+class _ReadWhole:
+    """The same batches, as often as they can be gone through; none holds anything that no architecture would read."""
+
+    given: Iterable[dict[str, Tensor]]
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for number, batch in enumerate(self.given):
+            if problem := unread(batch):
+                raise DataError(f"calibration batch {number} {problem}")
+            yield batch
 
 
 def _selection(kept: Iterable[SupportsIndex] | Selection, layers: int) -> Selection:
