@@ -359,6 +359,10 @@ def test_teachers_that_do_not_fit(stage):
         stage.trainer(teacher=stage.tiny(4, vocabulary=14))
     with pytest.raises(ConfigurationError, match=r"^the teacher is in training mode, .*; call teacher\.eval\(\)$"):
         stage.trainer(teacher=stage.tiny(4).train())
+    partly = stage.tiny(4).eval()
+    partly.model.layers[1].self_attn.train()
+    with pytest.raises(ConfigurationError, match=r"^model\.layers\.1\.self_attn is in training mode, where dropout"):
+        stage.trainer(teacher=partly)
     with pytest.raises(ConfigurationError, match=r"^the teacher is the student itself; build the student with"):
         stage.trainer(student=student, teacher=student)
     with pytest.raises(ConfigurationError, match=r"^the selection keeps 3 of 4 layers"):

@@ -67,6 +67,19 @@ def test_a_layer_without_attention(model, batch, registry):
     assert measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"].examples == 5
 
 
+def test_an_objective_that_runs_another_model(model, batch, registry):
+    """Layers are watched in a double, which the objective is given; the model itself tells nothing."""
+
+    def objective(_given, ids, mask, labels):
+        return next_token(model, ids, mask, labels)
+
+    with pytest.raises(
+        UnsupportedModelError, match=r"layer 0 did not run, .*, or the objective runs another model than"
+    ):
+        measure_importance(model, [batch], ["block-influence", "fisher"], objective=objective, registry=registry)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_attention_of_another_implementation(tiny):
     """Modules of flash attention return no maps, and their masks are others."""
     model = tiny("gptj", torch.float32)

@@ -136,3 +136,15 @@ def test_training_with_embedding_dropout_beside_readers(model, items):
     assert all(torch.equal(one, other) for one, other in zip(dropped, again, strict=True))
     assert torch.equal(gradient, model.get_input_embeddings().weight.grad)
     assert [[expected] * 25] * 4 == found
+
+
+def test_loading_leaves_what_is_logged(model, items, tmp_path):
+    """Whoever loads last puts back how much transformers says; it was the first who knew."""
+    from transformers.utils import logging
+
+    CompactStudentModel(model=model, catalogue=Catalogue(items=items), window=6).save_pretrained(tmp_path / "student")
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    found = at_once(lambda folder: len(CompactStudentModel.from_pretrained(folder).catalogue), [tmp_path / "student"])
+
+    assert [[ITEMS]] * THREADS == found
+    assert before == (logging.get_verbosity(), logging.is_progress_bar_enabled())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
 
 from shortstack.contracts import Output
@@ -52,9 +52,10 @@ def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, los
         return
     if teacher is student:
         raise ConfigurationError("the teacher is the student itself; build the student with build_student")
-    if teacher.training:
+    training = [path for path, module in teacher.named_modules() if module.training and not _only_holds(module)]
+    if training:
         raise ConfigurationError(
-            "the teacher is in training mode, where dropout blurs what it says; call teacher.eval()"
+            f"{training[0] or 'the teacher'} is in training mode, where dropout blurs what the teacher says; call teacher.eval()"
         )
     theirs, ours = (model.get_input_embeddings().num_embeddings for model in (teacher, student))
     if theirs != ours:
@@ -78,6 +79,11 @@ def check_layerdrop(student: PreTrainedModel, needs: Collection[Output]) -> None
                     f"{name} is {value}, by which {type(student).__name__} leaves out layers at random in training, but a loss needs the "
                     f"states of all; set {name} to 0 in the model's config, or train on other losses"
                 )
+
+
+def _only_holds(module: nn.Module) -> bool:
+    """Whether a module computes nothing, so that its mode means nothing."""
+    return isinstance(module, nn.ModuleList | nn.ModuleDict)
 
 
 def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:

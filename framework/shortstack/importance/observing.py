@@ -88,6 +88,7 @@ class LayerObserver:
 
     def end(self) -> None:
         """It has gone through; deliver what could not be delivered on the way."""
+        self.require_run()
         for index, seen in enumerate(self._seen):
             self._require_seen(index, seen)
             if self._tapes and not seen.complete:
@@ -227,9 +228,20 @@ class LayerObserver:
             visible=seen.visible,
         )
 
+    def require_run(self) -> None:
+        """Every layer has run.
+
+        Raises:
+            UnsupportedModelError: One has not.
+        """
+        for index, seen in enumerate(self._seen):
+            if not seen.entered:
+                raise UnsupportedModelError(
+                    f"layer {index} did not run, so it has no score; the model skips layers, or the objective runs another model "
+                    "than it is given"
+                )
+
     def _require_seen(self, index: int, seen: _Seen) -> None:
-        if not seen.entered:
-            raise UnsupportedModelError(f"layer {index} did not run, so it has no score; the model skips layers")
         if Signal.ATTENTION in self._wanted and seen.visible is None:
             raise UnsupportedModelError(
                 f"layer {index} has no attention that can be observed; ask for other scorers than those of attention maps"

@@ -155,6 +155,7 @@ def _pass(observer: LayerObserver, decoder: Decoder, batch: Batch, objective: Ob
     observer.begin(batch)
     if observer.differentiates:
         values = _values(decoder.model, batch, objective)
+        observer.require_run()  # or else the gradients would be another model's
         _require_finite(values.detach(), observer, decoder, batch, before)
         torch.autograd.backward(values.sum() * observer.scale.value)
     else:
