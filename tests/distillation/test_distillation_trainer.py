@@ -1,5 +1,7 @@
 """The trainer: gradients against a plain loop, accumulation, the teacher's peace, and what is exported."""
 
+import json
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -466,3 +468,15 @@ def test_models_without_a_head(stage, headless):
         UnsupportedModelError, match=r"^LlamaModel \(llama\) has no output head, so it predicts no tokens"
     ):
         stage.trainer(**models)
+
+
+def test_a_head_that_is_trained_under_a_flag(stage):
+    """A student with a head of its own says so in every checkpoint, for older transformers would tie it."""
+    student = stage.tiny(2, seed=1)
+    student.lm_head.weight = torch.nn.Parameter(student.lm_head.weight.detach().clone())
+    assert student.config.tie_word_embeddings
+    fit(stage.trainer(student=student))
+    written = json.loads((stage.folder / "checkpoint-6" / "config.json").read_text("utf-8"))
+
+    assert not written["tie_word_embeddings"]
+    assert not torch.equal(student.lm_head.weight, student.model.embed_tokens.weight)

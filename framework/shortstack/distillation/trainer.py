@@ -43,6 +43,7 @@ from shortstack.models.candidates import supervision
 from shortstack.models.generation import settle_generation
 from shortstack.models.precision import widen
 from shortstack.models.rest import evaluating
+from shortstack.models.ties import settle_ties
 from shortstack.registry import Registry
 
 
@@ -104,6 +105,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         check_arguments(args, validate)
         check_layerdrop(model, needs)
         check_padding(model, candidates)
+        settle_ties(model)
         settle_generation(model)
         if not half_weights:
             widen(model)

@@ -22,7 +22,8 @@ def is_tied(model: PreTrainedModel) -> bool:
 def says_tied(model: PreTrainedModel) -> bool:
     """Whether transformers would tie them, by the model's config, if it tied weights now."""
     head, pairs = model.get_output_embeddings().weight, model.get_expanded_tied_weights_keys(all_submodels=True)
-    return any(model.get_parameter(name) is head for pair in pairs.items() for name in pair)
+    named = dict(model.named_parameters(remove_duplicate=False))
+    return any(named.get(name) is head for pair in pairs.items() for name in pair)
 
 
 def settle_ties(model: PreTrainedModel) -> None:
