@@ -25,6 +25,15 @@ def test_the_table_holds_every_method_in_order(result):
         assert text in student
 
 
+def test_the_table_fits_a_terminal(changed, result):
+    """Of 80 columns, with every floor: nothing is cut off."""
+    every = {**result.metrics, "personal-popularity": result.metrics["popularity"]}
+    text = printed(changed(metrics=every, parameters={**result.parameters, "teacher": 134_515_008}), width=80)
+
+    assert "…" not in text
+    assert "134,515,008" in text
+
+
 def test_names_are_no_markup(changed, result):
     """A method called [red] is shown as it is, and what is undefined as nothing."""
     text = printed(changed(metrics={"[red]x": {"ndcg@10": None}, **result.metrics}))

@@ -83,7 +83,7 @@ def test_the_student_on_the_way_is_evaluated(finished):
     labels = [str(cell) for cell in terminal_table(result).columns[0].cells]
     assert labels == [
         "popularity",
-        "personal popularity",
+        "personal",
         "item-KNN",
         "Markov",
         "scratch",
