@@ -28,6 +28,7 @@ _PROTOCOLS = {
 }
 
 
+_CHANCE = "Pruned and student are of one shape: what differs between them is what else the machine did."
 _SEEN = {
     "exclude": "; items of the user's history are no candidates",
     "include": "; items of the user's history are candidates like all others",
@@ -111,9 +112,7 @@ def _speed(result: RunResult) -> str:
     if not figure:
         return ""
     device, threads = (result.environment.get(name, "?") for name in ("device", "threads"))
-    caption = (
-        f"The same test users, one by one and 32 at once, on {device} ({threads} threads); medians of repeated passes."
-    )
+    caption = f"The same test users, one by one and 32 at once, on {device} ({threads} threads); medians of repeated passes. {_CHANCE}"
     return f"<figure>{figure}<figcaption>{escape(caption)}</figcaption></figure>{speed_table(result)}"
 
 
