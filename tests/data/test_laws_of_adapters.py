@@ -7,7 +7,7 @@ import pytest
 
 from shortstack.testing import check
 
-ADAPTERS = ("movielens", "amazon-reviews", "lastfm", "mind", "yelp", "recbole", "table")
+ADAPTERS = ("movielens", "amazon-reviews", "lastfm", "mind", "yelp", "recbole", "sequences", "table")
 LAWS = ("rows-round-trip", "descriptions-round-trip", "damaged-files", "users-are-private", "bad-row", "line-ends")
 
 

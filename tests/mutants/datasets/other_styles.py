@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import zipfile
 
 import attrs
@@ -13,7 +14,7 @@ from mutants.datasets.plain import plain
 from mutants.datasets.visits import VISITS
 from mutants.mutant import Subject
 from shortstack.contracts import DatasetTraits
-from shortstack_datasets import amazon, lastfm, movielens, table, yelp
+from shortstack_datasets import amazon, lastfm, movielens, sequences, table, yelp
 from shortstack_datasets.reading.writing import item_rows, moment, write_objects
 
 COLUMNS = {"rating": "rating", "timestamp": "time", "title": "title", "category": "kind"}
@@ -26,6 +27,11 @@ SETTINGS = (
     COLUMNS
     | {"items_file": "items.dat", "items_header": False, "items_item": "2", "items_separator": "::"}
     | {"items_encoding": "latin-1", "title": "1", "category": "4", "separator": "::"},
+)
+HISTORIES = (
+    {},
+    {"titles": "titles.json"},
+    {"layout": "histories", "separator": ",", "titles": "titles.tsv", "titles_item": "id"},
 )
 FILES = ("interactions.jsonl", "interactions.parquet", "interactions.tsv.gz")
 
@@ -103,6 +109,18 @@ def write_zip(settings, sample, folder):
     return folder / "ml.zip"
 
 
+def write_json(_settings, sample, folder):
+    """Like one object, an entry a line."""
+    entries = ",\n".join(
+        f"{json.dumps(user)}: {json.dumps(items)}" for user, items in sequences.histories(sample).items()
+    )
+    (folder / "sample.json").write_text(f"{{\n{entries}\n}}\n", encoding="utf-8")
+    return folder / "sample.json"
+
+
+JSON_HISTORIES = attrs.evolve(sequences.DESCRIPTOR, name="sequences-json", write=write_json)
+
+
 def without_ratings(descriptor, name):
     """What it promises when its settings say that events without a rating are read."""
     return attrs.evolve(descriptor, name=name, traits=attrs.evolve(descriptor.traits, ratings=False))
@@ -117,6 +135,8 @@ CORRECT = (
         for name, write in (("tab", write_tab), ("dat", write_dat), ("zip", write_zip))
     ),
     *(Subject(component=name, kind="dataset") for name in ("amazon-reviews", "lastfm", "mind", "yelp", "recbole")),
+    *(Subject(component="sequences", kind="dataset", settings=settings) for settings in HISTORIES),
+    Subject(component=JSON_HISTORIES, kind="dataset"),
     Subject(component=without_ratings(yelp.DESCRIPTOR, "yelp-tips"), kind="dataset", settings={"events": "tip"}),
     Subject(component=without_ratings(lastfm.DESCRIPTOR, "lastfm-tags"), kind="dataset", settings={"events": "tags"}),
     Subject(component=attrs.evolve(amazon.DESCRIPTOR, name="amazon-2014", write=write_2014), kind="dataset"),

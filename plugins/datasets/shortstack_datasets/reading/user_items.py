@@ -1,0 +1,133 @@
+"""Lines of a user and items, and JSON objects whose keys are users or items."""
+
+import json
+from typing import Any, Literal
+
+import polars as pl
+
+from shortstack.errors import DataError, RowError
+from shortstack_datasets.reading.bad_rows import BadRows
+from shortstack_datasets.reading.lines import blocks
+from shortstack_datasets.reading.streams import Stream
+
+
+def read_user_lines(
+    stream: Stream, layout: Literal["any", "pairs", "histories"], separator: str | None, bad: BadRows
+) -> pl.DataFrame:
+    """``user`` and ``item``, one row an interaction, in the order of the file.
+
+    A user alone on a line has no items, where other lines hold whole histories.
+
+    Args:
+        stream: The file.
+        layout: ``pairs``, ``histories``, or ``any`` for pairs if some user is on several lines or no line has three fields.
+        separator: Between ids; None for a blank or a tab.
+        bad: What to do with bad lines.
+
+    Raises:
+        DataError: The file is empty.
+        RowError: A line is not UTF-8, is empty, holds an empty id, or has no two fields where it is a pair; or a user has
+            two histories.
+    """
+    place = stream.place
+    text = pl.col("text").str.strip_chars_end("\r" if separator else "\r\t ")
+    fields = text.str.split(separator) if separator else text.str.replace_all("\t", " ", literal=True).str.split(" ")
+    lines = _lines(stream, bad).select("line", fields=fields)
+    lines = _without(lines, pl.col("fields").list.contains(""), "the line or an id in it is empty", place, bad)
+    lines = lines.with_columns(user=pl.col("fields").list.first(), count=pl.col("fields").list.len())
+    several = bool(lines["user"].is_duplicated().any())
+    if layout == "pairs" or (layout == "any" and (several or (lines["count"] <= 2).all())):
+        why = ", because some user is on several lines" if several and layout == "any" else ""
+        problem = f"the line should hold two ids, of a user and of an item{why}"
+        lines = _without(lines, pl.col("count") != 2, problem, place, bad)
+    else:
+        again = ~pl.col("user").is_first_distinct()
+        lines = _without(lines, again, "the user is on an earlier line, and should have one line", place, bad)
+    items = lines.select("user", item=pl.col("fields").list.slice(1))
+    return items.filter(pl.col("item").list.len() > 0).explode("item")
+
+
+def read_object(stream: Stream, bad: BadRows) -> pl.DataFrame:
+    """``user`` and ``item``, of a JSON object ``{user: [items]}``; errors count its entries from 1.
+
+    Raises:
+        DataError: It is no such object.
+        RowError: A user is there twice or has no name, or the items are no list of names.
+    """
+    users: dict[str, list[str]] = {}
+    for number, (user, value) in enumerate(_entries(stream, "{user: [items]}"), start=1):
+        items = [_name(one) for one in value] if isinstance(value, list) else [None]
+        if user in users:
+            bad.meet(RowError(stream.place, number, "the user of this entry has an earlier one"))
+        elif not user or not all(items):
+            problem = "the entry should be a user with a list of item ids, texts or whole numbers"
+            bad.meet(RowError(stream.place, number, problem))
+        else:
+            users[user] = [str(item) for item in items]
+    made = [(user, item) for user, items in users.items() for item in items]
+    return pl.DataFrame(made, schema={"user": pl.String, "item": pl.String}, orient="row")
+
+
+def read_titles(stream: Stream, field: str, bad: BadRows) -> pl.DataFrame:
+    """``item`` and ``title``, of a JSON object ``{item: title}`` or ``{item: {field: title}}``; errors count its entries.
+
+    Raises:
+        DataError: It is no such object.
+        RowError: An entry has something else than a text as its title.
+    """
+    made: list[tuple[str, str | None]] = []
+    for number, (item, value) in enumerate(_entries(stream, "{item: title}"), start=1):
+        title = dict(value).get(field) if isinstance(value, _Object) else value
+        if item and isinstance(title, str | None):
+            made.append((item, title))
+        else:
+            problem = f"the entry should be an item with its title, or with an object that has the title as {field!r}"
+            bad.meet(RowError(stream.place, number, problem))
+    return pl.DataFrame(made, schema={"item": pl.String, "title": pl.String}, orient="row")
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object with all of its entries: a dictionary would keep the last of several with one key."""
+
+
+def _entries(stream: Stream, form: str) -> _Object:
+    try:
+        found = json.loads(stream.read(), object_pairs_hook=_Object)
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(f"{stream.place} is not JSON{where}; it should be one object, {form}") from error
+    if not isinstance(found, _Object):
+        raise DataError(f"{stream.place} is no JSON object; it should be {form}")
+    return found
+
+
+def _name(value: object) -> str | None:
+    """A text, or a whole number as text; None if it is neither."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _lines(stream: Stream, bad: BadRows) -> pl.DataFrame:
+    """``line`` (its number) and ``text``."""
+    numbers: list[int] = []
+    texts: list[str] = []
+    for block in blocks(stream):
+        for number, line in enumerate(block.data.split(b"\n"), start=block.line):
+            try:
+                texts.append(line.decode())
+            except UnicodeDecodeError as error:
+                bad.meet(RowError(stream.place, number, f"byte 0x{line[error.start]:02x} is not UTF-8"))
+            else:
+                numbers.append(number)
+    if not numbers and not bad.rows:
+        raise DataError(f"{stream.place} is empty")
+    return pl.DataFrame({"line": numbers, "text": texts}, schema={"line": pl.Int64, "text": pl.String})
+
+
+def _without(lines: pl.DataFrame, wrong: pl.Expr, problem: str, place: str, bad: BadRows) -> pl.DataFrame:
+    """The lines that are not wrong; the others are met."""
+    numbers = lines.filter(wrong)["line"].to_list()
+    for number in numbers:
+        bad.meet(RowError(place, number, problem))
+    return lines.filter(~wrong) if numbers else lines
