@@ -57,6 +57,22 @@ def test_the_most_likely_items_come_first(recommender):
     assert [scores[i] for i in order] == pytest.approx([r.score for r in found], abs=1e-5)
 
 
+@pytest.mark.parametrize("k", [1, 3, 7, ITEMS])
+def test_ties_go_to_the_first_in_the_catalogue(recommender, k):
+    """All items alike; and two that stand above them, the later one first in the vocabulary."""
+    with torch.no_grad():
+        recommender.model.lm_head.weight.zero_()
+    alike = [r.id for r in recommender.recommend(["m1"], k=k)]
+    with torch.no_grad():
+        state = recommender.model.base_model(input_ids=torch.tensor([[recommender.catalogue.items[1].token]]))[0][0, -1]
+        recommender.model.lm_head.weight[[recommender.catalogue.items[n].token for n in (12, 4)]] = state
+    above = [r.id for r in recommender.recommend(["m1"], k=k)]
+
+    left = [n for n in range(ITEMS) if n != 1]
+    assert [f"m{n}" for n in left][:k] == alike
+    assert [f"m{n}" for n in sorted(left, key=lambda n: n not in {4, 12})][:k] == above
+
+
 def test_seen_items_may_be_let_in(recommender):
     """Without exclusion all items come, and their probabilities sum to one."""
     everything = recommender.recommend(["m3", "m7"], k=100, exclude_seen=False)

@@ -242,13 +242,15 @@ class CompactStudentModel:
     def _best(self, scores: Tensor, k: int, left_out: Sequence[int]) -> Iterator[Recommendation]:
         """The highest scores; ties to the item that comes first in the catalogue."""
         seen = set(left_out)
-        lowest = scores.topk(min(k + len(seen), len(scores))).values[-1]
-        places = (scores >= lowest).nonzero()[:, 0]
-        order = places[scores[places].argsort(descending=True, stable=True)].tolist()
-        unseen = (index for index in order if index not in seen)
-        for _, index in zip(range(k), unseen, strict=False):
+        values, places = scores.topk(min(k + len(seen) + 1, len(scores)))
+        if len(values) > 1 and values[-1] == values[-2]:  # a tie may go on beyond these
+            places = (scores >= values[-1]).nonzero()[:, 0]
+            values = scores[places]
+        ranked = sorted(zip(places.tolist(), values.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
+        unseen = (pair for pair in ranked if pair[0] not in seen)
+        for _, (index, score) in zip(range(k), unseen, strict=False):
             item = self.catalogue.items[index]
-            yield Recommendation(id=item.id, title=item.title, score=float(scores[index]))
+            yield Recommendation(id=item.id, title=item.title, score=score)
 
 
 def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:
