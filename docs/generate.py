@@ -16,6 +16,7 @@ import attrs
 
 from shortstack import contracts, errors, hooks
 from shortstack.registry import HOOKS
+from shortstack.settings import attribute_entries
 from shortstack.testing import strategies
 from shortstack.testing.laws import FOLDERS, laws_of
 from shortstack.testing.suites import Suite
@@ -96,7 +97,9 @@ def plugins_page() -> str:
         *_laws(),
         "## Suites\n",
         _SUITES,
-        *_table(("attribute", "what"), [(f"`{name}`", what) for name, what in _told(Suite).items()]),
+        *_table(
+            ("attribute", "what"), [(f"`{name}`", what) for name, what in attribute_entries(Suite.__doc__).items()]
+        ),
         "## Plugins in a run\n",
         _RUNS,
         "## Public names\n",
@@ -182,7 +185,7 @@ def _protocols() -> Iterator[str]:
 
 
 def _members(cls: type) -> Iterator[tuple[str, str]]:
-    told = _told(cls)
+    told = attribute_entries(cls.__doc__)
     for name in cls.__annotations__:
         yield f"`{name}: {_annotation(cls.__annotations__[name])}`", told[name]
     for name, member in vars(cls).items():
@@ -211,7 +214,7 @@ def _values() -> Iterator[str]:
         if isinstance(cls, EnumMeta):
             yield f"### {name}\n"
             yield f"{_statement(cls)}\n"
-            told = _told(cls)
+            told = attribute_entries(cls.__doc__)
             yield from _table(("value", "what"), [(f"`{name}.{member}`", told[member]) for member in cls.__members__])
         elif attrs.has(cls) and attrs.fields(cls) and not name.endswith(("Descriptor", "Traits")):
             yield f"### {name}\n"
@@ -253,22 +256,13 @@ def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
     Raises:
         ValueError: A field has none.
     """
-    told = _told(cls)
+    told = attribute_entries(cls.__doc__)
     names = [field.name for field in attrs.fields(cls)]  # type: ignore[arg-type]
     inherited = {field.name for base in cls.__mro__[1:] if attrs.has(base) for field in attrs.fields(base)}
     for name in names:
         if name not in told and name not in inherited and name not in missing:
             raise ValueError(f"{cls.__name__}.{name} has no entry under Attributes")
     return [(f"`{name}`", told[name]) for name in names if name in told]
-
-
-def _told(cls: type) -> dict[str, str]:
-    """The entries of a docstring under ``Attributes:``."""
-    section = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
-    return {
-        name: " ".join(text.split())
-        for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-    }
 
 
 def _statement(thing: Any) -> str:

@@ -82,14 +82,29 @@ class ToConsole:
 
     @contextmanager
     def job(self, name: str, total: int) -> Iterator[Step]:
-        """A bar in a terminal; elsewhere a line with each new note, and one a minute."""
+        """A bar in a terminal, elsewhere a line a minute; and a line with each new note, which stays when the bar is gone."""
         if not self._console.is_terminal:
             yield _Lines(self._console, name, total)
             return
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bars(*columns, TextColumn("{task.fields[note]}"), console=self._console, transient=True) as bars:
-            task = bars.add_task(name, total=total, note="")
-            yield lambda done, note="": bars.update(task, completed=done, **({"note": note} if note else {}))
+            yield _Bar(bars, name, total)
+
+
+class _Bar:
+    """A long job in a terminal."""
+
+    def __init__(self, bars: Bars, name: str, total: int) -> None:
+        self._bars, self._task, self._name, self._total = bars, bars.add_task(name, total=total, note=""), name, total
+        self._note, self._start = "", perf_counter()
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Move the bar; what is new about the job stays above it."""
+        if note and note != self._note:
+            self._note = note
+            line = f"  {self._name}: {done} of {self._total}, {note}, {perf_counter() - self._start:.0f} s"
+            self._bars.console.print(line, highlight=False, soft_wrap=True)
+        self._bars.update(self._task, completed=done, note=self._note)
 
 
 class _Lines:

@@ -5,6 +5,8 @@ as a date does, which TOML writes without quotes. ``"3"`` is no number and ``3.7
 its full path and says what is allowed.
 """
 
+import inspect
+import re
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -193,13 +195,47 @@ _CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
 
 
 def describe_settings(cls: type) -> list[dict[str, str]]:
-    """Name, type and default of each setting of an attrs class, as text."""
-    hints = get_type_hints(cls)
+    """Name, type, default and meaning of each setting of an attrs class, as text.
+
+    The meaning is what its docstring, or that of the class that it has the setting from, says under ``Attributes:``.
+    """
+    hints, meanings = get_type_hints(cls), documented_attributes(cls)
     return [
-        {"name": field.name, "type": _type_text(hints[field.name]), "default": _default_text(field.default)}
+        {
+            "name": field.name,
+            "type": _type_text(hints[field.name]),
+            "default": _default_text(field.default),
+            "meaning": meanings.get(field.name, ""),
+        }
         for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
         if field.init
     ]
+
+
+def documented_attributes(cls: type) -> dict[str, str]:
+    """The entries under ``Attributes:`` of the docstrings of a class and of those that it is made from.
+
+    >>> class Shape:
+    ...     '''A form.
+    ...
+    ...     Attributes:
+    ...         sides: How many
+    ...             there are.
+    ...     '''
+    >>> documented_attributes(Shape)
+    {'sides': 'How many there are.'}
+    """
+    found: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        found |= attribute_entries(vars(one).get("__doc__"))
+    return found
+
+
+def attribute_entries(docstring: str | None) -> dict[str, str]:
+    """Name → text of each entry under ``Attributes:``."""
+    section = inspect.cleandoc(docstring or "").partition("Attributes:\n")[2]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
 
 
 def _type_text(kind: Any) -> str:

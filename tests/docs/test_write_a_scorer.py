@@ -91,7 +91,7 @@ def test_as_a_reader_types_it(tmp_path):
 
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "student" in done.stdout
-    run = tmp_path / "shortstack-log-growth" / "run"
+    run = tmp_path / "runs" / "log-growth"
     assert (run / "report.html").is_file()
     assert "shortstack-hellinger/hellinger" in (run / "result.json").read_text(encoding="utf-8")
     assert "shortstack-log-growth/log-growth" in (run / "result.json").read_text(encoding="utf-8")

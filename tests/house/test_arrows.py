@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "forms": FOUNDATION,
     "written": set(),
     "provenance": {"result"},
+    "choices": SETTINGS | {"data", "tasks", "selection", "distillation"},
     "registry": FOUNDATION | {"hooks", "settings", "forms", "blame", "overheard", "written"},
     "progress": set(),
     "fetching": FOUNDATION | {"files", "progress"},
@@ -53,6 +54,7 @@ MAY_IMPORT = {
     | {
         "registry",
         "blame",
+        "choices",
         "data",
         "fetching",
         "files",

@@ -51,13 +51,15 @@ def test_list_of_unknown_kind(capsys):
 
 
 def test_show_json(capsys):
-    """Settings with type and default."""
+    """Settings with type, default and meaning."""
     code, out, _ = call("show", "loss", "soft-targets", "--json", capsys=capsys)
     told = json.loads(out)
 
     assert code == 0
     assert told["full_name"] == "shortstack/soft-targets"
-    assert {"name": "temperature", "type": "float", "default": "2.0"} in told["settings"]
+    (temperature,) = [setting for setting in told["settings"] if setting["name"] == "temperature"]
+    assert (temperature["type"], temperature["default"]) == ("float", "2.0")
+    assert temperature["meaning"].startswith("What both models' logits are divided by")
 
 
 def test_show_for_people(capsys):

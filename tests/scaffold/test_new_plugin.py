@@ -1,7 +1,9 @@
 """``shortstack new`` writes all of a distribution, or nothing and one clear line."""
 
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -53,16 +55,39 @@ class TestWhatIsWritten:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_component(self, plugins, kind):
-        """It is on offer, with a reference, and builds."""
+        """It is on offer and builds; under the author's name stands no method and no reference of somebody else."""
         one = plugins[kind]
         component = one.registry.find(kind, f"fresh-{kind}")
+        project = tomllib.loads((one.plugin.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
         assert one.registry.failures == ()
         assert component.full_name == f"shortstack-fresh-{kind}/fresh-{kind}"
-        assert "arxiv" in component.descriptor.reference.lower() or component.descriptor.reference.startswith(
-            "https://"
-        )
+        assert component.descriptor.reference == ""
+        assert component.descriptor.summary.startswith("Example to replace: ")
+        assert project["description"] == component.descriptor.summary
         assert one.build() is not None
+
+    def test_a_run_beside_it_is_not_published(self, plugins, tmp_path, monkeypatch):
+        """Not its data, nor a teacher's weights, whatever the folder is called; the plugin and its tests are."""
+        from hatchling.build import build_sdist
+
+        folder = shutil.copytree(plugins["loss"].plugin.folder, tmp_path / "plugin")
+        for name in ("run", "first-try", "data"):
+            (folder / name / "teacher").mkdir(parents=True)
+            (folder / name / "teacher" / "model.safetensors").write_bytes(b"weights")
+        (folder / "ratings.csv").write_text("secret", encoding="utf-8")
+        monkeypatch.chdir(folder)
+        with tarfile.open(tmp_path / build_sdist(str(tmp_path))) as packed:
+            names = {name.partition("/")[2] for name in packed.getnames()}
+
+        assert names == {
+            ".gitignore",
+            "PKG-INFO",
+            "README.md",
+            "pyproject.toml",
+            "shortstack_fresh_loss.py",
+            "tests/test_fresh_loss.py",
+        }
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_readme_shows_a_run_that_can_be_read(self, plugins, kind, tmp_path):

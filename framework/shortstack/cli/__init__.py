@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+TRACEBACK = "--traceback"
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
@@ -47,18 +49,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title must not end a run on a terminal that lacks a letter
+    given, with_traceback = _without_traceback(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="shortstack")
+        app(args=given, prog_name="shortstack")
     except ShortstackError as error:
+        _show_traceback(error, shown=with_traceback)
         say(_one_line(error))
         sys.exit(2)
     except OSError as error:
+        _show_traceback(error, shown=with_traceback)
         say(f"error: {error.strerror or error}: {error.filename or 'no file named'}")
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             say("stopped; the same command goes on from here")
         raise
+
+
+def _without_traceback(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """What is left of a command without ``--traceback``, which may stand anywhere, and whether it was there.
+
+    ``plugins`` has an option of that name, for the errors that it lists.
+    """
+    given = list(arguments)
+    options = given[: given.index("--")] if "--" in given else given
+    if TRACEBACK not in options or options[:1] == ["plugins"]:
+        return given, False
+    return [*(one for one in options if one != TRACEBACK), *given[len(options) :]], True
+
+
+def _show_traceback(error: Exception, *, shown: bool) -> None:
+    if shown:
+        say("".join(traceback.format_exception(error)))
 
 
 def _one_line(error: ShortstackError) -> str:
@@ -79,6 +101,9 @@ def _version(asked: bool) -> None:
 def _root(
     _version_asked: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    _traceback_asked: Annotated[
+        bool, typer.Option(TRACEBACK, help="With any command: also show where in the code an error arose.")
     ] = False,
 ) -> None:
     """Make large transformer recommenders small: measure layers, keep the ones that matter, distil, and prove it."""

@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shortstack.choices import CHOICES, BuiltIn, built_in, built_ins
 from shortstack.cli.options import Json, plain, say
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import KINDS, Component, Kind, Registry
@@ -48,10 +50,13 @@ def plugins(
 
 @app.command("list")
 def list_components(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.")],
     as_json: Json = False,
 ) -> None:
     """List the components of a kind."""
+    if _is_choice(kind):
+        _list_built_ins(_singular(kind), as_json=as_json)
+        return
     registry = Registry.from_environment()
     chosen = [c for c in registry.components if c.kind == _kind(kind)]
     if as_json:
@@ -67,11 +72,14 @@ def list_components(
 
 @app.command()
 def show(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.")],
     name: Annotated[str, typer.Argument(help="A component's short or full name.")],
     as_json: Json = False,
 ) -> None:
     """Show one component: what it is, its settings and their defaults, and what it promises."""
+    if _is_choice(kind):
+        _show_built_in(built_in(_singular(kind), name), as_json=as_json)
+        return
     component = Registry.from_environment().find(_kind(kind), name)
     if as_json:
         typer.echo(json.dumps(_component_json(component), indent=2))
@@ -81,14 +89,54 @@ def show(
     console.print(descriptor.summary, highlight=False, markup=False)
     if descriptor.reference:
         console.print(f"Source: {descriptor.reference}", highlight=False, markup=False)
-    table = Table("setting", "takes", "default")
-    for setting in describe_settings(descriptor.config):
-        table.add_row(*(escape(setting[key]) for key in ("name", "type", "default")))
-    console.print(table if table.row_count else "It has no settings.")
+    console.print(_settings_table(describe_settings(descriptor.config)))
+    console.print(_promises_table(_traits(component)))
+
+
+def _settings_table(settings: Sequence[Mapping[str, str]]) -> Table | str:
+    table = Table("setting", "takes", "default", "meaning")
+    for setting in settings:
+        table.add_row(*(escape(setting[key]) for key in ("name", "type", "default", "meaning")))
+    return table if table.row_count else "It has no settings."
+
+
+def _promises_table(promises: Mapping[str, Any]) -> Table:
     table = Table("promises", "value")
-    for trait, value in _traits(component).items():
+    for trait, value in promises.items():
         table.add_row(trait, escape(str(value)))
-    console.print(table)
+    return table
+
+
+def _list_built_ins(kind: str, *, as_json: bool) -> None:
+    found = built_ins(kind)
+    if as_json:
+        typer.echo(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
+        return
+    table = Table("name", "summary", "used in")
+    for one in found:
+        table.add_row(escape(one.name), escape(one.summary), one.used_in)
+    Console().print(table)
+
+
+def _show_built_in(one: BuiltIn, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(one.to_json(), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(f"[bold]{escape(one.name)}[/bold] ({one.kind}, in {one.used_in})", highlight=False)
+    console.print(one.summary, highlight=False, markup=False)
+    console.print(_settings_table(one.settings))
+    if one.promises:
+        console.print(_promises_table(one.promises))
+
+
+def _singular(text: str) -> str:
+    """``strategies`` is ``strategy``."""
+    return next((kind for kind in CHOICES if text in {kind, f"{kind}s", f"{kind[:-1]}ies"}), text)
+
+
+def _is_choice(text: str) -> bool:
+    return _singular(text) in CHOICES
 
 
 @app.command()
@@ -160,7 +208,7 @@ def _kind(text: str) -> Kind:
     for kind in KINDS:
         if text in {kind, f"{kind}s"}:
             return kind
-    raise UnknownNameError("kind of component", text, KINDS)
+    raise UnknownNameError("kind of component", text, (*KINDS, *CHOICES))
 
 
 def _component_json(component: Component) -> dict[str, Any]:

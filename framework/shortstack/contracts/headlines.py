@@ -1,5 +1,6 @@
 """The metrics of each task that are always there and are compared between methods."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -33,3 +34,18 @@ def spoken(metric: str) -> str:
     ('NDCG@10', 'AUC', 'accuracy')
     """
     return metric if metric in {"loss", "accuracy", "accuracy±0.5"} else metric.upper()
+
+
+METRICS: Final[Mapping[str, tuple[str, str]]] = {
+    "hr@k": ("next-item", "Hit rate: the share of cases whose item is among the first k."),
+    "ndcg@k": ("next-item, click and rating", "Normalised discounted cumulative gain of the first k."),
+    "mrr@k": ("next-item", "The mean of one over the item's rank, 0 beyond the first k."),
+    "mrr": ("click and rating", "The mean of one over the rank of what was clicked, or of the best rated."),
+    "auc": ("click", "The share of pairs of clicked and other shown items that are in the right order."),
+    "accuracy": ("rating", "The share of cases whose likeliest rating is the right one."),
+    "accuracy±0.5": ("rating", "The share of cases whose expected rating is at most half a step off."),
+    "mae": ("rating", "The mean absolute error of the expected rating."),
+    "rmse": ("rating", "The root of its mean squared error."),
+    "loss": ("every model", "The mean negative log-probability of the right answer, in nats."),
+}
+"""Metric → the tasks that have it, and what it is; k is one of ``evaluation.cutoffs``."""

@@ -197,7 +197,7 @@ def _last_of_train(users: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray
 
 
 Split = LeaveLast | GlobalTime | Ratio | Random | Official
-_SPLITS: Mapping[str, Split] = {
+SPLITS: Mapping[str, Split] = {
     "leave-last": LeaveLast(),
     "global-time": GlobalTime(),
     "ratio": Ratio(),
@@ -220,9 +220,9 @@ def named_split(name: str, *, valid: float | None = None, test: float | None = N
         UnknownNameError: There is none.
         ConfigurationError: It has no shares, or they are not between 0 and 1.
     """
-    if name not in _SPLITS:
-        raise UnknownNameError("split", name, _SPLITS)
-    rule = _SPLITS[name]
+    if name not in SPLITS:
+        raise UnknownNameError("split", name, SPLITS)
+    rule = SPLITS[name]
     if isinstance(rule, LeaveLast | Official):
         for part, share in (("valid", valid), ("test", test)):
             if share is not None:

@@ -79,7 +79,7 @@ class Ema:
         return max(total / mass, self.floor)
 
 
-_BUILT_IN: Mapping[str, type[Fixed] | type[Ema]] = {"fixed": Fixed, "ema": Ema}
+BALANCINGS: Mapping[str, type[Fixed] | type[Ema]] = {"fixed": Fixed, "ema": Ema}
 
 
 def make_balancing(given: "str | Mapping[str, object] | Balancing") -> Balancing:
@@ -99,10 +99,10 @@ def make_balancing(given: "str | Mapping[str, object] | Balancing") -> Balancing
         return _checked(given, repr(given))
     settings = dict(given)
     name = str(settings.pop("name", ""))
-    if name in _BUILT_IN:
-        return structure(_BUILT_IN[name], settings, f"balancing {name!r}")
+    if name in BALANCINGS:
+        return structure(BALANCINGS[name], settings, f"balancing {name!r}")
     if ":" not in name:
-        raise UnknownNameError("balancing", name, _BUILT_IN)
+        raise UnknownNameError("balancing", name, BALANCINGS)
     if settings:
         raise ConfigurationError(f"balancing {name!r} is an object of its own and takes no settings, got {settings!r}")
     return _checked(_imported(name), name)

@@ -43,7 +43,7 @@ def _words(names: Names) -> dict[str, str]:
         "name": names.component,
         "package": names.package,
         "suite": wording.suite,
-        "summary": wording.summary,
+        "summary": f"Example to replace: {wording.summary[0].lower()}{wording.summary[1:]}",  # not yet the author's
         "use": Template(wording.use).substitute(name=names.component),
         "version": __version__,
     }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shortstack.data.catalogue import Catalogue
     from shortstack.data.sequences import Sequences
 
-__all__ = ["Examples", "Reads", "Task", "collate", "named_task"]
+__all__ = ["Examples", "Reads", "Task", "built_in_tasks", "collate", "named_task"]
 
 Reads = Literal["interactions", "ratings", "impressions"]
 """What users chose; the same with how they rated it; or what they were shown and what of it they chose."""
@@ -58,12 +58,17 @@ def named_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
     """
     from shortstack.naming import named_class
     from shortstack.settings import structure
+
+    task: object = structure(named_class("task", name, built_in_tasks()), settings, f"task {name!r}")
+    if not isinstance(task, Task):
+        raise ConfigurationError(f"task {name!r} does not have the methods of shortstack.tasks.Task")
+    return task
+
+
+def built_in_tasks() -> dict[str, type]:
+    """The tasks that need no module's name."""
     from shortstack.tasks.click import Click
     from shortstack.tasks.next_item import NextItem
     from shortstack.tasks.rating import Rating
 
-    known = {"next-item": NextItem, "click": Click, "rating": Rating}
-    task: object = structure(named_class("task", name, known), settings, f"task {name!r}")
-    if not isinstance(task, Task):
-        raise ConfigurationError(f"task {name!r} does not have the methods of shortstack.tasks.Task")
-    return task
+    return {"next-item": NextItem, "click": Click, "rating": Rating}
