@@ -150,6 +150,15 @@ def test_nobody_is_named(rated, clicked):
         ({"core": 0}, "divides impressions by 'global-time' or 'official': set data.split"),
         ({"core": 0, "split": "global-time", "last_n": 3}, r"set data\.last_n = none, not 3"),
         ({"core": 0, "split": "global-time", "duplicates": "first"}, r"set data\.duplicates = 'keep', not 'first'"),
+        ({"core": 0, "split": "random"}, "divides impressions by 'global-time' or 'official': set data.split"),
+        (
+            {"core": 0, "split": "global-time", "test_share": 0.2},
+            r"the task 'click' has no use for data\.test_share; leave it out",
+        ),
+        (
+            {"core": 0, "split": "official", "order": "file"},
+            r"the task 'click' orders impressions by their times; leave data\.order out",
+        ),
     ],
 )
 def test_filters_that_impressions_do_not_have(news, tables, tmp_path, changes, problem):
