@@ -6,6 +6,7 @@ its full path and says what is allowed.
 """
 
 import inspect
+import math
 import re
 import tomllib
 import types
@@ -33,7 +34,7 @@ def structure(cls: type[T], value: object, where: str) -> T:
         ConfigurationError: A value has the wrong type or is out of range, or a required setting is missing.
     """
     if isinstance(value, cls):
-        return value
+        return _fitted(value, where)
     if value is None:
         value = {}
     if not isinstance(value, Mapping):
@@ -55,6 +56,15 @@ def structure(cls: type[T], value: object, where: str) -> T:
         raise
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{where}: {_first_line(error)}") from error
+
+
+def _fitted(instance: T, where: str) -> T:
+    """What Python built, which may hold nothing that a file could not say; itself where all is of its kind already."""
+    hints = get_type_hints(type(instance))
+    fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(instance)))
+    given = {field.name: getattr(instance, field.name) for field in fields if field.init}
+    fits = {name: _fit(hints[name], value, f"{where}.{name}") for name, value in given.items()}
+    return instance if fits == given else type(instance)(**fits)
 
 
 def unstructure(value: object) -> Any:
@@ -133,6 +143,8 @@ def _fit_scalar(kind: Any, value: object, where: str) -> Any:
         return value.isoformat()
     if kind is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, float) and math.isnan(value):  # it equals nothing, so no run with it could be found again
+        raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         quoted = f"; write '\"{value}\"' for that text" if kind is str and isinstance(value, bool | float) else ""
         raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}{quoted}")
@@ -158,7 +170,7 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
         return None
     choices = [kind for kind in kinds if kind is not type(None)]
     if type(value) in choices:
-        return value  # before another kind makes something else of it
+        return _fit_scalar(type(value), value, where)  # before another kind makes something else of it
     for kind in choices[:-1]:
         try:
             return _fit(kind, value, where)

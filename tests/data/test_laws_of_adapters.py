@@ -3,8 +3,11 @@
 The whole of it, over every setting and ten seeds, is ``make test-kit``.
 """
 
+import json
+
 import pytest
 
+from shortstack.registry import Registry
 from shortstack.testing import check
 
 ADAPTERS = ("movielens", "amazon-reviews", "lastfm", "mind", "yelp", "recbole", "sequences", "table")
@@ -20,3 +23,15 @@ def test_what_is_written_is_read_and_what_is_damaged_is_told(adapter):
         "descriptions-round-trip"
     }
     assert [outcome.failure for outcome in outcomes if outcome.status == "failed"] == []
+
+
+def test_half_of_a_surrogate_pair_in_a_products_id(tmp_path):
+    """JSON can escape it and UTF-8 cannot hold it: a question mark is read, and no UnicodeEncodeError comes out."""
+    review = {"rating": 5.0, "parent_asin": "a", "user_id": "u", "timestamp": 1_000}
+    (tmp_path / "Toys.jsonl").write_text(json.dumps(review) + "\n", encoding="utf-8")
+    products = [{"parent_asin": "\ud83d", "title": "Half", "categories": []}, {"parent_asin": "a", "title": "Whole"}]
+    (tmp_path / "meta_Toys.jsonl").write_text("".join(json.dumps(p) + "\n" for p in products), encoding="utf-8")
+
+    records = Registry.from_environment().build("dataset", "amazon-reviews").read(tmp_path)
+
+    assert records.items.collect().select("item", "title").rows() == [("?", "Half"), ("a", "Whole")]

@@ -87,6 +87,22 @@ def test_unknown_names_get_a_suggestion(given_tables, message):
         structure(Outer, given_tables, "run")
 
 
+@pytest.mark.parametrize("given", [{"rate": float("nan")}, Inner(rate=float("nan"))])
+def test_nan_is_no_number(given):
+    """It equals nothing, so a run with it could not be found again."""
+    with pytest.raises(ConfigurationError, match=r"run\.rate takes a number, got nan"):
+        structure(Inner, given, "run")
+
+
+def test_what_a_file_may_not_hold_python_may_not_build():
+    """An instance is checked as a table is, and handed back as it is."""
+    right = Outer(name="x")
+
+    assert structure(Outer, right, "run") is right
+    with pytest.raises(ConfigurationError, match=r"run\.inner\.steps takes a whole number, got 2\.5"):
+        structure(Outer, Outer(name="x", inner=Inner(steps=2.5)), "run")
+
+
 def test_replace_leaves_the_original():
     """``replace`` copies what it changes."""
     tree = {"a": {"b": 1, "c": 2}}

@@ -92,9 +92,8 @@ class Interaction:
     Attributes:
         user: The user's id.
         item: The item's id.
-        rating: A whole number from 1 to 5; None where there is none.
-        timestamp: Milliseconds since 1970 UTC, at midnight, so that formats that know only days hold it; None where
-            there is none.
+        rating: From 1 to 5, whole in most samples and with a half star in some; None where there is none.
+        timestamp: Milliseconds since 1970 UTC: whole seconds, and midnight in most samples; None where there is none.
     """
 
     user: str
@@ -112,7 +111,8 @@ class Sample:
     """A few interactions for an adapter to write in its format and read again: what the conformance kit tries it on.
 
     Ids are decimal whole numbers from 1 to 2,147,483,647, or any text where the adapter's traits promise ``text_ids``.
-    Rows may repeat. A writer leaves out what its format has no place for.
+    Rows may repeat. A writer leaves out what its format has no place for, such as the hours where it knows days; a value
+    that it has a place for and cannot hold, such as three stars among likes, it refuses with a ``DataError``.
 
     Attributes:
         rows: The interactions, to be written in this order as far as the format has one.

@@ -10,6 +10,7 @@ import attrs
 from mutants.datasets.by_user import BY_USER
 from mutants.datasets.databases import SQLITE
 from mutants.datasets.lazy_scan import LAZY
+from mutants.datasets.likes import LIKES
 from mutants.datasets.plain import plain
 from mutants.datasets.visits import VISITS
 from mutants.mutant import Subject
@@ -143,5 +144,5 @@ CORRECT = (
     Subject(component=RATINGS, kind="dataset"),
     *(Subject(component="table", kind="dataset", settings=settings) for settings in SETTINGS),
     *(Subject(component=table_in(name), kind="dataset", settings=COLUMNS) for name in FILES),
-    *(Subject(component=descriptor, kind="dataset") for descriptor in (plain(), BY_USER, VISITS, LAZY, SQLITE)),
+    *(Subject(component=descriptor, kind="dataset") for descriptor in (plain(), BY_USER, VISITS, LAZY, LIKES, SQLITE)),
 )

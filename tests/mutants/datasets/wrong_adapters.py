@@ -201,7 +201,7 @@ ADAPTERS = (
     wrong(
         "unguarded",
         "Python's ValueError comes out of bad rows.",
-        {*BAD_ROWS, "damaged-files"},
+        {*BAD_ROWS, "damaged-files", "many-rows", "missing-values", "blank-lines", "times-as-text"},
         interaction=unguarded,
     ),
     wrong("undecoded", "Bytes that are not UTF-8 raise UnicodeDecodeError.", {"damaged-files"}, lines=undecoded),

@@ -1,8 +1,16 @@
 """Wrong losses and right ones."""
 
-from mutants.losses import counting, divergences, outside, remembering, states
+from mutants.losses import caching, counting, divergences, edges, outside, remembering, states
 from mutants.losses.correct import CORRECT
 
-MUTANTS = (*divergences.MUTANTS, *counting.MUTANTS, *states.MUTANTS, *remembering.MUTANTS, *outside.MUTANTS)
+MUTANTS = (
+    *divergences.MUTANTS,
+    *counting.MUTANTS,
+    *states.MUTANTS,
+    *remembering.MUTANTS,
+    *caching.MUTANTS,
+    *edges.MUTANTS,
+    *outside.MUTANTS,
+)
 
 __all__ = ["CORRECT", "MUTANTS"]

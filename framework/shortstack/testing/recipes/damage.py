@@ -1,7 +1,7 @@
 """What can happen to a file between its author and its reader, and sources that are nobody's."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -58,6 +58,11 @@ class Damage:
     kind: str = attrs.field(validator=attrs.validators.in_({*DAMAGES, "lost file"}))
     file: int = 0
     place: int = 0
+
+    def of_each_kind(self) -> "Iterator[Damage]":
+        """This damage, and every other sort at the same place."""
+        for kind in dict.fromkeys([self.kind, *DAMAGES, "lost file"]):
+            yield attrs.evolve(self, kind=kind)
 
     def apply(self, folder: Path) -> None:
         """Damage one of the files in a folder or below it."""

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from shortstack.testing.recipes.lessons import Lesson
 
 
-def lessons(*, widths: Sequence[int] = (16, 8)) -> st.SearchStrategy[Lesson]:
+def lessons(*, widths: Sequence[int] = (8, 16)) -> st.SearchStrategy[Lesson]:
     """Teachers of three layers, students of two of them, eight examples of uneven length.
 
     Args:
-        widths: Of the student's states; the teacher's are 16 wide.
+        widths: Of the student's states, the first drawn first; the teacher's are 16 wide.
     """
     lengths = st.permutations([6, 2, 3, 5, 2, 4, 6, 3]).map(tuple)
     return st.builds(

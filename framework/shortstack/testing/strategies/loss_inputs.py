@@ -54,9 +54,9 @@ def loss_inputs(
 
 
 def temperatures(*, high: bool = False) -> st.SearchStrategy[float]:
-    """Temperatures, as users set them; 1 first.
+    """Temperatures, as users set them, and any between; 1 first.
 
     Args:
         high: Whether those up to 1,000 are drawn too, at which a divergence is all but a squared distance.
     """
-    return st.sampled_from([1.0, 2.0, 0.5, 4.0, 10.0, *((100.0, 1000.0) if high else ())])
+    return st.sampled_from([1.0, 2.0, 0.5, 4.0, 10.0, *((100.0, 1000.0) if high else ())]) | st.floats(0.3, 12.0)

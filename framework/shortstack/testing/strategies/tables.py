@@ -22,7 +22,7 @@ def names() -> st.SearchStrategy[str]:
 def interaction_tables(
     *, rows: tuple[int, int] = (1, 8), users: int = 3, items: int = 5, days: int = 6
 ) -> st.SearchStrategy[InteractionTable]:
-    """Tables of a few rows, some of them repeated, in any order.
+    """Tables of a few rows, some of them repeated, in any order; the ratings of some are the lowest and the highest alone.
 
     Args:
         rows: The least and the most rows before some are repeated.
@@ -39,12 +39,20 @@ def interaction_tables(
         again=st.lists(st.integers(0, rows[1] - 1), max_size=2),
         names=st.just(()) | drawn | nasty,
         untitled=st.lists(st.integers(0, items - 1), max_size=2, unique=True).map(tuple),
+        binary=st.booleans(),
     )
 
 
 def _table(
-    rows: list[tuple[int, int, int, int]], *, again: list[int], names: tuple[str, ...], untitled: tuple[int, ...]
+    rows: list[tuple[int, int, int, int]],
+    *,
+    again: list[int],
+    names: tuple[str, ...],
+    untitled: tuple[int, ...],
+    binary: bool,
 ) -> InteractionTable:
-    """With some of the rows again, counted round."""
+    """With some of the rows again, counted round; formats of binary feedback hold no middle rating."""
+    if binary:
+        rows = [(user, item, 1 if rating < 3 else 5, day) for user, item, rating, day in rows]
     repeats = [rows[index % len(rows)] for index in again] if rows else []
     return InteractionTable(rows=(*rows, *repeats), names=names, untitled=untitled)

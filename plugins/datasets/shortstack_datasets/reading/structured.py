@@ -172,9 +172,9 @@ def _is_odd(value: object) -> bool:
 
 
 def _plain(value: object) -> str | None:
-    """As polars has it: whole numbers without a fraction, and no halves of surrogate pairs."""
+    """As polars has it: whole numbers without a fraction."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return None if value is None else json.dumps(value)
@@ -198,7 +198,7 @@ def _numbers(block: Block) -> list[int]:
 def _value(line: bytes, *, literals: bool = False) -> object:
     """What a line says; an error if it says nothing."""
     try:
-        return json.loads(line)
+        return _storable(json.loads(line)) if rb"\ud" in line.lower() else json.loads(line)
     except (ValueError, RecursionError) as error:
         if not literals:
             return error
@@ -206,6 +206,17 @@ def _value(line: bytes, *, literals: bool = False) -> object:
         return ast.literal_eval(line.decode())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         return error
+
+
+def _storable(value: Any) -> Any:
+    """The same without halves of surrogate pairs, which JSON can escape and UTF-8 cannot hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value
 
 
 def _no_object(place: str, number: int, value: object) -> RowError:

@@ -50,7 +50,7 @@ def ties_leak_nothing(subject: Subject, *, seed: int) -> None:
     Ten users do the same ten things in one day: two of them must not do so in the same order, and another seed gives
     other orders and other numbers. Each would happen by chance once in 3.6 million.
     """
-    table = InteractionTable(rows=tuple((user, item, 3, 0) for user in range(10) for item in range(10)))
+    table = InteractionTable(rows=tuple((user, item, 5, 0) for user in range(10) for item in range(10)))
     made, other = (prepared(subject, table.sample(), seed=one) for one in (seed, seed + 1))
     orders, others = _orders(made), _orders(other)
     first, second, *_ = orders

@@ -113,7 +113,7 @@ def failure_of(subject: Subject, source: Path) -> BaseException | None:
 
 def _comes_back(subject: Subject, *columns: str) -> bool:
     """Whether one of these columns holds anything after a sample was read."""
-    rows = [Interaction(user=user, item="2", rating=3.0, timestamp=0) for user in ("1", "4")]
+    rows = [Interaction(user=user, item="2", rating=5.0, timestamp=0) for user in ("1", "4")]
     try:
         with written(subject, Sample(rows=rows, titles={"2": "Two"}, categories={"2": "Drama"})) as place:
             records = read(subject, place.source)

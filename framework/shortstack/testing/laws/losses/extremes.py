@@ -47,6 +47,12 @@ def ruled_out_candidates(subject: Subject, *, inputs: LossInputs) -> None:
     )
 
 
+@law("loss", 68, inputs=loss_inputs(apart=(0.0,), widths=((4, 4),)))
+def finite_at_agreement(subject: Subject, *, inputs: LossInputs) -> None:
+    """Where the student gives what the teacher gives, the sum and its gradients are finite."""
+    _require_finite(answer(subject, inputs))
+
+
 @law("loss", 50, inputs=loss_inputs(apart=(1.0, 0.1, 1e-2), widths=((4, 4),), dtypes=("bfloat16",)))
 def half_precision(subject: Subject, *, inputs: LossInputs) -> None:
     """The sum of bfloat16 outputs is that of the same numbers in float32: a loss computes in float32 or wider.

@@ -6,7 +6,7 @@ import torch
 from shortstack.contracts import ModelOutputs, Output
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
-from shortstack.testing.laws.losses.measuring import Answer, answer, answered, ready
+from shortstack.testing.laws.losses.measuring import Answer, answer, answered, logits_of, ready
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs
 from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
@@ -56,30 +56,43 @@ def only_what_it_needs(subject: Subject, *, inputs: LossInputs) -> None:
     require(not strange, f"it needs {strange}, which are no outputs")
     alone = None if any(need.of_teacher for need in needs) else _taught_by_nobody(subject, inputs)
     given = inputs.build()
-    _require_equal(
+    require_equal(
         alone or answer(subject, inputs, _limited(given, needs)), answer(subject, inputs), "given only what it needs"
     )
+
+
+@law("loss", 67, inputs=loss_inputs())
+def unneeded_outputs(subject: Subject, *, inputs: LossInputs) -> None:
+    """What a loss does not need may be anything, even NaN: sum and gradients are those without it, bit for bit."""
+    needs = subject.build().needs
+    if all(need in needs for need in Output):
+        return
+    given = inputs.build()
+    limited, spoilt = _limited(given, needs), _limited(given, needs, otherwise=torch.nan)
+    require_equal(answer(subject, inputs, limited), answer(subject, inputs, spoilt), "without what it does not need")
 
 
 @law("loss", 59, inputs=loss_inputs(rows=(3, 5), tokens=(2, 5)))
 def same_again(subject: Subject, *, inputs: LossInputs) -> None:
     """The same inputs give the same sum and gradients, bit for bit, whatever the random state."""
     first, second = (answer(subject, inputs, seed=seed) for seed in (0, 1))
-    _require_equal(second, first, "with another random state")
+    require_equal(second, first, "with another random state")
 
 
 @law("loss", 59, inputs=loss_inputs(), other=loss_inputs())
 def no_memory(subject: Subject, *, inputs: LossInputs, other: LossInputs) -> None:
     """What a loss saw before changes nothing, bit for bit, unless its own module holds it, which checkpoints keep."""
     again = attrs.evolve(other, kept=inputs.kept, layers=inputs.layers, widths=inputs.widths, dtype=inputs.dtype)
+    shorter = (max(inputs.lengths), *(1 for _ in inputs.lengths[1:]))  # a mask of the same shape
     one = ready(subject, inputs)
-    answered(one, again.build())
+    for earlier in (again, attrs.evolve(inputs, seed=other.seed), attrs.evolve(inputs, lengths=shorter)):
+        answered(one, earlier.build())
     fresh = ready(subject, inputs)
 
-    _require_equal(
+    require_equal(
         answered(attrs.evolve(one, module=fresh.module), inputs.build()),
         answered(fresh, inputs.build()),
-        "after another batch",
+        "after other batches",
     )
 
 
@@ -89,12 +102,18 @@ def _taught_by_nobody(subject: Subject, inputs: LossInputs) -> Answer:
     return answered(one, _limited(inputs.build(), one.loss.needs))
 
 
-def _limited(given: Given, needs: frozenset[Output]) -> Given:
-    """Without what is not needed."""
+def _limited(given: Given, needs: frozenset[Output], *, otherwise: float | None = None) -> Given:
+    """Without what is not needed, or with a number in all its places."""
 
     def limited(outputs: ModelOutputs, logits: Output, states: Output) -> ModelOutputs:
+        if otherwise is None:
+            return ModelOutputs(
+                logits=outputs.logits if logits in needs else None, states=outputs.states if states in needs else None
+            )
+        filled = {layer: torch.full_like(state, otherwise) for layer, state in (outputs.states or {}).items()}
         return ModelOutputs(
-            logits=outputs.logits if logits in needs else None, states=outputs.states if states in needs else None
+            logits=outputs.logits if logits in needs else torch.full_like(logits_of(outputs), otherwise),
+            states=outputs.states if states in needs else filled,
         )
 
     return attrs.evolve(
@@ -104,8 +123,16 @@ def _limited(given: Given, needs: frozenset[Output]) -> Given:
     )
 
 
-def _require_equal(actual: Answer, expected: Answer, what: str) -> None:
-    """Two answers are the same, bit for bit."""
+def require_equal(actual: Answer, expected: Answer, what: str) -> None:
+    """Two answers are the same, bit for bit; gradients of all that the first has any of.
+
+    Raises:
+        AssertionError: They are not; says where.
+    """
+    require(
+        int(actual.count) == int(expected.count),
+        f"{int(actual.count)} terms {what}, and {int(expected.count)} otherwise",
+    )
     require(
         torch.equal(actual.value, expected.value),
         f"the sum is {float(actual.value)!r} {what}, and {float(expected.value)!r} otherwise",

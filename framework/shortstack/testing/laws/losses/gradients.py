@@ -1,7 +1,7 @@
 """Gradients are right, reach the student alone, and nothing is written to."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -62,6 +62,21 @@ def inputs_untouched(subject: Subject, *, inputs: LossInputs) -> None:
     require(not written, f"the loss wrote to {', '.join(written)}")
 
 
+@law("loss", 47, examples=10, inputs=loss_inputs(widths=((4, 6), (4, 4))))
+def no_hidden_parameters(subject: Subject, *, inputs: LossInputs) -> None:
+    """All that a sum asks to be trained is the student's, or in the module that was prepared: nothing else is trained."""
+    one, given = ready(subject, inputs), inputs.build()
+    ours = {name: leaf.requires_grad_() for name, leaf in outputs_by_name(given.student).items()}
+    value = one.loss(rebuilt(given.student, ours), given.teacher, given.batch, one.module)
+    known = [*ours.values(), *(one.module.parameters() if one.module is not None else ())]
+    hidden = [leaf for leaf in _leaves(value) if not any(leaf is other for other in known)]
+    require(
+        not hidden,
+        f"the gradient flows into a parameter of shape {[tuple(leaf.shape) for leaf in hidden][:1]} that is not in the "
+        "module that prepare gave, so it is never trained and no checkpoint holds it",
+    )
+
+
 @law(
     "loss",
     47,
@@ -83,6 +98,20 @@ def numerical_gradient(subject: Subject, *, inputs: LossInputs) -> None:
     generator = torch.Generator().manual_seed(inputs.seed)
     for _ in range(_DIRECTIONS):
         _require_slope(value, leaves, gradients, _unit(leaves, generator))
+
+
+def _leaves(value: Tensor) -> Iterator[Tensor]:
+    """Every tensor that a sum's graph begins with."""
+    waiting: list[Any] = [value.grad_fn]
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.name().endswith("AccumulateGrad"):
+            yield node.variable
+        waiting += [before for before, _ in node.next_functions]
 
 
 def _unit(leaves: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:

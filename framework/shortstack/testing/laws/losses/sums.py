@@ -1,6 +1,7 @@
 """Sums over terms: of two batches together, the sum of both."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 import torch
@@ -8,11 +9,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from shortstack.contracts import ModelOutputs
+from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import law, promises
-from shortstack.testing.laws.losses.measuring import Answer, answer, logits_of, require_same
+from shortstack.testing.laws.losses.measuring import Answer, answer, logits_of, require_same, slack
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs
 from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
+from shortstack.testing.tolerances import LONG_SUM
+
+MANY: Final = 33
+"""Examples, one more than a usual batch."""
+LONG: Final = 65
+"""Positions of each: together more than any type of half precision can count."""
 
 
 @law("loss", 46, when=promises("additive"), inputs=loss_inputs(rows=(2, 5)), part=st.floats(0, 1))
@@ -24,6 +32,28 @@ def additivity(subject: Subject, *, inputs: LossInputs, part: float) -> None:
     together = _joined(answer(subject, inputs, first), answer(subject, inputs, second))
 
     require_same(subject, given, together, answer(subject, inputs), "of two batches, added up")
+
+
+@law(
+    "loss",
+    65,
+    when=promises("additive"),
+    examples=3,
+    inputs=loss_inputs(rows=(MANY, MANY), tokens=(1, 1), dtypes=("float32", "bfloat16")),
+)
+def many_positions(subject: Subject, *, inputs: LossInputs) -> None:
+    """Of 33 examples with 2,145 positions sum and count are those of eight at a time, added up."""
+    inputs = attrs.evolve(inputs, lengths=(LONG,) * MANY, supervised="every")
+    given = inputs.build()
+    whole = answer(subject, inputs)
+    parts = [answer(subject, inputs, _rows(given, slice(row, row + 8))) for row in range(0, MANY, 8)]
+    count, expected = sum(int(part.count) for part in parts), torch.stack([part.value.double() for part in parts]).sum()
+
+    require(int(whole.count) == count, f"{int(whole.count)} terms, and {count} eight examples at a time")
+    allowed = count * slack(subject, given, whole.value.dtype)
+    assert_close(
+        whole.value, expected, attrs.evolve(LONG_SUM, absolute=allowed), f"the sum over {MANY * LONG} positions"
+    )
 
 
 def _rows(given: Given, rows: slice) -> Given:

@@ -14,7 +14,6 @@ from shortstack.testing.laws.losses.measuring import (
     logits_of,
     of_both,
     slack,
-    temperature_of,
     tolerance_of,
 )
 from shortstack.testing.recipes.loss_inputs import LossInputs
@@ -41,7 +40,7 @@ def normalisation(subject: Subject, *, inputs: LossInputs) -> None:
 def tempered_gradient(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
     """The gradient of the student's logits is ``T (q_T − p_T)``, at every temperature."""
     tempered, given = at_temperature(subject, temperature), inputs.build()
-    t = temperature_of(tempered)
+    t = 1.0 if tempered is subject else temperature
     found = answer(tempered, inputs)
     q, p = (torch.softmax(logits_of(outputs) / t, -1) for outputs in (given.student, given.teacher))
 
@@ -62,7 +61,7 @@ def high_temperature(subject: Subject, *, inputs: LossInputs, temperature: float
     With ``R`` the largest centred logit and ``R ≤ T/2``, each term is within ``R³/T`` of ``‖d − d̄‖² / 2|V|``.
     """
     tempered = at_temperature(subject, temperature)
-    t = temperature_of(tempered)
+    t = 1.0 if tempered is subject else temperature
     given = of_both(inputs.build(), lambda outputs: attrs.evolve(outputs, logits=_small(logits_of(outputs), t / 2)))
     found = answer(tempered, inputs, given)
     ours, theirs = _centred(given.student), _centred(given.teacher)

@@ -1,0 +1,94 @@
+"""The same files are the same data: whatever was read before, and wherever they are read."""
+
+import os
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from shortstack.contracts import Records
+from shortstack.testing.broken import UntriedError
+from shortstack.testing.comparing import require
+from shortstack.testing.elsewhere import elsewhere
+from shortstack.testing.law import law
+from shortstack.testing.laws.datasets.reading import WRITES, Place, read, rows_of, written
+from shortstack.testing.laws.datasets.spots import spoiled
+from shortstack.testing.recipes.tables import InteractionTable
+from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.subject import Subject
+
+_TIME = 13 * 3_600_000 + 45 * 60_000
+
+
+@law("dataset", 62, when=WRITES, examples=10, table=interaction_tables(), other=interaction_tables())
+def no_memory(subject: Subject, *, table: InteractionTable, other: InteractionTable) -> None:
+    """Another file under the same path, of the same age, is read as what it is; and what is gone is not recognised.
+
+    By the adapter that read the first, and by a fresh one.
+    """
+    first, second = (one.sample(text_ids=subject.traits.text_ids) for one in (table, other))
+    with written(subject, first) as place, written(subject, second) as there:
+        if place.source.relative_to(place.folder) != there.source.relative_to(there.folder):
+            raise UntriedError("the two samples are not written under the same names")
+        adapter = subject.build()
+        adapter.detect(place.source)
+        _collected(adapter.read(place.source))
+        expected = rows_of(read(subject, there.source))
+        _replaced(place, there)
+        for reader in (adapter, subject.build()):
+            found = rows_of(_collected(reader.read(place.source)))
+            require(found == expected, f"after another file under the same path {found} is read, not {expected}")
+        _emptied(place.folder)
+        for reader in (adapter, subject.build()):
+            edition = reader.detect(place.source)
+            require(edition is None, f"the files are gone, but they are recognised as {edition}")
+
+
+@law("dataset", 63, when=WRITES, examples=10, table=interaction_tables())
+def another_machine(subject: Subject, *, table: InteractionTable) -> None:
+    """Elsewhere the same is read, row for row: with another time zone, locale, hash salt and working directory."""
+    sample = table.sample(text_ids=subject.traits.text_ids)
+    for row, one in enumerate(sample.rows):
+        sample = spoiled(sample, row, timestamp=int(one.timestamp or 0) + _TIME)
+    with written(subject, sample) as place:
+        here = _collected(subject.build().read(place.source))
+        with elsewhere():
+            adapter = subject.build()
+            edition = adapter.detect(place.source)
+            there = _collected(adapter.read(place.source))
+    require(edition is not None, "elsewhere it is not recognised")
+    for what in ("interactions", "items"):
+        left, right = (_table(getattr(records, what)) for records in (here, there))
+        require(left.equals(right), f"elsewhere the {what} are {right.rows()[:3]}, here {left.rows()[:3]}")
+
+
+def _collected(records: Records) -> Records:
+    """The same, read to the end."""
+    return Records(
+        interactions=records.interactions.collect().lazy(),
+        items=records.items.collect().sort("item").lazy(),
+        edition=records.edition,
+    )
+
+
+def _table(frame: pl.LazyFrame) -> pl.DataFrame:
+    return frame.collect()
+
+
+def _replaced(place: Place, there: Place) -> None:
+    """Put other files into a folder, with the times of those that were there."""
+    before = {path.relative_to(place.folder): path.stat() for path in place.files}
+    _emptied(place.folder)
+    shutil.copytree(there.folder, place.folder, dirs_exist_ok=True)
+    for path in place.files:
+        was = before.get(path.relative_to(place.folder))
+        if was is not None:
+            os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+def _emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

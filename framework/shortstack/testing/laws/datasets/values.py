@@ -1,0 +1,192 @@
+"""Values survive reading: half stars, times of day, times with and without an offset, what is missing, what comes late."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from shortstack.contracts import Sample
+from shortstack.errors import DataError
+from shortstack.testing.broken import UntriedError
+from shortstack.testing.comparing import require
+from shortstack.testing.elsewhere import elsewhere
+from shortstack.testing.law import law
+from shortstack.testing.laws.datasets.reading import (
+    MEASURES,
+    TIMED,
+    WRITES,
+    absent,
+    failure_of,
+    projected,
+    read,
+    rows_of,
+    sample_rows,
+    written,
+)
+from shortstack.testing.laws.datasets.spots import MARK, spoiled, spots
+from shortstack.testing.recipes.tables import InteractionTable
+from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.subject import Subject
+
+TABLES = interaction_tables(rows=(2, 8))
+ROWS = st.integers(0, 9)
+MANY: Final = 3_000
+_HOUR: Final = 3_600_000
+_TIMES: Final = (0, 13 * _HOUR, 13 * _HOUR + 45 * 60_000, 13 * _HOUR + 45 * 60_000 + 30_000)
+"""Midnight, and a time of day to the hour, the minute and the second."""
+_MOMENTS: Final = (
+    "2009-05-04T10:30:15+05:45",
+    "2009-05-04 10:30:15-08:00",
+    "2009-05-04T10:30:15Z",
+    "2009-05-04T10:30:15",
+    "2009-05-04 10:30:15",
+)
+
+
+@law("dataset", 69, when=WRITES, examples=5, table=TABLES, row=ROWS)
+def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
+    """A rating between two whole stars is read as it is, where the format has a place for it."""
+    sample = table.sample(text_ids=subject.traits.text_ids)
+    row %= len(sample.rows)
+    low = min(4.0, float(sample.rows[row].rating or 1))
+    between = spoiled(sample, row, rating=low + 0.5)
+    if _differs(subject, between, *(spoiled(sample, row, rating=low + whole) for whole in (0.0, 1.0))):
+        _require_rows(subject, between)
+
+
+@law("dataset", 69, when=TIMED, examples=5, table=TABLES, row=ROWS)
+def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None:
+    """Hours, minutes and seconds of a time are read, each where the format has a place for it."""
+    sample = table.sample(text_ids=subject.traits.text_ids)
+    row %= len(sample.rows)
+    day = int(sample.rows[row].timestamp or 0)
+    samples = [spoiled(sample, row, timestamp=day + time) for time in _TIMES]
+    for coarse, fine in pairwise(samples):
+        if _differs(subject, fine, coarse):
+            _require_rows(subject, fine)
+
+
+@law("dataset", 69, when=TIMED, table=TABLES, row=ROWS, text=st.sampled_from(_MOMENTS))
+def times_as_text(subject: Subject, *, table: InteractionTable, row: int, text: str) -> None:
+    """A time that is written as text with an offset is the moment that it means, one without is in UTC; or it is refused.
+
+    Tried in a local time that is another one.
+    """
+    sample = table.sample(text_ids=subject.traits.text_ids)
+    row %= len(sample.rows)
+    moment = datetime.fromisoformat(text)
+    meant = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    _require_rows(
+        subject,
+        spoiled(sample, row, timestamp=text),
+        spoiled(sample, row, timestamp=int(meant.timestamp()) * 1_000),
+        or_refused=True,
+        where=elsewhere,
+    )
+
+
+@law("dataset", 69, when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
+def missing_values(subject: Subject, *, table: InteractionTable, row: int, measure: str) -> None:
+    """A row without a rating or a time is read with none there, or refused: it is neither left out nor made a 0."""
+    sample = table.sample(text_ids=subject.traits.text_ids)
+    _require_rows(subject, spoiled(sample, row % len(sample.rows), **{measure: None}), or_refused=True)
+
+
+@law("dataset", 69, when=WRITES, table=interaction_tables(rows=(3, 8)), row=ROWS, blank=ROWS)
+def blank_lines(subject: Subject, *, table: InteractionTable, row: int, blank: int) -> None:
+    """After a blank line too an error names the line of the bad row as the file has it, or else the blank one."""
+    sample = table.sample()
+    row = 1 + row % (len(sample.rows) - 1)
+    for measure in MEASURES:
+        with written(subject, spoiled(sample, row, **{measure: MARK})) as place:
+            found = [spot for spot in spots(place, MARK) if spot.line > 1]
+            if not found:
+                continue
+            path, line = place.folder / found[0].file, found[0].line
+            lines = path.read_bytes().split(b"\n")
+            empty = 2 + blank % (line - 1)  # nothing is put before a header
+            path.write_bytes(b"\n".join([*lines[: empty - 1], b"", *lines[empty - 1 :]]))
+            error = failure_of(subject, place.source)
+            if error is None and measure in absent(rows_of(read(subject, place.source)), subject):
+                continue
+        told = str(error).removeprefix(f"{path}:").partition(":")[0]
+        right = {str(empty), str(line + 1)}
+        require(isinstance(error, DataError), f"row {row} with the {measure} {MARK!r} after a blank line: {error!r}")
+        require(
+            told in right or not told.isdecimal(),
+            f"line {line + 1} is bad and line {empty} blank, but the error names line {told}: {error}",
+        )
+
+
+@law("dataset", 65, when=WRITES, examples=2, seed=st.integers(0, 99))
+def many_rows(subject: Subject, *, seed: int) -> None:
+    """Of 3,000 rows each is read, and the last may hold what none before did: an id that is no number, a half star.
+
+    A bad rating in the last row is told with its line.
+    """
+    few = InteractionTable(rows=((0, 0, 5, 0), (1, 1, 1, 1))).sample()
+    rows = tuple((n % 37, n * (seed + 7) % 211, 1 + n % 2 * 4, n % 6) for n in range(MANY))
+    sample = InteractionTable(rows=rows).sample()
+    last = MANY - 1
+    late: dict[str, Any] = {"user": "u-7", "item": "b 7"} if subject.traits.text_ids else {}
+    if _holds_halves(subject, few):
+        late["rating"] = 4.5
+    _require_rows(subject, spoiled(sample, last, **late))
+    with written(subject, spoiled(sample, last, rating=MARK)) as place:
+        found, error = spots(place, MARK), failure_of(subject, place.source)
+    heads = tuple(spot.head(place) for spot in found)
+    require(
+        not heads or str(error).startswith(heads), f"the last of {MANY} rows has the rating {MARK!r}, and {error!r}"
+    )
+
+
+def _holds_halves(subject: Subject, sample: Sample) -> bool:
+    """Whether the format has a place for a half star."""
+    return _differs(subject, *(spoiled(sample, 0, rating=rating) for rating in (4.5, 4.0, 5.0)))
+
+
+def _differs(subject: Subject, sample: Sample, *others: Sample) -> bool:
+    """Whether a sample is other files than each of the others: nothing can read what a writer leaves out or refuses."""
+    try:
+        ours = _content(subject, sample)
+        return ours == _content(subject, sample) and all(ours != _content(subject, other) for other in others)
+    except UntriedError:
+        return False
+
+
+def _content(subject: Subject, sample: Sample) -> Mapping[str, bytes]:
+    with written(subject, sample) as place:
+        return {str(path.relative_to(place.folder)): path.read_bytes() for path in place.files}
+
+
+def _require_rows(
+    subject: Subject,
+    sample: Sample,
+    meant: Sample | None = None,
+    *,
+    or_refused: bool = False,
+    where: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
+    """All rows of a sample are read, each as it is meant; or there is a clear error, where that is right too."""
+    try:
+        with written(subject, sample) as place, where():
+            found = rows_of(read(subject, place.source))
+    except (DataError, UntriedError):
+        if or_refused:
+            return
+        raise
+    without = absent(found, subject)
+    expected, actual = (Counter(projected(rows, without)) for rows in (sample_rows((meant or sample).rows), found))
+    require(
+        expected == actual,
+        f"read but never written: {_few(actual - expected)}; written but not read: {_few(expected - actual)}",
+    )
+
+
+def _few(rows: "Counter[tuple[Any, ...]]") -> str:
+    """The first few."""
+    return f"{list(rows.elements())[:3]}{' and more' if rows.total() > 3 else ''}"

@@ -1,0 +1,114 @@
+"""Adapters that lose values: half stars, times of day, offsets, what is missing, and what comes late in a file."""
+
+import re
+from datetime import UTC, datetime
+
+from mutants.datasets.plain import RATINGS, interaction, lines
+from mutants.datasets.wrong_adapters import wrong
+from shortstack.errors import RowError
+
+DAY = 86_400_000
+ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)?")
+
+
+def whole_stars(path, number, line):
+    """Ratings are counts of stars."""
+    user, item, rating, time = interaction(path, number, line)
+    return user, item, float(int(rating)), time
+
+
+def days(path, number, line):
+    """Times are days."""
+    user, item, rating, time = interaction(path, number, line)
+    return user, item, rating, time // DAY * DAY
+
+
+def minutes(path, number, line):
+    """Times go through a text without seconds."""
+    user, item, rating, time = interaction(path, number, line)
+    text = datetime.fromtimestamp(time / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M")
+    return user, item, rating, int(datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()) * 1000
+
+
+def in_texts(moment):
+    """A row whose time may be a text of ISO 8601 too, of which ``moment`` makes a time with an offset."""
+
+    def read(path, number, line):
+        fields = line.split("\t")
+        if len(fields) != 4 or not ISO.fullmatch(fields[3]):
+            return interaction(path, number, line)
+        time = int(moment(datetime.fromisoformat(fields[3])).timestamp()) * 1000
+        return interaction(path, number, "\t".join([*fields[:3], str(time)]))
+
+    return read
+
+
+def none_as(value):
+    """A row whose rating may be missing, and is something then."""
+
+    def read(path, number, line):
+        fields = line.split("\t")
+        if len(fields) == 4 and fields[2] == "None":
+            user, item, _, time = interaction(path, number, "\t".join([*fields[:2], "1", fields[3]]))
+            return value if value is None else (user, item, value, time)
+        return interaction(path, number, line)
+
+    return read
+
+
+def full_lines(path):
+    """Blank lines are dropped, and the others counted."""
+    texts = [line for line in path.read_bytes().split(b"\n") if line.strip(b"\r")]
+    for number, line in enumerate(texts, start=1):
+        try:
+            yield number, line.removesuffix(b"\r").decode()
+        except UnicodeDecodeError:
+            raise RowError(path, number, "the line is not UTF-8") from None
+
+
+def whole_blocks(path):
+    """Large files are read in blocks of 1,024 lines, and the last is not one of them."""
+    found = list(lines(path))
+    return found[: len(found) // 1024 * 1024 or None]
+
+
+def kinds_of_the_first_hundred(path):
+    """Ratings are whole numbers if the first hundred are, as a reader infers that looks at so many rows."""
+    found = list(lines(path))
+    stars = [line.split("\t")[2] if line.count("\t") == 3 else "" for _, line in found]
+    whole = path.name == RATINGS and len(found) > 100 and all(text.endswith(".0") for text in stars[:100])
+    for (number, line), text in zip(found, stars, strict=True):
+        if whole and text.endswith(".5"):
+            raise RowError(path, number, f"rating {text!r} is not a whole number")
+        yield number, line
+
+
+MUTANTS = (
+    wrong("whole-stars", "Half stars are cut off.", {"half-stars", "many-rows"}, interaction=whole_stars),
+    wrong("days", "Times are cut to days.", {"times-of-day"}, interaction=days),
+    wrong("minutes", "Seconds are lost on the way through a text.", {"times-of-day"}, interaction=minutes),
+    wrong(
+        "ignores-offsets",
+        "A time with an offset is read as if it were in UTC.",
+        {"times-as-text"},
+        interaction=in_texts(lambda found: found.replace(tzinfo=UTC)),
+    ),
+    wrong(
+        "naive-is-local",
+        "A time without an offset is read as local time, as Python does unless it is told otherwise.",
+        {"times-as-text"},
+        interaction=in_texts(lambda found: found if found.tzinfo else found.astimezone()),
+    ),
+    wrong("missing-is-zero", "A missing rating is read as 0.", {"missing-values"}, interaction=none_as(0.0)),
+    wrong("missing-is-dropped", "Rows without a rating are left out.", {"missing-values"}, interaction=none_as(None)),
+    wrong(
+        "full-lines", "Blank lines are not counted, so errors name earlier lines.", {"blank-lines"}, lines=full_lines
+    ),
+    wrong("whole-blocks", "Of a large file the last block is lost.", {"many-rows"}, lines=whole_blocks),
+    wrong(
+        "first-hundred",
+        "What ratings are is inferred from the first hundred rows.",
+        {"many-rows"},
+        lines=kinds_of_the_first_hundred,
+    ),
+)

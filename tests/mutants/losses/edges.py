@@ -1,0 +1,139 @@
+"""Losses that are right in small, off their defaults, or where the models differ, and wrong elsewhere."""
+
+from typing import Literal
+
+import attrs
+import torch
+from torch.nn import functional as F
+
+from mutants.losses.divergences import FORWARD, log_pair, mutant
+from mutants.losses.plain import STATES, Plain, kept_layers, kl, loss, on_logits, on_states, tempered, wide
+from shortstack.contracts import Output
+
+CHUNK = 1024
+
+
+def whole_chunks(student, teacher):
+    """Large batches in chunks of 1,024 positions, and the last is not one of them."""
+    rows = len(student) if len(student) < CHUNK else len(student) // CHUNK * CHUNK
+    return kl(*log_pair(student[:rows], teacher[:rows])).sum()
+
+
+def half_count(batch):
+    """Counted in half precision, which holds whole numbers up to 2,048."""
+    return (batch.mask.half().sum(-1).sum() + 0).long()
+
+
+def layer_distance(ours, theirs, batch, module):
+    """Mean squared error of the paired layers."""
+    width = min(ours[0].shape[-1], theirs[0].shape[-1])
+    gaps = [ours[j][..., :width] - theirs[origin.layer][..., :width] for j, origin in enumerate(module)]
+    return sum(gap[batch.mask].square().mean(-1).sum() for gap in gaps) / len(gaps)
+
+
+def rounded(student, teacher, t):
+    """The temperature is taken for a whole number from 1 on."""
+    t = round(t) if t >= 1 else t
+    return t**2 * kl(*log_pair(student, teacher, t)).sum()
+
+
+def finite(logits):
+    """Without what is ruled out."""
+    return logits.masked_fill(logits == -torch.inf, 0.0)
+
+
+def root_of_the_squares(student, teacher):
+    """Euclidean distance, whose root has no slope at 0."""
+    return (finite(student) - finite(teacher)).square().sum(-1).sqrt().sum()
+
+
+def angle(student, teacher):
+    """The angle between the logits, whose cosine has no slope at 1."""
+    cosine = F.cosine_similarity(finite(student), finite(teacher), dim=-1).clamp(-1, 1)
+    return torch.acos(cosine).sum()
+
+
+def all_in_use(student, teacher, batch, module):
+    """Everything that the student gave is in the graph, for trainers that refuse parameters without a gradient."""
+    value = kl(*log_pair(wide(student.logits), wide(teacher.logits.detach()))).sum()
+    return value + sum(0.0 * wide(state).sum() for state in (student.states or {}).values())
+
+
+def labels_alone(student, teacher, batch, module):
+    """Cross-entropy of the labels, right in itself."""
+    return F.cross_entropy(wide(student.logits), batch.labels, reduction="sum")
+
+
+@attrs.frozen(kw_only=True)
+class Distance:
+    """The setting of ``second-branch``."""
+
+    distance: Literal["mse", "cosine"] = "mse"
+
+
+def second_branch(settings):
+    """The cosine was added later, and forgets the mask."""
+
+    def call(student, teacher, batch, module):
+        ours, theirs = wide(student.states[0])[..., :4], wide(teacher.states[0].detach())[..., :4]
+        if settings.distance == "cosine":
+            return (1 - F.cosine_similarity(ours, theirs, dim=-1)).sum()
+        return ((ours - theirs).square().mean(-1) * batch.mask).sum()
+
+    return Plain(call=call, needs=STATES, count=lambda batch: batch.mask.sum())
+
+
+@attrs.frozen(kw_only=True)
+class HalfLife:
+    """A setting that is converted once more each time that it is read, which 0 does not show."""
+
+    days: float = attrs.field(default=0.0, converter=lambda days: days * 24)
+
+
+MUTANTS = (
+    mutant(
+        on_logits("whole-chunks", whole_chunks, FORWARD),
+        "of a batch of more than 1,024 positions the last chunk is lost",
+        "many-positions",
+    ),
+    mutant(
+        on_states("half-count", layer_distance, prepare=kept_layers, count=half_count),
+        "the terms are counted in half precision",
+        "many-positions",
+    ),
+    mutant(
+        tempered("rounded-temperature", rounded, FORWARD),
+        "temperatures are rounded to whole numbers",
+        "tempered-gradient",
+    ),
+    mutant(
+        on_logits("root-of-the-squares", root_of_the_squares),
+        "the gradient of a root is NaN where teacher and student agree",
+        "finite-at-agreement",
+        "huge-logits",
+    ),
+    mutant(
+        on_logits("angle", angle),
+        "the gradient of an arc cosine is NaN where teacher and student agree",
+        "finite-at-agreement",
+        "ruled-out-candidates",
+    ),
+    mutant(
+        loss("all-in-use", lambda _: Plain(call=all_in_use)),
+        "states that it does not need are multiplied by 0, which NaN survives",
+        "unneeded-outputs",
+    ),
+    mutant(
+        loss("second-branch", second_branch, config=Distance),
+        "padding is counted with one of two distances, which is not the default",
+        "masked-states",
+        "padding-alone",
+    ),
+    mutant(
+        loss(
+            "half-life", lambda _: Plain(call=labels_alone, needs=frozenset({Output.STUDENT_LOGITS})), config=HalfLife
+        ),
+        "a setting is converted each time that it is read, which its default does not show",
+        "settings",
+    ),
+)
