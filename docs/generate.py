@@ -16,6 +16,7 @@ import attrs
 
 from shortstack import contracts, errors, hooks
 from shortstack.registry import HOOKS
+from shortstack.selection import strategies as selection
 from shortstack.settings import attribute_entries
 from shortstack.testing import strategies
 from shortstack.testing.laws import FOLDERS, laws_of
@@ -33,6 +34,11 @@ PUBLIC = (
 
 _HOOKS = """An entry point of the group `shortstack` names a module that implements any of these, without arguments, under
 `shortstack.hooks.hookimpl`. Each yields descriptors.
+"""
+_STRATEGIES = """Which layers stay is said by an object of the form `shortstack.selection.strategies.Strategy`. It needs no hook: a run's
+`selection.strategy` takes `module:Class`, an attrs class whose fields are the settings in `selection.settings`,
+`AdaptiveLayerSelector(strategy=...)` takes the object, and `shortstack check strategy module:Class` and `StrategySuite` try its laws. Like every component it hangs on nothing but its
+question: not on what it was asked before, the process, or the random state.
 """
 _ERRORS = """`shortstack.errors`: raise these where they fit, and users see one clear line; anything else that a plugin raises becomes a
 `PluginError`.
@@ -89,6 +95,9 @@ def plugins_page() -> str:
         "## Values\n",
         "What contracts take and give.\n",
         *_values(),
+        "## Selection strategies\n",
+        _STRATEGIES,
+        *_strategies(),
         "## Errors\n",
         _ERRORS,
         *_table(("error", "what"), _errors()),
@@ -220,6 +229,17 @@ def _values() -> Iterator[str]:
             yield f"### {name}\n"
             yield f"{_prose(cls)}\n"
             yield from _table(("field", "what"), _fields(cls))
+
+
+def _strategies() -> Iterator[str]:
+    for cls in (selection.Strategy, selection.Question, selection.Choice):
+        yield f"### {cls.__name__}\n"
+        yield f"{_prose(cls)}\n"
+        yield from _table(("member", "what"), [*_members(cls)] if cls is selection.Strategy else _fields(cls))
+    yield "### Keeps\n"
+    yield f"{_statement(selection.Keeps)}\n"
+    defaults = {f"`{field.name}`": f"`{field.default!r}`" for field in attrs.fields(selection.Keeps)}
+    yield from _table(("trait", "default", "what"), [(n, defaults[n], what) for n, what in _fields(selection.Keeps)])
 
 
 def _errors() -> Iterator[tuple[str, str]]:

@@ -54,6 +54,28 @@ class TestModels:
 
         assert torch.equal(seen["entered"], seen["left"])
 
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_odd_numbers(self, family):
+        """Sizes are no multiple of 8; epsilons and the base of rotary positions are nobody's defaults."""
+        plain, odd = (TinyModel(family=family, odd=odd).config().to_dict() for odd in (False, True))
+        changed = {name for name, value in odd.items() if value != plain[name]}
+
+        assert odd["vocab_size"] == 43
+        assert changed & {"intermediate_size", "n_inner", "ffn_dim"}
+        assert ("rope_parameters" in changed) == ("rope_parameters" in plain)
+        assert any("eps" in name for name in changed) == any("eps" in name for name in plain)
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_copies_share_nothing(self, family):
+        """A copy says what the other said before its weights were changed; tied rows stay tied."""
+        recipe = TinyModel(family=family, tied=True)
+        changed, before = recipe.build(), logits(recipe.build())
+        for parameter in changed.parameters():
+            parameter.data.zero_()
+
+        assert torch.equal(before, logits(recipe.build()))
+        assert changed.get_output_embeddings().weight is changed.get_input_embeddings().weight
+
     def test_there_are_enough_families(self):
         """At least eight."""
         assert len(COMMON) >= 8

@@ -7,6 +7,7 @@ import attrs
 import torch
 
 from mutants.mutant import Mutant, Subject
+from shortstack.errors import ConfigurationError
 from shortstack.selection.measured import calibration_loss, needed_probe
 from shortstack.selection.selector import STRATEGIES
 from shortstack.selection.strategies import Choice, Contiguous, Keeps, Strategic
@@ -25,7 +26,7 @@ class TorchTopK:
     """``torch.topk``, which does not say which of equal scores it takes."""
 
     name = "torch-topk"
-    keeps = Keeps(exact=True)
+    keeps = Keeps(exact=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -37,7 +38,7 @@ class LastOfEquals:
     """A stable sort, the wrong way round."""
 
     name = "last-of-equals"
-    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -50,7 +51,7 @@ class OneMore:
     """One layer more than may stay."""
 
     name = "one-more"
-    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -62,7 +63,7 @@ class OneLess:
     """One layer less than may stay, if there are two."""
 
     name = "one-less"
-    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -74,7 +75,7 @@ class BothEnds:
     """Always the first layer and the last, even where one layer may stay."""
 
     name = "both-ends"
-    keeps = Keeps(nested=True)
+    keeps = Keeps(nested=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -87,7 +88,7 @@ class Unsorted:
     """The highest scores, highest first."""
 
     name = "unsorted"
-    keeps = Keeps(exact=True, nested=True, order_only=True)
+    keeps = Keeps(exact=True, nested=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -99,7 +100,7 @@ class Repeated:
     """The best layer, as often as layers may stay."""
 
     name = "repeated"
-    keeps = Keeps(exact=True, nested=True, order_only=True)
+    keeps = Keeps(exact=True, nested=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -111,7 +112,7 @@ class FromOne:
     """Layers are counted from 1."""
 
     name = "from-one"
-    keeps = Keeps(exact=True, nested=True, monotone=True)
+    keeps = Keeps(exact=True, nested=True, monotone=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -123,7 +124,7 @@ class Unseeded:
     """Layers drawn from Python's global generator."""
 
     name = "unseeded"
-    keeps = Keeps(exact=True)
+    keeps = Keeps(exact=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -135,7 +136,7 @@ class NewSeed:
     """A shuffle whose seed is another each time that the strategy is built."""
 
     name = "new-seed"
-    keeps = Keeps(exact=True)
+    keeps = Keeps(exact=True, continuous=True)
     seed: int = attrs.field(factory=lambda: random.randrange(2**40))
 
     def choose(self, question, keep):
@@ -150,7 +151,7 @@ class ClaimsNested:
     """``strategic``, with a claim too many."""
 
     name = "claims-nested"
-    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -162,7 +163,7 @@ class ClaimsOrderOnly:
     """``contiguous``, with a claim too many: it sums."""
 
     name = "claims-order-only"
-    keeps = Keeps(exact=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -174,7 +175,7 @@ class AroundTheBest:
     """Layers in a row around the best; who becomes the best moves them. Claims that this is monotone."""
 
     name = "around-the-best"
-    keeps = Keeps(exact=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -188,7 +189,7 @@ class SortsTheQuestion:
     """Sorts the scores where they are."""
 
     name = "sorts-the-question"
-    keeps = Keeps(exact=True, nested=True)
+    keeps = Keeps(exact=True, nested=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -202,7 +203,7 @@ class Silent:
     """Says nothing."""
 
     name = "silent"
-    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -214,7 +215,7 @@ class NotBelowZero:
     """The highest scores that are not below 0, or else the highest one: fewer layers than may stay."""
 
     name = "not-below-zero"
-    keeps = Keeps(nested=True, monotone=True)
+    keeps = Keeps(nested=True, monotone=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -228,7 +229,7 @@ class ClaimsExact:
     """The same, with a claim too many."""
 
     name = "claims-exact"
-    keeps = Keeps(exact=True, nested=True, monotone=True)
+    keeps = Keeps(exact=True, nested=True, monotone=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -240,7 +241,7 @@ class Exhaustive:
     """Of all sets of layers the one with the least calibration loss; of equal ones the first."""
 
     name = "exhaustive"
-    keeps = Keeps(exact=True, monotone=True, order_only=True)
+    keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
 
     def choose(self, question, keep):
         """See ``Strategy``."""
@@ -250,11 +251,137 @@ class Exhaustive:
         return Choice(kept=kept, reason=f"the best of all sets of {keep} layers")
 
 
+@attrs.frozen(kw_only=True)
+class RemembersLosses:
+    """The layers without which the loss is highest; every loss is measured once, whatever the question."""
+
+    name = "remembers-losses"
+    keeps = Keeps(exact=True, nested=True)
+    losses: dict = attrs.field(factory=dict, init=False, eq=False)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        probe = needed_probe(question, self.name)
+        for layer in range(question.layers):
+            if layer not in self.losses:
+                self.losses[layer] = calibration_loss(probe, question.layers, {*range(question.layers)} - {layer})
+        order = sorted(range(question.layers), key=lambda layer: (-self.losses[layer], layer))
+        return Choice(kept=order[:keep], reason="the dearest layers")
+
+
+ANSWERS = {}
+
+
+@attrs.frozen
+class RemembersSizes:
+    """The highest scores, looked up by how many layers there are."""
+
+    name = "remembers-sizes"
+    keeps = Keeps(exact=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        best = question.best(range(question.layers), keep)
+        return Choice(kept=ANSWERS.setdefault((question.layers, keep), best), reason="the highest scores")
+
+
+@attrs.frozen
+class SaltedTies:
+    """Of equal scores the one whose name has the lower hash."""
+
+    name = "salted-ties"
+    keeps = Keeps(exact=True, nested=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        order = sorted(range(question.layers), key=lambda layer: (-question.scores[layer], hash(f"layer {layer}")))
+        return Choice(kept=order[:keep], reason="the highest scores")
+
+
+@attrs.frozen
+class TiesAsText:
+    """Of equal scores the one whose number comes first as text: 10 before 2."""
+
+    name = "ties-as-text"
+    keeps = Keeps(exact=True, nested=True, continuous=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        order = sorted(range(question.layers), key=lambda layer: (-question.scores[layer], str(layer)))
+        return Choice(kept=order[:keep], reason="the highest scores")
+
+
+@attrs.define
+class OnItself:
+    """Puts the question on itself, where another thread puts its own."""
+
+    name = "on-itself"
+    keeps = Keeps(exact=True, nested=True)
+    question: object = attrs.field(default=None, init=False, eq=False)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        self.question = question
+        order = list(range(question.layers))
+        order.sort(key=self.place)
+        return Choice(kept=order[:keep], reason="the highest scores")
+
+    def place(self, layer):
+        """How many layers have a higher score."""
+        return sum(score > self.question.scores[layer] for score in self.question.scores)
+
+
+@attrs.frozen(kw_only=True)
+class SomeMore:
+    """The highest scores, and some more of them if it is set to, whatever the budget."""
+
+    name = "some-more"
+    keeps = Keeps()
+    more: int = 0
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        kept = question.best(range(question.layers), max(1, keep + self.more))
+        return Choice(kept=kept, reason=f"the {keep} highest scores and {self.more} more")
+
+
+@attrs.frozen
+class AboveTheMean:
+    """The highest scores that are not below the mean: a hair decides, and it promises nothing else."""
+
+    name = "above-the-mean"
+    keeps = Keeps()
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        mean = sum(question.scores) / question.layers
+        good = [layer for layer in range(question.layers) if question.scores[layer] >= mean]
+        kept = question.best(good, keep) or question.best(range(question.layers), 1)
+        return Choice(kept=kept, reason="the highest scores from the mean on")
+
+
+@attrs.frozen
+class AtLeastTwo:
+    """The first layer, the last, and the highest scores between them; one layer alone is refused."""
+
+    name = "at-least-two"
+    keeps = Keeps(nested=True, continuous=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        if keep < min(2, question.layers):
+            raise ConfigurationError("at-least-two keeps both ends; allow two layers")
+        ends = {0, question.layers - 1}
+        inner = question.best(range(1, question.layers - 1), keep - len(ends))
+        return Choice(kept=[*ends, *inner], reason="both ends, and the highest scores")
+
+
 def _mutant(kind, wrong, breaks, **rest):
     return Mutant(kind="strategy", component=f"mutants.strategies:{kind.__name__}", wrong=wrong, breaks=breaks, **rest)
 
 
 SELECTOR = {"keep-all", "parameter-budget"}  # the selector refuses the answer
+RANDOM = {"determinism", "no-memory", "other-process", "threads", "ties"}
 
 MUTANTS = (
     _mutant(TorchTopK, "Of equal scores any may stay.", {"ties"}),
@@ -265,14 +392,20 @@ MUTANTS = (
     _mutant(Unsorted, "The kept layers are in the order of their scores.", {"within-budget", *SELECTOR}),
     _mutant(Repeated, "One layer stays several times.", {"within-budget", *SELECTOR}),
     _mutant(FromOne, "Layers are counted from 1.", {"within-budget", *SELECTOR}),
-    _mutant(Unseeded, "The global generator decides.", {"determinism", "question-untouched", "ties"}),
-    _mutant(NewSeed, "Each instance has its own seed.", {"determinism", "question-untouched", "ties", "settings"}),
+    _mutant(Unseeded, "The global generator decides.", {*RANDOM, "question-untouched"}),
+    _mutant(NewSeed, "Each instance has its own seed.", {*RANDOM, "question-untouched", "settings"}),
     _mutant(ClaimsNested, "Claims to be nested.", {"nested"}),
     _mutant(ClaimsOrderOnly, "Claims that order alone matters, and sums.", {"order-only"}),
     _mutant(AroundTheBest, "Claims to be monotone.", {"monotone"}),
     _mutant(SortsTheQuestion, "The scores are sorted in place.", {"question-untouched", "determinism"}),
     _mutant(Silent, "There is no reason.", {"reason"}),
     _mutant(ClaimsExact, "Claims to fill the budget.", {"exact", "keep-all"}),
+    _mutant(RemembersLosses, "Losses of an earlier question are kept.", {"no-memory", "threads"}),
+    _mutant(RemembersSizes, "Answers are looked up by the number of layers.", {"other-process"}),
+    _mutant(SaltedTies, "Ties are decided by `hash` of a text, which is salted.", {"other-process"}),
+    _mutant(TiesAsText, "Ties are decided by the layers' numbers as text.", {"ties"}),
+    _mutant(OnItself, "Puts the question on itself, where other threads put theirs.", {"threads"}),
+    _mutant(SomeMore, "Keeps more than it may if it is set to.", {"within-budget"}),
 )
 
 CORRECT = (
@@ -281,4 +414,7 @@ CORRECT = (
     Subject(kind="strategy", component="adaptive", settings={"by": "top-k", "tolerance": 1.0}),
     Subject(kind="strategy", component="mutants.strategies:NotBelowZero"),
     Subject(kind="strategy", component="mutants.strategies:Exhaustive"),
+    Subject(kind="strategy", component="mutants.strategies:AboveTheMean"),
+    Subject(kind="strategy", component="mutants.strategies:AtLeastTwo"),
+    Subject(kind="strategy", component="adaptive", settings={"min_layers": 3}),
 )

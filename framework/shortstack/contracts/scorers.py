@@ -158,7 +158,7 @@ class DerivedScorer(Protocol):
     needs_scores: tuple[str, ...]
 
     def combine(self, scores: Mapping[str, Importance], probe: Probe) -> Importance:
-        """The fused scores; ``scores`` holds every name in ``needs_scores``."""
+        """The fused scores; ``scores`` holds every name in ``needs_scores``, in that order, and no other."""
 
 
 Scorer = FoldScorer[object] | ProbeScorer | DerivedScorer

@@ -30,6 +30,8 @@ class ScorerTraits:
         identity_is_zero: A layer that leaves its input as it is scores 0.
         function_only: Rescaling weights without changing the function leaves the scores.
         rank_valued: The scores are ranks, or fused from ranks.
+        local: A layer that is moved to another place, where the same enters it and the same comes back, takes its score
+            along; false where its depth or its neighbours count.
         objective_power: The log-probability times ``c > 0`` gives the scores times ``c`` to this power; None for no promise.
         weight_power: All weights times ``c > 0`` gives the scores times ``c`` to this power; None for no promise.
     """
@@ -42,6 +44,7 @@ class ScorerTraits:
     identity_is_zero: bool = False
     function_only: bool = False
     rank_valued: bool = False
+    local: bool = True
     objective_power: float | None = None
     weight_power: float | None = None
 

@@ -1,6 +1,6 @@
 """Scorers: built from what was asked for, and asked what they found."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from math import isfinite
@@ -108,7 +108,7 @@ class Scorers:
         found = {name: accepted(name, partial(s.finish, swept.states[name])) for name, s in self.folds.items()}
         found |= {name: accepted(name, partial(scorer.measure, probe)) for name, scorer in self.probes.items()}
         for name, scorer in self.in_order()[len(found) :]:
-            found[name] = accepted(name, partial(scorer.combine, _copied(found), probe))
+            found[name] = accepted(name, partial(scorer.combine, _named(found, scorer.needs_scores), probe))
         return {name: found[name] for name in self.asked}
 
 
@@ -194,6 +194,6 @@ def _is_detail(item: tuple[object, object]) -> bool:
     return isinstance(name, str) and isinstance(value, int | float) and isfinite(value)
 
 
-def _copied(scores: Mapping[str, Importance]) -> dict[str, Importance]:
-    """For a scorer to fuse as it likes: what it does in place must not change what others said."""
-    return {name: attrs.evolve(found, scores=found.scores.clone()) for name, found in scores.items()}
+def _named(found: Mapping[str, Importance], names: Iterable[str]) -> dict[str, Importance]:
+    """What a scorer named, and no more; copies, for what it does in place must not change what others said."""
+    return {name: attrs.evolve(found[name], scores=found[name].scores.clone()) for name in names}

@@ -29,7 +29,7 @@ def require_no_model(scorers: Scorers) -> None:
         if isinstance(scorer, DerivedScorer):
             try:
                 with blaming(scorers.culprits[name]):
-                    scorer.combine(tried, probe)
+                    scorer.combine({needed: tried[needed] for needed in scorer.needs_scores}, probe)
             except _NeedsModelError as error:
                 raise ConfigurationError(_NEEDS_MODEL.format(name)) from error
 

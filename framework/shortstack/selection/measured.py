@@ -22,7 +22,7 @@ class Greedy:
     """
 
     name = "greedy"
-    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -71,7 +71,7 @@ class Adaptive:
     @property
     def keeps(self) -> Keeps:
         """Order alone matters if it does to the inner strategy; the size hangs on measurements."""
-        return Keeps(order_only=self.by.keeps.order_only)
+        return Keeps(order_only=self.by.keeps.order_only, continuous=self.by.keeps.continuous)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""

@@ -19,12 +19,15 @@ class Keeps:
         monotone: Raising a kept layer's score, or lowering a dropped one's, changes nothing (law 26).
         order_only: Only the order of the scores matters (law 26).
         exact: It keeps exactly as many layers as it may, and so all of them where all may stay (law 24).
+        continuous: A hair more for a layer, less than any scores or sums of scores differ by, decides between equals alone:
+            of equal scores the lowest index stays. A strategy that compares scores with a threshold does not promise it.
     """
 
     nested: bool = False
     monotone: bool = False
     order_only: bool = False
     exact: bool = False
+    continuous: bool = False
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -79,7 +82,11 @@ class Strategy(Protocol):
         """The laws it keeps."""
 
     def choose(self, question: Question, keep: int) -> Choice:
-        """1 to ``keep`` layers (exactly so many where ``keeps.exact``), deterministically; ties to the lowest index."""
+        """1 to ``keep`` layers (exactly so many where ``keeps.exact``), the same each time.
+
+        Raises:
+            ConfigurationError: The strategy refuses such a number of layers, or needs a probe and has none.
+        """
 
 
 @attrs.frozen
@@ -87,7 +94,7 @@ class TopK:
     """The k highest scores."""
 
     name = "top-k"
-    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -99,7 +106,7 @@ class Distributed:
     """The best of each third of the depth; what does not divide goes to early, then late, then middle."""
 
     name = "distributed"
-    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -119,7 +126,7 @@ class Strategic:
     """The first and the last layer, then the highest scores; of one layer, the best."""
 
     name = "strategic"
-    keeps = Keeps(monotone=True, order_only=True, exact=True)
+    keeps = Keeps(monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -136,7 +143,7 @@ class Contiguous:
     """All but the block of consecutive layers whose scores add up to the least; of equal blocks the last."""
 
     name = "contiguous"
-    keeps = Keeps(monotone=True, exact=True)
+    keeps = Keeps(monotone=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -156,7 +163,7 @@ class First:
     """The k layers nearest the embeddings."""
 
     name = "first"
-    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -168,7 +175,7 @@ class Last:
     """The k layers nearest the output."""
 
     name = "last"
-    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -180,7 +187,7 @@ class Ends:
     """``⌈k/2⌉`` first and ``⌊k/2⌋`` last layers."""
 
     name = "ends"
-    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -194,7 +201,7 @@ class Uniform:
     """Evenly spaced: ``⌊(i + ½) · L / k⌋`` for i = 0 … k − 1."""
 
     name = "uniform"
-    keeps = Keeps(monotone=True, order_only=True, exact=True)
+    keeps = Keeps(monotone=True, order_only=True, exact=True, continuous=True)
 
     def choose(self, question: Question, keep: int) -> Choice:
         """See ``Strategy``."""
@@ -211,7 +218,7 @@ class Random:
     """
 
     name = "random"
-    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True)
+    keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
     seed: int = 0
 
     def choose(self, question: Question, keep: int) -> Choice:

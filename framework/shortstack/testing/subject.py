@@ -134,10 +134,17 @@ def _described(descriptor: Descriptor, settings: Mapping[str, object], registry:
     )
 
 
-def _written(descriptor: Descriptor) -> tuple[str, str]:
-    """The name of a descriptor in some module that is loaded, if it has one."""
+def place_of(descriptor: Descriptor) -> tuple[str, str] | None:
+    """The module that names a descriptor, among those that are loaded, and the name; None if there is none."""
     for place, module in list(sys.modules.items()):
         for name, value in list(vars(module).items()) if module and not place.startswith("__") else ():
             if value is descriptor and name.isidentifier():
-                return name, f"from {place} import {name}"
-    return "descriptor", f"descriptor = ...  # the descriptor named {descriptor.name!r}"
+                return place, name
+    return None
+
+
+def _written(descriptor: Descriptor) -> tuple[str, str]:
+    place = place_of(descriptor)
+    if place is None:
+        return "descriptor", f"descriptor = ...  # the descriptor named {descriptor.name!r}"
+    return place[1], f"from {place[0]} import {place[1]}"

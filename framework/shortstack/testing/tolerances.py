@@ -25,6 +25,7 @@ SINGLE: Final = Tolerance(relative=1e-5)  # measured: block influence ≤ 1.3e-7
 LONG_SUM: Final = Tolerance(relative=4096 * 2**-23)  # measured 1.6e-5; a term's rounding, 4,096 times, at worst
 RESCALED: Final = Tolerance(relative=1e-6)  # measured 1.2e-7: transformers norms float64 states in float32
 HALF: Final = Tolerance(relative=5e-2)  # a bfloat16 model beside its float32 copy, sums in float32 or wider
+HALF_WEIGHTS: Final = Tolerance(relative=1e-2)  # the same bfloat16 weights, summed in float32 or wider: measured 0
 HALF_MODEL: Final = Tolerance(relative=0.25)  # measured ≤ 0.16: a tiny bfloat16 model's own rounding (median 0.01)
 CACHED: Final[Mapping[str, Tolerance]] = {
     "float64": Tolerance(relative=1e-5),  # measured ≤ 1.5e-15, but 6.1e-7 for Gemma-2, whose softmax is in float32

@@ -13,7 +13,7 @@ from shortstack.testing.variants import variants
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-VARIED: Final = {"loss", "student"}
+VARIED: Final = {"loss", "scorer", "strategy", "student"}
 """The kinds whose laws are tried with settings away from their defaults too."""
 
 

@@ -122,7 +122,7 @@ OTHERS = (
     over_gradients("mean-squares", terms=squares, needs=SIZES, traits=attrs.evolve(OF_GRADIENTS, objective_power=2)),
     of_weights("size", size),
     scorer("growth", Growth, ScorerTraits(averages_over="tokens", needs_labels=False, identity_is_zero=True)),
-    scorer("with-neighbour", WithNeighbour, ScorerTraits(function_only=True, objective_power=1)),
+    scorer("with-neighbour", WithNeighbour, ScorerTraits(function_only=True, objective_power=1, local=False)),
     BLEND,
 )
 CORRECT = (

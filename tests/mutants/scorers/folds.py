@@ -138,18 +138,27 @@ MUTANTS = (
     wrong(
         mean("smoothed-start", start_from=1.0),
         "Starts from one imaginary term.",
-        breaks={"duplication", "examples-counted", "idle-layers", "merge", "no-examples", "start-is-nothing"},
+        breaks={
+            "many-examples",
+            "duplication",
+            "examples-counted",
+            "idle-layers",
+            "merge",
+            "no-examples",
+            "start-is-nothing",
+        },
     ),
     wrong(
         mean("half-sums", dtype=torch.bfloat16),
         "Keeps its sums in half precision.",
         pitfall=4,
-        breaks={"batch-size", "example-order", "left-padding", "long-sums", "right-padding", "shape"},
+        breaks={"many-examples", "batch-size", "example-order", "left-padding", "long-sums", "right-padding", "shape"},
     ),
     wrong(
         scorer("moving-average", Moving),
         "Keeps a moving average over batches.",
         breaks={
+            "many-examples",
             "batch-size",
             "duplication",
             "example-order",
@@ -162,9 +171,11 @@ MUTANTS = (
     wrong(
         scorer("module-in-state", Carrying),
         "Keeps a module in its state, which cannot be stored.",
-        breaks={"resume", "states-are-values"},
+        breaks={"finish", "resume", "states-are-values"},
     ),
-    wrong(scorer("remembers", Remembering), "Divides by the largest score it ever gave.", breaks={"no-memory"}),
+    wrong(
+        scorer("remembers", Remembering), "Divides by the largest score it ever gave.", breaks={"no-memory", "threads"}
+    ),
     wrong(
         mean("zeros-for-nothing", finished=zeros_for_nothing),
         "Gives zeros where there were no examples.",
@@ -173,14 +184,18 @@ MUTANTS = (
     wrong(
         mean("sum-called-mean", finished=the_sum),
         "Gives the sum and calls it a mean.",
-        breaks={"duplication", "long-sums"},
+        breaks={"many-examples", "duplication", "long-sums"},
     ),
     wrong(mean("narrow", finished=narrow), "Gives float32 scores.", breaks={"shape"}),
     wrong(
         mean("one-more", finished=one_more, traits=attrs.evolve(OF_STATES, identity_is_zero=True)),
         "Gives one score more than there are layers.",
         pitfall=21,
-        breaks={"shape"},
+        breaks={"exchanged-layers", "shape"},
     ),
-    wrong(mean("backwards", finished=backwards), "Gives the last layer's score first.", breaks={"idle-layers"}),
+    wrong(
+        mean("backwards", finished=backwards),
+        "Gives the last layer's score first.",
+        breaks={"idle-layers", "moved-layer"},
+    ),
 )

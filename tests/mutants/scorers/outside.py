@@ -1,10 +1,12 @@
 """Mistakes with what is not the scorer's: the model, the weights, the core's promises."""
 
+from functools import partial
+
 import attrs
 import torch
 
 from mutants.mutant import SetOfNames
-from mutants.scorers.plain import Mean, mean, scorer, wrong
+from mutants.scorers.plain import OF_STATES, Mean, mean, scorer, total, wrong
 from shortstack.contracts import Importance, ScorerDescriptor, ScorerTraits
 
 WEIGHTS = ScorerTraits(lower=0.0, averages_over="nothing", needs_labels=False, weight_power=1)
@@ -73,7 +75,8 @@ class LeavesMode(Mean):
 
     def finish(self, state):
         """The mode is changed when everybody has put things back."""
-        self.layer.eval()
+        if self.layer is not None:
+            self.layer.eval()
         return super().finish(state)
 
     def start(self, model):
@@ -89,7 +92,8 @@ class Freezes(LeavesMode):
 
     def finish(self, state):
         """Whoever trains this model next trains nothing."""
-        self.layer.requires_grad_(requires_grad=False)
+        if self.layer is not None:
+            self.layer.requires_grad_(requires_grad=False)
         return Mean.finish(self, state)
 
 
@@ -111,6 +115,35 @@ class Seeds(Mean):
         """Whoever draws next draws the same."""
         torch.manual_seed(0)
         return super().finish(state)
+
+
+@attrs.frozen(kw_only=True)
+class Chosen:
+    """Two settings, whose defaults are right.
+
+    Attributes:
+        centred: Whether the mean of all scores is taken off.
+        last: How many columns from the end are looked at; 0 for all.
+    """
+
+    centred: bool = False
+    last: int = 0
+
+
+def off_the_mean(state):
+    """Half of the scores are below 0."""
+    found = total(state)
+    return attrs.evolve(found, scores=found.scores - found.scores.mean())
+
+
+def last_columns(signals, last):
+    """The last columns, be they padding."""
+    return (signals.output - signals.input).double().norm(dim=-1)[:, -last:].flatten()
+
+
+def with_settings(name, build):
+    """A descriptor with two settings."""
+    return ScorerDescriptor(name=name, summary="Made for a test.", build=build, config=Chosen, traits=OF_STATES)
 
 
 def without_positions(_model, input_ids, attention_mask):
@@ -161,6 +194,19 @@ MUTANTS = (
         ),
         "Has a setting that no file can hold.",
         breaks={"settings"},
+    ),
+    wrong(
+        with_settings("centred", lambda given: Mean(finished=off_the_mean if given.centred else total)),
+        "Takes the mean off if it is set to, and promises 0 for the least.",
+        breaks={"bounds", "idle-layers"},
+    ),
+    wrong(
+        with_settings(
+            "last-columns",
+            lambda given: Mean(terms=partial(last_columns, last=given.last)) if given.last > 0 else Mean(),
+        ),
+        "Looks at the last columns if it is set to, be they padding.",
+        breaks={"batch-size", "blank-examples", "example-order", "many-examples", "right-padding"},
     ),
     wrong(
         mean("no-positions"),

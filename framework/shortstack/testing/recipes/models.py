@@ -10,6 +10,8 @@ import attrs
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
+    from shortstack.testing.recipes.copies import Copies
+
 VOCABULARY: Final = 40
 """Tokens that every tiny model knows."""
 
@@ -60,6 +62,17 @@ EXPERTS: Final = ("mixtral", "qwen2_moe")
 
 _DEPTH = {"gpt2": "n_layer"}
 
+_ODD: Final[Mapping[str, Any]] = {
+    "vocab_size": VOCABULARY + 3,
+    **dict.fromkeys(("intermediate_size", "n_inner", "ffn_dim"), 27),
+    **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon"), 1e-3),
+    "query_pre_attn_scalar": 5,
+}
+"""Values of a config that no family has by default: numbers that are no multiple of 8, other epsilons and scales."""
+
+_ODD_THETA: Final = 50.0
+"""The base of the rotary frequencies, which is 10,000 or more by default."""
+
 
 @attrs.frozen(kw_only=True)
 class TinyModel:
@@ -72,9 +85,11 @@ class TinyModel:
         dtype: ``"float64"``, ``"float32"`` or ``"bfloat16"``.
         idle: Indices of layers that change nothing: all that they write to the residual stream is 0.
         tied: Whether the output rows are the input embeddings; None for the family's own way.
+        odd: Whether the config's numbers are away from their defaults: the base of rotary positions, epsilons, scales,
+            a vocabulary and an inner width that are no multiple of 8.
 
     >>> TinyModel(family="llama", layers=3, seed=7)
-    TinyModel(family='llama', layers=3, seed=7, dtype='float64', idle=(), tied=None)
+    TinyModel(family='llama', layers=3, seed=7, dtype='float64', idle=(), tied=None, odd=False)
     """
 
     family: str = attrs.field(default="llama", validator=attrs.validators.in_(FAMILIES))
@@ -83,6 +98,7 @@ class TinyModel:
     dtype: Literal["float64", "float32", "bfloat16"] = "float64"
     idle: tuple[int, ...] = ()
     tied: bool | None = None
+    odd: bool = False
 
     def config(self) -> "PreTrainedConfig":
         """Its config."""
@@ -92,14 +108,37 @@ class TinyModel:
         fields[_DEPTH.get(self.family, "num_hidden_layers")] = self.layers
         if self.tied is not None:
             fields["tie_word_embeddings"] = self.tied
-        return AutoConfig.for_model(self.family, **fields)
+        plain = AutoConfig.for_model(self.family, **fields)
+        return AutoConfig.for_model(self.family, **{**fields, **_away_from_defaults(plain)}) if self.odd else plain
 
     def build(self) -> "PreTrainedModel":
         """The model, in eval mode; a fresh copy each time, with the same weights."""
-        return copy.deepcopy(_built(self))
+        return _copies(self).one()
 
 
-@lru_cache(maxsize=64)
+def _away_from_defaults(plain: "PreTrainedConfig") -> dict[str, Any]:
+    """Other values of the numbers that a config has."""
+    found = {name: value for name, value in _ODD.items() if hasattr(plain, name)}
+    if getattr(plain, "rope_parameters", None):
+        found["rope_parameters"] = _turned(plain.rope_parameters)
+    return found
+
+
+def _turned(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Rotary parameters, of one kind of layer or of several, with another base."""
+    return {
+        name: _turned(value) if isinstance(value, Mapping) else _ODD_THETA if name == "rope_theta" else value
+        for name, value in parameters.items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _copies(recipe: TinyModel) -> "Copies":
+    from shortstack.testing.recipes.copies import Copies
+
+    return Copies(_built(recipe))
+
+
 def _built(recipe: TinyModel) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM
@@ -111,6 +150,8 @@ def _built(recipe: TinyModel) -> "PreTrainedModel":
             for parameter in model.parameters():  # no bias or norm keeps a value that would hide a mistake
                 parameter.add_(torch.randn_like(parameter) * (0.25 if parameter.dim() > 1 else 0.1))
             _silence(model, recipe.idle)
+        if recipe.dtype == "float32":
+            return model.eval()
         # a cast would round the frequencies of rotary positions, which are float32 in every stock model
         stored: PreTrainedModel = AutoModelForCausalLM.from_config(recipe.config(), dtype=getattr(torch, recipe.dtype))
     stored.load_state_dict(model.state_dict())

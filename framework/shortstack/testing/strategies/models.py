@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from shortstack.testing.recipes.models import COMMON, TinyModel
 
+ODD = st.sampled_from([False, False, False, True])
+"""Whether a config's numbers are away from their defaults; a fourth of the models, each of which has to be built."""
+
 
 @st.composite
 def models(
@@ -34,4 +37,5 @@ def models(
         seed=draw(st.integers(0, 3)),
         dtype=draw(st.sampled_from(dtypes)),
         idle=tuple(sorted(draw(some))) if idle else (),
+        odd=draw(ODD),
     )

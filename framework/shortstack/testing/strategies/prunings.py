@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from shortstack.contracts import Selection
 from shortstack.testing.recipes.models import FAMILIES, MIXED, TinyModel
 from shortstack.testing.recipes.prunings import Pruning
+from shortstack.testing.strategies.models import ODD
 
 
 def selections(of: int, *, dropping: bool = False) -> st.SearchStrategy[Selection]:
@@ -56,6 +57,7 @@ def prunings(
             dtype=draw(st.sampled_from(dtypes)),
             idle=tuple(layer for layer in range(depth) if layer not in first.kept) if idle else (),
             tied=draw(st.booleans()),
+            odd=draw(ODD),
         ),
         kept=first.kept,
         again=draw(selections(len(first.kept), dropping=dropping)).kept if twice else (),

@@ -22,7 +22,7 @@ from shortstack.testing.recipes.corpora import Batching, Corpus
 from shortstack.testing.recipes.models import TinyModel
 from shortstack.testing.strategies import batchings, corpora, models
 from shortstack.testing.subject import Subject
-from shortstack.testing.tolerances import LONG_SUM
+from shortstack.testing.tolerances import LONG_SUM, SINGLE
 
 OVER_GRADIENTS = Condition(
     words="it is a fold over gradients",
@@ -30,6 +30,10 @@ OVER_GRADIENTS = Condition(
         isinstance(scorer := subject.build(), FoldScorer)
         and bool(scorer.needs & {Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
     ),
+)
+COUNTS_EXAMPLES = Condition(
+    words="traits.averages_over is neither 'nothing' nor 'batches'",
+    holds=lambda subject: READS_DATA.holds(subject) and FREE_OF_BATCHES.holds(subject),
 )
 ALONE = Batching(sizes=(1,))
 """Every example a batch of its own, without padding."""
@@ -41,9 +45,9 @@ MANY = 4096
 @law("scorer", 5, when=FREE_OF_BATCHES, model=models(), corpus=corpora(examples=(2, 6)), seed=st.integers(0, 9))
 def example_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """The order of the examples changes no score."""
-    examples = corpus.examples()
-    given = scores(subject, model.build(), Batching(sizes=(2,)).batches(examples))
-    other = scores(subject, model.build(), Batching(sizes=(2,), shuffled=seed).batches(examples))
+    built, examples = model.build(), corpus.examples()
+    given = scores(subject, built, Batching(sizes=(2,)).batches(examples))
+    other = scores(subject, built, Batching(sizes=(2,), shuffled=seed).batches(examples))
 
     require_same(subject, model, other, given, "scores of the same examples in another order")
 
@@ -58,17 +62,40 @@ def example_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
 )
 def batch_size(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """Any partition of the same examples into batches gives the same scores."""
-    whole = scores(subject, model.build(), one_batch(corpus))
-    parts = scores(subject, model.build(), attrs.evolve(batching, shuffled=None).batches(corpus.examples()))
+    built = model.build()
+    whole = scores(subject, built, one_batch(corpus))
+    parts = scores(subject, built, attrs.evolve(batching, shuffled=None).batches(corpus.examples()))
 
     require_same(subject, model, parts, whole, "scores of the same examples in other batches")
+
+
+@law(
+    "scorer",
+    65,
+    when=COUNTS_EXAMPLES,
+    examples=3,
+    model=models(layers=(1, 2), dtypes=("float64",)),
+    corpus=corpora(examples=(3, 3)),
+    seed=st.integers(0, 9),
+)
+def many_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
+    """Three examples sixteen times over, mixed and in batches of up to 16, score as once: no number of them is too many."""
+    built = model.build()
+    once = importance(subject, built, one_batch(corpus))
+    mixed = Batching(sizes=(7, 1, 16), shuffled=seed).batches(corpus.examples() * 16)
+    many = importance(subject, built, mixed)
+    factor = 16 if subject.traits.accumulates == "sum" else 1
+
+    assert_close(many.scores, factor * once.scores, SINGLE, f"scores of 48 examples ({factor} ×)")
+    require(many.examples == 16 * once.examples, f"{many.examples} examples, where there are 16 times {once.examples}")
 
 
 @law("scorer", 9, when=READS_DATA, model=models(), corpus=corpora())
 def duplication(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """The examples twice over: a mean stays (``traits.accumulates = "mean"``), a sum doubles (``"sum"``)."""
-    once = scores(subject, model.build(), one_batch(corpus))
-    twice = scores(subject, model.build(), [*one_batch(corpus), *one_batch(corpus)])
+    built = model.build()
+    once = scores(subject, built, one_batch(corpus))
+    twice = scores(subject, built, [*one_batch(corpus), *one_batch(corpus)])
     factor = 2 if subject.traits.accumulates == "sum" else 1
 
     require_same(subject, model, twice, factor * once, f"scores of the examples twice over ({factor} ×)")
@@ -115,9 +142,9 @@ def left_padding(subject: Subject, *, model: TinyModel, corpus: Corpus, padding:
 
 
 def _require_padding_is_nothing(subject: Subject, model: TinyModel, corpus: Corpus, padding: Batching) -> None:
-    examples = corpus.examples()
-    bare = scores(subject, model.build(), ALONE.batches(examples))
-    padded = scores(subject, model.build(), attrs.evolve(padding, extra=padding.extra + 1).batches(examples))
+    built, examples = model.build(), corpus.examples()
+    bare = scores(subject, built, ALONE.batches(examples))
+    padded = scores(subject, built, attrs.evolve(padding, extra=padding.extra + 1).batches(examples))
 
     require_same(subject, model, padded, bare, "scores with padding")
 
@@ -125,9 +152,9 @@ def _require_padding_is_nothing(subject: Subject, model: TinyModel, corpus: Corp
 @law("scorer", 12, when=READS_DATA, model=models(), corpus=corpora(examples=(1, 4)), batching=batchings(blanks=(1, 2)))
 def blank_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """An example that is all padding contributes nothing: neither to the scores nor to the count of examples."""
-    examples = corpus.examples()
-    without = importance(subject, model.build(), attrs.evolve(batching, blanks=0).batches(examples))
-    with_blanks = importance(subject, model.build(), batching.batches(examples))
+    built, examples = model.build(), corpus.examples()
+    without = importance(subject, built, attrs.evolve(batching, blanks=0).batches(examples))
+    with_blanks = importance(subject, built, batching.batches(examples))
 
     require_same(subject, model, with_blanks.scores, without.scores, "scores with examples of padding alone")
     require(
@@ -139,12 +166,12 @@ def blank_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, batchi
 @law("scorer", 12, when=OVER_GRADIENTS, model=models(), corpus=corpora(examples=(1, 3)), strangers=corpora())
 def unlabelled_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, strangers: Corpus) -> None:
     """An example without a label contributes nothing to scores made of gradients."""
-    labelled = attrs.evolve(corpus, unlabelled=())
+    built, labelled = model.build(), attrs.evolve(corpus, unlabelled=())
     silent = attrs.evolve(strangers, unlabelled=tuple(range(len(strangers.lengths))))
-    without = scores(subject, model.build(), one_batch(labelled))
+    without = scores(subject, built, one_batch(labelled))
     mixed = Batching(sizes=(2,)).batches([*labelled.examples(), *silent.examples()])
 
-    require_same(subject, model, scores(subject, model.build(), mixed), without, "scores beside unlabelled examples")
+    require_same(subject, model, scores(subject, built, mixed), without, "scores beside unlabelled examples")
 
 
 @law("scorer", 12, when=READS_DATA, model=models(layers=(1, 2)))

@@ -1,6 +1,7 @@
 """What a scorer gives, and what it leaves alone."""
 
 import torch
+from hypothesis import strategies as st
 
 from shortstack.testing.comparing import require
 from shortstack.testing.fingerprints import differences, fingerprint
@@ -33,6 +34,16 @@ def shape(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batch
 def finite(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """No score is NaN or infinite, whatever the padding, and even if a layer does nothing."""
     found = scores(subject, model.build(), batching.batches(corpus.examples()))
+
+    require(bool(found.isfinite().all()), f"not every score is finite: {found.tolist()}")
+
+
+@law("scorer", 1, examples=10, model=models(), corpus=corpora(), louder=st.sampled_from([7, 10]))
+def finite_where_certain(subject: Subject, *, model: TinyModel, corpus: Corpus, louder: int) -> None:
+    """No score is NaN or infinite where the model is certain and wrong, by thousands of nats an example."""
+    built = model.build()
+    built.get_output_embeddings().weight.data *= 2.0**louder
+    found = scores(subject, built, one_batch(corpus))
 
     require(bool(found.isfinite().all()), f"not every score is finite: {found.tolist()}")
 
@@ -84,17 +95,3 @@ def bounds(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batc
     high = float("inf") if traits.upper is None else traits.upper
 
     require(bool(((low <= found) & (found <= high)).all()), f"{found.tolist()} outside [{low}, {high}]")
-
-
-@law("scorer", 3, model=models(layers=(1, 3)), first=corpora(), second=corpora())
-def no_memory(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
-    """A scorer keeps nothing of one measurement for the next: all it knows is in the state."""
-    scorer, built = subject.build(), model.build()
-    importance(subject, built, one_batch(first), scorer=scorer)
-    again = importance(subject, built, one_batch(second), scorer=scorer).scores
-    fresh = importance(subject, built, one_batch(second)).scores
-
-    require(
-        torch.equal(again.nan_to_num(), fresh.nan_to_num()),
-        f"{again.tolist()} from a scorer that was used before, {fresh.tolist()} from a fresh one",
-    )

@@ -1,11 +1,10 @@
 """What every strategy answers, and what it leaves alone."""
 
-from typing import Any
-
 from shortstack.selection.selector import AdaptiveLayerSelector, Budget
+from shortstack.testing.broken import UntriedError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law, promises
-from shortstack.testing.laws.strategies.asking import kept
+from shortstack.testing.laws.strategies.asking import choices
 from shortstack.testing.random_states import random_states, seeded
 from shortstack.testing.recipes.questions import LayerQuestion, ParameterBudget
 from shortstack.testing.strategies import layer_questions, parameter_budgets
@@ -17,9 +16,7 @@ EXACT = promises("exact")
 @law("strategy", 24, question=layer_questions())
 def within_budget(subject: Subject, *, question: LayerQuestion) -> None:
     """Of ``k`` layers that may stay, a strategy keeps 1 to ``k``: distinct layers of the teacher's, in ascending order."""
-    for keep in range(1, len(question.scores) + 1):
-        found = kept(subject, question, keep)
-
+    for keep, found in choices(subject, question).items():
         require(1 <= len(found) <= keep, f"{len(found)} layers are kept, where 1 to {keep} may be")
         require(list(found) == sorted(set(found)), f"{list(found)} are not distinct and ascending")
         require(
@@ -30,15 +27,14 @@ def within_budget(subject: Subject, *, question: LayerQuestion) -> None:
 @law("strategy", 24, when=EXACT, question=layer_questions())
 def exact(subject: Subject, *, question: LayerQuestion) -> None:
     """Of ``k`` layers that may stay, all ``k`` do."""
-    for keep in range(1, len(question.scores) + 1):
-        found = kept(subject, question, keep)
-
+    for keep, found in choices(subject, question).items():
         require(len(found) == keep, f"{len(found)} layers are kept, where {keep} may be")
 
 
 @law("strategy", 24, when=EXACT, question=layer_questions())
 def keep_all(subject: Subject, *, question: LayerQuestion) -> None:
     """A ratio of 1 keeps all layers."""
+    _require_no_refusal(subject, question)
     selector = AdaptiveLayerSelector(strategy=subject.build(), budget=Budget(keep_ratio=1.0))
     found = selector.select(list(question.scores), probe=question.probe).kept
 
@@ -48,6 +44,7 @@ def keep_all(subject: Subject, *, question: LayerQuestion) -> None:
 @law("strategy", 24, question=layer_questions(), budget=parameter_budgets())
 def parameter_budget(subject: Subject, *, question: LayerQuestion, budget: ParameterBudget) -> None:
     """What is kept under a budget of parameters costs no more than that."""
+    _require_no_refusal(subject, question)
     layers = len(question.scores)
     selector = AdaptiveLayerSelector(strategy=subject.build(), budget=budget.budget(layers=layers))
     found = selector.select(list(question.scores), probe=question.probe, **budget.prices(layers=layers)).kept
@@ -59,23 +56,20 @@ def parameter_budget(subject: Subject, *, question: LayerQuestion, budget: Param
 @law("strategy", 24, question=layer_questions())
 def determinism(subject: Subject, *, question: LayerQuestion) -> None:
     """The same question gets the same answer, from a fresh strategy and from the same one, whatever the random state."""
-    same: Any = subject.build()
-    asked = question.build()
-    for keep in range(1, len(question.scores) + 1):
-        answers = []
-        for seed in (1, 2):
-            with seeded(seed):
-                answers += [kept(subject, question, keep), tuple(same.choose(asked, keep).kept)]
+    same, asked, found = subject.build(), question.build(), []
+    for seed in (1, 2):
+        with seeded(seed):
+            found += [choices(subject, question), choices(subject, question, strategy=same, asked=asked)]
+    for keep, first in found[0].items():
+        answers = [each.get(keep) for each in found]
 
-        require(
-            len(set(answers)) == 1, f"of {keep} layers sometimes {answers[0]} are kept, sometimes others: {answers}"
-        )
+        require(len(set(answers)) == 1, f"of {keep} layers sometimes {first} are kept, sometimes others: {answers}")
 
 
 @law("strategy", 24, question=layer_questions())
 def question_untouched(subject: Subject, *, question: LayerQuestion) -> None:
     """Choosing leaves the question, its scores above all, and the world's random state as they were."""
-    for keep in range(1, len(question.scores) + 1):
+    for keep in choices(subject, question):
         asked = question.build()
         probe = asked.probe
         with seeded(77):  # Hypothesis starts each example at 0, and so does who seeds without need
@@ -91,7 +85,14 @@ def question_untouched(subject: Subject, *, question: LayerQuestion) -> None:
 @law("strategy", 24, question=layer_questions())
 def reason(subject: Subject, *, question: LayerQuestion) -> None:
     """Every answer says why, in one line of text."""
-    for keep in range(1, len(question.scores) + 1):
+    for keep in choices(subject, question):
         said = subject.build().choose(question.build(), keep).reason
 
         require(isinstance(said, str) and said.strip() and len(said.splitlines()) == 1, f"the reason is {said!r}")
+
+
+def _require_no_refusal(subject: Subject, question: LayerQuestion) -> None:
+    """What a strategy refuses, a selector cannot do with it."""
+    refused = len(question.scores) - len(choices(subject, question))
+    if refused:
+        raise UntriedError(f"the strategy refuses {refused} of {len(question.scores)} numbers of layers")

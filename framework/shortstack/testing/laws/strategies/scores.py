@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law, promises
-from shortstack.testing.laws.strategies.asking import kept
+from shortstack.testing.laws.strategies.asking import answered, choices
 from shortstack.testing.recipes.questions import LayerQuestion
 from shortstack.testing.strategies import layer_questions
 from shortstack.testing.subject import Subject
@@ -16,16 +16,16 @@ BONUS = 2.0**-16
 """Less than any drawn scores, or sums of them, differ by; exact beside them."""
 
 
-@law("strategy", 24, question=layer_questions())
+@law("strategy", 24, when=promises("continuous"), question=layer_questions())
 def ties(subject: Subject, *, question: LayerQuestion) -> None:
     """Of equal scores the lowest index stays: giving each layer a little more, the first one most, changes nothing.
 
     A little is less than any scores, or sums of scores, differ by; each layer gets half of what the one before gets.
     """
     favoured = tuple(score + BONUS * 2.0**-layer for layer, score in enumerate(question.scores))
-    for keep in range(1, len(question.scores) + 1):
-        found = kept(subject, question, keep)
-        expected = kept(subject, attrs.evolve(question, scores=favoured), keep)
+    decided = choices(subject, attrs.evolve(question, scores=favoured))
+    for keep, found in choices(subject, question).items():
+        expected = decided.get(keep)
 
         require(found == expected, f"of {keep}, {found} stay; with ties decided for the lowest index, {expected}")
 
@@ -33,20 +33,18 @@ def ties(subject: Subject, *, question: LayerQuestion) -> None:
 @law("strategy", 25, when=promises("nested"), question=layer_questions())
 def nested(subject: Subject, *, question: LayerQuestion) -> None:
     """What is kept of ``k`` layers is among what is kept of ``k + 1``."""
-    choices = [kept(subject, question, keep) for keep in range(1, len(question.scores) + 1)]
-    for few, more in pairwise(choices):
+    for few, more in pairwise(choices(subject, question).values()):
         require(set(few) <= set(more), f"{few} are kept, but with room for one more {more}")
 
 
 @law("strategy", 26, when=promises("monotone"), question=layer_questions(), steps=st.integers(1, 16))
 def monotone(subject: Subject, *, question: LayerQuestion, steps: int) -> None:
     """Raising a kept layer's score, or lowering a dropped one's, changes nothing."""
-    for keep in range(1, len(question.scores) + 1):
-        before = kept(subject, question, keep)
+    for keep, before in choices(subject, question).items():
         for layer in range(len(question.scores)):
             change = steps / 4 if layer in before else -steps / 4
             scores = tuple(score + change * (index == layer) for index, score in enumerate(question.scores))
-            after = kept(subject, attrs.evolve(question, scores=scores), keep)
+            after = answered(subject.build(), attrs.evolve(question, scores=scores).build(), keep)
 
             require(after == before, f"of {keep}, {before} stay; with the score of {layer} at {scores[layer]}, {after}")
 
@@ -62,9 +60,10 @@ def order_only(subject: Subject, *, question: LayerQuestion, doublings: int) -> 
     ranks = [len({score for score in question.scores if score < mine}) for mine in question.scores]
     steep = tuple(2.0 ** (doublings + rank) for rank in ranks)
     flat = tuple(-(2.0 ** (doublings - rank)) for rank in ranks)
-    for keep in range(1, len(question.scores) + 1):
-        before = kept(subject, question, keep)
-        for scores in (steep, flat):
-            after = kept(subject, attrs.evolve(question, scores=scores), keep)
+    given = choices(subject, question)
+    for scores in (steep, flat):
+        mapped = choices(subject, attrs.evolve(question, scores=scores))
+        for keep, before in given.items():
+            after = mapped.get(keep)
 
             require(after == before, f"of {keep}, {before} stay; with the scores mapped to {scores}, {after}")
