@@ -165,6 +165,13 @@ def test_inspection_in_the_order_of_the_file(tmp_path):
 
     assert with_order["split"] == {"name": "leave-last", "train": 3, "valid": 1, "test": 1}
     assert without["no_split"].startswith("a split into train, valid and test needs the time of every interaction")
+    refused = {
+        "foo": "unknown order 'foo' (known: file, time)",
+        "file": "the split 'global-time' compares the times of different users",
+    }
+    for order, problem in refused.items():
+        result = CliRunner().invoke(app, [*call, "--order", order, "--split", "global-time"])
+        assert str(result.exception).startswith(problem)
     assert with_order["remarks"] == ["none of the 4 items has a title; the source has none"]
 
 

@@ -38,7 +38,9 @@ def inspect(  # noqa: PLR0917 -- typer makes options of them
 ) -> None:
     """Inspect a data set: its edition, sizes, times and repeats, and what a k-core and a split would leave."""
     from shortstack.data.inspection import inspected
+    from shortstack.data.splits import check_order, named_split
 
+    check_order(named_split(split), order)
     registry = Registry.from_environment()
     given = overridden({}, settings or ()) | ({"skip_bad_rows": True} if skip_bad_rows else {})
     adapter = registry.build("dataset", name, given)

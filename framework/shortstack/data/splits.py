@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TRAIN, VALID, TEST = 0, 1, 2
 PARTS = ("train", "valid", "test")
+ORDERS = ("time", "file")
 
 
 @attrs.frozen(kw_only=True)
@@ -102,9 +103,9 @@ class Ratio:
 
 @attrs.frozen(kw_only=True)
 class Random:
-    """Interactions are drawn into the parts by a seed, whenever they happened.
+    """Interactions are drawn into the parts by a seed, whenever they happened, which leaks time.
 
-    It leaks time: what a user did later teaches a model that is tested on what came before, and a history is not what was
+    What a user did later teaches a model that is tested on what came before, and a history is not what was
     known then. For comparison with results that were made so.
 
     Attributes:
@@ -239,7 +240,10 @@ def check_order(rule: Split, order: str) -> None:
 
     Raises:
         ConfigurationError: It needs times, and they are in the order of the file.
+        UnknownNameError: There is no such order.
     """
+    if order not in ORDERS:
+        raise UnknownNameError("order", order, ORDERS)
     if order == "file" and isinstance(rule, GlobalTime):
         raise ConfigurationError(
             "the split 'global-time' compares the times of different users, and order = 'file' only says in which order "
