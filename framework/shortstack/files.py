@@ -10,6 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from shortstack.contracts.pointers import POINTERS_SIZE, refuse_lfs_text
 from shortstack.errors import DataError, RunFolderError, SourceNotFoundError, UnwritableError
 
 
@@ -19,27 +20,14 @@ def digest(path: Path) -> list[str]:
         return [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
 
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
-_POINTERS_SIZE = 1024
-"""Bytes that a pointer has at most. Source: git-lfs, docs/spec.md."""
-
-
 def refuse_lfs_pointer(path: Path) -> None:
     """Refuse a small text that git-lfs left where a large file should be, as a clone without git-lfs does.
 
     Raises:
         DataError: It is one; says how to fetch the file.
     """
-    if not path.is_file() or path.stat().st_size > _POINTERS_SIZE:
-        return
-    text = path.read_bytes()
-    if text.startswith(_POINTER):
-        size = next(
-            (line.removeprefix(b"size ").decode() for line in text.splitlines() if line.startswith(b"size ")), "?"
-        )
-        raise DataError(
-            f"{path} is a pointer of git-lfs, not the file itself, which has {size} bytes; run 'git lfs pull' in its repository"
-        )
+    if path.is_file() and path.stat().st_size <= POINTERS_SIZE:
+        refuse_lfs_text(path.read_bytes(), str(path))
 
 
 def write_json(path: Path, value: object) -> None:

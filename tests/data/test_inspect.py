@@ -53,7 +53,9 @@ def test_figures_for_programs(source, capsys):
         "listed_items": 3,
         "titled_share": pytest.approx(1 / 3),
         "skipped": {"rows": 0, "examples": []},
-        "remarks": [],
+        "remarks": [
+            "every time lies before 1980, the last on 1970-01-02: are they times, and in the unit or the form that is set?"
+        ],
         "prepared": {"users": 1, "items": 1, "interactions": 2, "density": 2.0},
         "split": {"name": "leave-last", "train": 2, "valid": 0, "test": 0},
     }

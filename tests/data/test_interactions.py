@@ -186,7 +186,9 @@ def test_facts_are_counted_and_are_json():
         "interactions_read": 4,
         "bad_rows_skipped": 0,
         "bad_rows_first": None,
-        "remarks": "none of the 2 items has a title; the source has none",
+        "remarks": "every time lies before 1980, the last on 1970-01-01: are the"
+        "y times, and in the unit or the form that is set?; "
+        "none of the 2 items has a title; the source has none",
         "interactions": 3,
         "users": 1,
         "items": 2,

@@ -9,7 +9,7 @@ import pytest
 from shortstack.contracts import Edition, Interaction, Sample
 from shortstack.data.interactions import Interactions
 from shortstack.data.splits import split
-from shortstack.errors import DataError, RowError, SourceNotFoundError
+from shortstack.errors import ConfigurationError, DataError, RowError, SourceNotFoundError
 from shortstack_datasets.table import DESCRIPTOR, Table, TableSettings
 
 ROWS = [("u 1", "007", 4.5, 1_000_000_000), ("ü2", "b,c", 3.0, 1_000_000_001)]
@@ -362,3 +362,122 @@ def test_real_ml_1m_sequences(shared_data):
     assert (len(made.users), len(made.items), len(made)) == (6_040, 3_706, 1_000_209)
     assert made.items["title"].null_count() == 0
     assert len(split(made).cases("test")) == 6_040
+
+
+BACKSLASHES = (
+    'user,item,title,rating,time\nann,a,"Monitor 24\\"",5,1700000001\nbob,b,"Low",4,1700000002\n'
+    'cat,c,"Tablet 10\\"",1,1700000003\ndan,d,"Aladdin",2,1700000004\n'
+)
+SURPLUS = "user,item,title,price,rating\na,x,Heat,9,1\nb,y,Crouching Tiger, Hidden Dragon,8,2\nc,z,Up,7,3\n"
+
+
+def test_escaped_quotes(tmp_path):
+    """Malformed by default, and read right with the escape character; never two rows of four."""
+    source = write(tmp_path / "a.csv", BACKSLASHES)
+    columns = {"user": "user", "item": "item", "timestamp": "time", "rating": "rating", "title": "title"}
+    with pytest.raises(RowError, match=r"a\.csv:2: the row that starts here cannot be read: ',' expected after '\"'$"):
+        adapter(**columns).read(source)
+    records = adapter(**columns, escape="\\").read(source)
+
+    assert records.interactions.collect()["rating"].to_list() == [5.0, 4.0, 1.0, 2.0]
+    assert records.items.collect().sort("item")["title"].to_list() == ['Monitor 24"', "Low", 'Tablet 10"', "Aladdin"]
+
+
+@pytest.mark.parametrize("title", [None, "title"])
+@pytest.mark.parametrize("rating", [None, "rating"])
+def test_one_field_too_many(tmp_path, title, rating):
+    """Refused whichever columns are read; skipped on demand, and the others are what they were."""
+    source = write(tmp_path / "a.csv", SURPLUS)
+    columns = {"user": "user", "item": "item", "timestamp": None, "rating": rating, "title": title}
+    with pytest.raises(RowError, match=r"a\.csv:3: 6 fields, where there should be 5$"):
+        adapter(**columns).read(source)
+    records = adapter(**columns, skip_bad_rows=True).read(source)
+
+    assert records.skipped.rows == 1
+    assert records.interactions.collect()["item"].to_list() == ["x", "z"]
+    if rating:
+        assert records.interactions.collect()["rating"].to_list() == [1.0, 3.0]
+
+
+def test_quotes_that_are_letters(tmp_path):
+    """Without quoting a lone quote is part of its field, and so is a comma's absence."""
+    source = write(tmp_path / "a.csv", 'who,what\nu,"24\nv,"x"y\n')
+
+    assert adapter(rating=None, timestamp=None, quoted=False).read(source).interactions.collect()["item"].to_list() == [
+        '"24',
+        '"x"y',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"separator": ""}, "separator takes a text without quotes and line ends, such as ';', got ''"),
+        ({"escape": "ab"}, "escape takes one character that is no quote or line end, got 'ab'"),
+    ],
+)
+def test_separators_and_escapes_that_cannot_be(settings, problem):
+    """One sentence each."""
+    with pytest.raises(ConfigurationError) as caught:
+        TableSettings(**settings)
+
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(("separator", "between"), [(" ", " "), ("\\t", "\t")])
+def test_separators_as_command_lines_give_them(tmp_path, separator, between):
+    """A blank, and a tab that is spelt out."""
+    source = write(tmp_path / "a.csv", text(between).replace("u 1", "u1"))
+
+    assert len(adapter(separator=separator).read(source).interactions.collect()) == 2
+
+
+def test_two_columns_of_one_name(tmp_path):
+    """Refused if that column is read, and no trouble if it is not."""
+    source = write(tmp_path / "a.csv", "user,item,item,thing\nu1,i1,x1,t1\nu2,i2,x2,t2\n")
+    made = {"user": "user", "rating": None, "timestamp": None}
+    with pytest.raises(DataError, match=r"a\.csv has 2 columns called 'item', for item; rename one$"):
+        adapter(item="item", **made).read(source)
+
+    assert adapter(item="thing", **made).read(source).interactions.collect()["item"].to_list() == ["t1", "t2"]
+
+
+def test_a_header_where_none_is_expected(tmp_path):
+    """Left out, and said."""
+    source = write(tmp_path / "a.csv", "UserId,ProductId,Rating,Timestamp\nA1,B1,5.0,1369699200\n")
+    records = adapter(header=False, user="1", item="2", rating="3", timestamp="4").read(source)
+
+    assert records.interactions.collect()["item"].to_list() == ["B1"]
+    remark = "the first line is a header, which this format does not have, and was left out"
+    assert records.remarks == (f"{source}: {remark}",)
+
+
+def test_files_that_are_not_what_they_seem(tmp_path):
+    """UTF-16 and pointers of git-lfs are refused with the way out; lines of old Macs are read."""
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    for data, problem in [
+        (text().encode("utf-16"), "is UTF-16; write it as UTF-8, for example: iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+        (text().encode("utf-16-le"), "is UTF-16; write it as UTF-8, for example: iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+        (
+            pointer,
+            "is a pointer of git-lfs, not the file itself, which has 12345 bytes; run 'git lfs pull' in its repository",
+        ),
+    ]:
+        source = write(tmp_path / "a.csv", data)
+        with pytest.raises(DataError) as caught:
+            adapter().read(source)
+        assert str(caught.value) == f"{source} {problem}"
+    source = write(tmp_path / "b.csv", text().replace("\n", "\r"))
+
+    assert adapter().read(source).interactions.collect().rows() == EXPECTED
+
+
+def test_the_setting_of_the_items_encoding_is_named(tmp_path):
+    """Not that of the interactions."""
+    source = write(tmp_path / "a.csv", text())
+    items = write(tmp_path / "items.csv", b"what,name\n007,\xe9\n")
+    with pytest.raises(RowError) as caught:
+        adapter(items_file="items.csv", title="name").read(source)
+
+    expected = f"{items}:2: byte 0xe9 is not UTF-8; the file may be latin-1 (items_encoding = 'latin-1')"
+    assert str(caught.value) == expected

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "blame": {"errors"},
     "overheard": set(),
     "lazy": set(),
-    "files": {"errors"},
+    "files": {"errors", "contracts"},
     "forms": FOUNDATION,
     "written": set(),
     "provenance": {"result"},

@@ -1,6 +1,7 @@
 """Whether tables are what the contract of dataset adapters says."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -10,6 +11,7 @@ COLUMNS = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestam
 OPTIONAL = {"split": pl.String, "category": pl.String}
 ITEM_COLUMNS = dict.fromkeys(("item", "title", "category", "text"), pl.String)
 SPLITS = ("train", "valid", "test")
+_YEAR_1980 = 315_532_800_000
 _YEAR_1 = -62_135_596_800_000
 _YEAR_10000 = 253_402_300_800_000
 """Milliseconds since 1970: outside of these there are no dates, and the unit is another."""
@@ -56,6 +58,17 @@ def check_items(items: pl.DataFrame) -> None:
     _check_columns(items, ITEM_COLUMNS, "items")
     if items["item"].null_count() or items["item"].n_unique() != len(items):
         raise DataError("the table of items must name each item once, and has repeated or empty ids")
+
+
+def doubts(raw: pl.DataFrame) -> list[str]:
+    """What may be wrong with interactions that are as they should be: a sentence each."""
+    latest = raw["timestamp"].max()
+    if not isinstance(latest, int) or latest >= _YEAR_1980:
+        return []
+    when = datetime.fromtimestamp(latest / 1_000, tz=UTC).date()
+    return [
+        f"every time lies before 1980, the last on {when}: are they times, and in the unit or the form that is set?"
+    ]
 
 
 def _check_columns(table: pl.DataFrame, columns: Mapping[str, type[pl.DataType]], what: str) -> None:

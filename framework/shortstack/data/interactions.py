@@ -67,7 +67,7 @@ class Interactions:
             EmptyDataError: Nothing is left.
             PluginError: They are no records.
         """
-        from shortstack.data.checks import check_items
+        from shortstack.data.checks import check_items, doubts
         from shortstack.data.preparation import Preparation, prepare
         from shortstack.data.records import require_records
 
@@ -85,7 +85,7 @@ class Interactions:
             preparation=preparation,
             read=len(raw),
             skipped=records.skipped,
-            remarks=(*records.remarks, *without_titles(items, described)),
+            remarks=(*records.remarks, *doubts(raw), *without_titles(items, described)),
         )
 
     def catalogue(self, *, first_token: int = 1) -> Catalogue:
@@ -200,9 +200,17 @@ def tied_share(table: "pl.DataFrame") -> float | None:
 
 
 def with_descriptions(names: "pl.Series", items: "pl.DataFrame") -> "pl.DataFrame":
-    """``item``, ``title``, ``category`` of each name, in the order of the names; null where nothing is known."""
+    """``item``, ``title``, ``category`` of each name, in the order of the names; null where nothing is known.
+
+    Titles are in Unicode's form NFC, in which they are typed; macOS writes NFD.
+    """
+    import polars as pl
+
     return names.to_frame("item").join(
-        items.select("item", "title", "category"), on="item", how="left", maintain_order="left"
+        items.select("item", pl.col("title").str.normalize("NFC"), "category"),
+        on="item",
+        how="left",
+        maintain_order="left",
     )
 
 

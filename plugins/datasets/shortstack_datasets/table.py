@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
-from shortstack.errors import DataError
+from shortstack.errors import ConfigurationError, DataError
 from shortstack_datasets.reading.columns import Column, user
 from shortstack_datasets.reading.kinds import JSON, KNOWN, PARQUET, TEXT, kind_of
 
@@ -14,9 +14,25 @@ if TYPE_CHECKING:
     import polars as pl
 
     from shortstack_datasets.reading.bad_rows import BadRows
+    from shortstack_datasets.reading.forms import Form
 
 Encoding = Literal["utf-8", "latin-1"]
 TimestampUnit = Literal["s", "ms", "us", "iso"]
+
+
+def _unescaped(separator: str | None) -> str | None:
+    """A tab may be spelt with a backslash and a t, as command lines and literal texts of TOML give it."""
+    return separator.replace("\\t", "\t") if separator else separator
+
+
+def _one_character(_settings: object, field: "attrs.Attribute[str | None]", value: str | None) -> None:
+    if value is not None and (len(value.encode()) != 1 or value in '"\r\n'):
+        raise ConfigurationError(f"{field.name} takes one character that is no quote or line end, got {value!r}")
+
+
+def _separates(_settings: object, field: "attrs.Attribute[str | None]", value: str | None) -> None:
+    if value is not None and (not value or {*value} & {*'"\r\n'}):
+        raise ConfigurationError(f"{field.name} takes a text without quotes and line ends, such as ';', got {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +46,9 @@ class TableSettings:
         timestamp: The column of times; None if there are none, and then nothing can be split by time.
         timestamp_unit: What a time counts since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
         separator: Between fields; None for a comma in ``.csv`` and a tab elsewhere.
+        quoted: Whether ``"`` may enclose fields, where ``""`` stands for itself; never beside a longer separator.
+        escape: The character that takes the meaning from the one after it, such as a backslash before a quote; None if
+            there is none.
         encoding: Of text files.
         header: Whether the first line names the columns; if not, they are called ``1``, ``2``, …
         title: The column of item titles, in the items file if there is one.
@@ -47,14 +66,16 @@ class TableSettings:
     rating: str | None = None
     timestamp: str | None = None
     timestamp_unit: TimestampUnit = "s"
-    separator: str | None = None
+    separator: str | None = attrs.field(default=None, converter=_unescaped, validator=_separates)
+    quoted: bool = True
+    escape: str | None = attrs.field(default=None, validator=_one_character)
     encoding: Encoding = "utf-8"
     header: bool = True
     title: str | None = None
     category: str | None = None
     items_file: str | None = None
     items_item: str | None = None
-    items_separator: str | None = None
+    items_separator: str | None = attrs.field(default=None, converter=_unescaped, validator=_separates)
     items_encoding: Encoding = "utf-8"
     items_header: bool = True
     skip_bad_rows: bool = False
@@ -163,15 +184,47 @@ class _Text:
 
     separator: str | None
     encoding: Encoding
+    encoding_setting: str
     header: bool
+    quoted: bool
+    escape: str | None
 
     @classmethod
     def of_interactions(cls, settings: TableSettings) -> "_Text":
-        return cls(separator=settings.separator, encoding=settings.encoding, header=settings.header)
+        return cls(
+            separator=settings.separator,
+            encoding=settings.encoding,
+            encoding_setting="encoding",
+            header=settings.header,
+            quoted=settings.quoted,
+            escape=settings.escape,
+        )
 
     @classmethod
     def of_items(cls, settings: TableSettings) -> "_Text":
-        return cls(separator=settings.items_separator, encoding=settings.items_encoding, header=settings.items_header)
+        return cls(
+            separator=settings.items_separator,
+            encoding=settings.items_encoding,
+            encoding_setting="items_encoding",
+            header=settings.items_header,
+            quoted=settings.quoted,
+            escape=settings.escape,
+        )
+
+    def form(self, kind: str) -> "Form":
+        """Longer separators than one character know neither quotes nor escapes."""
+        from shortstack_datasets.reading.forms import Form
+
+        separator = self.separator or TEXT[kind]
+        single = len(separator.encode()) == 1
+        return Form(
+            separator=separator,
+            header=self.header,
+            quoted=self.quoted and single,
+            escape=self.escape if single else None,
+            encoding=self.encoding,
+            encoding_setting=self.encoding_setting,
+        )
 
 
 def _items(path: Path, settings: TableSettings, bad: "BadRows") -> "pl.DataFrame":
@@ -179,7 +232,7 @@ def _items(path: Path, settings: TableSettings, bad: "BadRows") -> "pl.DataFrame
 
 
 def _read(path: Path, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":
-    from shortstack_datasets.reading.delimited import Form, read_delimited
+    from shortstack_datasets.reading.delimited import read_delimited
     from shortstack_datasets.reading.sources import one_file, opened
     from shortstack_datasets.reading.structured import read_json_lines, read_parquet
 
@@ -194,6 +247,4 @@ def _read(path: Path, text: _Text, columns: list[Column], bad: "BadRows") -> "pl
             return read_parquet(stream, columns, bad)
         if kind in JSON:
             return read_json_lines(stream, columns, bad)
-        between = text.separator or TEXT[kind]
-        form = Form(separator=between, encoding=text.encoding, header=text.header, quoted=len(between.encode()) == 1)
-        return read_delimited(stream, form, columns, bad)
+        return read_delimited(stream, text.form(kind), columns, bad)

@@ -33,6 +33,9 @@ class Lazy:
                 .collect()
             )
         except pl.exceptions.PolarsError:
+            for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+                if line and line.count(b"\t") != 2:
+                    raise RowError(path, number, "the line has not three fields") from None
             raise DataError(f"{path} cannot be read as three columns between tabs") from None
         for row, named, _, text in bad.rows():
             raise RowError(

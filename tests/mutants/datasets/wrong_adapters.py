@@ -11,6 +11,7 @@ from mutants.datasets.mistakes import (
     by_first_use,
     caused,
     ended,
+    first_fields,
     floating,
     headed,
     in_any_order,
@@ -49,7 +50,7 @@ PREPARED = {
 }
 """What needs that the core takes the table at all."""
 
-BAD_ROWS = {"bad-row", "short-row", "nameless-row"}
+BAD_ROWS = {"bad-row", "short-row", "long-row", "nameless-row"}
 
 
 def wrong(name, sentence, breaks, pitfall=None, adapter=None, **changes):
@@ -186,11 +187,15 @@ ADAPTERS = (
         pitfall=23,
         adapter=Silent(),
     ),
+    wrong("takes-longer-rows", "Surplus fields are not seen.", {"long-row"}, interaction=first_fields),
     wrong("skips-bad-rows", "Bad rows are left out.", BAD_ROWS, interaction=skipping),
     wrong("nulls-bad-numbers", "Bad numbers become null.", {"bad-row"}, interaction=nulled),
     wrong("takes-nan", "NaN and infinity are ratings.", {"bad-row"}, interaction=floating),
     wrong(
-        "line-off-by-one", "Errors name the line after the bad one.", {"bad-row", "short-row"}, interaction=next_line
+        "line-off-by-one",
+        "Errors name the line after the bad one.",
+        {"bad-row", "short-row", "long-row"},
+        interaction=next_line,
     ),
     wrong("no-folder", "Errors name the file without its folder.", BAD_ROWS, interaction=nameless_file),
     wrong("no-column", "Errors do not name the column.", {"bad-row"}, interaction=nameless_column),

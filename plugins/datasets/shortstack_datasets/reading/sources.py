@@ -9,8 +9,10 @@ from typing import IO, Protocol, TypeVar
 
 import attrs
 
+from shortstack.contracts.pointers import POINTERS_SIZE, refuse_lfs_text
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack_datasets.reading.streams import Stream, intact
+from shortstack_datasets.reading.texts import pieces
 
 Found = TypeVar("Found")
 
@@ -56,7 +58,7 @@ class Folder:
     @property
     def beside(self) -> frozenset[str]:
         """Their names."""
-        return frozenset(entry.name for entry in self.path.iterdir() if entry.is_file())
+        return frozenset(entry.name for entry in self.path.iterdir() if entry.is_file() and not _is_shadow(entry.name))
 
     def place(self, name: str) -> str:
         """The file's path."""
@@ -87,7 +89,7 @@ class Archive:
     def names(self) -> frozenset[str]:
         """Their names, without the prefix."""
         inside = (name.removeprefix(self.prefix) for name in _members(self.path) if name.startswith(self.prefix))
-        return frozenset(name for name in inside if name and "/" not in name)
+        return frozenset(name for name in inside if name and "/" not in name and not _is_shadow(name))
 
     @property
     def beside(self) -> frozenset[str]:
@@ -109,6 +111,11 @@ class Archive:
         return stack.enter_context(archive.open(self.prefix + name))
 
 
+def _is_shadow(name: str) -> bool:
+    """Whether macOS put a file beside another, for what its own file system knows of that: ``._ratings.csv``."""
+    return name.startswith("._")
+
+
 @contextmanager
 def opened(files: Files, name: str) -> Iterator[Stream]:
     """A file's bytes, unpacked.
@@ -126,6 +133,9 @@ def opened(files: Files, name: str) -> Iterator[Stream]:
             raise SourceNotFoundError(f"{files.place(name)} is not there") from None
         except OSError as error:
             raise DataError(f"{files.place(name)} cannot be read: {error.strerror or error}") from error
+        if size <= POINTERS_SIZE and isinstance(files, Folder):
+            refuse_lfs_text(file.read(), files.place(name))
+            file.seek(0)
         yield Stream.of(file, files.place(name), size=size, again=again)
 
 
@@ -148,7 +158,7 @@ def count_lines(files: Files, name: str) -> int:
     """
     lines, last = 0, b"\n"
     with opened(files, name) as stream:
-        while block := stream.read(1 << 22):
+        for block in pieces(stream, 1 << 22):
             lines, last = lines + block.count(b"\n"), block[-1:]
     return lines + (last != b"\n")
 
@@ -161,7 +171,7 @@ def first_line(files: Files, name: str) -> str:
 def first_lines(files: Files, name: str) -> list[str]:
     """The lines of a file's first 64 KiB, of which the last may be cut off; one empty line of an empty file."""
     with opened(files, name) as stream:
-        text = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        text = next(pieces(stream, 1 << 16), b"").decode("utf-8", "replace")
     return [line.rstrip("\r") for line in text.split("\n")]
 
 

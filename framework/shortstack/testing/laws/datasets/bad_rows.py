@@ -2,6 +2,7 @@
 
 import re
 
+import attrs
 from hypothesis import strategies as st
 
 from shortstack.contracts import Sample
@@ -9,7 +10,7 @@ from shortstack.errors import RowError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import MEASURES, WRITES, absent, failure_of, read, rows_of, written
-from shortstack.testing.laws.datasets.spots import MARK, spoiled, spots, spots_of
+from shortstack.testing.laws.datasets.spots import MARK, Spot, spoiled, spots, spots_of
 from shortstack.testing.recipes.tables import InteractionTable
 from shortstack.testing.strategies.tables import interaction_tables
 from shortstack.testing.subject import Subject
@@ -51,6 +52,40 @@ def short_row(subject: Subject, *, table: InteractionTable, row: int, measure: s
         if found:
             error = failure_of(subject, place.source)
             _require_row_error(error, [spot.head(place) for spot in found], f"row {row} without its {measure}")
+
+
+@law("dataset", 69, when=WRITES, table=TABLES, row=ROWS)
+def long_row(subject: Subject, *, table: InteractionTable, row: int) -> None:
+    """A row with one field more, wherever it stands, gives a RowError with its file and line: it is no other row.
+
+    A field more is ``7`` and what parts the row's rating or time from the field before it.
+    """
+    sample = table.sample()
+    sample = attrs.evolve(sample, titles=dict.fromkeys(sample.titles, "Plain"))  # with nothing that parts fields
+    row = 1 + row % (len(sample.rows) - 1)  # the first may say how many there should be
+    with written(subject, sample) as place:
+        for spot, separator in _parted(subject, sample, row):
+            path = place.folder / spot.file
+            lines = path.read_bytes().split(b"\n")
+            fields = lines[spot.line - 1].split(separator)
+            for where in range(len(fields) + 1):
+                longer = separator.join([*fields[:where], b"7", *fields[where:]])
+                path.write_bytes(b"\n".join([*lines[: spot.line - 1], longer, *lines[spot.line :]]))
+                error = failure_of(subject, place.source)
+                _require_row_error(error, [spot.head(place)], f"row {row} with one more field after {where}")
+            path.write_bytes(b"\n".join(lines))
+
+
+def _parted(subject: Subject, sample: Sample, row: int) -> list[tuple[Spot, bytes]]:
+    """Where a row has its rating, or else its time, and what stands before it; nothing where files are not plain text."""
+    for measure in MEASURES:
+        with written(subject, spoiled(sample, row, **{measure: MARK})) as place:
+            found = spots(place, MARK)[:1]
+            before = [(place.folder / spot.file).read_bytes()[: spot.start] for spot in found]
+        parted = [re.search(rb"[^A-Za-z0-9\n]+$", data) for data in before]
+        if pairs := [(spot, match[0]) for spot, match in zip(found, parted, strict=True) if match]:
+            return pairs
+    return []
 
 
 @law("dataset", 56, when=WRITES, table=TABLES, row=ROWS, column=st.sampled_from(["user", "item"]))

@@ -1,0 +1,81 @@
+"""The first line of a text: which columns it names, and whether it names any."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from shortstack.errors import DataError
+from shortstack_datasets.reading.columns import Column
+from shortstack_datasets.reading.forms import Form
+from shortstack_datasets.reading.lines import Block
+from shortstack_datasets.reading.rows import split_rows
+
+_WORDS: Final = ("user", "item", "rating", "star", "time", "date", "title", "name", "product", "movie", "id")
+"""At least two of the names in a header hold one of these."""
+
+_NUMBERS: Final = frozenset({"whole", "number", "s", "ms", "us", "iso", "clock"})
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_ .-]+")
+"""A word that is no number: ``nan`` and ``inf`` are among these, but no two of them stand in one row by one mistake."""
+
+_HEADING: Final = re.compile(
+    "(user|reviewer|visitor|customer|session|item|product|movie|book|song|track|artist|business|news|impression)(id)?"
+    "|uid|(parent)?asin|isbn|ratings?|overall|score|stars|weight|plays|(unixreview)?time|timestamp|date|datetime"
+    "|title|genres?|category|categories|impressions|history"
+)
+"""At least two of the fields are called so, their letters alone, in a line that is a header."""
+
+
+def fields_of(line: str, form: Form) -> list[str]:
+    """What is in one line that holds no line ends; nothing if it is no text of fields."""
+    (_, row), *_ = split_rows([f"{line}\n"], form)
+    return [] if isinstance(row, str) else row
+
+
+def is_unexpected_header(block: Block, form: Form, columns: Sequence[Column]) -> bool:
+    """Whether a text that should begin with data begins with a header.
+
+    It does if two or more columns of numbers and times hold words instead, which no single mistake does; or if two of
+    its fields are common names of columns, and there is no digit.
+    """
+    line = form.first_line(block.data)
+    found = fields_of(line, form)
+    fields = dict(zip(form.names, found, strict=False))
+    numbers = [fields.get(name, "") for column in columns if column.kind in _NUMBERS for name in column.names]
+    if len(numbers) >= 2 and all(_NAME.fullmatch(field.strip()) for field in numbers):
+        return True
+    if any(character.isdigit() for character in line):
+        return False
+    letters = ["".join(filter(str.isalpha, field)).lower() for field in found]
+    return sum(_HEADING.fullmatch(name) is not None for name in letters) >= 2
+
+
+def check_named(block: Block, place: str, names: tuple[str, ...], form: Form, columns: Sequence[Column]) -> None:
+    """Refuse a text without one of the columns, or with two of its name.
+
+    Raises:
+        DataError: That is so.
+    """
+    wanted = [(name, column) for column in columns for name in column.names]
+    for name, column in wanted:
+        if names.count(name) > 1:
+            raise DataError(f"{place} has {names.count(name)} columns called {name!r}, for {column.role}; rename one")
+    missing = [(name, column) for name, column in wanted if name not in names and not column.optional]
+    if not missing:
+        return
+    shown = not form.header or _is_header(block, names, form, some_known=any(name in names for name, _ in wanted))
+    offer = f"it has: {', '.join(names)}" if shown else "is its first line a header?"
+    name, column = missing[0]
+    raise DataError(f"{place} has no column {name!r} for {column.role}; {offer}")
+
+
+def _is_header(block: Block, names: tuple[str, ...], form: Form, *, some_known: bool) -> bool:
+    """Whether the first line can be shown: what is data, or a header and data in one line, may hold somebody's id.
+
+    Data have digits and none of the names looked for, nor words that headers have; what was joined has more fields than
+    the line after it.
+    """
+    following = block.data.partition(b"\n")[2].partition(b"\n")[0].decode("utf-8", "replace")
+    digits = any(character.isdigit() for character in "".join(names))
+    whole = len(fields_of(following, form)) == len(names) if following else not digits
+    named = sum(any(word in name.lower() for word in _WORDS) for name in names) >= 2
+    return bool(names) and whole and (some_known or (named and not digits))

@@ -1,0 +1,132 @@
+"""Delimited text against Python's strict ``csv``: what it takes is read alike, what it refuses is a bad row with its line."""
+
+import csv
+import io
+import random
+
+import pytest
+
+from shortstack.errors import DataError, RowError
+from shortstack_datasets.reading import lines
+from shortstack_datasets.reading.bad_rows import BadRows
+from shortstack_datasets.reading.columns import Column
+from shortstack_datasets.reading.delimited import Form, read_delimited
+from shortstack_datasets.reading.streams import Stream
+
+FORMS = (
+    Form(separator=",", quoted=True),
+    Form(separator="\t", quoted=True),
+    Form(separator=" ", quoted=True),
+    Form(separator=";", quoted=True, escape="\\"),
+    Form(separator="|"),
+    Form(separator=",", escape="\\"),
+    Form(separator="::"),
+)
+FIELDS = (
+    "",
+    "a",
+    "bc",
+    "é",
+    '"a"',
+    '"a""b"',
+    '""',
+    '"b,;|\t ::c"',
+    '"d\ne"',
+    '24"',
+    '"a"b',
+    "\\n",
+    '"x\\"y"',
+    " ",
+    ":",
+    "\x1f",
+    '"',
+)
+
+
+def file_of(dice, form, width):
+    """A few rows, most of them as they should be; now and then one with more fields, fewer, or line ends of another kind."""
+    fields = FIELDS[:7] if dice.random() < 0.5 else FIELDS
+    rows = []
+    for _ in range(dice.randint(1, 8)):
+        many = width + dice.choice((-1, 1)) * (dice.random() < 0.07)
+        rows.append(form.separator.join(dice.choices(fields, k=many)))
+    end = dice.choice(("\n", "\n", "\r\n"))
+    text = "".join(row + (end if dice.random() < 0.98 else dice.choice(("\r", "\n\n", "\r\r\n"))) for row in rows)
+    return text if "\n" in text else f"{text}\n"
+
+
+def expected(text, form, width):
+    """Rows with the lines that they start on, and the lines of the bad ones; after those from the next line on."""
+    lines_of = text.rstrip("\r\n").split("\n")
+    taken, bad, start = [], [], 0
+    while start < len(lines_of):
+        rest = "\n".join(lines_of[start:])
+        for row, used in parsed(rest, form):
+            if row is None:
+                bad.append(start + 1)
+                start += 1
+                break
+            (taken.append((start + 1, row)) if len(row) == width else bad.append(start + 1))
+            start += used
+    return taken, bad
+
+
+def parsed(text, form):
+    """Each row and how many lines it takes; None for one that cannot be read, and then no more."""
+    if len(form.separator) > 1:
+        for line in text.split("\n"):
+            row = line.rstrip("\r")
+            yield (None if "\r" in row else row.split(form.separator) if row else []), 1
+        return
+    quoting = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
+    source = io.StringIO(text + "\n", newline="\n")
+    reader = csv.reader(source, delimiter=form.separator, quoting=quoting, escapechar=form.escape, strict=True)
+    before = 0
+    try:
+        for row in reader:
+            yield row, reader.line_num - before
+            before = reader.line_num
+    except csv.Error:
+        yield None, 0
+
+
+def read(text, form, chosen, bad):
+    """The rows of some columns."""
+    data = text.encode()
+    stream = Stream(file=io.BytesIO(data), place="a.csv", size=len(data), problem="")
+    columns = [Column(name=name, role=name, kind="label") for name in chosen]
+    return [tuple(value or "" for value in row) for row in read_delimited(stream, form, columns, bad).rows()]
+
+
+def compare(seed):
+    """One random file, in blocks of random size, some of its columns."""
+    dice = random.Random(seed)
+    form, width = dice.choice(FORMS), dice.randint(1, 4)
+    text = file_of(dice, form, width)
+    names = tuple(f"c{index}" for index in range(width))
+    chosen = dice.sample(names, dice.randint(1, width))
+    # with names, a file of one line is no header
+    form = Form(separator=form.separator, quoted=form.quoted, escape=form.escape, names=names, header=False)
+    lines.SIZE = dice.choice((3, 7, 20, 1 << 20))
+    taken, bad_lines = expected(text, form, width)
+    bad = BadRows(skip=True)
+    if not text.strip("\r\n"):
+        with pytest.raises(DataError):
+            read(text, form, chosen, bad)
+        return
+    found = read(text, form, chosen, bad)
+
+    assert found == [tuple(row[names.index(name)] for name in chosen) for _, row in taken], (seed, form, text)
+    assert bad.rows == len(bad_lines), (seed, form, text)
+    assert [example.split(":")[1] for example in bad.examples] == [str(line) for line in bad_lines[:3]], (seed, text)
+    if bad_lines:
+        with pytest.raises(RowError, match=rf"^a\.csv:{bad_lines[0]}: "):
+            read(text, form, chosen, BadRows())
+
+
+@pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 10_000), marks=pytest.mark.full)])
+def test_ten_thousand_small_files(seeds, monkeypatch):
+    """Every separator, every choice of columns, every block: ``csv`` is right."""
+    monkeypatch.setattr(lines, "SIZE", lines.SIZE)
+    for seed in seeds:
+        compare(seed)
