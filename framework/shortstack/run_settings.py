@@ -260,8 +260,9 @@ class EvaluationSettings:
         protocol: ``"full"`` ranks the whole catalogue, ``"sampled"`` 999 seeded negatives, on the test cases; models are
             selected by the full ranking in any case.
         seen: ``"exclude"``: items of a user's history are no candidates, and cases whose target is one of them are left
-            out and counted; ``"include"``: they are candidates like all others. By default ``"include"`` where the data
-            hold repeats (the same user, the same item), else ``"exclude"``. The student recommends by the same rule.
+            out and counted; ``"include"``: they are candidates like all others. By default ``"include"`` where one
+            interaction in a hundred or more repeats an earlier one (the same user, the same item), else ``"exclude"``.
+            The student recommends by the same rule.
         cutoffs: The k of HR@k, NDCG@k and MRR@k.
         resamples: Bootstrap resamples over users.
         scratch: Train the student's config without a teacher, for comparison.

@@ -2,6 +2,7 @@
 
 import json
 import random
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from shortstack import CompactStudentModel, Run
 from shortstack.data.sequences import Sequences
 from shortstack.errors import EmptyDataError, UnknownNameError
+from shortstack.files import write_json
 from shortstack.result import RunResult
 from shortstack.run_settings import EvaluationSettings
-from shortstack.stages.data import SEQUENCES
+from shortstack.stages.data import FACTS, SEQUENCES
+from shortstack.stages.exam import seen_by
 
 QUICK = {"steps": 4, "batch_size": 16, "learning_rate": 0.01, "warmup_steps": 1, "evaluate_every": 2}
 
@@ -50,6 +53,16 @@ def evaluated(request, regulars, tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "regulars"
     settings = {} if request.param is None else {"seen": request.param}
     return request.param or "include", folder, run_of(tables, regulars, **settings).execute(folder)
+
+
+@pytest.mark.parametrize(("repeats", "rule"), [(0, "exclude"), (9, "exclude"), (10, "include")])
+def test_the_rule_follows_the_data(repeats, rule, regulars, tables, tmp_path):
+    """Of a thousand interactions, ten that repeat an earlier one are a habit and nine are accidents."""
+    (tmp_path / "data").mkdir()
+    write_json(tmp_path / "data" / FACTS, {"interactions": 1000, "duplicate_pairs": repeats})
+    context = SimpleNamespace(run=run_of(tables, regulars), root=tmp_path)
+
+    assert seen_by(context) == rule
 
 
 def test_a_run_evaluates_as_its_student_recommends(evaluated):
@@ -114,15 +127,13 @@ def test_a_run_without_any_case_left_ends_before_training(tables, tmp_path, monk
         run_of(tables, source, seen="exclude").execute(tmp_path / "run")
 
 
-def test_a_rule_that_is_none(regulars, tables, tmp_path):
+def test_a_rule_that_is_none(regulars, tables):
     """From a file or from Python, before any work."""
-    with pytest.raises(
-        UnknownNameError, match=r"unknown value of run\.evaluation\.seen: 'excluded'; did you mean 'exclude'"
-    ):
+    message = r"unknown value of (run\.)?evaluation\.seen: 'excluded'; did you mean 'exclude'"
+    with pytest.raises(UnknownNameError, match=message):
         run_of(tables, regulars, seen="excluded")
-    built = attrs.evolve(run_of(tables, regulars), evaluation=EvaluationSettings(seen="excluded"))
-    with pytest.raises(UnknownNameError, match="unknown rule for seen items 'excluded'; did you mean 'exclude'"):
-        built.execute(tmp_path / "run")
+    with pytest.raises(UnknownNameError, match=message):
+        attrs.evolve(run_of(tables, regulars), evaluation=EvaluationSettings(seen="excluded"))
 
 
 def test_a_result_of_an_earlier_version_is_read(evaluated, tmp_path):

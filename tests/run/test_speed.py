@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shortstack.stages import speed
-from shortstack.stages.speed import measured_speed
+from shortstack.stages.speed import ROUNDS_ALONE, measured_speed
 
 CPU = torch.device("cpu")
 
@@ -32,11 +32,26 @@ def test_the_same_users_are_answered_alone_and_together():
     measured_speed(batches.append, 100, CPU)
     single, whole = ([b.tolist() for b in batches if len(b) == size] for size in (1, 32))
 
-    assert [row for (row,) in single[1:]] == whole[0]
+    assert [row for (row,) in single[1:]] == whole[0] * ROUNDS_ALONE
     assert (whole[0][0], whole[0][-1]) == (0, 99)
     few = []
     measured_speed(few.append, 3, CPU)
     assert set(np.concatenate(few).tolist()) == {0, 1, 2}
+
+
+def test_what_else_the_machine_does_does_not_count():
+    """A pause in one round of three, or in eight of nine, is not the model's."""
+    calls = {1: 0, 32: 0}
+
+    def answer(rows):
+        calls[len(rows)] += 1
+        busy = 34 < calls[1] <= 66 if len(rows) == 1 else calls[32] > 2
+        time.sleep(0.05 if busy else 0.001)
+
+    found = measured_speed(answer, 100, CPU)
+
+    assert found["ms_per_user_1"] < 10
+    assert found["ms_per_user_32"] < 10 / 32
 
 
 def test_a_slow_model_is_not_measured_for_long(monkeypatch):

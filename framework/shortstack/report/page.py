@@ -112,7 +112,7 @@ def _speed(result: RunResult) -> str:
     if not figure:
         return ""
     device, threads = (result.environment.get(name, "?") for name in ("device", "threads"))
-    caption = f"The same test users, one by one and 32 at once, on {device} ({threads} threads); medians of repeated passes. {_CHANCE}"
+    caption = f"The same test users, one by one and 32 at once, on {device} ({threads} threads); the quickest of repeated passes. {_CHANCE}"
     return f"<figure>{figure}<figcaption>{escape(caption)}</figcaption></figure>{speed_table(result)}"
 
 

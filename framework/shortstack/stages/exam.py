@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from shortstack.stages.speed import Rows
     from shortstack.stages.stage import Context
 
+RETURNING = 0.01
+"""The share of interactions with an item that the user had before, from which on users are taken to return to items."""
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Exam:
@@ -56,7 +59,8 @@ def seen_by(context: "Context") -> "Seen":
     if context.run.evaluation.seen is not None:
         return context.run.evaluation.seen
     facts = read_json(context.root / "data" / FACTS)
-    return "include" if facts.get("duplicate_pairs") else "exclude"
+    repeats = facts.get("duplicate_pairs", 0)  # none are counted of impressions
+    return "include" if repeats and repeats >= RETURNING * facts["interactions"] else "exclude"
 
 
 def require_cases(context: "Context") -> None:
