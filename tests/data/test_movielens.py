@@ -348,6 +348,7 @@ def test_the_plugin_declares_all_adapters():
         "mind",
         "yelp",
         "recbole",
+        "sequences",
         "table",
     ]
     for descriptor in descriptors:

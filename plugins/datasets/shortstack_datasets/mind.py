@@ -224,7 +224,7 @@ def _impressions(part: _Part, bad: "BadRows") -> "pl.DataFrame":
         "user",
         "timestamp",
         pl.when(pl.col("history").is_not_null())
-        .then(pl.col("history").str.split(" "))
+        .then(pl.col("history").str.split(" ").list.eval(pl.element().filter(pl.element() != "")))
         .otherwise(pl.lit([], dtype=pl.List(pl.String)))
         .alias("history"),
         shown.list.eval(pl.element().str.head(-2)).alias("shown"),

@@ -160,6 +160,7 @@ class _Found:
     def records(self) -> Records:
         from shortstack_datasets.reading.bad_rows import BadRows
         from shortstack_datasets.reading.delimited import Form, read_text
+        from shortstack_datasets.reading.described import described
 
         layout, bad = self.layout, BadRows(skip=self.settings.skip_bad_rows)
         form = Form(
@@ -170,7 +171,7 @@ class _Found:
         movies = _movies(self.files, layout, bad)
         return Records(
             interactions=ratings.lazy(),
-            items=movies.lazy(),
+            items=described(movies).lazy(),
             edition=_edition(layout, read),
             skipped=bad.skipped,
             remarks=bad.remarks,

@@ -17,7 +17,7 @@ from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Reco
 from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.kinds import TEXT, kind_of, unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
-from shortstack_datasets.reading.sources import Files
+from shortstack_datasets.reading.sources import Files, first_lines
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,6 +63,7 @@ def files_of(settings: SequencesSettings) -> "OfficialFiles[_Found]":
         what="sequences",
         needs="one .txt or .json file of users and their items, or train.txt and test.txt",
         recognise=lambda files: list(_recognised(files, settings)),
+        looks_right=_looks_right,
     )
 
 
@@ -126,6 +127,17 @@ class _Found:
             between = settings.titles_separator or TEXT.get(kind, "\t")
             form = Form(separator=between, header=settings.titles_header, quoted=len(between.encode()) == 1)
             return read_delimited(stream, form, columns, bad)
+
+
+def _looks_right(found: _Found) -> bool:
+    """Whether it begins with users and items: its name says little."""
+    from shortstack_datasets.reading.user_items import begins_with_histories
+
+    name, *_ = found.parts
+    *whole, last = first_lines(found.files, name)
+    text = "".join(f"{line}\n" for line in whole or [last])
+    is_object = kind_of(PurePath(name)) == ".json"
+    return begins_with_histories(text, is_object=is_object, separator=found.settings.separator)
 
 
 def write(settings: SequencesSettings, sample: Sample, folder: Path) -> Path:

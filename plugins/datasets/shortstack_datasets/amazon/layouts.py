@@ -177,13 +177,13 @@ def _is_2023(files: Files, name: str) -> bool:
 
 def _is_ratings(lines: Sequence[str]) -> bool:
     """Whether one of the first lines is a row of four, the last a rating and a time; the very first may be damaged."""
-    return any(re.search(r',"?[0-9.]+"?,"?[0-9]+"?$', line) for line in lines)
+    return any(re.search(r',"?[0-9.]+"?,"?[0-9]+(\.[0-9]*)?"?$', line) for line in lines)
 
 
 def _users_first(lines: Sequence[str], stem: str) -> bool | None:
-    """Whether users stand before items, as in 2014: told by Amazon's item ids, or else by the file's name.
+    """Whether users stand before items, as in 2014: told by Amazon's item ids, or a header, or else by the file's name.
 
-    None where neither tells.
+    None where none of them tells.
     """
     rows = [
         [field.strip('"') for field in fields] for fields in (line.split(",") for line in lines) if len(fields) == 4
@@ -191,10 +191,17 @@ def _users_first(lines: Sequence[str], stem: str) -> bool | None:
     items = [sum(_ASIN.fullmatch(row[place]) is not None for row in rows) for place in (0, 1)]
     if abs(items[0] - items[1]) > len(rows) / 2:
         return items[1] > items[0]
+    if rows and (heading := _HEADER.match(",".join(rows[0]))):
+        return heading[1] is not None
     return None if stem == "ratings" else stem.startswith("ratings_")
 
 
 _ASIN: Final = re.compile(r"B[0-9A-Z]{9}|[0-9]{9}[0-9X]")
+_HEADER: Final = re.compile(
+    "(?:(user|reviewer|customer)[^,]*,(?:item|product|asin)|(?:item|product|asin)[^,]*,(?:user|reviewer|customer))",
+    re.IGNORECASE,
+)
+"""A header of users and Amazon's products; the group is there if users stand first."""
 _FIELD: Final = re.compile(r'"(\w+)"\s*:')
 
 

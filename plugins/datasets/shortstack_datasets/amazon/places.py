@@ -10,11 +10,11 @@ from shortstack.errors import DataError
 from shortstack_datasets.amazon.layouts import Category, categories_in, metadata_in
 from shortstack_datasets.reading.sources import Files, Folder, found
 
-LEVELS: Final = 2
-"""How far below a source reviews may lie: the publisher has ``raw/review_categories``."""
+LEVELS: Final = 3
+"""How far below a source reviews may lie: the publisher has ``benchmark/5core/rating_only``."""
 
-METADATA_FOLDERS: Final = ("meta_categories", "metaFiles2", "metaFiles")
-"""What the publisher calls folders of metadata, which lie beside those of reviews."""
+METADATA_FOLDERS: Final = ("meta_categories", "raw/meta_categories", "metaFiles2", "metaFiles")
+"""What the publisher calls folders of metadata, which lie beside those of reviews, or beside the folders above them."""
 
 
 def categories_of(source: Path) -> list[Category]:
@@ -43,12 +43,15 @@ def _described(category: Category, below: Sequence[tuple[str, Files, str]]) -> C
 
 
 def _beside(files: Files) -> Iterator[tuple[str, Files, str]]:
-    """The metadata in the publisher's folders beside the folder of some reviews."""
-    if isinstance(files, Folder):
-        folders = (files.path.resolve().parent / name for name in METADATA_FOLDERS)
-        for folder in folders:
-            if folder.is_dir():
-                yield from metadata_in(Folder(path=folder))
+    """The metadata in the publisher's folders beside the folder of some reviews, or else beside one above it."""
+    if not isinstance(files, Folder):
+        return
+    for above in files.path.resolve().parents[:LEVELS]:
+        there = [above / name for name in METADATA_FOLDERS if (above / name).is_dir()]
+        for folder in there:
+            yield from metadata_in(Folder(path=folder))
+        if there:
+            return
 
 
 def _require_once(named: Sequence[tuple[str, str]], what: str) -> None:

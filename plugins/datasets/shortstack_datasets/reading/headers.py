@@ -18,11 +18,12 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_ .-]+")
 """A word that is no number: ``nan`` and ``inf`` are among these, but no two of them stand in one row by one mistake."""
 
 _HEADING: Final = re.compile(
-    "(user|reviewer|visitor|customer|session|item|product|movie|book|song|track|artist|business|news|impression)(id)?"
-    "|uid|(parent)?asin|isbn|ratings?|overall|score|stars|weight|plays|(unixreview)?time|timestamp|date|datetime"
-    "|title|genres?|category|categories|impressions|history"
+    "(user|reviewer|visitor|customer|session|item|product|movie|book|song|(musicbrainz)?(track|artist)|business|news"
+    "|impression)(id|name|(mbox)?sha1)?"
+    "|uid|iid|mbid|sha1|(parent)?asin|isbn|ratings?|overall|score|stars|weight|plays|(unixreview)?time|timestamp|date"
+    "|datetime|title|genres?|category|categories|impressions|history"
 )
-"""At least two of the fields are called so, their letters alone, in a line that is a header."""
+"""At least two of the fields are called so, their letters and digits alone, in a line that is a header."""
 
 
 def fields_of(line: str, form: Form) -> list[str]:
@@ -35,7 +36,7 @@ def is_unexpected_header(block: Block, form: Form, columns: Sequence[Column]) ->
     """Whether a text that should begin with data begins with a header.
 
     It does if two or more columns of numbers and times hold words instead, which no single mistake does; or if two of
-    its fields are common names of columns, and there is no digit.
+    its fields are names of columns, this format's or common ones, and the others hold no digit.
     """
     line = form.first_line(block.data)
     found = fields_of(line, form)
@@ -43,10 +44,18 @@ def is_unexpected_header(block: Block, form: Form, columns: Sequence[Column]) ->
     numbers = [fields.get(name, "") for column in columns if column.kind in _NUMBERS for name in column.names]
     if len(numbers) >= 2 and all(_NAME.fullmatch(field.strip()) for field in numbers):
         return True
-    if any(character.isdigit() for character in line):
-        return False
-    letters = ["".join(filter(str.isalpha, field)).lower() for field in found]
-    return sum(_HEADING.fullmatch(name) is not None for name in letters) >= 2
+    return sum(name == field for name, field in fields.items()) >= 2 or are_headings(found)
+
+
+def are_headings(fields: Sequence[str]) -> bool:
+    """Whether two of some fields are common names of columns, and the others hold no digit.
+
+    >>> are_headings(["user_id", "item_id"]), are_headings(["sha1", "plays"]), are_headings(["user_1", "item_1"])
+    (True, True, False)
+    """
+    names = ["".join(filter(str.isalnum, field)).lower() for field in fields]
+    others = [name for name in names if not _HEADING.fullmatch(name)]
+    return len(names) - len(others) >= 2 and not any(map(str.isdigit, "".join(others)))
 
 
 def check_named(block: Block, place: str, names: tuple[str, ...], form: Form, columns: Sequence[Column]) -> None:

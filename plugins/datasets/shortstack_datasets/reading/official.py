@@ -36,11 +36,14 @@ class OfficialFiles(Generic[Set]):
         what: What the data are called, for errors: ``"MovieLens"``.
         needs: Which files there should be, for errors.
         recognise: The data sets among files that lie together.
+        looks_right: Whether one is what it is called, by a look at its beginning: only then is it detected. It can be read
+            all the same, because the reader says best what is wrong.
     """
 
     what: str
     needs: str
     recognise: Callable[[Files], Sequence[Set]]
+    looks_right: Callable[[Set], bool] = lambda _: True
 
     def detect(self, source: str | Path) -> Edition | None:
         """The edition; None if the source holds no data set of this kind, or several.
@@ -52,7 +55,7 @@ class OfficialFiles(Generic[Set]):
             sets = found(Path(source), self.recognise)
         except SourceNotFoundError:
             return None
-        return sets[0].edition() if len(sets) == 1 else None
+        return sets[0].edition() if len(sets) == 1 and self.looks_right(sets[0]) else None
 
     def read(self, source: str | Path) -> Records:
         """All of it.

@@ -1,14 +1,22 @@
 """Lines of a user and items, and JSON objects whose keys are users or items."""
 
+import io
 import json
-from typing import Any, Literal
+import re
+from typing import Any, Final, Literal
 
 import polars as pl
 
 from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
+from shortstack_datasets.reading.headers import are_headings
 from shortstack_datasets.reading.lines import blocks
 from shortstack_datasets.reading.streams import Stream
+
+_MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"
+"""Tabs beside blanks within a line, other than one tab between a user and items: a row of a table, with its texts."""
+
+_OBJECT: Final = re.compile(r'\s*\{\s*(\}|"(\\.|[^"\\])*"\s*:\s*\[)')
 
 
 def read_user_lines(
@@ -32,8 +40,14 @@ def read_user_lines(
     place = stream.place
     text = pl.col("text").str.strip_chars_end("\r" if separator else "\r\t ")
     fields = text.str.split(separator) if separator else text.str.replace_all("\t", " ", literal=True).str.split(" ")
-    lines = _lines(stream, bad).select("line", fields=fields)
+    read = _lines(stream, bad)
+    mixed = pl.lit(value=False) if separator else text.str.contains(_MIXED)
+    problem = "ids are separated by tabs and by blanks, as if this were a table; if they are not, set separator"
+    lines = _without(read, mixed, problem, place, bad).select("line", fields=fields)
     lines = _without(lines, pl.col("fields").list.contains(""), "the line or an id in it is empty", place, bad)
+    if len(lines) and lines["line"][0] == 1 and are_headings(lines["fields"][0].to_list()):
+        bad.remark(f"{place}: the first line is a header, and was left out")
+        lines = lines[1:]
     lines = lines.with_columns(user=pl.col("fields").list.first(), count=pl.col("fields").list.len())
     several = bool(lines["user"].is_duplicated().any())
     if layout == "pairs" or (layout == "any" and (several or (lines["count"] <= 2).all())):
@@ -45,6 +59,25 @@ def read_user_lines(
         lines = _without(lines, again, "the user is on an earlier line, and should have one line", place, bad)
     items = lines.select("user", item=pl.col("fields").list.slice(1))
     return items.filter(pl.col("item").list.len() > 0).explode("item")
+
+
+def begins_with_histories(text: str, *, is_object: bool, separator: str | None) -> bool:
+    """Whether the beginning of a file reads like users and items: an object with a list, or lines that are mostly right.
+
+    Args:
+        text: The beginning, as far as its lines are whole.
+        is_object: Whether it should be a JSON object.
+        separator: Between ids on lines; None for a blank or a tab.
+    """
+    if is_object:
+        return _OBJECT.match(text) is not None
+    data, bad = text.encode(), BadRows(skip=True)
+    stream = Stream.of(io.BytesIO(data), "", size=len(data), again="")
+    try:
+        read_user_lines(stream, "any", separator, bad)
+    except DataError:  # it is empty
+        return False
+    return bad.rows <= text.count("\n") / 2
 
 
 def read_object(stream: Stream, bad: BadRows) -> pl.DataFrame:

@@ -14,6 +14,8 @@ _YEAR_1900, _YEAR_1970, _YEAR_2200 = -2_208_988_800_000, 0, 7_258_118_400_000
 _SHOWN: Final = 80
 _HUGE: Final = 10**15
 """Times a thousand of these are still whole numbers of 64 bits."""
+_NO_FRACTION: Final = r"\.0+$"
+"""What programs that know no missing whole number write behind whole numbers."""
 _CANDIDATES: Final = r"^[^ ]+-[01]( [^ ]+-[01])*$"
 _EXPECTED: Final[Mapping[Kind, str]] = {
     "id": "a name",
@@ -67,7 +69,8 @@ def _parsed(column: Column, texts: pl.Series) -> pl.Expr:
     """The values; those that are not what they should be are null, or, where they stay texts, as they were."""
     text = pl.col(column.role)
     if column.kind in {"id", "whole"}:
-        return text
+        floats = column.kind == "whole" and texts.str.contains(".", literal=True).any()
+        return text.str.replace(_NO_FRACTION, "") if floats else text
     if column.kind == "label":
         return pl.when(text.str.len_bytes() > 0).then(text)
     if column.kind == "candidates":
@@ -121,7 +124,7 @@ def _wrong(texts: pl.Series, values: pl.Series, column: Column) -> pl.Expr:
     if column.kind == "label":
         return pl.repeat(value=False, n=len(values))
     if column.kind == "whole":
-        return text.cast(pl.Int64, strict=False).is_null()
+        return value.cast(pl.Int64, strict=False).is_null()
     empty = text.is_null() | (text == "")
     if column.kind == "id":
         return empty
