@@ -4,9 +4,12 @@ import random
 from difflib import get_close_matches
 from time import perf_counter
 
+import polars as pl
 import pytest
 
+from shortstack.contracts import Edition, Records
 from shortstack.data.catalogue import Catalogue, Item
+from shortstack.data.interactions import Interactions
 from shortstack.data.near_names import near_names
 from shortstack.errors import UnknownNameError
 
@@ -50,6 +53,35 @@ def mistyped(title, draw):
 def catalogue_of(*pairs):
     """Items of these ids and titles."""
     return Catalogue(items=[Item(id=name, title=title, token=n) for n, (name, title) in enumerate(pairs)])
+
+
+def test_titles_in_either_form_of_unicode():
+    """Sources and questions may have accents in NFC or NFD; ids stay as they are, and go before titles."""
+    records = Records(
+        interactions=pl.LazyFrame(
+            {"user": ["u"] * 2, "item": ["cafe\u0301", "b"], "rating": [1.0] * 2, "timestamp": [0] * 2}
+        ),
+        items=pl.LazyFrame(
+            {
+                "item": ["cafe\u0301", "b"],
+                "title": ["Ame\u0301lie", "Le\u0301on"],
+                "category": [None] * 2,
+                "text": [None] * 2,
+            },
+            schema_overrides={"category": pl.String, "text": pl.String},
+        ),
+        edition=Edition(name="a"),
+    )
+    catalogue = Interactions.from_records(records, core=0).catalogue()
+    by_id = {item.id: place for place, item in enumerate(catalogue.items)}
+
+    assert [item.title for item in catalogue.items if item.id == "b"] == ["L\u00e9on"]
+    for name in ("L\u00e9on", "Le\u0301on", "b"):
+        assert catalogue.find(name) == by_id["b"]
+    for name in ("Am\u00e9lie", "Ame\u0301lie", "cafe\u0301"):
+        assert catalogue.find(name) == by_id["cafe\u0301"]
+    with pytest.raises(UnknownNameError):
+        catalogue.find("caf\u00e9")
 
 
 def test_ids_go_before_titles_and_first_before_later():

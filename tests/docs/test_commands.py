@@ -13,7 +13,11 @@ import pytest
 from docs.test_compress_your_llm import model
 from documents import ROOT
 
-PAGES = ("README.md", *(f"docs/results/{path.name}" for path in sorted((ROOT / "docs" / "results").glob("*.md"))))
+PAGES = (
+    "README.md",
+    "docs/tables.md",
+    *(f"docs/results/{path.name}" for path in sorted((ROOT / "docs" / "results").glob("*.md"))),
+)
 LIGHT = {"plan", "plugins", "list", "show"}
 """Commands that take seconds; the others train, measure or draw many examples."""
 ELSEWHERE = {
@@ -67,6 +71,8 @@ def place(tmp_path_factory):
     draw = random.Random(0)
     rows = [f"u{n % 20},i{draw.randrange(12)},{draw.randint(1, 5)}.0,{1_400_000_000 + 86_400 * n}" for n in range(400)]
     (folder / "FOLDER" / "ratings_Beauty.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    header = "customer,product,stars,when\n"
+    (folder / "ratings.csv").write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
     return folder
 
 

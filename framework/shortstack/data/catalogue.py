@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import attrs
 
@@ -111,7 +112,7 @@ class Catalogue:
         """
         if not isinstance(name, str):
             raise ConfigurationError(f"an item is named by its title or id, a text, got {name!r}")
-        found = self._places.get(name)
+        found = self._places.get(name, self._places.get(normalize("NFC", name)))  # macOS writes titles in NFD
         if found is None:
             names = [text for item in self.items for text in (item.title, item.id) if text]
             raise UnknownNameError("item", name, near_names(name, names) or names[:3])

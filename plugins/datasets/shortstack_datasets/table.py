@@ -1,14 +1,17 @@
-"""Any table with named columns: CSV, TSV, JSON lines or Parquet, also packed by gzip or bzip2."""
+"""Any table with named columns: CSV, TSV, JSON or Parquet, in one file or in parts, also packed by gzip, bzip2 or zip."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import ConfigurationError, DataError
-from shortstack_datasets.reading.columns import Column, user
-from shortstack_datasets.reading.kinds import JSON, KNOWN, PARQUET, TEXT, kind_of
+from shortstack_datasets.reading.columns import Column, Value, user
+from shortstack_datasets.reading.kinds import FORMATS, JSON, KNOWN, PARQUET, TEXT, kind_of
+from shortstack_datasets.reading.parts import Parts, Wanted, tables, the_table
+from shortstack_datasets.reading.time_forms import problem_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,12 +20,17 @@ if TYPE_CHECKING:
     from shortstack_datasets.reading.forms import Form
 
 Encoding = Literal["utf-8", "latin-1"]
+Format = Literal["csv", "tsv", "json", "parquet"]
 TimestampUnit = Literal["s", "ms", "us", "iso"]
 
 
 def _unescaped(separator: str | None) -> str | None:
     """A tab may be spelt with a backslash and a t, as command lines and literal texts of TOML give it."""
     return separator.replace("\\t", "\t") if separator else separator
+
+
+def _listed(where: Mapping[str, object]) -> dict[str, object]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in where.items()}
 
 
 def _one_character(_settings: object, field: "attrs.Attribute[str | None]", value: str | None) -> None:
@@ -35,6 +43,13 @@ def _separates(_settings: object, field: "attrs.Attribute[str | None]", value: s
         raise ConfigurationError(f"{field.name} takes a text without quotes and line ends, such as ';', got {value!r}")
 
 
+def _is_form(_settings: object, _field: "attrs.Attribute[str | None]", value: str | None) -> None:
+    if value is not None and (problem := problem_of(value)):
+        raise ConfigurationError(
+            f"timestamp_format takes a form of strptime such as '%m/%d/%Y' or '%d.%m.%Y %H:%M', got {value!r}: {problem}"
+        )
+
+
 @attrs.frozen(kw_only=True)
 class TableSettings:
     """Which column is what.
@@ -45,7 +60,12 @@ class TableSettings:
         rating: The column of ratings; None if there are none.
         timestamp: The column of times; None if there are none, and then nothing can be split by time.
         timestamp_unit: What a time counts since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
-        separator: Between fields; None for a comma in ``.csv`` and a tab elsewhere.
+        timestamp_format: The form of times that are text, as ``strptime`` has it: ``"%m/%d/%Y"``; in place of a unit.
+        where: Only rows with this value in this column are read: ``{event = "transaction"}``; or with one of several, in a
+            list. Rows that are left out are not looked at any further, so the values in their other columns may be bad.
+        format: Of the file, whatever its ending; None to tell by that.
+        files: The names of the parts in a folder or a zip archive, such as ``"part-*.csv"``; None for all tables in it.
+        separator: Between fields; None for a comma in CSV and a tab elsewhere.
         quoted: Whether ``"`` may enclose fields, where ``""`` stands for itself; never beside a longer separator.
         escape: The character that takes the meaning from the one after it, such as a backslash before a quote; None if
             there is none.
@@ -53,8 +73,9 @@ class TableSettings:
         header: Whether the first line names the columns; if not, they are called ``1``, ``2``, …
         title: The column of item titles, in the items file if there is one.
         category: The column of item categories, there as well.
-        items_file: A second table, beside the first, with one row an item.
+        items_file: A second table, beside the first or in its archive, with one row an item.
         items_item: Its column of item ids; None if it is called as in the first table.
+        items_format: As ``format``.
         items_separator: As ``separator``.
         items_encoding: As ``encoding``.
         items_header: As ``header``.
@@ -66,6 +87,10 @@ class TableSettings:
     rating: str | None = None
     timestamp: str | None = None
     timestamp_unit: TimestampUnit = "s"
+    timestamp_format: str | None = attrs.field(default=None, validator=_is_form)
+    where: Mapping[str, Value | tuple[Value, ...]] = attrs.field(factory=dict, converter=_listed)
+    format: Format | None = None
+    files: str | None = None
     separator: str | None = attrs.field(default=None, converter=_unescaped, validator=_separates)
     quoted: bool = True
     escape: str | None = attrs.field(default=None, validator=_one_character)
@@ -75,29 +100,47 @@ class TableSettings:
     category: str | None = None
     items_file: str | None = None
     items_item: str | None = None
+    items_format: Format | None = None
     items_separator: str | None = attrs.field(default=None, converter=_unescaped, validator=_separates)
     items_encoding: Encoding = "utf-8"
     items_header: bool = True
     skip_bad_rows: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        if self.timestamp_format is not None and self.timestamp_unit != "s":
+            raise ConfigurationError(
+                f"timestamp_format and timestamp_unit = {self.timestamp_unit!r} say two things of one column; leave one out"
+            )
+        for name, value in self.where.items():
+            if value == ():
+                raise ConfigurationError(f"where.{name} takes a value or a list of some values, got an empty list")
+
 
 @attrs.frozen
 class Table:
-    """Reads one file of interactions, and one of items if there is one."""
+    """Reads one table of interactions, and one of items if there is one."""
 
     settings: TableSettings
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The file's name, if it is a file of a known kind; which column is what, no file can tell."""
-        path = Path(source)
-        return Edition(name=path.name) if path.is_file() and kind_of(path) in KNOWN else None
+        """The source's name, if it holds a table of a known kind; which column is what, no file can tell.
+
+        Raises:
+            DataError: An archive is broken.
+        """
+        path, wanted = Path(source), _wanted(self.settings)
+        sets = tables(path, wanted)
+        if len(sets) != 1:
+            return None
+        known = wanted.any_ending or all(kind_of(PurePath(name)) in KNOWN for name in sets[0].names)
+        return Edition(name=path.name) if known else None
 
     def read(self, source: str | Path) -> Records:
         """All interactions.
 
         Raises:
             SourceNotFoundError: ``source``, or the items file, is not there.
-            DataError: It is of no known kind, is damaged, or lacks a column.
+            DataError: It is of no known kind, is damaged, lacks a column, or no row is as ``where`` wants it.
             RowError: A line is bad.
         """
         from shortstack_datasets.reading.bad_rows import BadRows
@@ -105,9 +148,14 @@ class Table:
 
         path, settings = Path(source), self.settings
         bad = BadRows(skip=settings.skip_bad_rows)
-        rows = _read(path, _Text.of_interactions(settings), _interaction_columns(settings), bad)
-        edition = Edition(name=path.name, facts={"rows": len(rows)})
-        known = rows if settings.items_file is None else _items(path.parent / settings.items_file, settings, bad)
+        parts = the_table(path, _wanted(settings))
+        rows = _read(parts, _Text.of_interactions(settings), _interaction_columns(settings), bad)
+        if settings.where and rows.is_empty() and not bad.rows:
+            wanted = ", ".join(f"{name} = {value!r}" for name, value in settings.where.items())
+            raise DataError(f"{path} has no row where {wanted}; values are compared letter by letter")
+        count = len(parts.names)
+        edition = Edition(name=path.name, facts={"rows": len(rows)} | ({"parts": count} if count > 1 else {}))
+        known = rows if settings.items_file is None else _items(path, parts, settings, bad)
         return as_records(rows, known, edition, bad)
 
 
@@ -125,15 +173,22 @@ def write(settings: TableSettings, sample: Sample, path: Path) -> Path:
     Raises:
         DataError: The format cannot hold a value, or a column without a header is not called by a number.
     """
-    from shortstack_datasets.reading.writing import interaction_rows, item_rows, write_rows
+    from shortstack_datasets.reading.writing import dated, interaction_rows, item_rows, write_rows
 
+    columns = _interaction_columns(settings)
+    rows = interaction_rows(sample, settings.timestamp_unit)
+    rows = [row | {column.role: column.only[0] for column in columns if column.only} for row in rows]
+    if settings.timestamp_format is not None:
+        moments = (dated(row.timestamp, settings.timestamp_format) for row in sample.rows)
+        rows = [row | {"timestamp": moment} for row, moment in zip(rows, moments, strict=True)]
     write_rows(
         path,
-        _interaction_columns(settings),
-        interaction_rows(sample, settings.timestamp_unit),
+        columns,
+        rows,
         separator=settings.separator,
         encoding=settings.encoding,
         header=settings.header,
+        kind=FORMATS[settings.format] if settings.format else None,
     )
     if settings.items_file is not None:
         write_rows(
@@ -143,13 +198,14 @@ def write(settings: TableSettings, sample: Sample, path: Path) -> Path:
             separator=settings.items_separator,
             encoding=settings.items_encoding,
             header=settings.items_header,
+            kind=FORMATS[settings.items_format] if settings.items_format else None,
         )
     return path
 
 
 DESCRIPTOR = DatasetDescriptor(
     name="table",
-    summary="Any CSV, TSV, JSON lines or Parquet file with named columns for user, item, rating and time.",
+    summary="Any CSV, TSV, JSON or Parquet file, or parts of one, with named columns for user, item, rating and time.",
     build=Table,
     config=TableSettings,
     traits=DatasetTraits(ratings=False, timestamps=False, text_ids=True),
@@ -165,7 +221,12 @@ def _interaction_columns(settings: TableSettings) -> list[Column]:
     if settings.rating is not None:
         columns.append(Column(name=settings.rating, role="rating", kind="number"))
     if settings.timestamp is not None:
-        columns.append(Column(name=settings.timestamp, role="timestamp", kind=settings.timestamp_unit))
+        form = settings.timestamp_format
+        kind = settings.timestamp_unit if form is None else "form"
+        columns.append(Column(name=settings.timestamp, role="timestamp", kind=kind, form=form or ""))
+    for name, value in settings.where.items():
+        only = value if isinstance(value, tuple) else (value,)
+        columns.append(Column(name=name, role=f"where.{name}", kind="label", only=only))
     return columns + ([] if settings.items_file else _descriptions(settings))
 
 
@@ -180,11 +241,12 @@ def _item_columns(settings: TableSettings) -> list[Column]:
 
 @attrs.frozen(kw_only=True)
 class _Text:
-    """How a file is written, if it is a text."""
+    """How files are written; all but the format only if they are texts. Its settings begin with a prefix."""
 
+    format: Format | None
     separator: str | None
     encoding: Encoding
-    encoding_setting: str
+    prefix: str
     header: bool
     quoted: bool
     escape: str | None
@@ -192,9 +254,10 @@ class _Text:
     @classmethod
     def of_interactions(cls, settings: TableSettings) -> "_Text":
         return cls(
+            format=settings.format,
             separator=settings.separator,
             encoding=settings.encoding,
-            encoding_setting="encoding",
+            prefix="",
             header=settings.header,
             quoted=settings.quoted,
             escape=settings.escape,
@@ -203,9 +266,10 @@ class _Text:
     @classmethod
     def of_items(cls, settings: TableSettings) -> "_Text":
         return cls(
+            format=settings.items_format,
             separator=settings.items_separator,
             encoding=settings.items_encoding,
-            encoding_setting="items_encoding",
+            prefix="items_",
             header=settings.items_header,
             quoted=settings.quoted,
             escape=settings.escape,
@@ -223,28 +287,45 @@ class _Text:
             quoted=self.quoted and single,
             escape=self.escape if single else None,
             encoding=self.encoding,
-            encoding_setting=self.encoding_setting,
+            encoding_setting=f"{self.prefix}encoding",
         )
 
 
-def _items(path: Path, settings: TableSettings, bad: "BadRows") -> "pl.DataFrame":
-    return _read(path, _Text.of_items(settings), _item_columns(settings), bad)
+def _wanted(settings: TableSettings) -> Wanted:
+    return Wanted(pattern=settings.files, but=settings.items_file, any_ending=settings.format is not None)
 
 
-def _read(path: Path, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":
+def _items(source: Path, parts: Parts, settings: TableSettings, bad: "BadRows") -> "pl.DataFrame":
+    """The table of items, which lies where the interactions do, or else beside the source."""
+    name = str(settings.items_file)
+    if name in parts.files.beside:
+        found = Parts(files=parts.files, names=(name,))
+    else:
+        found = the_table(source.parent / name, Wanted(any_ending=settings.items_format is not None))
+    return _read(found, _Text.of_items(settings), _item_columns(settings), bad)
+
+
+def _read(parts: Parts, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.concat([_read_part(parts, name, text, columns, bad) for name in parts.names])
+
+
+def _read_part(parts: Parts, name: str, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":
+    from shortstack_datasets.reading.arrays import read_json
     from shortstack_datasets.reading.delimited import read_delimited
-    from shortstack_datasets.reading.sources import one_file, opened
-    from shortstack_datasets.reading.structured import read_json_lines, read_parquet
+    from shortstack_datasets.reading.sources import opened
+    from shortstack_datasets.reading.structured import read_parquet
 
-    files, name = one_file(path)
-    kind = kind_of(path)
+    kind = kind_of(PurePath(name)) if text.format is None else FORMATS[text.format]
     if kind not in KNOWN:
         raise DataError(
-            f"{path} is of an unknown kind {kind!r}; known are {', '.join(sorted(KNOWN))}, and .gz or .bz2 after those"
+            f"{parts.files.place(name)} is of an unknown kind {kind!r}; known are {', '.join(sorted(KNOWN))}, and .gz or "
+            f".bz2 after those; if it is one of them under another ending, say so ({text.prefix}format = 'csv')"
         )
-    with opened(files, name) as stream:
+    with opened(parts.files, name) as stream:
         if kind in PARQUET:
             return read_parquet(stream, columns, bad)
         if kind in JSON:
-            return read_json_lines(stream, columns, bad)
+            return read_json(stream, columns, bad)
         return read_delimited(stream, text.form(kind), columns, bad)

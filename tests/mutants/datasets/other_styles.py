@@ -24,6 +24,8 @@ SETTINGS = (
     COLUMNS,
     COLUMNS | {"separator": "\t", "timestamp_unit": "iso"},
     {"header": False, "user": "3", "item": "1", "rating": "5", "timestamp": "2", "title": "6", "category": "4"},
+    COLUMNS | {"timestamp_format": "%d.%m.%Y %H:%M:%S.%f", "where": {"event": ["buy", "order"], "country": 49}},
+    COLUMNS | {"format": "json", "items_file": "items.csv", "items_format": "parquet"},
     COLUMNS | {"items_file": "items.tsv", "items_item": "id", "timestamp_unit": "ms"},
     COLUMNS
     | {"items_file": "items.dat", "items_header": False, "items_item": "2", "items_separator": "::"}
@@ -44,6 +46,32 @@ def table_in(name):
         name=f"table-{name.split('.')[1]}",
         write=lambda settings, sample, folder: table.write(settings, sample, folder / name),
     )
+
+
+def write_array(settings, sample, folder):
+    """One JSON array."""
+    path = table.write(settings, sample, folder / "interactions.json")
+    path.write_text(f"[{','.join(path.read_text().splitlines())}]")
+    return path
+
+
+def write_parts(settings, sample, folder):
+    """Two files in a folder, each with a header."""
+    half = len(sample.rows) // 2
+    for name, rows in (("part-9.csv", sample.rows[:half]), ("part-10.csv", sample.rows[half:])):
+        table.write(settings, attrs.evolve(sample, rows=rows), folder / name)
+    return folder
+
+
+def write_packed_parts(settings, sample, folder):
+    """The same in an archive."""
+    inside = folder.parent / "parts"
+    inside.mkdir()
+    write_parts(settings, sample, inside)
+    with zipfile.ZipFile(folder / "parts.zip", "w") as archive:
+        for path in sorted(inside.iterdir()):
+            archive.write(path, path.name)
+    return folder / "parts.zip"
 
 
 def lines(rows, separator):
@@ -144,5 +172,13 @@ CORRECT = (
     Subject(component=RATINGS, kind="dataset"),
     *(Subject(component="table", kind="dataset", settings=settings) for settings in SETTINGS),
     *(Subject(component=table_in(name), kind="dataset", settings=COLUMNS) for name in FILES),
+    *(
+        Subject(
+            component=attrs.evolve(table.DESCRIPTOR, name=f"table-{name}", write=write),
+            kind="dataset",
+            settings=COLUMNS,
+        )
+        for name, write in (("array", write_array), ("parts", write_parts), ("zip", write_packed_parts))
+    ),
     *(Subject(component=descriptor, kind="dataset") for descriptor in (plain(), BY_USER, VISITS, LAZY, LIKES, SQLITE)),
 )

@@ -15,9 +15,12 @@ TEXT: Final[Mapping[str, str]] = {
 """Delimited text → what stands between its fields unless a setting says otherwise."""
 
 JSON: Final = frozenset({".jsonl", ".ndjson", ".json"})
-"""One object a line."""
+"""One object a line, or one array of objects."""
 
 PARQUET: Final = frozenset({".parquet", ".pq"})
+
+FORMATS: Final[Mapping[str, str]] = {"csv": ".csv", "tsv": ".tsv", "json": ".json", "parquet": ".parquet"}
+"""A format by its name → the ending that says the same."""
 
 KNOWN: Final = frozenset({*TEXT, *JSON, *PARQUET})
 

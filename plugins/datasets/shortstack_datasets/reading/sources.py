@@ -129,25 +129,19 @@ def opened(files: Files, name: str) -> Iterator[Stream]:
         try:
             with intact(f"{files.place(name)} is damaged or truncated; {again}"):
                 file, size = files.open(name, stack), files.size(name)
+                beginning = _beginning(files, name) if size <= POINTERS_SIZE else b""
         except FileNotFoundError:
             raise SourceNotFoundError(f"{files.place(name)} is not there") from None
         except OSError as error:
             raise DataError(f"{files.place(name)} cannot be read: {error.strerror or error}") from error
-        if size <= POINTERS_SIZE and isinstance(files, Folder):
-            refuse_lfs_text(file.read(), files.place(name))
-            file.seek(0)
+        refuse_lfs_text(beginning, files.place(name))
         yield Stream.of(file, files.place(name), size=size, again=again)
 
 
-def one_file(path: Path) -> tuple[Files, str]:
-    """A file by its path, and its name.
-
-    Raises:
-        SourceNotFoundError: It is not there.
-    """
-    if not path.is_file():
-        raise SourceNotFoundError(f"{path} is not there, or is a folder; give one file")
-    return Folder(path=path.parent, only=path.name), path.name
+def _beginning(files: Files, name: str) -> bytes:
+    """As it lies there, packed."""
+    with ExitStack() as stack:
+        return files.open(name, stack).read(POINTERS_SIZE)
 
 
 def count_lines(files: Files, name: str) -> int:
@@ -201,7 +195,7 @@ def _look(source: Path, levels: int) -> Iterator[Iterable[Files]]:
     if not (source.is_file() or source.is_dir()):
         raise SourceNotFoundError(f"{source} is not there; give a folder or a zip archive")
     if source.is_file():
-        if source.suffix == ".zip":
+        if source.suffix.lower() == ".zip":
             root, *inside = _archive(source)
             yield [root]
             yield inside
@@ -216,7 +210,7 @@ def _look(source: Path, levels: int) -> Iterator[Iterable[Files]]:
         yield chain.from_iterable(
             [Folder(path=entry)] if entry.is_dir() else _archive(entry)
             for entry in entries
-            if entry.is_dir() or entry.suffix == ".zip"
+            if entry.is_dir() or entry.suffix.lower() == ".zip"
         )
 
 
@@ -231,5 +225,7 @@ def _archive(path: Path) -> Iterator[Archive]:
 
 
 def _members(path: Path) -> list[str]:
+    if path.stat().st_size <= POINTERS_SIZE:
+        refuse_lfs_text(path.read_bytes(), str(path))
     with intact(f"{path} is truncated or no zip archive; download it again"), zipfile.ZipFile(path) as archive:
         return archive.namelist()

@@ -30,6 +30,7 @@ class Stream:
         size: How many bytes lie there, packed.
         problem: What to say where they are damaged.
         given: How many have been read, unpacked.
+        ahead: What was looked at and not yet read.
     """
 
     file: IO[bytes]
@@ -37,6 +38,7 @@ class Stream:
     size: int
     problem: str
     given: int = 0
+    ahead: bytes = b""
 
     @classmethod
     def of(cls, file: IO[bytes], place: str, *, size: int, again: str) -> "Stream":
@@ -56,13 +58,26 @@ class Stream:
             return cls(file=unzipped, place=place, size=size, problem=f"is truncated or no bzip2 file; {again}")
         return cls(file=file, place=place, size=size, problem=f"is damaged or truncated; {again}")
 
+    def peek(self, size: int) -> bytes:
+        """The next bytes, which are read again.
+
+        Raises:
+            DataError: The file is damaged there.
+        """
+        self.ahead = self.read(size)
+        return self.ahead
+
     def read(self, size: int = -1) -> bytes:
         """The next bytes, or all that are left; fewer than asked for only at the end.
 
         Raises:
             DataError: The file is damaged there, or grows without measure.
         """
-        pieces: list[bytes] = []
+        if 0 <= size <= len(self.ahead):
+            given, self.ahead = self.ahead[:size], self.ahead[size:]
+            return given
+        pieces, size = [self.ahead] if self.ahead else [], size - len(self.ahead) if size > 0 else size
+        self.ahead = b""
         while size:
             with intact(f"{self.place} {self.problem}"):
                 piece = self.file.read(size if size > 0 else _BLOCK)

@@ -4,9 +4,10 @@ import ast
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import attrs
 import polars as pl
 
 from shortstack.errors import DataError, RowError
@@ -28,9 +29,10 @@ def read_json_lines(stream: Stream, columns: Sequence[Column], bad: BadRows) -> 
     for block in blocks(stream):
         texts, numbers = _quick(block, columns), None
         if texts is None:
-            texts, numbers = _one_by_one(block, stream.place, columns, bad)
+            values = ((number, _value(line)) for number, line in _lines(block))
+            texts, numbers = texts_of(values, stream.place, columns, bad)
         if not frames:
-            _check_named(texts, stream.place, columns)
+            check_named(texts, stream.place, columns)
         frames.append(
             typed(
                 texts,
@@ -89,6 +91,13 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
         frame = pl.read_parquet(io.BytesIO(data), columns=list(there))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # pages that are damaged make it panic
         raise DataError(f"{place} is truncated or no Parquet file") from error
+    # what is a time already is right whatever the setting says
+    columns = [
+        attrs.evolve(column, kind="iso")
+        if column.kind == "form" and column.name in there and _is_time(frame[column.name])
+        else column
+        for column in columns
+    ]
     texts = frame.select(
         _text(frame[column.name], column, place)
         if column.name in there
@@ -100,7 +109,7 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
 
 def _text(values: pl.Series, column: Column, place: str) -> pl.Series:
     """As text in the unit that the column says, so that every format is checked alike."""
-    if isinstance(values.dtype, pl.Datetime | pl.Date):
+    if _is_time(values) and column.role == "timestamp":
         if column.kind == "iso":
             return values.cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%d %H:%M:%S%.3f").alias(column.role)
         unit = 1_000 if column.kind == "s" else 1 if column.kind == "ms" else 0.001
@@ -115,6 +124,10 @@ def _text(values: pl.Series, column: Column, place: str) -> pl.Series:
         ) from error
 
 
+def _is_time(values: pl.Series) -> bool:
+    return isinstance(values.dtype, pl.Datetime | pl.Date)
+
+
 def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
     """The fields as text; None if a line is no object, or a name may be no text."""
     if any(_nested(column.name).search(block.data) for column in columns if column.kind == "id"):
@@ -126,12 +139,22 @@ def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
     return frame.select(pl.col(column.name).alias(column.role) for column in columns)
 
 
-def _one_by_one(block: Block, place: str, columns: Sequence[Column], bad: BadRows) -> tuple[pl.DataFrame, list[int]]:
+def texts_of(
+    values: Iterable[tuple[int, object]], place: str, columns: Sequence[Column], bad: BadRows, *, each: str = "line"
+) -> tuple[pl.DataFrame, list[int]]:
+    """The fields of JSON values as text, and the number of each object.
+
+    Args:
+        values: Each with its number.
+        place: The file, for errors.
+        columns: Which fields.
+        bad: What to do with a value that is no object, or whose name is none.
+        each: What holds a value, for errors.
+    """
     rows, numbers = [], []
-    for number, line in _lines(block):
-        value = _value(line)
+    for number, value in values:
         if not isinstance(value, dict):
-            bad.meet(_no_object(place, number, value))
+            bad.meet(_no_object(place, number, value, each))
             continue
         odd = next((c.name for c in columns if c.kind == "id" and _is_odd(value.get(c.name))), None)
         if odd is not None:
@@ -180,10 +203,15 @@ def _plain(value: object) -> str | None:
     return None if value is None else json.dumps(value)
 
 
-def _check_named(texts: pl.DataFrame, place: str, columns: Sequence[Column]) -> None:
+def check_named(texts: pl.DataFrame, place: str, columns: Sequence[Column], *, each: str = "line") -> None:
+    """Refuse objects none of which has one of the fields.
+
+    Raises:
+        DataError: That is so.
+    """
     for column in columns:
         if not column.optional and len(texts) and texts[column.role].null_count() == len(texts):
-            raise DataError(f"{place} has no field {column.name!r} for {column.role} in any line")
+            raise DataError(f"{place} has no field {column.name!r} for {column.role} in any {each}")
 
 
 def _lines(block: Block) -> Iterator[tuple[int, bytes]]:
@@ -198,7 +226,7 @@ def _numbers(block: Block) -> list[int]:
 def _value(line: bytes, *, literals: bool = False) -> object:
     """What a line says; an error if it says nothing."""
     try:
-        return _storable(json.loads(line)) if rb"\ud" in line.lower() else json.loads(line)
+        return value_of(line)
     except (ValueError, RecursionError) as error:
         if not literals:
             return error
@@ -206,6 +234,16 @@ def _value(line: bytes, *, literals: bool = False) -> object:
         return ast.literal_eval(line.decode())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         return error
+
+
+def value_of(text: bytes) -> object:
+    """What a JSON text says, so that it can be stored.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError: It is nested too deep.
+    """
+    return _storable(json.loads(text)) if rb"\ud" in text.lower() else json.loads(text)
 
 
 def _storable(value: Any) -> Any:
@@ -219,7 +257,7 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _no_object(place: str, number: int, value: object) -> RowError:
+def _no_object(place: str, number: int, value: object, each: str = "line") -> RowError:
     if isinstance(value, Exception):
         return RowError(place, number, "the line is not JSON; each line should be one object")
-    return RowError(place, number, f"the line is a JSON {type(value).__name__}; each line should be one object")
+    return RowError(place, number, f"the {each} is a JSON {type(value).__name__}; each {each} should be one object")

@@ -7,7 +7,7 @@ import polars as pl
 
 from shortstack.errors import RowError
 from shortstack_datasets.reading.bad_rows import BadRows
-from shortstack_datasets.reading.columns import Column, Kind
+from shortstack_datasets.reading.columns import Column, Kind, Value
 
 _MILLISECONDS: Final[Mapping[Kind, float]] = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
 _YEAR_1900, _YEAR_1970, _YEAR_2200 = -2_208_988_800_000, 0, 7_258_118_400_000
@@ -16,7 +16,10 @@ _HUGE: Final = 10**15
 """Times a thousand of these are still whole numbers of 64 bits."""
 _NO_FRACTION: Final = r"\.0+$"
 """What programs that know no missing whole number write behind whole numbers."""
+_EXACT: Final = 2**53
+"""Up to here floats tell whole numbers apart."""
 _CANDIDATES: Final = r"^[^ ]+-[01]( [^ ]+-[01])*$"
+_CLOCK: Final = "%m/%d/%Y %I:%M:%S %p"
 _EXPECTED: Final[Mapping[Kind, str]] = {
     "id": "a name",
     "whole": "a whole number",
@@ -34,7 +37,7 @@ _EXPECTED: Final[Mapping[Kind, str]] = {
 def typed(
     texts: pl.DataFrame, columns: Sequence[Column], *, place: str, line: Callable[[int], int], bad: BadRows
 ) -> pl.DataFrame:
-    """Give every column its type and its role's name.
+    """Give every column its type and its role's name; rows that a column does not want are left out.
 
     Args:
         texts: A String column for each of ``columns``, under its role.
@@ -46,6 +49,10 @@ def typed(
     Raises:
         RowError: The first of them, unless they are skipped.
     """
+    if any(column.only for column in columns):
+        chosen = _chosen(texts, columns).arg_true()
+        kept = [column for column in columns if not column.only]
+        return typed(texts[chosen], kept, place=place, line=lambda row: line(chosen[row]), bad=bad)
     table = texts.select(_parsed(column, texts[column.role]).alias(column.role) for column in columns)
     wrongs = [_wrong(texts[column.role], table[column.role], column) for column in columns]
     flags = pl.select(wrong.alias(str(number)) for number, wrong in enumerate(wrongs)).get_columns()
@@ -65,6 +72,26 @@ def typed(
     return table.filter(~wrong)
 
 
+def _chosen(texts: pl.DataFrame, columns: Sequence[Column]) -> pl.Series:
+    """Bool ``(rows,)``: where every column has one of the values that it should."""
+    chosen = pl.repeat(value=True, n=len(texts), eager=True, dtype=pl.Boolean)
+    for column in columns:
+        if column.only:
+            chosen &= _is_one_of(texts[column.role].fill_null(""), column.only)
+    return chosen
+
+
+def _is_one_of(texts: pl.Series, values: Sequence[Value]) -> pl.Series:
+    """Numbers are compared as numbers, however they are written, and truth values in any case."""
+    truths = [str(value).lower() for value in values if isinstance(value, bool)]
+    others = [value for value in values if not isinstance(value, bool)]
+    numbers = [float(value) for value in others if not isinstance(value, str) and abs(value) <= _EXACT]
+    found = texts.is_in([str(value) for value in others])
+    if numbers:
+        found |= texts.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
+    return found | texts.str.to_lowercase().is_in(truths) if truths else found
+
+
 def _parsed(column: Column, texts: pl.Series) -> pl.Expr:
     """The values; those that are not what they should be are null, or, where they stay texts, as they were."""
     text = pl.col(column.role)
@@ -75,8 +102,8 @@ def _parsed(column: Column, texts: pl.Series) -> pl.Expr:
         return pl.when(text.str.len_bytes() > 0).then(text)
     if column.kind == "candidates":
         return pl.when(text.str.contains(_CANDIDATES)).then(text)
-    if column.kind in {"iso", "clock"}:
-        return _within(_iso(text) if column.kind == "iso" else _clock(text), _YEAR_1900)
+    if column.kind in {"iso", "clock", "form"}:
+        return _within(_written(text, column), _YEAR_1900)
     if column.kind == "number":
         return _finite(text, column.within)
     return _within(_milliseconds(text, texts, column.kind), _YEAR_1900 if column.since_1900 else _YEAR_1970)
@@ -102,6 +129,13 @@ def _within(milliseconds: pl.Expr, first: int) -> pl.Expr:
     return pl.when(milliseconds.is_between(first, _YEAR_2200, closed="left")).then(milliseconds)
 
 
+def _written(text: pl.Expr, column: Column) -> pl.Expr:
+    """Milliseconds, of a time in words."""
+    if column.kind == "iso":
+        return _iso(text)
+    return _formed(text, _CLOCK if column.kind == "clock" else column.form)
+
+
 def _iso(text: pl.Expr) -> pl.Expr:
     """Milliseconds; a time without a zone is UTC."""
     plain = text.str.replace("T", " ", literal=True).str.replace(r"Z$", "+00:00")
@@ -114,8 +148,11 @@ def _iso(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(moment.cast(pl.Int64) for moment in moments)
 
 
-def _clock(text: pl.Expr) -> pl.Expr:
-    return text.str.to_datetime("%m/%d/%Y %I:%M:%S %p", time_unit="ms", strict=False).cast(pl.Int64)
+def _formed(text: pl.Expr, form: str) -> pl.Expr:
+    """Milliseconds; a time without a zone is UTC. polars takes a fraction of a second and its dot as one."""
+    zone = "UTC" if "%z" in form.replace("%%", "") else None
+    moments = text.str.to_datetime(form.replace(".%f", "%.f"), time_unit="ms", time_zone=zone, strict=False)
+    return moments.dt.replace_time_zone(None).cast(pl.Int64)
 
 
 def _wrong(texts: pl.Series, values: pl.Series, column: Column) -> pl.Expr:
@@ -133,13 +170,17 @@ def _wrong(texts: pl.Series, values: pl.Series, column: Column) -> pl.Expr:
 
 def _problem(value: str | None, column: Column) -> str:
     if not value:
-        return f"{column.name} is empty; it should be {_EXPECTED[column.kind]}"
+        return f"{column.name} is empty; it should be {_expected(column)}"
     shown = column.name if column.private else f"{column.name} {_short(value)!r}"
     if column.kind in _MILLISECONDS and (milliseconds := _number(value)) is not None:
         era = ("before 1900" if column.since_1900 else "before 1970") if milliseconds < 0 else "beyond the year 2200"
         return f"{shown}, as a time in {column.kind}, lies {era}; check its unit"
     bounds = "" if column.within is None else " from {:g} to {:g}".format(*column.within)
-    return f"{shown} is not {_EXPECTED[column.kind]}{bounds}"
+    return f"{shown} is not {_expected(column)}{bounds}"
+
+
+def _expected(column: Column) -> str:
+    return f"a time of the form {column.form!r}" if column.kind == "form" else _EXPECTED[column.kind]
 
 
 def _short(value: str) -> str:

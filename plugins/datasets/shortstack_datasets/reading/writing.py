@@ -64,8 +64,9 @@ def write_rows(
     separator: str | None = None,
     encoding: str = "utf-8",
     header: bool = True,
+    kind: str | None = None,
 ) -> None:
-    """Write some roles of each row under their columns' names, in the format that the file's name tells.
+    """Write some roles of each row under their columns' names, in the format that the file's name tells, or ``kind``.
 
     Args:
         path: The file.
@@ -74,11 +75,12 @@ def write_rows(
         separator: Between the fields of text; None for the usual one.
         encoding: Of text.
         header: Whether the first line of text names the columns.
+        kind: The ending that tells the format; None for the file's own.
 
     Raises:
         DataError: The format cannot hold a value, or a column without a header is not called by a number.
     """
-    kind = kind_of(path)
+    kind = kind or kind_of(path)
     named = [{column.name: row.get(column.role) for column in columns} for row in rows]
     names = [column.name for column in columns]
     if kind in PARQUET:

@@ -1,0 +1,49 @@
+"""JSON as tables have it: one object a line, or one array of objects."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from shortstack.errors import DataError
+from shortstack_datasets.reading.bad_rows import BadRows
+from shortstack_datasets.reading.columns import Column
+from shortstack_datasets.reading.lines import SIZE
+from shortstack_datasets.reading.streams import Stream
+from shortstack_datasets.reading.structured import check_named, read_json_lines, texts_of, value_of
+from shortstack_datasets.reading.texts import pieces
+from shortstack_datasets.reading.values import typed
+
+_BOM: Final = b"\xef\xbb\xbf"
+_LOOK: Final = 1 << 12
+
+
+def read_json(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
+    """Some plain fields of JSON objects, typed, under the names of their roles; errors in an array count from 1.
+
+    Raises:
+        DataError: The file is empty or no JSON, or no object has one of the fields.
+        RowError: A line or an entry is no object, or a value is not what its column should hold; unless such are skipped.
+    """
+    if not stream.peek(_LOOK).removeprefix(_BOM).lstrip().startswith(b"["):
+        return read_json_lines(stream, columns, bad)
+    entries = enumerate(_entries(stream), start=1)
+    texts, numbers = texts_of(entries, stream.place, columns, bad, each="entry")
+    check_named(texts, stream.place, columns, each="entry")
+    return typed(texts, columns, place=stream.place, line=lambda row: numbers[row], bad=bad)
+
+
+def _entries(stream: Stream) -> list[object]:
+    """All of an array, which is not read block by block."""
+    try:
+        value = value_of(b"".join(pieces(stream, SIZE)))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{stream.place} begins like a JSON array, but is none (line {error.lineno}, column {error.colno}: {error.msg})"
+        ) from None  # the error holds the text, and with it users
+    except (UnicodeDecodeError, RecursionError):
+        raise DataError(
+            f"{stream.place} begins like a JSON array, but is none: it is no UTF-8 or nested too deep"
+        ) from None
+    return value if isinstance(value, list) else []
