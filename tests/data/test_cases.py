@@ -123,7 +123,7 @@ def test_an_official_split_beside_a_plain_file(tmp_path):
     assert len(made) == 8
     assert records.remarks == ("the official split is left out, because these categories have none: All_Beauty",)
     assert len(split(made, "leave-last").items) == 8
-    with pytest.raises(DataError, match=r"has no official split, or not all of its parts were read"):
+    with pytest.raises(DataError, match=r"not all of its parts were read; use 'leave-last' or 'ratio'$"):
         split(made, "official")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shortstack.contracts import Edition, Records
 from shortstack.data.interactions import Interactions
 from shortstack.data.sequences import Sequences
-from shortstack.data.splits import GlobalTime, Random, Ratio, named_split, split
+from shortstack.data.splits import GlobalTime, Random, RandomByUser, Ratio, named_split, split
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnknownNameError
 
 SCHEMA = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
@@ -150,11 +150,11 @@ def test_ratio_divides_each_users_own(events, valid, test):
         assert len(codes) < 3 or codes[0] == 0
 
 
-@given(EVENTS, st.sampled_from(["interaction", "user"]), st.integers(0, 3))
+@given(EVENTS, st.sampled_from([Random, RandomByUser]), st.integers(0, 3))
 def test_a_random_split_draws_by_its_seed(events, by, seed):
     """Every interaction is in one part, parts stand in order within a user, and sizes are the shares."""
     made = interactions(events)
-    rule = Random(by=by, valid=0.2, test=0.2, seed=seed)
+    rule = by(valid=0.2, test=0.2, seed=seed)
     try:
         sequences = split(made, rule)
     except EmptyDataError:
@@ -165,10 +165,10 @@ def test_a_random_split_draws_by_its_seed(events, by, seed):
         a, b = sequences.offsets[user : user + 2]
         assert (np.diff(sequences.splits[a:b]) >= 0).all()
         assert sorted(sequences.items[a:b].tolist()) == sorted(made.table.filter(user=user)["item"].to_list())
-        if by == "user":
+        if by is RandomByUser:
             part = max(1, (b - a) // 5) if b - a >= 3 else 0
             assert np.bincount(sequences.splits[a:b], minlength=3).tolist() == [b - a - 2 * part, part, part]
-    if by == "interaction":
+    if by is Random:
         part = len(made) // 5
         assert np.bincount(sequences.splits, minlength=3).tolist() == [len(made) - 2 * part, part, part]
 
@@ -193,15 +193,25 @@ def test_a_random_split_is_of_the_runs_seed_and_of_no_row_order():
     assert (split(there[0], "random").splits == split(there[0], Random(seed=0)).splits).all()
     times = there[0].table["timestamp"].to_numpy()
     assert times[Random().codes(there[0].table["user"].to_numpy(), times) == 0].max() == 19
-    assert "leaks time" in (Random.__doc__ or "").splitlines()[0]
+    heads = [(rule.__doc__ or "").splitlines()[0] for rule in (Random, RandomByUser)]
+    assert all("leaks time" in head for head in heads)
+    assert heads[1].startswith("Each user's interactions")
+
+
+@pytest.mark.parametrize("rule", [Ratio, RandomByUser])
+@pytest.mark.parametrize(("count", "parts"), [(2, [2, 0, 0]), (3, [1, 1, 1]), (10, [1, 1, 8]), (20, [1, 1, 18])])
+def test_large_shares_leave_each_user_something_to_train_on(rule, count, parts):
+    """A history without a first item would be asked about with nothing before it."""
+    users = np.repeat([0, 1], count)
+    codes = rule(valid=0.05, test=0.9).codes(users, users)
+
+    assert [np.bincount(codes[users == user], minlength=3).tolist() for user in (0, 1)] == [parts, parts]
 
 
 @pytest.mark.parametrize("name", ["global-time", "ratio", "random", "random-by-user"])
 def test_shares_of_a_named_split(name):
     """They are settings of the run; wrong ones are refused."""
-    assert named_split(name, test=0.3) == type(named_split(name))(
-        test=0.3, **({"by": named_split(name).by} if "random" in name else {})
-    )
+    assert named_split(name, test=0.3) == type(named_split(name))(test=0.3)
     with pytest.raises(ConfigurationError) as caught:
         named_split(name, valid=0.7, test=0.3)
     assert str(caught.value) == "the shares valid = 0.7 and test = 0.3 must be above 0 and together below 1"

@@ -1,7 +1,7 @@
 """Which interactions train, validate and test: by each user's own end, by one moment for everybody, by chance, or as published."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
@@ -82,7 +82,7 @@ def _check_shares(valid: float, test: float) -> None:
 class Ratio:
     """The last share of each user's interactions is test, the share before it valid.
 
-    At least one each, and no more than the share allows beyond that; users with fewer than 3 stay wholly in train. Not
+    At least one each, also for train, and no more than the share allows beyond that; users with fewer than 3 stay wholly in train. Not
     free of leaks across users, as ``LeaveLast``.
 
     Attributes:
@@ -109,15 +109,11 @@ class Random:
     known then. For comparison with results that were made so.
 
     Attributes:
-        by: Draw from all interactions, or from those of each ``user``, of whom those with fewer than 3 stay in train.
         valid: This share of interactions, in (0, 1).
         test: This share of interactions, in (0, 1).
         seed: Another seed is another draw.
     """
 
-    by: Literal["interaction", "user"] = attrs.field(
-        default="interaction", validator=attrs.validators.in_(("interaction", "user"))
-    )
     valid: float = 0.1
     test: float = 0.1
     seed: int = 0
@@ -126,23 +122,47 @@ class Random:
         _check_shares(self.valid, self.test)
 
     def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
-        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user.
+        """int8 ``(rows,)``: 0 train, 1 valid, 2 test.
 
         Raises:
             EmptyDataError: There are so few that a part is empty.
         """
-        drawn = np.random.default_rng(self.seed).permutation(len(users))
-        codes = np.empty(len(users), dtype=np.int8)
-        if self.by == "user":
-            drawn = drawn[np.argsort(users[drawn], kind="stable")]
-            codes[drawn] = _by_place(users[drawn], self.valid, self.test)
-            return codes
         valid, test = (_share(len(users), share) for share in (self.valid, self.test))
         if not (valid and test and valid + test < len(users)):
             raise EmptyDataError(
                 f"the split 'random' of {len(users):,} interactions leaves a part empty; use larger shares or more data"
             )
-        codes[drawn] = np.repeat(np.array([TEST, VALID, TRAIN], np.int8), [test, valid, len(users) - valid - test])
+        codes = np.empty(len(users), dtype=np.int8)
+        parts = np.repeat(np.array([TEST, VALID, TRAIN], np.int8), [test, valid, len(users) - valid - test])
+        codes[np.random.default_rng(self.seed).permutation(len(users))] = parts
+        return codes
+
+
+@attrs.frozen(kw_only=True)
+class RandomByUser:
+    """Each user's interactions are drawn into the parts by a seed, whenever they happened, which leaks time.
+
+    Users with fewer than 3 stay wholly in train. For comparison, as ``Random``.
+
+    Attributes:
+        valid: This share of each user's interactions, in (0, 1).
+        test: This share of each user's interactions, in (0, 1).
+        seed: Another seed is another draw.
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        _check_shares(self.valid, self.test)
+
+    def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
+        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user."""
+        drawn = np.random.default_rng(self.seed).permutation(len(users))
+        drawn = drawn[np.argsort(users[drawn], kind="stable")]
+        codes = np.empty(len(users), dtype=np.int8)
+        codes[drawn] = _by_place(users[drawn], self.valid, self.test)
         return codes
 
 
@@ -151,9 +171,14 @@ def _share(count: int, share: float) -> int:
 
 
 def _by_place(users: NDArray[np.int64], valid: float, test: float) -> NDArray[np.int8]:
-    """int8 ``(rows,)``: of each user the last share is test, the one before valid; rows are user after user."""
+    """int8 ``(rows,)``: of each user the last share is test, the one before valid, and at least one is train.
+
+    Rows are user after user; users with fewer than 3 stay wholly in train.
+    """
     _, starts, counts = np.unique(users, return_index=True, return_counts=True)
     tests, valids = (np.maximum(1, (counts * share + 1e-9).astype(np.int64)) for share in (test, valid))
+    tests = np.minimum(tests, counts - 2)
+    valids = np.minimum(valids, counts - 1 - tests)
     left = np.repeat(starts + counts, counts) - np.arange(len(users))  # with this one, up to the user's last
     tests, both = np.repeat(tests, counts), np.repeat(tests + valids, counts)
     codes = np.where(left <= tests, TEST, np.where(left <= both, VALID, TRAIN))
@@ -197,13 +222,13 @@ def _last_of_train(users: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray
     return rows[np.cumsum(counts)[counts >= 3] - 1]
 
 
-Split = LeaveLast | GlobalTime | Ratio | Random | Official
+Split = LeaveLast | GlobalTime | Ratio | Random | RandomByUser | Official
 SPLITS: Mapping[str, Split] = {
     "leave-last": LeaveLast(),
     "global-time": GlobalTime(),
     "ratio": Ratio(),
     "random": Random(),
-    "random-by-user": Random(by="user"),
+    "random-by-user": RandomByUser(),
     "official": Official(),
 }
 
@@ -230,8 +255,8 @@ def named_split(name: str, *, valid: float | None = None, test: float | None = N
                 raise ConfigurationError(f"the split {name!r} has no shares; leave {part}_share out")
         return rule
     valid, test = (rule.valid if valid is None else valid), (rule.test if test is None else test)
-    if isinstance(rule, Random):
-        return Random(by=rule.by, valid=valid, test=test, seed=seed)
+    if isinstance(rule, Random | RandomByUser):
+        return type(rule)(valid=valid, test=test, seed=seed)
     return type(rule)(valid=valid, test=test)
 
 
@@ -276,7 +301,7 @@ def split(
         _require_times(interactions)
     users, times, items = (interactions.table[name].to_numpy(writable=True) for name in ("user", "timestamp", "item"))
     splits = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
-    if isinstance(rule, Official | Random):
+    if isinstance(rule, Official | Random | RandomByUser):
         placed = np.lexsort((np.arange(len(users)), splits, users))  # where the parts and the times disagree
         items, splits = items[placed], splits[placed]
         ratings = None if ratings is None else ratings[placed]
@@ -303,6 +328,6 @@ def _parts(interactions: "Interactions") -> Sequence[str]:
     if "split" not in interactions.table.columns:
         raise DataError(
             f"{interactions.edition.name} has no official split, or not all of its parts were read; use 'leave-last' or "
-            "'global-time'"
+            "'ratio'"
         )
     return interactions.table["split"].to_list()
