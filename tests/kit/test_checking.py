@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from mutants import datasets
 from mutants.scorers import MUTANTS
 from mutants.scorers.plain import mean
 
 from shortstack.cli import main
 from shortstack.errors import ConfigurationError, UnknownNameError, UnsupportedModelError
 from shortstack.testing import Batching, BrokenLawError, Corpus, ScorerSuite, TinyModel, check, laws_for, reproduce
+from shortstack.testing.outcomes import by_cause
 
 
 def refuse(_signals):
@@ -52,6 +54,26 @@ class TestCheck:
         """A setting that is wrong is named."""
         with pytest.raises(ConfigurationError, match=r"importance scorer 'shortstack/attention'.*sink.*'lose'"):
             check("attention", settings={"sink": "lose"}, laws=["shape"], examples=1)
+
+    def test_module_and_attribute(self):
+        """A descriptor is checked before it is installed; what is none is told."""
+        (outcome,) = check("mutants.students.correct:BY_HAND", laws=["planned-depth"], examples=1)
+
+        assert outcome.status == "passed"
+        with pytest.raises(ConfigurationError, match=r"component 'mutants\.students:CORRECT' must be a descriptor"):
+            check("mutants.students:CORRECT")
+        with pytest.raises(ConfigurationError, match=r"component 'no_such:THING' cannot be imported"):
+            check("no_such:THING")
+
+    def test_failures_of_one_cause_belong_together(self):
+        """One line of the component raises in two laws; another law finds something else."""
+        (broken,) = [m for m in datasets.MUTANTS if m.name == "unguarded"]
+        outcomes = check(broken.component, laws=["missing-values", "bad-row", "times-as-text"], shrink=False)
+
+        assert [[outcome.law for outcome in group] for group in by_cause(outcomes)] == [
+            ["bad-row"],
+            ["missing-values", "times-as-text"],
+        ]
 
     def test_unknown_component(self):
         """The nearest name is suggested."""

@@ -154,7 +154,7 @@ def new(
 @app.command()
 def check(  # noqa: PLR0917 -- typer makes options of them
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, strategy.")],
-    name: Annotated[str, typer.Argument(help="A component's short or full name; a strategy may be module:attribute.")],
+    name: Annotated[str, typer.Argument(help="A component's short or full name, or module:attribute.")],
     law: Annotated[list[str] | None, typer.Option(help="Try this law alone. May be repeated.")] = None,
     examples: Annotated[
         int | None,
@@ -168,8 +168,9 @@ def check(  # noqa: PLR0917 -- typer makes options of them
 ) -> None:
     """Check a component against every law that its traits promise; exit code 1 if one is broken."""
     from shortstack.testing import check as check_component
+    from shortstack.testing.outcomes import by_cause
 
-    if not as_json and kind != "strategy":
+    if not as_json and kind != "strategy" and ":" not in name:
         _say_which(_kind(kind), name)
     outcomes = check_component(
         name,
@@ -184,8 +185,10 @@ def check(  # noqa: PLR0917 -- typer makes options of them
     if as_json:
         typer.echo(json.dumps([attrs.asdict(outcome) for outcome in outcomes], indent=2))
     else:
-        for outcome in failed:
-            typer.echo(f"\n{outcome.failure}")
+        for group in by_cause(failed):
+            typer.echo(f"\n{group[0].failure}")
+            if len(group) > 1:
+                typer.echo(f"the same cause breaks {', '.join(outcome.law for outcome in group[1:])}")
         promised = [outcome for outcome in outcomes if outcome.status != "not-promised"]
         typer.echo(f"\n{len(promised) - len(failed)} of {len(promised)} laws hold")
         if not promised:

@@ -42,6 +42,13 @@ class BrokenLawError(AssertionError):
         )
 
     @property
+    def cause(self) -> str:
+        """What was raised within the component, and where; empty where a law found what it gave wrong."""
+        if isinstance(self.error, AssertionError):
+            return ""
+        return f"{type(self.error).__name__}{place(self.error)}" if place(self.error) else f"{self.error}"
+
+    @property
     def snippet(self) -> str:
         """Python that fails in the same way when it is pasted."""
         return snippet(self.law, self.subject, self.recipes)

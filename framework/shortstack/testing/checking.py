@@ -29,7 +29,7 @@ def check(
     """Try every law of a component's kind on drawn examples.
 
     Args:
-        component: A short or full name, or a descriptor.
+        component: A short or full name, ``module:attribute``, or a descriptor.
         kind: ``"scorer"``, ``"student"``, ``"dataset"``, ``"loss"`` or ``"strategy"``; needed only where a name is used
             for several, and for strategies.
         settings: The component's settings.
@@ -108,15 +108,16 @@ def _outcome(law: Law, subject: Subject, examples: int | None, seed: int, shrink
     }
     if not law.binds(subject):
         return Outcome(**told, status="not-promised")  # type: ignore[arg-type]
-    start, failure = time.perf_counter(), ""
+    start, failure, cause = time.perf_counter(), "", ""
     try:
         trial(law, subject, examples=examples, seed=seed, shrink=shrink)()
     except BrokenLawError as broken:
-        failure = str(broken)
+        failure, cause = str(broken), broken.cause
     return Outcome(
         **told,  # type: ignore[arg-type]
         status="failed" if failure else "passed",
         examples=(examples or law.examples) if law.draws else 1,
         seconds=time.perf_counter() - start,
         failure=failure,
+        cause=cause,
     )

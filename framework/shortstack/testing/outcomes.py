@@ -1,5 +1,6 @@
 """What became of one law on one component."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import attrs
@@ -20,6 +21,8 @@ class Outcome:
         when: Which components the law binds; empty if all.
         seconds: How long it took.
         failure: The text of the failure, with a snippet that shows it again; empty unless it failed.
+        cause: What went wrong within the component, and where, which several laws may meet; empty where a law alone
+            saw that something is wrong.
     """
 
     law: str
@@ -30,6 +33,7 @@ class Outcome:
     examples: int = 0
     seconds: float = 0.0
     failure: str = ""
+    cause: str = ""
 
     def __str__(self) -> str:
         """One line for a terminal."""
@@ -37,3 +41,11 @@ class Outcome:
         return (
             f"{self.status:>12}  {self.law}  {f'binds where {self.when}' if self.status == 'not-promised' else tried}"
         )
+
+
+def by_cause(failed: Iterable[Outcome]) -> list[list[Outcome]]:
+    """Failures in the order of their laws, those of one cause together."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in failed:
+        groups.setdefault(outcome.cause or outcome.law, []).append(outcome)
+    return list(groups.values())

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal
 
@@ -64,7 +65,7 @@ def subject_of(
     """The component that a name or a descriptor means.
 
     Args:
-        component: A short or full name, or a descriptor.
+        component: A short or full name, ``module:attribute``, or a descriptor.
         kind: What sort; needed only where a name is used for several.
         settings: Its settings.
         registry: Where names are looked up; the environment's plugins by default.
@@ -88,6 +89,8 @@ def _subject(component: object, kind: str | None, settings: Mapping[str, object]
         from shortstack.testing.strategy_subject import strategy_subject
 
         return strategy_subject(component, settings, registry)
+    if ":" in component:
+        return attrs.evolve(_described(_imported(component), settings, registry), given=component)
     found = registry.find(_kind(component, kind, registry), component)
     descriptor: Any = found.descriptor
     return Subject(
@@ -99,6 +102,22 @@ def _subject(component: object, kind: str | None, settings: Mapping[str, object]
         registry=registry,
         given=component,
     )
+
+
+def _imported(path: str) -> Descriptor:
+    """The descriptor that ``module:attribute`` names, before it is installed as a plugin.
+
+    Raises:
+        ConfigurationError: There is nothing to import, or it is no descriptor.
+    """
+    module, _, attribute = path.partition(":")
+    try:
+        found = vars(import_module(module)).get(attribute)
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(f"component {path!r} cannot be imported: {error}") from error
+    if not isinstance(found, Descriptor):
+        raise ConfigurationError(f"component {path!r} must be a descriptor, got {found!r:.80}")
+    return found
 
 
 def _kind(name: str, kind: str | None, registry: Registry) -> Kind:

@@ -45,7 +45,11 @@ def built(subject: Subject, pruning: Pruning, *, seed: int = 0) -> Built:
 
 def built_from(subject: Subject, teacher: PreTrainedModel, selection: Selection, *, seed: int = 0) -> Built:
     """A student of this teacher by a fresh component; torch's global random state starts at ``seed``."""
-    method: Any = subject.build()
+    return built_by(subject.build(), teacher, selection, seed=seed)
+
+
+def built_by(method: Any, teacher: PreTrainedModel, selection: Selection, *, seed: int = 0) -> Built:
+    """A student of this teacher by an architecture that may have built others before."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         planned = method.shrink(teacher.config, selection)

@@ -1,6 +1,8 @@
 """What a student architecture plans from the config alone."""
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
@@ -29,6 +31,19 @@ def parameter_count(subject: Subject, *, pruning: Pruning) -> None:
     require(promised == actual, f"{promised:,} parameters were promised, the student has {actual:,}")
 
 
+@law("student", 66, pruning=prunings())
+def same_scalars(subject: Subject, *, pruning: Pruning) -> None:
+    """The student's vocabulary, special tokens, epsilons and rotary positions are the teacher's, off their defaults too."""
+    config = pruning.teacher.config()
+    for name, value in _odd(config.to_dict()).items():
+        setattr(config, name, value)
+    theirs = copy.deepcopy(config.to_dict())
+    ours = subject.build().shrink(config, pruning.selection).to_dict()
+    changed = [name for name in sorted(theirs) if _is_kept(name) and ours.get(name) != theirs[name]]
+    told = ", ".join(f"{name} = {ours.get(name)!r} instead of {theirs[name]!r}" for name in changed)
+    require(not changed, f"the student has {told}")
+
+
 @law("student", 35, pruning=prunings())
 def config_untouched(subject: Subject, *, pruning: Pruning) -> None:
     """Planning leaves the teacher's config as it was."""
@@ -39,3 +54,30 @@ def config_untouched(subject: Subject, *, pruning: Pruning) -> None:
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
     require(not changed, f"planning changed {', '.join(changed)} of the teacher's config")
+
+
+def _odd(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Some of a config's numbers away from their defaults; a vocabulary that is no multiple of 8."""
+    found: dict[str, Any] = {name: 1e-3 for name in fields if name.endswith(("_eps", "_epsilon"))}
+    if fields.get("rope_parameters"):
+        found["rope_parameters"] = _with_another_base(fields["rope_parameters"])
+    return {**found, "vocab_size": 43}
+
+
+def _with_another_base(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Rotary parameters, of all layers or of each kind, with another base."""
+    return {
+        name: _with_another_base(value) if isinstance(value, Mapping) else 50.0 if name == "rope_theta" else value
+        for name, value in parameters.items()
+    }
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a field of a config has nothing to do with how many layers there are, or how wide they are."""
+    return name in {
+        "vocab_size",
+        "max_position_embeddings",
+        "n_positions",
+        "rope_parameters",
+        "tie_word_embeddings",
+    } or (name.endswith(("_token_id", "_eps", "_epsilon", "_softcapping")))

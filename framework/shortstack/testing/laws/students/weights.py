@@ -32,6 +32,17 @@ def copies(subject: Subject, *, pruning: Pruning) -> None:
         require_equal(ours[name], theirs[source], f"the values of {name} and of the teacher's {source}")
 
 
+@law("student", 70, pruning=prunings(layers=(2, 4), dropping=True))
+def accounted_for(subject: Subject, *, pruning: Pruning) -> None:
+    """Where layers go, a tensor that is not said to be a copy is none: nothing is told as adapted that was not."""
+    found = built(subject, pruning)
+    theirs = list(pruning.teacher.build().state_dict().items())
+    for name, tensor in found.student.state_dict().items():
+        if name not in found.copies and tensor.unique().numel() > 1:
+            equal = [source for source, other in theirs if _equal(tensor, other)]
+            require(not equal, f"{name} is the teacher's {equal[:1]}, but it is not in the map of copies")
+
+
 @law("student", 33, pruning=prunings())
 def determinism(subject: Subject, *, pruning: Pruning) -> None:
     """The same teacher and layers give the same student, whatever the random state."""
@@ -73,6 +84,10 @@ def ties(subject: Subject, *, pruning: Pruning) -> None:
         here = _storage(ours[one]) == _storage(ours[other])
         there = _storage(theirs[found.copies[one]]) == _storage(theirs[found.copies[other]])
         require(here == there, f"{one} and {other} are one tensor: {here}; in the teacher: {there}")
+
+
+def _equal(tensor: Tensor, other: Tensor) -> bool:
+    return tensor.dtype == other.dtype and tensor.shape == other.shape and torch.equal(tensor, other)
 
 
 def _tensors(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
