@@ -1,13 +1,16 @@
 """Reading a model changes nothing in it, and what others hung on it still counts."""
 
 import copy
+from types import MethodType
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from accelerate.hooks import ModelHook, add_hook_to_module
 from torch import nn
 
 from shortstack import measure_importance
+from shortstack.errors import UnsupportedModelError
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import Decoder, model_inputs
@@ -206,3 +209,135 @@ def test_longer_texts_leave_the_frequencies_of_positions(rope):
     torch.testing.assert_close(found, own)
     assert left == attributes(model)
     torch.testing.assert_close(read(model), short, rtol=0, atol=0)
+
+
+def by_name(model):
+    """Every module's hook looks its name up by the module that it is called with."""
+    names = {module: name for name, module in model.named_modules()}
+    for module in model.modules():
+        module.register_forward_hook(
+            lambda module, _args, output: output * 2 if names[module] == "model.layers.1" else output
+        )
+
+
+def by_keyword(model):
+    """A patch that keeps what it patches in a keyword's default, eight times over."""
+    layer = model.model.layers[1]
+    for _ in range(8):
+
+        def patched(*args, _own=layer.forward, **kwargs):
+            return _own(*args, **kwargs) * 1.1
+
+        layer.forward = patched
+
+
+def by_method(model):
+    """A function made a method, with what it patches in its closure."""
+    layer = model.model.layers[1]
+    own = layer.forward
+    layer.forward = MethodType(lambda _self, *args, **kwargs: own(*args, **kwargs) * 2, layer)
+
+
+def by_set(model):
+    """A hook that knows its modules from a set."""
+    chosen = {model.model.layers[0], model.model.layers[2]}
+    for layer in model.model.layers:
+        layer.register_forward_hook(lambda module, _args, output: output * 2 if module in chosen else output)
+
+
+class Watcher:
+    """An object of a user's, with a state and a module that it is about."""
+
+    def __init__(self, target):
+        self.target, self.own, self.calls = target, target.forward, 0
+
+    def hook(self, module, _args, output):
+        """Twice what the module gives."""
+        self.calls += 1
+        return output * 2 if module is self.target else output
+
+    def __call__(self, *args, **kwargs):
+        """In the place of a forward method."""
+        self.calls += 1
+        return self.own(*args, **kwargs) * 2
+
+
+def by_object(model):
+    """The hooks are methods of an object that knows one layer."""
+    watcher = Watcher(model.model.layers[1])
+    for layer in model.model.layers:
+        layer.register_forward_hook(watcher.hook)
+
+
+def by_callable(model):
+    """The patch is an object."""
+    model.model.layers[1].forward = Watcher(model.model.layers[1])
+
+
+@pytest.mark.parametrize("act", [by_name, by_keyword, by_method, by_set, by_object, by_callable])
+def test_hooks_and_patches_know_the_modules_of_the_double(model, act):
+    """However they refer to modules: the double gives what the model gives, and runs its own modules."""
+    act(model)
+    expected, left = whole(model), attributes(model)
+    resting = at_rest(model)
+    attention = resting.model.layers[1].self_attn
+    seen = []
+    attention.register_forward_hook(lambda module, _args, _output: seen.append(module))
+
+    torch.testing.assert_close(whole(resting), expected, rtol=0, atol=0)
+    torch.testing.assert_close(read(model), expected, rtol=1e-6, atol=1e-6)
+    assert seen == [attention]
+    assert left == attributes(model)
+
+
+def test_the_state_of_an_object_is_one(model):
+    """What a user's object counts it counts in the double as well, and a module that is put into it stays there."""
+    watcher = Watcher(model.model.layers[1])
+    model.model.layers[1].register_forward_hook(watcher.hook)
+    whole(at_rest(model))
+    assert watcher.calls == 1
+
+    twin = next(iter(at_rest(model).model.layers[1]._forward_hooks.values())).__self__
+    assert twin.target is not watcher.target
+    twin.target = 5
+    assert (watcher.target, twin.target) == (5, 5)
+
+
+def compiled_layer(model):
+    """Another module around a layer."""
+    model.model.layers[1] = torch.compile(model.model.layers[1], backend="eager")
+
+
+def compiled_method(model):
+    """A function around a layer's method."""
+    model.model.layers[1].forward = torch.compile(model.model.layers[1].forward, backend="eager")
+
+
+def compiled_in_place(model):
+    """As modules compile themselves."""
+    model.model.layers[1].compile(backend="eager")
+
+
+@pytest.mark.parametrize("act", [compiled_layer, compiled_method, compiled_in_place])
+def test_what_is_compiled_is_read_as_it_was_before(model, act):
+    """Nothing is compiled for a double, and its hooks count."""
+    scorers, batch = ["fisher", "attention"], {"input_ids": IDS, "attention_mask": ONES, "labels": IDS}
+    expected, scored = whole(model), measure_importance(model, [batch], scorers)
+    act(model)
+    model.model.layers[1].register_forward_hook(lambda _module, _args, output: output * 1)
+
+    torch.testing.assert_close(whole(at_rest(model)), expected, rtol=1e-6, atol=1e-6)
+    for name, found in measure_importance(model, [batch], scorers).items():
+        torch.testing.assert_close(found.scores, scored[name].scores, rtol=1e-5, atol=0)
+
+
+def test_weights_that_are_elsewhere_are_refused(model):
+    """As accelerate leaves them between two calls; a pass that brings them back is read from all the same."""
+    expected = read(model)
+    cpu_offload(model, execution_device=torch.device("cpu"))
+
+    torch.testing.assert_close(read(model), expected)
+    with pytest.raises(
+        UnsupportedModelError, match=r"weights model\.embed_tokens\.weight .* not in memory .* one device"
+    ):
+        measure_importance(model, [{"input_ids": IDS, "attention_mask": ONES, "labels": IDS}])

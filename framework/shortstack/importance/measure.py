@@ -14,7 +14,7 @@ from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Accept, Scorers, require_sound
 from shortstack.importance.sweep import sweep
 from shortstack.models.causal import require_causal
-from shortstack.models.decoder import Decoder, require_head
+from shortstack.models.decoder import Decoder, require_head, require_present
 from shortstack.models.left_padding import hears_left_padding
 from shortstack.models.objectives import Objective
 from shortstack.registry import Registry
@@ -49,8 +49,8 @@ def measure_importance(
         ConfigurationError: A setting is wrong, or scorers need each other in a circle.
         EmptyDataError: There are no examples, or no labels for a scorer that needs them.
         DataError: A batch lacks a tensor, or holds another one, such as the ``position_ids`` of packed rows.
-        UnsupportedModelError: A signal cannot be observed in this model, it has no output head, it sees the tokens that it
-            should predict, or it hears the padding on the left of an example.
+        UnsupportedModelError: A signal cannot be observed in this model, it has no output head, its weights are not in memory, it
+            sees the tokens that it should predict, or it hears the padding on the left of an example.
         PluginError: A scorer failed, gave no scores, or changed the model; names it and its distribution.
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
         OutOfMemoryError: A batch is too large; says what to give instead.
@@ -71,6 +71,7 @@ def measured(
     """``measure_importance`` with other checks of what the scorers give and do: the conformance kit looks for itself."""
     asked, decoder = Scorers.of(scorers, registry), Decoder.of(model)
     require_head(model)
+    require_present(model)
     if watched:
         require_causal(model)
     calls = Calls(asked.culprits, model if watched else None)

@@ -77,6 +77,20 @@ def require_head(model: PreTrainedModel) -> None:
         )
 
 
+def require_present(model: PreTrainedModel) -> None:
+    """Refuse a model whose weights lie elsewhere than in memory until they are needed.
+
+    Raises:
+        UnsupportedModelError: Some do.
+    """
+    absent = next((name for name, parameter in model.named_parameters() if parameter.is_meta), None)
+    if absent is not None:
+        raise UnsupportedModelError(
+            f"the weights {absent} of {type(model).__name__} are not in memory (offloaded by accelerate, or on the device meta); "
+            "load all of the model onto one device first"
+        )
+
+
 def most_positions(config: PreTrainedConfig) -> int | None:
     """How many tokens a model of this config can read; None where its config sets no bound."""
     name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")

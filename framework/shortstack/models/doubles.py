@@ -7,21 +7,20 @@ in copies of the modules concerned, which take a few microseconds each; weights 
 
 import copy
 from collections.abc import Collection, Mapping
-from functools import partial
-from types import CellType, FunctionType, MethodType
 from typing import Any, Final, TypeVar, cast
 
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
+
+from shortstack.models.rebinding import Rebinding
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 _REGISTRIES: Final = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict | set))
 """Where a module keeps its children, tensors and hooks."""
 _CORE: Final = frozenset(vars(nn.Module())) - {*_REGISTRIES}
 _HOOKS: Final = tuple(name for name in _REGISTRIES if name.endswith("_hooks"))
-_DEEPEST: Final = 4
-"""How far references are followed: a patch around a patch, each a bound method in a closure."""
-_PLAIN: Final = frozenset({bool, int, float, str, set, type(None)})
+_COMPILED: Final = "_orig_mod"
+"""The only child of a module that ``torch.compile`` made: what it was before."""
 _REWRITTEN: Final = frozenset({"dynamic", "longrope"})
 """Rotary positions whose frequencies are written anew for longer texts."""
 
@@ -41,7 +40,8 @@ def doubled(model: PreTrainedModel, parts: Collection[nn.Module]) -> Copies:
     """A double in which some modules, and all that hold them, are copies; all others are the model's own.
 
     Forward hooks and patched ``forward`` methods of others come along, and those that refer to copied modules refer to the
-    copies. A compiled module runs as it was before.
+    copies; not so through a global variable, so hooks had better know modules by name. A compiled module, if it or what is in
+    it is copied, runs as it was before.
 
     Args:
         model: Left as it is.
@@ -73,14 +73,19 @@ def _frozen(parameter: nn.Parameter) -> nn.Parameter:
 class _Doubling:
     """The making of one double."""
 
-    def __init__(self, wanted: Collection[int] | None) -> None:
+    def __init__(self, wanted: set[int] | None) -> None:
         """Name the modules that are wanted by their identity; None for all, and the configs too."""
         self._wanted, self.known = wanted, dict[int, Any]()
         self._copies: list[nn.Module] = []
+        self._rebound = Rebinding(self.known)
 
     def of(self, model: nn.Module) -> dict[int, Any]:
         """What stands for what, by identity."""
         self._module(model)
+        if self._wanted is None:
+            for copied in self._copies:
+                configs = {name: one for name, one in vars(copied).items() if isinstance(one, PreTrainedConfig)}
+                vars(copied).update({name: self._config(config) for name, config in configs.items()})
         for copied in self._copies:
             self._rebind(vars(copied))
         return self.known
@@ -91,6 +96,9 @@ class _Doubling:
         if found is not None:
             return found
         own, changed = vars(module), dict[str, nn.Module]()
+        if _COMPILED in own["_modules"]:
+            self.known[id(module)] = found = self._uncompiled(module, own["_modules"][_COMPILED])
+            return found
         for name, child in own["_modules"].items():
             if child is not None and (new := self._module(child)) is not child:
                 changed[name] = new
@@ -100,6 +108,17 @@ class _Doubling:
             self._copies.append(found)
         self.known[id(module)] = found
         return found
+
+    def _uncompiled(self, module: nn.Module, before: nn.Module) -> nn.Module:
+        """A compiled module itself, or, if something in it is copied, the copy of what it was, with the hooks of both."""
+        if self._wanted is not None and id(module) in self._wanted:
+            self._wanted.add(id(before))
+        copied = self._module(before)
+        if copied is before:
+            return module
+        for name in _HOOKS:
+            vars(copied)[name].update(vars(module)[name])
+        return copied
 
     def _rebind(self, own: dict[str, Any]) -> None:
         """Let what hangs on a copy speak of copies."""
@@ -113,24 +132,15 @@ class _Doubling:
             for name, parameter in own["_parameters"].items():
                 own["_parameters"][name] = self.known.get(id(parameter), parameter)
 
-    def _rebound(self, value: Any, depth: int = _DEEPEST) -> Any:
-        if type(value) in _PLAIN:
-            return value
-        if id(value) in self.known:
-            return self.known[id(value)]
-        if isinstance(value, PreTrainedConfig) and self._wanted is None:
-            return self._config(value)
-        if depth == 0 or not isinstance(value, MethodType | partial | FunctionType | list | tuple | dict):
-            return value
-        again = partial(self._rebound, depth=depth - 1)
-        return _REBINDING[next(kind for kind in _REBINDING if isinstance(value, kind))](value, again)
-
     def _config(self, config: PreTrainedConfig) -> PreTrainedConfig:
         """A copy, and copies of the configs within it."""
+        if id(config) in self.known:
+            found: PreTrainedConfig = self.known[id(config)]
+            return found
         copied = object.__new__(type(config))
         self.known[id(config)] = copied
         for name, value in vars(config).items():
-            vars(copied)[name] = self._rebound(value) if isinstance(value, PreTrainedConfig) else value
+            vars(copied)[name] = self._config(value) if isinstance(value, PreTrainedConfig) else value
         return copied
 
 
@@ -160,56 +170,3 @@ def _writes_itself(own: Mapping[str, Any]) -> bool:
         kinds = own["rope_type"]
         return not _REWRITTEN.isdisjoint(kinds.values() if isinstance(kinds, dict) else (kinds,))
     return "recurrent_states" in own or "layers_are_rescaled" in own
-
-
-def _method(value: MethodType, again: Any) -> MethodType:
-    owner = again(value.__self__)
-    return value if owner is value.__self__ else MethodType(value.__func__, owner)
-
-
-def _partial(value: "partial[Any]", again: Any) -> "partial[Any]":
-    bound = partial(again(value.func), *map(again, value.args), **{k: again(v) for k, v in value.keywords.items()})
-    vars(bound).update(vars(value))
-    return bound
-
-
-def _function(value: FunctionType, again: Any) -> FunctionType:
-    """The same function about other modules; what it keeps besides, it shares with the first."""
-    cells = tuple(_cell(cell, again) for cell in value.__closure__ or ())
-    defaults = None if value.__defaults__ is None else tuple(map(again, value.__defaults__))
-    same = all(new is old for new, old in zip(cells, value.__closure__ or (), strict=True))
-    if same and all(new is old for new, old in zip(defaults or (), value.__defaults__ or (), strict=True)):
-        return value
-    copied = FunctionType(value.__code__, value.__globals__, value.__name__, defaults, cells)
-    copied.__kwdefaults__ = value.__kwdefaults__
-    vars(copied).update(vars(value))
-    return copied
-
-
-def _cell(cell: CellType, again: Any) -> CellType:
-    try:
-        held = cell.cell_contents
-    except ValueError:  # not yet filled
-        return cell
-    found = again(held)
-    return cell if found is held else CellType(found)
-
-
-def _sequence(value: Any, again: Any) -> Any:
-    found = [again(one) for one in value] if type(value) in {list, tuple} else value
-    return value if all(new is old for new, old in zip(found, value, strict=True)) else type(value)(found)
-
-
-def _mapping(value: dict[Any, Any], again: Any) -> dict[Any, Any]:
-    found = {key: again(one) for key, one in value.items()}
-    return value if type(value) is not dict or all(found[key] is value[key] for key in value) else found
-
-
-_REBINDING: Final[Mapping[Any, Any]] = {
-    MethodType: _method,
-    partial: _partial,
-    FunctionType: _function,
-    list: _sequence,
-    tuple: _sequence,
-    dict: _mapping,
-}

@@ -159,12 +159,12 @@ class _Flags:
     def of(cls, name: str, module: nn.Module) -> "_Flags":
         own = vars(module)
         hooks = tuple(dict(own[kind]) if own[kind] else _NONE for kind in _HOOKS)
-        return cls(name=name, module=module, training=own["training"], hooks=hooks, forward=own.get("forward"))
+        return cls(name=name, module=module, training=module.training, hooks=hooks, forward=own.get("forward"))
 
     def put_back(self) -> Iterator[str]:
         """Undo what was changed, and name it."""
         own = vars(self.module)
-        if own["training"] != self.training:
+        if self.module.training != self.training:
             self.module.training = self.training
             yield f"the mode of {self.name}"
         for kind, hooks in zip(_HOOKS, self.hooks, strict=True):
