@@ -350,6 +350,54 @@ def test_candidates_outside_the_vocabulary(stage):
         stage.trainer(candidates=torch.arange(1, 14))
 
 
+def test_candidates_that_are_no_set_of_tokens(stage):
+    """A token that is there twice would count twice in every softmax; a negative one would be another."""
+    with pytest.raises(ConfigurationError, match=r"^candidate token 4 is there twice; name each item's token once$"):
+        stage.trainer(candidates=torch.tensor([4, 2, 4]))
+    with pytest.raises(ConfigurationError, match=r"^candidate token -1 lies outside the model's vocabulary"):
+        stage.trainer(candidates=torch.tensor([-1, 2, 4]))
+
+
+def test_students_that_cannot_learn(stage):
+    """Wrapped, frozen, or without an example."""
+    with pytest.raises(UnsupportedModelError, match=r"^the student is OptimizedModule, not .* before torch\.compile"):
+        stage.trainer(student=torch.compile(stage.tiny(2), backend="eager"))
+    with pytest.raises(ConfigurationError, match=r"^no weight of LlamaForCausalLM asks for a gradient"):
+        stage.trainer(student=stage.tiny(2).requires_grad_(False))
+    with pytest.raises(EmptyDataError, match=r"^the training data set is empty; give at least one example$"):
+        stage.trainer(train_dataset=[])
+
+
+def test_a_student_that_shares_weights_with_its_teacher(stage):
+    """Training it would change the teacher; what is shared and frozen does no harm."""
+    teacher, student = stage.tiny(4), stage.tiny(2, seed=1)
+    student.model.layers[0] = teacher.model.layers[0]
+    with pytest.raises(
+        ConfigurationError, match=r"^the student's model\.layers\.0\.\S+ lies in the teacher's memory, .*deepcopy"
+    ):
+        stage.trainer(student=student, teacher=teacher)
+    student.model.layers[0].requires_grad_(False)
+    stage.trainer(student=student, teacher=teacher)
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("labels", lambda t: t.int(), r"has labels of type torch\.int32; give an int64 tensor"),
+        ("input_ids", lambda t: t.float(), r"has input_ids of type torch\.float32; give an int64 tensor"),
+        ("labels", lambda t: t + 200, r"has the token \d+ among its labels; the model's tokens are 0 to 12"),
+        ("input_ids", lambda t: t - 50, r"has the token -\d+ among its input_ids; the model's tokens are 0 to 12"),
+        ("labels", lambda t: t[:3], r"has shapes \{.*'labels': \(8, 3\)\}; all three must be the same"),
+        ("attention_mask", lambda t: t[None], r"has shapes \{.*; all three must be the same \(batch, tokens\)"),
+    ],
+)
+def test_batches_of_other_tensors(stage, key, change, message):
+    """Each is named before it goes through a model, and no loss is made responsible."""
+    rows = [{**row, key: change(row[key])} for row in stage.examples]
+    with pytest.raises(ConfigurationError, match=f"^a batch {message}"):
+        stage.trainer(teacher=False, losses={"labels": 1.0}, candidates=None, train_dataset=rows).train()
+
+
 def test_teachers_that_do_not_fit(stage):
     """Missing, of another vocabulary, in training mode, or the student itself."""
     student = stage.tiny(2, seed=1)

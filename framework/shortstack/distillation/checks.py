@@ -1,14 +1,14 @@
 """What must hold before a student can be trained: each check says what is wrong and what to do."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
 
 from shortstack.contracts import Output
 from shortstack.distillation.weighted_losses import WeightedLoss
-from shortstack.errors import ConfigurationError
-from shortstack.models.batch_keys import KEYS, unread
+from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
+from shortstack.models.batch_keys import KEYS, malformed, unread
 from shortstack.models.decoder import require_head
 from shortstack.models.padding import padding_row
 
@@ -52,16 +52,43 @@ def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, los
         return
     if teacher is student:
         raise ConfigurationError("the teacher is the student itself; build the student with build_student")
+    theirs = {parameter.data_ptr(): name for name, parameter in teacher.named_parameters() if parameter.numel()}
+    shared = [name for name, p in student.named_parameters() if p.requires_grad and p.data_ptr() in theirs]
+    if shared:
+        raise ConfigurationError(
+            f"the student's {shared[0]} lies in the teacher's memory, so training would change the teacher; give the student weights of "
+            "its own (copy.deepcopy, or build_student)"
+        )
     training = [path for path, module in teacher.named_modules() if module.training and not _only_holds(module)]
     if training:
         raise ConfigurationError(
             f"{training[0] or 'the teacher'} is in training mode, where dropout blurs what the teacher says; call teacher.eval()"
         )
-    theirs, ours = (model.get_input_embeddings().num_embeddings for model in (teacher, student))
-    if theirs != ours:
+    rows, ours = (model.get_input_embeddings().num_embeddings for model in (teacher, student))
+    if rows != ours:
         raise ConfigurationError(
-            f"the teacher's vocabulary has {theirs} tokens and the student's {ours}; they must share one vocabulary"
+            f"the teacher's vocabulary has {rows} tokens and the student's {ours}; they must share one vocabulary"
         )
+
+
+def check_student(student: object, examples: object) -> None:
+    """The student can learn, and there is something to learn from.
+
+    Raises:
+        UnsupportedModelError: It is no transformers model, as one that ``torch.compile`` gave.
+        ConfigurationError: All of it is frozen.
+        EmptyDataError: There are no examples.
+    """
+    if not isinstance(student, PreTrainedModel):
+        raise UnsupportedModelError(
+            f"the student is {type(student).__name__}, not a transformers model; give the model itself, before torch.compile or another wrapper"
+        )
+    if not any(parameter.requires_grad for parameter in student.parameters()):
+        raise ConfigurationError(
+            f"no weight of {type(student).__name__} asks for a gradient, so nothing can learn; call requires_grad_() on what should"
+        )
+    if isinstance(examples, Sized) and not len(examples):
+        raise EmptyDataError("the training data set is empty; give at least one example")
 
 
 def check_layerdrop(student: PreTrainedModel, needs: Collection[Output]) -> None:
@@ -111,8 +138,8 @@ def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:
         )
 
 
-def check_batch(batch: object) -> None:
-    """A batch holds what training needs, and nothing that it would not read.
+def check_batch(batch: object, vocabulary: int) -> None:
+    """A batch holds what training needs, and nothing that it would not read; ``vocabulary`` is how many tokens the model knows.
 
     Raises:
         ConfigurationError: It does not.
@@ -122,7 +149,7 @@ def check_batch(batch: object) -> None:
         raise ConfigurationError(
             f"a batch must hold {', '.join(KEYS)}, got {found}; give a data_collator that makes them"
         )
-    if problem := unread(batch):
+    if problem := unread(batch) or malformed(batch, vocabulary):
         raise ConfigurationError(f"a batch {problem}")
 
 

@@ -16,6 +16,7 @@ from shortstack.contracts import DistillationLoss, LossBatch, ModelOutputs, Outp
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import PluginError
 from shortstack.models.decoder import Decoder
+from shortstack.models.private_draws import private_draws
 
 _TOKENS: Final = 4
 _POSITIONS: Final = 3
@@ -84,7 +85,7 @@ def refuse_means(
         with (
             suppress(Exception, SystemExit),
             catch_warnings(action="ignore"),
-            torch.random.fork_rng(devices=[]),
+            private_draws(),
             torch.no_grad(),
         ):
             tried = [

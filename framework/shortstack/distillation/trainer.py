@@ -31,6 +31,7 @@ from shortstack.distillation.checks import (
     check_batch,
     check_layerdrop,
     check_padding,
+    check_student,
     check_teacher,
 )
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
@@ -101,6 +102,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         """
         ready = weighted_losses(losses, registry)
         needs = wanted(ready)
+        check_student(model, train_dataset)
         check_teacher(teacher, model, ready)
         check_arguments(args, validate)
         check_layerdrop(model, needs)
@@ -219,8 +221,9 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             return self._teacher(input_ids, attention_mask, positions)
 
     def _open(self, batches: Sequence[Mapping[str, Tensor]]) -> OptimiserStep:
+        vocabulary = self.student.get_input_embeddings().num_embeddings
         for batch in batches:
-            check_batch(batch)
+            check_batch(batch, vocabulary)
         placed = [self._prepare_inputs(batch) for batch in batches]
         counts = sum(self.model.count(batch["attention_mask"], batch["labels"]) for batch in placed)
         weights = {loss.name: loss.weight for loss in self.model.losses}

@@ -14,6 +14,7 @@ from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import PluginError
 from shortstack.models.candidates import candidate_index, supervision
 from shortstack.models.decoder import Decoder
+from shortstack.models.private_draws import private_draws
 
 
 class TrainingModule(nn.Module):
@@ -116,8 +117,7 @@ def prepare(
     seed: int,
 ) -> list[nn.Module | None]:
     """Each loss's own parameters, in the student's type; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with private_draws(seed):
         return [_prepared(loss, teacher, student, selection) for loss in losses]
 
 

@@ -34,12 +34,18 @@ def candidate_index(candidates: Tensor, vocabulary: int) -> Tensor:
     """int64 ``(vocabulary,)``: the place of each token id among the candidates, −1 for tokens that are none.
 
     Raises:
-        ConfigurationError: A candidate lies outside the vocabulary.
+        ConfigurationError: A candidate lies outside the vocabulary, or is there twice.
     """
-    if candidates.numel() and int(candidates.max()) >= vocabulary:
+    outside = candidates[(candidates < 0) | (candidates >= vocabulary)]
+    if len(outside):
         raise ConfigurationError(
-            f"candidate token {int(candidates.max())} lies outside the model's vocabulary of {vocabulary} tokens; "
+            f"candidate token {int(outside.max())} lies outside the model's vocabulary of {vocabulary} tokens; "
             "the vocabulary must hold every item"
+        )
+    found, times = candidates.unique(return_counts=True)
+    if len(found) < len(candidates):
+        raise ConfigurationError(
+            f"candidate token {int(found[times > 1][0])} is there twice; name each item's token once"
         )
     index = torch.full((vocabulary,), -1, dtype=torch.long, device=candidates.device)
     index[candidates] = torch.arange(len(candidates), device=candidates.device)

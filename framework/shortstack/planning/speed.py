@@ -16,6 +16,7 @@ from shortstack.errors import ConfigurationError
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.memory_needs import Learning, free_bytes, memory_needed
 from shortstack.models.parameters import count_parameters
+from shortstack.models.private_draws import private_draws
 
 REPEATS: Final = 3
 FEW, MORE = 1, 4
@@ -130,7 +131,7 @@ class Measured:
             )
 
     def _tried(self, config: PreTrainedConfig, work: Work, how: How) -> Taken:
-        with torch.device(self.device), torch.random.fork_rng(devices=[]):
+        with torch.device(self.device), private_draws():
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
             ids = torch.randint(work.candidates, (work.examples, work.tokens))
             mask = torch.ones_like(ids)

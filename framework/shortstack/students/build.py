@@ -19,6 +19,7 @@ from shortstack.models.decoder import Decoder
 from shortstack.models.generation import settle_generation
 from shortstack.models.older_readers import write_former_names
 from shortstack.models.parameters import ParameterCount, count_parameters
+from shortstack.models.private_draws import private_draws
 from shortstack.models.rest import at_rest
 from shortstack.models.ties import correction, is_tied, says_tied, set_tied
 from shortstack.models.untouched import Fingerprint, untouched
@@ -70,7 +71,7 @@ def build_student(
     with (
         untouched(Fingerprint.of(teacher), culprit),
         blaming(culprit),
-        torch.random.fork_rng(devices=[]),
+        private_draws(),
         torch.no_grad(),
     ):
         require_causal(teacher)

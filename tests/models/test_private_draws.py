@@ -1,0 +1,63 @@
+"""Draws of one thread's own leave the global random state alone, while others go on drawing from it."""
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from shortstack import build_student
+from shortstack.models.private_draws import private_draws
+from shortstack.testing.recipes.models import TinyModel
+
+
+def draw():
+    """Numbers by every way that torch has."""
+    layer = nn.Linear(3, 2)
+    return [
+        layer.weight.detach(),
+        *(torch.rand(3), torch.randn(3), torch.randn(2, 3, dtype=torch.float64), torch.randint(9, (4,)), torch.randint(2, 9, (4,))),
+        *(torch.randperm(7), torch.rand_like(layer.bias), torch.randn_like(layer.bias), torch.randint_like(layer.bias, 9)),
+        *(torch.bernoulli(torch.full((5,), 0.5)), torch.multinomial(torch.ones(5), 3), torch.normal(torch.zeros(3), 1.0)),
+        *(nn.init.trunc_normal_(torch.empty(4)), torch.empty(3).exponential_(), torch.empty(3).uniform_(1, 2)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_the_same_numbers_and_another_state(seed):
+    """What is drawn is what the global state would have given, or that of the seed; the global state stays."""
+    torch.manual_seed(3 if seed is None else seed)
+    expected = draw()
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    with private_draws(seed):
+        found = draw()
+
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_a_generator_of_ones_own_is_used():
+    """It was given for a reason."""
+    with private_draws(1):
+        found = torch.rand(3, generator=torch.Generator().manual_seed(2))
+
+    assert torch.equal(found, torch.rand(3, generator=torch.Generator().manual_seed(2)))
+
+
+def test_students_are_built_beside_a_thread_that_draws():
+    """It draws what it would have drawn alone, none of it twice."""
+    teacher = TinyModel(family="llama", layers=3, dtype="float32").build()
+    torch.manual_seed(5)
+    expected = torch.rand(400)
+    torch.manual_seed(5)
+    built = threading.Thread(target=lambda: [build_student(teacher, [0, 2]) for _ in range(3)])
+    built.start()
+    found = []
+    while built.is_alive() and len(found) < len(expected):
+        found.append(torch.rand(1, dtype=torch.float32))
+        built.join(0.002)
+    built.join()
+
+    assert len(found) > 10
+    assert torch.equal(torch.cat(found), expected[: len(found)])
