@@ -3,7 +3,7 @@
 import pytest
 from sources import build, items, jsons, put, rows
 
-from shortstack.errors import RowError
+from shortstack.errors import DataError, RowError
 
 RATINGS = "userId,movieId,rating,timestamp\n"
 MOVIES = 'movieId,title,genres\n1,Toy Story (1995),Comedy\n2,"American President, The",Drama\n'
@@ -155,3 +155,36 @@ def test_a_header_over_histories(tmp_path, header):
 
     assert rows(records) == [("user1", "item1", None, None), ("user1", "item2", None, None)]
     assert records.remarks == (f"{source}: the first line is a header, and was left out",)
+
+
+def test_a_field_under_two_types(tmp_path):
+    """Which of them is meant, no reader can tell; where it is not read it does not matter."""
+    text = "user_id:token\titem_id:token\titem_id:float\tx:token\tx:float\n1\t2\t3\t4\t5\n"
+    source = put(tmp_path, **{"a.inter": text})
+
+    with pytest.raises(DataError) as caught:
+        build("recbole").read(source)
+    assert str(caught.value) == (
+        f"{source / 'a.inter'} has 2 fields called 'item_id' (item_id:token, item_id:float); rename one"
+    )
+    put(tmp_path, **{"a.inter": text.replace("item_id:float", "y:float")})
+    assert rows(build("recbole").read(source)) == [("1", "2", None, None)]
+
+
+def test_one_file_of_several(tmp_path):
+    """Who names it is sent to its folder; who names what is no part of anything is not."""
+    put(tmp_path, **{"ratings.csv": RATINGS + "1,1,4,86400\n", "movies.csv": MOVIES, "other/ratings.csv": RATINGS})
+
+    with pytest.raises(DataError, match=rf"or ratings\.csv and movies\.csv; name its folder, {tmp_path}$"):
+        build("movielens").read(tmp_path / "ratings.csv")
+    with pytest.raises(DataError, match=r"or ratings\.csv and movies\.csv$"):
+        build("movielens").read(tmp_path / "other" / "ratings.csv")
+
+
+def test_an_object_in_utf_16(tmp_path):
+    """Refused as every other text, by both ways to look at it."""
+    source = put(tmp_path, **{"a.json": '{"u": ["x"]}'.encode("utf-16")}) / "a.json"
+
+    for look in (build("sequences").read, build("sequences").detect):
+        with pytest.raises(DataError, match=r"a\.json is UTF-16; write it as UTF-8"):
+            look(source)

@@ -114,6 +114,7 @@ class _Found:
     def _read(self, name: str, columns: Sequence[Column], bad: "BadRows") -> "pl.DataFrame":
         from shortstack_datasets.reading.delimited import Form, read_text
 
+        _require_once(first_line(self.files, name).split("\t"), columns, self.files.place(name))
         return read_text(self.files, name, Form(separator="\t", quoted=self.settings.quoted), columns, bad)
 
 
@@ -177,6 +178,15 @@ def _fields(files: Files, name: str) -> dict[str, str]:
     """Field → what the first line calls it, its type included."""
     headings = first_line(files, name).split("\t")
     return {heading.partition(":")[0]: heading for heading in headings}
+
+
+def _require_once(headings: Sequence[str], columns: Sequence[Column], place: str) -> None:
+    """Refuse a field that is there under two types: the reader knows only headings of one spelling."""
+    for column in columns:
+        name = column.name.partition(":")[0]
+        same = [heading for heading in headings if heading.partition(":")[0] == name]
+        if len({*same}) > 1:
+            raise DataError(f"{place} has {len(same)} fields called {name!r} ({', '.join(same)}); rename one")
 
 
 def _interaction_columns(fields: dict[str, str], settings: RecBoleSettings, place: str) -> list[Column]:

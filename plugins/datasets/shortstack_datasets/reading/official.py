@@ -67,8 +67,13 @@ class OfficialFiles(Generic[Set]):
         """
         sets = found(Path(source), self.recognise)
         if not sets:
-            raise DataError(f"{source} is no {self.what} data set: it should hold {self.needs}")
+            raise DataError(f"{source} is no {self.what} data set: it should hold {self.needs}{self._way_out(source)}")
         if len(sets) > 1:
             places = ", ".join(one.place for one in sets)
             raise DataError(f"{source} holds several {self.what} data sets ({places}); name one of them")
         return sets[0].records()
+
+    def _way_out(self, source: str | Path) -> str:
+        """Where a file was named that is one of several."""
+        path = Path(source)
+        return f"; name its folder, {path.parent}" if path.is_file() and found(path.parent, self.recognise) else ""

@@ -12,10 +12,12 @@ from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.headers import are_headings
 from shortstack_datasets.reading.lines import blocks
 from shortstack_datasets.reading.streams import Stream
+from shortstack_datasets.reading.texts import pieces
 
 _MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"
 """Tabs beside blanks within a line, other than one tab between a user and items: a row of a table, with its texts."""
 
+_PIECE: Final = 4 << 20
 _OBJECT: Final = re.compile(r'\s*\{\s*(\}|"(\\.|[^"\\])*"\s*:\s*\[)')
 
 
@@ -124,8 +126,9 @@ class _Object(list[tuple[str, Any]]):
 
 
 def _entries(stream: Stream, form: str) -> _Object:
+    data = b"".join(pieces(stream, _PIECE))
     try:
-        found = json.loads(stream.read(), object_pairs_hook=_Object)
+        found = json.loads(data, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(f"{stream.place} is not JSON{where}; it should be one object, {form}") from error
