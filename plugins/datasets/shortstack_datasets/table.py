@@ -132,8 +132,17 @@ class Table:
         sets = tables(path, wanted)
         if len(sets) != 1:
             return None
-        known = wanted.any_ending or all(kind_of(PurePath(name)) in KNOWN for name in sets[0].names)
-        return Edition(name=path.name) if known else None
+        if wanted.any_ending:
+            return self._read_edition(path)
+        return Edition(name=path.name) if all(kind_of(PurePath(name)) in KNOWN for name in sets[0].names) else None
+
+    def _read_edition(self, path: Path) -> Edition | None:
+        """Where no ending tells, only reading does."""
+        try:
+            self.read(path)
+        except DataError:
+            return None
+        return Edition(name=path.name)
 
     def read(self, source: str | Path) -> Records:
         """All interactions.

@@ -48,13 +48,6 @@ def table_in(name):
     )
 
 
-def write_array(settings, sample, folder):
-    """One JSON array."""
-    path = table.write(settings, sample, folder / "interactions.json")
-    path.write_text(f"[{','.join(path.read_text().splitlines())}]")
-    return path
-
-
 def write_parts(settings, sample, folder):
     """Two files in a folder, each with a header."""
     half = len(sample.rows) // 2
@@ -178,7 +171,7 @@ CORRECT = (
             kind="dataset",
             settings=COLUMNS,
         )
-        for name, write in (("array", write_array), ("parts", write_parts), ("zip", write_packed_parts))
+        for name, write in (("parts", write_parts), ("zip", write_packed_parts))
     ),
     *(Subject(component=descriptor, kind="dataset") for descriptor in (plain(), BY_USER, VISITS, LAZY, LIKES, SQLITE)),
 )

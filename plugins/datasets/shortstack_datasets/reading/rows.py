@@ -154,7 +154,13 @@ def _split_by_csv(lines: Sequence[str], form: Form) -> Iterator[tuple[int, list[
 
 
 def _end_by_csv(data: bytes, end: int, form: Form) -> int:
-    """Where the last row ends that does not go on behind ``end``."""
+    """Where the last row ends that does not go on behind ``end``.
+
+    A line without a quote is a row, or within one: what is left out of these changes no other row. It is otherwise where the
+    end of a line can be escaped.
+    """
     lines = [f"{line}\n" for line in data[: end - 1].decode("latin-1").split("\n")]
-    open_row = next((index for index, row in split_rows(lines, form) if row == _UNENDED), None)
+    places = [place for place, line in enumerate(lines) if form.escape or '"' in line]
+    found = split_rows([lines[place] for place in places], form)
+    open_row = next((places[index] for index, row in found if row == _UNENDED), None)
     return end if open_row is None else sum(map(len, lines[:open_row]))
