@@ -331,6 +331,73 @@ class OnItself:
         return sum(score > self.question.scores[layer] for score in self.question.scores)
 
 
+@attrs.frozen
+class FirstSixteen:
+    """The highest scores of the first sixteen layers."""
+
+    name = "first-sixteen"
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        return Choice(kept=question.best(range(min(16, question.layers)), min(16, keep)), reason="the highest scores")
+
+
+@attrs.frozen
+class WithoutGradients:
+    """Turns gradients off for everything that comes after it."""
+
+    name = "without-gradients"
+    keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        torch.set_grad_enabled(False)
+        return Choice(kept=question.best(range(question.layers), keep), reason="the highest scores")
+
+
+@attrs.frozen(kw_only=True)
+class Always:
+    """The highest scores, and besides a layer that has to stay, if one is given."""
+
+    name = "always"
+    keeps = Keeps(exact=True)
+    layer: int | None = None
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        given = () if self.layer is None else (self.layer % question.layers,)
+        return Choice(kept={*given, *question.best(range(question.layers), keep)}, reason="the highest scores")
+
+
+@attrs.frozen
+class Evenly:
+    """Layers at equal distances, whatever their scores."""
+
+    name = "evenly"
+    keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        steps = max(1, keep - 1)
+        return Choice(kept={round(i * (question.layers - 1) / steps) for i in range(keep)}, reason="equal distances")
+
+
+@attrs.frozen
+class WholePairs:
+    """Two layers in a row stay or go together."""
+
+    name = "whole-pairs"
+    keeps = Keeps()
+
+    def choose(self, question, keep):
+        """See ``Strategy``."""
+        pairs = [(layer, layer + 1) for layer in range(0, question.layers - 1, 2)]
+        pairs.sort(key=lambda pair: -sum(question.scores[layer] for layer in pair))
+        kept = [layer for pair in pairs[: keep // 2] for layer in pair]
+        return Choice(kept=kept or question.best(range(question.layers), 1), reason="the best pairs")
+
+
 @attrs.frozen(kw_only=True)
 class SomeMore:
     """The highest scores, and some more of them if it is set to, whatever the budget."""
@@ -406,6 +473,13 @@ MUTANTS = (
     _mutant(TiesAsText, "Ties are decided by the layers' numbers as text.", {"ties"}),
     _mutant(OnItself, "Puts the question on itself, where other threads put theirs.", {"threads"}),
     _mutant(SomeMore, "Keeps more than it may if it is set to.", {"within-budget"}),
+    _mutant(FirstSixteen, "Looks at sixteen layers.", {"many-layers"}),
+    _mutant(WithoutGradients, "Turns gradients off for what comes after it.", {"question-untouched"}),
+    _mutant(
+        Always,
+        "Keeps one layer too many where a setting that is None by default is given.",
+        {"within-budget", "exact"},
+    ),
 )
 
 CORRECT = (
@@ -416,5 +490,7 @@ CORRECT = (
     Subject(kind="strategy", component="mutants.strategies:Exhaustive"),
     Subject(kind="strategy", component="mutants.strategies:AboveTheMean"),
     Subject(kind="strategy", component="mutants.strategies:AtLeastTwo"),
+    Subject(kind="strategy", component="mutants.strategies:Evenly"),
+    Subject(kind="strategy", component="mutants.strategies:WholePairs"),
     Subject(kind="strategy", component="adaptive", settings={"min_layers": 3}),
 )

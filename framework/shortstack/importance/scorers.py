@@ -196,4 +196,7 @@ def _is_detail(item: tuple[object, object]) -> bool:
 
 def _named(found: Mapping[str, Importance], names: Iterable[str]) -> dict[str, Importance]:
     """What a scorer named, and no more; copies, for what it does in place must not change what others said."""
-    return {name: attrs.evolve(found[name], scores=found[name].scores.clone()) for name in names}
+    return {
+        name: attrs.evolve(found[name], scores=found[name].scores.clone(), details=dict(found[name].details))
+        for name in names
+    }

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from shortstack.testing.shared import shared_settings
+
 
 def fingerprint(model: PreTrainedModel) -> Mapping[str, object]:
-    """What there is to know of a model and of the global random state, in plain values, by what it is called."""
+    """What there is to know of a model and of what all code of the process shares, in plain values, by what it is called."""
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     facts: dict[str, object] = {f"the weight {name}": _bytes(tensor) for name, tensor in tensors.items()}
     for name, parameter in model.named_parameters():
@@ -26,6 +28,7 @@ def fingerprint(model: PreTrainedModel) -> Mapping[str, object]:
     facts["torch's random state"] = torch.get_rng_state().numpy().tobytes()
     facts["numpy's random state"] = repr(np.random.get_state())  # noqa: NPY002 -- the legacy state is the global one
     facts["Python's random state"] = random.getstate()
+    facts |= shared_settings()
     return facts
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
 from shortstack.testing.broken import BrokenLawError, UntriedError
 from shortstack.testing.law import Law
+from shortstack.testing.shared import shared_settings_kept
 from shortstack.testing.subject import Subject
 from shortstack.testing.variants import variants
 
@@ -117,7 +118,8 @@ def attempt(law: Law, subject: Subject, recipes: Mapping[str, object]) -> None:
         UntriedError: The component refuses these recipes, or they prove nothing.
     """
     try:
-        law.assertion(subject, **recipes)
+        with shared_settings_kept():  # a component that changes them must not spoil what is tried after it
+            law.assertion(subject, **recipes)
     except UntriedError:
         raise
     except (UnsupportedModelError, EmptyDataError) as error:

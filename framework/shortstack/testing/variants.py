@@ -23,11 +23,15 @@ def other_values(kind: Any, default: Any) -> Iterator[Any]:
 
     >>> list(other_values(float, 2.0)), list(other_values(Literal["cosine", "mse"], "cosine"))
     ([3.0, 1.0], ['mse'])
+    >>> list(other_values(int | None, None)), list(other_values(int | None, 3))
+    ([1, 2], [4, 2, None])
     """
     if get_origin(kind) in {Union, types.UnionType}:
-        if default is not None:
-            for choice in get_args(kind):
-                yield from (None,) if choice is type(None) else other_values(choice, default)
+        for choice in get_args(kind):
+            if choice is not type(None):
+                yield from _first_values(choice) if default is None else other_values(choice, default)
+            elif default is not None:
+                yield None
     elif get_origin(kind) is Literal:
         yield from (value for value in get_args(kind) if value != default)
     elif kind is bool:
@@ -36,6 +40,17 @@ def other_values(kind: Any, default: Any) -> Iterator[Any]:
         yield from (default + 1, default - 1) if default > 1 else (default + 1,)
     elif kind is float and isinstance(default, int | float):
         yield from (1.5 * default, 0.5 * default) if default else (0.5,)
+
+
+def _first_values(kind: Any) -> Iterator[Any]:
+    """Values of a type for a setting that has none by default: nothing is near it.
+
+    >>> list(_first_values(float)), list(_first_values(Literal["cosine", "mse"]))
+    ([0.5, 2.0], ['cosine', 'mse'])
+    """
+    if get_origin(kind) is Literal:
+        yield from get_args(kind)
+    yield from {bool: (True, False), int: (1, 2), float: (0.5, 2.0)}.get(kind, ())
 
 
 def _evolved(subject: Subject) -> Iterator[Subject]:

@@ -1,5 +1,6 @@
 """Adapters that lose values: half stars, times of day, offsets, what is missing, and what comes late in a file."""
 
+import os
 import re
 from datetime import UTC, datetime
 
@@ -83,7 +84,33 @@ def kinds_of_the_first_hundred(path):
         yield number, line
 
 
+def half_stars(path, number, line):
+    """Ratings are counts of half stars."""
+    user, item, rating, time = interaction(path, number, line)
+    return user, item, round(2 * rating) / 2, time
+
+
+def users_as_floats(path, number, line):
+    """Users' numbers go through a float, as in a table with a missing one."""
+    user, item, rating, time = interaction(path, number, line)
+    return f"{float(user):.0f}" if user.isdecimal() and user == str(int(user)) else user, item, rating, time
+
+
+def sets_the_zone(path, number, line):
+    """The time zone is set for the whole process."""
+    os.environ["TZ"] = "NPT-5:45"
+    return interaction(path, number, line)
+
+
 MUTANTS = (
+    wrong("quarters-rounded", "Ratings are rounded to half stars.", {"half-stars"}, interaction=half_stars),
+    wrong(
+        "users-as-floats",
+        "Users' numbers go through a float, which makes one of two neighbours of 17 digits.",
+        {"large-numbers"},
+        interaction=users_as_floats,
+    ),
+    wrong("sets-the-zone", "Sets the process's time zone.", {"source-untouched"}, interaction=sets_the_zone),
     wrong("whole-stars", "Half stars are cut off.", {"half-stars", "many-rows"}, interaction=whole_stars),
     wrong("days", "Times are cut to days.", {"times-of-day"}, interaction=days),
     wrong("minutes", "Seconds are lost on the way through a text.", {"times-of-day"}, interaction=minutes),

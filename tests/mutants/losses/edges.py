@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from mutants.losses.divergences import FORWARD, log_pair, mutant
 from mutants.losses.plain import STATES, Plain, kept_layers, kl, loss, on_logits, on_states, tempered, wide
-from shortstack.contracts import Output
+from shortstack.contracts import LossTraits, Output
 
 CHUNK = 1024
 
@@ -90,7 +90,79 @@ class HalfLife:
     days: float = attrs.field(default=0.0, converter=lambda days: days * 24)
 
 
+def top_ten(student, teacher):
+    """The teacher's ten best candidates alone."""
+    best = teacher.topk(min(10, teacher.shape[-1]), dim=-1).indices
+    log_p, log_q = (logits.log_softmax(-1).gather(-1, best) for logits in (teacher, student))
+    return kl(log_p, log_q).sum()
+
+
+def first_thousand(student, teacher):
+    """A block of 1,000 candidates, and no other."""
+    return kl(*log_pair(student[:, :1_000], teacher[:, :1_000])).sum()
+
+
+def as_text(ours, theirs, batch, module):
+    """Layers in the order of their numbers as text: 10 before 2."""
+    width = min(ours[0].shape[-1], theirs[0].shape[-1])
+    pairs = zip(sorted(ours, key=str), module, strict=True)
+    gaps = [ours[layer][..., :width] - theirs[origin.layer][..., :width] for layer, origin in pairs]
+    return sum(gap[batch.mask].square().mean(-1).sum() for gap in gaps) / len(gaps)
+
+
+def in_doubles(student, teacher):
+    """Changes torch's default type for everything that comes after it."""
+    torch.set_default_dtype(torch.float64)
+    return kl(*log_pair(student, teacher)).sum()
+
+
+@attrs.frozen(kw_only=True)
+class Clipped:
+    """A setting that is off by default.
+
+    Attributes:
+        most: The batch's mean is brought down to it; None leaves it.
+    """
+
+    most: float | None = None
+
+
+def clipped(settings):
+    """By the mean of the batch, whatever else is in it."""
+
+    def call(student, teacher, batch, module):
+        terms = kl(*log_pair(wide(student.logits), wide(teacher.logits.detach()))).sum(-1)
+        if settings.most is None or not len(terms):
+            return terms.sum()
+        return terms.sum() * settings.most / (settings.most + terms.detach().mean())
+
+    return Plain(call=call)
+
+
 MUTANTS = (
+    mutant(
+        on_logits("top-ten", top_ten, FORWARD),
+        "all but the teacher's ten best candidates are left out",
+        "normalisation",
+        "tempered-gradient",
+    ),
+    mutant(
+        on_logits("first-thousand", first_thousand),
+        "of a large catalogue the first thousand candidates count",
+        "candidate-order",
+    ),
+    mutant(
+        on_states("layers-as-text", as_text, LossTraits(paired=True)),
+        "the student's layers are sorted as text",
+        "equal-layers",
+    ),
+    mutant(on_logits("in-doubles", in_doubles), "torch's default type is changed", "inputs-untouched"),
+    mutant(
+        loss("clipped-by-the-mean", clipped, config=Clipped),
+        "terms are scaled by the batch's mean where a setting that is None by default is given",
+        "additivity",
+        "numerical-gradient",
+    ),
     mutant(
         on_logits("whole-chunks", whole_chunks, FORWARD),
         "of a batch of more than 1,024 positions the last chunk is lost",

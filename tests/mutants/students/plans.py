@@ -102,6 +102,11 @@ MUTANTS = (
         breaks={"others-skipped", "identity-layer"},
     ),
     wrong(
+        plain("layers-as-text", layer_for=lambda selection, new: sorted(selection.kept, key=str)[new]),
+        "The kept layers are sorted as text.",
+        breaks={"others-skipped"},
+    ),
+    wrong(
         plain("tied-by-all-means", plan=tied_by_all_means),
         "Embeddings that the teacher keeps apart are tied.",
         breaks={"ties", "copies", "keep-all", "others-skipped", "identity-layer"},

@@ -1,13 +1,16 @@
 """What distillation losses are given."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from hypothesis import strategies as st
 
 from shortstack.testing.recipes.loss_inputs import LossInputs
 
 _SCALES = (1.0, 0.1, 8.0)
+
+MANY_LAYERS: Final = 12
+"""More layers than a teacher has otherwise."""
 
 
 @st.composite
@@ -36,8 +39,10 @@ def loss_inputs(
         dtypes: Types of logits and states.
         all_kept: Whether the student has all of the teacher's layers.
     """
-    layers = draw(st.integers(1, 4))
+    layers = draw(st.sampled_from([1, 2, 3, 4, MANY_LAYERS, MANY_LAYERS]))
     some = st.lists(st.integers(0, layers - 1), min_size=1, unique=True).map(sorted)
+    if layers == MANY_LAYERS:  # more than ten stay, whose numbers sort otherwise as text
+        some = st.integers(0, layers - 1).map(lambda dropped: [layer for layer in range(layers) if layer != dropped])
     return LossInputs(
         lengths=draw(st.lists(st.integers(*tokens), min_size=rows[0], max_size=rows[1]).map(tuple)),
         supervised=draw(st.sampled_from(["every", "last"])),
@@ -51,6 +56,14 @@ def loss_inputs(
         seed=draw(st.integers(0, 999)),
         dtype=draw(st.sampled_from(dtypes)),
     )
+
+
+def catalogues(
+    *, dtypes: Sequence[Literal["float64", "float32", "bfloat16"]] = ("float64", "float32")
+) -> st.SearchStrategy[LossInputs]:
+    """``loss_inputs`` with a handful of candidates, or with as many as a catalogue has: more than a thousand."""
+    large = loss_inputs(rows=(1, 1), tokens=(1, 2), candidates=(1_025, 1_200), dtypes=dtypes)
+    return loss_inputs(dtypes=dtypes) | large
 
 
 def temperatures(*, high: bool = False) -> st.SearchStrategy[float]:

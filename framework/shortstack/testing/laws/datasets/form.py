@@ -10,6 +10,7 @@ from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import WRITES, Place, written
 from shortstack.testing.recipes.tables import InteractionTable
+from shortstack.testing.shared import shared_settings
 from shortstack.testing.strategies.tables import interaction_tables
 from shortstack.testing.subject import Subject
 
@@ -51,17 +52,19 @@ def reads_alike(subject: Subject, *, table: InteractionTable) -> None:
 
 @law("dataset", 52, when=WRITES, table=interaction_tables())
 def source_untouched(subject: Subject, *, table: InteractionTable) -> None:
-    """Recognising and reading neither change a file of the source, nor add or remove one."""
+    """Recognising and reading neither change a file of the source, nor add or remove one, nor change what a process shares."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
-        before = _content(place)
+        before, shared = _content(place), shared_settings()
         adapter = subject.build()
         adapter.detect(place.source)
         records: Records = adapter.read(place.source)
         records.interactions.collect()
         records.items.collect()
         after = _content(place)
+        set_anew = [name for name, value in shared_settings().items() if value != shared[name]]
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     require(not changed, f"these files are not as they were: {', '.join(changed)}")
+    require(not set_anew, f"reading changed {', '.join(set_anew)}")
 
 
 def _collected(frame: Any, columns: Mapping[str, type[pl.DataType]], what: str) -> pl.DataFrame:

@@ -49,13 +49,22 @@ _MOMENTS: Final = (
 
 @law("dataset", 69, when=WRITES, examples=5, table=TABLES, row=ROWS)
 def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
-    """A rating between two whole stars is read as it is, where the format has a place for it."""
+    """A rating between two whole stars, or between two halves, is read as it is, where the format has a place for it."""
     sample = table.sample(text_ids=subject.traits.text_ids)
     row %= len(sample.rows)
     low = min(4.0, float(sample.rows[row].rating or 1))
-    between = spoiled(sample, row, rating=low + 0.5)
-    if _differs(subject, between, *(spoiled(sample, row, rating=low + whole) for whole in (0.0, 1.0))):
-        _require_rows(subject, between)
+    for step in (0.5, 0.25):
+        between, *around = (spoiled(sample, row, rating=low + rating) for rating in (step, 0.0, 2 * step))
+        if _differs(subject, between, *around):
+            _require_rows(subject, between)
+
+
+@law("dataset", 65, when=WRITES, examples=3, table=TABLES, row=ROWS)
+def large_numbers(subject: Subject, *, table: InteractionTable, row: int) -> None:
+    """Ids of 17 digits are read to the last, or refused: no float holds them, and neighbours are not one user or item."""
+    sample = table.sample()
+    large = {"user": "76561197960265729", "item": "9007199254740993"}
+    _require_rows(subject, spoiled(sample, row % len(sample.rows), **large), or_refused=True)
 
 
 @law("dataset", 69, when=TIMED, examples=5, table=TABLES, row=ROWS)

@@ -19,6 +19,7 @@ from shortstack.testing.laws.losses.measuring import (
 )
 from shortstack.testing.recipes.loss_inputs import LossInputs
 from shortstack.testing.strategies import loss_inputs
+from shortstack.testing.strategies.loss_inputs import catalogues
 from shortstack.testing.subject import Subject
 from shortstack.testing.tolerances import SHIFTED_TERM
 
@@ -68,7 +69,7 @@ def shift(subject: Subject, *, inputs: LossInputs, student: float, teacher: floa
     assert_close(actual.value, expected.value, tolerance, "the sum for shifted logits")
 
 
-@law("loss", 41, when=ON_LOGITS, inputs=loss_inputs())
+@law("loss", 41, when=ON_LOGITS, inputs=catalogues())
 def candidate_order(subject: Subject, *, inputs: LossInputs) -> None:
     """The order of the candidates is nothing but a way to write them down: sum and gradients stay, each with its own."""
     given = inputs.build()

@@ -17,6 +17,7 @@ from shortstack.testing.laws.losses.measuring import (
     rebuilt,
 )
 from shortstack.testing.recipes.loss_inputs import LossInputs
+from shortstack.testing.shared import shared_settings
 from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
 from shortstack.testing.tolerances import DIFFERENCES
@@ -39,12 +40,15 @@ def teacher_at_peace(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law("loss", 47, examples=10, inputs=loss_inputs())
 def inputs_untouched(subject: Subject, *, inputs: LossInputs) -> None:
-    """Nothing that a loss is given is written to: other losses read it too."""
+    """Nothing that a loss is given is written to, for other losses read it too; nor does it change what a process shares."""
     one, given = ready(subject, inputs), inputs.build()
     leaves = {name: leaf.requires_grad_() for name, leaf in outputs_by_name(given.student).items()}
     student, teacher = rebuilt(given.student, leaves), given.teacher
     batch = LossBatch(labels=given.batch.labels.clone(), mask=given.batch.mask.clone())
+    shared = shared_settings()
     one.loss(student, teacher, batch, one.module)
+    changed = [name for name, value in shared_settings().items() if value != shared[name]]
+    require(not changed, f"the loss changed {', '.join(changed)}")
 
     expected = {
         **{f"the student's {name}": tensor for name, tensor in leaves.items()},

@@ -18,13 +18,14 @@ from shortstack.testing.laws.losses.measuring import (
 )
 from shortstack.testing.recipes.loss_inputs import LossInputs
 from shortstack.testing.strategies import loss_inputs, temperatures
+from shortstack.testing.strategies.loss_inputs import catalogues
 from shortstack.testing.subject import Subject
 from shortstack.testing.tolerances import A_TERM, CANCELLED
 
 FORWARD_KL = promises("forward_kl")
 
 
-@law("loss", 40, when=FORWARD_KL, inputs=loss_inputs())
+@law("loss", 40, when=FORWARD_KL, inputs=catalogues())
 def normalisation(subject: Subject, *, inputs: LossInputs) -> None:
     """Sum over count is ``mean_n Σ_v p log(p / q)`` over the supervised positions, at T = 1: SciPy says the same."""
     plain, given = at_temperature(subject, 1.0), inputs.build()
@@ -36,7 +37,7 @@ def normalisation(subject: Subject, *, inputs: LossInputs) -> None:
     assert_close(found.value / found.count, expected, tolerance, "sum over count")
 
 
-@law("loss", 42, when=FORWARD_KL, inputs=loss_inputs(dtypes=("float64",)), temperature=temperatures())
+@law("loss", 42, when=FORWARD_KL, inputs=catalogues(dtypes=("float64",)), temperature=temperatures())
 def tempered_gradient(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
     """The gradient of the student's logits is ``T (q_T − p_T)``, at every temperature."""
     tempered, given = at_temperature(subject, temperature), inputs.build()

@@ -1,5 +1,6 @@
 """A fold's state: merged, kept, put away and taken up again."""
 
+from types import SimpleNamespace
 from typing import Any, Final
 
 import attrs
@@ -9,7 +10,15 @@ from transformers import PreTrainedModel
 from shortstack.contracts import DecoderLayers, FoldScorer, Importance, LayerSignals, Signal
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
-from shortstack.testing.laws.scorers.measuring import A_FOLD, Batches, fold, fold_scorer, one_batch, require_same
+from shortstack.testing.laws.scorers.measuring import (
+    A_FOLD,
+    A_FOLD_OVER_DATA,
+    Batches,
+    fold,
+    fold_scorer,
+    one_batch,
+    require_same,
+)
 from shortstack.testing.recipes.corpora import Batching, Corpus
 from shortstack.testing.recipes.models import TinyModel
 from shortstack.testing.states import same_state, stored_and_read
@@ -18,6 +27,14 @@ from shortstack.testing.subject import Subject
 
 FEW: Final = 12
 """Each of these laws sweeps three times or more; several of them fail together where a state is kept wrongly."""
+
+
+_FIELDS: Final = {
+    Signal.STATES: ("input", "output"),
+    Signal.GRADIENTS: ("gradient",),
+    Signal.PARAMETER_GRADIENTS: ("squared_parameter_gradients",),
+    Signal.ATTENTION: ("attention", "visible"),
+}
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -65,6 +82,52 @@ def merge_in_any_order(subject: Subject, *, model: TinyModel, a: Corpus, b: Corp
 
     swapped = scorer.finish(scorer.merge(z, scorer.merge(y, x))).scores
     require_same(subject, model, swapped, given, "scores of three parts merged in another order")
+
+
+@attrs.define(kw_only=True, eq=False)
+class _LastLayerFirst:
+    """A fold scorer that is handed the layers of each batch from the last one on."""
+
+    scorer: FoldScorer[Any]
+    needs: frozenset[Signal]
+    layers: int
+
+    def start(self, model: DecoderLayers) -> Any:
+        return self.scorer.start(model), ()
+
+    def update(self, state: Any, signals: LayerSignals) -> Any:
+        inner, waiting = state
+        waiting = sorted([*waiting, _held(signals, self.needs)], key=lambda held: -held.layer)
+        if len(waiting) < self.layers:
+            return inner, waiting
+        for held in waiting:
+            inner = self.scorer.update(inner, held)
+        return inner, ()
+
+    def merge(self, left: Any, right: Any) -> Any:
+        return self.scorer.merge(left[0], right[0]), ()
+
+    def finish(self, state: Any) -> Importance:
+        return self.scorer.finish(state[0])
+
+
+def _held(signals: LayerSignals, needs: frozenset[Signal]) -> Any:
+    """Copies of what is given of a layer, for later."""
+    names = [name for need in needs for name in _FIELDS[need]]
+    fields = {name: getattr(signals, name).clone() for name in ("mask", "supervised", *names)}
+    return SimpleNamespace(layer=signals.layer, **fields)
+
+
+@law("scorer", 8, when=A_FOLD_OVER_DATA, examples=5, model=models(layers=(2, 4)), corpus=corpora(examples=(2, 4)))
+def layers_in_any_order(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """A batch whose last layer comes first gives the same scores: how a model runs decides which comes when."""
+    scorer, built = fold_scorer(subject), model.build()
+    batches = Batching(sizes=(2,)).batches(corpus.examples())
+    given = scorer.finish(fold(scorer, built, batches)).scores
+    backwards = _LastLayerFirst(scorer=fold_scorer(subject), needs=scorer.needs, layers=model.layers)
+
+    found = backwards.finish(fold(backwards, built, batches)).scores
+    require_same(subject, model, found, given, "scores of batches whose last layer comes first")
 
 
 @law("scorer", 8, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora())

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from shortstack.testing.comparing import require
 from shortstack.testing.fingerprints import differences, fingerprint
 from shortstack.testing.law import Condition, law
-from shortstack.testing.laws.scorers.measuring import READS_DATA, importance, one_batch, scores
+from shortstack.testing.laws.scorers.measuring import (
+    PAIRS,
+    READS_DATA,
+    importance,
+    one_batch,
+    require_same,
+    scores,
+)
 from shortstack.testing.recipes.corpora import Batching, Corpus
 from shortstack.testing.recipes.models import FAMILIES, TinyModel
 from shortstack.testing.strategies import batchings, corpora, models
@@ -60,7 +67,7 @@ def examples_counted(subject: Subject, *, model: TinyModel, corpus: Corpus, batc
 
 @law("scorer", 2, model=models(tuple(FAMILIES), layers=(1, 3)), corpus=corpora(examples=(1, 3)))
 def model_untouched(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """Scoring leaves the model as it was, in training mode too: weights, flags, gradients, hooks, config, random state."""
+    """Scoring leaves the model as it was, in training mode too, and so all that a process shares: random states, torch's modes."""
     built = model.build().train()
     next(built.parameters()).requires_grad_(requires_grad=False)
     with torch.random.fork_rng(devices=[]):
@@ -73,7 +80,19 @@ def model_untouched(subject: Subject, *, model: TinyModel, corpus: Corpus) -> No
     require(not changed, f"scoring changed {', '.join(changed)}")
 
 
-@law("scorer", 3, model=models(), corpus=corpora(), batching=batchings())
+@law("scorer", 2, examples=5, model=models(layers=(1, 3), dtypes=("float64",)), corpus=corpora(examples=(1, 3)))
+def flags_count_not(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """A frozen model, one in training mode, and one whose weights hold gradients of earlier steps score as they did."""
+    plain, frozen, trained = model.build(), model.build().requires_grad_(requires_grad=False), model.build().train()
+    for parameter in trained.parameters():
+        parameter.grad = parameter.detach().cos()
+    expected = scores(subject, plain, one_batch(corpus))
+    for what, changed in (("frozen", frozen), ("in training", trained)):
+        found = scores(subject, changed, one_batch(corpus))
+        require_same(subject, model, found, expected, f"scores of a model that is {what}")
+
+
+@law("scorer", 3, examples=PAIRS, model=models(), corpus=corpora(), batching=batchings())
 def determinism(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """The same model and examples give the same scores, bit for bit, whatever the random state."""
     batches = batching.batches(corpus.examples())

@@ -1,7 +1,7 @@
 """What the laws of scorers have in common: what is drawn, how it is measured, and what must agree."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
@@ -18,6 +18,9 @@ from shortstack.testing.law import Condition
 from shortstack.testing.recipes.corpora import Batching, Corpus
 from shortstack.testing.recipes.models import TinyModel
 from shortstack.testing.subject import Subject
+
+PAIRS: Final = 12
+"""Examples of a law that measures twice or more for each: all laws of a scorer together take 40 s at most."""
 
 FREE_OF_BATCHES = Condition(
     words="traits.averages_over is not 'batches'", holds=lambda subject: subject.traits.averages_over != "batches"

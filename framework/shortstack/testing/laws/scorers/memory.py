@@ -10,7 +10,7 @@ import torch
 from shortstack.errors import EmptyDataError, UnsupportedModelError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
-from shortstack.testing.laws.scorers.measuring import importance, one_batch, require_same, scores
+from shortstack.testing.laws.scorers.measuring import PAIRS, importance, one_batch, require_same, scores
 from shortstack.testing.laws.scorers.witness import WITNESS, Witness, company
 from shortstack.testing.other_process import FINDABLE, asked_elsewhere
 from shortstack.testing.recipes.corpora import Corpus
@@ -30,7 +30,7 @@ QUESTIONS: Final = (
 """Models of one config with other weights, examples of one length with other tokens, other families."""
 
 
-@law("scorer", 62, model=models(layers=(1, 3)), first=corpora(), second=corpora())
+@law("scorer", 62, examples=PAIRS, model=models(layers=(1, 3)), first=corpora(), second=corpora())
 def no_memory(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
     """A scorer keeps nothing of one measurement for the next: all it knows is in the state."""
     scorer, built = subject.build(), model.build()

@@ -12,7 +12,7 @@ from shortstack.errors import EmptyDataError
 from shortstack.importance.objectives import next_token
 from shortstack.testing.comparing import assert_close, require, tolerance_for
 from shortstack.testing.law import Condition, law, promises
-from shortstack.testing.laws.scorers.measuring import A_FOLD, one_batch, require_same, scores
+from shortstack.testing.laws.scorers.measuring import A_FOLD, PAIRS, one_batch, require_same, scores
 from shortstack.testing.recipes.corpora import Batching, Corpus
 from shortstack.testing.recipes.models import TinyModel
 from shortstack.testing.same_function import SCALABLE, permute_neurons, relabel, rescale_neurons
@@ -62,7 +62,7 @@ def rescaling(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int)
     require(torch.equal(before, after), f"{before.tolist()} before, {after.tolist()} after rescaling by 2^{power}")
 
 
-@law("scorer", 17, model=models(), corpus=corpora(), seed=SEEDS)
+@law("scorer", 17, examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
 def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """Reordering the neurons of every MLP, in all its matrices alike, changes no score."""
     given, reordered = model.build(), model.build()
@@ -72,7 +72,7 @@ def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: in
     require_same(subject, model, after, before, "scores of the same model with its neurons in another order")
 
 
-@law("scorer", 18, model=models(), corpus=corpora(), seed=SEEDS)
+@law("scorer", 18, examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
 def token_names(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """Renaming the tokens, in the model and in the data, changes no score: no token id has a meaning of its own."""
     given, renamed = model.build(), model.build()
@@ -95,7 +95,15 @@ def weight_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, power: i
     assert_close(after, factor * before, DOUBLE, f"scores of the weights times {2.0**power:g} ({factor:g} ×)")
 
 
-@law("scorer", 20, when=OBJECTIVE_POWER, model=models(), corpus=corpora(), scale=st.sampled_from([0.25, 3.0, 100.0]))
+@law(
+    "scorer",
+    20,
+    examples=PAIRS,
+    when=OBJECTIVE_POWER,
+    model=models(),
+    corpus=corpora(),
+    scale=st.sampled_from([0.25, 3.0, 100.0]),
+)
 def objective_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, scale: float) -> None:
     """The log-probability times ``c > 0`` gives the scores times ``c`` to the power ``traits.objective_power``."""
 
@@ -118,7 +126,7 @@ def weights_alone(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None
     require(torch.equal(with_data, without), f"{with_data.tolist()} with examples, {without.tolist()} without")
 
 
-@law("scorer", 21, when=NO_LABELS, model=models(), corpus=corpora(), seed=SEEDS)
+@law("scorer", 21, examples=PAIRS, when=NO_LABELS, model=models(), corpus=corpora(), seed=SEEDS)
 def labels_unused(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """Where labels are not needed, other labels, and none, give the same scores, bit for bit."""
     given = one_batch(corpus)
@@ -140,7 +148,14 @@ def labels_unused(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
         require(torch.equal(before, after), f"{before.tolist()} with these labels, {after.tolist()} with {what}")
 
 
-@law("scorer", 22, when=A_FOLD_OF_VALUES, model=models(dtypes=("bfloat16",)), corpus=corpora(examples=(4, 6)))
+@law(
+    "scorer",
+    22,
+    examples=PAIRS,
+    when=A_FOLD_OF_VALUES,
+    model=models(dtypes=("bfloat16",)),
+    corpus=corpora(examples=(4, 6)),
+)
 def half_precision(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """A bfloat16 model scores as its float32 copy does, but for the rounding of its own arithmetic.
 

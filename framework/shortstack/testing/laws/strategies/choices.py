@@ -1,12 +1,14 @@
 """What every strategy answers, and what it leaves alone."""
 
+from shortstack.errors import ConfigurationError
 from shortstack.selection.selector import AdaptiveLayerSelector, Budget
 from shortstack.testing.broken import UntriedError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law, promises
-from shortstack.testing.laws.strategies.asking import choices
+from shortstack.testing.laws.strategies.asking import answered, choices
 from shortstack.testing.random_states import random_states, seeded
 from shortstack.testing.recipes.questions import LayerQuestion, ParameterBudget
+from shortstack.testing.shared import shared_settings
 from shortstack.testing.strategies import layer_questions, parameter_budgets
 from shortstack.testing.subject import Subject
 
@@ -68,7 +70,8 @@ def determinism(subject: Subject, *, question: LayerQuestion) -> None:
 
 @law("strategy", 24, question=layer_questions())
 def question_untouched(subject: Subject, *, question: LayerQuestion) -> None:
-    """Choosing leaves the question, its scores above all, and the world's random state as they were."""
+    """Choosing leaves the question, its scores above all, the world's random state, and what a process shares as they were."""
+    shared = shared_settings()
     for keep in choices(subject, question):
         asked = question.build()
         probe = asked.probe
@@ -80,6 +83,24 @@ def question_untouched(subject: Subject, *, question: LayerQuestion) -> None:
         require(asked.scores == question.scores, f"the scores are {asked.scores} now")
         require(asked.probe is probe, "the question has another probe now")
         require(not changed, f"the global random state of {' and '.join(changed)} is another now")
+    set_anew = [name for name, value in shared_settings().items() if value != shared[name]]
+    require(not set_anew, f"choosing changed {', '.join(set_anew)}")
+
+
+@law("strategy", 24, examples=5, question=layer_questions(layers=(40, 40)))
+def many_layers(subject: Subject, *, question: LayerQuestion) -> None:
+    """Of 40 layers too, a strategy keeps as many as may stay, be these the first few or all but a few."""
+    layers = len(question.scores)
+    for keep in (1, 2, layers - 2, layers - 1, layers):
+        try:
+            found = answered(subject.build(), question.build(), keep)
+        except ConfigurationError:
+            continue
+        least = keep if EXACT.holds(subject) else 1
+        require(
+            least <= len(found) <= keep, f"{len(found)} of {layers} layers are kept, where {least} to {keep} may be"
+        )
+        require(list(found) == sorted(set(found)), f"{list(found)} are not distinct and ascending")
 
 
 @law("strategy", 24, question=layer_questions())

@@ -34,7 +34,12 @@ def identity_layer(subject: Subject, *, pruning: Pruning) -> None:
     require_equal(logits(student), logits(pruning.teacher.build()), "the logits without layers that do nothing")
 
 
-@law("student", 30, when=WHOLE_LAYERS, pruning=prunings(layers=(2, 4), dropping=True))
+@law(
+    "student",
+    30,
+    when=WHOLE_LAYERS,
+    pruning=prunings(layers=(2, 4), dropping=True) | prunings(layers=(12, 12), dropping=True),
+)
 def others_skipped(subject: Subject, *, pruning: Pruning) -> None:
     """The student gives the logits of the teacher with the other layers skipped, bit for bit."""
     student, teacher = built(subject, pruning).student, pruning.teacher.build()
