@@ -1,6 +1,7 @@
 """What a run's settings can name beside what plugins offer: strategies, tasks, splits, balancings and metrics."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -53,6 +54,8 @@ def built_in(kind: str, name: str) -> BuiltIn:
         UnknownNameError: There is none of this name; suggests the nearest.
     """
     found = {one.name: one for one in built_ins(kind)}
+    if kind == "metric":
+        name = re.sub(r"@\d+$", "@k", name.lower())
     if name not in found:
         raise UnknownNameError(kind, name, found)
     return found[name]

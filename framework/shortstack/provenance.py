@@ -16,6 +16,8 @@ SETTINGS = "run.json"
 RECORD = "stage.json"
 REPORT = "report.html"
 STUDENT = "student"
+LONGEST = 80
+"""Letters of a setting's value in a sentence."""
 Settings = Mapping[str, Any]
 
 
@@ -136,10 +138,15 @@ def keep_beside(root: Path) -> Path:
 
 def spoken_settings(folder: Path) -> str:
     """What the student in a folder was made with, in a few words; empty where no run recorded it."""
-    run = recorded(folder).get("run") or {}
+    record = recorded(folder)
+    run = record.get("run") or {}
     if not run:
         return ""
-    selection = {name: value for name, value in run["selection"].items() if value not in (None, {}, [], ())}
+    if record.get("stage") in {"teacher", "scratch"}:  # of no selection
+        return f"the {'teacher' if record['stage'] == 'teacher' else 'model from scratch'} of a run with seed = {run['seed']}"
+    given = run["selection"].items()
+    unused = {"latency_batch_size"} if run["selection"].get("latency_ms") is None else set()
+    selection = {name: value for name, value in given if value not in (None, {}, [], ()) and name not in unused}
     chosen = ", ".join(f"{name} = {_word(value)}" for name, value in selection.items())
     return f"made with {chosen}, student.architecture = {_word(run['student']['architecture'])}, seed = {run['seed']}"
 
@@ -166,4 +173,5 @@ def _tables(path: Path) -> dict[str, Any]:
 
 
 def _word(value: object) -> str:
-    return "none" if value is None else repr(value)
+    text = "none" if value is None else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

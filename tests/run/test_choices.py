@@ -121,3 +121,17 @@ def test_validation_figures_stay_on_a_terminal():
         "3 of 9, validation NDCG@10 0.0712, 0 s",
         "6 of 9, validation NDCG@10 0.0815, 0 s",
     ]
+
+
+def test_metrics_are_shown_by_the_names_of_reports(capsys):
+    """With a cutoff, in either spelling."""
+    for name in ("ndcg@k", "ndcg@10", "NDCG@20"):
+        code, out, _ = call("show", "metric", name, "--json", capsys=capsys)
+        assert (code, json.loads(out)["name"]) == (0, "ndcg@k")
+
+
+def test_no_two_are_described_alike():
+    """A reader chooses by the summaries."""
+    for kind in CHOICES:
+        summaries = [one.summary for one in built_ins(kind)]
+        assert len({*summaries}) == len(summaries)

@@ -15,7 +15,7 @@ from shortstack.models.memory_needs import memory_needed
 from shortstack.models.parameters import count_parameters
 from shortstack.planning.costs import costs_of
 from shortstack.planning.speed import ACTIVATIONS, Assumed, How, Taken, Work
-from shortstack.stages.extent import Extent
+from shortstack.stages.extent import Extent, Histories
 
 
 def config_of(run):
@@ -38,7 +38,7 @@ def test_operations_are_counted_by_the_formula(ring, tables):
     """Six a parameter of the body, token and step, and as many a candidate's row and label; validations beside."""
     run = Run.from_mapping(tables(ring, evaluation={"scratch": False, "resamples": 100}))
     config = config_of(run)
-    extent = Extent.of_data(run, config, _registry())
+    extent = Extent.of_data(run, config, Histories.of(run, _registry()))
     body = count_parameters(config).body
     found = {one.stage: one.seconds for one in run.forecast(config, tflops=1e-6)}
 
@@ -57,7 +57,7 @@ def test_memory_is_that_of_the_widest_batch(ring, tables):
     settings["teacher"]["fit"]["group_by_length"] = True
     run = Run.from_mapping(settings)
     config = config_of(run)
-    extent = Extent.of_data(run, config, _registry())
+    extent = Extent.of_data(run, config, Histories.of(run, _registry()))
     assert extent.width(run.teacher.fit) < extent.widest == 11
     teacher = next(one for one in run.forecast(config, tflops=1.0) if one.stage == "teacher")
 
@@ -102,7 +102,7 @@ def test_how_much_there_is_to_read(ring, tables, folder):
     told = {**teacher(folder, item_rows_rate=1.0), "prompt": {"line": " {item} {rating}", "opening": "Item"}}
     words = Run.from_mapping(tables(ring, teacher=told, task={"name": "rating", "settings": {"window": 10}}))
     config, registry = AutoConfig.from_pretrained(folder), _registry()
-    small, large, long = (Extent.of_data(run, config, registry) for run in (plain, grown, words))
+    small, large, long = (Extent.of_data(run, config, Histories.of(run, registry)) for run in (plain, grown, words))
 
     assert (small.vocabulary, large.vocabulary, long.vocabulary) == (31, len(WORDS) + 4 + 30, len(WORDS) + 4)
     assert small.cases == large.cases == long.cases == (60, 60)
@@ -131,7 +131,7 @@ def test_a_teacher_that_an_earlier_run_made(ring, tables, tmp_path):
     Run.from_mapping({**plain, "evaluation": {"scratch": False, "resamples": 100}}).execute(tmp_path / "run")
     again = Run.from_mapping({**plain, "teacher": {"path": str(tmp_path / "run" / "teacher")}})
     config = AutoConfig.from_pretrained(tmp_path / "run" / "teacher")
-    extent = Extent.of_data(again, config, _registry())
+    extent = Extent.of_data(again, config, Histories.of(again, _registry()))
 
     assert extent.vocabulary == config.vocab_size == 36
     assert extent.asked <= 9

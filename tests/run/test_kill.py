@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from run.conftest import without_times
 
 KILLER = """
 import json, os, signal, sys
@@ -63,9 +64,7 @@ def attempt(tables, folder, stage="none", moment="none"):
 
 def result_of(folder):
     """The result without what may differ: times, memory."""
-    fields = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    del fields["cost"]
-    return fields
+    return without_times(json.loads((folder / "result.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")

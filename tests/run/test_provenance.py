@@ -9,7 +9,8 @@ from run.test_cli import call
 from run.test_run import Recording
 
 from shortstack import Run
-from shortstack.provenance import mixture
+from shortstack.errors import ConfigurationError
+from shortstack.provenance import Difference, in_words, mixture, spoken_settings
 
 QUICK = {"evaluation": {"resamples": 100, "scratch": False}}
 
@@ -47,6 +48,14 @@ def whole(ring, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "ring"
     run_of(ring).execute(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def changed(ring, whole, tmp_path_factory):
+    """A copy of it that another run took over and finished, which kept the first result; and what that said."""
+    folder, progress = shutil.copytree(whole, tmp_path_factory.mktemp("runs") / "ring"), Stopping()
+    run_of(ring, **LAST).execute(folder, progress=progress, keep=True)
+    return folder, progress.notes
 
 
 @pytest.fixture
@@ -111,6 +120,29 @@ def test_other_metrics_leave_the_student_as_it_is(folder, ring):
     assert "result.json is of evaluation.resamples = 100" in mixture(folder)
 
 
+@pytest.mark.parametrize("since", ["yesterday", "2009-13-04", "2010-01-01"])
+def test_a_mistake_leaves_a_finished_folder_as_it_is(folder, ring, since):
+    """A wrong date is found before the folder is touched."""
+    data = {**ring_tables(ring)["data"], "since": since, "until": "2009-01-01"}
+    with pytest.raises(ConfigurationError, match=r"^since (takes a date such as|is 2010-01-01, which leaves nothing)"):
+        run_of(ring, data=data).execute(folder)
+
+    assert mixture(folder) == ""
+
+
+def test_long_values_are_cut():
+    """A whole config says little in a sentence."""
+    _, new = in_words([Difference(name="teacher.config", old=None, new={"a": "b" * 200})])
+
+    assert new == "teacher.config = {'a': '" + "b" * 73 + "…"
+
+
+def test_a_teacher_is_not_served_as_made_by_a_selection(folder):
+    """Only what was pruned was."""
+    assert spoken_settings(folder / "teacher") == "the teacher of a run with seed = 0"
+    assert "latency" not in spoken_settings(folder / "student")
+
+
 def test_what_is_served_says_what_it_was_made_with(folder, capsys):
     """In the table's caption."""
     code, out, err = call("recommend", str(folder), "--history", "Item 3", capsys=capsys)
@@ -121,23 +153,26 @@ def test_what_is_served_says_what_it_was_made_with(folder, capsys):
 
 def test_another_setting_says_what_it_replaces(folder, ring):
     """Before anything is; without a change nothing is said."""
-    again, other = Stopping(), Stopping()
-    run_of(ring).execute(folder, progress=again)
-    run_of(ring, **LAST).execute(folder, progress=other)
+    again, other = Stopping(), Stopping("data")
+    run_of(ring).prepare(folder, progress=again)
+    with pytest.raises(StoppedError):
+        run_of(ring, **LAST, seed=1).execute(folder, progress=other)
 
     assert again.notes == []
     (said,) = other.notes
-    assert "holds a result of selection.strategy = 'strategic'; this run has selection.strategy = 'last'" in said
-    assert f"is replaced; --keep keeps it as {folder}@" in said
+    assert (
+        "holds a result of selection.strategy = 'strategic'; this run has selection.strategy = 'last'"
+        in said.replace(", seed = 0", "").replace(", seed = 1", "")
+    )
+    assert f"will be replaced; --keep keeps it as {folder}@" in said
 
 
-def test_a_result_is_kept_beside(folder, ring, whole, capsys):
+def test_a_result_is_kept_beside(changed, whole, capsys):
     """Figures, report, settings and student: what ``recommend`` needs; then the new one takes the place."""
-    other = Stopping()
-    run_of(ring, **LAST).execute(folder, progress=other, keep=True)
+    folder, (said,) = changed
     (beside,) = folder.parent.glob("ring@*")
 
-    assert f"that result is kept as {beside}" in other.notes[0]
+    assert f"that result is kept as {beside}" in said
     assert sorted(path.name for path in beside.iterdir()) == ["report.html", "result.json", "run.json", "student"]
     assert (beside / "result.json").read_bytes() == (whole / "result.json").read_bytes()
     assert Run.of_folder(beside).selection.strategy == "strategic"

@@ -8,6 +8,7 @@ import attrs
 import pytest
 import torch
 from hostile.distributions import install
+from run.conftest import without_times
 from run.test_cli import to_toml
 
 from shortstack import CompactStudentModel, Registry, Run
@@ -197,7 +198,7 @@ class TestResume:
         changed = tables(ring, selection={"keep_ratio": 0.25, "strategy": "last"})
         result = Run.from_mapping(changed).execute(tmp_path / "run", progress=progress)
 
-        assert progress.left == ["data", "teacher", "importance"]
+        assert progress.left == ["data", "teacher", "importance", "scratch"]
         assert result.selection["kept"] == [3]
 
     def test_edited_code_of_a_plugin_runs_again(self, ring, tables, tmp_path, monkeypatch):
@@ -217,7 +218,7 @@ class TestResume:
         progress = Recording()
         Run.from_mapping(tables(ring, **scorers)).execute(tmp_path / "run", progress=progress)
 
-        assert progress.left == ["data", "teacher"]
+        assert progress.left == ["data", "teacher", "scratch"]
 
     def test_other_ratings_under_the_same_path_run_everything_again(self, ring, tables, tmp_path):
         """The source's content counts, not its name."""
@@ -242,8 +243,7 @@ class TestResume:
 def without_cost(result: RunResult):
     """All that must not differ between two equal runs."""
     fields = attrs.asdict(result, recurse=False)
-    del fields["cost"]
-    return json.loads(json.dumps(fields))
+    return json.loads(json.dumps(without_times(fields)))
 
 
 class TestTeacherFromPath:

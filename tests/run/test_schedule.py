@@ -108,7 +108,7 @@ def test_another_budget_keeps_the_first_step(finished, ring, tables):
     progress = Recording()
     run = Run.from_mapping(scheduled(tables, ring, keep_ratio=None, parameters=3_500))
     result = run.execute(finished[0], progress=progress)
-    after = ["selection", "student", "distillation", "scratch", "evaluation", "report"]
+    after = ["selection", "student", "distillation", "evaluation", "report"]
 
     assert progress.ran == after
     assert result.selection["budget"] == "keep at most 3,500 parameters"

@@ -68,6 +68,12 @@ class Preparation:
     ties: Ties = attrs.field(default="hash", validator=attrs.validators.in_(get_args(Ties)))
     order: Order = attrs.field(default="time", validator=attrs.validators.in_(get_args(Order)))
 
+    def __attrs_post_init__(self) -> None:
+        if self.since and self.until and _milliseconds(self.since) >= _milliseconds(self.until):
+            raise ConfigurationError(
+                f"since is {self.since}, which leaves nothing before until, {self.until}; swap them"
+            )
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Prepared:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
@@ -15,6 +16,9 @@ from shortstack.planning.plan import USUAL, Forecast, Planned, plan
 from shortstack.planning.sources import config_in
 from shortstack.registry import Registry
 from shortstack.run import Run
+
+if TYPE_CHECKING:
+    from shortstack.stages.extent import Histories
 from shortstack.selection.budgets import BUDGETS, MEASURES, Budget
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -72,10 +76,11 @@ class Asked:
         if self.dtype is not None and self.dtype not in TYPES:
             raise UnknownNameError("type", self.dtype, TYPES)
         run = self._run()
-        items = self._items(run, registry)
+        data = self._data(run, registry)
+        items = self._items(run, data)
         config = self._config(run, items)
         rows, unmet = self._rows(config, self._architecture(run, registry), self._budgets(run))
-        stages, notes = self._stages(run, registry)
+        stages, notes = self._stages(run, registry, data)
         return Answer(rows=rows, stages=stages, notes=[*unmet, *self._notes(run, rows, items), *notes])
 
     def _rows(
@@ -103,14 +108,20 @@ class Asked:
         read = Run.from_toml if self.source.suffix == ".toml" else Run.of_folder
         return read(self.source, self.overrides)
 
-    def _items(self, run: Run | None, registry: Registry) -> int | None:
-        """As many as were named, or as there are in a run's data, if these are here and can be read."""
+    def _data(self, run: Run | None, registry: Registry) -> "Histories | None":
+        """A run's, if they are here and can be read."""
+        from shortstack.stages.extent import Histories, is_here
+
+        try:
+            return Histories.of(run, registry) if run is not None and is_here(run) else None
+        except ShortstackError:
+            return None  # why is said of the stages, for which they are tried again
+
+    def _items(self, run: Run | None, data: "Histories | None") -> int | None:
+        """As many as were named, or as there are in a run's data."""
         if run is None or self.vocabulary is not None or not run.learns_items:
             return self.vocabulary
-        try:
-            return run.count_items(registry=registry)
-        except ShortstackError:
-            return None  # why is said of the stages, for which the data are read too
+        return None if data is None else data.rows(run)
 
     def _config(self, run: Run | None, items: int | None) -> PreTrainedConfig:
         if run is None:
@@ -122,13 +133,18 @@ class Asked:
             return config_in(self.source)
         return run.teacher_config(items=items, model=self.model)
 
-    def _stages(self, run: Run | None, registry: Registry) -> tuple[list[Forecast], list[str]]:
+    def _stages(
+        self, run: Run | None, registry: Registry, data: "Histories | None"
+    ) -> tuple[list[Forecast], list[str]]:
         """What each stage of a run will take, or in a line why that cannot be told."""
+        from shortstack.stages.forecast import forecast
+
         if run is None:
             return [], []
         try:
             config = run.teacher_config(model=self.model)
-            told = run.forecast(config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry)
+            sizes = {"users": self.users, "items": self.vocabulary}
+            told = forecast(run, config, registry=registry, **sizes, tflops=self.tflops, data=data)
         except ShortstackError as error:
             return [], [f"What the stages take is not told: {error}"]
         return told, []

@@ -171,7 +171,8 @@ def with_full_names(settings: Mapping[str, object]) -> dict[str, object]:
     for name, value in settings.items():
         full = SHORT_NAMES.get(name, name)
         if full in found:
-            raise ConfigurationError(f"{full} is given twice, once as {name}; give one of them")
+            short = next(short for short, other in SHORT_NAMES.items() if other == full)
+            raise ConfigurationError(f"{full} is given twice, once as {short}; give one of them")
         found[full] = value
     return found
 

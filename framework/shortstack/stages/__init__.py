@@ -101,7 +101,7 @@ def _tell_what_is_replaced(run: "Run", root: Path, progress: "Progress", *, keep
     old, new = replacement(root, run.to_mapping())
     if not old:
         return
-    beside = f"is kept as {keep_beside(root)}" if keep else f"is replaced; --keep keeps it as {kept_beside(root)}"
+    beside = f"is kept as {keep_beside(root)}" if keep else f"will be replaced; --keep keeps it as {kept_beside(root)}"
     progress.note(f"{root} holds a result of {old}; this run has {new}, and that result {beside}")
 
 

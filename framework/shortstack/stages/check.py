@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.stages.costs import selector
+from shortstack.stages.data import preparation
 from shortstack.stages.importance import asked
 from shortstack.stages.pretrained import brings_items, items_in_words
 from shortstack.stages.steps import require_smaller, steps_of
@@ -27,6 +28,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
     """
+    from shortstack.data.preparation import Preparation
     from shortstack.data.splits import check_order, named_split
     from shortstack.distillation.balancing import make_balancing
     from shortstack.distillation.weighted_losses import weighted_losses
@@ -50,6 +52,7 @@ def check(run: "Run", registry: "Registry") -> "torch.device":
         _check_positions(config, run)
         _check_family(config, run)
     _check_items(run)
+    Preparation(**preparation(run))
     rule = named_split(run.data.split, valid=run.data.valid_share, test=run.data.test_share)
     check_order(rule, run.data.order)
     make_balancing(run.distillation.balancing)

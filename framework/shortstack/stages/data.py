@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -70,9 +70,8 @@ def _chosen(records: "Records", context: Context, folder: Path) -> "Mapping[str,
     from shortstack.data.splits import named_split, split
 
     settings = context.run.data
-    of_rows = _without(settings, NOT_OF_ROWS)
     rule = named_split(settings.split, valid=settings.valid_share, test=settings.test_share, seed=context.run.seed)
-    interactions = Interactions.from_records(records, seed=context.run.seed, **of_rows)
+    interactions = Interactions.from_records(records, **preparation(context.run))
     if context.run.task.build().reads == "ratings":
         catalogue, ratings = interactions.rated()
         split(interactions, rule, ratings).save(folder / SEQUENCES)
@@ -92,6 +91,11 @@ def _shown(records: "Records", context: Context, folder: Path) -> "Mapping[str, 
     shown.sequences.save(folder / SEQUENCES)
     shown.catalogue.save(folder)
     return shown.facts
+
+
+def preparation(run: "Run") -> dict[str, Any]:
+    """What is done to the rows, as ``shortstack.data.preparation.Preparation`` takes it."""
+    return {"seed": run.seed, **_without(run.data, NOT_OF_ROWS)}
 
 
 def _without(settings: "DataSettings", names: frozenset[str]) -> dict[str, object]:

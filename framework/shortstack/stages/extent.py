@@ -23,6 +23,37 @@ if TYPE_CHECKING:
     from shortstack.run import Run
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class Histories:
+    """A run's data, read and split.
+
+    Attributes:
+        sequences: Of each user.
+        catalogue: The items, and ratings where models learn those as well.
+    """
+
+    sequences: Sequences
+    catalogue: Catalogue
+
+    @classmethod
+    def of(cls, run: "Run", registry: "Registry") -> "Histories":
+        """Read them.
+
+        Raises:
+            ShortstackError: They cannot be read.
+        """
+        from shortstack.stages import prepare
+
+        with tempfile.TemporaryDirectory() as folder:
+            prepare(run, Path(folder), registry=registry, progress=None)
+            data = Path(folder) / "data"
+            return cls(sequences=Sequences.load(data / SEQUENCES), catalogue=Catalogue.load(data))
+
+    def rows(self, run: "Run") -> int:
+        """How many they add to the vocabulary of a teacher that learns them."""
+        return self.catalogue.vocabulary - 1 if run.teacher.path is None else len(self.catalogue)
+
+
 @attrs.frozen(kw_only=True)
 class Extent:
     """How much a run's models have to read.
@@ -44,19 +75,11 @@ class Extent:
     asked: int
 
     @classmethod
-    def of_data(cls, run: "Run", config: "PreTrainedConfig", registry: "Registry") -> "Extent":
-        """Read the data, and count.
-
-        Raises:
-            ShortstackError: The data cannot be read.
-        """
+    def of_data(cls, run: "Run", config: "PreTrainedConfig", data: Histories) -> "Extent":
+        """Count in the data."""
         from shortstack.data.rated_histories import RatedHistories
-        from shortstack.stages import prepare
 
-        with tempfile.TemporaryDirectory() as folder:
-            prepare(run, Path(folder), registry=registry, progress=None)
-            sequences = Sequences.load(Path(folder) / "data" / SEQUENCES)
-            catalogue = _spelt(run, Catalogue.load(Path(folder) / "data"))
+        sequences, catalogue = data.sequences, _spelt(run, data.catalogue)
         task = run.task.build()
         examples = task.training_examples(sequences, catalogue)
         some = [examples[int(index)] for index in np.unique(np.linspace(0, len(examples) - 1, 256).astype(int))]
@@ -110,14 +133,7 @@ def is_here(run: "Run") -> bool:
 
 def count_items(run: "Run", registry: "Registry") -> int | None:
     """How many rows the data add to the vocabulary of a teacher that learns them; None where they are not here."""
-    from shortstack.stages import prepare
-
-    if not is_here(run):
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(run, Path(folder), registry=registry, progress=None)
-        catalogue = Catalogue.load(Path(folder) / "data")
-    return catalogue.vocabulary - 1 if run.teacher.path is None else len(catalogue)
+    return Histories.of(run, registry).rows(run) if is_here(run) else None
 
 
 def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:

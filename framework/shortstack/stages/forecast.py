@@ -12,7 +12,7 @@ from shortstack.models.decoder import most_positions
 from shortstack.models.memory_needs import memory_needed
 from shortstack.planning.plan import Forecast
 from shortstack.planning.speed import Assumed, Cut, How, Measured, Speed, Taken, Work
-from shortstack.stages.extent import Extent, is_here
+from shortstack.stages.extent import Extent, Histories, is_here
 from shortstack.stages.pretrained import items_in_words, require_positions
 from shortstack.stages.scratch import fit_for
 from shortstack.stages.shapes import Distilled, Shapes
@@ -40,14 +40,15 @@ def forecast(
     users: int | None = None,
     items: int | None = None,
     tflops: float | None = None,
+    data: Histories | None = None,
 ) -> list[Forecast]:
-    """Every stage that puts much through a model; see ``Run.forecast``."""
+    """Every stage that puts much through a model; see ``Run.forecast``; data that were read are not read again."""
     from shortstack.models.devices import device_named
 
     if is_here(run):
         if users is not None:
             raise ConfigurationError(f"users are counted in {run.data.source}, which is here; leave --users out")
-        extent = Extent.of_data(run, config, registry)
+        extent = Extent.of_data(run, config, data or Histories.of(run, registry))
     elif users is None or items is None:
         raise SourceNotFoundError(
             f"{run.data.source} is not here, so how long the stages take hangs on how many users and items there are: "
