@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shortstack.progress import Progress
     from shortstack.registry import Registry
     from shortstack.result import RunResult
+    from shortstack.stages.extent import Histories as Histories  # noqa: PLC0414 -- for whoever plans
     from shortstack.stages.forecast import Forecast
 
 
@@ -183,6 +184,17 @@ class Run:
 
         return learns_items(self)
 
+    def histories(self, *, registry: "Registry | None" = None) -> "Histories | None":
+        """The data, read and split, for ``forecast``; None where they are not here.
+
+        Raises:
+            ShortstackError: They cannot be read.
+        """
+        from shortstack.registry import Registry
+        from shortstack.stages.extent import Histories, is_here
+
+        return Histories.of(self, registry or Registry.from_environment()) if is_here(self) else None
+
     def count_items(self, *, registry: "Registry | None" = None) -> int | None:
         """How many items the data hold after all filters, and ratings where the model learns those as well; they are read.
 
@@ -191,10 +203,8 @@ class Run:
         Raises:
             ShortstackError: They cannot be read.
         """
-        from shortstack.registry import Registry
-        from shortstack.stages.extent import count_items
-
-        return count_items(self, registry or Registry.from_environment())
+        found = self.histories(registry=registry)
+        return None if found is None else found.rows(self)
 
     def teacher_config(self, *, items: int | None = None, model: Path | None = None) -> "PreTrainedConfig":
         """The config of the teacher, in float32, with a row for each item where items are tokens; no weights are needed.
@@ -220,6 +230,7 @@ class Run:
         items: int | None = None,
         tflops: float | None = None,
         registry: "Registry | None" = None,
+        data: "Histories | None" = None,
     ) -> "list[Forecast]":
         """What each stage will take, in seconds and in memory; no weights are needed.
 
@@ -230,6 +241,7 @@ class Run:
             tflops: How many million million operations a second the machine reaches in training; by default this one's
                 speed is measured, on a few layers with made-up weights.
             registry: The plugins; by default those of the environment.
+            data: What ``histories`` gave, if it was read already.
 
         Raises:
             ConfigurationError: The model is too large to be timed here, or users are told though the data are here.
@@ -239,7 +251,7 @@ class Run:
         from shortstack.stages.forecast import forecast
 
         registry = registry or Registry.from_environment()
-        return forecast(self, config, registry=registry, users=users, items=items, tflops=tflops)
+        return forecast(self, config, registry=registry, users=users, items=items, tflops=tflops, data=data)
 
     def audit(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None

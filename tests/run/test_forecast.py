@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from run.little_language_model import WORDS, llama, teacher
+from run.test_cli import to_toml
 from transformers import AutoConfig
 
 from shortstack import Run
@@ -233,3 +234,18 @@ def test_mistakes(request, folder, tmp_path, capsys, monkeypatch, arguments, pro
     with pytest.raises(SystemExit, match="2"):
         main(["plan", *(argument.format(**places) for argument in arguments)])
     assert problem in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_plan_reads_the_data_once(ring, tables, tmp_path, capsys, monkeypatch):
+    """For both of its tables."""
+    read, times = Histories.of, []
+    monkeypatch.setattr(Histories, "of", lambda *given: times.append(1) or read(*given))
+    path = tmp_path / "run.toml"
+    path.write_text(to_toml(tables(ring)), encoding="utf-8")
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", str(path), "--tflops", "1", "--json"])
+    planned = json.loads(capsys.readouterr().out)
+
+    assert (len(times), planned["notes"]) == (1, [])
+    assert planned["stages"]
+    assert planned["budgets"]

@@ -16,10 +16,10 @@ from shortstack.planning.plan import USUAL, Forecast, Planned, plan
 from shortstack.planning.sources import config_in
 from shortstack.registry import Registry
 from shortstack.run import Run
+from shortstack.selection.budgets import BUDGETS, MEASURES, Budget
 
 if TYPE_CHECKING:
-    from shortstack.stages.extent import Histories
-from shortstack.selection.budgets import BUDGETS, MEASURES, Budget
+    from shortstack.run import Histories
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -110,10 +110,8 @@ class Asked:
 
     def _data(self, run: Run | None, registry: Registry) -> "Histories | None":
         """A run's, if they are here and can be read."""
-        from shortstack.stages.extent import Histories, is_here
-
         try:
-            return Histories.of(run, registry) if run is not None and is_here(run) else None
+            return None if run is None else run.histories(registry=registry)
         except ShortstackError:
             return None  # why is said of the stages, for which they are tried again
 
@@ -137,14 +135,13 @@ class Asked:
         self, run: Run | None, registry: Registry, data: "Histories | None"
     ) -> tuple[list[Forecast], list[str]]:
         """What each stage of a run will take, or in a line why that cannot be told."""
-        from shortstack.stages.forecast import forecast
-
         if run is None:
             return [], []
         try:
             config = run.teacher_config(model=self.model)
-            sizes = {"users": self.users, "items": self.vocabulary}
-            told = forecast(run, config, registry=registry, **sizes, tflops=self.tflops, data=data)
+            told = run.forecast(
+                config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry, data=data
+            )
         except ShortstackError as error:
             return [], [f"What the stages take is not told: {error}"]
         return told, []

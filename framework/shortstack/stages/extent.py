@@ -131,11 +131,6 @@ def is_here(run: "Run") -> bool:
     return Path(run.data.source).exists() or ":" in run.data.source
 
 
-def count_items(run: "Run", registry: "Registry") -> int | None:
-    """How many rows the data add to the vocabulary of a teacher that learns them; None where they are not here."""
-    return Histories.of(run, registry).rows(run) if is_here(run) else None
-
-
 def _spelt(run: "Run", catalogue: Catalogue) -> Catalogue:
     """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
     from shortstack.models.stored import stored_tokenizer
