@@ -478,7 +478,7 @@ MUTANTS = (
     _mutant(
         Always,
         "Keeps one layer too many where a setting that is None by default is given.",
-        {"within-budget", "exact"},
+        {"within-budget", "exact", "many-layers"},
     ),
 )
 

@@ -116,29 +116,6 @@ def in_doubles(student, teacher):
     return kl(*log_pair(student, teacher)).sum()
 
 
-@attrs.frozen(kw_only=True)
-class Clipped:
-    """A setting that is off by default.
-
-    Attributes:
-        most: The batch's mean is brought down to it; None leaves it.
-    """
-
-    most: float | None = None
-
-
-def clipped(settings):
-    """By the mean of the batch, whatever else is in it."""
-
-    def call(student, teacher, batch, module):
-        terms = kl(*log_pair(wide(student.logits), wide(teacher.logits.detach()))).sum(-1)
-        if settings.most is None or not len(terms):
-            return terms.sum()
-        return terms.sum() * settings.most / (settings.most + terms.detach().mean())
-
-    return Plain(call=call)
-
-
 MUTANTS = (
     mutant(
         on_logits("top-ten", top_ten, FORWARD),
@@ -157,12 +134,6 @@ MUTANTS = (
         "equal-layers",
     ),
     mutant(on_logits("in-doubles", in_doubles), "torch's default type is changed", "inputs-untouched"),
-    mutant(
-        loss("clipped-by-the-mean", clipped, config=Clipped),
-        "terms are scaled by the batch's mean where a setting that is None by default is given",
-        "additivity",
-        "numerical-gradient",
-    ),
     mutant(
         on_logits("whole-chunks", whole_chunks, FORWARD),
         "of a batch of more than 1,024 positions the last chunk is lost",
