@@ -49,7 +49,7 @@ def digest_of(records: Records, tables: Sequence[str]) -> str:
     >>> from shortstack.contracts import Edition
     >>> records = Records(interactions=table, items=table, edition=Edition(name="mine"))
     >>> digest_of(records, ["items"])[:8]
-    'be221188'
+    '361bebae'
     """
     about = [records.edition.name, dict(records.edition.facts), records.skipped.rows]
     hashed = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())

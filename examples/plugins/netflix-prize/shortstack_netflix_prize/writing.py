@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shortstack.contracts import Interaction, Sample
+from shortstack.errors import DataError
 
 
 def write_sample(sample: Sample, folder: Path) -> Path:
@@ -12,6 +13,9 @@ def write_sample(sample: Sample, folder: Path) -> Path:
 
     Returns:
         ``folder``, for ``read``.
+
+    Raises:
+        DataError: A rating is no whole number: the format has no place for it.
     """
     blocks: dict[str, list[str]] = {}
     for row in sample.rows:
@@ -24,7 +28,11 @@ def write_sample(sample: Sample, folder: Path) -> Path:
 
 
 def _stars(row: Interaction) -> str:
-    return f"{row.rating:g}" if isinstance(row.rating, float | int) else str(row.rating)
+    if not isinstance(row.rating, float | int):
+        return str(row.rating)
+    if row.rating % 1:
+        raise DataError(f"the Netflix Prize has whole stars alone, so it cannot hold the rating {row.rating:g}")
+    return f"{row.rating:g}"
 
 
 def _day(row: Interaction) -> str:
