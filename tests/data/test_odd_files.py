@@ -104,6 +104,15 @@ def test_a_header_says_which_are_users(tmp_path, name, header, row):
     assert rows(records) == [("17", "44", 5.0, 1)]
 
 
+def test_a_users_number_is_no_book(tmp_path):
+    """A header decides before ids that look like a book's; and ten digits without a book's check digit are no book."""
+    headed = put(tmp_path, **{"Books.csv": "item,user,rating,timestamp\n44,2147000000,5.0,86400\n"})
+    bare = put(tmp_path / "bare", **{"Books.csv": "44,2147000001,5.0,86400\n"})
+
+    assert rows(build("amazon-reviews").read(headed)) == [("2147000000", "44", 5.0, 1)]
+    assert rows(build("amazon-reviews").read(bare)) == [("2147000001", "44", 5.0, 1)]
+
+
 def test_histories_of_news_with_blanks(tmp_path):
     """Two blanks between articles, or one at the end, are no article without a name."""
     news = "".join(f"N{number}\tnews\tus\tTitle\t\t\t[]\t[]\n" for number in (1, 2))

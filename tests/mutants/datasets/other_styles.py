@@ -112,10 +112,10 @@ def write_2014(_settings, sample, folder):
 
 
 def write_ratings(_settings, sample, folder):
-    """Like the ratings alone of 2018; quoted where ids need it."""
+    """Like the ratings alone of 2018; quoted where ids need it, with a header, for a user's number may be a book's, too."""
     text = io.StringIO(newline="")
     rows = [(row.item, row.user, row.rating, moment(row.timestamp, "s")) for row in sample.rows]
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([("item", "user", "rating", "timestamp"), *rows])
     (folder / "Toys.csv").write_text(text.getvalue(), encoding="utf-8")
     return folder
 

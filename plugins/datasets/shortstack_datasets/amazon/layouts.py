@@ -181,22 +181,35 @@ def _is_ratings(lines: Sequence[str]) -> bool:
 
 
 def _users_first(lines: Sequence[str], stem: str) -> bool | None:
-    """Whether users stand before items, as in 2014: told by Amazon's item ids, or a header, or else by the file's name.
+    """Whether users stand before items, as in 2014: by a header, else by Amazon's item ids, else by the file's name.
 
-    None where none of them tells.
+    None where none of them says.
     """
     rows = [
         [field.strip('"') for field in fields] for fields in (line.split(",") for line in lines) if len(fields) == 4
     ]
-    items = [sum(_ASIN.fullmatch(row[place]) is not None for row in rows) for place in (0, 1)]
-    if abs(items[0] - items[1]) > len(rows) / 2:
-        return items[1] > items[0]
     if rows and (heading := _HEADER.match(",".join(rows[0]))):
         return heading[1] is not None
+    items = [sum(_is_asin(row[place]) for row in rows) for place in (0, 1)]
+    if abs(items[0] - items[1]) > len(rows) / 2:
+        return items[1] > items[0]
     return None if stem == "ratings" else stem.startswith("ratings_")
 
 
-_ASIN: Final = re.compile(r"B[0-9A-Z]{9}|[0-9]{9}[0-9X]")
+def _is_asin(text: str) -> bool:
+    """Whether Amazon calls a product so: ``B`` and nine more, or a book's ISBN-10 with its check digit.
+
+    Other numbers of ten digits may well be users.
+
+    >>> [_is_asin(text) for text in ("B00005N7Q1", "0306406152", "0306406153", "A3SGXH7AUHU8GW")]
+    [True, True, False, False]
+    """
+    if re.fullmatch(r"[0-9]{9}[0-9X]", text):
+        digits = [10 if letter == "X" else int(letter) for letter in text]
+        return sum(place * digit for place, digit in zip(range(10, 0, -1), digits, strict=True)) % 11 == 0
+    return re.fullmatch(r"B[0-9A-Z]{9}", text) is not None
+
+
 _HEADER: Final = re.compile(
     "(?:(user|reviewer|customer)[^,]*,(?:item|product|asin)|(?:item|product|asin)[^,]*,(?:user|reviewer|customer))",
     re.IGNORECASE,
