@@ -194,9 +194,9 @@ def _protocols() -> Iterator[str]:
 
 
 def _members(cls: type) -> Iterator[tuple[str, str]]:
-    told = attribute_entries(cls.__doc__)
+    described = attribute_entries(cls.__doc__)
     for name in cls.__annotations__:
-        yield f"`{name}: {_annotation(cls.__annotations__[name])}`", told[name]
+        yield f"`{name}: {_annotation(cls.__annotations__[name])}`", described[name]
     for name, member in vars(cls).items():
         if isinstance(member, property):
             returns = inspect.signature(member.fget).return_annotation  # type: ignore[arg-type]
@@ -223,8 +223,8 @@ def _values() -> Iterator[str]:
         if isinstance(cls, EnumMeta):
             yield f"### {name}\n"
             yield f"{_statement(cls)}\n"
-            told = attribute_entries(cls.__doc__)
-            yield from _table(("value", "what"), [(f"`{name}.{member}`", told[member]) for member in cls.__members__])
+            described = attribute_entries(cls.__doc__)
+            yield from _table(("value", "what"), [(f"`{name}.{member}`", described[member]) for member in cls.__members__])
         elif attrs.has(cls) and attrs.fields(cls) and not name.endswith(("Descriptor", "Traits")):
             yield f"### {name}\n"
             yield f"{_prose(cls)}\n"
@@ -276,13 +276,13 @@ def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
     Raises:
         ValueError: A field has none.
     """
-    told = attribute_entries(cls.__doc__)
+    described = attribute_entries(cls.__doc__)
     names = [field.name for field in attrs.fields(cls)]  # type: ignore[arg-type]
     inherited = {field.name for base in cls.__mro__[1:] if attrs.has(base) for field in attrs.fields(base)}
     for name in names:
-        if name not in told and name not in inherited and name not in missing:
+        if name not in described and name not in inherited and name not in missing:
             raise ValueError(f"{cls.__name__}.{name} has no entry under Attributes")
-    return [(f"`{name}`", told[name]) for name in names if name in told]
+    return [(f"`{name}`", described[name]) for name in names if name in described]
 
 
 def _statement(thing: Any) -> str:

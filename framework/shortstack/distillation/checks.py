@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
 
 from shortstack.contracts import Output
-from shortstack.distillation.weighted_losses import WeightedLoss
+from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
 from shortstack.models.batch_keys import KEYS, malformed, unread
 from shortstack.models.decoder import require_head
@@ -69,6 +69,26 @@ def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, los
         raise ConfigurationError(
             f"the teacher's vocabulary has {rows} tokens and the student's {ours}; they must share one vocabulary"
         )
+
+
+def check_models(
+    student: PreTrainedModel,
+    teacher: PreTrainedModel | None,
+    losses: Sequence[WeightedLoss],
+    examples: object,
+    candidates: Tensor | None,
+) -> None:
+    """The student can learn these candidates from these examples, by these losses, and from this teacher.
+
+    Raises:
+        UnsupportedModelError: One of the models is none that can be trained or taught from.
+        ConfigurationError: The parts do not fit.
+        EmptyDataError: There are no examples.
+    """
+    check_student(student, examples)
+    check_layerdrop(student, wanted(losses))
+    check_padding(student, candidates)
+    check_teacher(teacher, student, losses)
 
 
 def check_student(student: object, examples: object) -> None:

@@ -29,12 +29,10 @@ from shortstack.distillation.checks import (
     Validate,
     check_arguments,
     check_batch,
-    check_layerdrop,
-    check_padding,
-    check_student,
-    check_teacher,
+    check_models,
 )
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
+from shortstack.distillation.model_outputs import OutputReader
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
 from shortstack.distillation.sums import Shape, refuse_means
 from shortstack.distillation.training_module import TrainingModule, output_reader, prepare
@@ -101,25 +99,15 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             PluginError: A loss failed, or gives a mean where it was given by name; names it and its distribution.
         """
         ready = weighted_losses(losses, registry)
-        needs = wanted(ready)
-        check_student(model, train_dataset)
-        check_teacher(teacher, model, ready)
         check_arguments(args, validate)
-        check_layerdrop(model, needs)
-        check_padding(model, candidates)
-        settle_ties(model)
-        settle_generation(model)
-        if not half_weights:
-            widen(model)
+        check_models(model, teacher, ready, train_dataset, candidates)
+        _settle(model, half_weights=half_weights)
         own = prepare(ready, teacher, model, selection, args.seed)
         if isinstance(losses, Mapping):  # an object is its owner's to try, and the conformance kit's
             refuse_means(ready, own, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
-        here = None if candidates is None else candidates.to(args.device)
         self.balancing, self.memory = make_balancing(balancing), _NOTHING_YET
-        self._teacher = None
-        if teacher is not None and any(output.of_teacher for output in needs):
-            teacher.to(args.device)
-            self._teacher = output_reader(teacher, here, needs, Output.TEACHER_LOGITS, Output.TEACHER_STATES)
+        here = None if candidates is None else candidates.to(args.device)
+        self._teacher = _teacher_reader(teacher, args.device, here, wanted(ready))
         self._validate, self._loss_log = validate, LossLog([loss.name for loss in ready])
         super().__init__(
             model=TrainingModule(model.to(args.device), ready, own, here, embedding_dropout),
@@ -353,3 +341,21 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
 
 _NOTHING_YET: Memory = {}
+
+
+def _settle(model: PreTrainedModel, *, half_weights: bool) -> None:
+    """Correct what the config says of the head and of generation, and widen weights of 16 bits, in place."""
+    settle_ties(model)
+    settle_generation(model)
+    if not half_weights:
+        widen(model)
+
+
+def _teacher_reader(
+    teacher: PreTrainedModel | None, device: torch.device, candidates: Tensor | None, needs: frozenset[Output]
+) -> OutputReader | None:
+    """Reads the teacher, on the device; None where no loss needs one."""
+    if teacher is None or not any(output.of_teacher for output in needs):
+        return None
+    teacher.to(device)
+    return output_reader(teacher, candidates, needs, Output.TEACHER_LOGITS, Output.TEACHER_STATES)

@@ -79,13 +79,7 @@ def add_item_tokens(
     settle_padding(model, tokens)
     modules = [model.get_input_embeddings(), *([] if tied else [model.get_output_embeddings()])]
     for module, old in zip(modules, matrices, strict=True):
-        new = _drawn(old, len(texts), seed) if start == "random" else _means(old, spelt)
-        if start == "spread":
-            new = _like(old, new)
-        with torch.no_grad():
-            _rows(module)[torch.tensor(tokens)] = new.to(old.dtype)
-            if getattr(module, "bias", None) is not None:
-                module.bias[torch.tensor(tokens)] = 0.0  # spare rows have learnt that they are never the answer
+        _write(module, tokens, _first_rows(old, spelt, start, seed))
     return tokens
 
 
@@ -108,6 +102,24 @@ def _require_free(tokens: Sequence[int], known: Mapping[str, int], padding: int 
                 f"the tokenizer gives an item the token {token}, which is {taken[token]} already; give the model a tokenizer "
                 "whose tokens are numbered without holes, padding among them"
             )
+
+
+def _first_rows(old: Tensor, spelt: Sequence[Sequence[int]], start: Start, seed: int) -> Tensor:
+    """What items start from, float32 ``(items, width)``; see ``add_item_tokens``."""
+    if start == "random":
+        return _drawn(old, len(spelt), seed)
+    means = _means(old, spelt)
+    return _like(old, means) if start == "spread" else means
+
+
+@torch.no_grad()
+def _write(module: torch.nn.Module, tokens: Sequence[int], rows: Tensor) -> None:
+    """Put the rows of some tokens into embeddings or an output head."""
+    weight, places = _rows(module), torch.tensor(tokens)
+    weight[places] = rows.to(weight.dtype)
+    bias = getattr(module, "bias", None)
+    if bias is not None:
+        bias[places] = 0.0  # spare rows have learnt that they are never the answer
 
 
 def _rows(module: torch.nn.Module) -> Tensor:

@@ -122,7 +122,7 @@ MUTANTS = (
     ),
     wrong(
         "naive-is-local",
-        "A time without an offset is read as local time, as Python does unless it is told otherwise.",
+        "A time without an offset is read as local time, as Python does by default.",
         {"times-as-text"},
         interaction=in_texts(lambda found: found if found.tzinfo else found.astimezone()),
     ),

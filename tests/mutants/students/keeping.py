@@ -78,7 +78,7 @@ MUTANTS = (
     ),
     wrong(
         descriptor("silent", Silent),
-        "The map of copies is empty, so that nothing is compared and every tensor is told as adapted.",
+        "The map of copies is empty, so that nothing is compared and every tensor counts as adapted.",
         breaks={"accounted-for"},
     ),
     wrong(

@@ -135,7 +135,7 @@ def blank_lines(subject: Subject, *, table: InteractionTable, row: int, blank: i
 def many_rows(subject: Subject, *, seed: int) -> None:
     """Of 3,000 rows each is read, and the last may hold what none before did: an id that is no number, a half star.
 
-    A bad rating in the last row is told with its line.
+    A bad rating in the last row is reported with its line.
     """
     few = InteractionTable(rows=((0, 0, 5, 0), (1, 1, 1, 1))).sample()
     rows = tuple((n % 37, n * (seed + 7) % 211, 1 + n % 2 * 4, n % 6) for n in range(MANY))
