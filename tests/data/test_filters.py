@@ -163,5 +163,5 @@ def test_bad_parts(parts, problem):
 
 def test_no_official_parts():
     """Says what else there is."""
-    with pytest.raises(DataError, match=r"^tiny has no official split, .* use 'leave-last' or 'global-time'$"):
+    with pytest.raises(DataError, match=r"^tiny has no official split, .* use 'leave-last' or 'ratio'$"):
         split(made(ROWS), "official")

@@ -143,12 +143,12 @@ def test_sessions_of_listening_events(shared_data):
 
 @pytest.mark.parametrize("folder", ["lastfm/lfm-360k-sample", "prompts/tallrec-movie"])
 def test_what_holds_no_interactions_is_refused(shared_data, folder):
-    """By every adapter, in one line."""
+    """By every adapter, in one line; none recognises it but `table`, which takes any folder of tables for one."""
     registry = Registry.from_environment()
     for component in registry.components:
         if component.kind == "dataset" and component.origin.id.startswith("shortstack"):
             adapter = registry.build("dataset", component.full_name)
-            assert adapter.detect(shared_data / folder) is None
+            assert component.descriptor.name == "table" or adapter.detect(shared_data / folder) is None
             with pytest.raises(DataError) as caught:
                 adapter.read(shared_data / folder)
             assert "\n" not in str(caught.value)

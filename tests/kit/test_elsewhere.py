@@ -78,7 +78,7 @@ class TestVariants:
     """``variants``."""
 
     def test_one_setting_at_a_time(self):
-        """Near the default; texts, and what is unset, have no neighbours."""
+        """Near the default; what is unset takes a value of its type; texts have no neighbours."""
         subject = subject_of(loss("several", lambda _: Plain(call=None), config=Several))
 
         assert [dict(variant.settings) for variant in variants(subject)] == [
@@ -92,6 +92,8 @@ class TestVariants:
             {"limit": 1.5},
             {"limit": 0.5},
             {"limit": None},
+            {"unset": 1},
+            {"unset": 2},
         ]
 
     def test_what_was_given_stays(self):
