@@ -224,7 +224,9 @@ def _values() -> Iterator[str]:
             yield f"### {name}\n"
             yield f"{_statement(cls)}\n"
             described = attribute_entries(cls.__doc__)
-            yield from _table(("value", "what"), [(f"`{name}.{member}`", described[member]) for member in cls.__members__])
+            yield from _table(
+                ("value", "what"), [(f"`{name}.{member}`", described[member]) for member in cls.__members__]
+            )
         elif attrs.has(cls) and attrs.fields(cls) and not name.endswith(("Descriptor", "Traits")):
             yield f"### {name}\n"
             yield f"{_prose(cls)}\n"

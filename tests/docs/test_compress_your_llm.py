@@ -33,14 +33,14 @@ def model(folder):
 
 
 def choices(path):
-    """Fifty users go round a ring of items."""
+    """Fifty users go round a ring of items, at most once, so that none of them returns to one."""
     generator = random.Random(0)
     lines = ["user,item,rating,time,title"]
     for user in range(50):
-        item = generator.randrange(20)
+        item = generator.randrange(40)
         for step in range(10):
             lines.append(f"u{user},i{item},{generator.randint(1, 5)},{1_700_000_000 + 100 * step},Item {item}")
-            item = (item + generator.choice([1, 1, 1, 4])) % 20
+            item = (item + generator.choice([1, 1, 1, 4])) % 40
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
