@@ -189,8 +189,8 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     if as_json:
         rows = [row.to_json() for row in found.rows]
         stages = [attrs.asdict(stage) for stage in found.stages]
-        told = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if of_run else rows
-        typer.echo(json.dumps(told, indent=2))
+        printed = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if of_run else rows
+        typer.echo(json.dumps(printed, indent=2))
         for note in () if of_run else found.notes:
             say(note)
     else:

@@ -139,12 +139,12 @@ class Asked:
             return [], []
         try:
             config = run.teacher_config(model=self.model)
-            told = run.forecast(
+            stages = run.forecast(
                 config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry, data=data
             )
         except ShortstackError as error:
             return [], [f"What the stages take is not told: {error}"]
-        return told, []
+        return stages, []
 
     def _notes(self, run: Run | None, rows: Sequence[Planned], items: int | None) -> list[str]:
         """What a reader must know to trust the figures."""

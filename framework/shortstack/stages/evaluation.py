@@ -33,12 +33,12 @@ def _execute(context: Context, folder: Path, steps: tuple[Step, ...]) -> None:
     evaluations: dict[str, Evaluation] = {}
     speed: dict[str, dict[str, float]] = {}
     models = _models(context.run, steps)
-    with context.progress.job("evaluation", total=len(asked.floors) + len(models)) as told:
+    with context.progress.job("evaluation", total=len(asked.floors) + len(models)) as advance:
         for name, candidate in _candidates(context, asked, models):
             evaluations[name] = asked.evaluate(candidate)
             if name in models and name != "scratch":  # which is of the student's shape
                 speed[name] = measured_speed(partial(asked.answer, candidate), asked.questions, context.device)
-            told(len(evaluations), name)
+            advance(len(evaluations), name)
     found = {
         "headlines": attrs.asdict(asked.headlines),
         "metrics": {name: evaluation.metrics for name, evaluation in evaluations.items()},

@@ -122,12 +122,12 @@ def blank_lines(subject: Subject, *, table: InteractionTable, row: int, blank: i
             error = failure_of(subject, place.source)
             if error is None and measure in absent(rows_of(read(subject, place.source)), subject):
                 continue
-        told = str(error).removeprefix(f"{path}:").partition(":")[0]
+        number = str(error).removeprefix(f"{path}:").partition(":")[0]
         right = {str(empty), str(line + 1)}
         require(isinstance(error, DataError), f"row {row} with the {measure} {MARK!r} after a blank line: {error!r}")
         require(
-            told in right or not told.isdecimal(),
-            f"line {line + 1} is bad and line {empty} blank, but the error names line {told}: {error}",
+            number in right or not number.isdecimal(),
+            f"line {line + 1} is bad and line {empty} blank, but the error names line {number}: {error}",
         )
 
 
