@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.models import measure_models
+from benchmarks.reading import measure_reading
 from benchmarks.scale import measure_scale
 from benchmarks.serving import measure_serving
 from benchmarks.startup import measure_startup
@@ -25,6 +26,7 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "models": measure_models,
     "sweep": measure_sweep,
     "startup": measure_startup,
+    "reading": measure_reading,
     "scale": measure_scale,
     "serving": measure_serving,
     "training": measure_training,

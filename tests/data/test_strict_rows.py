@@ -7,7 +7,7 @@ import random
 import pytest
 
 from shortstack.errors import DataError, RowError
-from shortstack_datasets.reading import lines
+from shortstack_datasets.reading import lines, rows
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.delimited import Form, read_delimited
@@ -107,7 +107,7 @@ def compare(seed):
     chosen = dice.sample(names, dice.randint(1, width))
     # with names, a file of one line is no header
     form = Form(separator=form.separator, quoted=form.quoted, escape=form.escape, names=names, header=False)
-    lines.SIZE = dice.choice((3, 7, 20, 1 << 20))
+    lines.SIZE, rows.PART = dice.choice((3, 7, 20, 1 << 20)), dice.choice((4, 11, 1 << 19))
     taken, bad_lines = expected(text, form, width)
     bad = BadRows(skip=True)
     if not text.strip("\r\n"):
@@ -128,5 +128,6 @@ def compare(seed):
 def test_ten_thousand_small_files(seeds, monkeypatch):
     """Every separator, every choice of columns, every block: ``csv`` is right."""
     monkeypatch.setattr(lines, "SIZE", lines.SIZE)
+    monkeypatch.setattr(rows, "PART", rows.PART)
     for seed in seeds:
         compare(seed)

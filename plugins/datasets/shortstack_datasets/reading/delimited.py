@@ -1,7 +1,7 @@
 """Delimited text, read by polars at full speed; Python's ``csv`` goes through the lines only where something is unusual."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import Final
 
 import attrs
@@ -13,7 +13,7 @@ from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.forms import Encoding, Form
 from shortstack_datasets.reading.headers import check_named, fields_of, is_unexpected_header
 from shortstack_datasets.reading.lines import Block, blocks
-from shortstack_datasets.reading.rows import LONE_RETURN, count_rows, cut, split_rows
+from shortstack_datasets.reading.rows import LONE_RETURN, count_rows, cut, parts, split_rows, totals
 from shortstack_datasets.reading.sources import Files, opened
 from shortstack_datasets.reading.streams import Stream
 from shortstack_datasets.reading.values import typed
@@ -70,13 +70,18 @@ def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: B
                 bad.remark(
                     f"{stream.place}: the first line is a header, which this format does not have, and was left out"
                 )
-        data = block.data.partition(b"\n")[2] if has_header else block.data
+        data = _after_first_line(block.data) if has_header else block.data
         line = block.line + has_header
         text = _Text(place=stream.place, data=data, line=line, form=form, names=names, regular=block.regular)
         frames.append(_read_text(text, columns, bad))
     if not frames:
         raise DataError(f"{stream.place} is empty")
     return pl.concat(frames)
+
+
+def _after_first_line(data: bytes) -> bytes:
+    end = data.find(b"\n")
+    return data[end + 1 :] if end >= 0 else b""
 
 
 def _names(block: Block, form: Form) -> tuple[str, ...]:
@@ -88,11 +93,38 @@ def _names(block: Block, form: Form) -> tuple[str, ...]:
 
 def _read_text(text: _Text, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
     wanted = sorted({text.names.index(name) for column in columns for name in column.names if name in text.names})
-    frame, numbers = _quick(text, wanted), None
-    if frame is None:
-        frame, numbers = _one_by_one(text, wanted, bad)
+    frame = _quick(text, wanted)
+    if frame is not None:
+        return _typed(text, columns, frame, cache(partial(_numbers, text, len(frame))), bad)
+    return pl.concat([_read_part(part, wanted, columns, bad) for part in _parts(text)])
+
+
+def _read_part(text: _Text, wanted: Sequence[int], columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
+    frame = _quick(text, wanted) if text.data else None  # nothing is an empty row here
+    if frame is not None:
+        return _typed(text, columns, frame, cache(partial(_numbers, text, len(frame))), bad)
+    frame, numbers = _one_by_one(text, wanted, bad)
+    return _typed(text, columns, frame, lambda: numbers, bad)
+
+
+def _parts(text: _Text) -> Iterator[_Text]:
+    line = text.line
+    for part in parts(text.data, text.form):
+        rows = text.data[part.start : part.end]
+        yield attrs.evolve(text, data=_without_line_end(rows), line=line, regular=part.regular)
+        line += rows.count(b"\n")
+
+
+def _without_line_end(data: bytes) -> bytes:
+    return data.removesuffix(b"\n").removesuffix(b"\r") if data.endswith(b"\n") else data
+
+
+def _typed(
+    text: _Text, columns: Sequence[Column], frame: pl.DataFrame, numbers: Callable[[], Sequence[int]], bad: BadRows
+) -> pl.DataFrame:
+    """The values that the columns should hold, of rows that start on lines with these numbers."""
     texts = frame.select(_texts(column, text.names) for column in columns)
-    return typed(texts, columns, place=text.place, line=lambda row: (numbers or _numbers(text))[row], bad=bad)
+    return typed(texts, columns, place=text.place, line=lambda row: numbers()[row], bad=bad)
 
 
 def _texts(column: Column, names: Sequence[str]) -> pl.Expr:
@@ -116,8 +148,9 @@ def _quick(text: _Text, wanted: Sequence[int]) -> pl.DataFrame | None:
     data = _utf8(text) if text.regular else None
     if data is None or data.startswith(_BOM):  # which polars would take away
         return None
-    rows = count_rows(data, text.form, len(text.names))
-    if rows is None:
+    last = len(text.names) - 1
+    rows, separators = totals(data, text.form) or (0, -1)
+    if separators != rows * last:
         return None
     try:
         frame = pl.read_csv(
@@ -126,11 +159,13 @@ def _quick(text: _Text, wanted: Sequence[int]) -> pl.DataFrame | None:
             separator=text.form.character,
             quote_char='"' if text.form.quoted else None,
             schema={_place(index): pl.String for index in range(len(text.names))},
-            columns=[_place(index) for index in wanted],
+            columns=[_place(index) for index in sorted({*wanted, last})],
         )
     except pl.exceptions.PolarsError:  # it quotes the line, and with it a user: the slow way names the line alone
         return None
-    return frame if len(frame) == rows else None
+    # polars has null for a field that is not there, and for an empty one; where each row has its last, none has one more
+    complete = not frame[_place(last)].has_nulls() or count_rows(data, text.form, len(text.names)) is not None
+    return frame.select(map(_place, wanted)) if complete and len(frame) == rows else None
 
 
 def _utf8(text: _Text) -> bytes | None:
@@ -177,7 +212,10 @@ def _way_out(problem: str) -> str:
     return "; lines should end with a line feed" if problem == LONE_RETURN else ""
 
 
-def _numbers(text: _Text) -> list[int]:
+def _numbers(text: _Text, rows: int) -> Sequence[int]:
+    """The line that each row starts on, where none is bad."""
+    if text.data.count(b"\n") + 1 == rows:
+        return range(text.line, text.line + rows)
     return [number for number, _ in _rows(text, BadRows(skip=True))]
 
 

@@ -37,5 +37,6 @@ class Form:
 
     def first_line(self, data: bytes) -> str:
         """The first line of some data, for a look at it."""
-        line = data.partition(b"\n")[0].removesuffix(b"\r")
+        end = data.find(b"\n")
+        line = data[: end if end >= 0 else len(data)].removesuffix(b"\r")
         return line.decode("latin-1" if self.encoding == "latin-1" else "utf-8", "replace")

@@ -8,6 +8,7 @@ another number of fields than it should, ``csv`` itself goes through the lines.
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from threading import Lock
 from typing import Final
 
@@ -16,8 +17,15 @@ import numpy as np
 
 from shortstack_datasets.reading.forms import Form
 
+_Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
+_Words = np.ndarray[tuple[int], np.dtype[np.uint64]]
 _QUOTE: Final = ord('"')
-_INSIDE: Final = bytes(range(128, 256))
+_LINE_FEED: Final = ord("\n")
+_RETURN: Final = ord("\r")
+_FIRST_BIT: Final = np.uint64(1)
+_AT_ONCE: Final = 1 << 18
+PART: Final = 1 << 19
+"""About how many bytes are read slowly where one row is unusual."""
 _LIMIT: Final = Lock()
 _UNENDED: Final = "unexpected end of data"
 LONE_RETURN: Final = "a carriage return stands within a field"
@@ -36,15 +44,62 @@ class Cut:
     regular: bool
 
 
+@attrs.frozen(kw_only=True)
+class Part:
+    """Some whole rows of some data.
+
+    Attributes:
+        start: Where the first begins.
+        end: Where the last ends.
+        regular: Whether they are regular.
+    """
+
+    start: int
+    end: int
+    regular: bool
+
+
 def cut(data: bytes, form: Form) -> Cut:
     """Find the end of the last whole row: a line end between quotes does not end a row, nor does an escaped one."""
+    if is_regular(data, form):
+        return _cut(data, form, regular=True)
+    return Cut(end=max((part.end for part in _whole_parts(data, form)), default=0), regular=False)
+
+
+def parts(data: bytes, form: Form) -> Iterator[Part]:
+    """Short parts of whole rows, so that only rows near to an unusual one are read slowly.
+
+    Args:
+        data: Whole rows, without a line end after the last.
+        form: How they are written.
+    """
+    start = 0
+    for part in _whole_parts(data, form):
+        yield part
+        start = part.end
+    yield Part(start=start, end=len(data), regular=is_regular(data[start:], form))
+
+
+def _whole_parts(data: bytes, form: Form) -> Iterator[Part]:
+    start = 0
+    while start < len(data):
+        known = _cut(data[start : start + PART], form)
+        if not known.end and start + PART < len(data):  # a row is longer
+            known = _cut(data[start:], form)
+        if not known.end:
+            return
+        yield Part(start=start, end=start + known.end, regular=known.regular)
+        start += known.end
+
+
+def _cut(data: bytes, form: Form, *, regular: bool | None = None) -> Cut:
+    regular = is_regular(data, form) if regular is None else regular
     end = data.rfind(b"\n") + 1
-    regular = is_regular(data, form)
     if not end or not (form.quoted or form.escape):
         return Cut(end=end, regular=regular)
     if not regular:
         return Cut(end=_end_by_csv(data, end, form), regular=False)
-    quotes = data.count(b'"', 0, end) if form.quoted else 0
+    quotes = _count(_bits(np.frombuffer(data, np.uint8, end), _QUOTE)) if form.quoted and b'"' in data else 0
     while end and quotes % 2:
         before = data.rfind(b"\n", 0, end - 1) + 1
         quotes -= data.count(b'"', before, end)
@@ -61,17 +116,78 @@ def is_regular(data: bytes, form: Form) -> bool:
     return not form.quoted or b'"' not in data or _quotes_fit(np.frombuffer(data, np.uint8), ord(form.separator))
 
 
-def _quotes_fit(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]", separator: int) -> bool:
-    """Whether each quote opens a field, closes it, or is one of two that stand for one within a field."""
-    quotes = np.flatnonzero(data == _QUOTE)
-    opening, closing = quotes[::2], quotes[1::2]
-    doubled = opening[1:] == closing[: len(opening) - 1] + 1
-    before, after = data[opening - 1], data[np.minimum(closing + 1, len(data) - 1)]
-    opens = (before == separator) | (before == ord("\n")) | (opening == 0)
-    opens[1:] |= doubled
-    closes = (after == separator) | (after == ord("\n")) | (after == ord("\r")) | (closing == len(data) - 1)
-    closes[: len(doubled)] |= doubled
-    return bool(opens.all() and closes.all())
+def _quotes_fit(data: _Bytes, separator: int) -> bool:
+    """Return whether each quote opens a field, closes it, or is one of two that stand for one within a field.
+
+    A bit stands for each byte, 64 to a word, so that most steps touch an eighth of the data's size.
+    """
+    quotes = _bits(data, _QUOTE)
+    opening = quotes & _odd_so_far(quotes)
+    closing = quotes ^ opening
+    beside_fields = _bits(data, separator, _LINE_FEED, _RETURN)
+    may_open, may_close = _next(beside_fields | closing), _previous(beside_fields | opening)
+    may_open[0] |= _FIRST_BIT
+    last = len(data) - 1
+    may_close[last // 64] |= _FIRST_BIT << np.uint64(last % 64)
+    return not (opening & ~may_open).any() and not (closing & ~may_close).any()
+
+
+def _bits(data: _Bytes, *values: int) -> _Words:
+    """Set the bit of each byte that has one of these values, 64 to a word, the first byte's lowest."""
+    packed = np.zeros((len(data) + 63) // 64 * 8, np.uint8)
+    for start in range(0, len(data), _AT_ONCE):  # what is in the processor's cache is not fetched again
+        part = data[start : start + _AT_ONCE]
+        bits = np.packbits(reduce(np.logical_or, [part == value for value in values]), bitorder="little")
+        packed[start // 8 : start // 8 + len(bits)] = bits
+    return packed.view("<u8")
+
+
+def _count(bits: _Words) -> int:
+    return int(np.bitwise_count(bits).sum())
+
+
+def _odd_so_far(bits: _Words) -> _Words:
+    """Set the bits up to and with which an odd number is set."""
+    odd = bits.copy()
+    for width in (1, 2, 4, 8, 16, 32):
+        odd ^= odd << np.uint64(width)
+    odd_words = np.bitwise_xor.accumulate(odd >> np.uint64(63))
+    odd[1:] ^= -odd_words[:-1]  # all bits of a word that follows an odd number
+    return odd
+
+
+def _next(bits: _Words) -> _Words:
+    """Move each bit to the next place."""
+    moved = bits << np.uint64(1)
+    moved[1:] |= bits[:-1] >> np.uint64(63)
+    return moved
+
+
+def _previous(bits: _Words) -> _Words:
+    """Move each bit to the place before."""
+    moved = bits >> np.uint64(1)
+    moved[:-1] |= bits[1:] << np.uint64(63)
+    return moved
+
+
+def totals(data: bytes, form: Form) -> tuple[int, int] | None:
+    """How many rows regular data have, and how many separators between fields: much faster than ``count_rows``.
+
+    None if a quote is never closed.
+
+    Args:
+        data: Whole rows, with ``form.character`` between fields; without a line end after the last.
+        form: How they are written.
+    """
+    values = np.frombuffer(data, np.uint8)
+    separators, ends = _bits(values, ord(form.character)), _bits(values, _LINE_FEED)
+    if form.quoted and b'"' in data:
+        quotes = _bits(values, _QUOTE)
+        if _count(quotes) % 2:
+            return None
+        outside = ~_odd_so_far(quotes)
+        separators, ends = separators & outside, ends & outside
+    return _count(ends) + 1, _count(separators)
 
 
 def count_rows(data: bytes, form: Form, fields: int) -> int | None:
@@ -88,13 +204,20 @@ def count_rows(data: bytes, form: Form, fields: int) -> int | None:
         return None
     separator = form.character.encode()
     row = separator * (fields - 1) + b"\n"
-    marks = data.translate(None, _all_but(separator + b"\n" + b'"' * form.quoted))
-    if form.quoted and b'"' in marks:
+    marks = data.translate(None, _all_but(row + separator + b'"' * form.quoted))
+    if b'"' in marks:
         if marks.count(b'"') % 2:  # one is never closed
             return None
         marks = _outside(marks)
     rows, rest = divmod(len(marks) + 1, len(row))
-    return rows if not rest and marks + b"\n" == row * rows else None
+    return rows if not rest and _repeats(marks, row) else None
+
+
+def _repeats(marks: bytes, row: bytes) -> bool:
+    """Return whether ``marks`` is ``row`` again and again, without the last byte of the last one."""
+    last = len(marks) + 1 - len(row)
+    rows = np.frombuffer(marks, np.uint8)[:last].reshape(-1, len(row))
+    return marks[last:] == row[:-1] and bool((rows == np.frombuffer(row, np.uint8)).all())
 
 
 def _all_but(kept: bytes) -> bytes:
@@ -104,8 +227,9 @@ def _all_but(kept: bytes) -> bytes:
 def _outside(marks: bytes) -> bytes:
     """Separators and line ends that are not between quotes."""
     values = np.frombuffer(marks, np.uint8)
-    inside = np.bitwise_xor.accumulate((values == _QUOTE).view(np.uint8))
-    return (values | inside << 7).tobytes().translate(None, b'"' + _INSIDE)
+    quotes = _bits(values, _QUOTE)
+    hidden = np.unpackbits((quotes | _odd_so_far(quotes)).view(np.uint8), count=len(values), bitorder="little")
+    return bytes(values[hidden == 0])
 
 
 def split_rows(lines: Sequence[str], form: Form) -> list[tuple[int, list[str] | str]]:
