@@ -54,7 +54,7 @@ test-full: $(VENV)/installed-dev
 	$(BIN)/pytest -m full
 
 test-kit: $(VENV)/installed-dev
-	$(BIN)/pytest -m kit -n 2 tests/kit
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m kit -n 2 tests/kit
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks --part $(PART)

@@ -50,8 +50,10 @@ def test_mutants_break_no_other_law(mutant, put_in_place):
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("subject", CORRECT, **BY_NAME)
 def test_correct_plugins_are_not_accused(subject, seed):
-    """Over ten seeds, each of which draws other examples."""
-    assert failing(subject, seed=seed, examples=2) == {}
+    """Over ten seeds, each of which draws other examples; what is compared with another process draws none."""
+    laws = [law.name for law in laws_of(subject.kind) if seed == 0 or law.name != "other-process"]
+
+    assert failing(subject, laws=laws, seed=seed, examples=2) == {}
 
 
 def test_there_are_enough():

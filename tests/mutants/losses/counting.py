@@ -51,6 +51,8 @@ MUTANTS = (
         "additivity",
         "padding-alone",
         "micro-batches",
+        "another-teacher",
+        "many-positions",
         pitfall=19,
     ),
     mutant(
@@ -58,9 +60,25 @@ MUTANTS = (
         "a mean of nothing is NaN, and so is 0 times it",
         "padding-alone",
         "nothing-supervised",
+        "another-teacher",
     ),
-    mutant(plain("in-a-list", in_a_list), "shape (1,), not a scalar", "one-number", "micro-batches", "resuming"),
-    mutant(plain("half-sum", half_sum), "summed in half precision", "half-precision", pitfall=24),
+    mutant(
+        plain("in-a-list", in_a_list),
+        "shape (1,), not a scalar",
+        "one-number",
+        "micro-batches",
+        "resuming",
+        "another-teacher",
+        "many-positions",
+    ),
+    mutant(
+        plain("half-sum", half_sum),
+        "summed in half precision",
+        "half-precision",
+        "another-teacher",
+        "many-positions",
+        pitfall=24,
+    ),
     mutant(
         on_states("every-token", every_token, count=lambda batch: torch.tensor(batch.mask.numel())),
         "padding is counted",
@@ -74,5 +92,6 @@ MUTANTS = (
         "divided by what hangs on the whole batch, but said to be additive",
         "additivity",
         "micro-batches",
+        "many-positions",
     ),
 )

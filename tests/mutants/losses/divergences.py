@@ -141,6 +141,7 @@ MUTANTS = (
         "high-temperature",
         "cross-entropy-gradient",
         "micro-batches",
+        "many-positions",
         pitfall=18,
     ),
     mutant(
@@ -192,6 +193,7 @@ MUTANTS = (
         "equal-models",
         "additivity",
         "micro-batches",
+        "many-positions",
         pitfall=19,
     ),
     mutant(
@@ -199,6 +201,7 @@ MUTANTS = (
         "computed in the type of the logits",
         "never-negative",
         "half-precision",
+        "many-positions",
         pitfall=24,
     ),
     mutant(
@@ -226,5 +229,10 @@ MUTANTS = (
         "a part of the formula is left out of the gradient",
         "numerical-gradient",
     ),
-    mutant(plain("candidate-0-is-padding", padding_candidate), "candidate 0 is taken for padding", "candidate-order"),
+    mutant(
+        plain("candidate-0-is-padding", padding_candidate),
+        "candidate 0 is taken for padding",
+        "candidate-order",
+        "another-teacher",
+    ),
 )

@@ -82,6 +82,7 @@ MUTANTS = (
         "no-memory",
         "micro-batches",
         "resuming",
+        "another-teacher",
         pitfall=22,
     ),
     mutant(
@@ -91,11 +92,12 @@ MUTANTS = (
         "micro-batches",
         "resuming",
     ),
-    mutant(plain("random-order", random_order), "summed in a random order", "same-again"),
+    mutant(plain("random-order", random_order), "summed in a random order", "same-again", "another-teacher"),
     mutant(
         loss("softer-if-it-can", lambda _: Plain(call=softer_if_it_can, needs=frozenset({Output.STUDENT_LOGITS}))),
         "uses an output that it does not need",
         "only-what-it-needs",
+        "unneeded-outputs",
     ),
     mutant(plain("in-place", in_place), "divides the teacher's logits in place", "inputs-untouched"),
 )

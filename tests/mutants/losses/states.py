@@ -60,6 +60,7 @@ MUTANTS = (
         on_states("untrained-projections", untrained, prepare=projections),
         "its own parameters get no gradient",
         "own-parameters",
+        "prepared-afresh",
         pitfall=22,
     ),
 )

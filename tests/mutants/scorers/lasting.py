@@ -162,6 +162,6 @@ MUTANTS = (
     wrong(
         mean("subtracts-in-place", terms=in_place),
         "Subtracts in the tensor that the model and other scorers read.",
-        breaks={"company-counts-not"},
+        breaks={"company-counts-not", "layers-in-any-order"},
     ),
 )

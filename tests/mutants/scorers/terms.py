@@ -184,6 +184,8 @@ MUTANTS = (
             "right-padding",
             "threads",
             "token-names",
+            "flags-count-not",
+            "layers-in-any-order",
         },
     ),
     wrong(

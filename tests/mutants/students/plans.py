@@ -78,6 +78,7 @@ MUTANTS = (
         breaks={
             *("planned-depth", "parameter-count", "round-trip", "stock", "cached-generation", "composition"),
             *("others-skipped", "identity-layer"),  # the config's kinds of layers are taken by place
+            "accounted-for",
         },
         pitfall=12,
     ),
@@ -90,7 +91,7 @@ MUTANTS = (
     wrong(
         plain("in-place", plan=in_place),
         "The teacher's config is changed instead of a copy.",
-        breaks={"config-untouched", "teacher-untouched"},
+        breaks={"config-untouched", "teacher-untouched", "no-memory"},
     ),
     wrong(
         plain(
@@ -109,7 +110,7 @@ MUTANTS = (
     wrong(
         plain("tied-by-all-means", plan=tied_by_all_means),
         "Embeddings that the teacher keeps apart are tied.",
-        breaks={"ties", "copies", "keep-all", "others-skipped", "identity-layer"},
+        breaks={"ties", "copies", "keep-all", "others-skipped", "identity-layer", "same-scalars"},
         pitfall=16,
     ),
     wrong(

@@ -126,6 +126,8 @@ MUTANTS = (
             "round-trip",
             "causality",
             "trainable",
+            "no-memory",
+            "another-machine",
         },
     ),
     wrong(plain("fresh-norm", finish=fresh_norm), "The final norm is not the teacher's.", breaks=KEPT_WRONG),
