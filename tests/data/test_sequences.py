@@ -57,7 +57,7 @@ def test_every_layout(tmp_path, name, text, expected):
     ("name", "text", "settings", "problem"),
     [
         ("a.txt", "a x\na y z\n", {}, ":2: the line should hold two ids, of a user and of an item, because some user is on several lines"),
-        ("a.txt", "a x\nb\n", {}, ":2: the line should hold two ids, of a user and of an item"),
+        ("a.txt", "a x\nb\n", {}, ":2: the line should hold two ids, of a user and of an item; if lines hold whole histories, set layout = 'histories'"),
         ("a.txt", "a x y\nb z\n", {"layout": "pairs"}, ":1: the line should hold two ids, of a user and of an item"),
         ("a.txt", "a x y\n\nb z\n", {"layout": "histories"}, ":2: the line or an id in it is empty"),
         ("a.txt", "a x y\na z\n", {"layout": "histories"}, ":2: the user is on an earlier line, and should have one line"),
@@ -80,6 +80,15 @@ def test_bad_lines(tmp_path, name, text, settings, problem):
     assert str(caught.value) == f"{source}{problem}"
     skipped = build("sequences", **settings, skip_bad_rows=True).read(source).skipped
     assert (skipped.rows, skipped.examples) == (1, (f"{source}{problem}",))
+
+
+@pytest.mark.parametrize("text", ["1\t2,3,4\n2\t4,5\n", "1 [2, 3, 4]\n2 [5, 6]\n"])
+def test_lists_on_lines_are_refused(tmp_path, text):
+    """Not taken for ids that hold commas and brackets."""
+    with pytest.raises(
+        RowError, match=r":1: ids hold ',', '\[' or '\]', as if they were a list; if they are, set separator"
+    ):
+        build("sequences").read(put(tmp_path, **{"a.txt": text}) / "a.txt")
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,22 @@ from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.forms import Encoding, Form
 from shortstack_datasets.reading.headers import check_named, fields_of, is_unexpected_header
 from shortstack_datasets.reading.lines import Block, blocks
-from shortstack_datasets.reading.rows import LONE_RETURN, count_rows, cut, parts, split_rows, totals
+from shortstack_datasets.reading.rows import (
+    LONE_RETURN,
+    before_line_ends,
+    count_rows,
+    cut,
+    parts,
+    split_rows,
+    totals,
+)
 from shortstack_datasets.reading.sources import Files, opened
 from shortstack_datasets.reading.streams import Stream
 from shortstack_datasets.reading.values import typed
 
 __all__ = ["Encoding", "Form", "read_delimited", "read_text"]
-_BOM: Final = b"\xef\xbb\xbf"
+_TAKEN: Final = (b"\xef\xbb\xbf", b"x\x01", b"x^", b"x\x9c", b"x\xda", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""What polars would take for a mark of the encoding, or for packed data: of zlib, gzip or zstd."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -60,7 +69,7 @@ def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: B
     """
     frames: list[pl.DataFrame] = []
     names: tuple[str, ...] = ()
-    for block in blocks(stream, partial(cut, form=form)):
+    for block in blocks(stream, partial(cut, form=form), partial(before_line_ends, escape=form.escape)):
         has_header = form.header and block.line == 1
         if not frames:
             names = _names(block, form)
@@ -103,20 +112,19 @@ def _read_part(text: _Text, wanted: Sequence[int], columns: Sequence[Column], ba
     frame = _quick(text, wanted) if text.data else None  # nothing is an empty row here
     if frame is not None:
         return _typed(text, columns, frame, cache(partial(_numbers, text, len(frame))), bad)
-    frame, numbers = _one_by_one(text, wanted, bad)
-    return _typed(text, columns, frame, lambda: numbers, bad)
+    rows = _Rows()
+    try:
+        _one_by_one(text, wanted, bad, rows)
+    finally:  # where a row ends the reading, the values before it come first
+        found = _typed(text, columns, rows.frame(wanted), lambda: rows.numbers, bad)
+    return found
 
 
 def _parts(text: _Text) -> Iterator[_Text]:
     line = text.line
     for part in parts(text.data, text.form):
-        rows = text.data[part.start : part.end]
-        yield attrs.evolve(text, data=_without_line_end(rows), line=line, regular=part.regular)
-        line += rows.count(b"\n")
-
-
-def _without_line_end(data: bytes) -> bytes:
-    return data.removesuffix(b"\n").removesuffix(b"\r") if data.endswith(b"\n") else data
+        yield attrs.evolve(text, data=text.data[part.start : part.end], line=line, regular=part.regular)
+        line += text.data.count(b"\n", part.start, part.end + part.line_end)
 
 
 def _typed(
@@ -146,7 +154,7 @@ def _quick(text: _Text, wanted: Sequence[int]) -> pl.DataFrame | None:
     if not text.data:
         return pl.DataFrame(schema={_place(index): pl.String for index in wanted})
     data = _utf8(text) if text.regular else None
-    if data is None or data.startswith(_BOM):  # which polars would take away
+    if data is None or data.startswith(_TAKEN):
         return None
     last = len(text.names) - 1
     rows, separators = totals(data, text.form) or (0, -1)
@@ -177,7 +185,7 @@ def _utf8(text: _Text) -> bytes | None:
             if text.form.encoding == "latin-1":
                 data = data.decode("latin-1").encode()
         except UnicodeDecodeError:
-            if text.form.encoding == "utf-8":
+            if text.form.encoding != "latin-1":  # where both may be, each line is what it can be
                 return None
             data = data.decode("latin-1").encode()
     separator, character = text.form.separator.encode(), text.form.character.encode()
@@ -186,26 +194,36 @@ def _utf8(text: _Text) -> bytes | None:
     return None if character in data else data.replace(separator, character)
 
 
-def _one_by_one(text: _Text, wanted: Sequence[int], bad: BadRows) -> tuple[pl.DataFrame, list[int]]:
-    """The rows that have all their fields, and the line that each starts on.
+@attrs.define
+class _Rows:
+    """Rows that have all their fields, those that are wanted, and the line that each starts on."""
+
+    values: list[list[str]] = attrs.field(factory=list)
+    numbers: list[int] = attrs.field(factory=list)
+
+    def frame(self, wanted: Sequence[int]) -> pl.DataFrame:
+        columns = zip(*self.values, strict=True) if self.values else [()] * len(wanted)
+        return pl.DataFrame(
+            [pl.Series(_place(index), column, dtype=pl.String) for index, column in zip(wanted, columns, strict=True)]
+        )
+
+
+def _one_by_one(text: _Text, wanted: Sequence[int], bad: BadRows, rows: _Rows) -> None:
+    """Add the rows that have all their fields.
 
     Raises:
         RowError: A line is not in its encoding, has too many or too few fields, or a quote is never closed or closed
             within a field; unless such rows are skipped.
     """
-    kept, numbers = [], []
     for number, row in _rows(text, bad):
         if isinstance(row, str):
             bad.meet(RowError(text.place, number, f"the row that starts here cannot be read: {row}{_way_out(row)}"))
         elif len(row) == len(text.names):
-            kept.append([row[index] for index in wanted])
-            numbers.append(number)
+            rows.values.append([row[index] for index in wanted])
+            rows.numbers.append(number)
         else:
             problem = f"{len(row)} fields, where there should be {len(text.names)}"
             bad.meet(RowError(text.place, number, problem))
-    values = zip(*kept, strict=True) if kept else [()] * len(wanted)
-    columns = [pl.Series(_place(index), column, dtype=pl.String) for index, column in zip(wanted, values, strict=True)]
-    return pl.DataFrame(columns), numbers
 
 
 def _way_out(problem: str) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from shortstack_datasets.reading.rows import Cut
+from shortstack_datasets.reading.rows import Cut, before_line_ends
 from shortstack_datasets.reading.streams import Stream
 from shortstack_datasets.reading.texts import pieces
 
@@ -34,7 +34,11 @@ def after_last_line(data: bytes) -> Cut:
     return Cut(end=data.rfind(b"\n") + 1, regular=False)
 
 
-def blocks(stream: Stream, cut: Callable[[bytes], Cut] = after_last_line) -> Iterator[Block]:
+def blocks(
+    stream: Stream,
+    cut: Callable[[bytes], Cut] = after_last_line,
+    trim: Callable[[bytes, int], int] = before_line_ends,
+) -> Iterator[Block]:
     """All lines of a text but for empty ones at its end.
 
     The next block is read while one is worked on.
@@ -42,8 +46,9 @@ def blocks(stream: Stream, cut: Callable[[bytes], Cut] = after_last_line) -> Ite
     Args:
         stream: The text.
         cut: Where the last whole row of some data ends; one that never ends holds all that follows.
+        trim: Where some data end without the line ends before a place.
     """
-    found = _blocks(stream, cut)
+    found = _blocks(stream, cut, trim)
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, found, None)
         while (block := following.result()) is not None:
@@ -51,19 +56,17 @@ def blocks(stream: Stream, cut: Callable[[bytes], Cut] = after_last_line) -> Ite
             yield block
 
 
-def _blocks(stream: Stream, cut: Callable[[bytes], Cut]) -> Iterator[Block]:
+def _blocks(stream: Stream, cut: Callable[[bytes], Cut], trim: Callable[[bytes, int], int]) -> Iterator[Block]:
     rest, line = b"", 1
     for piece in pieces(stream, SIZE):
         data = rest + piece
         known = cut(data)
-        end = known.end
-        while end and data[end - 1] in b"\r\n":  # empty lines wait for what follows them
-            end -= 1
+        end = trim(data, max(known.end - 1, 0))  # empty lines wait for what follows them
         if not end:
             rest = data
             continue
         stop = data.find(b"\n", end) + 1
         yield Block(data=data[:end], line=line, regular=known.regular)
         rest, line = data[stop:], line + data.count(b"\n", 0, stop)
-    if last := rest.rstrip(b"\r\n"):
+    if last := rest[: trim(rest, len(rest))]:
         yield Block(data=last, line=line, regular=cut(last).regular)

@@ -50,20 +50,22 @@ class Part:
 
     Attributes:
         start: Where the first begins.
-        end: Where the last ends.
+        end: Where the last ends, its line end left out.
         regular: Whether they are regular.
+        line_end: How long that line end is.
     """
 
     start: int
     end: int
     regular: bool
+    line_end: int = 0
 
 
 def cut(data: bytes, form: Form) -> Cut:
     """Find the end of the last whole row: a line end between quotes does not end a row, nor does an escaped one."""
     if is_regular(data, form):
         return _cut(data, form, regular=True)
-    return Cut(end=max((part.end for part in _whole_parts(data, form)), default=0), regular=False)
+    return Cut(end=max((part.end + part.line_end for part in _whole_parts(data, form)), default=0), regular=False)
 
 
 def parts(data: bytes, form: Form) -> Iterator[Part]:
@@ -76,7 +78,7 @@ def parts(data: bytes, form: Form) -> Iterator[Part]:
     start = 0
     for part in _whole_parts(data, form):
         yield part
-        start = part.end
+        start = part.end + part.line_end
     yield Part(start=start, end=len(data), regular=is_regular(data[start:], form))
 
 
@@ -88,8 +90,12 @@ def _whole_parts(data: bytes, form: Form) -> Iterator[Part]:
             known = _cut(data[start:], form)
         if not known.end:
             return
-        yield Part(start=start, end=start + known.end, regular=known.regular)
-        start += known.end
+        stop = start + known.end
+        end = stop - 1
+        if data[start:end].endswith(b"\r") and not _is_escaped(data, end - 1, form.escape):
+            end -= 1
+        yield Part(start=start, end=end, regular=known.regular, line_end=stop - end)
+        start = stop
 
 
 def _cut(data: bytes, form: Form, *, regular: bool | None = None) -> Cut:
@@ -230,6 +236,20 @@ def _outside(marks: bytes) -> bytes:
     quotes = _bits(values, _QUOTE)
     hidden = np.unpackbits((quotes | _odd_so_far(quotes)).view(np.uint8), count=len(values), bitorder="little")
     return bytes(values[hidden == 0])
+
+
+def before_line_ends(data: bytes, end: int, escape: str | None = None) -> int:
+    """Where data end if all line ends before ``end`` are left out; an escaped one is part of a field."""
+    while end and data[end - 1] in b"\r\n" and not _is_escaped(data, end - 1, escape):
+        end -= 1
+    return end
+
+
+def _is_escaped(data: bytes, place: int, escape: str | None) -> bool:
+    mark, start = (escape or "").encode(), place
+    while mark and data.startswith(mark, start - len(mark)) and start >= len(mark):
+        start -= len(mark)
+    return (place - start) // max(len(mark), 1) % 2 == 1
 
 
 def split_rows(lines: Sequence[str], form: Form) -> list[tuple[int, list[str] | str]]:

@@ -17,6 +17,7 @@ from shortstack_datasets.reading.texts import pieces
 _MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"
 """Tabs beside blanks within a line, other than one tab between a user and items: a row of a table, with its texts."""
 
+_LISTED: Final = r"[\[\],]"
 _PIECE: Final = 4 << 20
 _OBJECT: Final = re.compile(r'\s*\{\s*(\}|"(\\.|[^"\\])*"\s*:\s*\[)')
 
@@ -46,6 +47,10 @@ def read_user_lines(
     mixed = pl.lit(value=False) if separator else text.str.contains(_MIXED)
     problem = "ids are separated by tabs and by blanks, as if this were a table; if they are not, set separator"
     lines = _without(read, mixed, problem, place, bad).select("line", fields=fields)
+    lists = pl.col("fields").list.eval(pl.element().str.contains(_LISTED)).list.any()
+    if not separator and 2 * lines.select(lists).sum().item() > len(lines):
+        problem = "ids hold ',', '[' or ']', as if they were a list; if they are, set separator, or give a JSON object"
+        lines = _without(lines, lists, problem, place, bad)
     lines = _without(lines, pl.col("fields").list.contains(""), "the line or an id in it is empty", place, bad)
     if len(lines) and lines["line"][0] == 1 and are_headings(lines["fields"][0].to_list()):
         bad.remark(f"{place}: the first line is a header, and was left out")
@@ -54,7 +59,8 @@ def read_user_lines(
     several = bool(lines["user"].is_duplicated().any())
     if layout == "pairs" or (layout == "any" and (several or (lines["count"] <= 2).all())):
         why = ", because some user is on several lines" if several and layout == "any" else ""
-        problem = f"the line should hold two ids, of a user and of an item{why}"
+        way_out = "; if lines hold whole histories, set layout = 'histories'" if layout == "any" and not several else ""
+        problem = f"the line should hold two ids, of a user and of an item{why}{way_out}"
         lines = _without(lines, pl.col("count") != 2, problem, place, bad)
     else:
         again = ~pl.col("user").is_first_distinct()
