@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from shortstack import Run
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.progress import ToConsole
 from shortstack.report.methods import methods_of
 from shortstack.result import RunResult
@@ -41,7 +41,7 @@ def _page(results: dict[str, RunResult]) -> str:
     environment = next(iter(results.values())).environment
     head = (
         "# Five domains\n\n"
-        f"`make domains DATA=FOLDER`, {environment['device']}, {environment['threads']} threads, torch "
+        f"`make domains DATA=FOLDER`, {environment['device']}, {environment['threads']} thread{'s' * (environment['threads'] > 1)}, torch "
         f"{environment['packages']['torch']}. Test cases; intervals are 95 % over users. Eight layers, two kept.\n"
     )
     return "\n".join([head, *(_domain(name, result) for name, result in results.items())])
@@ -58,7 +58,7 @@ def _domain(name: str, result: RunResult) -> str:
         "",
         f"`examples/domains/{name}.toml`: {counts}; {sum(result.cost['seconds'].values()):.0f} s.",
         "",
-        f"| method | {' | '.join(map(spoken, metrics))} |",
+        f"| method | {' | '.join(map(formatted_metric, metrics))} |",
         "|" + "---|" * (len(metrics) + 1),
         *(
             f"| {method.label} | {' | '.join(_cell(result, method.key, m) for m in metrics)} |"
