@@ -20,7 +20,7 @@ from benchmarks.startup import measure_startup
 from benchmarks.sweep import measure_sweep
 from benchmarks.timing import Row
 from benchmarks.training import measure_training
-from shortstack.models.freed_memory import keep_freed_memory
+from shortstack.models.malloc import keep_freed_memory
 
 PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "models": measure_models,

@@ -13,8 +13,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from benchmarks.gpu_sweep import LARGE, TINY
 from shortstack import AdaptiveLayerSelector, Budget, build_student, measure_importance
-from shortstack.distillation.fitting import FitSettings, fit, training_arguments
-from shortstack.distillation.lora import LoraSettings, adapted
+from shortstack.config.training import FitSettings, LoraSettings
+from shortstack.distillation.fitting import fit, training_arguments
+from shortstack.distillation.lora import adapted
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.evaluation.rankers import ModelRanker
 

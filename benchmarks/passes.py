@@ -9,7 +9,7 @@ from benchmarks.workloads import Workload
 from shortstack import Registry, measure_importance
 from shortstack.contracts import FoldScorer
 from shortstack.models.candidates import candidate_logits
-from shortstack.models.rest import at_rest
+from shortstack.models.frozen import frozen_copy
 
 
 def fold_scorers(registry: Registry) -> list[str]:
@@ -34,7 +34,7 @@ def forward_backward(work: Workload) -> None:
 
 def floor(work: Workload) -> None:
     """A forward pass and a backward pass to the activations only: what a sweep costs before anybody is scored."""
-    model = at_rest(work.model)
+    model = frozen_copy(work.model)
     model.get_input_embeddings().register_forward_hook(_differentiable)
     for batch in work.batches:
         ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]

@@ -21,7 +21,7 @@ from shortstack import AdaptiveLayerSelector, build_student, measure_importance
 from shortstack.contracts import Importance
 from shortstack.importance.calibration import checked_batches
 from shortstack.importance.probe import ModelProbe
-from shortstack.selection.measured import RememberingProbe
+from shortstack.selection.probe_strategies import RememberingProbe
 from shortstack.selection.selector import Budget, strategy_named
 
 TOKENS = 128

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from benchmarks.workloads import Batch, Workload, stock_loss
 from shortstack.importance.objectives import next_token
 from shortstack.models.devices import bfloat16_is_faster
-from shortstack.models.quiet import quietly
+from shortstack.models.hf_logging import silenced_transformers
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "runs" / "smollm2"
@@ -26,7 +26,7 @@ SHAPES = ((torch.float32, 64, 4), (torch.float32, 128, 2), (torch.bfloat16, 128,
 def language_models(device: str = "cpu") -> Iterator[Workload]:
     """The model in float32 and in bfloat16, on this project's own pages."""
     try:
-        with quietly():
+        with silenced_transformers():
             folder = converted()
     except (ImportError, OSError, subprocess.CalledProcessError) as error:
         print(f"skipped: SmolLM2-135M cannot be made from {WHEEL}: {str(error).splitlines()[0]}")
@@ -35,7 +35,7 @@ def language_models(device: str = "cpu") -> Iterator[Workload]:
         if dtype is torch.bfloat16 and not bfloat16_is_faster(torch.device(device)):
             print("skipped: SmolLM2-135M in bfloat16, which is slower than float32 here, on some processors many times")
             continue
-        with quietly():
+        with silenced_transformers():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
         yield Workload(
             name=f"SmolLM2-135M, {str(dtype).removeprefix('torch.')}, {batches} batches of {EXAMPLES} x {tokens} tokens",

@@ -18,17 +18,18 @@ from transformers import PreTrainedModel
 
 from benchmarks.smollm2 import converted
 from shortstack import RecommendationEvaluator, Run
+from shortstack.config.training import FitSettings
 from shortstack.data.catalogue import Catalogue
 from shortstack.data.sequences import Sequences
 from shortstack.distillation.callbacks import RowsLearnFaster
-from shortstack.distillation.fitting import FitSettings, fit, history, training_arguments
+from shortstack.distillation.fitting import fit, history, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.item_tokens import Start, add_item_tokens
 from shortstack.models.language_models import language_model
-from shortstack.models.words import opening_of
-from shortstack.stages.data import SEQUENCES
-from shortstack.tasks import collate
+from shortstack.models.verbalizer import opening_of
+from shortstack.run_layout import SEQUENCES
+from shortstack.tasks import collate, task_of
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "smollm2-movielens.toml"
 STEPS, BATCH = 80, 16
@@ -85,7 +86,7 @@ def _tried(run: Run, folder: Path, trial: Trial) -> dict[str, Any]:
     tokens = add_item_tokens(model, tokenizer, [item.title for item in catalogue.items], start=trial.start)
     _cut(model, trial.layers)
     items = [attrs.evolve(item, token=token) for item, token in zip(catalogue.items, tokens, strict=True)]
-    task, candidates = run.task.build(), torch.tensor(tokens)
+    task, candidates = task_of(run.task), torch.tensor(tokens)
     settings = FitSettings(
         steps=STEPS,
         batch_size=BATCH,

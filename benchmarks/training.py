@@ -14,13 +14,14 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from benchmarks.smollm2 import converted
 from benchmarks.timing import Row
 from shortstack import Run
+from shortstack.config.training import FitSettings
 from shortstack.data.catalogue import Catalogue
 from shortstack.data.sequences import Sequences
-from shortstack.distillation.fitting import FitSettings, fit, training_arguments
+from shortstack.distillation.fitting import fit, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.models.item_tokens import add_item_tokens
 from shortstack.models.language_models import language_model
-from shortstack.stages.data import SEQUENCES
+from shortstack.run_layout import SEQUENCES
 from shortstack.tasks import Examples, collate, named_task
 
 TURNS = 2

@@ -15,9 +15,9 @@ from typing import Any, get_origin
 import attrs
 
 from shortstack import contracts, errors, hooks
+from shortstack.config.reader import attribute_entries
 from shortstack.registry import HOOKS
 from shortstack.selection import strategies as selection
-from shortstack.settings import attribute_entries
 from shortstack.testing import strategies
 from shortstack.testing.laws import FOLDERS, laws_of
 from shortstack.testing.suites import Suite

@@ -1,6 +1,5 @@
 """Public names that load what they need when they are first used."""
 
-import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
@@ -19,6 +18,6 @@ def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], obje
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
+        return sorted(homes)
 
     return attribute, names

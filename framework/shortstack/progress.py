@@ -13,7 +13,7 @@ QUIET_FOR = 60.0
 """Seconds without a line, at most, of a job whose steps take less."""
 
 
-class Step(Protocol):
+class ProgressCallback(Protocol):
     """Told how far a long job has come."""
 
     def __call__(self, done: int, note: str = "") -> None:
@@ -34,7 +34,7 @@ class Progress(Protocol):
         """A stage runs."""
 
     @contextmanager
-    def job(self, name: str, total: int) -> Iterator[Step]:
+    def job(self, name: str, total: int) -> Iterator[ProgressCallback]:
         """A long job runs within a stage."""
 
 
@@ -53,7 +53,7 @@ class Silent:
         yield
 
     @contextmanager
-    def job(self, name: str, total: int) -> Iterator[Step]:  # noqa: ARG002 -- part of the protocol
+    def job(self, name: str, total: int) -> Iterator[ProgressCallback]:  # noqa: ARG002 -- part of the protocol
         """Say nothing."""
         yield lambda done, note="": None  # noqa: ARG005 -- part of the protocol
 
@@ -81,7 +81,7 @@ class ToConsole:
         self._console.print(f"{stage}: done in {perf_counter() - start:.1f} s", highlight=False)
 
     @contextmanager
-    def job(self, name: str, total: int) -> Iterator[Step]:
+    def job(self, name: str, total: int) -> Iterator[ProgressCallback]:
         """A bar in a terminal, elsewhere a line a minute; and a line with each new note, which stays when the bar is gone."""
         if not self._console.is_terminal:
             yield _Lines(self._console, name, total)

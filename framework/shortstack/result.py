@@ -10,9 +10,9 @@ import attrs
 
 from shortstack.contracts.headlines import HEADLINES, SELECTED_BY
 from shortstack.errors import DataError, NonFiniteError, SourceNotFoundError
+from shortstack.run_layout import RESULT
 
 SCHEMA = 1
-FILE = "result.json"
 
 Metrics = Mapping[str, Mapping[str, float | None]]
 Intervals = Mapping[str, Mapping[str, Sequence[float] | None]]
@@ -23,7 +23,7 @@ TrainingPoint = Mapping[str, float | None]
 None where something was not measured at this step."""
 
 
-class Cost(TypedDict, total=False):
+class CostRecord(TypedDict, total=False):
     """What a run took.
 
     ``seconds`` by stage; ``training``, one curve a trained model; ``work``, by trained model: seconds, steps, examples,
@@ -105,7 +105,7 @@ class RunResult:
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
     data: Mapping[str, Any]
-    cost: Cost
+    cost: CostRecord
     verdict: str
     importance: Mapping[str, Sequence[float]]
     audit: Mapping[str, Any]
@@ -129,7 +129,7 @@ class RunResult:
         Raises:
             NonFiniteError: A value is NaN or infinite.
         """
-        path, unfinished = folder / FILE, folder / f".{FILE}.unfinished"
+        path, unfinished = folder / RESULT, folder / f".{RESULT}.unfinished"
         try:
             text = json.dumps(attrs.asdict(self, recurse=False), indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
@@ -146,7 +146,7 @@ class RunResult:
             SourceNotFoundError: The folder has none.
             DataError: It is not JSON, of another schema, or lacks a key.
         """
-        path = folder / FILE
+        path = folder / RESULT
         if not path.is_file():
             raise SourceNotFoundError(f"{path} is not there: the run has not finished, or this is not a run's folder")
         try:

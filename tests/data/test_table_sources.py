@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from documents import ROOT, blocks
 
+from shortstack.config.reader import overridden
 from shortstack.data.interactions import Interactions
 from shortstack.errors import ConfigurationError, DataError, RowError, UnknownNameError
 from shortstack.registry import Registry
 from shortstack.run import Run
-from shortstack.settings import overridden
 from shortstack_datasets.table import Table, TableSettings
 
 EVENTS = (

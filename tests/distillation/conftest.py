@@ -7,8 +7,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from shortstack import Registry
+from shortstack.config.training import FitSettings
 from shortstack.contracts import Selection
-from shortstack.distillation.fitting import FitSettings, training_arguments
+from shortstack.distillation.fitting import training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.registry import Origin
 

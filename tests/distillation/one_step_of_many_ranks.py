@@ -9,8 +9,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
 
 import shortstack_losses
 from shortstack import Registry
+from shortstack.config.training import FitSettings
 from shortstack.contracts import Selection
-from shortstack.distillation.fitting import FitSettings, fit, training_arguments
+from shortstack.distillation.fitting import fit, training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.registry import Origin
 

@@ -100,7 +100,9 @@ def test_module_and_attribute(monkeypatch, tmp_path):
     assert make_balancing("my_balancing:mine") == HALF
     with pytest.raises(ConfigurationError, match=r"^balancing my_balancing:none is no object with the methods"):
         make_balancing("my_balancing:none")
-    with pytest.raises(ConfigurationError, match=r"^balancing 'my_balancing:absent' cannot be imported: 'absent'$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^balancing 'my_balancing:absent' cannot be imported: my_balancing has no 'absent'$"
+    ):
         make_balancing("my_balancing:absent")
     with pytest.raises(
         ConfigurationError, match=r"^balancing 'my_balancing:mine' is an object of its own and takes no"

@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments
 
+from shortstack.config.training import FitSettings
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
-from shortstack.distillation.fitting import FitSettings, fit
+from shortstack.distillation.fitting import fit
 from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import (
     ConfigurationError,

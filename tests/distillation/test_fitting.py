@@ -4,10 +4,11 @@ import logging
 
 import pytest
 
-from shortstack.distillation.fitting import FitSettings, fit, history, training_arguments
+from shortstack.config.reader import structure
+from shortstack.config.training import FitSettings
+from shortstack.distillation.fitting import fit, history, training_arguments
 from shortstack.distillation.weighted_losses import WeightedLoss, weighted_losses
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
-from shortstack.settings import structure
 from shortstack_losses.labels import Labels
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from shortstack.distillation.fitting import FitSettings
+from shortstack.config.training import FitSettings
 
 
 def moved(stage, student, **changed):

@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
+from shortstack.config.training import FitSettings
 from shortstack.distillation.checkpoints import has_ended, last_checkpoint, load_tree, save_tree
-from shortstack.distillation.fitting import FitSettings, early_stopping, fit
+from shortstack.distillation.fitting import early_stopping, fit
 from shortstack.errors import ConfigurationError, DataError, NonFiniteError
 
 STEPS = FitSettings(steps=9, batch_size=5, accumulate=5, warmup_steps=2, evaluate_every=2)

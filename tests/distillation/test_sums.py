@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from shortstack.contracts import Output
-from shortstack.distillation.sums import Shape, refuse_means
+from shortstack.distillation.reduction_check import Shape, require_sum
 from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import PluginError
 
@@ -67,7 +67,7 @@ def one(batch):
 
 def tried(loss, module=None, shape=SHAPE, teacher=SHAPE):
     """Try one loss."""
-    refuse_means([WeightedLoss(name="mine", loss=loss)], [module], shape, teacher)
+    require_sum([WeightedLoss(name="mine", loss=loss)], [module], shape, teacher)
 
 
 @pytest.mark.parametrize(

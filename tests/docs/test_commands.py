@@ -22,7 +22,7 @@ LIGHT = {"plan", "plugins", "list", "show"}
 """Commands that take seconds; the others train, measure or draw many examples."""
 ELSEWHERE = {
     "data fetch": "it downloads",
-    "check scorer growth": "its plugin stands on the same page; tests/house tries the laws on it",
+    "check scorer growth": "its plugin stands on the same page; tests/repo tries the laws on it",
     "run examples/smollm2": "its model of 100 million parameters is an extra of its own",
     "data inspect sequences": "its published file is not ours to bring along; tests/data reads the format",
 }

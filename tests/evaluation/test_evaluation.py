@@ -9,9 +9,9 @@ import torch
 
 from shortstack.contracts.headlines import HEADLINES
 from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
+from shortstack.evaluation.baselines import Popularity
 from shortstack.evaluation.comparisons import standard_comparisons
 from shortstack.evaluation.evaluator import RecommendationEvaluator
-from shortstack.evaluation.floors import Popularity
 from shortstack.evaluation.slices import Slices
 
 

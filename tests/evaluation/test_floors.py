@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from shortstack.evaluation.floors import ItemKNN, Markov, PersonalPopularity, Popularity
+from shortstack.evaluation.baselines import ItemKNN, Markov, PersonalPopularity, Popularity
 from shortstack.evaluation.rankers import Ranker
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from shortstack.data.interactions import Interactions
 from shortstack.data.splits import split
+from shortstack.evaluation.baselines import ItemKNN, Markov, Popularity
 from shortstack.evaluation.evaluator import RecommendationEvaluator
-from shortstack.evaluation.floors import ItemKNN, Markov, Popularity
 from shortstack_datasets.movielens import MovieLens
 from shortstack_datasets.table import Table, TableSettings
 

@@ -134,7 +134,7 @@ def test_readme_names_component_paper_and_settings(folder, name, registry):
 def test_readme_settings_can_be_used(folder, registry, tmp_path):
     """The README's TOML, put into the example's run, is accepted before anything is computed."""
     from shortstack import Run
-    from shortstack.stages.check import check
+    from shortstack.pipeline.preflight import check
 
     (block,) = re.findall(r"```toml\n(.*?)```", (PLUGINS / folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     run = tomllib.loads((PLUGINS / "netflix.toml").read_text(encoding="utf-8"))

@@ -54,6 +54,22 @@ def test_the_default_is_fisher(model, batch, registry):
     assert all(torch.equal(default["fisher"].scores, other.scores) for other in given.values())
 
 
+@pytest.mark.parametrize(
+    "around",
+    [torch.inference_mode, torch.no_grad, lambda: torch.autocast("cpu", torch.bfloat16)],
+    ids=["inference", "no-grad", "autocast"],
+)
+def test_whatever_the_caller_is_in_the_middle_of(tiny, batch, registry, around):
+    """Gradients and arithmetic are those outside of it, also of batches that were made inside."""
+    model, names = tiny("llama", torch.float32), ["fisher", "attention"]
+    plain = measure_importance(model, [batch], names, registry=registry)
+    with around():
+        inside = {key: tensor.clone() for key, tensor in batch.items()}
+        found = measure_importance(model, [inside], names, registry=registry)
+
+    assert all(torch.equal(plain[name].scores, found[name].scores) for name in names)
+
+
 def test_a_hybrid_brings_its_parts_but_returns_only_what_was_asked(model, batch, registry):
     """With a one-shot iterator, too."""
     alone = measure_importance(model, iter([batch]), ["hybrid"], registry=registry)

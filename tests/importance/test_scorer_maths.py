@@ -8,7 +8,7 @@ import torch
 from scipy.stats import entropy, rankdata, zscore
 
 from shortstack.contracts import Importance
-from shortstack.models.attention_weights import Terms, attention_weights
+from shortstack.models.attention import Terms, attention_weights
 from shortstack_importance.attention import concentration, without_first
 from shortstack_importance.directions import angle, cosine_distance, last_visible
 from shortstack_importance.hybrid import HybridSettings, build

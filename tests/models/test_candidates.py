@@ -8,7 +8,7 @@ from students.tiny_families import NoTinyModelError, model_types, tiny_teacher
 
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import model_inputs
-from shortstack.models.rest import at_rest
+from shortstack.models.frozen import frozen_copy
 
 QUICK = (
     "bert", "bloom", "cohere", "gemma2", "gpt2", "gptj", "granite", "llama", "mamba", "mixtral", "nanochat", "openai-gpt", "opt",
@@ -40,7 +40,7 @@ def check(model):
         expected = plain(**model_inputs(plain, IDS, MASK)).logits[POSITIONS]
         before = state(model)
         some, every = (candidate_logits(model, IDS, MASK, POSITIONS, asked) for asked in (CANDIDATES, None))
-        resting = candidate_logits(at_rest(model.train()), IDS, MASK, POSITIONS, None)
+        resting = candidate_logits(frozen_copy(model.train()), IDS, MASK, POSITIONS, None)
     model.eval()
 
     assert [name for name, value in state(model).items() if value != before.get(name)] == []

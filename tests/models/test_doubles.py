@@ -14,9 +14,9 @@ from shortstack.errors import UnsupportedModelError
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.decoder import Decoder, model_inputs
-from shortstack.models.doubles import wholly_doubled
+from shortstack.models.frozen import evaluation_copy, frozen_copy
 from shortstack.models.partial_passes import skipping
-from shortstack.models.rest import at_rest, evaluating
+from shortstack.models.shared_weights import shared_copy
 from shortstack.testing.recipes.models import TinyModel
 
 IDS = torch.tensor([[5, 6, 7, 8], [9, 8, 7, 6]])
@@ -154,14 +154,14 @@ def test_modes_are_each_modules_own(model):
     ranker.scores([IDS[0].numpy() % 3])
 
     assert modes == [module.training for module in model.modules()]
-    assert not any(module.training for module in evaluating(model).modules())
-    assert evaluating(model.eval()) is model
+    assert not any(module.training for module in evaluation_copy(model).modules())
+    assert evaluation_copy(model.eval()) is model
 
 
 def test_at_rest_nothing_asks_for_a_gradient(model):
     """The double's parameters lie in the model's memory, ties included, and the model's own still learn."""
     tied = TinyModel(family="llama", layers=1, tied=True).build()
-    resting = at_rest(tied)
+    resting = frozen_copy(tied)
 
     assert resting.lm_head.weight is resting.model.embed_tokens.weight
     assert [p.data_ptr() for p in tied.parameters()] == [p.data_ptr() for p in resting.parameters()]
@@ -171,7 +171,7 @@ def test_at_rest_nothing_asks_for_a_gradient(model):
 
 def test_configs_are_others(model):
     """A setting of the double's config is no setting of the model's, in any module."""
-    double = wholly_doubled(model)
+    double = shared_copy(model)
     double.config._attn_implementation_internal = "other"
 
     assert double.model.layers[0].self_attn.config._attn_implementation == "other"
@@ -279,7 +279,7 @@ def test_hooks_and_patches_know_the_modules_of_the_double(model, act):
     """However they refer to modules: the double gives what the model gives, and runs its own modules."""
     act(model)
     expected, left = whole(model), attributes(model)
-    resting = at_rest(model)
+    resting = frozen_copy(model)
     attention = resting.model.layers[1].self_attn
     seen = []
     attention.register_forward_hook(lambda module, _args, _output: seen.append(module))
@@ -294,10 +294,10 @@ def test_the_state_of_an_object_is_one(model):
     """What a user's object counts it counts in the double as well, and a module that is put into it stays there."""
     watcher = Watcher(model.model.layers[1])
     model.model.layers[1].register_forward_hook(watcher.hook)
-    whole(at_rest(model))
+    whole(frozen_copy(model))
     assert watcher.calls == 1
 
-    twin = next(iter(at_rest(model).model.layers[1]._forward_hooks.values())).__self__
+    twin = next(iter(frozen_copy(model).model.layers[1]._forward_hooks.values())).__self__
     assert twin.target is not watcher.target
     twin.target = 5
     assert (watcher.target, twin.target) == (5, 5)
@@ -326,7 +326,7 @@ def test_what_is_compiled_is_read_as_it_was_before(model, act):
     act(model)
     model.model.layers[1].register_forward_hook(lambda _module, _args, output: output * 1)
 
-    torch.testing.assert_close(whole(at_rest(model)), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(whole(frozen_copy(model)), expected, rtol=1e-6, atol=1e-6)
     for name, found in measure_importance(model, [batch], scorers).items():
         torch.testing.assert_close(found.scores, scored[name].scores, rtol=1e-5, atol=0)
 

@@ -8,7 +8,7 @@ import torch
 
 from mutants.mutant import Mutant, Subject
 from shortstack.errors import ConfigurationError
-from shortstack.selection.measured import calibration_loss, needed_probe
+from shortstack.selection.probe_strategies import calibration_loss, needed_probe
 from shortstack.selection.selector import STRATEGIES
 from shortstack.selection.strategies import Choice, Contiguous, Keeps, Strategic
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from students.tiny_families import tiny_config, tiny_teacher
 
+from shortstack.config.budget import Budget
 from shortstack.contracts import Selection
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.parameters import count_parameters
 from shortstack.planning.costs import costs_of
 from shortstack.planning.latency import measured_latency
 from shortstack.planning.plan import plan
-from shortstack.selection.budgets import Budget
 from shortstack_students.layer_subset import LayerSubset
 
 FAMILIES = ["bloom", "deepseek_v3", "falcon", "gemma2", "gpt2", "llama", "mixtral", "nemotron_h", "opt", "qwen3_next"]

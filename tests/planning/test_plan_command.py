@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from students.tiny_families import tiny_config
 
 from shortstack.cli import main
+from shortstack.config.amounts import written
+from shortstack.config.budget import Budget
 from shortstack.errors import ConfigurationError
-from shortstack.planning.amounts import budget_named, spoken
-from shortstack.selection.amounts import written
-from shortstack.selection.budgets import Budget
+from shortstack.planning.amounts import budget_named, formatted
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.toml"
 
@@ -151,7 +151,7 @@ def test_a_cache_budget_for_a_family_that_does_not_tell(tmp_path, capsys):
 @given(st.integers(1, 10**15))
 def test_what_is_spoken_is_near_what_it_is(amount):
     """Three digits."""
-    assert written(spoken(amount)) == pytest.approx(amount, rel=0.01)
+    assert written(formatted(amount)) == pytest.approx(amount, rel=0.01)
 
 
 @given(st.integers(1, 10**15), st.sampled_from(["{}", "{:_}", "{:,}"]))

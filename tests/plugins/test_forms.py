@@ -3,7 +3,7 @@
 import pytest
 
 from shortstack.errors import PluginError
-from shortstack.forms import require_form
+from shortstack.registry.validation import require_protocol
 
 
 class Unfinished:
@@ -42,4 +42,4 @@ class Unfinished:
 def test_what_is_missing_is_named(kind, component, lacks):
     """Of the form that it comes nearest to."""
     with pytest.raises(PluginError, match=f"^this {kind} is .*{lacks}"):
-        require_form(kind, component)
+        require_protocol(kind, component)

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import attrs
 import pytest
-from hostile.distributions import install
+from faulty_plugins.distributions import install
 
 from shortstack.contracts import DatasetDescriptor, LossDescriptor, ScorerDescriptor
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shortstack.config.reader import describe_settings, replace, structure, unstructure
 from shortstack.errors import ConfigurationError, UnknownNameError
-from shortstack.settings import describe_settings, replace, structure, unstructure
 
 
 @attrs.frozen(kw_only=True)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from shortstack.written import code_behind, code_of
+from shortstack.registry.source_digest import source_digest, source_digest_of_name
 
 
 @pytest.fixture
@@ -23,27 +23,27 @@ def package(tmp_path, monkeypatch):
 
 def test_any_file_of_the_package_counts(package):
     """An edit beside the plugin's own module is an edit too; the same code has the same hash."""
-    before = code_behind("acme_written.plugin:DEPTH")
-    assert before == code_of("acme_written.depth") == code_of("acme_written")
+    before = source_digest_of_name("acme_written.plugin:DEPTH")
+    assert before == source_digest("acme_written.depth") == source_digest("acme_written")
     (package / "depth.py").write_text("DEPTH = 3\n")
 
-    assert code_of("acme_written.plugin") != before
+    assert source_digest("acme_written.plugin") != before
 
 
 def test_a_module_without_a_package(tmp_path, monkeypatch):
     """Its one file counts, and no other beside it."""
     (tmp_path / "acme_alone.py").write_text("DEPTH = 2\n")
     monkeypatch.syspath_prepend(tmp_path)
-    before = code_behind("acme_alone:DEPTH")
+    before = source_digest_of_name("acme_alone:DEPTH")
     (tmp_path / "other.py").write_text("DEPTH = 2\n")
-    assert code_of("acme_alone") == before
+    assert source_digest("acme_alone") == before
     (tmp_path / "acme_alone.py").write_text("DEPTH = 3\n")
 
-    assert code_of("acme_alone") != before
+    assert source_digest("acme_alone") != before
     del sys.modules["acme_alone"]
 
 
 def test_what_has_no_file():
     """A built-in's name, a module made by hand."""
-    assert not code_behind("strategic")
-    assert not code_of("no_such_module_is_loaded")
+    assert not source_digest_of_name("strategic")
+    assert not source_digest("no_such_module_is_loaded")

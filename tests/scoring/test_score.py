@@ -37,8 +37,8 @@ from shortstack.registry import Origin
 from shortstack.scoring import sweeping
 from shortstack.scoring.model_files import files_read
 from shortstack.scoring.score import Scoring
+from shortstack.scoring.score_file import merge_parts
 from shortstack.scoring.texts import read_examples
-from shortstack.scoring.written_scores import merge_parts
 
 SCORERS = {"fisher": {}, "block-influence": {}, "hybrid": {"weights": {"gradient": 1.0, "attention": 2.0}}}
 

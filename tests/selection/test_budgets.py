@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shortstack.config.budget import Budget, Cost
 from shortstack.errors import ConfigurationError
-from shortstack.selection.budgets import Budget, Cost
 
 
 @pytest.mark.parametrize(

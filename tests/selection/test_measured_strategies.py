@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shortstack.errors import ConfigurationError, NonFiniteError
-from shortstack.selection.measured import Adaptive, Greedy
+from shortstack.selection.probe_strategies import Adaptive, Greedy
 from shortstack.selection.selector import AdaptiveLayerSelector, Budget, Cost
 from shortstack.selection.strategies import Question, TopK
 

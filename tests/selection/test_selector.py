@@ -128,7 +128,7 @@ def test_unknown_names_get_a_suggestion():
         ("nowhere:Strategy", "strategy 'nowhere:Strategy' cannot be imported"),
         (
             "shortstack.selection.strategies:Nothing",
-            "strategy 'shortstack.selection.strategies:Nothing' must be an attrs class, got None",
+            "strategy 'shortstack.selection.strategies:Nothing' cannot be imported: shortstack.selection.strategies has no",
         ),
         (
             "shortstack.selection.strategies:Keeps",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shortstack.selection.measured import Adaptive, Greedy
+from shortstack.selection.probe_strategies import Adaptive, Greedy
 from shortstack.selection.selector import STRATEGIES, strategy_named
 from shortstack.selection.strategies import Question
 

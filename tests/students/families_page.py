@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 
 from shortstack.errors import ProofError, UnsupportedModelError
 from shortstack.models.decoder import Decoder
+from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.parameters import count_parameters
 from shortstack.models.partial_passes import skipping
-from shortstack.models.quiet import quietly
 from shortstack.students.build import build_student
 from shortstack_students.layer_subset import LayerSubset
 
@@ -65,7 +65,7 @@ class Outcome:
 
 def outcomes(types: Iterable[str]) -> list[Outcome]:
     """Try each type."""
-    with tempfile.TemporaryDirectory() as folder, _quiet(), quietly():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), silenced_transformers():
         found = [_outcome(name, Path(folder)) for name in types]
         working = [outcome for outcome in found if outcome.result == "works"]
         strange = _loaded_by_a_stranger([Path(folder) / outcome.model_type for outcome in working])

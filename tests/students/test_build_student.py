@@ -12,7 +12,7 @@ from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError, NonFiniteError, ProofError, UnknownNameError, UnsupportedModelError
 from shortstack.registry import Origin, Registry
 from shortstack.students.build import build_student
-from shortstack.students.teachers import identity
+from shortstack.teachers.checks import identity
 from shortstack_students.layer_subset import LayerSubset
 
 

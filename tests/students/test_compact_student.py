@@ -1,4 +1,4 @@
-"""``CompactStudentModel``: recommends from titles, saves and loads, and says what is wrong."""
+"""``Recommender``: recommends from titles, saves and loads, and says what is wrong."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from shortstack.errors import (
     SourceNotFoundError,
     UnknownNameError,
 )
-from shortstack.students.compact import CompactStudentModel, Recommendation
+from shortstack.recommender import Recommendation, Recommender
 
 ITEMS = 20
 
@@ -31,7 +31,7 @@ def catalogue():
 @pytest.fixture
 def recommender(teacher, catalogue, build):
     """A student of two layers that reads five items."""
-    return CompactStudentModel(model=build(teacher, [0, 5]), catalogue=catalogue, window=5)
+    return Recommender(model=build(teacher, [0, 5]), catalogue=catalogue, window=5)
 
 
 def expected_scores(recommender, history):
@@ -116,7 +116,7 @@ def test_round_trip(recommender, tmp_path):
     """Saved and loaded: the same answers; stock files, safetensors only."""
     folder = tmp_path / "runs" / "student"
     recommender.save_pretrained(folder)
-    again = CompactStudentModel.from_pretrained(str(folder))
+    again = Recommender.from_pretrained(str(folder))
 
     assert recommender.recommend(["m4", "m2"]) == again.recommend(["m4", "m2"])
     assert again.window == 5
@@ -221,20 +221,20 @@ def test_histories_that_are_none(recommender, history):
 def test_folders_that_are_no_recommender(recommender, tmp_path):
     """Each missing or broken file is named."""
     with pytest.raises(SourceNotFoundError, match=r"recommender.json is not there: .*nothing is no recommender"):
-        CompactStudentModel.from_pretrained(tmp_path / "nothing")
+        Recommender.from_pretrained(tmp_path / "nothing")
     recommender.save_pretrained(tmp_path / "student")
     file = tmp_path / "student" / "recommender.json"
     for text in ("no JSON", "{}", "[]"):
         file.write_text(text)
         with pytest.raises(DataError, match=r'recommender.json must say \{"window": N\}'):
-            CompactStudentModel.from_pretrained(tmp_path / "student")
+            Recommender.from_pretrained(tmp_path / "student")
     file.write_text(json.dumps({"window": "5"}))
     with pytest.raises(DataError, match="must say a whole number as window, got '5'"):
-        CompactStudentModel.from_pretrained(tmp_path / "student")
+        Recommender.from_pretrained(tmp_path / "student")
     file.write_text(json.dumps({"window": 5}))
     (tmp_path / "student" / "items.jsonl").unlink()
     with pytest.raises(SourceNotFoundError, match=r"items.jsonl is not there"):
-        CompactStudentModel.from_pretrained(tmp_path / "student")
+        Recommender.from_pretrained(tmp_path / "student")
 
 
 def test_recommendations_are_values():

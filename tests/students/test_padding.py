@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from run.little_language_model import llama, tokenizer
+from pipeline.little_language_model import llama, tokenizer
 
 from shortstack.errors import ConfigurationError
 from shortstack.models.item_tokens import add_item_tokens

@@ -4,11 +4,14 @@ import copy
 
 import pytest
 import torch
-from run.little_language_model import UNTIED, llama, tokenizer
+from pipeline.little_language_model import UNTIED, llama, tokenizer
 from torch import nn
 
+from shortstack import build_student
+from shortstack.contracts import Selection
 from shortstack.errors import UnsupportedModelError
 from shortstack.models import language_models
+from shortstack.models.decoder import Decoder
 from shortstack.models.item_tokens import add_item_tokens
 from shortstack.models.language_models import language_model
 from shortstack.models.stored import stored_model
@@ -113,3 +116,19 @@ def test_a_family_that_cannot_say_it(monkeypatch):
         UnsupportedModelError, match="is tied to its embeddings, which the family's config cannot say; give"
     ):
         settle_ties(model)
+
+
+def test_a_head_over_the_memory_of_the_embeddings_is_refused():
+    """Two parameters over one memory are two matrices to transformers, and one to whoever trains them."""
+    model = llama(tie_word_embeddings=False)
+    model.lm_head.weight = nn.Parameter(model.get_input_embeddings().weight)
+    with pytest.raises(UnsupportedModelError, match="is a parameter of its own over the memory of the embeddings"):
+        build_student(model, Selection(kept=(0,), of=4))
+
+
+def test_a_config_that_asks_for_tuples_is_refused():
+    """Transformers' own models fail with it."""
+    model = llama()
+    model.config.return_dict = False
+    with pytest.raises(UnsupportedModelError, match="says return_dict = false, with which it fails itself"):
+        Decoder.of(model)

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from shortstack.contracts import Edition, Records
+from shortstack.data.impression_dataset import Shown
 from shortstack.data.impressions import Impressions
-from shortstack.data.shown import Shown
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError
 
 SCHEMA = {

@@ -14,18 +14,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shortstack import __version__
-from shortstack.blame import message, told
 from shortstack.cli.components import app as components_app
 from shortstack.cli.data import app as data_app
 from shortstack.cli.options import Json, plain, say
-from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
+from shortstack.config.reader import overridden, structure
+from shortstack.errors import ConfigurationError, ShortstackError, SourceNotFoundError, UnknownNameError
 from shortstack.files import read_json
 from shortstack.registry import Registry
-from shortstack.settings import overridden, structure
+from shortstack.registry.isolation import error_message, format_error
+from shortstack.run_layout import RUN, STUDENT
+from shortstack.version import __version__
 
 if TYPE_CHECKING:
-    from shortstack.planning.asked import Answer
+    from shortstack.cli.plan import PlanReport
     from shortstack.result import RunResult
 
 app = typer.Typer(
@@ -87,7 +88,7 @@ def _one_line(error: ShortstackError) -> str:
     """The message, with the cause if it says more, and what else is known."""
     cause = error.__cause__
     text = " ".join(str(error).split())
-    more = "" if cause is None or message(cause) in text else f" (caused by {told(cause)})"
+    more = "" if cause is None or error_message(cause) in text else f" (caused by {format_error(cause)})"
     return plain("; ".join([f"error: {text}{more}", *getattr(error, "__notes__", ())]))
 
 
@@ -168,11 +169,11 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
     as_json: Json = False,
 ) -> None:
     """Plan students from a config alone: what would each budget leave? Of a run: what will each stage take?"""
-    from shortstack.planning.asked import Asked, is_run
+    from shortstack.cli.plan import PlanRequest, is_run
 
     _warn_of_mixture(source)
     of_run = is_run(source)
-    asked = Asked(
+    asked = PlanRequest(
         source=source,
         budgets=budgets or (),
         architecture=architecture,
@@ -197,8 +198,8 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         _show_plan(Console(), found)
 
 
-def _show_plan(console: Console, found: "Answer") -> None:
-    from shortstack.planning.asked import stages_table, table
+def _show_plan(console: Console, found: "PlanReport") -> None:
+    from shortstack.cli.plan import stages_table, table
 
     console.print(table(found.rows))
     if found.stages:
@@ -239,20 +240,24 @@ def recommend(
     as_json: Json = False,
 ) -> None:
     """Recommend the next items after a history."""
-    from shortstack.provenance import spoken_settings
-    from shortstack.students.compact import CompactStudentModel
+    from shortstack.pipeline.provenance import described_settings
+    from shortstack.recommender import Recommender
 
     if seen not in {None, "exclude", "include"}:
         raise UnknownNameError("rule for seen items in --seen", str(seen), ("exclude", "include"))
     _warn_of_mixture(folder)
-    student = folder / "student" if (folder / "student").is_dir() else folder
-    found = CompactStudentModel.from_pretrained(student).recommend(
+    student = folder / STUDENT if (folder / STUDENT).is_dir() else folder
+    if student == folder and (folder / RUN).is_file():
+        raise SourceNotFoundError(
+            f"the run in {folder} has no student yet; shortstack run with its settings goes on with it"
+        )
+    found = Recommender.from_pretrained(student).recommend(
         history, k=top, exclude_seen=None if seen is None else seen == "exclude"
     )
     if as_json:
         typer.echo(json.dumps([{"id": r.id, "title": r.title, "score": r.score} for r in found], ensure_ascii=False))
         return
-    table = Table("rank", "title", "id", "log-probability", caption=escape(spoken_settings(student)) or None)
+    table = Table("rank", "title", "id", "log-probability", caption=escape(described_settings(student)) or None)
     for rank, item in enumerate(found, start=1):
         table.add_row(str(rank), escape(item.title), escape(item.id), f"{item.score:.3f}")
     Console().print(table)
@@ -260,7 +265,7 @@ def recommend(
 
 def _warn_of_mixture(folder: Path) -> None:
     """Of a run's folder, or of one in it."""
-    from shortstack.provenance import mixture
+    from shortstack.pipeline.provenance import mixture
 
     found = mixture(folder) or mixture(folder.resolve().parent)
     if found:
@@ -318,7 +323,7 @@ def merge(
     out: Annotated[Path, typer.Option("--json", help="The file for the scores.")],
 ) -> None:
     """Merge the shards of a scoring."""
-    from shortstack.scoring.written_scores import merge_parts
+    from shortstack.scoring.score_file import merge_parts
 
     merge_parts(parts, out, Registry.from_environment())
     _show_scores(out)

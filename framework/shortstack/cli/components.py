@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shortstack.choices import CHOICES, BuiltIn, built_in, built_ins
+from shortstack.cli.built_ins import CHOICES, BuiltIn, built_in, built_ins
 from shortstack.cli.options import Json, plain, say
+from shortstack.config.reader import describe_settings, overridden
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import KINDS, Component, Kind, Registry
-from shortstack.settings import describe_settings, overridden
 
 app = typer.Typer()
 

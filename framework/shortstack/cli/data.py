@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shortstack.blame import blaming
 from shortstack.cli.options import Json
+from shortstack.config.reader import overridden
 from shortstack.errors import UnknownNameError
 from shortstack.registry import Registry
-from shortstack.settings import overridden
+from shortstack.registry.isolation import plugin_errors
 
 app = typer.Typer(name="data", help="Look into a data set, or download one.", no_args_is_help=True)
 
@@ -44,7 +44,7 @@ def inspect(  # noqa: PLR0917 -- typer makes options of them
     registry = Registry.from_environment()
     given = overridden({}, settings or ()) | ({"skip_bad_rows": True} if skip_bad_rows else {})
     adapter = registry.build("dataset", name, given)
-    with blaming(registry.find("dataset", name)):
+    with plugin_errors(registry.find("dataset", name)):
         found = inspected(adapter.read(source), split=split, core=core, order=order)
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))

@@ -13,6 +13,7 @@ from shortstack.contracts.descriptors import (
     StudentDescriptor,
 )
 from shortstack.contracts.losses import DistillationLoss, LossBatch, ModelOutputs, Output
+from shortstack.contracts.means import LayerMeans, MeanScorer, Terms
 from shortstack.contracts.scorers import (
     DecoderLayers,
     DerivedScorer,
@@ -41,10 +42,12 @@ __all__ = [
     "FoldScorer",
     "Importance",
     "Interaction",
+    "LayerMeans",
     "LayerSignals",
     "LossBatch",
     "LossDescriptor",
     "LossTraits",
+    "MeanScorer",
     "ModelOutputs",
     "NoSettings",
     "Output",
@@ -61,4 +64,5 @@ __all__ = [
     "StudentArchitecture",
     "StudentDescriptor",
     "StudentTraits",
+    "Terms",
 ]

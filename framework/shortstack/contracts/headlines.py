@@ -27,10 +27,18 @@ class Headlines:
     selected_by: str = SELECTED_BY
 
 
-def spoken(metric: str) -> str:
+RANKING_HEADLINES: Final = Headlines()
+"""Of the ranked catalogue."""
+CLICK_HEADLINES: Final = Headlines(metrics=("auc", "mrr", "ndcg@5", "ndcg@10"), selected_by="ndcg@10")
+"""Of ranked impressions."""
+RATING_HEADLINES: Final = Headlines(metrics=("accuracy", "accuracy±0.5", "mae", "rmse"), selected_by="accuracy")
+"""Of predicted ratings."""
+
+
+def formatted_metric(metric: str) -> str:
     """A metric as people write it.
 
-    >>> spoken("ndcg@10"), spoken("auc"), spoken("accuracy")
+    >>> formatted_metric("ndcg@10"), formatted_metric("auc"), formatted_metric("accuracy")
     ('NDCG@10', 'AUC', 'accuracy')
     """
     return metric if metric in {"loss", "accuracy", "accuracy±0.5"} else metric.upper()

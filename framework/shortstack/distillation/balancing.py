@@ -1,14 +1,14 @@
 """How several losses become one number: by what each is multiplied at the next optimiser step."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Protocol, runtime_checkable
 
 import attrs
 from attrs import validators
 
+from shortstack.config.reader import structure
+from shortstack.config.resolve import attribute_named
 from shortstack.errors import ConfigurationError, UnknownNameError
-from shortstack.settings import structure
 
 Memory = Mapping[str, tuple[float, ...]]
 """What a balancing remembers, a few numbers for each loss; it goes into checkpoints as JSON."""
@@ -105,15 +105,7 @@ def make_balancing(given: "str | Mapping[str, object] | Balancing") -> Balancing
         raise UnknownNameError("balancing", name, BALANCINGS)
     if settings:
         raise ConfigurationError(f"balancing {name!r} is an object of its own and takes no settings, got {settings!r}")
-    return _checked(_imported(name), name)
-
-
-def _imported(name: str) -> object:
-    module, _, attribute = name.partition(":")
-    try:
-        return vars(import_module(module))[attribute]
-    except (ImportError, KeyError, ValueError) as error:
-        raise ConfigurationError(f"balancing {name!r} cannot be imported: {error}") from error
+    return _checked(attribute_named("balancing", name), name)
 
 
 def _checked(candidate: object, name: str) -> Balancing:

@@ -1,86 +1,20 @@
-"""The settings of a training run, what they mean to transformers, and what the run leaves behind."""
+"""What the settings of a training mean to transformers, and what the training leaves behind."""
 
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import attrs
-from attrs import validators
-
+from shortstack.config.training import FitSettings
 from shortstack.contracts.headlines import SELECTED_BY
-from shortstack.distillation.lora import LoraSettings
-from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
     from transformers import EarlyStoppingCallback, TrainingArguments
 
     from shortstack.distillation.trainer import DistillationTrainer
-
-
-@attrs.frozen(kw_only=True)
-class FitSettings:
-    """The settings of ``[teacher.fit]`` and ``[distillation.fit]``.
-
-    Attributes:
-        steps: Optimiser steps at most.
-        batch_size: Examples an optimiser step.
-        accumulate: Micro-batches that a batch is split into, to save memory; changes nothing else.
-        learning_rate: The highest; reached after the warm-up, then a cosine to 0 at ``steps``.
-        warmup_steps: Steps over which the learning rate rises from 0.
-        weight_decay: Of matrices; vectors (biases, norms) and the losses' own parameters have none.
-        betas: The two decays of AdamW.
-        max_grad_norm: Gradients longer than this are cut to it; 0 for no limit.
-        evaluate_every: Steps between validations (and checkpoints); the last step is always validated.
-        embedding_dropout: The share of the input embeddings' entries that is 0 at each step; for small data, on which a
-            model learns its histories by heart.
-        group_by_length: Examples of about one length share a batch, so that little of it is padding; batches are drawn less
-            freely then.
-        gradient_checkpointing: Keep only what enters each layer, and compute the rest again on the way back: less memory,
-            one more pass forwards.
-        lora: Learn in low-rank adapters, and the items' rows if they have any, alone; they are merged in the end.
-        item_rows_rate: How many times the learning rate the items' rows of the embeddings have: above 1 for a language
-            model whose items are new to it.
-        precision: Of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere, ``"fastest"`` bfloat16 wherever
-            the device is faster with it, as some processors are. Weights are float32 all the same.
-        patience: Validations without a better result after which training ends; 0 to go on to the last step.
-    """
-
-    steps: int = attrs.field(default=600, validator=validators.ge(1))
-    batch_size: int = attrs.field(default=64, validator=validators.ge(1))
-    accumulate: int = attrs.field(default=1, validator=validators.ge(1))
-    learning_rate: float = attrs.field(default=2e-3, validator=validators.gt(0.0))
-    warmup_steps: int = attrs.field(default=30, validator=validators.ge(0))
-    weight_decay: float = attrs.field(default=0.01, validator=validators.ge(0.0))
-    betas: tuple[float, float] = attrs.field(default=(0.9, 0.999))
-    max_grad_norm: float = attrs.field(default=1.0, validator=validators.ge(0.0))
-    evaluate_every: int = attrs.field(default=50, validator=validators.ge(1))
-    embedding_dropout: float = attrs.field(default=0.0, validator=[validators.ge(0.0), validators.lt(1.0)])
-    group_by_length: bool = False
-    gradient_checkpointing: bool = False
-    lora: LoraSettings | None = None
-    item_rows_rate: float = attrs.field(default=1.0, validator=validators.gt(0.0))
-    precision: Literal["auto", "fastest", "float32", "bfloat16"] = attrs.field(
-        default="auto", validator=validators.in_(("auto", "fastest", "float32", "bfloat16"))
-    )
-    patience: int = attrs.field(default=4, validator=validators.ge(0))
-
-    @betas.validator
-    def _are_decays(self, _attribute: object, value: tuple[float, float]) -> None:
-        if len(value) != 2 or not all(0 <= beta < 1 for beta in value):
-            raise ConfigurationError(f"betas must be two numbers from 0 to below 1, got {list(value)}")
-
-    def __attrs_post_init__(self) -> None:
-        if self.batch_size % self.accumulate:
-            raise ConfigurationError(
-                f"batch_size ({self.batch_size}) must be a multiple of accumulate ({self.accumulate}), so that the "
-                "micro-batches are equal"
-            )
-        if self.warmup_steps >= self.steps:
-            raise ConfigurationError(f"warmup_steps ({self.warmup_steps}) must be below steps ({self.steps})")
 
 
 def training_arguments(

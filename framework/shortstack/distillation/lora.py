@@ -6,9 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings
 
-import attrs
-from attrs import validators
-
+from shortstack.config.training import LoraSettings
 from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,25 +15,6 @@ if TYPE_CHECKING:
 
 PART = "lora_"
 """What peft calls every parameter of an adapter by."""
-
-
-@attrs.frozen(kw_only=True)
-class LoraSettings:
-    """The settings of ``[teacher.fit.lora]`` and ``[distillation.fit.lora]``.
-
-    Source: Hu et al. 2022, LoRA, arXiv 2106.09685, section 4.1.
-
-    Attributes:
-        rank: Columns of each adapter.
-        alpha: What an adapter adds is multiplied by ``alpha / rank``.
-        dropout: Of what an adapter reads.
-        modules: Last names of the linear modules that get one, such as ``"q_proj"``; by default all in the layers.
-    """
-
-    rank: int = attrs.field(default=16, validator=validators.ge(1))
-    alpha: float = attrs.field(default=32.0, validator=validators.gt(0.0))
-    dropout: float = attrs.field(default=0.0, validator=[validators.ge(0.0), validators.lt(1.0)])
-    modules: tuple[str, ...] = ()
 
 
 def require_peft() -> None:

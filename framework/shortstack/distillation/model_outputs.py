@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 from shortstack.contracts import ModelOutputs
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.candidates import candidate_logits
-from shortstack.models.doubles import doubled
 from shortstack.models.layer_calls import LayerOutput, leaving
+from shortstack.models.shared_weights import copied_modules
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -57,7 +57,7 @@ class OutputReader:
     def _watched(self, embedded: nn.Module | None) -> tuple[PreTrainedModel, dict[int, Tensor]]:
         """A double of the model, and what leaves its layers, ``(batch, tokens, hidden)``, before any final norm."""
         embeddings, states = self.model.get_input_embeddings(), dict[int, Tensor]()
-        copies = doubled(self.model, [*self.layers, *([] if embedded is None else [embeddings])])
+        copies = copied_modules(self.model, [*self.layers, *([] if embedded is None else [embeddings])])
         for index, layer in enumerate(self.layers):
             copies[layer].register_forward_hook(_keep(states, index))
         if embedded is not None:

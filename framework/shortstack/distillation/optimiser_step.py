@@ -8,9 +8,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from shortstack.blame import blaming
 from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import DataError, EmptyDataError, NonFiniteError
+from shortstack.registry.isolation import plugin_errors
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -54,7 +54,7 @@ class OptimiserStep:
             )
         for loss, value in zip(losses, sums, strict=True):
             if not math.isfinite(value):
-                with blaming(loss.culprit):
+                with plugin_errors(loss.culprit):
                     raise NonFiniteError(
                         f"the loss {loss.name!r} is {value} at step {number}; "
                         "lower the learning rate, or check the teacher"

@@ -20,7 +20,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from shortstack.blame import blaming, written_in
 from shortstack.contracts import ModelOutputs, Output, Selection
 from shortstack.distillation import checkpoints
 from shortstack.distillation.balancing import Balancing, Memory, make_balancing
@@ -34,16 +33,17 @@ from shortstack.distillation.checks import (
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
 from shortstack.distillation.model_outputs import OutputReader
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
-from shortstack.distillation.sums import Shape, refuse_means
+from shortstack.distillation.reduction_check import Shape, require_sum
 from shortstack.distillation.training_module import TrainingModule, output_reader, prepare
 from shortstack.distillation.weighted_losses import LossSettings, wanted, weighted_losses
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.models.candidates import supervision
+from shortstack.models.frozen import evaluation_copy
 from shortstack.models.generation import settle_generation
 from shortstack.models.precision import widen
-from shortstack.models.rest import evaluating
 from shortstack.models.ties import settle_ties
 from shortstack.registry import Registry
+from shortstack.registry.isolation import plugin_errors, written_in
 
 
 class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
@@ -104,7 +104,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         _settle(model, half_weights=half_weights)
         own = prepare(ready, teacher, model, selection, args.seed)
         if isinstance(losses, Mapping):  # an object is its owner's to try, and the conformance kit's
-            refuse_means(ready, own, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
+            require_sum(ready, own, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
         self.balancing, self.memory = make_balancing(balancing), _NOTHING_YET
         here = None if candidates is None else candidates.to(args.device)
         self._teacher = _teacher_reader(teacher, args.device, here, wanted(ready))
@@ -231,7 +231,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         self._loss_log.add(means)
 
     def _blaming(self) -> AbstractContextManager[None]:
-        return blaming(f"balancing {written_in(self.balancing)}")
+        return plugin_errors(f"balancing {written_in(self.balancing)}")
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add every loss's mean since the last log, and the seconds since training began."""
@@ -272,7 +272,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         if self._validate is None:
             raise ConfigurationError("evaluate() needs metrics: give the trainer a function validate(model)")
         with torch.no_grad():
-            measured = self._validate(evaluating(self.student))
+            measured = self._validate(evaluation_copy(self.student))
         metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in measured.items()}
         self._require_selection_metric(measured)
         for name, value in metrics.items():

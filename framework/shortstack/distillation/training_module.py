@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from shortstack.blame import blaming
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.model_outputs import OutputReader
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
@@ -15,6 +14,7 @@ from shortstack.errors import PluginError
 from shortstack.models.candidates import candidate_index, supervision
 from shortstack.models.decoder import Decoder
 from shortstack.models.private_draws import private_draws
+from shortstack.registry.isolation import plugin_errors
 
 
 class TrainingModule(nn.Module):
@@ -124,7 +124,7 @@ def prepare(
 def _prepared(
     weighted: WeightedLoss, teacher: PreTrainedModel | None, student: PreTrainedModel, selection: Selection | None
 ) -> nn.Module | None:
-    with blaming(weighted.culprit):
+    with plugin_errors(weighted.culprit):
         module = weighted.loss.prepare(teacher and teacher.config, student.config, selection)
         if module is not None and not isinstance(module, nn.Module):
             raise PluginError(f"loss {weighted.name!r} prepared {module!r:.80}; prepare gives a torch module or None")
@@ -150,7 +150,7 @@ def output_reader(
 def _sum_of(
     weighted: WeightedLoss, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch, module: nn.Module | None
 ) -> Tensor:
-    with blaming(weighted.culprit):
+    with plugin_errors(weighted.culprit):
         value = weighted.loss(student, teacher, batch, module)
         if not isinstance(value, Tensor) or value.shape != () or value.dtype not in {torch.float32, torch.float64}:
             raise PluginError(f"loss {weighted.name!r} gave {_kind_of(value)}; a loss is one sum in float32 or float64")
@@ -163,7 +163,7 @@ def _sum_of(
 
 
 def _count_of(weighted: WeightedLoss, batch: LossBatch) -> Tensor:
-    with blaming(weighted.culprit):
+    with plugin_errors(weighted.culprit):
         count = weighted.loss.count(batch)
         if not isinstance(count, Tensor) or count.shape != () or count.dtype != torch.int64:
             raise PluginError(

@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from shortstack.blame import blaming, written_in
 from shortstack.contracts import DistillationLoss, Output
 from shortstack.errors import ConfigurationError, PluginError
 from shortstack.registry import Registry
+from shortstack.registry.isolation import plugin_errors, written_in
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -92,5 +92,5 @@ def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
     settings: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": given}
     weight = settings.pop("weight", 1.0)
     loss, culprit = registry.build("loss", name, settings), str(registry.find("loss", name))
-    with blaming(culprit):
+    with plugin_errors(culprit):
         return WeightedLoss(name=name, loss=loss, weight=weight, culprit=culprit)

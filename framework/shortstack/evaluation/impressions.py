@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from shortstack.contracts.headlines import Headlines
+from shortstack.contracts.headlines import CLICK_HEADLINES
 from shortstack.data.impressions import Impressions
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.rankers import Ranker
 
-CLICK_HEADLINES = Headlines(metrics=("auc", "mrr", "ndcg@5", "ndcg@10"), selected_by="ndcg@10")
 _ROWS = 256
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from shortstack.models.candidates import last_logits
-from shortstack.models.rest import evaluating
+from shortstack.models.frozen import evaluation_copy
 
 History = NDArray[np.int64]
 
@@ -67,7 +67,7 @@ class ModelRanker:
         scores = torch.zeros(len(histories), len(candidates), dtype=torch.float32, device=device)
         shortest_first = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
         tokens, opening = self.candidates.cpu(), torch.tensor(self.opening, dtype=torch.long)
-        model = evaluating(self.model)
+        model = evaluation_copy(self.model)
         for start in range(0, len(shortest_first), self.batch_size):
             batch = shortest_first[start : start + self.batch_size]
             recent = [torch.cat([opening, tokens[torch.from_numpy(histories[case][-self.window :])]]) for case in batch]

@@ -15,7 +15,7 @@ from shortstack.errors import NonFiniteError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.ratings import Predictions, RatingCases, Rows
 from shortstack.models.candidates import last_logits
-from shortstack.models.rest import evaluating
+from shortstack.models.frozen import evaluation_copy
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -96,7 +96,7 @@ class ModelRater:
         """
         starts = np.maximum(cases.starts, cases.seen + 1 - self.window)
         chances = np.zeros((len(cases), len(cases.scale)))
-        model = evaluating(self.model)
+        model = evaluation_copy(self.model)
         for batch in self._batches(self.histories.question_lengths(starts, cases.seen, cases.rows)):
             parts = zip(starts[batch], cases.seen[batch], cases.rows[batch], strict=True)
             chances[batch] = self._chances(model, [self.histories.question(*part) for part in parts])

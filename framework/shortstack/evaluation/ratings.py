@@ -7,7 +7,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from shortstack.contracts.headlines import Headlines
 from shortstack.data.sequences import Sequences, SplitName
 from shortstack.errors import EmptyDataError, NonFiniteError
 from shortstack.evaluation.bootstrap import Values
@@ -15,7 +14,6 @@ from shortstack.evaluation.calibration_curve import calibration_curve
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.rated_lists import rated_lists
 
-RATING_HEADLINES = Headlines(metrics=("accuracy", "accuracy±0.5", "mae", "rmse"), selected_by="accuracy")
 _NEAR = 0.5 + 1e-9
 Rows = NDArray[np.int64]
 

@@ -74,8 +74,13 @@ def checked_batches(
         _require_whole(number, given)
         if vocabulary is not None:
             _require_tokens(number, given, vocabulary)
-        ids, mask, labels = (given[key].to(device) for key in KEYS)
+        ids, mask, labels = (_ordinary(given[key]).to(device) for key in KEYS)
         yield Batch(input_ids=ids, attention_mask=mask, labels=_predictable(labels, mask))
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    """A tensor that was made in inference mode counts no changes; a copy does."""
+    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _require_whole(number: int, given: Mapping[str, Tensor]) -> None:

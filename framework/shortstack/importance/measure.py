@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from shortstack.contracts import Importance
 from shortstack.errors import UnsupportedModelError
 from shortstack.importance.calibration import Batch, checked_batches
-from shortstack.importance.calls import Calls
+from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.objectives import candidate_objective, next_token
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Accept, Scorers, require_sound
 from shortstack.importance.sweep import sweep
-from shortstack.models.causal import require_causal
+from shortstack.models.checks import depends_on_left_padding, require_causal
 from shortstack.models.decoder import Decoder, require_head, require_present
-from shortstack.models.left_padding import hears_left_padding
 from shortstack.models.objectives import Objective
 from shortstack.registry import Registry
 
@@ -55,7 +55,15 @@ def measure_importance(
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
         OutOfMemoryError: A batch is too large; says what to give instead.
     """
-    return measured(model, batches, scorers, objective=objective, registry=registry, accept=require_sound, watched=True)
+    with (
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):  # whatever the caller is in the middle of
+        return measured(
+            model, batches, scorers, objective=objective, registry=registry, accept=require_sound, watched=True
+        )
 
 
 def measured(
@@ -74,10 +82,10 @@ def measured(
     require_present(model)
     if watched:
         require_causal(model)
-    calls = Calls(asked.culprits, model if watched else None)
+    calls = GuardedCalls(asked.culprits, model if watched else None)
     vocabulary = model.config.get_text_config().vocab_size
     checked: Iterable[Batch] = checked_batches(batches, decoder.device, vocabulary)
-    if watched and hears_left_padding(model):
+    if watched and depends_on_left_padding(model):
         checked = _not_padded_left(checked, model)
     if len(asked.folds) < len(asked.built):
         checked = list(checked)  # others go through them again

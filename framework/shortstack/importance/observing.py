@@ -13,14 +13,14 @@ from shortstack.contracts import Signal
 from shortstack.errors import UnsupportedModelError
 from shortstack.importance.calibration import Batch
 from shortstack.importance.loss_scale import LossScale
-from shortstack.importance.signals import Signals, Stage
+from shortstack.importance.signals import Signals, SweepPhase
 from shortstack.models.attention import finite_masks, observing_attention
 from shortstack.models.decoder import Decoder
 from shortstack.models.ghost_norms import wide
 from shortstack.models.layer_calls import LayerOutput, beside, entering, leaving, with_entering, with_views_beside
 from shortstack.models.parameter_gradients import GradientTape, squared_by_example
 
-Deliver = Callable[[Stage, Signals], None]
+Deliver = Callable[[SweepPhase, Signals], None]
 _LOG = logging.getLogger(__name__)
 
 
@@ -131,7 +131,7 @@ class LayerObserver:
             seen, states = self._seen[index], self._checked(leaving(output), index)
             if Signal.STATES in self._wanted:
                 seen.output = states.detach()
-                self._deliver(Stage.OUTPUT, self._signals(index))
+                self._deliver(SweepPhase.OUTPUT, self._signals(index))
             if Signal.STATES not in self._keep:
                 seen.input = seen.output = None
             if self._tapes:
@@ -160,14 +160,14 @@ class LayerObserver:
         if seen.visible is not None:
             raise UnsupportedModelError(f"layer {self._current} attends more than once, so it has no one attention map")
         seen.attention, seen.visible = weights, visible
-        self._deliver(Stage.ATTENTION, self._signals(self._current))
+        self._deliver(SweepPhase.ATTENTION, self._signals(self._current))
         if Signal.ATTENTION not in self._keep:
             seen.attention = None
 
     def _descended(self, index: int, gradient: Tensor) -> None:
         self._seen[index].gradient = gradient.detach()
         self.scale.require_finite(gradient, index)
-        self._deliver(Stage.GRADIENT, self._signals(index))
+        self._deliver(SweepPhase.GRADIENT, self._signals(index))
         if not self._tapes:
             self._seen[index] = _Seen(entered=True, visible=self._seen[index].visible, complete=True)
 
@@ -187,7 +187,7 @@ class LayerObserver:
                     tape.layer, seen.call, tape.left_over, gradients, self._supervised
                 )
         self.scale.require_finite(squared, index)
-        self._deliver(Stage.COMPLETE, self._signals(index, squared))
+        self._deliver(SweepPhase.COMPLETE, self._signals(index, squared))
         self._seen[index] = _Seen(entered=True, visible=seen.visible, complete=True)
 
     @contextmanager

@@ -13,9 +13,9 @@ from shortstack.importance.memory import suggesting_smaller
 from shortstack.importance.objectives import next_token
 from shortstack.models.attention import finite_masks
 from shortstack.models.decoder import Decoder
+from shortstack.models.frozen import frozen_copy
 from shortstack.models.objectives import Objective
 from shortstack.models.partial_passes import Bare, recording_input, skipping, starting_at
-from shortstack.models.rest import at_rest
 
 MOST_BYTES = 2**32
 """Of hidden states that a probe remembers."""
@@ -75,7 +75,7 @@ class ModelProbe:
         branch = min(skip, default=self.layers)
         if branch < self._start:
             self._start, self._prefix = 0, []
-        decoder = Decoder.of(at_rest(self._model))
+        decoder = Decoder.of(frozen_copy(self._model))
         with torch.inference_mode(), finite_masks(decoder.model):
             found = [self._run(decoder, number, set(skip), branch) for number in range(len(self._batches))]
         if branch < self.layers and self._bare.keys() >= {*range(branch)}:

@@ -10,13 +10,13 @@ import attrs
 import torch
 from torch import Tensor
 
-from shortstack.blame import blaming, written_in
 from shortstack.contracts import DerivedScorer, FoldScorer, Importance, Probe, ProbeScorer, Signal
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, PluginError
-from shortstack.forms import FORMS
-from shortstack.importance.calls import Calls
+from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.sweep import Swept
 from shortstack.registry import Registry
+from shortstack.registry.isolation import plugin_errors, written_in
+from shortstack.registry.validation import PROTOCOLS
 
 Accept = Callable[[str, Importance, int], None]
 """``(scorer, importance, layers)``: raises if the importance is of no use."""
@@ -79,7 +79,9 @@ class Scorers:
             order += [(name, waiting.pop(name)) for name in ready]
         return order
 
-    def answers(self, swept: Swept, probe: Probe, layers: int, calls: Calls, accept: Accept) -> dict[str, Importance]:
+    def answers(
+        self, swept: Swept, probe: Probe, layers: int, calls: GuardedCalls, accept: Accept
+    ) -> dict[str, Importance]:
         """What every scorer that was asked for says.
 
         Args:
@@ -144,12 +146,12 @@ def _build(asked: Mapping[str, object], registry: Registry | None) -> tuple[dict
     while waiting:
         name, settings = next(iter(waiting.items()))
         del waiting[name]
-        if isinstance(settings, FORMS["scorer"]):
+        if isinstance(settings, PROTOCOLS["scorer"]):
             scorer, culprit = settings, f"importance scorer {name!r} ({written_in(settings)})"
         else:
             registry = registry or Registry.from_environment()
             scorer, culprit = registry.build("scorer", name, settings), str(registry.find("scorer", name))
-        with blaming(culprit):
+        with plugin_errors(culprit):
             _require_needs(name, scorer)
         built[name], culprits[name] = scorer, culprit
         if isinstance(scorer, DerivedScorer):

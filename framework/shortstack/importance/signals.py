@@ -9,7 +9,7 @@ from shortstack.contracts import Signal
 from shortstack.errors import ConfigurationError
 
 
-class Stage(IntEnum):
+class SweepPhase(IntEnum):
     """When, during a sweep, a layer's signals are there."""
 
     ATTENTION = 0  # inside the attention call
@@ -19,14 +19,14 @@ class Stage(IntEnum):
 
 
 _FROM = {
-    Signal.ATTENTION: Stage.ATTENTION,
-    Signal.STATES: Stage.OUTPUT,
-    Signal.GRADIENTS: Stage.GRADIENT,
-    Signal.PARAMETER_GRADIENTS: Stage.COMPLETE,
+    Signal.ATTENTION: SweepPhase.ATTENTION,
+    Signal.STATES: SweepPhase.OUTPUT,
+    Signal.GRADIENTS: SweepPhase.GRADIENT,
+    Signal.PARAMETER_GRADIENTS: SweepPhase.COMPLETE,
 }
 
 
-def stage_of(needs: frozenset[Signal]) -> Stage:
+def stage_of(needs: frozenset[Signal]) -> SweepPhase:
     """The first stage at which all these signals are there."""
     return max(_FROM[signal] for signal in needs)
 

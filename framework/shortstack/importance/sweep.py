@@ -9,21 +9,21 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from shortstack.blame import written_in
 from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import ConfigurationError, NonFiniteError
-from shortstack.importance.blowup import first_blowup
 from shortstack.importance.calibration import Batch
-from shortstack.importance.calls import Calls
+from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.memory import suggesting_smaller
+from shortstack.importance.nonfinite import first_nonfinite_layer
 from shortstack.importance.objectives import next_token
 from shortstack.importance.observing import LayerObserver
-from shortstack.importance.signals import Signals, Stage, stage_of
+from shortstack.importance.signals import Signals, SweepPhase, stage_of
 from shortstack.models.candidates import candidate_logits
+from shortstack.models.checks import require_plain_weights
 from shortstack.models.decoder import Decoder
+from shortstack.models.frozen import frozen_copy
 from shortstack.models.objectives import Objective
-from shortstack.models.plain_weights import require_plain_weights
-from shortstack.models.rest import at_rest
+from shortstack.registry.isolation import written_in
 
 _GRADIENTS = frozenset({Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
 
@@ -42,7 +42,7 @@ class Swept:
     examples: int
     supervised: int
 
-    def merged(self, other: "Swept", scorers: Mapping[str, FoldScorer[Any]], calls: Calls) -> "Swept":
+    def merged(self, other: "Swept", scorers: Mapping[str, FoldScorer[Any]], calls: GuardedCalls) -> "Swept":
         """What one sweep of both parts of the data would have left behind.
 
         Raises:
@@ -65,7 +65,7 @@ def sweep(
     scorers: Mapping[str, FoldScorer[Any]],
     objective: Objective = next_token,
     *,
-    calls: Calls | None = None,
+    calls: GuardedCalls | None = None,
     before: Swept | None = None,
 ) -> Swept:
     """Feed every scorer; scorers that need no signal look at the weights alone, and are only started.
@@ -87,13 +87,13 @@ def sweep(
         OutOfMemoryError: A batch is too large.
     """
     decoder = Decoder.of(model)
-    calls = calls or Calls({name: f"importance scorer {written_in(scorer)}" for name, scorer in scorers.items()})
+    calls = calls or GuardedCalls({name: f"importance scorer {written_in(scorer)}" for name, scorer in scorers.items()})
     if any(not scorer.needs or Signal.PARAMETER_GRADIENTS in scorer.needs for scorer in scorers.values()):
         require_plain_weights(decoder)
     feed = _Feed(scorers, decoder, calls, before.states if before else None)
     examples, supervised = (before.examples, before.supervised) if before else (0, 0)
     if feed.wanted:
-        decoder = Decoder.of(at_rest(model))
+        decoder = Decoder.of(frozen_copy(model))
         observer = LayerObserver(decoder, feed.wanted, feed.keep, feed.deliver)
         with (
             calls.sweep(scorers),
@@ -123,7 +123,7 @@ class _Feed:
         self,
         scorers: Mapping[str, FoldScorer[Any]],
         decoder: Decoder,
-        calls: Calls,
+        calls: GuardedCalls,
         states: Mapping[str, Any] | None,
     ) -> None:
         blocks = _Blocks(layers=tuple(decoder.layers))
@@ -137,7 +137,7 @@ class _Feed:
         late = [s.needs for s in self._fed.values() if s.needs & _GRADIENTS or s.needs > {Signal.ATTENTION}]
         self.keep = frozenset[Signal]().union(*late)
 
-    def deliver(self, stage: Stage, signals: Signals) -> None:
+    def deliver(self, stage: SweepPhase, signals: Signals) -> None:
         for name, scorer in self._fed.items():
             if self._stages[name] is stage:
                 view = attrs.evolve(signals, declared=scorer.needs)
@@ -188,7 +188,7 @@ def _require_finite(values: Tensor, observer: LayerObserver, decoder: Decoder, b
     if bad:
         row = int(batch.supervised.nonzero()[bad[0]])
         with observer.paused():
-            origin = first_blowup(decoder, batch, row)
+            origin = first_nonfinite_layer(decoder, batch, row)
         raise NonFiniteError(
             f"the log-probability of {batch.called(row, before + bad[0])} is {values[bad[0]]}, and {origin}; "
             "check the model's weights and precision"

@@ -11,6 +11,7 @@ from shortstack.lazy import lazily
 if TYPE_CHECKING:
     from shortstack.models.decoder import Decoder as Decoder
     from shortstack.models.decoder import model_inputs as model_inputs
+    from shortstack.models.decoder import residual_writers as residual_writers
     from shortstack.models.layer_calls import entering as entering
     from shortstack.models.layer_calls import leaving as leaving
     from shortstack.models.layer_calls import with_entering as with_entering
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from shortstack.models.partial_passes import skipping as skipping
     from shortstack.models.short_prompt import logits_agree as logits_agree
     from shortstack.models.short_prompt import uncached_logits as uncached_logits
-    from shortstack.models.writers import residual_writers as residual_writers
 
 _HOMES = {
     "Decoder": "decoder",
@@ -29,7 +29,7 @@ _HOMES = {
     "leaving": "layer_calls",
     "logits_agree": "short_prompt",
     "model_inputs": "decoder",
-    "residual_writers": "writers",
+    "residual_writers": "decoder",
     "skipping": "partial_passes",
     "uncached_logits": "short_prompt",
     "with_entering": "layer_calls",

@@ -1,19 +1,130 @@
-"""Seeing attention weights inside the attention call, while the model's own path makes the output."""
+"""Attention weights, observed while a model runs: in the attention call, or in what modules return."""
 
+import math
 import sys
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask, sdpa_mask
 
 from shortstack.errors import UnsupportedModelError
-from shortstack.models.attention_weights import Terms, attention_weights
-from shortstack.models.returned_attention import Listener, hearing_returned
+from shortstack.models.ghost_norms import wide
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What besides queries, keys and mask goes into attention weights.
+
+    Attributes:
+        scaling: Multiplies the products; None for ``1/√width``.
+        softcap: ``c·tanh(z/c)`` is applied to the logits, before the mask.
+        sinks: ``(heads,)`` extra logits that take part in the softmax and are then left out.
+        position_bias: Added to the logits, broadcastable to them.
+        causal: Whether a missing mask means a causal one.
+    """
+
+    scaling: float | None = None
+    softcap: float | None = None
+    sinks: Tensor | None = None
+    position_bias: Tensor | None = None
+    causal: bool = True
+
+
+@torch.no_grad()
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, terms: Terms) -> tuple[Tensor, Tensor]:
+    """Attention weights in float32 or wider, and which keys each query may see.
+
+    Args:
+        query: ``(batch, heads, queries, width)``.
+        key: ``(batch, key heads, keys, width)``; each key head serves ``heads / key heads`` neighbouring heads.
+        mask: Bool (True where visible) or additive, broadcastable to ``(batch, heads, queries, keys)``; or None.
+        terms: What else goes in.
+
+    Returns:
+        Weights ``(batch, heads, queries, keys)``, exactly 0 where invisible, and bool visibility, broadcastable.
+    """
+    wide = torch.promote_types(query.dtype, torch.float32)
+    scale = 1 / math.sqrt(query.shape[-1]) if terms.scaling is None else terms.scaling
+    grouped = query.to(wide).unflatten(1, (key.shape[1], -1))
+    logits = (grouped * scale @ key.to(wide).unsqueeze(2).mT).flatten(1, 2)
+    if terms.softcap is not None:
+        logits = torch.tanh(logits / terms.softcap) * terms.softcap
+    if terms.position_bias is not None:
+        logits = logits + terms.position_bias
+    visible = _visible(mask, logits, causal=terms.causal)
+    if mask is not None and mask.dtype != torch.bool:
+        logits = logits + mask.to(wide)
+    invisible = ~visible
+    logits.masked_fill_(invisible, torch.finfo(wide).min)
+    return _softmax(logits, terms.sinks).masked_fill_(invisible, 0), visible
+
+
+def _softmax(logits: Tensor, sinks: Tensor | None) -> Tensor:
+    if sinks is None:
+        return logits.softmax(-1)
+    extra = sinks.to(logits.dtype).view(1, -1, 1, 1).expand(*logits.shape[:-1], 1)
+    return torch.cat([logits, extra], -1).softmax(-1)[..., :-1].contiguous()
+
+
+def _visible(mask: Tensor | None, logits: Tensor, *, causal: bool) -> Tensor:
+    if mask is None:
+        every = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device)
+        return (every.tril() if causal else every)[None, None]
+    if mask.dtype == torch.bool:
+        return mask
+    narrow = torch.float32 if mask.dtype == torch.float64 else mask.dtype  # `_finite_eager_mask` stays within float32
+    return mask > torch.finfo(narrow).min / 2
+
+
+Listener = Callable[[Tensor, Tensor], None]
+"""Called with weights ``(batch, heads, queries, keys)`` and bool visibility, broadcastable to them."""
+
+
+@contextmanager
+def observing_returned(model: nn.Module, listener: Listener) -> Iterator[None]:
+    """Inside, ``listener`` is told the weights of every module that returns ``(output, weights)``, as soon as it does.
+
+    A module that hands on what a module inside it returned is not heard again. What a query may see is what any head of
+    it looked at: softmax gives an exact 0 to what is masked.
+    """
+    hear = _Hearing(listener)
+    with ExitStack() as stack:
+        for module in model.modules():
+            if any(module.children()):
+                stack.callback(module.register_forward_hook(hear).remove)
+        yield
+
+
+class _Hearing:
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._last: weakref.ref[Tensor] | None = None
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        weights = _weights(output)
+        if weights is None or (self._last is not None and self._last() is weights):
+            return
+        self._last = weakref.ref(weights)
+        seen = wide(weights.detach())
+        self._listener(seen, (seen > 0).any(1, keepdim=True))
+
+
+def _weights(output: Any) -> Tensor | None:
+    """The ``(batch, heads, tokens, tokens)`` after hidden states ``(batch, tokens, hidden)``."""
+    parts = output[:2] if isinstance(output, tuple) else ()
+    if [part.dim() for part in parts if isinstance(part, Tensor)] != [3, 4]:
+        return None
+    states, weights = parts
+    batch, tokens, _ = states.shape
+    return weights if (len(weights), *weights.shape[2:]) == (batch, tokens, tokens) else None
+
 
 _NUMBERS = count()
 _WITHOUT_INFLUENCE = frozenset({"position_ids", "cache_position"})
@@ -43,7 +154,7 @@ def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[
             f"the attention of {type(model).__name__} cannot be observed as {asked!r}; load the model with "
             "attn_implementation='eager', or ask for other scorers"
         )
-    with hearing_returned(model, listener), _implementation(model, _never, _finite_eager_mask):
+    with observing_returned(model, listener), _implementation(model, _never, _finite_eager_mask):
         yield
 
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from shortstack.contracts.labels import IGNORED
 from shortstack.errors import ConfigurationError, UnsupportedModelError
 from shortstack.models.decoder import model_inputs
-from shortstack.models.doubles import doubled
+from shortstack.models.shared_weights import copied_modules
 
 
 def supervision(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +75,7 @@ def candidate_logits(
     head = model.get_output_embeddings()
     if not isinstance(head, nn.Module):
         raise UnsupportedModelError(f"{type(model).__name__} has no output head, so it cannot rank candidates")
-    copies, projection = doubled(model, [head]), _Projection(head, positions, candidates)
+    copies, projection = copied_modules(model, [head]), _Projection(head, positions, candidates)
     projection.stand_in_for(copies[head])
     logits: Tensor = copies[model](**model_inputs(model, input_ids, attention_mask)).logits
     if projection.called:

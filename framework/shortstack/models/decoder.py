@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from shortstack.errors import UnsupportedModelError
-from shortstack.models.doubles import doubled
+from shortstack.models.shared_weights import copied_modules
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -39,6 +39,10 @@ class Decoder:
                 f"{type(model).__name__} ({model.config.model_type}) is an encoder with a decoder; use a decoder-only causal "
                 "language model"
             )
+        if model.config.return_dict is False:
+            raise UnsupportedModelError(
+                f"the config of {type(model).__name__} says return_dict = false, with which it fails itself; set it to true"
+            )
         count = model.config.get_text_config().num_hidden_layers
         lists = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
         depth = min((p.count(".") for p, _ in lists), default=0)
@@ -52,10 +56,10 @@ class Decoder:
         path, layers = outermost[0]
         return cls(model=model, path=path, layers=layers)
 
-    def doubled(self, layers: Iterable[int]) -> "Decoder":
+    def copied_modules(self, layers: Iterable[int]) -> "Decoder":
         """The layers of a double of the model, of which these are copies."""
         parts = [self.layers[index] for index in layers]
-        copies = doubled(self.model, [self.layers, *parts])
+        copies = copied_modules(self.model, [self.layers, *parts])
         return attrs.evolve(self, model=copies[self.model], layers=copies[self.layers])
 
     @property
@@ -125,3 +129,12 @@ def model_inputs(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tens
     if "position_ids" in inspect.signature(model.forward).parameters:
         inputs["position_ids"] = (attention_mask.long().cumsum(-1) - 1).clamp_min(0) + first_position(model)
     return inputs
+
+
+RESIDUAL_WRITERS: Final = ("o_proj", "down_proj", "c_proj", "out_proj", "fc2", "fc_out", "dense", "dense_4h_to_h")
+"""Names of the last matrix of an attention or MLP part, across the families of transformers."""
+
+
+def residual_writers(layer: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Weights and biases of a layer's last matrices, with their names in the layer; experts are parameters themselves."""
+    return [(n, p) for n, p in layer.named_parameters() if set(n.split(".")[-2:]) & set(RESIDUAL_WRITERS)]

@@ -10,8 +10,8 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig,
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from shortstack.errors import ConfigurationError, UnknownNameError
-from shortstack.models.causal import require_causal
-from shortstack.models.writers import RESIDUAL_WRITERS
+from shortstack.models.checks import require_causal
+from shortstack.models.decoder import RESIDUAL_WRITERS
 
 
 def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConfig:

@@ -10,7 +10,7 @@ from transformers import AddedToken, PreTrainedModel, PreTrainedTokenizerBase
 from shortstack.errors import ConfigurationError
 from shortstack.models.padding import padding_row, settle_padding
 from shortstack.models.ties import is_tied, settle_ties
-from shortstack.models.words import words_alone
+from shortstack.models.verbalizer import words_alone
 
 Start = Literal["text", "spread", "random"]
 

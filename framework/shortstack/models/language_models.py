@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
 from shortstack.files import refuse_lfs_pointer
-from shortstack.models.quiet import quietly
+from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.stored import refuse_adapters, require_whole, settle, stored_model, stored_tokenizer
 from shortstack.models.ties import is_tied, set_tied
 
@@ -86,7 +86,7 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     require_gguf(path)
     place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
-        with quietly():
+        with silenced_transformers():
             loaded, report = AutoModelForCausalLM.from_pretrained(
                 **place, dtype=torch.float32, output_loading_info=True
             )
@@ -103,7 +103,7 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 def _from_hub(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     try:
-        with quietly():
+        with silenced_transformers():
             refuse_adapters(name)
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
             model, report = AutoModelForCausalLM.from_pretrained(

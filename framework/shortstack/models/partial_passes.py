@@ -25,7 +25,7 @@ def skipping(decoder: Decoder, layers: Collection[int], bare: Bare | None = None
     """
     bare = {} if bare is None else bare
     noted = [index for index in range(len(decoder.layers)) if index in layers or index not in bare]
-    double = decoder.doubled(noted)
+    double = decoder.copied_modules(noted)
     for index in noted:
         _note(double.layers[index], index, bare, skipped=index in layers)
     return double
@@ -40,7 +40,7 @@ def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: Bare) -> Dec
     def replace(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return with_entering(args, kwargs, states)
 
-    double = skipping(decoder.doubled([layer]), range(layer), bare)
+    double = skipping(decoder.copied_modules([layer]), range(layer), bare)
     double.layers[layer].register_forward_pre_hook(replace, with_kwargs=True)
     return double
 
@@ -52,7 +52,7 @@ def recording_input(decoder: Decoder, layer: int) -> tuple[Decoder, list[Tensor]
     def record(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         seen.append(entering(args, kwargs))
 
-    double = decoder.doubled([layer])
+    double = decoder.copied_modules([layer])
     double.layers[layer].register_forward_pre_hook(record, with_kwargs=True)
     return double, seen
 

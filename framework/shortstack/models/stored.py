@@ -12,8 +12,8 @@ from transformers.utils import find_adapter_config_file
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack.files import refuse_lfs_pointer
 from shortstack.models.generation import settle_generation
+from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.padding import settle_padding
-from shortstack.models.quiet import quietly
 from shortstack.models.ties import settle_ties
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -39,7 +39,7 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
         refuse_lfs_pointer(file)
     refuse_adapters(str(folder))
     try:
-        with quietly():
+        with silenced_transformers():
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=precision,

@@ -15,8 +15,23 @@ _LOG = logging.getLogger(__name__)
 
 
 def is_tied(model: PreTrainedModel) -> bool:
-    """Whether the output rows are the input embeddings."""
-    return model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    """Whether the output rows are the input embeddings.
+
+    Raises:
+        UnsupportedModelError: They are two parameters over one memory, which transformers takes for two matrices.
+    """
+    head, embeddings = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+    if (
+        head is not embeddings
+        and head.data_ptr() == embeddings.data_ptr()
+        and head.numel()
+        and head.device.type != "meta"
+    ):
+        raise UnsupportedModelError(
+            f"the output head of {type(model).__name__} is a parameter of its own over the memory of the embeddings; give it "
+            "the same parameter (model.tie_weights()), or a copy"
+        )
+    return head is embeddings
 
 
 def says_tied(model: PreTrainedModel) -> bool:

@@ -1,8 +1,8 @@
 """Amounts as people read them: ``8.03G``, ``42 s``; and budgets as they write them."""
 
+from shortstack.config.amounts import SUFFIXES
+from shortstack.config.budget import BUDGETS, SHORT_NAMES, Budget
 from shortstack.errors import ConfigurationError, UnknownNameError
-from shortstack.selection.amounts import SUFFIXES
-from shortstack.selection.budgets import BUDGETS, SHORT_NAMES, Budget
 
 
 def budget_named(text: str) -> Budget:
@@ -26,10 +26,10 @@ def budget_named(text: str) -> Budget:
     return Budget(**{full: amount})
 
 
-def spoken(amount: float) -> str:
+def formatted(amount: float) -> str:
     """An amount with three digits and a suffix.
 
-    >>> spoken(8030261248), spoken(4096), spoken(12)
+    >>> formatted(8030261248), formatted(4096), formatted(12)
     ('8.03G', '4.10K', '12')
     """
     for suffix in ("T", "G", "M", "K"):
@@ -42,10 +42,10 @@ def spoken(amount: float) -> str:
     return f"{amount:g}"
 
 
-def spoken_time(seconds: float) -> str:
+def formatted_time(seconds: float) -> str:
     """A time with two digits or three.
 
-    >>> spoken_time(0.3), spoken_time(42.4), spoken_time(600), spoken_time(9000)
+    >>> formatted_time(0.3), formatted_time(42.4), formatted_time(600), formatted_time(9000)
     ('< 1 s', '42 s', '10 min', '2.5 h')
     """
     if seconds < 1:

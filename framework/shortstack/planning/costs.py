@@ -9,10 +9,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
+from shortstack.config.budget import Cost
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.decoder import Decoder
 from shortstack.models.parameters import count_parameters
-from shortstack.selection.budgets import Cost
 
 TOKENS = (1, 2)
 """How far a cache is filled to see by how much it grows with a token; within any window."""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from shortstack.config.budget import Cost
 from shortstack.models.decoder import Decoder, model_inputs
-from shortstack.models.rest import at_rest
-from shortstack.selection.budgets import Cost
+from shortstack.models.frozen import frozen_copy
 
 REPEATS: Final = 9
 """Of which the median counts."""
@@ -30,7 +30,7 @@ def measured_latency(model: PreTrainedModel, batch: Mapping[str, Tensor], batch_
     inputs = model_inputs(
         model, batch["input_ids"][rows].to(model.device), batch["attention_mask"][rows].to(model.device)
     )
-    model = at_rest(model)
+    model = frozen_copy(model)
     decoder = Decoder.of(model)
     wholes, layers = [], [[] for _ in decoder.layers]  # type: list[float], list[list[float]]
     with torch.inference_mode():

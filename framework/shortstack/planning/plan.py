@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from shortstack.config.budget import Budget, Cost
 from shortstack.contracts import Selection, StudentArchitecture
 from shortstack.errors import ConfigurationError
 from shortstack.planning.costs import costs_of
-from shortstack.selection.budgets import Budget, Cost
 from shortstack.selection.selector import AdaptiveLayerSelector
 from shortstack.selection.strategies import Uniform
 

@@ -1,8 +1,8 @@
 """The report of a run: a page with figures and tables, a table for the terminal, and a verdict in plain words."""
 
 from shortstack.report.audit import audit_table
-from shortstack.report.conclusion import verdict
 from shortstack.report.page import write_report
 from shortstack.report.terminal import speed_table, terminal_table
+from shortstack.report.verdict import verdict
 
 __all__ = ["audit_table", "speed_table", "terminal_table", "verdict", "write_report"]

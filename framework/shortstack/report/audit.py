@@ -7,7 +7,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.result import RunResult
 
 Cell = tuple[str, str]
@@ -20,7 +20,7 @@ _NOT_AUDITED = "<p>The scorers were not audited: <code>shortstack audit</code> d
 
 def audit_table(result: RunResult) -> Table:
     """For the terminal: each scorer against the oracle, and what its choice costs before distillation."""
-    title = f"calibration users; quality: {spoken(result.selected_by)} on validation users; cost in forwards"
+    title = f"calibration users; quality: {formatted_metric(result.selected_by)} on validation users; cost in forwards"
     table = Table(title=title, title_justify="left", title_style="dim", box=SIMPLE, padding=(0, 1, 0, 0))
     for head in _IN_TERMINALS:
         table.add_column(head, justify="left" if head in {"choice", "kept"} else "right", no_wrap=head != "kept")

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.audit import audit_html
 from shortstack.report.figures import (
     agreement_figure,
@@ -19,8 +19,7 @@ from shortstack.report.figures import (
 )
 from shortstack.report.tables import comparisons_table, facts_table, metrics_table, slices_table, speed_table
 from shortstack.result import RunResult
-
-FILE = "report.html"
+from shortstack.run_layout import REPORT
 
 _PROTOCOLS = {
     "full": "each target ranked among the whole catalogue, ties by their mid-rank",
@@ -47,7 +46,7 @@ def write_report(run_folder: Path) -> Path:
         DataError: It cannot be read.
     """
     page = render(RunResult.load(run_folder))
-    path, unfinished = run_folder / FILE, run_folder / f".{FILE}.unfinished"
+    path, unfinished = run_folder / REPORT, run_folder / f".{REPORT}.unfinished"
     unfinished.write_text(page, encoding="utf-8")
     os.replace(unfinished, path)  # noqa: PTH105 -- says "replace" on every system
     return path
@@ -64,7 +63,7 @@ def render(result: RunResult) -> str:
         source=escape(_source(result)),
         tiles=_tiles(result),
         protocol=_protocol(result),
-        selected_by=escape(spoken(result.selected_by)),
+        selected_by=escape(formatted_metric(result.selected_by)),
         verdict=_verdict(result.verdict),
         comparison=comparison_figure(result),
         compression=compression_figure(result),
@@ -150,7 +149,7 @@ def _tiles(result: RunResult) -> str:
     sizes, kept = result.parameters, result.comparisons.get("student/teacher", {}).get(result.selected_by)
     quality = ("–", "undefined") if kept is None else (f"{kept[0]:.1%}", f"{kept[1]:.1%} to {kept[2]:.1%}")
     tiles = (
-        (f"{spoken(result.selected_by)} kept", *quality),
+        (f"{formatted_metric(result.selected_by)} kept", *quality),
         ("layers kept", f"{len(result.selection['kept'])} of {result.selection['of']}", result.selection["strategy"]),
         _share("body parameters", sizes["student_body"], sizes["teacher_body"]),
         _share("all parameters", sizes["student"], sizes["teacher"]),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.methods import Method, estimate_of, methods_of
 from shortstack.result import RunResult
 
@@ -90,7 +90,7 @@ def _plain(value: object) -> str:
 def _label(metric: str) -> str:
     """``ndcg@10/tail`` as NDCG@10 tail."""
     name, _, part = metric.partition("/")
-    return escape(f"{spoken(name)} {part}".strip())
+    return escape(f"{formatted_metric(name)} {part}".strip())
 
 
 def _name(method: Method) -> str:

@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.methods import estimate_of, methods_of
 from shortstack.result import RunResult
 
@@ -13,7 +13,7 @@ def terminal_table(result: RunResult) -> Table:
     table = Table(title="test users; intervals over users", title_justify="left", title_style="dim")
     table.add_column("method", no_wrap=True)
     shown = [*(name for name in result.headlines["metrics"][:1] if name != result.selected_by), result.selected_by]
-    for name in ("parameters", *map(spoken, shown), "95% interval", "loss"):
+    for name in ("parameters", *map(formatted_metric, shown), "95% interval", "loss"):
         table.add_column(name, justify="right", no_wrap=True)
     for method in methods_of(result.metrics):
         style = "bold" if method.key in {"student", "teacher"} else ""

@@ -3,9 +3,9 @@
 from importlib.resources import files
 from string import Template
 
-from shortstack import __version__
 from shortstack.scaffold.kinds import WORDINGS
 from shortstack.scaffold.names import Names
+from shortstack.version import __version__
 
 _TEMPLATES = files("shortstack.scaffold") / "templates"
 

@@ -10,13 +10,13 @@ import attrs
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from shortstack.blame import blaming
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
 from shortstack.files import written_whole
-from shortstack.importance.calls import Calls
+from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.scorers import Scorers
 from shortstack.importance.states import put_away, rebuilt
 from shortstack.importance.sweep import Swept
+from shortstack.registry.isolation import plugin_errors
 
 _HEADER: Final = "shortstack"
 
@@ -55,7 +55,7 @@ class Part:
         """
         tensors, plain = put_away(None if self.swept is None else attrs.evolve(self.swept, states={}))
         for name, state in ({} if self.swept is None else self.swept.states).items():
-            with blaming(scorers.culprits[name], "has a state that cannot be saved"):
+            with plugin_errors(scorers.culprits[name], "has a state that cannot be saved"):
                 found = put_away(state, f"state of {name}")
             tensors, plain = tensors | found[0], plain | found[1]
         header = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "swept")
@@ -101,7 +101,7 @@ def merged(parts: Sequence[Part], scorers: Scorers) -> Part:
         ConfigurationError: They are not of one job, a shard is not there or there twice, or one has not finished.
         PluginError: A scorer failed.
     """
-    shards, calls = sorted(parts, key=lambda part: part.shard), Calls(scorers.culprits)
+    shards, calls = sorted(parts, key=lambda part: part.shard), GuardedCalls(scorers.culprits)
     first, count = shards[0], shards[0].shard[1]
     there = [f"{part.shard[0]}/{part.shard[1]}" for part in shards]
     for part in shards:

@@ -9,26 +9,26 @@ from typing import Any, Literal
 import attrs
 from transformers import PreTrainedModel
 
-from shortstack import __version__
 from shortstack.errors import ConfigurationError
 from shortstack.files import digest, held
-from shortstack.importance.answers import Answers, KeptProbe
-from shortstack.importance.calls import Calls
+from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.probe import ModelProbe
+from shortstack.importance.probe_cache import CachedProbe, ProbeCache
 from shortstack.importance.scorers import Scorers
-from shortstack.models.causal import require_causal
+from shortstack.models.checks import require_causal
 from shortstack.models.decoder import most_tokens
 from shortstack.models.devices import device_named
-from shortstack.models.freed_memory import keep_freed_memory
+from shortstack.models.malloc import keep_freed_memory
 from shortstack.models.stored import Precision, stored_model, stored_tokenizer
 from shortstack.progress import Progress
 from shortstack.registry import Registry
 from shortstack.scoring.model_files import files_read
-from shortstack.scoring.no_model import require_no_model
+from shortstack.scoring.model_loading import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
+from shortstack.scoring.score_file import code_of_scorers, require_room, write_scores
 from shortstack.scoring.sweeping import Sweeping, in_batches
 from shortstack.scoring.texts import ReadExample, read_examples
-from shortstack.scoring.written_scores import code_of_scorers, require_room, write_scores
+from shortstack.version import __version__
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +95,7 @@ class Scoring:
         keep_freed_memory()
         model = stored_model(self.model, self.precision).to(device_named(self.device))
         require_causal(model)
-        examples, calls = self._examples(model), Calls(scorers.culprits, model)
+        examples, calls = self._examples(model), GuardedCalls(scorers.culprits, model)
         with calls.all():
             sweeping = Sweeping(model=model, examples=self._shard_of(examples), batch_size=self.batch_size, path=path)
             part = sweeping.finish(left or sweeping.begin(job, self.shard), scorers, calls, progress)
@@ -105,9 +105,9 @@ class Scoring:
             probe = ModelProbe(model, in_batches(again, self.batch_size, model.device))
             with (
                 progress.job("passes without layers", total=part.layers + 1) as step,
-                Answers.of(path, step) as answers,
+                ProbeCache.of(path, step) as answers,
             ):
-                write_scores(out, part, scorers, KeptProbe(probe, answers), calls)
+                write_scores(out, part, scorers, CachedProbe(probe, answers), calls)
         answers.remove()
         path.unlink()
         return out

@@ -8,13 +8,13 @@ import attrs
 import torch
 from transformers import PreTrainedModel
 
-from shortstack.importance.answers import SECONDS_BETWEEN_SAVES
 from shortstack.importance.calibration import Batch, checked_batches
-from shortstack.importance.calls import Calls
+from shortstack.importance.guarded_calls import GuardedCalls
+from shortstack.importance.probe_cache import SECONDS_BETWEEN_SAVES
 from shortstack.importance.scorers import Scorers
 from shortstack.importance.sweep import sweep
 from shortstack.models.decoder import Decoder
-from shortstack.progress import Progress, Step
+from shortstack.progress import Progress, ProgressCallback
 from shortstack.scoring.parts import Job, Part
 from shortstack.scoring.texts import ReadExample
 from shortstack.tasks.examples import collate
@@ -40,7 +40,7 @@ class Sweeping:
         """Before anything was swept."""
         return Part(job=job, shard=shard, layers=len(Decoder.of(self.model).layers), total=len(self.examples))
 
-    def finish(self, part: Part, scorers: Scorers, calls: Calls, progress: Progress) -> Part:
+    def finish(self, part: Part, scorers: Scorers, calls: GuardedCalls, progress: Progress) -> Part:
         """The part once all of its examples are swept, saved every half minute and at the end."""
         with progress.job("examples", total=part.total) as step:
             while part.swept is None or part.done < part.total:
@@ -64,7 +64,7 @@ def in_batches(examples: Sequence[ReadExample], size: int, device: torch.device)
 class _Stretch(Iterable[Batch]):
     """Batches until it is time to save."""
 
-    def __init__(self, batches: Iterator[Batch], step: Step, done: int) -> None:
+    def __init__(self, batches: Iterator[Batch], step: ProgressCallback, done: int) -> None:
         self._batches, self._step, self._start = batches, step, perf_counter()
         self.done = done
 

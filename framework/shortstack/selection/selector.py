@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from shortstack.blame import blaming, written_in
+from shortstack.config.budget import MEASURES, Budget, Cost, costs_by_measure
+from shortstack.config.reader import structure
+from shortstack.config.resolve import named_class
 from shortstack.contracts import Importance, Probe, Selection
 from shortstack.errors import ConfigurationError, NonFiniteError
-from shortstack.naming import named_class
-from shortstack.selection.budgets import MEASURES, Budget, Cost, costs_by_measure
-from shortstack.selection.measured import Adaptive, Greedy, RememberingProbe
+from shortstack.registry.isolation import plugin_errors, written_in
+from shortstack.selection.probe_strategies import Adaptive, Greedy, RememberingProbe
 from shortstack.selection.strategies import (
     Choice,
     Contiguous,
@@ -26,10 +27,11 @@ from shortstack.selection.strategies import (
     TopK,
     Uniform,
 )
-from shortstack.settings import structure
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from shortstack.config.run_tables import SelectionSettings
 
 __all__ = ["STRATEGIES", "AdaptiveLayerSelector", "Budget", "Cost", "strategy_named"]
 
@@ -131,7 +133,7 @@ class AdaptiveLayerSelector:
         )
 
     def _asked(self, question: Question, keep: int) -> Choice:
-        with blaming(f"strategy {self.strategy.name!r} ({written_in(self.strategy)})"):
+        with plugin_errors(f"strategy {self.strategy.name!r} ({written_in(self.strategy)})"):
             choice = self.strategy.choose(question, keep)
         inside = all(0 <= layer < question.layers for layer in choice.kept)
         if not 1 <= len(set(choice.kept)) == len(choice.kept) <= keep or not inside:
@@ -151,3 +153,13 @@ def _finite(scores: "Importance | Tensor | Sequence[float]") -> tuple[float, ...
         if not isfinite(value):
             raise NonFiniteError(f"the score of layer {layer} is {value}; every layer needs a finite score")
     return tuple(float(value) for value in plain)
+
+
+def selector_for(settings: "SelectionSettings") -> AdaptiveLayerSelector:
+    """Build the selector that ``[selection]`` describes.
+
+    Raises:
+        ConfigurationError: The strategy is unknown, or the budget is not allowed.
+    """
+    strategy = strategy_named(settings.strategy, settings.settings)
+    return AdaptiveLayerSelector(strategy=strategy, budget=settings.budget)

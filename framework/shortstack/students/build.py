@@ -10,22 +10,22 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from shortstack.blame import blaming, written_in
 from shortstack.contracts import Selection, StudentArchitecture
 from shortstack.errors import ConfigurationError, DataError, PluginError, UnsupportedModelError
 from shortstack.models.batch_keys import unread
-from shortstack.models.causal import require_causal
+from shortstack.models.checks import require_causal
 from shortstack.models.decoder import Decoder
+from shortstack.models.frozen import frozen_copy
 from shortstack.models.generation import settle_generation
 from shortstack.models.older_readers import write_former_names
 from shortstack.models.parameters import ParameterCount, count_parameters
 from shortstack.models.private_draws import private_draws
-from shortstack.models.rest import at_rest
+from shortstack.models.snapshot import ModelSnapshot, assert_unmodified
 from shortstack.models.ties import correction, is_tied, says_tied, set_tied
-from shortstack.models.untouched import Fingerprint, untouched
 from shortstack.registry import Registry
-from shortstack.students.proofs import prove
-from shortstack.students.teachers import identity, refuse_unready
+from shortstack.registry.isolation import plugin_errors, written_in
+from shortstack.students.verification import verify
+from shortstack.teachers.checks import identity, require_ready_teacher
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,13 +64,13 @@ def build_student(
         PluginError: The architecture failed, or changed the teacher; names it and its distribution.
         ProofError: The finished student failed a check; this is a defect of the architecture.
     """
-    refuse_unready(teacher)
+    require_ready_teacher(teacher)
     selection = _selection(kept_layers, len(Decoder.of(teacher).layers))
     name, method, culprit = _architecture(architecture, settings, registry)
-    teacher = at_rest(teacher, frozen=False)
+    teacher = frozen_copy(teacher, frozen=False)
     with (
-        untouched(Fingerprint.of(teacher), culprit),
-        blaming(culprit),
+        assert_unmodified(ModelSnapshot.of(teacher), culprit),
+        plugin_errors(culprit),
         private_draws(),
         torch.no_grad(),
     ):
@@ -81,7 +81,7 @@ def build_student(
         write_former_names(student.config)
         adapted = sorted(student.state_dict().keys() - copies.keys())
         student.config.shortstack = _record(name, selection, teacher, adapted)
-        prove(teacher, student, copies, method.count_parameters(config))
+        verify(teacher, student, copies, method.count_parameters(config))
     return student
 
 

@@ -4,49 +4,17 @@
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from shortstack.errors import ConfigurationError
 from shortstack.tasks.examples import Examples, collate
+from shortstack.tasks.feedback import Feedback, Reads, feedback_of
+from shortstack.tasks.task import Task
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from shortstack.config.run_tables import TaskSettings
 
-    from shortstack.data.catalogue import Catalogue
-    from shortstack.data.sequences import Sequences
-
-__all__ = ["Examples", "Reads", "Task", "built_in_tasks", "collate", "named_task"]
-
-Reads = Literal["interactions", "ratings", "impressions"]
-"""What users chose; the same with how they rated it; or what they were shown and what of it they chose."""
-
-
-@runtime_checkable
-class Task(Protocol):
-    """Turns every user's items into token sequences, and says which answers there are."""
-
-    @property
-    def window(self) -> int:
-        """How many items of a history the model sees at most."""
-
-    @property
-    def longest(self) -> int:
-        """How many tokens an example has at most."""
-
-    @property
-    def reads(self) -> "Reads":
-        """What the data must hold."""
-
-    def training_examples(self, sequences: "Sequences", catalogue: "Catalogue") -> Examples:
-        """What to learn from: training interactions only."""
-
-    def calibration_examples(
-        self, sequences: "Sequences", catalogue: "Catalogue", *, count: int = 256, seed: int = 0
-    ) -> Examples:
-        """What to measure importance on: a seeded sample of training users, each with one supervised position."""
-
-    def candidates(self, catalogue: "Catalogue") -> "Tensor":
-        """int64 ``(candidates,)``: the token of each answer."""
+__all__ = ["Examples", "Feedback", "Reads", "Task", "built_in_tasks", "collate", "feedback_of", "named_task", "task_of"]
 
 
 def named_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
@@ -56,13 +24,23 @@ def named_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
         UnknownNameError: There is no such task or setting; suggests the nearest.
         ConfigurationError: A setting has a value that is not allowed, or there is no such class.
     """
-    from shortstack.naming import named_class
-    from shortstack.settings import structure
+    from shortstack.config.reader import structure
+    from shortstack.config.resolve import named_class
 
     task: object = structure(named_class("task", name, built_in_tasks()), settings, f"task {name!r}")
     if not isinstance(task, Task):
         raise ConfigurationError(f"task {name!r} does not have the methods of shortstack.tasks.Task")
     return task
+
+
+def task_of(settings: "TaskSettings") -> Task:
+    """Build the task that ``[task]`` names.
+
+    Raises:
+        UnknownNameError: There is none of this name, or it has no such setting.
+        ConfigurationError: A setting has a wrong value.
+    """
+    return named_task(settings.name, settings.settings)
 
 
 def built_in_tasks() -> dict[str, type]:

@@ -7,7 +7,7 @@ import attrs
 from shortstack.tasks.next_item import NextItem
 
 if TYPE_CHECKING:
-    from shortstack.tasks import Reads
+    from shortstack.tasks.feedback import Reads
 
 
 @attrs.frozen(kw_only=True)

@@ -14,7 +14,7 @@ from shortstack.tasks.windows import Windows, drawn, training_spans
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from shortstack.tasks import Reads
+    from shortstack.tasks.feedback import Reads
 
 
 @attrs.frozen(kw_only=True)

@@ -15,7 +15,7 @@ from shortstack.tasks.windows import Positions, Windows, drawn, training_spans
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from shortstack.tasks import Reads
+    from shortstack.tasks.feedback import Reads
 
 
 @attrs.frozen(kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from shortstack.blame import place
 from shortstack.errors import ShortstackError
+from shortstack.registry.isolation import error_place
 from shortstack.testing.law import Law
 from shortstack.testing.subject import Subject
 
@@ -46,7 +46,7 @@ class BrokenLawError(AssertionError):
         """What was raised within the component, and where; empty where a law found what it gave wrong."""
         if isinstance(self.error, AssertionError):
             return ""
-        return f"{type(self.error).__name__}{place(self.error)}" if place(self.error) else f"{self.error}"
+        return f"{type(self.error).__name__}{error_place(self.error)}" if error_place(self.error) else f"{self.error}"
 
     @property
     def snippet(self) -> str:
@@ -62,7 +62,7 @@ def _settings(subject: Subject) -> str:
 
 def _place(error: BaseException) -> str:
     """Where it was raised, unless it says so itself."""
-    return "" if isinstance(error, ShortstackError) else place(error)
+    return "" if isinstance(error, ShortstackError) else error_place(error)
 
 
 def snippet(law: Law, subject: Subject, recipes: Mapping[str, object]) -> str:

@@ -75,7 +75,7 @@ def _findable(subject: Subject) -> bool:
     """Whether another Python finds the component: by an installed name, or in a module that can be imported."""
     if isinstance(subject.given, Descriptor):
         place = place_of(subject.given)
-        return place is not None and _can_be_imported(place[0].partition(".")[0])
+        return place is not None and _can_be_imported(place[0])
     if subject.kind == "strategy":
         return True
     installed = [c.descriptor for c in Registry.from_environment().components]
@@ -85,9 +85,16 @@ def _findable(subject: Subject) -> bool:
 FINDABLE: Final = Condition(words="another process finds it by its name or in a module", holds=_findable)
 
 
-def _can_be_imported(package: str) -> bool:
-    """Whether a package or module is found where modules are looked for, not only among those that are loaded."""
-    return any(finder.find_spec(package, None) is not None for finder in sys.meta_path)
+def _can_be_imported(module: str) -> bool:
+    """Whether a module is found where modules are looked for, not only among those that are loaded."""
+    parts, places = module.split("."), None
+    for count in range(1, len(parts) + 1):
+        name = ".".join(parts[:count])
+        spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, places)) is not None), None)
+        if spec is None:
+            return False
+        places = spec.submodule_search_locations
+    return True
 
 
 def _job(subject: Subject, ask: Callable[..., Any], order: Sequence[int]) -> dict[str, Any]:

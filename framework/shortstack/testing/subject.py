@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module
-from types import ModuleType
 from typing import Any, Literal
 
 import attrs
-import pluggy
 
+from shortstack.config.resolve import attribute_named
 from shortstack.contracts import Descriptor
 from shortstack.errors import ConfigurationError, UnknownNameError
-from shortstack.hooks import PROJECT
 from shortstack.registry import HOOKS, KINDS, Kind, Origin, Registry
+from shortstack.registry.plugins import offering
+from shortstack.selection.selector import strategy_named
 
 UNDER_TEST = Origin("under-test", "kit", "0")
 """Where a descriptor comes from that no entry point offers."""
@@ -86,9 +85,7 @@ def _subject(component: object, kind: str | None, settings: Mapping[str, object]
     if not isinstance(component, str):
         raise ConfigurationError(f"a component is a name or a descriptor, got {component!r:.80}")
     if kind == "strategy":
-        from shortstack.testing.strategy_subject import strategy_subject
-
-        return strategy_subject(component, settings, registry)
+        return _strategy(component, settings, registry)
     if ":" in component:
         return attrs.evolve(_described(_imported(component), settings, registry), given=component)
     found = registry.find(_kind(component, kind, registry), component)
@@ -104,17 +101,38 @@ def _subject(component: object, kind: str | None, settings: Mapping[str, object]
     )
 
 
+def _strategy(name: str, settings: Mapping[str, object], registry: Registry) -> Subject:
+    """The strategy of a name, or of ``module:attribute``.
+
+    Raises:
+        UnknownNameError: There is no such strategy or setting.
+        ConfigurationError: A setting is wrong, or it is no strategy.
+    """
+    strategy = strategy_named(name, settings)
+    descriptor = Descriptor(
+        name=strategy.name,
+        summary=(type(strategy).__doc__ or strategy.name).partition("\n")[0],
+        build=lambda given: strategy_named(name, given),
+        config=type(strategy),
+    )
+    return Subject(
+        kind="strategy",
+        name=name,
+        descriptor=descriptor,
+        traits=strategy.keeps,
+        settings=settings,
+        registry=registry,
+        given=name,
+    )
+
+
 def _imported(path: str) -> Descriptor:
     """The descriptor that ``module:attribute`` names, before it is installed as a plugin.
 
     Raises:
         ConfigurationError: There is nothing to import, or it is no descriptor.
     """
-    module, _, attribute = path.partition(":")
-    try:
-        found = vars(import_module(module)).get(attribute)
-    except (ImportError, ValueError) as error:
-        raise ConfigurationError(f"component {path!r} cannot be imported: {error}") from error
+    found = attribute_named("component", path)
     if not isinstance(found, Descriptor):
         raise ConfigurationError(f"component {path!r} must be a descriptor, got {found!r:.80}")
     return found
@@ -136,11 +154,8 @@ def _kind(name: str, kind: str | None, registry: Registry) -> Kind:
 
 def _described(descriptor: Descriptor, settings: Mapping[str, object], registry: Registry) -> Subject:
     """A descriptor that may not be installed: offered by a plugin of its own, beside all others."""
-    kind, hook = next((kind, hook) for kind, (hook, cls) in HOOKS.items() if isinstance(descriptor, cls))
-    plugin = ModuleType("under_test")
-    offer = pluggy.HookimplMarker(PROJECT)(lambda: [descriptor], specname=hook)
-    setattr(plugin, hook, offer)
-    beside = registry.beside(plugin, UNDER_TEST)
+    kind = next(kind for kind, (_, cls) in HOOKS.items() if isinstance(descriptor, cls))
+    beside = registry.beside(offering(descriptor), UNDER_TEST)
     found: Any = descriptor
     return Subject(
         kind=kind,

@@ -2,9 +2,8 @@
 
 import math
 
-from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
+from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 from shortstack_importance.directions import angle, last_visible
-from shortstack_importance.means import MeanScorer, Terms
 
 DESCRIPTOR = ScorerDescriptor(
     name="angular",

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
-from shortstack_importance.means import MeanScorer, Terms
+from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
 if TYPE_CHECKING:
     from torch import Tensor

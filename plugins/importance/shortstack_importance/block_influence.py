@@ -1,8 +1,7 @@
 """Block Influence: how far a layer turns the hidden states."""
 
-from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
+from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 from shortstack_importance.directions import cosine_distance
-from shortstack_importance.means import MeanScorer, Terms
 
 DESCRIPTOR = ScorerDescriptor(
     name="block-influence",

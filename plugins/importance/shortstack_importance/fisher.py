@@ -1,7 +1,6 @@
 """Fisher information: how sharply the log-probability bends with a layer's weights."""
 
-from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
-from shortstack_importance.means import MeanScorer, Terms
+from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
 DESCRIPTOR = ScorerDescriptor(
     name="fisher",

@@ -1,7 +1,6 @@
 """Gradient norm: how strongly the log-probability pulls at a layer's weights."""
 
-from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
-from shortstack_importance.means import MeanScorer, Terms
+from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
 DESCRIPTOR = ScorerDescriptor(
     name="gradient",

@@ -1,7 +1,6 @@
 """Norm ratio: how large a layer's contribution is beside what it hands on."""
 
-from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
-from shortstack_importance.means import MeanScorer, Terms
+from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
 DESCRIPTOR = ScorerDescriptor(
     name="norm-ratio",

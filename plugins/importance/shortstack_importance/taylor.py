@@ -1,7 +1,6 @@
 """Taylor: the first-order guess of what removing a layer does to the log-probability."""
 
-from shortstack.contracts import LayerSignals, ScorerDescriptor, ScorerTraits, Signal
-from shortstack_importance.means import MeanScorer, Terms
+from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
 DESCRIPTOR = ScorerDescriptor(
     name="taylor",

@@ -2,6 +2,7 @@
 
 import random
 import re
+import unicodedata
 from pathlib import Path
 
 import attrs
@@ -73,6 +74,24 @@ def through_float(path, number, line):
     """A number of a user becomes a float."""
     user, *rest = interaction(path, number, line)
     return f"{float(user):.1f}" if user.isdecimal() else user, *rest
+
+
+def numbered(path, number, line):
+    """A user that is digits loses the zeros before them."""
+    user, *rest = interaction(path, number, line)
+    return str(int(user)) if user.isascii() and user.isdigit() else user, *rest
+
+
+def without_na(path, number, line):
+    """Users that are called as pandas calls what is missing are left out."""
+    found = interaction(path, number, line)
+    return None if found[0] in {"NA", "nan", "null", "None"} else found
+
+
+def composed(path, number, line):
+    """A user's letters and accents become one."""
+    user, *rest = interaction(path, number, line)
+    return unicodedata.normalize("NFC", user), *rest
 
 
 def trimmed(path, number, line):

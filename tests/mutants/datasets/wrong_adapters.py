@@ -10,6 +10,7 @@ from mutants.datasets.mistakes import (
     Unchecked,
     by_first_use,
     caused,
+    composed,
     ended,
     first_fields,
     floating,
@@ -23,6 +24,7 @@ from mutants.datasets.mistakes import (
     nameless_file,
     next_line,
     nulled,
+    numbered,
     once,
     skipping,
     sorted_titles,
@@ -33,6 +35,7 @@ from mutants.datasets.mistakes import (
     unguarded,
     whole_line,
     with_titles_of_the_table,
+    without_na,
 )
 from mutants.datasets.plain import plain, recognised
 from mutants.mutant import Mutant, SetOfNames
@@ -64,7 +67,7 @@ ADAPTERS = (
     wrong(
         "drops-the-last-row",
         "The last row is dropped.",
-        {"rows-round-trip", "row-order", "large-numbers", "many-rows", "half-stars", "times-of-day"},
+        {"rows-round-trip", "row-order", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
         finished=in_memory(lambda frame: frame.head(-1)),
     ),
     wrong(
@@ -81,6 +84,7 @@ ADAPTERS = (
             "missing-values",
             "times-as-text",
             "times-of-day",
+            "odd-names",
         },
         lines=headed,
     ),
@@ -89,20 +93,23 @@ ADAPTERS = (
     wrong(
         "seconds",
         "Times are given in seconds.",
-        {"rows-round-trip", "large-numbers", "many-rows", "half-stars", "times-of-day"},
+        {"rows-round-trip", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
         finished=in_memory(lambda frame: frame.with_columns(pl.col("timestamp") // 1_000)),
     ),
     wrong(
         "float-ids",
         "Ids go through a float.",
-        {"rows-round-trip", "large-numbers", "many-rows", "half-stars", "times-of-day"},
+        {"rows-round-trip", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
         pitfall=31,
         interaction=through_float,
     ),
+    wrong("numbers-ids", "007 is taken for 7, though any text is promised.", {"odd-names"}, interaction=numbered),
+    wrong("drops-na", "Users called NA are taken for missing, as pandas does.", {"odd-names"}, interaction=without_na),
+    wrong("composes-accents", "Ids are put into Unicode's form NFC.", {"odd-names"}, interaction=composed),
     wrong(
         "trims-ids",
         "Blanks around ids are lost, though any text is promised.",
-        {"rows-round-trip", "half-stars", "times-of-day"},
+        {"rows-round-trip", "half-stars", "times-of-day", "odd-names"},
         interaction=trimmed,
     ),
     wrong(
@@ -115,7 +122,7 @@ ADAPTERS = (
     wrong(
         "renumbers-users",
         "Users are renumbered by first use.",
-        {"rows-round-trip", "row-order", "large-numbers", "many-rows", "half-stars", "times-of-day"},
+        {"rows-round-trip", "row-order", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
         pitfall=30,
         finished=in_memory(by_first_use),
     ),
@@ -148,7 +155,7 @@ ADAPTERS = (
     wrong(
         "rating-as-text",
         "Ratings are text.",
-        {"form", "rows-round-trip", *PREPARED, "large-numbers", "many-rows", "half-stars", "times-of-day"},
+        {"form", "rows-round-trip", *PREPARED, "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
         finished=in_memory(lambda frame: frame.with_columns(pl.col("rating").cast(pl.String))),
     ),
     wrong(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg
 from shortstack.report.methods import Method, estimate_of, methods_of
 from shortstack.result import RunResult
@@ -18,7 +18,7 @@ def comparison_figure(result: RunResult) -> str:
         panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
         for axes, metric in zip(panels, metrics, strict=True):
             _panel(axes, result, methods, metric)
-        named = ", ".join(map(spoken, metrics))
+        named = ", ".join(map(formatted_metric, metrics))
         return inline_svg(figure, "comparison", f"{named} of every method with 95 % intervals")
 
 
@@ -27,7 +27,7 @@ def _panel(axes: Axes, result: RunResult, methods: Sequence[Method], metric: str
         estimate = estimate_of(result, method.key, metric)
         if estimate is not None:
             _row(axes, row, method, estimate)
-    axes.set_title(spoken(metric))
+    axes.set_title(formatted_metric(metric))
     axes.set_yticks(range(len(methods)), [method.label for method in methods])
     axes.set(ylim=(-0.6, len(methods) - 0.3), xlim=(0, None))
     axes.margins(x=0.08)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.figures.canvas import INK, MUTED, SURFACE, drawing, inline_svg
 from shortstack.report.methods import METHODS, Method, estimate_of
 from shortstack.result import RunResult
@@ -23,11 +23,13 @@ def compression_figure(result: RunResult) -> str:
         left, right = figure.subplots(1, 2, sharey=True)
         _panel(left, result, sizes["teacher_body"], sizes["student_body"], "parameters of the body (the layers)")
         _panel(right, result, sizes["teacher"], sizes["student"], "all parameters")
-        left.set(ylabel=f"test {spoken(result.selected_by)}", ylim=(0, 1.08 * _highest(result)))
+        left.set(ylabel=f"test {formatted_metric(result.selected_by)}", ylim=(0, 1.08 * _highest(result)))
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=max(len(labels), 1), labelcolor=INK)
         return inline_svg(
-            figure, "compression", f"{spoken(result.selected_by)} with 95 % intervals against the number of parameters"
+            figure,
+            "compression",
+            f"{formatted_metric(result.selected_by)} with 95 % intervals against the number of parameters",
         )
 
 

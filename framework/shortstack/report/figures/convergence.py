@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from shortstack.contracts.headlines import spoken
+from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg, nothing_to_show
 from shortstack.report.methods import methods_of
 from shortstack.result import RunResult, TrainingPoint
@@ -24,7 +24,7 @@ def convergence_figure(result: RunResult) -> str:
             _draw(left, points, result.selected_by, colour=method.colour, marker=method.marker, label=method.label)
             _draw(right, points, "loss", colour=method.colour, marker=method.marker, label=method.label)
         if trained:
-            _name(left, f"validation {spoken(result.selected_by)}")
+            _name(left, f"validation {formatted_metric(result.selected_by)}")
             _name(right, "training loss (each model its own)")
             left.set_ylim(bottom=0)
             handles, labels = left.get_legend_handles_labels()
@@ -32,7 +32,7 @@ def convergence_figure(result: RunResult) -> str:
         return inline_svg(
             figure,
             "convergence",
-            f"Validation {spoken(result.selected_by)} and training loss against the optimiser step",
+            f"Validation {formatted_metric(result.selected_by)} and training loss against the optimiser step",
         )
 
 

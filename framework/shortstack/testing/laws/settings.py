@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
+from shortstack.config.reader import structure, unstructure
 from shortstack.errors import UnknownNameError
-from shortstack.settings import structure, unstructure
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.subject import Subject

@@ -159,8 +159,7 @@ def _built(recipe: TinyModel) -> "PreTrainedModel":
 
 
 def _silence(model: "PreTrainedModel", layers: tuple[int, ...]) -> None:
-    from shortstack.models.decoder import Decoder
-    from shortstack.models.writers import residual_writers
+    from shortstack.models.decoder import Decoder, residual_writers
 
     for index in layers:
         for _, parameter in residual_writers(Decoder.of(model).layers[index]):

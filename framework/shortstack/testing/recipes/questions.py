@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from shortstack.selection.budgets import Budget, Cost
+from shortstack.config.budget import Budget, Cost
 from shortstack.selection.strategies import Question
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from shortstack.testing.recipes.tables import InteractionTable
 
-_NASTY: Final = (
+ODD_NAMES: Final = (
     "a b", " lead", "trail ", " both ", "  ", 'say "hi"', '"', "x,y", "semi;colon", "a|b", "::", "a:b", "it's", "back\\slash",
     "#1", "007", "1.0", "1e3", "-1", "NA", "null", "None", "nan", "True", "=1+1", "é", "e\u0301", "日本", "🦊",
     "line\u2028break", "%20",
@@ -16,7 +16,9 @@ _TEXT: Final = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_
 
 def names() -> st.SearchStrategy[str]:
     """Ids of any text without control characters; never a plain decimal number, which other items go by."""
-    return (st.sampled_from(_NASTY) | _TEXT).filter(lambda text: text != str(int(text)) if text.isdecimal() else True)
+    return (st.sampled_from(ODD_NAMES) | _TEXT).filter(
+        lambda text: text != str(int(text)) if text.isdecimal() else True
+    )
 
 
 def interaction_tables(
@@ -32,7 +34,7 @@ def interaction_tables(
     """
     row = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1), st.integers(1, 5), st.integers(0, days - 1))
     drawn = st.lists(names(), min_size=min(3, items), max_size=items, unique=True).map(tuple)
-    nasty = st.permutations(_NASTY).map(lambda order: tuple(order[:items]))
+    nasty = st.permutations(ODD_NAMES).map(lambda order: tuple(order[:items]))
     return st.builds(
         _table,
         st.lists(row, min_size=rows[0], max_size=rows[1]),

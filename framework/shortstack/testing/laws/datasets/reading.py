@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import attrs
 
+from shortstack.config.reader import structure
 from shortstack.contracts import Interaction, Records, Sample
 from shortstack.data.interactions import Interactions
 from shortstack.errors import DataError
-from shortstack.settings import structure
 from shortstack.testing.broken import UntriedError
 from shortstack.testing.law import Condition
 from shortstack.testing.subject import Subject
@@ -138,4 +138,8 @@ def _described(subject: Subject) -> bool:
 
 WRITES: Final = Condition(words="the descriptor has write", holds=_writes)
 TIMED: Final = Condition(words="the descriptor has write, and times come back", holds=_timed)
+NAMED: Final = Condition(
+    words="the descriptor has write, and ids may be any text",
+    holds=lambda subject: _writes(subject) and subject.traits.text_ids,
+)
 DESCRIBED: Final = Condition(words="the descriptor has write, and titles or categories come back", holds=_described)

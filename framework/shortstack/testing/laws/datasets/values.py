@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 
+import attrs
 from hypothesis import strategies as st
 
 from shortstack.contracts import Sample
@@ -17,6 +18,7 @@ from shortstack.testing.elsewhere import elsewhere
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import (
     MEASURES,
+    NAMED,
     TIMED,
     WRITES,
     absent,
@@ -29,12 +31,14 @@ from shortstack.testing.laws.datasets.reading import (
 )
 from shortstack.testing.laws.datasets.spots import MARK, spoiled, spots
 from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.strategies.tables import ODD_NAMES, interaction_tables
 from shortstack.testing.subject import Subject
 
 TABLES = interaction_tables(rows=(2, 8))
 ROWS = st.integers(0, 9)
 MANY: Final = 3_000
+_PLAIN: Final = ("7", "1", "1000", "a", "é")
+"""What odd names become where they are taken for numbers, trimmed or put into another form."""
 _HOUR: Final = 3_600_000
 _TIMES: Final = (0, 13 * _HOUR, 13 * _HOUR + 45 * 60_000, 13 * _HOUR + 45 * 60_000 + 30_000)
 """Midnight, and a time of day to the hour, the minute and the second."""
@@ -65,6 +69,25 @@ def large_numbers(subject: Subject, *, table: InteractionTable, row: int) -> Non
     sample = table.sample()
     large = {"user": "76561197960265729", "item": "9007199254740993"}
     _require_rows(subject, spoiled(sample, row % len(sample.rows), **large), or_refused=True)
+
+
+@law("dataset", 73, when=NAMED)
+def odd_names(subject: Subject) -> None:
+    """Any text is an id, and two texts are two: 007 is not 7, somebody is called NA, and é is written in two ways.
+
+    A format may refuse to write some; what it writes is read.
+    """
+    sample = InteractionTable(rows=tuple((n, n, 1 + n % 2 * 4, n) for n in range(1 + len(_PLAIN)))).sample()
+    for odd in ODD_NAMES:
+        names = [odd, *(_PLAIN if odd not in _PLAIN else _PLAIN[1:])]
+        rows = [attrs.evolve(row, user=name, item=name) for row, name in zip(sample.rows, names, strict=False)]
+        titles = {name: f"Title {number}" for number, name in enumerate(names)}
+        try:
+            _require_rows(
+                subject, attrs.evolve(sample, rows=rows, titles=titles, categories=dict.fromkeys(names, "Drama"))
+            )
+        except UntriedError:
+            continue
 
 
 @law("dataset", 69, when=TIMED, examples=5, table=TABLES, row=ROWS)

@@ -7,9 +7,9 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from shortstack.config.reader import structure
 from shortstack.contracts import DistillationLoss, ModelOutputs, Output
 from shortstack.distillation.weighted_losses import WeightedLoss
-from shortstack.settings import structure
 from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import Condition
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs

@@ -122,7 +122,8 @@ def _trainer(
     callbacks: Sequence[TrainerCallback] = (),
 ) -> "DistillationTrainer":
     """A trainer on this loss alone, as a run makes one, with a fresh student and a fresh loss."""
-    from shortstack.distillation.fitting import FitSettings, training_arguments
+    from shortstack.config.training import FitSettings
+    from shortstack.distillation.fitting import training_arguments
     from shortstack.distillation.trainer import DistillationTrainer
     from shortstack.distillation.weighted_losses import WeightedLoss
 

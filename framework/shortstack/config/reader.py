@@ -1,0 +1,312 @@
+"""Settings: from what a TOML file or a keyword says to typed, frozen values, strictly.
+
+Nothing is coerced but what loses nothing: a whole number becomes a float where that is taken, and a text where that is,
+as a date does, which TOML writes without quotes. ``"3"`` is no number and ``3.7`` no count. Every error names the setting by
+its full path and says what is allowed.
+"""
+
+import inspect
+import math
+import re
+import tomllib
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, time
+from pathlib import PurePath
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import attrs
+
+from shortstack.errors import ConfigurationError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def structure(cls: type[T], value: object, where: str) -> T:
+    """Make an attrs value from a mapping.
+
+    Args:
+        cls: An attrs class; its annotations say what each field takes.
+        value: A mapping of field names, an instance of ``cls``, or None for the defaults.
+        where: What is being configured, for the error messages, for example ``"teacher.fit"``; empty for a whole run.
+
+    Raises:
+        UnknownNameError: There is no such setting; suggests the nearest.
+        ConfigurationError: A value has the wrong type or is out of range, or a required setting is missing.
+    """
+    if isinstance(value, cls):
+        return _fitted(value, where)
+    if value is None:
+        value = {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where or 'a run'} takes a table of settings, got {value!r}")
+    fields = {field.name: field for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls)) if field.init}
+    hints = get_type_hints(cls)
+    for name in value:
+        if name not in fields:
+            raise UnknownNameError(f"setting of {where or 'a run'}:", str(name), fields)
+    missing = [n for n, f in fields.items() if f.default is attrs.NOTHING and n not in value]
+    if missing:
+        raise ConfigurationError(f"{where or 'a run'} needs the setting {missing[0]!r}")
+    settings = {name: _fit(hints[name], given, _path(where, name)) for name, given in value.items()}
+    with _refusals(where):
+        return cls(**settings)
+
+
+Fields = list["attrs.Attribute[Any]"]
+
+
+def validated(table: str) -> Callable[[type, Fields], Fields]:
+    """Make the fields of an attrs class check what they are given, however an instance is built.
+
+    For ``attrs.frozen(field_transformer=validated("data"))``: each value must be of its field's annotation, as from a file,
+    and what a validator refuses is a ``ConfigurationError`` that names the setting.
+
+    Args:
+        table: Where the settings stand in a file, for the error messages; empty for the top.
+    """
+    return lambda _cls, fields: [_checked(field, _path(table, field.name)) for field in fields]
+
+
+def _checked(field: "attrs.Attribute[Any]", where: str) -> "attrs.Attribute[Any]":
+    convert, validator = field.converter, field.validator
+
+    def fit(value: object) -> Any:
+        fitted = _fit(field.type, value, where)
+        return convert(fitted) if callable(convert) else fitted
+
+    def validate(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if validator is not None:
+            with _refusals(where):
+                validator(instance, attribute, value)
+
+    return field.evolve(converter=fit, validator=validate)
+
+
+@contextmanager
+def _refusals(where: str) -> Iterator[None]:
+    """Give what a class says of its own values the name of the setting."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if where not in str(error):
+            error.add_note(f"in the settings of {where}")
+        raise
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{where}: {_first_line(error)}") from error
+
+
+def _path(table: str, name: str) -> str:
+    return f"{table}.{name}" if table else name
+
+
+def _fitted(instance: T, where: str) -> T:
+    """What Python built, which may hold nothing that a file could not say; itself where all is of its kind already."""
+    hints = get_type_hints(type(instance))
+    fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(instance)))
+    given = {field.name: getattr(instance, field.name) for field in fields if field.init}
+    fits = {name: _fit(hints[name], value, _path(where, name)) for name, value in given.items()}
+    return instance if fits == given else type(instance)(**fits)
+
+
+def unstructure(value: object) -> Any:
+    """The plain lists, mappings and scalars that ``structure`` would read back."""
+    if attrs.has(type(value)):
+        instance = cast("attrs.AttrsInstance", value)
+        return {f.name: unstructure(getattr(instance, f.name)) for f in attrs.fields(type(instance)) if f.init}
+    if isinstance(value, Mapping):
+        return {str(key): unstructure(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [unstructure(item) for item in value]
+    return value
+
+
+def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy of nested tables with one value, named by its dotted path, set to another.
+
+    >>> replace({"teacher": {"fit": {"steps": 9}}}, "teacher.fit.steps", 5)
+    {'teacher': {'fit': {'steps': 5}}}
+    """
+    head, _, rest = path.partition(".")
+    inner = tree.get(head)
+    if rest:
+        value = replace(inner if isinstance(inner, Mapping) else {}, rest, value)
+    return {**tree, head: value}
+
+
+def overridden(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of nested tables with some values set as on the command line.
+
+    Args:
+        tree: The tables.
+        overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text.
+
+    Raises:
+        ConfigurationError: An override is not of that form.
+
+    >>> overridden({"seed": 0}, ["seed=3", "device=cpu"])
+    {'seed': 3, 'device': 'cpu'}
+    """
+    changed = dict(tree)
+    for override in overrides:
+        name, separator, value = override.partition("=")
+        if not separator or not name.strip():
+            raise ConfigurationError(
+                f"--set takes setting=value, or table.setting=value for one in a table, got {override!r}"
+            )
+        changed = replace(changed, name.strip(), None if value.strip() == "none" else _toml_value(value.strip()))
+    return changed
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return text if isinstance(value, date | time) else value
+
+
+def _fit(kind: Any, value: object, where: str) -> Any:
+    """``value``, if it is of this kind; else an error that names the setting."""
+    container = _CONTAINERS.get(get_origin(kind))
+    if container is not None:
+        return container(get_args(kind), value, where)
+    if isinstance(kind, type) and attrs.has(kind):
+        return structure(kind, value, where)
+    return _fit_scalar(kind, value, where)
+
+
+def _fit_scalar(kind: Any, value: object, where: str) -> Any:
+    if kind is Any or kind is object:
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is str and isinstance(value, date | time):
+        return value.isoformat()
+    if kind is str and isinstance(value, PurePath):
+        return str(value)
+    if kind is str and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and math.isnan(value):  # it equals nothing, so no run with it could be found again
+        raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}")
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        quoted = f"; write '\"{value}\"' for that text" if kind is str and isinstance(value, bool | float) else ""
+        raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}{quoted}")
+    return value
+
+
+def _fit_literal(arguments: Sequence[Any], value: object, where: str) -> Any:
+    if value in arguments:
+        return value
+    if isinstance(value, str):
+        raise UnknownNameError(f"value of {where}:", value, [str(a) for a in arguments])
+    raise ConfigurationError(f"{where} must be one of {', '.join(map(repr, arguments))}, got {value!r}")
+
+
+def _fit_mapping(arguments: Sequence[Any], value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where} takes a table, got {value!r}")
+    return {str(key): _fit(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    choices = [kind for kind in kinds if kind is not type(None)]
+    if type(value) in choices:
+        return _fit_scalar(type(value), value, where)  # before another kind makes something else of it
+    scalars = [_SPOKEN[kind] for kind in choices if kind in _SPOKEN]
+    for kind in choices:
+        try:
+            return _fit(kind, value, where)
+        except ConfigurationError:
+            if kind is not choices[-1]:
+                continue
+            if 1 < len(scalars) == len(choices):
+                spoken = [_SPOKEN[float]] if set(choices) == {int, float} else scalars
+                raise ConfigurationError(f"{where} takes {' or '.join(spoken)}, got {value!r}") from None
+            raise  # the last kind's error is the one to show
+    raise AssertionError(choices)
+
+
+def _fit_sequence(arguments: Sequence[Any], value: object, where: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigurationError(f"{where} takes a list, got {value!r}")
+    kinds = [arguments[0]] * len(value) if arguments[-1:] in {(Ellipsis,), arguments[:1]} else list(arguments)
+    if len(kinds) != len(value):
+        raise ConfigurationError(f"{where} takes {len(kinds)} values, got {list(value)!r}")
+    return tuple(_fit(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True)))
+
+
+def _first_line(error: BaseException) -> str:
+    """An attrs validator's message is a tuple whose first entry is the sentence."""
+    text = str(error.args[0]) if error.args else str(error)
+    return text.splitlines()[0]
+
+
+_SPOKEN: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
+    Union: _fit_union,
+    types.UnionType: _fit_union,
+    Literal: _fit_literal,
+    tuple: _fit_sequence,
+    Sequence: _fit_sequence,
+    dict: _fit_mapping,
+    Mapping: _fit_mapping,
+}
+
+
+def describe_settings(cls: type) -> list[dict[str, str]]:
+    """Name, type, default and meaning of each setting of an attrs class, as text.
+
+    The meaning is what its docstring, or that of the class that it has the setting from, says under ``Attributes:``.
+    """
+    hints, meanings = get_type_hints(cls), documented_attributes(cls)
+    return [
+        {
+            "name": field.name,
+            "type": _type_text(hints[field.name]),
+            "default": _default_text(field.default),
+            "meaning": meanings.get(field.name, ""),
+        }
+        for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
+        if field.init
+    ]
+
+
+def documented_attributes(cls: type) -> dict[str, str]:
+    """The entries under ``Attributes:`` of the docstrings of a class and of those that it is made from.
+
+    >>> class Shape:
+    ...     '''A form.
+    ...
+    ...     Attributes:
+    ...         sides: How many
+    ...             there are.
+    ...     '''
+    >>> documented_attributes(Shape)
+    {'sides': 'How many there are.'}
+    """
+    found: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        found |= attribute_entries(vars(one).get("__doc__"))
+    return found
+
+
+def attribute_entries(docstring: str | None) -> dict[str, str]:
+    """Name → text of each entry under ``Attributes:``."""
+    section = inspect.cleandoc(docstring or "").partition("Attributes:\n")[2]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def _type_text(kind: Any) -> str:
+    text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+    return text.replace("typing.", "").replace("collections.abc.", "")
+
+
+def _default_text(default: Any) -> str:
+    if default is attrs.NOTHING:
+        return "required"
+    return repr(default.factory()) if isinstance(default, attrs.Factory) else repr(default)  # type: ignore[arg-type]

@@ -1,0 +1,49 @@
+"""From a name in a configuration to the object that it means: a built-in's, or ``module:attribute``."""
+
+from collections.abc import Mapping
+from importlib import import_module
+
+import attrs
+
+from shortstack.errors import ConfigurationError, UnknownNameError
+
+
+def named_class(what: str, name: str, built_in: Mapping[str, type]) -> type:
+    """The attrs class of settings that a name means.
+
+    Args:
+        what: The kind of thing, for the error messages, for example ``"strategy"``.
+        name: A built-in's name, or where to import a class from, for example ``"my_package:MyStrategy"``.
+        built_in: The built-ins by name.
+
+    Raises:
+        UnknownNameError: No built-in goes by that name; suggests the nearest.
+        ConfigurationError: There is nothing to import, or it is no attrs class.
+    """
+    if ":" not in name:
+        if name not in built_in:
+            raise UnknownNameError(what, name, built_in)
+        return built_in[name]
+    found = attribute_named(what, name)
+    if not (isinstance(found, type) and attrs.has(found)):
+        raise ConfigurationError(f"{what} {name!r} must be an attrs class, got {found!r}")
+    return found
+
+
+def attribute_named(what: str, name: str) -> object:
+    """Import the object that ``module:attribute`` names.
+
+    Args:
+        what: The kind of thing, for the error messages.
+        name: For example ``"my_package:MyStrategy"``.
+
+    Raises:
+        ConfigurationError: The module cannot be imported, or has no such attribute.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return vars(import_module(module))[attribute]
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(f"{what} {name!r} cannot be imported: {error}") from error
+    except KeyError:
+        raise ConfigurationError(f"{what} {name!r} cannot be imported: {module} has no {attribute!r}") from None

@@ -1,0 +1,174 @@
+"""Everything a run depends on, as one value: read from a TOML file, a mapping, or the folder of an earlier run."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import attrs
+
+from shortstack.config.budget import BUDGETS, with_full_names
+from shortstack.config.reader import overridden, structure, unstructure, validated
+from shortstack.config.run_tables import (
+    DataSettings,
+    DistillationSettings,
+    EvaluationSettings,
+    ImportanceSettings,
+    SelectionSettings,
+    StudentSettings,
+    TaskSettings,
+    TeacherSettings,
+)
+from shortstack.config.training import FitSettings
+from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.files import read_json
+from shortstack.run_layout import RUN
+
+
+def _data(given: DataSettings | Mapping[str, Any]) -> DataSettings:
+    return structure(DataSettings, given, "data")
+
+
+def _teacher(given: TeacherSettings | Mapping[str, Any]) -> TeacherSettings:
+    return structure(TeacherSettings, given, "teacher")
+
+
+def _task(given: TaskSettings | Mapping[str, Any]) -> TaskSettings:
+    return structure(TaskSettings, given, "task")
+
+
+def _importance(given: ImportanceSettings | Mapping[str, Any]) -> ImportanceSettings:
+    return structure(ImportanceSettings, given, "importance")
+
+
+def _selection(given: SelectionSettings | Mapping[str, Any]) -> SelectionSettings:
+    return structure(SelectionSettings, with_full_names(given) if isinstance(given, Mapping) else given, "selection")
+
+
+def _student(given: StudentSettings | Mapping[str, Any]) -> StudentSettings:
+    return structure(StudentSettings, given, "student")
+
+
+def _distillation(given: DistillationSettings | Mapping[str, Any]) -> DistillationSettings:
+    return structure(DistillationSettings, given, "distillation")
+
+
+def _evaluation(given: EvaluationSettings | Mapping[str, Any]) -> EvaluationSettings:
+    return structure(EvaluationSettings, given, "evaluation")
+
+
+def _changed(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """The tables with some values set as on the command line; a budget that is set is the only one."""
+    chosen = overridden({}, overrides).get("selection", {})
+    budgets = with_full_names(chosen).keys() & BUDGETS if isinstance(chosen, Mapping) else set()
+    selection = tables.get("selection")
+    if budgets and isinstance(selection, Mapping):
+        others = {name: value for name, value in with_full_names(selection).items() if name not in BUDGETS}
+        tables = {**tables, "selection": others}
+    return overridden(tables, overrides)
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated(""))
+class RunConfig:
+    """The settings of a run. Each table is a settings object or a mapping of its fields."""
+
+    data: DataSettings = attrs.field(converter=_data)
+    teacher: TeacherSettings = attrs.field(converter=_teacher)
+    task: TaskSettings = attrs.field(factory=TaskSettings, converter=_task)
+    importance: ImportanceSettings = attrs.field(factory=ImportanceSettings, converter=_importance)
+    selection: SelectionSettings = attrs.field(factory=SelectionSettings, converter=_selection)
+    student: StudentSettings = attrs.field(factory=StudentSettings, converter=_student)
+    distillation: DistillationSettings = attrs.field(factory=DistillationSettings, converter=_distillation)
+    evaluation: EvaluationSettings = attrs.field(factory=EvaluationSettings, converter=_evaluation)
+    seed: int = attrs.field(default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)])
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @classmethod
+    def from_mapping(cls, tables: Mapping[str, Any]) -> Self:
+        """A run from nested tables, as in a TOML file.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing or has a wrong value; the message names it.
+        """
+        selection = tables.get("selection")
+        named = {"selection": with_full_names(selection)} if isinstance(selection, Mapping) else {}
+        return structure(cls, {**tables, **named}, "")
+
+    @classmethod
+    def from_toml(cls, path: str | Path, overrides: Iterable[str] = ()) -> Self:
+        """A run from a TOML file.
+
+        Args:
+            path: The file.
+            overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text; a budget takes the
+                place of the file's.
+
+        Raises:
+            SourceNotFoundError: The file is not there.
+            ConfigurationError: It is not TOML, or a setting is wrong.
+        """
+        try:
+            tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a mark
+        except FileNotFoundError as error:
+            raise SourceNotFoundError(f"{path} is not there; name a run's TOML file") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+            raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
+        return cls.from_mapping(_changed(tables, overrides))
+
+    def to_json(self) -> str:
+        """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
+        return json.dumps(unstructure(self), indent=2, default=str)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The same as plain lists, mappings and scalars."""
+        settings: dict[str, Any] = json.loads(self.to_json())
+        return settings
+
+    @classmethod
+    def of_folder(cls, folder: str | Path, overrides: Iterable[str] = ()) -> Self:
+        """The run whose results a folder holds.
+
+        Args:
+            folder: What ``execute`` wrote to.
+            overrides: As for ``from_toml``.
+
+        Raises:
+            SourceNotFoundError: It holds none.
+            DataError: What it holds is damaged.
+            ConfigurationError: It was written by another version, and its settings are none of this one's.
+        """
+        path = Path(folder) / RUN
+        if not path.is_file():
+            raise SourceNotFoundError(
+                f"{folder} is no run's folder: it holds no {RUN}; name one that shortstack run wrote"
+            )
+        return cls.from_mapping(_changed(read_json(path), overrides))
+
+    @property
+    def teacher_fit(self) -> FitSettings | None:
+        """The settings of the teacher's training; None leaves it as it is."""
+        return self.teacher.fit or (FitSettings() if self.teacher.path is None else None)
+
+    @property
+    def keeps_new_items(self) -> bool:
+        """Whether the tokens of new items stay what their texts started from: in the teacher, and in what it teaches."""
+        return self.teacher.items.new == "kept"
+
+    def scratch_fit(self, examples: int) -> FitSettings:
+        """The settings of the baseline that is trained from scratch: as long as its rival, and never stopped early.
+
+        The learning rate is the one that suits fresh weights: the teacher's.
+
+        Args:
+            examples: How many went into the student, the training of all its teachers included if that was done here.
+        """
+        own, fresh = self.distillation.fit, self.teacher.fit or self.distillation.fit
+        return attrs.evolve(
+            own,
+            steps=max(1, examples // own.batch_size),
+            learning_rate=fresh.learning_rate,
+            warmup_steps=min(fresh.warmup_steps, examples // own.batch_size - 1),
+            patience=0,
+            lora=None,  # fresh layers have nothing to adapt
+        )

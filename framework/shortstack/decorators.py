@@ -1,0 +1,190 @@
+"""Plugins of one function: a scorer that averages one number a token or example, a loss that adds up one number a position.
+
+What is more than that implements the protocols of ``shortstack.contracts`` itself.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import attrs
+
+from shortstack.contracts import (
+    LayerSignals,
+    LossBatch,
+    LossDescriptor,
+    LossTraits,
+    MeanScorer,
+    ModelOutputs,
+    NoSettings,
+    Output,
+    ScorerDescriptor,
+    ScorerTraits,
+    Selection,
+    Signal,
+    Terms,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedConfig
+
+    ScorerFunction = Callable[[LayerSignals], Tensor]
+    LossFunction = Callable[[Any, Any, Tensor], Tensor]
+
+_LOGITS: Final = frozenset({Output.STUDENT_LOGITS})
+_BOTH_LOGITS: Final = frozenset({Output.STUDENT_LOGITS, Output.TEACHER_LOGITS})
+
+
+def scorer(
+    *needs: Signal | str,
+    over: Literal["tokens", "examples"] = "tokens",
+    name: str = "",
+    reference: str = "",
+    **traits: Any,
+) -> "Callable[[ScorerFunction], ScorerDescriptor]":
+    """Make an importance scorer of a function from the signals of one layer and batch to what is averaged.
+
+    Args:
+        needs: The signals that the function reads, such as ``"states"`` or ``"gradients"`` (see ``Signal``).
+        over: What a term is: the function gives ``(batch, tokens)``, of which padding is left out, or ``(batch,)``.
+        name: Of the component; by default the function's, with ``-`` for ``_``.
+        reference: The paper or page that defines the method.
+        **traits: What it promises, as ``ScorerTraits`` has it; ``averages_over`` is ``over``.
+
+    Returns:
+        A decorator that gives a descriptor: an entry point may name it, or a hook yield it.
+
+    >>> @scorer("states", needs_labels=False)
+    ... def growth(signals):
+    ...     "How much longer the hidden states leave a layer than they enter it."
+    ...     return signals.output.norm(dim=-1) - signals.input.norm(dim=-1)
+    >>> growth.name, growth.summary
+    ('growth', 'How much longer the hidden states leave a layer than they enter it.')
+    """
+    signals = frozenset(Signal(need) for need in needs)
+
+    def decorated(function: "ScorerFunction") -> ScorerDescriptor:
+        def build(_settings: NoSettings) -> MeanScorer:
+            return MeanScorer(needs=signals, terms=lambda given: _terms(function, given, over), over=over)
+
+        return ScorerDescriptor(
+            build=_of_module(build, function),
+            traits=ScorerTraits(averages_over=over, **traits),
+            reference=reference,
+            name=name or _kebab_case(function.__name__),
+            summary=_summary(function),
+        )
+
+    return decorated
+
+
+def loss(
+    *, teacher: bool = True, name: str = "", reference: str = "", **traits: Any
+) -> "Callable[[LossFunction], LossDescriptor]":
+    """Make a distillation loss of a function from candidate logits to one number a supervised position.
+
+    Args:
+        teacher: Whether the function reads the teacher's logits; if not, it is given None for them, and no teacher runs.
+        name: Of the component; by default the function's, with ``-`` for ``_``.
+        reference: The paper or page that defines the method.
+        **traits: What it promises, as ``LossTraits`` has it.
+
+    Returns:
+        A decorator for ``function(student, teacher, labels)``: logits ``(positions, candidates)`` in float32 or wider, and
+        int64 ``(positions,)``; it returns ``(positions,)``, which are summed. It gives a descriptor, as ``scorer`` does.
+
+    >>> @loss()
+    ... def squared_error(student, teacher, labels):
+    ...     "Squared differences of the logits."
+    ...     return (student - teacher).square().mean(-1)
+    >>> squared_error.name
+    'squared-error'
+    """
+
+    def decorated(function: "LossFunction") -> LossDescriptor:
+        def build(_settings: NoSettings) -> _FunctionLoss:
+            return _FunctionLoss(function=function, needs=_BOTH_LOGITS if teacher else _LOGITS)
+
+        return LossDescriptor(
+            build=_of_module(build, function),
+            traits=LossTraits(**traits),
+            reference=reference,
+            name=name or _kebab_case(function.__name__),
+            summary=_summary(function),
+        )
+
+    return decorated
+
+
+def _kebab_case(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    """The first paragraph of the docstring, in one line.
+
+    Raises:
+        ValueError: There is none.
+    """
+    summary = " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split())
+    if not summary:
+        raise ValueError(f"{function.__name__} needs a docstring: its first sentence is the component's summary")
+    return summary
+
+
+def _of_module(build: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that ``build`` is the code of whoever wrote the function: results depend on its source, and errors name it."""
+    build.__module__, build.__qualname__ = function.__module__, function.__qualname__
+    return build
+
+
+def _terms(function: "ScorerFunction", signals: LayerSignals, over: str) -> Terms:
+    values, mask = function(signals), signals.mask
+    kept = mask if over == "tokens" else mask.any(-1)
+    if values.shape != kept.shape:
+        raise ValueError(
+            f"a scorer over {over} gives a value for each, of shape {tuple(kept.shape)}, got {tuple(values.shape)}"
+        )
+    return Terms(total=values.double()[kept].sum(), count=kept.sum(), examples=mask.any(-1).sum())
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _FunctionLoss:
+    """The sum of a function's values over the supervised positions."""
+
+    function: "LossFunction"
+    needs: frozenset[Output]
+
+    def prepare(
+        self, teacher: "PreTrainedConfig | None", student: "PreTrainedConfig", selection: Selection | None
+    ) -> None:
+        """Nothing to learn beside the student."""
+
+    def count(self, batch: LossBatch) -> "Tensor":
+        """The supervised positions."""
+        return batch.labels.new_tensor(batch.labels.numel())
+
+    def __call__(
+        self,
+        student: ModelOutputs,
+        teacher: ModelOutputs,
+        batch: LossBatch,
+        module: "nn.Module | None",  # noqa: ARG002 -- the contract's signature
+    ) -> "Tensor":
+        """The sum over the positions."""
+        guide = _wide(teacher.logits, detached=True) if Output.TEACHER_LOGITS in self.needs else None
+        values = self.function(_wide(student.logits), guide, batch.labels)
+        if values.shape != batch.labels.shape:
+            raise ValueError(
+                f"a loss gives a value for each position, of shape {tuple(batch.labels.shape)}, got {tuple(values.shape)}"
+            )
+        return values.sum()
+
+
+def _wide(logits: "Tensor | None", *, detached: bool = False) -> Any:
+    """In float32 or wider; the teacher's are constants."""
+    import torch
+
+    if logits is None:
+        return None
+    return (logits.detach() if detached else logits).to(torch.promote_types(logits.dtype, torch.float32))

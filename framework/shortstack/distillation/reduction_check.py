@@ -1,0 +1,125 @@
+"""Is a loss the sum that it should be? Tried on made-up outputs before any training, for later nothing would show it."""
+
+import copy
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+from warnings import catch_warnings
+
+import attrs
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from shortstack.contracts import DistillationLoss, LossBatch, ModelOutputs, Output
+from shortstack.distillation.weighted_losses import WeightedLoss, wanted
+from shortstack.errors import PluginError
+from shortstack.models.decoder import Decoder
+from shortstack.models.private_draws import private_draws
+from shortstack.registry.isolation import plugin_errors
+
+_TOKENS: Final = 4
+_POSITIONS: Final = 3
+_NEAR: Final = 1e-3
+"""A mean gives the same for twice the data but for rounding; a sum gives twice as much."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Shape:
+    """The shapes of what a model gives for one made-up example.
+
+    Attributes:
+        layers: How many layers' states.
+        hidden: Their width.
+        candidates: How many logits a position.
+        dtype: Of all of it.
+    """
+
+    layers: int
+    hidden: int
+    candidates: int
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, candidates: Tensor | None) -> "Shape":
+        """That of a model; ``candidates`` is None for the whole vocabulary."""
+        return cls(
+            layers=len(Decoder.of(model).layers),
+            hidden=model.config.get_text_config().hidden_size,
+            candidates=model.get_input_embeddings().num_embeddings if candidates is None else len(candidates),
+            dtype=model.dtype,
+        )
+
+    def outputs(self, generator: torch.Generator, *, times: int, logits: bool, states: bool) -> ModelOutputs:
+        """The same made-up outputs ``times`` over, one after the other."""
+        rows = self._random(generator, _POSITIONS, self.candidates)
+        layers = [self._random(generator, 1, _TOKENS, self.hidden) for _ in range(self.layers)]
+        return ModelOutputs(
+            logits=torch.cat([rows] * times) if logits else None,
+            states={i: torch.cat([layer] * times) for i, layer in enumerate(layers)} if states else None,
+        )
+
+    def _random(self, generator: torch.Generator, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator).to(self.dtype)
+
+
+def require_sum(
+    losses: Sequence[WeightedLoss], modules: Sequence[nn.Module | None], student: Shape, teacher: Shape | None
+) -> None:
+    """Refuse a loss that counts twice the terms in twice the data and yet gives the same value.
+
+    The trainer divides sums by the terms of a whole optimiser step; a mean would shrink with the batch, without a word.
+    A loss that cannot be tried on made-up outputs is let through: what it raises comes again, in its place.
+
+    Args:
+        losses: The losses.
+        modules: What each one's ``prepare`` gave; copies of them are used, on the CPU.
+        student: The shapes of the student's outputs.
+        teacher: Those of the teacher's; None if there is none.
+
+    Raises:
+        PluginError: Names the loss.
+    """
+    for weighted, module in zip(losses, modules, strict=True):
+        tried = []
+        with (
+            suppress(Exception, SystemExit),
+            catch_warnings(action="ignore"),
+            private_draws(),
+            torch.no_grad(),
+        ):
+            tried = [
+                _tried(weighted.loss, module, *_made_up(times, student, teacher, wanted(losses))) for times in (1, 2)
+            ]
+        if tried and _is_mean(*tried):
+            with plugin_errors(weighted.culprit):
+                raise PluginError(
+                    f"loss {weighted.name!r} gives a mean: twice the data gives the same value, though it counts twice the "
+                    "terms; return the sum over the terms, for the trainer divides by their number"
+                )
+
+
+def _made_up(
+    times: int, student: Shape, teacher: Shape | None, needs: frozenset[Output]
+) -> tuple[ModelOutputs, ModelOutputs, LossBatch]:
+    """What a loss is called with: the same made-up data ``times`` over, and of it what is needed."""
+    generator, told = torch.Generator().manual_seed(0), ModelOutputs()
+    logits, states = Output.STUDENT_LOGITS in needs, Output.STUDENT_STATES in needs
+    ours = student.outputs(generator, times=times, logits=logits, states=states)
+    if teacher is not None:
+        logits, states = Output.TEACHER_LOGITS in needs, Output.TEACHER_STATES in needs
+        told = teacher.outputs(generator, times=times, logits=logits, states=states)
+    labels = torch.arange(_POSITIONS).remainder(student.candidates).repeat(times)
+    return ours, told, LossBatch(labels=labels, mask=torch.ones(times, _TOKENS, dtype=torch.bool))
+
+
+def _tried(
+    loss: DistillationLoss, module: nn.Module | None, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch
+) -> tuple[float, int]:
+    """The value and the count."""
+    loss, module = copy.deepcopy((loss, module))  # some remember what they have seen
+    return loss(student, teacher, batch, module).item(), int(loss.count(batch))
+
+
+def _is_mean(once: tuple[float, int], twice: tuple[float, int]) -> bool:
+    return twice[1] == 2 * once[1] > 0 and abs(twice[0] - once[0]) < _NEAR * abs(once[0])

@@ -1,0 +1,99 @@
+"""What a model answered without some of its layers, kept on disk, so that a kill does not ask again."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shortstack.contracts import Probe
+from shortstack.errors import DataError
+from shortstack.files import written_whole
+from shortstack.progress import ProgressCallback
+
+SECONDS_BETWEEN_SAVES: Final = 30.0
+
+
+class ProbeCache(AbstractContextManager["ProbeCache"]):
+    """Answers by question, in a file; on disk when the context ends, however it ends."""
+
+    @classmethod
+    def of(cls, part: Path, step: ProgressCallback) -> "ProbeCache":
+        """Those that belong to a part."""
+        return cls(part.with_name(f"{part.name}.answers"), step)
+
+    def __init__(self, path: Path, step: ProgressCallback) -> None:
+        """Read those of an earlier try.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        self._path, self._step, self._saved = path, step, perf_counter()
+        try:
+            self._known = load_file(path) if path.is_file() else {}
+        except SafetensorError as error:
+            raise DataError(f"{path} is damaged ({error}); remove it, and the same command begins again") from error
+
+    def get(self, question: str) -> Tensor | None:
+        """What was answered before."""
+        return self._known.get(question)
+
+    def put(self, question: str, answer: Tensor) -> None:
+        """Keep an answer; on disk within half a minute."""
+        self._known[question] = answer
+        self._step(len(self._known))
+        if perf_counter() - self._saved > SECONDS_BETWEEN_SAVES:
+            self.save()
+
+    def __exit__(self, *_error: object) -> None:
+        if self._known:
+            self.save()
+
+    def remove(self) -> None:
+        """They are no longer needed."""
+        self._path.unlink(missing_ok=True)
+
+    def save(self) -> None:
+        """Write all of them, whole or not at all.
+
+        Raises:
+            UnwritableError: They cannot be written; those that were before still are.
+        """
+        with written_whole(self._path) as partial:
+            save_file(self._known, partial)
+        self._saved = perf_counter()
+
+
+class CachedProbe:
+    """A probe that asks the model only what no earlier try has asked; see ``contracts.Probe``."""
+
+    def __init__(self, probe: Probe, answers: ProbeCache) -> None:
+        """Stand in front of a probe."""
+        self._probe, self._answers = probe, answers
+
+    @property
+    def layers(self) -> int:
+        """See ``Probe``."""
+        return self._probe.layers
+
+    @property
+    def examples(self) -> int:
+        """See ``Probe``."""
+        return self._probe.examples
+
+    def few(self, examples: int) -> "CachedProbe":
+        """See ``Probe``."""
+        return CachedProbe(self._probe.few(examples), self._answers)
+
+    def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
+        """See ``Probe``."""
+        question = f"{self.examples} examples without {sorted(skip)}"
+        answer = self._answers.get(question)
+        if answer is None:
+            answer = self._probe.log_probability(skip=skip)
+            self._answers.put(question, answer)
+        return answer

@@ -1,0 +1,198 @@
+"""A model that a stranger's code may use but must leave as it was."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import attrs
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from shortstack.errors import PluginError
+
+_HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_WORDS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
+_NONE: Final[dict[int, Any]] = {}
+_SHOWN: Final = 3
+"""Changes that a message lists at most."""
+
+
+class _ChangedError(PluginError):
+    """Somebody changed the model."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ModelSnapshot:
+    """What a model was at some moment.
+
+    Weights are kept as checksums of their rows: taking a fingerprint costs about as much as reading the weights, and
+    hardly any memory. At a glance, torch's own count of writes stands for them, which costs next to nothing and misses
+    what is written through ``.data``. Buffers that are not saved are left out, for some models change them as they run.
+
+    Attributes:
+        model: The model.
+        mark: What stands for a tensor.
+        certain: What a glance is checked against before anybody is blamed; None if it is no glance.
+        facts: What cannot be put back, by what it is called.
+        settings: What can.
+    """
+
+    model: PreTrainedModel
+    mark: Callable[[Tensor], object]
+    facts: Mapping[str, object]
+    settings: Sequence["_Flags | _Gradient"]
+    certain: Mapping[str, object] | None = None
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> "ModelSnapshot":
+        """What it is now."""
+        return cls(model=model, mark=_checksum, facts=dict(_facts(model, _checksum)), settings=tuple(_settings(model)))
+
+    def at_a_glance(self) -> "ModelSnapshot":
+        """The same of the same moment, without reading the weights again."""
+        return attrs.evolve(self, mark=_writes, facts=dict(_facts(self.model, _writes)), certain=self.facts)
+
+    def complaint(self, culprit: object) -> str:
+        """What is not as it was, in a sentence, and is put back if it can be; empty if all is.
+
+        Weights that were changed and changed back are as they were.
+
+        Args:
+            culprit: Who did it, in words.
+        """
+        lasting = _different(self.facts, dict(_facts(self.model, self.mark)))
+        if lasting and self.certain is not None:
+            lasting = _different(self.certain, dict(_facts(self.model, _checksum)))
+        changed = [*lasting, *(name for setting in self.settings for name in setting.put_back())]
+        if not changed:
+            return ""
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        advice = "load the model again, for this cannot be undone" if lasting else "this was undone"
+        return (
+            f"{culprit} changed the model, which it must leave as it was: {', '.join(changed[:_SHOWN])}{more}; {advice}"
+        )
+
+
+@contextmanager
+def assert_unmodified(before: ModelSnapshot, culprit: object) -> Iterator[None]:
+    """See to it that a model is afterwards as it was.
+
+    Args:
+        before: What it was.
+        culprit: Whose code runs inside, in words.
+
+    Raises:
+        PluginError: It is not; says what was changed and what to do. After another error a note says so.
+    """
+    try:
+        yield
+    except _ChangedError:
+        before.complaint(culprit)  # somebody inside was found out already; put back what else there is
+        raise
+    except BaseException as error:
+        with suppress(RuntimeError):  # a device that has failed answers no more
+            if complaint := before.complaint(culprit):
+                error.add_note(complaint)
+        raise
+    if complaint := before.complaint(culprit):
+        raise _ChangedError(complaint)
+
+
+def _facts(model: PreTrainedModel, mark: Callable[[Tensor], object]) -> Iterator[tuple[str, object]]:
+    for name, parameter in model.named_parameters():
+        yield f"the weights {name}", mark(parameter)
+        if parameter.grad is not None:
+            yield f"the gradient of {name}", mark(parameter.grad)
+    for path, module in model.named_modules():
+        yield f"the module {path}", id(module)
+        buffers = vars(module)["_buffers"]
+        for name in buffers and buffers.keys() - vars(module)["_non_persistent_buffers_set"]:
+            if buffers[name] is not None:
+                yield f"the buffer {path}.{name}", mark(buffers[name])
+    yield "the config", model.config.to_dict()
+
+
+def _writes(tensor: Tensor) -> tuple[int, int]:
+    """Where it lies, and how often it was written to."""
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 -- torch's name
+
+
+def _checksum(tensor: Tensor) -> Tensor | int:
+    """int64: the sum of each row's bits, which other values hardly ever have."""
+    if type(tensor) not in {Tensor, nn.Parameter}:
+        return id(tensor)  # quantised or sharded: its bytes are its own affair
+    plain = tensor.detach().contiguous()
+    plain = plain if plain.ndim else plain.reshape(1)
+    aligned = (plain.shape[-1] | int(plain.storage_offset())) * plain.element_size() % 8 == 0
+    return plain.view(torch.int64 if aligned else _WORDS[plain.element_size()]).sum(-1, dtype=torch.int64)
+
+
+def _different(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    return [name for name in {**before, **now} if not _same(before.get(name), now.get(name))]
+
+
+def _same(before: object, now: object) -> bool:
+    if isinstance(before, Tensor) and isinstance(now, Tensor):
+        return before.shape == now.shape and torch.equal(before, now)
+    return before == now
+
+
+def _settings(model: PreTrainedModel) -> Iterator["_Flags | _Gradient"]:
+    for name, module in model.named_modules():
+        yield _Flags.of(name or "the model", module)
+    for name, parameter in model.named_parameters():
+        yield _Gradient(name=name, parameter=parameter, wanted=parameter.requires_grad, value=parameter.grad)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Flags:
+    """What a module does beside its weights."""
+
+    name: str
+    module: nn.Module
+    training: bool
+    hooks: tuple[dict[int, Any], ...]
+    forward: Any
+
+    @classmethod
+    def of(cls, name: str, module: nn.Module) -> "_Flags":
+        own = vars(module)
+        hooks = tuple(dict(own[kind]) if own[kind] else _NONE for kind in _HOOKS)
+        return cls(name=name, module=module, training=module.training, hooks=hooks, forward=own.get("forward"))
+
+    def put_back(self) -> Iterator[str]:
+        """Undo what was changed, and name it."""
+        own = vars(self.module)
+        if self.module.training != self.training:
+            self.module.training = self.training
+            yield f"the mode of {self.name}"
+        for kind, hooks in zip(_HOOKS, self.hooks, strict=True):
+            if own[kind].keys() != hooks.keys():
+                own[kind].clear()
+                own[kind].update(hooks)
+                yield f"the hooks of {self.name}"
+        if own.get("forward") is not self.forward:
+            own["forward"] = self.forward
+            if self.forward is None:
+                del own["forward"]
+            yield f"the method forward of {self.name}"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Gradient:
+    """Whether a parameter is trained, and its gradient."""
+
+    name: str
+    parameter: nn.Parameter
+    wanted: bool
+    value: Tensor | None
+
+    def put_back(self) -> Iterator[str]:
+        """Undo what was changed, and name it."""
+        if self.parameter.requires_grad != self.wanted:
+            self.parameter.requires_grad = self.wanted
+            yield f"requires_grad of {self.name}"
+        if self.parameter.grad is not self.value:
+            self.parameter.grad = self.value
+            yield f"the gradient of {self.name}"

@@ -1,0 +1,60 @@
+"""Stage 1: ratings become histories. Only this stage reads the source and needs polars."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.files import write_json
+from shortstack.pipeline.stage import Context, Stage
+from shortstack.run_layout import FACTS
+from shortstack.tasks import Feedback, feedback_of, task_of
+
+if TYPE_CHECKING:
+    from shortstack.config.run import RunConfig
+    from shortstack.contracts import Records
+    from shortstack.registry import Registry
+
+OF_THE_ADAPTER = frozenset({"source", "adapter", "settings"})
+"""Settings that say what is read; whether that is the same is seen in the records."""
+
+
+def _depends_on(run: "RunConfig", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
+    settings = {name: value for name, value in attrs.asdict(run.data).items() if name not in OF_THE_ADAPTER}
+    return [settings, run.seed, _feedback(run).name]
+
+
+def _reads(context: Context) -> str:
+    """A digest of what the adapter reads today: of the records themselves, for not every source is a file."""
+    from shortstack.data.records import digest_of
+    from shortstack.registry.isolation import plugin_errors
+
+    with plugin_errors(context.registry.find("dataset", context.run.data.adapter)):
+        return digest_of(_records(context), _feedback(context.run).tables)
+
+
+def _execute(context: Context, folder: Path) -> str:
+    from shortstack.data.records import digest_of
+    from shortstack.registry.isolation import plugin_errors
+
+    feedback, run = _feedback(context.run), context.run
+    with plugin_errors(context.registry.find("dataset", run.data.adapter)):
+        records = _records(context)
+        write_json(folder / FACTS, feedback.prepare(records, run.data, seed=run.seed, folder=folder))
+        return digest_of(records, feedback.tables)
+
+
+def _records(context: Context) -> "Records":
+    """What the adapter reads; the tables that are needed are in memory."""
+    from shortstack.data.records import read_once
+
+    settings = context.run.data
+    adapter = context.registry.build("dataset", settings.adapter, settings.settings)
+    return read_once(adapter.read(settings.source), _feedback(context.run).tables)
+
+
+def _feedback(run: "RunConfig") -> Feedback:
+    return feedback_of(task_of(run.task).reads)
+
+
+DATA = Stage(name="data", folder="data", after=(), depends_on=_depends_on, execute=_execute, reads=_reads)

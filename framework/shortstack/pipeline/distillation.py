@@ -1,0 +1,68 @@
+"""Stage 6: the teacher teaches the pruned student; what comes out is the product."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shortstack.pipeline.selection import load_selection, own_selection
+from shortstack.pipeline.stage import Context, Stage
+from shortstack.planning.schedule import Round
+from shortstack.registry.source_digest import source_digest_of_name
+
+if TYPE_CHECKING:
+    from shortstack.config.run import RunConfig
+    from shortstack.pipeline.stage_model import StageModel
+    from shortstack.registry import Registry
+
+
+def _depends_on(run: "RunConfig", registry: "Registry") -> object:
+    losses = [registry.find("loss", name) for name in run.distillation.losses]
+    balancing = run.distillation.balancing
+    named = balancing if isinstance(balancing, str) else str(balancing.get("name", ""))
+    return [run.distillation, run.seed, run.device, [loss.identity for loss in losses], source_digest_of_name(named)]
+
+
+def _execute(context: Context, folder: Path, step: Round) -> None:
+    from shortstack.pipeline.stage_model import StageModel
+    from shortstack.pipeline.training import train
+
+    settings = context.run.distillation
+    by_the_first = settings.taught_by == "teacher"
+    teacher = StageModel.load(context, "teacher" if by_the_first else step.source)
+    student = StageModel.load(context, step.named("pruned"))
+    train(
+        context,
+        step.named("distillation"),
+        student,
+        settings.fit,
+        folder,
+        losses=settings.losses,
+        balancing=settings.balancing,
+        teacher=teacher.model,
+        selection=load_selection(context.root, step) if by_the_first else own_selection(context.root, step),
+        keep_new=context.run.keeps_new_items,
+    )
+
+
+def rehearse_losses(context: Context, teacher: "StageModel") -> None:
+    """See whether the losses get what they need of students of a teacher that is yet to be trained.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
+    from shortstack.distillation.checks import check_layerdrop
+    from shortstack.distillation.weighted_losses import wanted, weighted_losses
+
+    losses = weighted_losses(context.run.distillation.losses, context.registry)
+    check_layerdrop(teacher.model, wanted(losses))
+
+
+def distillation_stage(step: Round) -> Stage:
+    """The student of this step."""
+    return Stage(
+        name=step.named("distillation"),
+        folder=step.named("student"),
+        after=tuple(dict.fromkeys(("data", "teacher", step.made_by, step.named("selection"), step.named("student")))),
+        depends_on=_depends_on,
+        execute=partial(_execute, step=step),
+    )

@@ -1,0 +1,87 @@
+"""Stage 8: everything on the same test cases: floors, teacher, pruned, student, and the model from scratch."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from shortstack.files import write_json
+from shortstack.pipeline.stage import Context, Stage
+from shortstack.planning.schedule import Round
+from shortstack.run_layout import METRICS
+
+if TYPE_CHECKING:
+    from shortstack.config.run import RunConfig
+    from shortstack.evaluation.evaluation import Evaluation
+    from shortstack.registry import Registry
+    from shortstack.tasks.evaluation import TaskEvaluation
+
+
+def _depends_on(run: "RunConfig", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
+    return [run.evaluation, run.seed]
+
+
+def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
+    from shortstack.evaluation.comparisons import standard_comparisons
+    from shortstack.pipeline.speed import measured_speed
+    from shortstack.pipeline.task_evaluation import task_evaluation
+
+    asked = task_evaluation(context, "test", in_full=True)
+    evaluations: dict[str, Evaluation] = {}
+    speed: dict[str, dict[str, float]] = {}
+    models = _models(context.run, steps)
+    with context.progress.job("evaluation", total=len(asked.baselines) + len(models)) as advance:
+        for name, candidate in _candidates(context, asked, models):
+            evaluations[name] = asked.evaluate(candidate)
+            if name in models and name != "scratch":  # which is of the student's shape
+                speed[name] = measured_speed(partial(asked.answer, candidate), asked.cases, context.device)
+            advance(len(evaluations), name)
+    found = {
+        "headlines": attrs.asdict(asked.headlines),
+        "metrics": {name: evaluation.metrics for name, evaluation in evaluations.items()},
+        "intervals": {name: evaluation.intervals for name, evaluation in evaluations.items()},
+        "comparisons": standard_comparisons(evaluations, asked.headlines.metrics),
+        "speed": speed,
+        "cases": evaluations["teacher"].facts | ({} if asked.seen is None else {"seen": asked.seen}),
+        "calibration": {
+            name: attrs.asdict(evaluation.calibration)
+            for name, evaluation in evaluations.items()
+            if evaluation.calibration is not None
+        },
+    }
+    write_json(folder / METRICS, found)
+
+
+def _models(run: "RunConfig", steps: tuple[Round, ...]) -> dict[str, str]:
+    """Name in the result → folder of the run."""
+    scratch = {"scratch": "scratch"} if run.evaluation.scratch else {}
+    between = {f"step-{step.number}": step.named("student") for step in steps if not step.is_last}
+    return {**scratch, "teacher": "teacher", **between, "pruned": "pruned", "student": "student"}
+
+
+def _candidates(context: Context, asked: "TaskEvaluation", models: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    """The floors, then the models, one in memory at a time."""
+    from shortstack.pipeline.stage_model import StageModel
+
+    for name, baseline in asked.baselines.items():
+        yield name, baseline()
+    for name, folder in models.items():
+        yield name, asked.candidate(StageModel.load(context, folder))
+
+
+def evaluation_stage(steps: tuple[Round, ...], scratch: Sequence[str]) -> Stage:
+    """The metrics of all that a run made; the last step's students stand on those before.
+
+    Args:
+        steps: Of the run.
+        scratch: The stage of the model from scratch, if the run has one.
+    """
+    return Stage(
+        name="evaluation",
+        folder="evaluation",
+        after=("data", "teacher", "student", "distillation", *scratch),
+        depends_on=_depends_on,
+        execute=partial(_execute, steps=steps),
+    )

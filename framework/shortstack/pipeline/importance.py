@@ -1,0 +1,114 @@
+"""Stage 3: how much each layer matters for the task, by every scorer, from one sweep."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shortstack.contracts import Importance
+from shortstack.files import read_json, write_json
+from shortstack.pipeline.stage import Context, Stage
+from shortstack.planning.schedule import Round
+from shortstack.run_layout import SCORES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from shortstack.config.run import RunConfig
+    from shortstack.config.run_tables import ImportanceSettings
+    from shortstack.pipeline.stage_model import StageModel
+    from shortstack.registry import Registry
+
+
+def _depends_on(run: "RunConfig", registry: "Registry") -> object:
+    from shortstack.importance.scorers import Scorers
+
+    built = Scorers.of(asked(run.importance), registry).built  # those that others are made from among them
+    return [run.importance, run.seed, [registry.find("scorer", name).identity for name in built]]
+
+
+def asked(settings: "ImportanceSettings") -> dict[str, object]:
+    """Scorer → its own settings."""
+    return {name: settings.settings.get(name, {}) for name in settings.scorers}
+
+
+def _execute(context: Context, folder: Path, step: Round) -> None:
+    from shortstack.importance.measure import measure_importance
+    from shortstack.importance.objectives import candidate_objective
+    from shortstack.pipeline.stage_model import StageModel
+
+    settings = context.run.importance
+    teacher = StageModel.load(context, step.source)
+    scores = measure_importance(
+        teacher.model,
+        calibration_batches(context, teacher),
+        asked(settings),
+        objective=candidate_objective(teacher.candidates),
+        registry=context.registry,
+    )
+    write_json(folder / SCORES, {name: _plain(importance) for name, importance in scores.items()})
+
+
+def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
+    """Put one batch through a teacher that is yet to be trained, for every scorer, and forget it.
+
+    A signal that a scorer needs and the family does not show is found before hours of training, not after.
+
+    Raises:
+        ShortstackError: A scorer cannot be fed.
+    """
+    from shortstack.importance.calibration import checked_batches
+    from shortstack.importance.guarded_calls import GuardedCalls
+    from shortstack.importance.objectives import candidate_objective
+    from shortstack.importance.scorers import Scorers
+    from shortstack.importance.sweep import sweep
+
+    scorers = Scorers.of(asked(context.run.importance), context.registry)
+    batch = checked_batches(calibration_batches(context, teacher)[:1], context.device)
+    objective = candidate_objective(teacher.candidates)
+    sweep(teacher.model, batch, scorers.folds, objective, calls=GuardedCalls(scorers.culprits))
+
+
+def calibration_batches(context: Context, teacher: "StageModel") -> "list[dict[str, Tensor]]":
+    """Training users, each with the last training position supervised, on the run's device."""
+    from shortstack.tasks import collate
+
+    settings = context.run.importance
+    examples = teacher.task.calibration_examples(
+        teacher.sequences, teacher.catalogue, count=settings.examples, seed=context.run.seed
+    )
+    starts = range(0, len(examples), settings.batch_size)
+    batches = [collate(examples[start : start + settings.batch_size]) for start in starts]
+    return [{name: tensor.to(context.device) for name, tensor in batch.items()} for batch in batches]
+
+
+def load_scores(folder: Path) -> dict[str, Importance]:
+    """Read what the stage wrote."""
+    import torch
+
+    return {
+        name: Importance(
+            scores=torch.tensor(plain["scores"], dtype=torch.float64),
+            examples=plain["examples"],
+            details=plain["details"],
+        )
+        for name, plain in read_json(folder / SCORES).items()
+    }
+
+
+def _plain(importance: Importance) -> dict[str, Any]:
+    return {
+        "scores": importance.scores.tolist(),
+        "examples": importance.examples,
+        "details": dict(importance.details),
+    }
+
+
+def importance_stage(step: Round) -> Stage:
+    """The scores of the model that this step makes smaller."""
+    return Stage(
+        name=step.importance,
+        folder=step.importance,
+        after=("data", step.made_by),
+        depends_on=_depends_on,
+        execute=partial(_execute, step=step),
+    )

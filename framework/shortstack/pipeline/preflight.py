@@ -1,0 +1,185 @@
+"""Before any work: does every name in the run exist, and does every setting fit?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
+from shortstack.pipeline.importance import asked
+from shortstack.planning.schedule import require_smaller, rounds_of
+from shortstack.selection.selector import selector_for
+from shortstack.tasks import feedback_of, task_of
+from shortstack.teachers.items import brings_items, items_in_words
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig
+
+    from shortstack.config.run import RunConfig
+    from shortstack.config.training import FitSettings
+    from shortstack.registry import Registry
+
+
+def check(run: "RunConfig", registry: "Registry") -> "torch.device":
+    """Find every mistake that can be found without data.
+
+    Returns:
+        The device that the models will live on.
+
+    Raises:
+        ConfigurationError: A name or a setting is wrong, or the device is not there.
+    """
+    from shortstack.distillation.balancing import make_balancing
+    from shortstack.distillation.weighted_losses import weighted_losses
+    from shortstack.evaluation.evaluator import RecommendationEvaluator
+    from shortstack.importance.scorers import Scorers
+    from shortstack.models.devices import device_named
+
+    registry.configure("dataset", run.data.adapter, run.data.settings)
+    registry.configure("student", run.student.architecture, run.student.settings)
+    for name in run.importance.scorers:
+        registry.configure("scorer", name, run.importance.settings.get(name, {}))
+    Scorers.of(asked(run.importance), registry)  # those that others are made from, too
+    _check_settings_are_used(run)
+    weighted_losses(run.distillation.losses, registry)
+    evaluation = run.evaluation
+    RecommendationEvaluator(cutoffs=evaluation.cutoffs, protocol=evaluation.protocol, seen=evaluation.seen or "exclude")
+    config = _teachers_config(run)
+    feedback_of(task_of(run.task).reads).check(run.data, run.task.name)
+    _check_fits(run)
+    if config is not None:
+        _check_positions(config, run)
+        _check_family(config, run)
+    _check_items(run)
+    make_balancing(run.distillation.balancing)
+    _check_selection(run, config)
+    return device_named(run.device)
+
+
+def _check_settings_are_used(run: "RunConfig") -> None:
+    for name in run.importance.settings:
+        if name not in run.importance.scorers:
+            raise UnknownNameError("scorer in importance.settings", name, run.importance.scorers)
+
+
+def _check_fits(run: "RunConfig") -> None:
+    """What the fits of teacher and student ask for is installed, and fits the task.
+
+    Raises:
+        ConfigurationError: It does not; names the setting.
+    """
+    from shortstack.distillation.lora import require_peft
+
+    for name, fit in _fits(run).items():
+        if fit.lora is not None:
+            require_peft()
+        if fit.item_rows_rate != 1.0 and items_in_words(run):
+            raise ConfigurationError(
+                f"{name}.item_rows_rate is {fit.item_rows_rate:g}, but the teacher reads items as words, without rows of "
+                "their own; leave it out"
+            )
+    if run.teacher.config is not None and run.teacher.fit is not None and run.teacher.fit.lora is not None:
+        raise ConfigurationError(
+            "teacher.fit.lora adapts layers that know something, and those of teacher.config are fresh; leave it out, or "
+            "name a pretrained model in teacher.path"
+        )
+
+
+def _fits(run: "RunConfig") -> dict[str, "FitSettings"]:
+    """Those of teacher and student, by where they are set."""
+    fits = {"teacher.fit": run.teacher.fit, "distillation.fit": run.distillation.fit}
+    return {name: fit for name, fit in fits.items() if fit is not None}
+
+
+def _check_family(config: "PreTrainedConfig", run: "RunConfig") -> None:
+    """The teacher's family can do what fits ask of it.
+
+    Raises:
+        ConfigurationError: Its layers lack a module, or cannot be computed again on the way back.
+    """
+    import torch
+
+    from shortstack.distillation.lora import modules_of
+    from shortstack.planning.costs import outlined
+
+    fits = {name: fit for name, fit in _fits(run).items() if fit.lora is not None or fit.gradient_checkpointing}
+    if not fits:
+        return
+    model = outlined(config, torch.float32)
+    for name, fit in fits.items():
+        if fit.gradient_checkpointing and not model.supports_gradient_checkpointing:
+            raise ConfigurationError(
+                f"{name}.gradient_checkpointing: {type(model).__name__} cannot compute its layers again on the way back; leave it out"
+            )
+        if fit.lora is not None:
+            modules_of(model, fit.lora.modules)
+
+
+def _check_items(run: "RunConfig") -> None:
+    """New items can only be kept where their tokens start from texts, and settings are not silently without effect.
+
+    Raises:
+        ConfigurationError: They cannot.
+    """
+    from shortstack.config.run_tables import PromptSettings
+
+    settings = run.teacher
+    if settings.items.new == "kept" and (
+        settings.path is None or feedback_of(task_of(run.task).reads).rates or settings.items.start == "random"
+    ):
+        raise ConfigurationError(
+            "teacher.items.new = 'kept' ranks items by the texts that their tokens start from, so it needs a pretrained model "
+            "in teacher.path, start = 'text' or 'spread', and a task that ranks; leave it out"
+        )
+    if settings.prompt != PromptSettings() and brings_items(settings):
+        raise ConfigurationError(
+            f"teacher.prompt is of a pretrained language model, but the teacher in {settings.path} has its words already; leave it out"
+        )
+
+
+def _teachers_config(run: "RunConfig") -> "PreTrainedConfig | None":
+    """The teacher's config; None where it is on the hub, which is asked no sooner than for the weights.
+
+    Raises:
+        SourceNotFoundError: ``teacher.path`` is not there.
+        ShortstackError: What is there is no model's, or no model can be made of ``teacher.config``.
+    """
+    from shortstack.models.language_models import may_be_on_the_hub
+    from shortstack.teachers.config import teacher_config
+
+    path = run.teacher.path
+    if path is None or Path(path).exists():
+        return teacher_config(run)
+    if not may_be_on_the_hub(path):
+        raise SourceNotFoundError(
+            f"teacher.path is {path!r}, which is not here; name a folder with a model, a GGUF file, or a model on the hub as "
+            "owner/name"
+        )
+    return None
+
+
+def _check_positions(config: "PreTrainedConfig", run: "RunConfig") -> None:
+    """A teacher that is yet to be made reads a whole window; of another one, only its tokenizer tells."""
+    from shortstack.models.decoder import most_positions
+
+    task, positions = task_of(run.task), most_positions(config)
+    if run.teacher.path is None and positions is not None and positions < task.longest:
+        raise ConfigurationError(
+            f"the task's window of {task.window} items needs {task.longest} positions, but teacher.config has {positions}"
+        )
+
+
+def _check_selection(run: "RunConfig", config: "PreTrainedConfig | None") -> None:
+    """The scorer must be measured, and the budget fit a teacher whose depth the config tells."""
+    if run.selection.scorer not in run.importance.scorers:
+        raise ConfigurationError(
+            f"selection.scorer is {run.selection.scorer!r}, which importance.scorers does not list "
+            f"({', '.join(run.importance.scorers)}); add it there or choose one of them"
+        )
+    left = layers = config and config.get_text_config().num_hidden_layers
+    for step in rounds_of(run.selection):
+        budget = selector_for(step.settings(run.selection)).budget
+        if layers is not None and left is not None:
+            kept = budget.layers(of=layers)
+            if budget.measure is None:
+                require_smaller(kept, left, step)
+            left = kept

@@ -1,0 +1,68 @@
+"""Stage 5: the pruned student, before it has learnt anything: a stock model that has proved itself."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shortstack.contracts import Selection
+from shortstack.pipeline.selection import own_selection
+from shortstack.pipeline.stage import Context, Stage
+from shortstack.planning.schedule import Round
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from shortstack.config.run import RunConfig
+    from shortstack.pipeline.stage_model import StageModel
+    from shortstack.registry import Registry
+
+
+def _depends_on(run: "RunConfig", registry: "Registry") -> object:
+    architecture = registry.find("student", run.student.architecture)
+    return [run.student, architecture.identity]
+
+
+def _execute(context: Context, folder: Path, step: Round) -> None:
+    from shortstack.pipeline.stage_model import StageModel
+
+    teacher = StageModel.load(context, step.source)
+    student = _built(context, teacher, own_selection(context.root, step))
+    StageModel.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
+
+
+def rehearse_student(context: Context, teacher: "StageModel") -> None:
+    """Make a student of the first layer and the upper half of a teacher that is yet to be trained, and throw it away.
+
+    What cannot be done with its family is found before hours of training, not after. These layers are of every kind that
+    a family mixes, and all but the first are in another place than before.
+
+    Raises:
+        ShortstackError: No student can be made of it.
+    """
+    layers = teacher.model.config.get_text_config().num_hidden_layers
+    _built(context, teacher, Selection(kept=sorted({0, *range(layers // 2, layers)}), of=layers))
+
+
+def _built(context: Context, teacher: "StageModel", selection: Selection) -> "PreTrainedModel":
+    from shortstack.pipeline.importance import calibration_batches
+    from shortstack.students.build import build_student
+
+    return build_student(
+        teacher.model,
+        selection,
+        context.run.student.architecture,
+        settings=context.run.student.settings,
+        registry=context.registry,
+        calibration=calibration_batches(context, teacher),
+    )
+
+
+def student_stage(step: Round) -> Stage:
+    """The pruned model of this step."""
+    return Stage(
+        name=step.named("student"),
+        folder=step.named("pruned"),
+        after=(step.made_by, step.named("selection")),
+        depends_on=_depends_on,
+        execute=partial(_execute, step=step),
+    )

@@ -1,0 +1,144 @@
+"""Last stage: one ``result.json`` from what the stages wrote, and a report from that alone."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from shortstack.files import read_json
+from shortstack.pipeline.selection import load_selection
+from shortstack.pipeline.stage import Context, Stage, training_of
+from shortstack.planning.schedule import Round, rounds_of
+from shortstack.run_layout import FACTS, METRICS, RECORD, SCORES
+
+if TYPE_CHECKING:
+    from shortstack.config.run import RunConfig
+    from shortstack.models.parameters import ParameterCount
+    from shortstack.registry import Registry
+    from shortstack.result import CostRecord, Parameters, RunResult, SelectionRecord, StepRecord
+
+
+def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, Any]) -> "RunResult":
+    """Gather what the stages wrote, and an audit if there was one, into ``result.json`` and ``report.html``."""
+    from shortstack.config.reader import unstructure
+    from shortstack.report import verdict, write_report
+    from shortstack.result import RunResult
+    from shortstack.version import __version__
+
+    root = context.root
+    evaluation = read_json(root / "evaluation" / METRICS)
+    selection, parameters = _selection(context), _parameters(context)
+    conclusion = verdict(
+        metrics=evaluation["metrics"],
+        comparisons=evaluation["comparisons"],
+        parameters=parameters,
+        selection=selection,
+        selected_by=evaluation["headlines"]["selected_by"],
+        cases=evaluation["cases"],
+        speed=evaluation["speed"],
+    )
+    result = RunResult(
+        shortstack=__version__,
+        plugins=_plugins(context.run, context.registry),
+        config=unstructure(context.run),
+        environment=_environment(context),
+        data=read_json(root / "data" / FACTS),
+        cost={**_cost(context, stages), "speed": evaluation["speed"]},
+        verdict=conclusion,
+        importance={name: found["scores"] for name, found in read_json(root / "importance" / SCORES).items()},
+        audit=audit,
+        selection=selection,
+        parameters=parameters,
+        metrics=evaluation["metrics"],
+        intervals=evaluation["intervals"],
+        comparisons=evaluation["comparisons"],
+        headlines=evaluation["headlines"],
+        calibration=evaluation["calibration"],
+        cases=evaluation["cases"],
+    )
+    result.save(root)
+    write_report(root)
+    return result
+
+
+def _plugins(run: "RunConfig", registry: "Registry") -> dict[str, str]:
+    """Full name → version of every component that the run used."""
+    used = [registry.find("dataset", run.data.adapter), registry.find("student", run.student.architecture)]
+    used += [registry.find("scorer", name) for name in run.importance.scorers]
+    used += [registry.find("loss", name) for name in run.distillation.losses]
+    return {component.full_name: component.origin.version for component in used}
+
+
+def _environment(context: Context) -> dict[str, Any]:
+    import torch
+
+    cuda = context.device.type == "cuda"
+    packages = ("torch", "transformers", "accelerate", "safetensors", "numpy", "pluggy")
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def _selection(context: Context) -> "SelectionRecord":
+    """What the last step left of the teacher, and the steps on the way there."""
+    found = load_selection(context.root)
+    steps = [_step(context, step) for step in _between(context)]
+    record: SelectionRecord = {
+        "strategy": found.strategy,
+        "budget": found.budget,
+        "kept": list(found.kept),
+        "of": found.of,
+        "reason": found.reason,
+        "forwards": found.forwards,
+    }
+    return {**record, "steps": steps} if steps else record
+
+
+def _step(context: Context, step: Round) -> "StepRecord":
+    found = load_selection(context.root, step)
+    parameters = _count(context, step.named("student")).total
+    return {"kept": list(found.kept), "reason": found.reason, "forwards": found.forwards, "parameters": parameters}
+
+
+def _between(context: Context) -> list[Round]:
+    return [step for step in rounds_of(context.run.selection) if not step.is_last]
+
+
+def _cost(context: Context, stages: Sequence[Stage]) -> "CostRecord":
+    between = {f"step-{step.number}": step.named("student") for step in _between(context)}
+    scratch = {"scratch": "scratch"} if context.run.evaluation.scratch else {}
+    folders = {"teacher": "teacher", **between, **scratch, "student": "student"}
+    trained = {name: training_of(context.root / folder) for name, folder in folders.items()}
+    done = {name: found for name, found in trained.items() if found}
+    work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
+    records = {stage.name: read_json(context.root / stage.folder / RECORD) for stage in stages}
+    return {
+        "seconds": {name: record["seconds"] for name, record in records.items()},
+        "training": {name: found["curve"] for name, found in done.items()},
+        "work": {name: {key: found[key] for key in work} for name, found in done.items()},
+        "precision": {name: found["precision"] for name, found in done.items() if "precision" in found},
+        "peak_memory_bytes": max(record.get("peak_memory_bytes", 0) for record in records.values()),
+    }
+
+
+def _parameters(context: Context) -> "Parameters":
+    teacher, student = _count(context, "teacher"), _count(context, "student")
+    return {
+        "teacher": teacher.total,
+        "student": student.total,
+        "teacher_body": teacher.body,
+        "student_body": student.body,
+    }
+
+
+def _count(context: Context, folder: str) -> "ParameterCount":
+    """Of a model in a folder of the run."""
+    from transformers import AutoConfig
+
+    from shortstack.models.parameters import count_parameters
+
+    return count_parameters(AutoConfig.from_pretrained(context.root / folder))

@@ -1,0 +1,63 @@
+"""Stage 7: the honest floor: the student's config and data and as many examples, but no teacher."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shortstack.config.reader import unstructure
+from shortstack.files import digest, read_json
+from shortstack.pipeline.stage import Context, Stage, training_of
+from shortstack.planning.schedule import Round
+from shortstack.registry.source_digest import source_digest_of_name
+from shortstack.run_layout import RECORD
+
+if TYPE_CHECKING:
+    from shortstack.config.run import RunConfig
+    from shortstack.registry import Registry
+
+
+def _depends_on(run: "RunConfig", registry: "Registry") -> object:
+    labels = registry.find("loss", "labels")
+    return [run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
+
+
+def _looks_at(context: Context, steps: tuple[Round, ...]) -> object:
+    """The student's config, items and words, and its fit: not its weights, nor which layers they are from."""
+    folder = context.root / "pruned"
+    config = read_json(folder / "config.json")
+    config.pop("shortstack", None)  # which layers these are, and how they were chosen
+    files = [path for path in sorted(folder.iterdir()) if path.name != "config.json" and _is_plain(path)]
+    return [config, [digest(path) for path in files], unstructure(context.run.scratch_fit(_examples(context, steps)))]
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and path.name != RECORD and path.suffix != ".safetensors"
+
+
+def _examples(context: Context, steps: tuple[Round, ...]) -> int:
+    """How many went into the student, and into its teachers as far as they were trained here."""
+    trained = ("teacher", *(step.named("student") for step in steps))
+    return sum(int(training_of(context.root / name).get("examples", 0)) for name in trained)
+
+
+def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
+    from shortstack.models.initial import initial_model
+    from shortstack.pipeline.stage_model import StageModel
+    from shortstack.pipeline.training import train
+
+    pruned = StageModel.load(context, "pruned")
+    scratch = StageModel.of(context, initial_model(pruned.model.config), pruned.catalogue, pruned.tokenizer)
+    settings = context.run.scratch_fit(_examples(context, steps))
+    train(context, "scratch", scratch, settings, folder, losses={"labels": 1.0})
+
+
+def scratch_stage(steps: tuple[Round, ...]) -> Stage:
+    """The floor of the last step's student."""
+    return Stage(
+        name="scratch",
+        folder="scratch",
+        after=("data",),
+        depends_on=_depends_on,
+        looks_at=partial(_looks_at, steps=steps),
+        execute=partial(_execute, steps=steps),
+    )

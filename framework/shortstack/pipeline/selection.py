@@ -1,0 +1,105 @@
+"""Stage 4: which layers stay under the budget."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shortstack.contracts import Probe, Selection
+from shortstack.files import read_json, write_json
+from shortstack.pipeline.importance import calibration_batches, load_scores
+from shortstack.pipeline.layer_costs import costs_for, timed
+from shortstack.pipeline.stage import Context, Stage
+from shortstack.planning.schedule import Round, composed, require_smaller, within
+from shortstack.registry.source_digest import source_digest_of_name
+from shortstack.run_layout import SELECTED
+from shortstack.selection.selector import selector_for
+
+if TYPE_CHECKING:
+    from shortstack.config.budget import Cost
+    from shortstack.config.run import RunConfig
+    from shortstack.config.run_tables import SelectionSettings
+    from shortstack.registry import Registry
+
+
+def _depends_on(run: "RunConfig", registry: "Registry", step: Round) -> object:
+    settings = step.settings(run.selection)
+    own = [settings, source_digest_of_name(settings.strategy)]
+    if selector_for(settings).budget.measure is None:
+        return own
+    return [*own, run.student, registry.find("student", run.student.architecture).identity]  # whose layers cost less
+
+
+def _execute(context: Context, folder: Path, step: Round) -> None:
+    from shortstack.importance.calibration import checked_batches
+    from shortstack.importance.objectives import candidate_objective
+    from shortstack.importance.probe import ModelProbe
+    from shortstack.importance.probe_cache import CachedProbe, ProbeCache
+    from shortstack.pipeline.stage_model import StageModel
+
+    source = StageModel.load(context, step.source)
+    batches = calibration_batches(context, source)
+    scores = load_scores(context.root / step.importance)[context.run.selection.scorer].scores.tolist()
+    model = ModelProbe(source.model, checked_batches(batches, context.device), candidate_objective(source.candidates))
+    settings = _resolved(context, step)
+    costs = costs_for(context, step, source.model, batches[0])
+    with (
+        context.progress.job(
+            f"passes of {step.named('selection')}", total=len(scores) * (len(scores) + 1) // 2
+        ) as told,
+        ProbeCache.of(folder.with_name("passes"), told) as answers,  # a killed try's are still there
+    ):
+        own = select(settings, scores, costs, CachedProbe(model, answers))
+    require_smaller(len(own.kept), own.of, step)
+    if "latency_ms" in costs:
+        own = timed(own, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
+    before = step.before
+    whole = own if before is None else composed(load_selection(context.root, before), own)
+    budget = selector_for(step.settings(context.run.selection)).budget.describe(of=whole.of)
+    write_json(folder / SELECTED, attrs.asdict(attrs.evolve(whole, budget=budget)))
+
+
+def _resolved(context: Context, step: Round) -> "SelectionSettings":
+    """The settings of a step; a share of the run's teacher's layers becomes a number, for fewer are left."""
+    from transformers import AutoConfig
+
+    settings = step.settings(context.run.selection)
+    if step.before is None or settings.keep_ratio is None:
+        return settings
+    layers = AutoConfig.from_pretrained(context.root / "teacher").get_text_config().num_hidden_layers
+    return attrs.evolve(settings, keep_ratio=None, keep_layers=selector_for(settings).budget.layers(of=layers))
+
+
+def select(
+    settings: "SelectionSettings", scores: Sequence[float], costs: "Mapping[str, Cost]", probe: Probe
+) -> Selection:
+    """What stays of a model by some scores, with a strategy and a budget."""
+    return selector_for(settings).select(scores, costs=costs, probe=probe)
+
+
+def load_selection(root: Path, step: Round | None = None) -> Selection:
+    """What stays of the run's teacher after a step, by default the last; read below a run's folder."""
+    return Selection(**read_json(root / ("selection" if step is None else step.named("selection")) / SELECTED))
+
+
+def own_selection(root: Path, step: Round) -> Selection:
+    """What a step left of the model that it made smaller."""
+    whole = load_selection(root, step)
+    return whole if step.before is None else within(load_selection(root, step.before), whole)
+
+
+def selection_stage(step: Round) -> Stage:
+    """The choice of this step."""
+    return Stage(
+        name=step.named("selection"),
+        folder=step.named("selection"),
+        after=tuple(dict.fromkeys(("teacher", step.made_by, step.importance, *_earlier(step)))),
+        depends_on=partial(_depends_on, step=step),
+        execute=partial(_execute, step=step),
+    )
+
+
+def _earlier(step: Round) -> tuple[str, ...]:
+    return () if step.before is None else (step.before.named("selection"),)

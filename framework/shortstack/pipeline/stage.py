@@ -1,0 +1,163 @@
+"""A stage: a named step of a run with a folder of its own, done once for each state of what it depends on."""
+
+import hashlib
+import json
+import resource
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from shortstack.config.reader import unstructure
+from shortstack.errors import RunFolderError
+from shortstack.files import read_json, write_json
+from shortstack.pipeline.provenance import recorded
+from shortstack.run_layout import KEY, RECORD, TRAINING
+
+if TYPE_CHECKING:
+    import torch
+
+    from shortstack.config.run import RunConfig
+    from shortstack.progress import Progress
+    from shortstack.registry import Registry
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Context:
+    """What every stage may use.
+
+    Attributes:
+        run: The settings.
+        registry: The plugins.
+        root: The run's folder.
+        device: Where models live.
+        progress: Where to report to.
+    """
+
+    run: "RunConfig"
+    registry: "Registry"
+    root: Path
+    device: "torch.device"
+    progress: "Progress"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: What it is called in reports.
+        folder: Where its result lies, below the run's folder.
+        after: The stages whose results it reads.
+        depends_on: The settings that change its result, plugin versions included.
+        execute: Does the work into a folder of its own; finds there what a killed try left behind. Gives what ``reads``
+            would give, where there is that.
+        looks_at: What of the run's folder changes its result, where that is not all that the stages before it made.
+        reads: A digest of what it reads from outside of the run's folder; None where it reads nothing.
+    """
+
+    name: str
+    folder: str
+    after: tuple[str, ...]
+    depends_on: "Callable[[RunConfig, Registry], object]"
+    execute: Callable[[Context, Path], str | None]
+    looks_at: Callable[[Context], object] | None = None
+    reads: Callable[[Context], str] | None = None
+
+    def key(self, context: Context, keys: Mapping[str, str]) -> str:
+        """A hash of all that the result depends on, but for what is read from outside."""
+        settings = unstructure(self.depends_on(context.run, context.registry))
+        parts = [self.name, settings, [keys[name] for name in self.after]]
+        if self.looks_at is not None:
+            parts.append(self.looks_at(context))
+        return _hashed(parts)
+
+    def result_key(self, context: Context, key: str) -> str:
+        """The same of the result that is there, with what was read from outside."""
+        read = recorded(context.root / self.folder).get("read")
+        return key if read is None else _hashed([key, read])
+
+    def is_done(self, context: Context, key: str) -> bool:
+        """Whether the folder holds the result for this key, made of what would be read today."""
+        found = recorded(context.root / self.folder)
+        return found.get("key") == key and (self.reads is None or found.get("read") == self.reads(context))
+
+    def confirm(self, context: Context) -> None:
+        """Note that the result that is there is one of this run, though it may have been made by another."""
+        found, settings = recorded(context.root / self.folder), context.run.to_mapping()
+        if found.get("run") != settings:
+            write_json(context.root / self.folder / RECORD, {**found, "run": settings})
+
+    def perform(self, context: Context, key: str) -> None:
+        """Do the work beside the old result, then put it in its place at once.
+
+        A kill at any moment leaves either the old result or the new; the next try goes on from what is there.
+        ``execute`` finds its folder empty, and may keep checkpoints beside it until it is done.
+        """
+        work = self._work(context.root)
+        result = work / "result"
+        if self.reads is not None or recorded(result).get("key") != key:
+            _start_afresh(work, key)
+            shutil.rmtree(result, ignore_errors=True)
+            result.mkdir()
+            start = perf_counter()
+            read = self.execute(context, result)
+            taken = {"seconds": perf_counter() - start, "peak_memory_bytes": _peak_memory(context.device)}
+            made = {"stage": self.name, "key": key, "read": read, **taken}
+            write_json(result / RECORD, {**made, "run": context.run.to_mapping()})
+        _put_in_place(result, context.root / self.folder)
+        self.tidy(context.root)
+
+    def tidy(self, root: Path) -> None:
+        """Remove what a killed try left beside a finished result."""
+        shutil.rmtree(self._work(root), ignore_errors=True)
+        shutil.rmtree(_old(root / self.folder), ignore_errors=True)
+
+    def _work(self, root: Path) -> Path:
+        return root / f".{self.folder}.partial"
+
+
+def _start_afresh(work: Path, key: str) -> None:
+    """Throw away what a try for another key left; keep what one for this key did."""
+    marker = work / KEY
+    if not (marker.is_file() and marker.read_bytes() == key.encode()):
+        (work / "result" / RECORD).unlink(missing_ok=True)  # first, so that half a removal cannot pass for a result
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        marker.write_text(key)
+
+
+def _peak_memory(device: "torch.device") -> int:
+    """Bytes that this process has had at most: on the GPU if that is where it runs, else resident."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def training_of(folder: Path) -> dict[str, Any]:
+    """The course of a training, as ``stages.training`` records it; empty for a model that was only loaded or left out."""
+    path = folder / TRAINING
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def _hashed(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _put_in_place(result: Path, target: Path) -> None:
+    if target.exists() and not (target / RECORD).is_file():
+        raise RunFolderError(f"{target} is no result of a run; move it away, so that it is not lost")
+    shutil.rmtree(_old(target), ignore_errors=True)
+    if target.exists():
+        target.rename(_old(target))
+    result.rename(target)
+
+
+def _old(target: Path) -> Path:
+    """Where a result waits while the next one takes its place."""
+    return target.with_name(f".{target.name}.old")

@@ -1,0 +1,83 @@
+"""Stage 2: a teacher that knows the task, either loaded or trained from its config."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shortstack.data.catalogue import Catalogue
+from shortstack.files import digest
+from shortstack.pipeline.stage import Context, Stage
+from shortstack.registry.source_digest import source_digest_of_name
+from shortstack.tasks import task_of
+
+if TYPE_CHECKING:
+    from shortstack.config.run import RunConfig
+    from shortstack.pipeline.stage_model import StageModel
+    from shortstack.registry import Registry
+
+
+def _depends_on(run: "RunConfig", registry: "Registry") -> object:
+    labels = registry.find("loss", "labels")
+    files = [digest(path) for path in _files(run.teacher.path)]
+    parts = [run.teacher, files, run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
+    return [
+        *parts,
+        run.evaluation.seen,
+    ]  # what models are selected by, and what they recommend, in all later stages too
+
+
+def _files(path: str | None) -> list[Path]:
+    """What a teacher is read from, if it is here."""
+    place = Path(path or "")
+    if path and place.is_dir():
+        return sorted(entry for entry in place.iterdir() if entry.is_file())
+    return [place] if path and place.is_file() else []
+
+
+def _execute(context: Context, folder: Path) -> None:
+    from shortstack.models.initial import as_if_trained
+    from shortstack.pipeline.distillation import rehearse_losses
+    from shortstack.pipeline.importance import rehearse_sweep
+    from shortstack.pipeline.pruning import rehearse_student
+    from shortstack.pipeline.task_evaluation import require_cases
+    from shortstack.pipeline.training import train
+
+    require_cases(context)
+    teacher, fit = _untrained(context), context.run.teacher_fit
+    rehearse_losses(context, teacher)
+    if fit is None:
+        teacher.save(folder)
+        return
+    with as_if_trained(teacher.model):
+        rehearse_student(context, teacher)
+        rehearse_sweep(context, teacher)
+    train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=context.run.keeps_new_items)
+
+
+def _untrained(context: Context) -> "StageModel":
+    """The teacher as it is before its training, with the data's items.
+
+    Raises:
+        ConfigurationError: It, or a student beside it, does not fit into memory, or it does not go with the data.
+    """
+    from shortstack.models.initial import initial_config, initial_model
+    from shortstack.pipeline.stage_model import StageModel
+    from shortstack.planning.model_shapes import ModelShapes
+    from shortstack.teachers.config import teacher_config
+    from shortstack.teachers.items import brings_items, pretrained, trained_before
+
+    run, catalogue = context.run, Catalogue.load(context.root / "data")
+    shapes = ModelShapes(run=run, config=teacher_config(run, items=len(catalogue)), registry=context.registry)
+    shapes.require_memory(context.device)
+    if run.teacher.path is None:
+        config = initial_config(run.teacher.config or {}, vocabulary=catalogue.vocabulary)
+        return StageModel.of(context, initial_model(config), catalogue)
+    if brings_items(run.teacher):
+        model, tokenizer, known = trained_before(Path(run.teacher.path), catalogue, task_of(run.task).window)
+    else:
+        model, tokenizer, known = pretrained(
+            run.teacher, run.teacher.path, catalogue, window=task_of(run.task).window, seed=run.seed
+        )
+    return StageModel.of(context, model, known, tokenizer)
+
+
+TEACHER = Stage(name="teacher", folder="teacher", after=("data",), depends_on=_depends_on, execute=_execute)

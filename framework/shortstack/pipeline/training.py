@@ -1,0 +1,210 @@
+"""Training within a stage: the same for the teacher, the student, and the floor from scratch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+import torch
+from transformers import TrainerCallback, TrainerState
+
+from shortstack.contracts.headlines import formatted_metric
+from shortstack.distillation.callbacks import RowsLearnFaster, RowsStay
+from shortstack.distillation.fitting import early_stopping, fit, in_bfloat16, training_arguments
+from shortstack.distillation.lora import adapted
+from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.files import write_json
+from shortstack.models.parameters import count_parameters
+from shortstack.pipeline.stage import Context
+from shortstack.pipeline.stage_model import StageModel
+from shortstack.pipeline.task_evaluation import headlines_of, task_evaluation
+from shortstack.run_layout import CHECKPOINTS, PRECISION, TRAINING
+from shortstack.tasks import Examples, collate
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel, TrainingArguments
+
+    from shortstack.config.training import FitSettings
+    from shortstack.contracts import Selection
+    from shortstack.distillation.weighted_losses import LossSettings
+    from shortstack.progress import ProgressCallback
+
+
+def train(
+    context: Context,
+    name: str,
+    recommender: StageModel,
+    settings: "FitSettings",
+    folder: Path,
+    *,
+    losses: "LossSettings",
+    balancing: str | Mapping[str, Any] = "fixed",
+    teacher: "PreTrainedModel | None" = None,
+    selection: "Selection | None" = None,
+    keep_new: bool = False,
+) -> None:
+    """Train a model, keep its best state on the validation cases, and save it with the course of its training.
+
+    Goes on from the last checkpoint, if a killed try left one.
+
+    Args:
+        context: The run.
+        name: What is trained, for the progress bar.
+        recommender: The model, trained in place.
+        settings: How.
+        folder: Where the result goes.
+        losses: The losses by name.
+        balancing: How they become one number.
+        teacher: The model that teaches.
+        selection: Which of its layers the model was made from.
+        keep_new: Whether items that are in no training history are left out of the softmax, and their rows as they are.
+    """
+    examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
+    selected_by = headlines_of(context).selected_by
+    arguments = _arguments(context, settings, folder, selected_by)
+    matrices = _item_matrices(recommender)
+    candidates = recommender.known_candidates() if keep_new else recommender.candidates
+    rows = _rows_of_their_own(recommender, matrices, candidates, settings)
+    with (
+        context.progress.job(name, total=settings.steps) as step,
+        adapted(recommender.model, settings.lora, trained=matrices),
+    ):
+        trainer = DistillationTrainer(
+            recommender.model,
+            arguments,
+            examples,
+            losses=losses,
+            teacher=teacher,
+            balancing=balancing,
+            candidates=candidates,
+            selection=selection,
+            validate=_validation(context, recommender),
+            registry=context.registry,
+            data_collator=collate,
+            callbacks=[*early_stopping(settings), *rows, _Progress(step, selected_by)],
+            embedding_dropout=settings.embedding_dropout,
+        )
+        history = fit(trainer)
+    recommender.save(folder)
+    work = _work(recommender, trainer, examples, teacher, history[-1]["seconds"])
+    write_json(folder / TRAINING, _course(history, selected_by, arguments) | work)
+
+
+def _arguments(context: Context, settings: "FitSettings", folder: Path, selected_by: str) -> "TrainingArguments":
+    """What the settings mean on the run's device; checkpoints go beside the result."""
+    precision = _precision(folder.with_name(PRECISION), settings, context.device)
+    return training_arguments(
+        folder.with_name(CHECKPOINTS),
+        attrs.evolve(settings, precision=precision),
+        seed=context.run.seed,
+        device=context.device.type,
+        validated=True,
+        metric=selected_by,
+    )
+
+
+def _precision(marker: Path, settings: "FitSettings", device: torch.device) -> Literal["bfloat16", "float32"]:
+    """Decided once: a busy machine may be faster in another one when a killed training goes on."""
+    if not marker.is_file():
+        in_half = in_bfloat16(settings.precision, device)
+        marker.write_text("bfloat16" if in_half else "float32", encoding="utf-8")
+    return "bfloat16" if marker.read_text(encoding="utf-8") == "bfloat16" else "float32"
+
+
+def _course(history: Sequence[Mapping[str, float]], selected_by: str, arguments: "TrainingArguments") -> dict[str, Any]:
+    """How long a training took, in which precision, and its curve as the result file has it."""
+    shown = ("step", "loss", selected_by, "seconds")
+    return {
+        "seconds": history[-1]["seconds"],
+        "precision": "bfloat16" if arguments.bf16 else "float32",
+        "curve": [{key: record.get(key) for key in shown} for record in history],
+    }
+
+
+def _item_matrices(recommender: StageModel) -> "list[nn.Parameter]":
+    """Where the items' rows are: the embeddings, and an output head of its own; none where items are words."""
+    if recommender.catalogue.in_words:
+        return []
+    model = recommender.model
+    matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
+    return list(matrices.values())
+
+
+def _rows_of_their_own(
+    recommender: StageModel, matrices: "Sequence[nn.Parameter]", learning: torch.Tensor, settings: "FitSettings"
+) -> list[TrainerCallback]:
+    """The items' rows at their own learning rate; what must not change, put back: with adapters, all other rows.
+
+    Args:
+        recommender: The model with its items.
+        matrices: Where the items' rows are; none where items are words.
+        learning: int64: the rows of the items that learn; those of other items stay.
+        settings: Of the fit.
+    """
+    if not matrices:
+        return []
+    found: list[TrainerCallback] = []
+    if settings.item_rows_rate != 1.0:
+        found.append(RowsLearnFaster(matrices, learning, settings.item_rows_rate))
+    staying = torch.full((len(matrices[0]),), settings.lora is not None)
+    staying[recommender.candidates.cpu()] = True
+    staying[learning.cpu()] = False
+    if staying.any():
+        found.append(RowsStay(matrices, staying.nonzero()[:, 0]))
+    return found
+
+
+def _validation(context: Context, recommender: StageModel) -> "Callable[[PreTrainedModel], dict[str, float]]":
+    """What a model is selected by: its metrics and loss on the validation cases."""
+    asked = task_evaluation(context, "valid", in_full=False)
+    candidate = asked.candidate(recommender)
+
+    def validate(_model: "PreTrainedModel") -> dict[str, float]:
+        metrics = asked.evaluate(candidate).metrics
+        return {name: value for name, value in metrics.items() if value is not None}
+
+    return validate
+
+
+def _work(
+    recommender: StageModel,
+    trainer: DistillationTrainer,
+    examples: Examples,
+    teacher: "PreTrainedModel | None",
+    seconds: float,
+) -> dict[str, float]:
+    """What the training took: examples, tokens, and an estimate of floating-point operations.
+
+    A forward pass takes two operations a parameter and token, a backward pass four; embeddings are looked up, but the
+    candidates' output rows take part. Source: Kaplan et al. 2020, arXiv 2001.08361, section 2.1.
+    """
+    seen = trainer.state.global_step * trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps
+    tokens = seen * float(examples.lengths.mean())
+    rows = len(recommender.candidates) * recommender.model.config.get_text_config().hidden_size
+    operations = 6 * (count_parameters(recommender.model).body + rows)
+    if teacher is not None:
+        operations += 2 * (count_parameters(teacher).body + rows)
+    return {
+        "steps": trainer.state.global_step,
+        "examples": seen,
+        "tokens": tokens,
+        "tokens_per_second": tokens / seconds,
+        "floating_point_operations": operations * tokens,
+    }
+
+
+class _Progress(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Moves the bar of a training."""
+
+    def __init__(self, step: "ProgressCallback", metric: str) -> None:
+        self._step, self._metric = step, metric
+
+    def on_step_end(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
+        """Move it by one."""
+        self._step(state.global_step)
+
+    def on_evaluate(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
+        """Say how good the model is."""
+        found = [entry[f"eval_{self._metric}"] for entry in state.log_history if f"eval_{self._metric}" in entry]
+        self._step(state.global_step, f"validation {formatted_metric(self._metric)} {found[-1]:.4f}" if found else "")

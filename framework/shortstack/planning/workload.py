@@ -1,0 +1,151 @@
+"""How much a run's models will have to read: counted in the data, or told."""
+
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from shortstack.contracts.labels import IGNORED
+from shortstack.data.catalogue import Catalogue, Item, Option
+from shortstack.data.sequences import Sequences
+from shortstack.run_layout import SEQUENCES
+from shortstack.tasks import feedback_of, task_of
+from shortstack.teachers.items import brings_items, in_words, known_to, learns_items, texts_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from transformers import PreTrainedConfig
+
+    from shortstack.config.run import RunConfig
+    from shortstack.config.training import FitSettings
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Histories:
+    """A run's data, read and split.
+
+    Attributes:
+        sequences: Of each user.
+        catalogue: The items, and ratings where models learn those as well.
+    """
+
+    sequences: Sequences
+    catalogue: Catalogue
+
+    @classmethod
+    def load(cls, folder: Path) -> "Histories":
+        """What the data stage wrote."""
+        return cls(sequences=Sequences.load(folder / SEQUENCES), catalogue=Catalogue.load(folder))
+
+    def rows(self, run: "RunConfig") -> int:
+        """How many they add to the vocabulary of a teacher that learns them."""
+        return self.catalogue.vocabulary - 1 if run.teacher.path is None else len(self.catalogue)
+
+
+@attrs.frozen(kw_only=True)
+class Workload:
+    """How much a run's models have to read.
+
+    Attributes:
+        vocabulary: Rows of the embeddings.
+        candidates: Answers to choose from.
+        lengths: int64: tokens of each training example.
+        supervised: The mean number of labels a training example.
+        cases: Cases of the validation and of the test split.
+        asked: The mean number of tokens of a case.
+    """
+
+    vocabulary: int
+    candidates: int
+    lengths: "NDArray[np.int64]"
+    supervised: float
+    cases: tuple[int, int]
+    asked: int
+
+    @classmethod
+    def of_data(cls, run: "RunConfig", config: "PreTrainedConfig", data: Histories) -> "Workload":
+        """Count in the data."""
+        from shortstack.data.rated_histories import RatedHistories
+
+        sequences, catalogue = data.sequences, _spelt(run, data.catalogue)
+        task = task_of(run.task)
+        examples = task.training_examples(sequences, catalogue)
+        some = [examples[int(index)] for index in np.unique(np.linspace(0, len(examples) - 1, 256).astype(int))]
+        valid, test = sequences.cases("valid"), sequences.cases("test")
+        if catalogue.options:
+            first = np.maximum(test.starts, test.stops + 1 - task.window)
+            asked = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops, test.stops)
+        else:
+            asked = len(catalogue.opening) + np.minimum(test.stops - test.starts, task.window)
+        return cls(
+            vocabulary=_vocabulary(run, config, catalogue),
+            candidates=len(catalogue.options) or len(catalogue),
+            lengths=examples.lengths,
+            supervised=float(np.mean([sum(label != IGNORED for label in one["labels"]) for one in some])),
+            cases=(len(valid), len(test)),
+            asked=max(1, round(float(asked.mean()))),
+        )
+
+    @classmethod
+    def assumed(cls, run: "RunConfig", config: "PreTrainedConfig", users: int, items: int) -> "Workload":
+        """Every user has a full window, and one case of each split."""
+        task, options = task_of(run.task), feedback_of(task_of(run.task).reads).rates
+        whole = [Item(id="", title="", token=token) for token in range(1, items + 1)]
+        scale = [Option(value=value, token=items + value) for value in range(1, 6)]
+        catalogue = _spelt(run, Catalogue(items=whole, options=scale if options else ()))
+        longest = catalogue.longest(task.window) + 1
+        return cls(
+            vocabulary=_vocabulary(run, config, catalogue),
+            candidates=5 if options else items,
+            lengths=np.array([longest]),
+            supervised=float(task.window),
+            cases=(users, users),
+            asked=longest,
+        )
+
+    @property
+    def widest(self) -> int:
+        """Tokens of the longest training example: what the batch that takes most memory is padded to."""
+        return int(self.lengths.max())
+
+    def width(self, fit: "FitSettings") -> int:
+        """The mean number of tokens of a batch's examples, padding included."""
+        drawn = np.random.default_rng(0).choice(self.lengths, size=(64, fit.batch_size // fit.accumulate))
+        return ceil(float(np.mean(self.lengths) if fit.group_by_length else drawn.max(1).mean()))
+
+
+def is_here(run: "RunConfig") -> bool:
+    """Whether a run's data can be read on this machine."""
+    return Path(run.data.source).exists() or ":" in run.data.source
+
+
+def _spelt(run: "RunConfig", catalogue: Catalogue) -> Catalogue:
+    """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
+    from shortstack.models.stored import stored_tokenizer
+    from shortstack.models.verbalizer import opening_of
+
+    if run.teacher.path is None:
+        return catalogue
+    folder = Path(run.teacher.path)
+    if brings_items(run.teacher):
+        return known_to(folder, Catalogue.load(folder), catalogue)
+    if folder.is_dir():
+        tokenizer = stored_tokenizer(folder)
+        if catalogue.options:
+            return in_words(run.teacher, tokenizer, texts_of(run.teacher, catalogue), catalogue)
+        return attrs.evolve(catalogue, opening=opening_of(tokenizer, run.teacher.items.opening))
+    if not catalogue.options:
+        return attrs.evolve(catalogue, opening=[1] * (len(run.teacher.items.opening) // 4))
+    longest = run.teacher.prompt.longest + len(run.teacher.prompt.line) // 4
+    items = [attrs.evolve(item, words=[1] * longest) for item in catalogue.items]
+    return attrs.evolve(catalogue, items=items, opening=[1] * (len(run.teacher.prompt.opening) // 4))
+
+
+def _vocabulary(run: "RunConfig", config: "PreTrainedConfig", catalogue: Catalogue) -> int:
+    """How many rows the embeddings will have."""
+    if run.teacher.path is None:
+        return catalogue.vocabulary
+    known: int = config.get_text_config().vocab_size
+    return known + len(catalogue) if learns_items(run) else known

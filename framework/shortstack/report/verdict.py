@@ -1,0 +1,170 @@
+"""The outcome in plain words: what was kept, at what size, and whether it was worth it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from shortstack.contracts.headlines import FLOORS, SELECTED_BY, formatted_metric
+from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
+
+
+def verdict(
+    *,
+    metrics: Metrics,
+    comparisons: Intervals,
+    parameters: Parameters,
+    selection: SelectionRecord,
+    selected_by: str = SELECTED_BY,
+    cases: Mapping[str, Any] | None = None,
+    speed: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """Say honestly what a run found, one statement a line, the most important first.
+
+    Args:
+        metrics: As in ``RunResult``; this and the rest are all it rests on.
+        comparisons: As ``standard_comparisons`` makes them; what is not there is not spoken of.
+        parameters: Of teacher and student.
+        selection: How many layers stayed.
+        selected_by: The metric that it is about; higher is better.
+        cases: As in ``RunResult``.
+        speed: As in its ``cost``.
+    """
+    told = _Verdict(comparisons=comparisons, metric=selected_by)
+    statements = [
+        told.kept(metrics, parameters, selection),
+        faster(speed or {}),
+        told.against_scratch(),
+        told.against_pruned(),
+        told.student_against_floors(),
+        told.against_floors(),
+        repeated(cases or {}),
+    ]
+    return "\n".join(statement for statement in statements if statement)
+
+
+@attrs.frozen(kw_only=True)
+class _Verdict:
+    """Statements about one metric."""
+
+    comparisons: Intervals
+    metric: str
+
+    @property
+    def name(self) -> str:
+        return formatted_metric(self.metric)
+
+    def found(self, comparison: str) -> Sequence[float] | None:
+        return self.comparisons.get(comparison, {}).get(self.metric)
+
+    def kept(self, metrics: Metrics, parameters: Parameters, selection: SelectionRecord) -> str:
+        body = parameters["student_body"] / max(parameters["teacher_body"], 1)
+        total = parameters["student"] / max(parameters["teacher"], 1)
+        size = (
+            f"with {len(selection['kept'])} of {selection['of']} layers, {body:.0%} of the body's parameters "
+            f"and {total:.0%} of all parameters"
+        )
+        ratio = self.found("student/teacher")
+        if ratio is None:
+            return f"The student was built {size}; what share of the teacher's {self.name} it keeps is undefined."
+        value, low, high = ratio
+        student, teacher = metrics["student"][self.metric], metrics["teacher"][self.metric]
+        return (
+            f"The student keeps {value:.1%} of the teacher's {self.name} (95% interval {low:.1%} to {high:.1%}) {size}: "
+            f"{student:.4f} against {teacher:.4f}."
+        )
+
+    def against_scratch(self) -> str:
+        difference = self.found("student-scratch")
+        if difference is None:
+            return "No model of the student's size was trained without the teacher, so nothing shows that distillation paid."
+        figures = f"{_signed(difference)} {self.name}"
+        if difference[1] > 0:
+            return f"Distillation paid: the student beats a model of its size trained from scratch ({figures})."
+        if difference[2] < 0:
+            return (
+                "Distillation did not pay: a model of the student's size trained from scratch is better than the student "
+                f"({figures} for the student). Train the small model directly."
+            )
+        good = "is as good" if difference[0] > 0 else "is as good or better"
+        return (
+            f"A model of the student's size trained from scratch, without the teacher, {good} within the uncertainty "
+            f"(student − scratch {figures}), so these data do not show that distillation paid."
+        )
+
+    def against_pruned(self) -> str:
+        difference = self.found("student-pruned")
+        if difference is None:
+            return ""
+        figures = f"{_signed(difference)} {self.name}"
+        if difference[1] > 0:
+            return f"Distillation repaired what cutting layers broke: {figures} over the pruned teacher."
+        return f"Distillation did not measurably improve on the pruned teacher ({figures})."
+
+    def student_against_floors(self) -> str:
+        """Spoken only where a floor is clearly better: that is the one thing a user must not miss."""
+        better = [
+            f"{floor} ({_signed(difference)})"
+            for floor, difference in self.differences("student").items()
+            if difference[2] < 0
+        ]
+        return f"The student is worse than {_listed(better)} in {self.name}: use that instead." if better else ""
+
+    def against_floors(self) -> str:
+        known = self.differences("teacher")
+        beaten = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] > 0]
+        failed = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] <= 0]
+        if failed:
+            also = f", though it beats {_listed(beaten)}" if beaten else ""
+            return (
+                f"Be careful: the teacher does not clearly beat {_listed(failed)}{also}. A teacher that a floor matches "
+                "has little to teach, and these figures say little about compressing a good one."
+            )
+        return f"The teacher beats the floors {_listed(beaten)} in {self.name}." if beaten else ""
+
+    def differences(self, method: str) -> dict[str, Sequence[float]]:
+        """Floor → the method's lead over it, where that is known."""
+        found = {floor: self.found(f"{method}-{floor}") for floor in FLOORS}
+        return {floor: difference for floor, difference in found.items() if difference is not None}
+
+
+def faster(speed: Mapping[str, Mapping[str, float]]) -> str:
+    """How the student's speed compares with the teacher's; empty where it was not measured."""
+    if not {"student", "teacher"} <= speed.keys():
+        return ""
+    student, teacher = speed["student"], speed["teacher"]
+    together = student["users_per_second"] / teacher["users_per_second"]
+    alone = teacher["ms_per_user_1"] / student["ms_per_user_1"]
+    return (
+        f"The student is {together:.1f} × as fast as the teacher in batches of 32 users "
+        f"({student['users_per_second']:,.0f} against {teacher['users_per_second']:,.0f} users a second), and {alone:.1f} × as "
+        f"fast for one user alone ({student['ms_per_user_1']:,.1f} against {teacher['ms_per_user_1']:,.1f} ms)."
+    )
+
+
+def repeated(cases: Mapping[str, Any]) -> str:
+    """How many users come back to what they had, and what becomes of such cases; empty where none does."""
+    left_out, repeats = cases.get("left_out", 0), cases.get("repeats", 0)
+    every = cases.get("evaluated", 0) + left_out
+    if left_out:
+        return (
+            f"{left_out:,} of {every:,} test cases ({left_out / every:.1%}) are left out: their targets are in the users' "
+            "histories, whose items are no candidates (evaluation.seen = 'exclude')."
+        )
+    if repeats:
+        return (
+            f"{repeats / every:.1%} of the test targets are in the users' histories, whose items are candidates like all "
+            "others, and are recommended (evaluation.seen = 'include')."
+        )
+    return ""
+
+
+def _signed(estimate: Sequence[float]) -> str:
+    """A difference with its interval: ``+0.0021 [−0.0013, +0.0055]``."""
+    value, low, high = estimate
+    return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]".replace("-", "−")
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)

@@ -1,0 +1,88 @@
+"""Impressions: which items users were shown, and which of them they clicked; what was shown is ranked."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from shortstack.contracts.headlines import CLICK_HEADLINES, Headlines
+from shortstack.errors import ConfigurationError
+from shortstack.run_layout import IMPRESSIONS, SEQUENCES
+from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
+from shortstack.tasks.interactions import check_preparation, ranking_baselines
+
+if TYPE_CHECKING:
+    from shortstack.config.run_tables import DataSettings
+    from shortstack.contracts import Records
+    from shortstack.data.interactions import Fact
+
+_UNFILTERED: Final[Mapping[str, object]] = {
+    "core": 0,
+    "min_rating": None,
+    "since": None,
+    "until": None,
+    "sample_users": None,
+    "last_n": None,
+    "duplicates": "keep",
+}
+
+
+@attrs.frozen
+class ImpressionFeedback:
+    """What users were shown and what of it they clicked. Baselines are popularity, item-KNN and Markov."""
+
+    name: str = "impressions"
+    tables: tuple[str, ...] = ("items", "impressions")
+    headlines: Headlines = CLICK_HEADLINES
+    rates: bool = False
+
+    def check(self, settings: "DataSettings", task: str) -> None:
+        """Impressions are ranked as they were shown: nothing of them may be filtered away.
+
+        Raises:
+            ConfigurationError: A setting would, or has no use here.
+        """
+        for name, value in _UNFILTERED.items():
+            if getattr(settings, name) != value:
+                raise ConfigurationError(
+                    f"the task {task!r} ranks what was shown, so nothing of it may be filtered away: set data.{name} = "
+                    f"{'none' if value is None else repr(value)}, not {getattr(settings, name)!r}"
+                )
+        if settings.split not in {"global-time", "official"}:
+            raise ConfigurationError(
+                f"the task {task!r} divides impressions by 'global-time' or 'official': set data.split"
+            )
+        for name in ("valid_share", "test_share"):
+            if getattr(settings, name) is not None:
+                raise ConfigurationError(f"the task {task!r} has no use for data.{name}; leave it out")
+        if settings.order != "time":
+            raise ConfigurationError(f"the task {task!r} orders impressions by their times; leave data.order out")
+        check_preparation(settings)
+
+    def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
+        """Write the impressions, each reader's history, and the catalogue."""
+        from shortstack.data.impression_dataset import Shown
+
+        shown = Shown.from_records(records, split=settings.split, seed=seed)
+        shown.impressions.save(folder / IMPRESSIONS)
+        shown.sequences.save(folder / SEQUENCES)
+        shown.catalogue.save(folder)
+        return shown.facts
+
+    def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
+        """Rank what was shown in each impression."""
+        from shortstack.data.impressions import Impressions
+        from shortstack.data.sequences import Sequences
+        from shortstack.evaluation.impressions import ImpressionEvaluator
+
+        evaluator = ImpressionEvaluator(resamples=request.settings.resamples, seed=request.seed)
+        impressions = Impressions.load(request.folder / IMPRESSIONS).of(request.split)
+        return TaskEvaluation(
+            headlines=self.headlines,
+            evaluate=lambda ranker: evaluator.evaluate(ranker, impressions),
+            baselines=ranking_baselines(Sequences.load(request.folder / SEQUENCES), "exclude"),
+            candidate=lambda model: model.ranker(),
+            answer=lambda ranker, rows: ranker.scores([impressions.history(row) for row in rows]),
+            cases=len(impressions),
+        )

@@ -1,0 +1,112 @@
+"""Interactions, or implicit feedback: which items users chose, in order; the whole catalogue is ranked."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from shortstack.contracts.headlines import HEADLINE_CUTOFF, RANKING_HEADLINES, Headlines
+from shortstack.run_layout import SEQUENCES
+from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
+
+if TYPE_CHECKING:
+    from shortstack.config.run_tables import DataSettings
+    from shortstack.contracts import Records
+    from shortstack.data.interactions import Fact, Interactions
+    from shortstack.data.sequences import Seen, Sequences
+    from shortstack.data.splits import Split
+
+_NOT_OF_ROWS: Final = frozenset({"source", "adapter", "settings", "split", "valid_share", "test_share"})
+
+
+@attrs.frozen
+class InteractionFeedback:
+    """What users chose. Baselines are popularity, item-KNN and Markov; and each user's own popularity where users return."""
+
+    name: str = "interactions"
+    tables: tuple[str, ...] = ("items", "interactions")
+    headlines: Headlines = RANKING_HEADLINES
+    rates: bool = False
+
+    def check(self, settings: "DataSettings", task: str) -> None:  # noqa: ARG002 -- the form of a feedback
+        """Refuse a preparation or a split that cannot be."""
+        check_preparation(settings)
+
+    def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
+        """Write each user's items, divided into training, validation and test, and the catalogue."""
+        from shortstack.data.splits import split
+
+        interactions, rule = prepared(records, settings, seed)
+        split(interactions, rule).save(folder / SEQUENCES)
+        interactions.catalogue().save(folder)
+        return interactions.facts()
+
+    def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
+        """Rank the catalogue for each case."""
+        from shortstack.data.sequences import Sequences
+        from shortstack.evaluation.evaluator import RecommendationEvaluator
+        from shortstack.evaluation.slices import Slices
+
+        sequences, settings = Sequences.load(request.folder / SEQUENCES), request.settings
+        evaluator = RecommendationEvaluator(
+            cutoffs=settings.cutoffs if request.in_full else (HEADLINE_CUTOFF,),
+            protocol=settings.protocol if request.in_full else "full",
+            seen=request.seen,
+            resamples=settings.resamples,
+            seed=request.seed,
+            slices=Slices.fit(sequences) if request.in_full else None,
+        )
+        cases = sequences.cases(request.split)
+        evaluator.rows(cases)  # none at all is an error, and better now than after a training
+        return TaskEvaluation(
+            headlines=self.headlines,
+            evaluate=lambda ranker: evaluator.evaluate(ranker, cases),
+            baselines=ranking_baselines(sequences, request.seen),
+            candidate=lambda model: model.ranker(),
+            answer=lambda ranker, rows: ranker.scores([cases.history(row) for row in rows]),
+            cases=len(cases),
+            seen=request.seen,
+        )
+
+
+def check_preparation(settings: "DataSettings") -> None:
+    """Refuse a preparation or a split of interactions that cannot be.
+
+    Raises:
+        ConfigurationError: One setting of ``[data]`` is not allowed, or does not go with another.
+    """
+    from shortstack.data.preparation import Preparation
+    from shortstack.data.splits import check_order, named_split
+
+    Preparation(**preparation(settings, seed=0))
+    check_order(named_split(settings.split, valid=settings.valid_share, test=settings.test_share), settings.order)
+
+
+def preparation(settings: "DataSettings", *, seed: int) -> dict[str, Any]:
+    """What is done to the rows, as ``shortstack.data.preparation.Preparation`` takes it."""
+    return {"seed": seed, **{name: value for name, value in attrs.asdict(settings).items() if name not in _NOT_OF_ROWS}}
+
+
+def prepared(records: "Records", settings: "DataSettings", seed: int) -> "tuple[Interactions, Split]":
+    """The interactions that are kept, and the rule that will divide them."""
+    from shortstack.data.interactions import Interactions
+    from shortstack.data.splits import named_split
+
+    rule = named_split(settings.split, valid=settings.valid_share, test=settings.test_share, seed=seed)
+    return Interactions.from_records(records, **preparation(settings, seed=seed)), rule
+
+
+def ranking_baselines(sequences: "Sequences", seen: "Seen") -> dict[str, Callable[[], Any]]:
+    """Those of all ranking tasks; where users return to items, also what each of them had most often."""
+    from shortstack.evaluation.baselines import ItemKNN, Markov, PersonalPopularity, Popularity
+
+    own = {"personal-popularity": PersonalPopularity.fit} if seen == "include" else {}
+    fits: dict[str, Callable[..., Any]] = {
+        "popularity": Popularity.fit,
+        **own,
+        "item-knn": ItemKNN.fit,
+        "markov": Markov.fit,
+    }
+    return {name: partial(fit, sequences, "valid") for name, fit in fits.items()}

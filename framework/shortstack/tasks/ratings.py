@@ -1,0 +1,67 @@
+"""Ratings, or explicit feedback: which items users chose and how they rated them; the ratings there are, are the candidates."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from shortstack.contracts.headlines import RATING_HEADLINES, Headlines
+from shortstack.run_layout import SEQUENCES
+from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
+from shortstack.tasks.interactions import check_preparation, prepared
+
+if TYPE_CHECKING:
+    from shortstack.config.run_tables import DataSettings
+    from shortstack.contracts import Records
+    from shortstack.data.interactions import Fact
+
+
+@attrs.frozen
+class RatingFeedback:
+    """What users chose and how they rated it. Baselines are the commonest rating, the mean, and each user's mean."""
+
+    name: str = "ratings"
+    tables: tuple[str, ...] = ("items", "interactions")
+    headlines: Headlines = RATING_HEADLINES
+    rates: bool = True
+
+    def check(self, settings: "DataSettings", task: str) -> None:  # noqa: ARG002 -- the form of a feedback
+        """Refuse a preparation or a split that cannot be."""
+        check_preparation(settings)
+
+    def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
+        """Write each user's rated items, divided into training, validation and test, and the catalogue with the ratings."""
+        from shortstack.data.splits import split
+
+        interactions, rule = prepared(records, settings, seed)
+        catalogue, ratings = interactions.rated()
+        split(interactions, rule, ratings).save(folder / SEQUENCES)
+        catalogue.save(folder)
+        return interactions.facts()
+
+    def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
+        """Predict the rating of each case."""
+        from shortstack.data.catalogue import Catalogue
+        from shortstack.data.sequences import Sequences
+        from shortstack.evaluation.raters import ConstantRater, UserMean
+        from shortstack.evaluation.ratings import RatingCases, RatingEvaluator
+
+        sequences = Sequences.load(request.folder / SEQUENCES)
+        scale = [option.value for option in Catalogue.load(request.folder).options]
+        cases = RatingCases.of(sequences, scale, request.split)
+        evaluator = RatingEvaluator(resamples=request.settings.resamples, seed=request.seed, lists=request.in_full)
+        baselines: dict[str, Callable[[], Any]] = {
+            "mode": partial(ConstantRater.mode, sequences, scale),
+            "global-mean": partial(ConstantRater.mean, sequences, scale),
+            "user-mean": partial(UserMean.fit, sequences, scale),
+        }
+        return TaskEvaluation(
+            headlines=self.headlines,
+            evaluate=lambda rater: evaluator.evaluate(rater, cases),
+            baselines=baselines,
+            candidate=lambda model: model.rater(),
+            answer=lambda rater, rows: rater.predict(cases.at(rows)),
+            cases=len(cases),
+        )

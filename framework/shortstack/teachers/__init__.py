@@ -1,0 +1,1 @@
+"""What a teacher must be, and how it learns the items of the data."""

@@ -1,0 +1,33 @@
+"""What a run's teacher will be, told before it is loaded or made."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from shortstack.teachers.items import learns_items
+from shortstack.teachers.sources import config_of_path
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from shortstack.config.run import RunConfig
+
+FEW = 8
+"""Items, where their number is not known before the data are read."""
+
+
+def teacher_config(run: "RunConfig", *, items: int | None = None, model: Path | None = None) -> "PreTrainedConfig":
+    """The config of a run's teacher; see ``Run.teacher_config``."""
+    from shortstack.models.initial import initial_config, planned
+
+    fields, path = run.teacher.config or {}, model or run.teacher.path
+    if path is None:
+        planned(fields)
+        config = initial_config(fields, vocabulary=1 + (items or FEW)).get_text_config()
+    else:
+        config = config_of_path(str(path))
+        if learns_items(run):
+            config.get_text_config().vocab_size += items or 0
+    config.get_text_config().dtype = torch.float32  # in which a run loads, trains and saves every model
+    return config

@@ -1,0 +1,87 @@
+"""Configs of models: in a folder, a ``config.json``, a GGUF file, or on the hub."""
+
+import copy
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig, PreTrainedConfig
+
+from shortstack.errors import DataError, SourceNotFoundError, UnsupportedModelError
+from shortstack.models.hf_logging import silenced_transformers
+from shortstack.models.language_models import is_gguf, may_be_on_the_hub, require_gguf
+from shortstack.models.stored import refuse_adapters
+
+_USUAL: Final = "a model's folder, a config.json, or a run's TOML file"
+
+
+def config_in(source: Path) -> PreTrainedConfig:
+    """The config of a folder, a ``config.json``, or a GGUF file; runs no code from there.
+
+    Raises:
+        SourceNotFoundError: It is not there, or the folder holds no ``config.json``.
+        DataError: It is no config of a model that transformers knows, or the folder holds adapters alone.
+        ConfigurationError: The package ``gguf`` is missing.
+        UnsupportedModelError: It is one of an encoder-decoder.
+    """
+    if is_gguf(source):
+        return _config_in_gguf(source)
+    file = source / "config.json" if source.is_dir() else source
+    if not source.exists():
+        raise SourceNotFoundError(f"{source} is not here; name {_USUAL}")
+    if not file.is_file():
+        refuse_adapters(str(source))
+        others = sorted(path.name for path in source.glob("*") if is_gguf(path))
+        raise SourceNotFoundError(f"{source} holds no config.json; name {f'{others[0]} in it' if others else _USUAL}")
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(file, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
+        raise DataError(
+            f"{file} is no config of a model that transformers knows: {' '.join(str(error).split())[:200]}"
+        ) from error
+    if config.is_encoder_decoder:
+        raise UnsupportedModelError(
+            f"{file} is of an encoder-decoder ({config.model_type}); use a decoder-only causal model"
+        )
+    return config
+
+
+def config_of_path(path: str) -> PreTrainedConfig:
+    """Of a folder, a ``config.json``, a GGUF file, or a name on the hub.
+
+    Raises:
+        SourceNotFoundError: It is neither here nor to be had.
+        DataError: It cannot be read.
+        ConfigurationError: The package ``gguf`` is missing.
+        UnsupportedModelError: It is one of an encoder-decoder.
+    """
+    place = Path(path)
+    if place.exists() or not may_be_on_the_hub(path):
+        return config_in(place)
+    try:
+        with silenced_transformers():
+            config: PreTrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False)
+    except Exception as error:  # of many kinds, from the network and from files
+        raise SourceNotFoundError(
+            f"the config of {path} cannot be had ({' '.join(str(error).split())[:120]}): download the model elsewhere and "
+            "name its folder; plan also takes a folder or a config.json of the same shape, with --model"
+        ) from error
+    return config
+
+
+def _config_in_gguf(file: Path) -> PreTrainedConfig:
+    require_gguf(file)
+    return copy.deepcopy(_read_gguf(file, file.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _read_gguf(file: Path, _written: int) -> PreTrainedConfig:
+    """Kept, for it takes seconds: transformers reads every word of the tokenizer along with it."""
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(str(file.parent), gguf_file=file.name)
+    except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone
+        raise DataError(
+            f"{file} is no GGUF that transformers can read: {' '.join(str(error).split())[:160]}"
+        ) from error
+    return config

@@ -1,0 +1,139 @@
+"""The command line says what it does, in tables for people and JSON for programs."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from shortstack.cli import main
+
+
+def call(*arguments, capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def test_plugins_json(capsys):
+    """The core's four plugins, none broken."""
+    code, out, _ = call("plugins", "--json", capsys=capsys)
+    told = json.loads(out)
+
+    assert code == 0
+    assert {plugin["plugin"] for plugin in told["plugins"]} >= {
+        "shortstack:importance",
+        "shortstack:students",
+        "shortstack:datasets",
+        "shortstack:losses",
+    }
+
+
+@pytest.mark.parametrize("word", ["scorer", "scorers"])
+def test_list_json(capsys, word):
+    """Components of a kind, singular or plural."""
+    code, out, _ = call("list", word, "--json", capsys=capsys)
+
+    assert code == 0
+    assert {c["name"] for c in json.loads(out)} >= {"fisher", "attention", "hybrid"}
+
+
+def test_list_of_unknown_kind(capsys):
+    """The kinds are named."""
+    code, _, err = call("list", "scorrer", capsys=capsys)
+
+    assert code == 2
+    assert "unknown kind of component 'scorrer'; did you mean 'scorer'?" in err
+    assert err.count("\n") == 1
+
+
+def test_show_json(capsys):
+    """Settings with type, default and meaning."""
+    code, out, _ = call("show", "loss", "soft-targets", "--json", capsys=capsys)
+    told = json.loads(out)
+
+    assert code == 0
+    assert told["full_name"] == "shortstack/soft-targets"
+    (temperature,) = [setting for setting in told["settings"] if setting["name"] == "temperature"]
+    assert (temperature["type"], temperature["default"]) == ("float", "2.0")
+    assert temperature["meaning"].startswith("What both models' logits are divided by")
+
+
+def test_show_for_people(capsys):
+    """The same as a table."""
+    code, out, _ = call("show", "scorer", "attention", capsys=capsys)
+
+    assert code == 0
+    assert "shortstack/attention" in out
+    assert "sink" in out
+
+
+def test_run_error_is_one_line(capsys, tmp_path):
+    """Exit code 2, one line, no traceback."""
+    code, out, err = call("run", str(tmp_path / "no.toml"), "--out", str(tmp_path / "run"), capsys=capsys)
+
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "no.toml is not there" in err
+
+
+def test_run_and_recommend(capsys, ring, tables, tmp_path):
+    """A run from TOML ends with a table and the report's path; the student recommends."""
+    config = tmp_path / "run.toml"
+    config.write_text(to_toml(tables(ring)), encoding="utf-8")
+    code, out, _ = call("run", str(config), "--out", str(tmp_path / "run"), capsys=capsys)
+
+    assert code == 0
+    assert re.search(r"^  teacher: \d+ of \d+, validation NDCG@10 0\.\d{4}, \d+ s$", out, re.MULTILINE)
+    assert "distillation: done in" in out
+    assert "student" in out
+    assert out.rstrip().endswith("report.html")
+
+    code, out, _ = call(
+        "recommend", str(tmp_path / "run"), "--history", "Item 3", "--top", "4", "--json", capsys=capsys
+    )
+
+    assert code == 0
+    assert len(json.loads(out)) == 4
+
+    code, _, err = call("recommend", str(tmp_path / "run"), "--history", "Itm 3", capsys=capsys)
+
+    assert code == 2
+    assert "unknown item 'Itm 3'; did you mean 'Item 3'?" in err
+
+
+def to_toml(tables, prefix=""):
+    """Nested tables as TOML."""
+    lines, inner = [], []
+    for name, value in tables.items():
+        if isinstance(value, dict):
+            inner.append(f"[{prefix}{name}]\n" + to_toml(value, f"{prefix}{name}."))
+        else:
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join([*lines, *inner]) + "\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins", "--json"], ["run", "no.toml", "--out", "x"]])
+def test_fast_commands_import_no_torch(arguments):
+    """Help, listings and error paths stay light."""
+    code = (
+        "import sys; from shortstack.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_recommend_before_the_run_is_finished(tmp_path, capsys):
+    """What to do, instead of what is missing."""
+    (tmp_path / "run.json").write_text("{}")
+    code, _, err = call("recommend", str(tmp_path), "--history", "a", capsys=capsys)
+
+    assert code == 2
+    assert f"the run in {tmp_path} has no student yet" in err

@@ -1,0 +1,523 @@
+"""A run does each thing once, in order, and says what it did."""
+
+import json
+import math
+from contextlib import suppress
+
+import attrs
+import pytest
+import torch
+from faulty_plugins.distributions import install
+from pipeline.conftest import without_times
+from pipeline.test_cli import to_toml
+
+from shortstack import CompactStudentModel, Registry, Run
+from shortstack.config.budget import BUDGETS
+from shortstack.errors import (
+    ConfigurationError,
+    RunFolderError,
+    SourceNotFoundError,
+    UnknownNameError,
+    UnsupportedModelError,
+)
+from shortstack.pipeline.preflight import check
+from shortstack.progress import Silent
+from shortstack.result import RunResult
+
+
+class Recording(Silent):
+    """Remembers which stages ran and which were kept."""
+
+    def __init__(self):
+        self.ran, self.left = [], []
+
+    def kept(self, stage):
+        """A stage was kept."""
+        self.left.append(stage)
+
+    def stage(self, stage):
+        """A stage runs."""
+        self.ran.append(stage)
+        return super().stage(stage)
+
+
+@pytest.fixture(scope="module")
+def finished(ring, tables, tmp_path_factory):
+    """A finished run: its folder, its result, and what it told."""
+    folder = tmp_path_factory.mktemp("runs") / "ring"
+    progress = Recording()
+    result = Run.from_mapping(tables(ring)).execute(folder, progress=progress)
+    return folder, result, progress
+
+
+STAGES = [
+    "data",
+    "teacher",
+    "importance",
+    "selection",
+    "student",
+    "distillation",
+    "scratch",
+    "evaluation",
+    "report",
+]
+
+
+class TestResult:
+    """``result.json`` holds what DESIGN says."""
+
+    def test_stages_run_in_order(self, finished):
+        """Data becomes a student in nine steps."""
+        assert finished[2].ran == STAGES
+
+    def test_keys(self, finished):
+        """The keys of the schema, schema first."""
+        stored = json.loads((finished[0] / "result.json").read_text(encoding="utf-8"))
+
+        assert list(stored) == [
+            "schema",
+            "shortstack",
+            "plugins",
+            "config",
+            "environment",
+            "data",
+            "cost",
+            "verdict",
+            "importance",
+            "audit",
+            "selection",
+            "parameters",
+            "metrics",
+            "intervals",
+            "comparisons",
+            "headlines",
+            "calibration",
+            "cases",
+        ]
+
+    def test_methods_and_metrics(self, finished):
+        """Every floor and model has every metric, null where it is undefined."""
+        metrics = finished[1].metrics
+
+        floors = {"popularity", "personal-popularity", "item-knn", "markov"}  # some users come round the ring again
+        assert set(metrics) == floors | {"scratch", "teacher", "pruned", "student"}
+        assert metrics["popularity"]["loss"] is None
+        for name in ("teacher", "student"):
+            assert 0 < metrics[name]["ndcg@10"] <= 1
+            assert math.isfinite(metrics[name]["loss"])
+
+    def test_importance_and_selection(self, finished):
+        """One score a layer and scorer; a quarter of four layers is one."""
+        result = finished[1]
+
+        assert {name: len(scores) for name, scores in result.importance.items()} == {
+            "fisher": 4,
+            "attention": 4,
+            "gradient": 4,
+            "hybrid": 4,
+        }
+        assert len(result.selection["kept"]) == 1
+        assert result.selection["of"] == 4
+
+    def test_parameters_shrink(self, finished):
+        """The body shrinks with its layers: one norm of 16 is left beside them."""
+        parameters = finished[1].parameters
+        layer = (parameters["teacher_body"] - 16) // 4
+
+        assert parameters["student_body"] == layer + 16
+
+    def test_plugins_are_recorded_with_versions(self, finished):
+        """Full names and versions of all that was used."""
+        assert finished[1].plugins["shortstack/fisher"] == "0.1.0"
+        assert finished[1].plugins["shortstack/table"] == "0.1.0"
+
+    def test_student_recommends(self, finished):
+        """The student's folder is all that is needed."""
+        student = CompactStudentModel.from_pretrained(finished[0] / "student")
+
+        assert len(student.recommend(["Item 3", "Item 4"], k=5)) == 5
+
+    def test_no_pickles(self, finished):
+        """Every file of a run is JSON, HTML or safetensors."""
+        assert {path.suffix for path in finished[0].rglob("*") if path.is_file()} <= {
+            ".json",
+            ".jsonl",
+            ".html",
+            ".safetensors",
+        }
+
+    def test_no_user_ids(self, finished):
+        """User ids stay in the source."""
+        text = "".join(path.read_text(encoding="utf-8") for path in finished[0].rglob("*.json*"))
+
+        assert '"u17"' not in text
+
+
+DEPTH = """
+import torch
+from shortstack.contracts import Importance, ScorerDescriptor
+from shortstack.hooks import hookimpl
+
+class Depth:
+    needs = frozenset()
+
+    def start(self, model):
+        return torch.arange(len(model.layers), dtype=torch.float64)
+
+    def update(self, state, signals):
+        return state
+
+    def merge(self, left, right):
+        return left
+
+    def finish(self, state):
+        return Importance(scores=state, examples=0)
+
+@hookimpl
+def shortstack_importance_scorers():
+    yield ScorerDescriptor(name="depth", summary="The deeper the better.", build=lambda _settings: Depth())
+"""
+
+
+class TestResume:
+    """What is done stays done; what changed is done again."""
+
+    def test_second_time_everything_is_kept(self, finished, ring, tables):
+        """Nothing but the report is written again, with the same content."""
+        folder, result, _ = finished
+        progress = Recording()
+        again = Run.from_mapping(tables(ring)).execute(folder, progress=progress)
+
+        assert progress.ran == ["report"]
+        assert without_cost(result) == without_cost(again)
+
+    def test_only_what_a_change_touches_runs_again(self, ring, tmp_path, tables):
+        """Another strategy leaves data, teacher and scores."""
+        Run.from_mapping(tables(ring)).execute(tmp_path / "run")
+        progress = Recording()
+        changed = tables(ring, selection={"keep_ratio": 0.25, "strategy": "last"})
+        result = Run.from_mapping(changed).execute(tmp_path / "run", progress=progress)
+
+        assert progress.left == ["data", "teacher", "importance", "scratch"]
+        assert result.selection["kept"] == [3]
+
+    def test_edited_code_of_a_plugin_runs_again(self, ring, tables, tmp_path, monkeypatch):
+        """Its version stays the same while its author works on it, and others may be made from it; the rest stays."""
+        site = tmp_path / "site"
+        site.mkdir()
+        install(site, "acme-depth", DEPTH)
+        monkeypatch.syspath_prepend(site)
+        fused = {"hybrid": {"weights": {"depth": 1.0}}}
+        scorers = {
+            "importance": {"scorers": ["hybrid"], "settings": fused, "examples": 16},
+            "selection": {"keep_ratio": 0.25, "scorer": "hybrid"},
+        }
+        Run.from_mapping(tables(ring, **scorers)).execute(tmp_path / "run")
+        with (site / "acme_depth.py").open("a", encoding="utf-8") as file:
+            file.write("# another thought\n")
+        progress = Recording()
+        Run.from_mapping(tables(ring, **scorers)).execute(tmp_path / "run", progress=progress)
+
+        assert progress.left == ["data", "teacher", "scratch"]
+
+    def test_other_ratings_under_the_same_path_run_everything_again(self, ring, tables, tmp_path):
+        """The source's content counts, not its name."""
+        source = tmp_path / "ratings.csv"
+        source.write_bytes(ring.read_bytes())
+        Run.from_mapping(tables(source)).execute(tmp_path / "run")
+        lines = source.read_text(encoding="utf-8").splitlines()
+        source.write_text("\n".join(lines[:-14]) + "\n", encoding="utf-8")
+        progress = Recording()
+        result = Run.from_mapping(tables(source)).execute(tmp_path / "run", progress=progress)
+
+        assert progress.left == []
+        assert result.data["users"] == 59
+
+    def test_same_seed_same_result(self, finished, ring, tmp_path, tables):
+        """A run is deterministic on one thread."""
+        again = Run.from_mapping(tables(ring)).execute(tmp_path / "again")
+
+        assert without_cost(finished[1]) == without_cost(again)
+
+
+def without_cost(result: RunResult):
+    """All that must not differ between two equal runs."""
+    fields = attrs.asdict(result, recurse=False)
+    return json.loads(json.dumps(without_times(fields)))
+
+
+class TestTeacherFromPath:
+    """A teacher that is there already."""
+
+    def test_a_stored_teacher_is_used_as_it_is(self, finished, ring, tmp_path, tables):
+        """Its tokens are the items' tokens, and its figures the same."""
+        stored = tables(ring, teacher={"path": str(finished[0] / "teacher")})
+        result = Run.from_mapping(stored).execute(tmp_path / "run")
+
+        assert result.metrics["teacher"] == finished[1].metrics["teacher"]
+        assert "teacher" not in result.cost["training"]
+
+    def test_a_teacher_that_does_not_cover_the_items(self, finished, tmp_path, tables):
+        """The message counts the missing items and names one."""
+        other = tmp_path / "other.csv"
+        rows = [f"u{u},j{(u + s) % 9},3,{1000 + s},Other {(u + s) % 9}" for u in range(30) for s in range(8)]
+        other.write_text("\n".join(["user,item,rating,time,title", *rows]) + "\n", encoding="utf-8")
+        stored = tables(other, teacher={"path": str(finished[0] / "teacher")})
+
+        with pytest.raises(ConfigurationError, match=r"does not cover the items: 9 of 9 have no token, for example 'j"):
+            Run.from_mapping(stored).execute(tmp_path / "run")
+
+
+class TestMistakes:
+    """Every mistake is found before any work, and nothing on disk is lost."""
+
+    @pytest.mark.parametrize(
+        ("change", "error", "message"),
+        [
+            ({"importance": {"scorers": ["fischer"]}}, UnknownNameError, "'fischer'; did you mean 'fisher'"),
+            ({"data": {"source": "x", "adapter": "movie-lens"}}, UnknownNameError, "did you mean 'movielens'"),
+            ({"selection": {"keep_ratio": 0.5, "strategy": "strategi"}}, UnknownNameError, "did you mean 'strategic'"),
+            ({"selection": {"keep_ratio": 0.0}}, ConfigurationError, "keep_ratio must be above 0 and at most 1, got 0"),
+            (
+                {"selection": {"keep_ratio": 1.5}},
+                ConfigurationError,
+                "keep_ratio must be above 0 and at most 1, got 1.5",
+            ),
+            (
+                {"selection": {"keep_layers": 9}},
+                ConfigurationError,
+                "keep_layers is 9, but the teacher has only 4 layers",
+            ),
+            ({"selection": {"keep_ratio": 0.5, "scorer": "angular"}}, ConfigurationError, "does not list"),
+            ({"distillation": {"losses": {"label": 1.0}}}, UnknownNameError, "did you mean 'labels'"),
+            ({"distillation": {"balancing": "emma"}}, UnknownNameError, "did you mean 'ema'"),
+            ({"task": {"name": "next-itme"}}, UnknownNameError, "did you mean 'next-item'"),
+            ({"student": {"architecture": "layers"}}, UnknownNameError, "unknown student architecture 'layers'"),
+            ({"teacher": {}}, ConfigurationError, "teacher takes either a path or a config"),
+            ({"teacher": {"config": {}}}, ConfigurationError, "teacher.config needs model_type"),
+            ({"teacher": {"config": {"model_type": "lama"}}}, UnknownNameError, "did you mean 'llama'"),
+            (
+                {"teacher": {"config": {"model_type": "llama", "hiden_size": 8}}},
+                UnknownNameError,
+                "did you mean 'hidden_size'",
+            ),
+        ],
+    )
+    def test_named_before_any_work(self, ring, tmp_path, change, error, message, tables):
+        """One sentence that names the setting, and no folder is made."""
+        with pytest.raises(error, match=message):
+            Run.from_mapping(tables(ring, **change)).execute(tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_folder_that_holds_something_else(self, ring, tmp_path, tables):
+        """It is left as it is."""
+        (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+
+        with pytest.raises(RunFolderError, match="holds something else"):
+            Run.from_mapping(tables(ring)).execute(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+    def test_folder_that_is_a_file(self, ring, tmp_path, tables):
+        """A file is no folder."""
+        (tmp_path / "run").write_text("mine", encoding="utf-8")
+
+        with pytest.raises(RunFolderError, match="is a file"):
+            Run.from_mapping(tables(ring)).execute(tmp_path / "run")
+
+    def test_missing_source(self, tmp_path, tables):
+        """The path is named."""
+        with pytest.raises(SourceNotFoundError, match=r"nowhere\.csv"):
+            Run.from_mapping(tables(tmp_path / "nowhere.csv")).execute(tmp_path / "run")
+
+    def test_nothing_left_after_the_core(self, ring, tmp_path, tables):
+        """The message says which core and how much there was."""
+        strict = tables(ring)
+        strict["data"]["core"] = 1000
+
+        with pytest.raises(ValueError, match="1000"):
+            Run.from_mapping(strict).execute(tmp_path / "run")
+
+    def test_no_cuda(self, ring, tmp_path, tables):
+        """A device that is not there is named."""
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device here")
+        with pytest.raises(ConfigurationError, match="torch finds no CUDA device"):
+            Run.from_mapping(tables(ring, device="cuda")).execute(tmp_path / "run")
+
+
+class TestConfig:
+    """The TOML file is the same object."""
+
+    def test_round_trip(self, ring, tables):
+        """A run survives JSON."""
+        run = Run.from_mapping(tables(ring))
+
+        assert run == Run.from_mapping(json.loads(run.to_json()))
+
+    def test_quickstart_is_a_run(self, request):
+        """The example parses."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+
+        assert Run.from_toml(path).selection.keep_ratio == 0.25
+
+    def test_overrides(self, request):
+        """``--set`` changes one setting, typed as TOML."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+        run = Run.from_toml(path, ["teacher.fit.steps=9", "selection.strategy=last", "teacher.fit.warmup_steps=1"])
+
+        assert (run.teacher.fit.steps, run.selection.strategy) == (9, "last")
+
+    @pytest.mark.parametrize(
+        ("override", "budget"),
+        [
+            ("selection.keep_layers=6", {"keep_layers": 6}),
+            ("selection.layers=6", {"keep_layers": 6}),
+            ("selection.params=80%", {"parameters": "80%"}),
+            ("selection.parameters=400K", {"parameters": 400_000}),
+            ("selection.bytes=2G", {"bytes": 2_000_000_000}),
+            ("selection.latency=0.5", {"latency_ms": 0.5}),
+            ("selection.ratio=50%", {"keep_ratio": 0.5}),
+            ('selection={keep_layers = 6, scorer = "fisher"}', {"keep_layers": 6}),
+        ],
+    )
+    def test_a_budget_takes_the_place_of_the_files(self, request, override, budget):
+        """The file's ratio is not in its way, whichever name the new one goes by."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+        settings = attrs.asdict(Run.from_toml(path, [override]).selection)
+
+        assert {name: settings[name] for name in BUDGETS if settings[name] is not None} == budget
+
+    def test_two_budgets_are_one_too_many(self, request):
+        """By two names, or the same by both."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+        with pytest.raises(ConfigurationError, match=r"exactly one of .*; got keep_layers and bytes"):
+            check(Run.from_toml(path, ["selection.layers=6", "selection.bytes=2G"]), Registry.from_environment())
+        with pytest.raises(ConfigurationError, match="parameters is given twice, once as params; give one of them"):
+            Run.from_toml(path, ["selection.parameters=6", "selection.params=6"])
+
+    def test_dates_and_numbers_for_texts(self, tmp_path, ring, tables):
+        """TOML writes dates without quotes, and a user's column may be called 1; nothing is lost in between."""
+        path = tmp_path / "run.toml"
+        path.write_text(
+            "\ufeff"
+            + to_toml(tables(ring)).replace("core = 2", "core = 2\nsince = 2009-05-04\nuntil = 2010-01-01T10:00:00Z")
+        )
+        run = Run.from_toml(path, ["data.settings.user=1", "data.settings.title=none"])
+
+        assert (run.data.since, run.data.until) == ("2009-05-04", "2010-01-01T10:00:00+00:00")
+        assert Run.from_toml(path, ["data.since=2009-05-04"]) == Run.from_toml(path)
+        assert Registry.from_environment().configure("dataset", "table", run.data.settings).user == "1"
+        assert Run.from_mapping(json.loads(run.to_json())) == run
+
+    def test_override_without_value(self, request):
+        """The form is named."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+        with pytest.raises(ConfigurationError, match=r"--set takes setting=value, or .* got 'seed'"):
+            Run.from_toml(path, ["seed"])
+
+    def test_missing_file(self, tmp_path):
+        """The path is named."""
+        with pytest.raises(SourceNotFoundError, match=r"no\.toml is not there"):
+            Run.from_toml(tmp_path / "no.toml")
+
+    def test_not_toml(self, tmp_path):
+        """The line is named."""
+        (tmp_path / "bad.toml").write_text("seed = = 1", encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=r"bad\.toml is not a TOML file: .*line 1"):
+            Run.from_toml(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"bytes": "70%"}, "keep 70% of the bytes on disk"),
+        ({"cache": "50%"}, "keep 50% of the bytes of cache a token"),
+        ({"latency_ms": "90%"}, "keep 90% of the milliseconds a user"),
+    ],
+)
+def test_budgets_of_other_kinds(ring, tables, tmp_path, budget, words):
+    """Fewer layers stay, and the record says for which budget; a time is told as measured and as expected."""
+    run = Run.from_mapping(tables(ring, selection=budget, evaluation={"resamples": 100, "scratch": False}))
+    selection = run.execute(tmp_path / "run").selection
+
+    assert selection["budget"] == words
+    assert 1 <= len(selection["kept"]) < 4
+    assert ("ms a user in batches of 32 were measured" in selection["reason"]) == ("latency_ms" in budget)
+
+
+def test_a_narrow_student_fits_more_layers(ring, tables, tmp_path):
+    """A budget counts the student's own layers: at half the width all four take less than half of the teacher's.
+
+    In one folder, so that the choice must be made again where the architecture is another.
+    """
+    half = {"hidden_size": 0.5, "key_value_heads": 0.5, "intermediate_size": 0.5}
+    changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"body_parameters": "50%"}}
+    narrow = {"architecture": "compact", "settings": half}
+    result = Run.from_mapping(tables(ring, **changes, student=narrow)).execute(tmp_path / "run")
+    whole = Run.from_mapping(tables(ring, **changes)).execute(tmp_path / "run")
+
+    assert len(result.selection["kept"]) == 4
+    assert result.parameters["student_body"] < 0.5 * result.parameters["teacher_body"]
+    assert len(whole.selection["kept"]) == 1  # half of the body, whose final norm takes a little
+    assert result.plugins["shortstack/compact"]
+
+
+@pytest.mark.parametrize("repair", ["magnitude", "linear"])
+def test_a_repaired_student(ring, tables, tmp_path, repair):
+    """In a fresh folder, too, where the teacher that is rehearsed on is untrained. The calibration users are what it is repaired on; what changed is in the student's record."""
+    changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"keep_layers": 2}}
+    run = Run.from_mapping(tables(ring, **changes, student={"settings": {"repair": repair}}))
+    run.execute(tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "pruned" / "config.json").read_text(encoding="utf-8"))["shortstack"]
+
+    assert all("o_proj" in name or "down_proj" in name for name in record["adapted_tensors"])
+
+
+def test_layers_that_are_dropped_at_random(ring, tables, tmp_path, monkeypatch):
+    """OPT's ``layerdrop``: a loss on hidden states is refused before the teacher is trained, others are not."""
+    changed = tables(ring)
+    changed["teacher"]["config"] = {
+        "model_type": "opt", "num_hidden_layers": 4, "hidden_size": 16, "ffn_dim": 32, "num_attention_heads": 2,
+        "word_embed_proj_dim": 16, "layerdrop": 0.1,
+    }  # fmt: skip
+    changed["distillation"]["losses"] = {"labels": 1.0, "hidden-states": 1.0}
+    monkeypatch.setattr("shortstack.pipeline.training.train", None)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^layerdrop is 0\.1, by which OPTForCausalLM leaves out layers at random in training, but a loss needs the states",
+    ):
+        Run.from_mapping(changed).execute(tmp_path / "run")
+
+
+def test_a_rehearsal_leaves_a_fresh_model_as_it_was():
+    """Empty matrices hold something inside, the same each time, and nothing afterwards, even after an error."""
+    from shortstack.models.initial import as_if_trained, initial_config, initial_model
+
+    fields = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2}
+    model = initial_model(initial_config(fields, 8))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    inside = []
+    for _ in range(2):
+        with suppress(ZeroDivisionError), as_if_trained(model):
+            inside.append(model.model.layers[0].mlp.down_proj.weight.clone())
+            raise ZeroDivisionError
+
+    assert bool(inside[0].all())
+    assert torch.equal(*inside)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_family_whose_layers_give_lists(ring, tables, tmp_path, monkeypatch):
+    """GPT-1: the losses on hidden states read them, and its attention cannot be seen, which is said before any training."""
+    changed = tables(ring, evaluation={"resamples": 100, "scratch": False})
+    changed["teacher"]["config"] = {"model_type": "openai-gpt", "n_layer": 4, "n_embd": 16, "n_head": 2}
+    changed["distillation"]["losses"] = {"labels": 1.0, "hidden-states": 1.0}
+    with monkeypatch.context() as patched:
+        patched.setattr("shortstack.pipeline.training.train", None)
+        with pytest.raises(UnsupportedModelError, match="layer 0 has no attention that can be observed; ask for other"):
+            Run.from_mapping(changed).execute(tmp_path / "run")
+
+    changed["importance"]["scorers"], changed["selection"]["scorer"] = ["fisher"], "fisher"
+    assert len(Run.from_mapping(changed).execute(tmp_path / "run").selection["kept"]) == 1

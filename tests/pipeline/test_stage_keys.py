@@ -1,0 +1,92 @@
+"""Which stages run again when a setting changes: every setting has a row, and what depends on these stages runs too."""
+
+import json
+
+import attrs
+import pytest
+from pipeline.conftest import ring_tables
+
+from shortstack.config.reader import replace, unstructure
+from shortstack.config.run import RunConfig
+from shortstack.pipeline.runner import _stages
+from shortstack.registry import Registry
+
+DATA, FIT, SELECTED = {"data"}, {"distillation"}, {"selection"}
+CHANGES = {
+    # what an adapter reads is in the key of the data stage by its content
+    "data.source": ("other.csv", set()),
+    "data.adapter": ("amazon-reviews", set()),
+    "data.settings": ({}, set()),
+    "data.core": (3, DATA),
+    "data.min_rating": (2.0, DATA),
+    "data.since": ("2001-01-01", DATA),
+    "data.until": ("2001-01-01", DATA),
+    "data.sample_users": (9, DATA),
+    "data.last_n": (9, DATA),
+    "data.duplicates": ("last", DATA),
+    "data.ties": ("file", DATA),
+    "data.order": ("file", DATA),
+    "data.split": ("ratio", DATA),
+    "data.valid_share": (0.2, DATA),
+    "data.test_share": (0.2, DATA),
+    "teacher": ({"path": "there"}, {"teacher"}),
+    "task.name": ("rating", {"data", "teacher", "scratch"}),
+    "task.settings": ({"window": 5}, {"teacher", "scratch"}),
+    "importance.scorers": (["fisher"], {"importance"}),
+    "importance.settings": ({"attention": {"sink": "keep"}}, {"importance"}),
+    "importance.examples": (9, {"importance"}),
+    "importance.batch_size": (9, {"importance"}),
+    "selection.scorer": ("fisher", SELECTED),
+    "selection.strategy": ("last", SELECTED),
+    "selection.settings": ({"seed": 1}, SELECTED),
+    "selection.keep_ratio": (0.5, SELECTED),
+    "selection.latency_batch_size": (9, SELECTED),
+    "student.architecture": ("compact", {"student"}),
+    "student.settings": ({"repair": "linear"}, {"student"}),
+    "distillation.losses": ({"labels": 2.0}, FIT),
+    "distillation.balancing": ("fixed", FIT),
+    "distillation.taught_by": ("teacher", FIT),
+    "distillation.fit": ({"steps": 9, "warmup_steps": 0}, FIT),
+    "evaluation.protocol": ("sampled", {"evaluation"}),
+    "evaluation.seen": ("include", {"teacher", "evaluation"}),
+    "evaluation.cutoffs": ([10], {"evaluation"}),
+    "evaluation.resamples": (200, {"evaluation"}),
+    "evaluation.scratch": (False, {"evaluation"}),
+    "seed": (1, {"data", "teacher", "importance", "distillation", "scratch", "evaluation"}),
+    "device": ("auto", {"teacher", "distillation", "scratch"}),
+}
+OTHER_BUDGETS = {"keep_layers", "parameters", "body_parameters", "bytes", "cache_bytes", "latency_ms", "schedule"}
+"""Beside another budget, or making stages of their own."""
+
+
+def own_keys(tables):
+    """Stage → what of the settings it depends on itself."""
+    run, registry = RunConfig.from_mapping(tables), Registry.from_environment()
+    return {
+        stage.name: json.dumps(unstructure(stage.depends_on(run, registry)), sort_keys=True, default=str)
+        for stage in _stages(run)
+    }
+
+
+@pytest.mark.parametrize("setting", CHANGES)
+def test_a_setting_and_its_stages(setting):
+    """Exactly these stages have another key of their own."""
+    value, expected = CHANGES[setting]
+    tables = replace(
+        ring_tables("x.csv"), "selection.strategy", "random" if setting == "selection.settings" else "strategic"
+    )
+    before, after = own_keys(tables), own_keys(replace(tables, setting, value))
+
+    assert {name for name in after if before.get(name) != after[name]} == expected
+
+
+def test_every_setting_has_a_row():
+    """A new setting must say here what it changes; a row of a table stands for all of its settings."""
+    names = {
+        f"{table.name}.{field.name}" if attrs.has(table.type) else table.name
+        for table in attrs.fields(RunConfig)
+        for field in (attrs.fields(table.type) if attrs.has(table.type) else (table,))
+    }
+    others = {f"selection.{name}" for name in OTHER_BUDGETS}
+
+    assert {name for name in names - others if name not in CHANGES and name.partition(".")[0] not in CHANGES} == set()
