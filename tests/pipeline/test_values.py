@@ -30,7 +30,7 @@ WRONG = {
     "share": (lambda: SelectionSettings(parameters=0.25), 'for that share write "25%"'),
     "layers": (
         lambda: SelectionSettings(keep_layers=2.0),
-        "selection.keep_layers takes a whole number or a text, got 2.0",
+        "selection.keep_layers takes a text or a whole number, got 2.0",
     ),
     "two budgets": (lambda: SelectionSettings(keep_layers=2, parameters="25%"), "a budget is exactly one of"),
     "a nested table": (

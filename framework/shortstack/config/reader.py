@@ -11,7 +11,7 @@ import re
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, time
 from pathlib import PurePath
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -216,18 +216,18 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
     choices = [kind for kind in kinds if kind is not type(None)]
     if type(value) in choices:
         return _fit_scalar(type(value), value, where)  # before another kind makes something else of it
-    scalars = [_SPOKEN[kind] for kind in choices if kind in _SPOKEN]
-    for kind in choices:
-        try:
+    *others, last = choices
+    for kind in others:
+        with suppress(ConfigurationError):
             return _fit(kind, value, where)
-        except ConfigurationError:
-            if kind is not choices[-1]:
-                continue
-            if 1 < len(scalars) == len(choices):
-                spoken = [_SPOKEN[float]] if set(choices) == {int, float} else scalars
-                raise ConfigurationError(f"{where} takes {' or '.join(spoken)}, got {value!r}") from None
-            raise  # the last kind's error is the one to show
-    raise AssertionError(choices)
+    try:
+        return _fit(last, value, where)
+    except ConfigurationError:
+        named = [kind for kind in choices if kind is not int or float not in choices]  # a number may be whole
+        spoken = {_SPOKEN.get(kind, "") for kind in named}
+        if len(spoken) == 1 or "" in spoken:
+            raise
+        raise ConfigurationError(f"{where} takes {' or '.join(sorted(spoken))}, got {value!r}") from None
 
 
 def _fit_sequence(arguments: Sequence[Any], value: object, where: str) -> tuple[Any, ...]:

@@ -102,22 +102,26 @@ def _names(block: Block, form: Form) -> tuple[str, ...]:
 
 def _read_text(text: _Text, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
     wanted = sorted({text.names.index(name) for column in columns for name in column.names if name in text.names})
+    frame = _at_once(text, wanted, columns, bad)
+    return pl.concat(_read_part(part, wanted, columns, bad) for part in _parts(text)) if frame is None else frame
+
+
+def _at_once(text: _Text, wanted: Sequence[int], columns: Sequence[Column], bad: BadRows) -> pl.DataFrame | None:
     frame = _quick(text, wanted)
-    if frame is not None:
-        return _typed(text, columns, frame, cache(partial(_numbers, text, len(frame))), bad)
-    return pl.concat([_read_part(part, wanted, columns, bad) for part in _parts(text)])
+    return None if frame is None else _typed(text, columns, frame, cache(partial(_numbers, text, len(frame))), bad)
 
 
 def _read_part(text: _Text, wanted: Sequence[int], columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
-    frame = _quick(text, wanted) if text.data else None  # nothing is an empty row here
-    if frame is not None:
-        return _typed(text, columns, frame, cache(partial(_numbers, text, len(frame))), bad)
+    found = _at_once(text, wanted, columns, bad) if text.data else None  # nothing is an empty row here
+    if found is not None:
+        return found
     rows = _Rows()
     try:
         _one_by_one(text, wanted, bad, rows)
-    finally:  # where a row ends the reading, the values before it come first
-        found = _typed(text, columns, rows.frame(wanted), lambda: rows.numbers, bad)
-    return found
+    except RowError:
+        _typed(text, columns, rows.frame(wanted), lambda: rows.numbers, bad)  # a wrong value before it is the first
+        raise
+    return _typed(text, columns, rows.frame(wanted), lambda: rows.numbers, bad)
 
 
 def _parts(text: _Text) -> Iterator[_Text]:
