@@ -51,7 +51,7 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 test-full: $(VENV)/installed-dev
-	$(BIN)/pytest -m full
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m full -n 2
 
 test-kit: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m kit -n 2 tests/conformance
