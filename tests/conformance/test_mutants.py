@@ -9,6 +9,7 @@ from shortstack.testing.laws import FOLDERS, laws_of
 KINDS = (scorers, students, datasets, losses, strategies)
 MUTANTS = [mutant for kind in KINDS for mutant in kind.MUTANTS]
 CORRECT = [right for kind in KINDS for right in kind.CORRECT]
+SLOW = {"counts-in-a-byte", "sliced"}  # half a minute each
 BY_NAME = {"ids": lambda subject: f"{subject.kind}-{subject.name}"}
 
 
@@ -24,7 +25,9 @@ def put_in_place(monkeypatch):
     return lambda mutant: [monkeypatch.setattr(place, value) for place, value in mutant.patches.items()]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, **BY_NAME)
+@pytest.mark.parametrize(
+    "mutant", [pytest.param(m, marks=pytest.mark.full) if m.name in SLOW else m for m in MUTANTS], **BY_NAME
+)
 def test_mutants_are_caught(mutant, put_in_place):
     """By every law that they are said to break, within three seeds: Hypothesis draws constants of whatever is loaded."""
     put_in_place(mutant)

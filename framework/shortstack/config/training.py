@@ -42,8 +42,8 @@ class FitSettings:
         betas: The two decays of AdamW.
         max_grad_norm: Gradients longer than this are cut to it; 0 for no limit.
         evaluate_every: Steps between validations (and checkpoints); the last step is always validated.
-        embedding_dropout: The share of the input embeddings' entries that is 0 at each step; for small data, on which a
-            model learns its histories by heart.
+        embedding_dropout: The share of the input embeddings' entries that is 0 at each step; for small data, which a
+            model overfits.
         group_by_length: Examples of about one length share a batch, so that little of it is padding; batches are drawn less
             freely then.
         gradient_checkpointing: Keep only what enters each layer, and compute the rest again on the way back: less memory,

@@ -54,7 +54,7 @@ class OptimiserStep:
             )
         for loss, value in zip(losses, sums, strict=True):
             if not math.isfinite(value):
-                with plugin_errors(loss.culprit):
+                with plugin_errors(loss.component):
                     raise NonFiniteError(
                         f"the loss {loss.name!r} is {value} at step {number}; "
                         "lower the learning rate, or check the teacher"

@@ -92,7 +92,7 @@ def require_sum(
                 _tried(weighted.loss, module, *_made_up(times, student, teacher, wanted(losses))) for times in (1, 2)
             ]
         if tried and _is_mean(*tried):
-            with plugin_errors(weighted.culprit):
+            with plugin_errors(weighted.component):
                 raise PluginError(
                     f"loss {weighted.name!r} gives a mean: twice the data gives the same value, though it counts twice the "
                     "terms; return the sum over the terms, for the trainer divides by their number"

@@ -124,7 +124,7 @@ def prepare(
 def _prepared(
     weighted: WeightedLoss, teacher: PreTrainedModel | None, student: PreTrainedModel, selection: Selection | None
 ) -> nn.Module | None:
-    with plugin_errors(weighted.culprit):
+    with plugin_errors(weighted.component):
         module = weighted.loss.prepare(teacher and teacher.config, student.config, selection)
         if module is not None and not isinstance(module, nn.Module):
             raise PluginError(f"loss {weighted.name!r} prepared {module!r:.80}; prepare gives a torch module or None")
@@ -150,7 +150,7 @@ def output_reader(
 def _sum_of(
     weighted: WeightedLoss, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch, module: nn.Module | None
 ) -> Tensor:
-    with plugin_errors(weighted.culprit):
+    with plugin_errors(weighted.component):
         value = weighted.loss(student, teacher, batch, module)
         if not isinstance(value, Tensor) or value.shape != () or value.dtype not in {torch.float32, torch.float64}:
             raise PluginError(f"loss {weighted.name!r} gave {_kind_of(value)}; a loss is one sum in float32 or float64")
@@ -163,7 +163,7 @@ def _sum_of(
 
 
 def _count_of(weighted: WeightedLoss, batch: LossBatch) -> Tensor:
-    with plugin_errors(weighted.culprit):
+    with plugin_errors(weighted.component):
         count = weighted.loss.count(batch)
         if not isinstance(count, Tensor) or count.shape != () or count.dtype != torch.int64:
             raise PluginError(

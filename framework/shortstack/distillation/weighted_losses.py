@@ -21,15 +21,15 @@ class WeightedLoss:
         name: What it is logged as.
         loss: The loss.
         weight: Above 0; what it means is the balancing's to say.
-        culprit: Who it is, in words, for errors.
+        component: Who it is, in words, for errors.
     """
 
     name: str
     loss: DistillationLoss = attrs.field()
     weight: float = attrs.field(default=1.0)
-    culprit: str = attrs.field()
+    component: str = attrs.field()
 
-    @culprit.default
+    @component.default
     def _named_by_class(self) -> str:
         return f"distillation loss {self.name!r} ({written_in(self.loss)})"
 
@@ -91,6 +91,6 @@ def wanted(losses: Sequence[WeightedLoss]) -> frozenset[Output]:
 def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
     settings: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": given}
     weight = settings.pop("weight", 1.0)
-    loss, culprit = registry.build("loss", name, settings), str(registry.find("loss", name))
-    with plugin_errors(culprit):
-        return WeightedLoss(name=name, loss=loss, weight=weight, culprit=culprit)
+    loss, component = registry.build("loss", name, settings), str(registry.find("loss", name))
+    with plugin_errors(component):
+        return WeightedLoss(name=name, loss=loss, weight=weight, component=component)

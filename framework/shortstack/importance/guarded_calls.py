@@ -17,14 +17,14 @@ T = TypeVar("T")
 class GuardedCalls:
     """The calls of one measurement."""
 
-    def __init__(self, culprits: Mapping[str, str], model: PreTrainedModel | None = None) -> None:
+    def __init__(self, components: Mapping[str, str], model: PreTrainedModel | None = None) -> None:
         """Take the model's fingerprints: one of all that it is, and one that each call can be compared with.
 
         Args:
-            culprits: Who each scorer is, in words, by its name.
+            components: Who each scorer is, in words, by its name.
             model: The model that scorers must leave as it was; None to let them.
         """
-        self._culprits = culprits
+        self._culprits = components
         self._whole = None if model is None else ModelSnapshot.of(model)
         self._before = self._whole and self._whole.at_a_glance()
         self._updated: set[str] = set()
@@ -35,8 +35,8 @@ class GuardedCalls:
         Raises:
             PluginError: The scorer failed, or changed the model.
         """
-        culprit = self._culprits[name]
-        with _watched(self._before, culprit), plugin_errors(culprit):
+        component = self._culprits[name]
+        with _watched(self._before, component), plugin_errors(component):
             return call()
 
     def update(self, name: str, signals: Signals, call: Callable[[], T]) -> T:
@@ -45,13 +45,13 @@ class GuardedCalls:
         Raises:
             PluginError: The scorer failed, or changed the model or its signals.
         """
-        culprit, versions = self._culprits[name], signals.versions()
+        component, versions = self._culprits[name], signals.versions()
         before = None if self._before is None or name in self._updated else self._before
         self._updated.add(name)
-        with _watched(before, culprit), plugin_errors(culprit):
+        with _watched(before, component), plugin_errors(component):
             answer = call()
         if self._before is not None and signals.versions() != versions:
-            raise PluginError(f"{culprit} changed its signals in place, which others read too; make a copy first")
+            raise PluginError(f"{component} changed its signals in place, which others read too; make a copy first")
         return answer
 
     def sweep(self, names: Iterable[str]) -> AbstractContextManager[None]:
@@ -71,5 +71,5 @@ class GuardedCalls:
         return _watched(self._whole, " or ".join(self._culprits.values()))
 
 
-def _watched(before: ModelSnapshot | None, culprit: str) -> AbstractContextManager[None]:
-    return nullcontext() if before is None else assert_unmodified(before, culprit)
+def _watched(before: ModelSnapshot | None, component: str) -> AbstractContextManager[None]:
+    return nullcontext() if before is None else assert_unmodified(before, component)

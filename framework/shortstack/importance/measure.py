@@ -82,7 +82,7 @@ def measured(
     require_present(model)
     if watched:
         require_causal(model)
-    calls = GuardedCalls(asked.culprits, model if watched else None)
+    calls = GuardedCalls(asked.components, model if watched else None)
     vocabulary = model.config.get_text_config().vocab_size
     checked: Iterable[Batch] = checked_batches(batches, decoder.device, vocabulary)
     if watched and depends_on_left_padding(model):

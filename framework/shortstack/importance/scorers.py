@@ -29,12 +29,12 @@ class Scorers:
     Attributes:
         asked: Names, in the order in which they were asked for.
         built: Every scorer by name.
-        culprits: Who each of them is, in words.
+        components: Who each of them is, in words.
     """
 
     asked: tuple[str, ...]
     built: Mapping[str, Any]
-    culprits: Mapping[str, str]
+    components: Mapping[str, str]
 
     @classmethod
     def of(cls, asked: Sequence[str] | Mapping[str, object], registry: Registry | None) -> "Scorers":
@@ -49,8 +49,8 @@ class Scorers:
             PluginError: A plugin built no scorer.
         """
         wanted = dict(asked) if isinstance(asked, Mapping) else dict.fromkeys(_listed(asked))
-        built, culprits = _build(wanted, registry)
-        scorers = cls(asked=tuple(wanted), built=built, culprits=culprits)
+        built, components = _build(wanted, registry)
+        scorers = cls(asked=tuple(wanted), built=built, components=components)
         scorers.in_order()
         return scorers
 
@@ -141,22 +141,22 @@ def _listed(scorers: Sequence[str]) -> Sequence[str]:
 
 def _build(asked: Mapping[str, object], registry: Registry | None) -> tuple[dict[str, Any], dict[str, str]]:
     """Every scorer asked for, and every scorer that those are made from; and who each of them is."""
-    built, culprits = dict[str, Any](), dict[str, str]()
+    built, components = dict[str, Any](), dict[str, str]()
     waiting = dict(asked)
     while waiting:
         name, settings = next(iter(waiting.items()))
         del waiting[name]
         if isinstance(settings, PROTOCOLS["scorer"]):
-            scorer, culprit = settings, f"importance scorer {name!r} ({written_in(settings)})"
+            scorer, component = settings, f"importance scorer {name!r} ({written_in(settings)})"
         else:
             registry = registry or Registry.from_environment()
-            scorer, culprit = registry.build("scorer", name, settings), str(registry.find("scorer", name))
-        with plugin_errors(culprit):
+            scorer, component = registry.build("scorer", name, settings), str(registry.find("scorer", name))
+        with plugin_errors(component):
             _require_needs(name, scorer)
-        built[name], culprits[name] = scorer, culprit
+        built[name], components[name] = scorer, component
         if isinstance(scorer, DerivedScorer):
             waiting |= {n: None for n in scorer.needs_scores if n not in built and n not in waiting}
-    return built, culprits
+    return built, components
 
 
 def _require_needs(name: str, scorer: object) -> None:

@@ -33,9 +33,9 @@ def over_candidates(candidates: Tensor, valued: Valued) -> Objective:
         tokens = candidates.to(targets.device)
         places = candidate_index(tokens, model.config.get_text_config().vocab_size)[targets]
         if places.numel() and int(places.min()) < 0:
-            stranger = int(targets[places < 0][0])
+            unknown = int(targets[places < 0][0])
             raise DataError(
-                f"label {stranger} is not among the {len(tokens)} candidates; give every label's token as a candidate"
+                f"label {unknown} is not among the {len(tokens)} candidates; give every label's token as a candidate"
             )
         logits = candidate_logits(model, input_ids, attention_mask, positions, tokens)
         return summed_by_example(valued(logits, places), positions)

@@ -1,4 +1,4 @@
-"""A model that a stranger's code may use but must leave as it was."""
+"""A model that third-party code may use but must leave as it was."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -53,13 +53,13 @@ class ModelSnapshot:
         """The same of the same moment, without reading the weights again."""
         return attrs.evolve(self, mark=_writes, facts=dict(_facts(self.model, _writes)), certain=self.facts)
 
-    def complaint(self, culprit: object) -> str:
+    def complaint(self, component: object) -> str:
         """What is not as it was, in a sentence, and is put back if it can be; empty if all is.
 
         Weights that were changed and changed back are as they were.
 
         Args:
-            culprit: Who did it, in words.
+            component: Who did it, in words.
         """
         lasting = _different(self.facts, dict(_facts(self.model, self.mark)))
         if lasting and self.certain is not None:
@@ -69,18 +69,16 @@ class ModelSnapshot:
             return ""
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         advice = "load the model again, for this cannot be undone" if lasting else "this was undone"
-        return (
-            f"{culprit} changed the model, which it must leave as it was: {', '.join(changed[:_SHOWN])}{more}; {advice}"
-        )
+        return f"{component} changed the model, which it must leave as it was: {', '.join(changed[:_SHOWN])}{more}; {advice}"
 
 
 @contextmanager
-def assert_unmodified(before: ModelSnapshot, culprit: object) -> Iterator[None]:
+def assert_unmodified(before: ModelSnapshot, component: object) -> Iterator[None]:
     """See to it that a model is afterwards as it was.
 
     Args:
         before: What it was.
-        culprit: Whose code runs inside, in words.
+        component: Whose code runs inside, in words.
 
     Raises:
         PluginError: It is not; says what was changed and what to do. After another error a note says so.
@@ -88,14 +86,14 @@ def assert_unmodified(before: ModelSnapshot, culprit: object) -> Iterator[None]:
     try:
         yield
     except _ChangedError:
-        before.complaint(culprit)  # somebody inside was found out already; put back what else there is
+        before.complaint(component)  # somebody inside was found out already; put back what else there is
         raise
     except BaseException as error:
         with suppress(RuntimeError):  # a device that has failed answers no more
-            if complaint := before.complaint(culprit):
+            if complaint := before.complaint(component):
                 error.add_note(complaint)
         raise
-    if complaint := before.complaint(culprit):
+    if complaint := before.complaint(component):
         raise _ChangedError(complaint)
 
 

@@ -65,7 +65,7 @@ def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
     scorers = Scorers.of(asked(context.run.importance), context.registry)
     batch = checked_batches(calibration_batches(context, teacher)[:1], context.device)
     objective = candidate_objective(teacher.candidates)
-    sweep(teacher.model, batch, scorers.folds, objective, calls=GuardedCalls(scorers.culprits))
+    sweep(teacher.model, batch, scorers.folds, objective, calls=GuardedCalls(scorers.components))
 
 
 def calibration_batches(context: Context, teacher: "StageModel") -> "list[dict[str, Tensor]]":

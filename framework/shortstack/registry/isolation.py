@@ -11,44 +11,44 @@ import attrs
 from shortstack.errors import EmptyDataError, PluginError, ShortstackError
 
 _LONGEST: Final = 500
-"""Characters of a stranger's message that ours repeats."""
+"""Characters of a third party's message that ours repeats."""
 _LIBRARIES: Final = frozenset(
     {"shortstack", "torch", "transformers", "polars", "numpy", "datasets", "attr", "attrs", "pluggy", "hypothesis"}
 )
 """Where an error may come from that is not where its cause is."""
 
 
-def plugin_errors(culprit: object, deed: str = "failed") -> AbstractContextManager[None]:
-    """Run a plugin's code in its name.
+def plugin_errors(component: object, deed: str = "failed") -> AbstractContextManager[None]:
+    """Attribute the errors of a plugin's code to its component.
 
     An error of our family was raised on purpose: it stays what it is and notes where it came from. Ctrl-C stays too.
 
     Args:
-        culprit: Who, in words, for example ``"importance scorer acme/depth (acme:main 1.0)"``.
-        deed: What went wrong, in words.
+        component: Its kind, name and origin in words, for example ``"importance scorer acme/depth (acme:main 1.0)"``.
+        deed: The failed action, in words.
 
     Raises:
         PluginError: Anything else was raised, a plugin's own ``SystemExit`` included; it is the cause.
     """
-    return _PluginErrors(culprit=culprit, deed=deed)
+    return _PluginErrors(component=component, deed=deed)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class _PluginErrors(AbstractContextManager[None]):
     """See ``plugin_errors``; no generator, for contextlib takes our error about a ``StopIteration`` for Python's own."""
 
-    culprit: object
+    component: object
     deed: str
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, EmptyDataError):
             return  # it may be what filters left, and names its own cause
         if isinstance(error, ShortstackError):
-            note = f"in {self.culprit}"
-            if str(self.culprit) not in str(error) and note not in getattr(error, "__notes__", ()):
+            note = f"in {self.component}"
+            if str(self.component) not in str(error) and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
         elif isinstance(error, Exception | SystemExit):
-            raise PluginError(f"{self.culprit} {self.deed}: {format_error(error)}{error_place(error)}") from error
+            raise PluginError(f"{self.component} {self.deed}: {format_error(error)}{error_place(error)}") from error
 
 
 def written_in(component: object) -> str:
@@ -89,9 +89,9 @@ def format_error(error: BaseException) -> str:
 
 
 def error_message(error: BaseException) -> str:
-    """The message of an error in one line that is not too long, whatever a stranger's class does when it is asked."""
+    """The message of an error in one line that is not too long, whatever a third-party class does when it is asked."""
     try:
         line = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 -- a stranger's __str__ may raise anything
+    except Exception:  # noqa: BLE001 -- a third-party __str__ may raise anything
         return "(its message cannot be shown)"
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"

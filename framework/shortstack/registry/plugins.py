@@ -161,7 +161,7 @@ class Registry:
         for name, distribution in _distributions():
             with registry._isolated(Origin(name, "?", "?"), "find"):
                 found |= _entry_points(name, distribution)
-        # the core comes first, so that whatever a stranger breaks breaks after it
+        # the core comes first, so that whatever a third party breaks breaks after it
         for origin, entry_point in sorted(found.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0])):
             chosen = allowed is None or origin.distribution == CORE or not origin.ids.isdisjoint(allowed)
             if chosen and origin.ids.isdisjoint(blocked):
@@ -321,7 +321,7 @@ class Registry:
 
     @contextmanager
     def _isolated(self, origin: Origin, stage: Phase, module: object = None) -> Iterator[None]:
-        """Inside, a stranger may raise and print what it likes; a plugin that raised is discarded and remembered."""
+        """Inside, a third-party plugin may raise and print what it likes; a plugin that raised is discarded and remembered."""
         overheard = StdoutCapture(origin)
         try:
             with redirect_stdout(cast("Any", overheard)):

@@ -28,7 +28,7 @@ def require_no_model(scorers: Scorers) -> None:
         tried[name] = Importance(scores=torch.arange(4, dtype=torch.float64), examples=1)
         if isinstance(scorer, DerivedScorer):
             try:
-                with plugin_errors(scorers.culprits[name]):
+                with plugin_errors(scorers.components[name]):
                     scorer.combine({needed: tried[needed] for needed in scorer.needs_scores}, probe)
             except _NeedsModelError as error:
                 raise ConfigurationError(_NEEDS_MODEL.format(name)) from error

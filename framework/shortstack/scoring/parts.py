@@ -55,7 +55,7 @@ class Part:
         """
         tensors, plain = put_away(None if self.swept is None else attrs.evolve(self.swept, states={}))
         for name, state in ({} if self.swept is None else self.swept.states).items():
-            with plugin_errors(scorers.culprits[name], "has a state that cannot be saved"):
+            with plugin_errors(scorers.components[name], "has a state that cannot be saved"):
                 found = put_away(state, f"state of {name}")
             tensors, plain = tensors | found[0], plain | found[1]
         header = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "swept")
@@ -101,7 +101,7 @@ def merged(parts: Sequence[Part], scorers: Scorers) -> Part:
         ConfigurationError: They are not of one job, a shard is not there or there twice, or one has not finished.
         PluginError: A scorer failed.
     """
-    shards, calls = sorted(parts, key=lambda part: part.shard), GuardedCalls(scorers.culprits)
+    shards, calls = sorted(parts, key=lambda part: part.shard), GuardedCalls(scorers.components)
     first, count = shards[0], shards[0].shard[1]
     there = [f"{part.shard[0]}/{part.shard[1]}" for part in shards]
     for part in shards:

@@ -95,7 +95,7 @@ class Scoring:
         keep_freed_memory()
         model = stored_model(self.model, self.precision).to(device_named(self.device))
         require_causal(model)
-        examples, calls = self._examples(model), GuardedCalls(scorers.culprits, model)
+        examples, calls = self._examples(model), GuardedCalls(scorers.components, model)
         with calls.all():
             sweeping = Sweeping(model=model, examples=self._shard_of(examples), batch_size=self.batch_size, path=path)
             part = sweeping.finish(left or sweeping.begin(job, self.shard), scorers, calls, progress)

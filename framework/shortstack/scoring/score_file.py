@@ -34,7 +34,7 @@ def merge_parts(paths: Sequence[Path], out: Path, registry: Registry) -> None:
     now = {**job, "code of scorers": code_of_scorers(scorers, registry)}
     require_same(now, job, f"{paths[0]} was made")
     part = merged([Part.load(path) for path in paths], scorers)
-    write_scores(out, part, scorers, NoModel(layers=part.layers, examples=part.total), GuardedCalls(scorers.culprits))
+    write_scores(out, part, scorers, NoModel(layers=part.layers, examples=part.total), GuardedCalls(scorers.components))
 
 
 def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: GuardedCalls) -> None:

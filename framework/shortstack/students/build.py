@@ -66,11 +66,11 @@ def build_student(
     """
     require_ready_teacher(teacher)
     selection = _selection(kept_layers, len(Decoder.of(teacher).layers))
-    name, method, culprit = _architecture(architecture, settings, registry)
+    name, method, component = _architecture(architecture, settings, registry)
     teacher = frozen_copy(teacher, frozen=False)
     with (
-        assert_unmodified(ModelSnapshot.of(teacher), culprit),
-        plugin_errors(culprit),
+        assert_unmodified(ModelSnapshot.of(teacher), component),
+        plugin_errors(component),
         private_draws(),
         torch.no_grad(),
     ):

@@ -106,7 +106,7 @@ def failure_of(subject: Subject, source: Path) -> BaseException | None:
 
     try:
         read(subject, source)
-    except (Exception, SystemExit, PanicException) as error:  # noqa: BLE001 -- a stranger's adapter may raise anything
+    except (Exception, SystemExit, PanicException) as error:  # noqa: BLE001 -- a third-party adapter may raise anything
         return error
     return None
 

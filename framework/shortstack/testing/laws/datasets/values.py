@@ -73,7 +73,7 @@ def large_numbers(subject: Subject, *, table: InteractionTable, row: int) -> Non
 
 @law("dataset", 73, when=NAMED)
 def odd_names(subject: Subject) -> None:
-    """Any text is an id, and two texts are two: 007 is not 7, somebody is called NA, and é is written in two ways.
+    """Any text is an id, and two texts are two: 007 is not 7, a user may be called NA, and é is written in two ways.
 
     A format may refuse to write some; what it writes is read.
     """

@@ -192,12 +192,12 @@ def blank_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, batchi
     when=OVER_GRADIENTS,
     model=models(),
     corpus=corpora(examples=(1, 3)),
-    strangers=corpora(),
+    others=corpora(),
 )
-def unlabelled_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, strangers: Corpus) -> None:
+def unlabelled_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, others: Corpus) -> None:
     """An example without a label contributes nothing to scores made of gradients."""
     built, labelled = model.build(), attrs.evolve(corpus, unlabelled=())
-    silent = attrs.evolve(strangers, unlabelled=tuple(range(len(strangers.lengths))))
+    silent = attrs.evolve(others, unlabelled=tuple(range(len(others.lengths))))
     without = scores(subject, built, one_batch(labelled))
     mixed = Batching(sizes=(2,)).batches([*labelled.examples(), *silent.examples()])
 
