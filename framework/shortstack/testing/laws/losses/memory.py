@@ -39,7 +39,8 @@ def another_teacher(subject: Subject, *, inputs: LossInputs) -> None:
 @law("loss", 62, when=LEARNS, examples=5, inputs=loss_inputs(widths=((4, 6),)))
 def prepared_afresh(subject: Subject, *, inputs: LossInputs) -> None:
     """Two losses that are prepared for the same models share no parameter: training one leaves the other."""
-    one, other = (_memory(ready(subject, inputs).module) for _ in range(2))
+    both = [ready(subject, inputs).module for _ in range(2)]  # what is gone may leave its memory to the next
+    one, other = map(_memory, both)
     again = ready(subject, inputs)
     twice = _memory(again.loss.prepare(inputs.teacher_config(), inputs.student_config(), inputs.selection()))
 
