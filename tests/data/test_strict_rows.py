@@ -130,7 +130,7 @@ def compare(seed):
 
     assert found == [tuple(row[names.index(name)] for name in chosen) for _, row in taken], (seed, form, text)
     if bad_lines and without_line_ends(text, form.escape) != text.rstrip("\r\n"):
-        return  # in a bad row nobody can say whether the last line end is escaped, or ends an empty line
+        return  # in a bad row it is undecidable whether the last line end is escaped, or ends an empty line
     assert bad.rows == len(bad_lines), (seed, form, text)
     assert [example.split(":")[1] for example in bad.examples] == [str(line) for line in bad_lines[:3]], (seed, text)
     if bad_lines:

@@ -125,8 +125,8 @@ def test_a_failure_after_a_change(model):
         raise ValueError("no")
 
     with (
-        pytest.raises(ValueError, match=f"^no\nsomebody {SAME}: {WEIGHT.format(0)}{LASTING}$"),
-        assert_unmodified(ModelSnapshot.of(model), "somebody"),
+        pytest.raises(ValueError, match=f"^no\nscorer x {SAME}: {WEIGHT.format(0)}{LASTING}$"),
+        assert_unmodified(ModelSnapshot.of(model), "scorer x"),
     ):
         spoil()
 
@@ -142,7 +142,7 @@ def test_a_message_lists_few_changes(model):
 
     with (
         pytest.raises(PluginError, match=r": the weights .*, the weights .*, the weights .* and 20 more; load"),
-        assert_unmodified(ModelSnapshot.of(model), "somebody"),
+        assert_unmodified(ModelSnapshot.of(model), "scorer x"),
     ):
         spoil()
 
@@ -166,9 +166,9 @@ def test_a_gradient_that_was_there_counts_too(model):
     weight.grad = torch.ones_like(weight)
     with (
         pytest.raises(
-            PluginError, match=rf"somebody {SAME}: the gradient of model\.layers\.0\.mlp\.up_proj\.weight; load"
+            PluginError, match=rf"scorer x {SAME}: the gradient of model\.layers\.0\.mlp\.up_proj\.weight; load"
         ),
-        assert_unmodified(ModelSnapshot.of(model), "somebody"),
+        assert_unmodified(ModelSnapshot.of(model), "scorer x"),
     ):
         weight.grad.zero_()
 
@@ -184,11 +184,11 @@ def test_fingerprints_of_every_type_and_shape(model, dtype, shape):
     model.register_buffer("extra", storage[1:].reshape(shape))
     before = ModelSnapshot.of(model)
 
-    assert before.complaint("somebody") == ""
+    assert before.complaint("scorer x") == ""
 
     storage[-1] = 1
 
-    assert before.complaint("somebody") == ("" if 0 in shape else f"somebody {SAME}: the buffer .extra{LASTING}")
+    assert before.complaint("scorer x") == ("" if 0 in shape else f"scorer x {SAME}: the buffer .extra{LASTING}")
 
 
 def test_tensors_of_other_classes_are_not_looked_into(model):
@@ -200,11 +200,11 @@ def test_tensors_of_other_classes_are_not_looked_into(model):
     model.register_buffer("packed", torch.zeros(3).as_subclass(Packed))
     before = ModelSnapshot.of(model)
 
-    assert before.complaint("somebody") == ""
+    assert before.complaint("scorer x") == ""
 
     model.packed = torch.zeros(3).as_subclass(Packed)
 
-    assert before.complaint("somebody") == f"somebody {SAME}: the buffer .packed{LASTING}"
+    assert before.complaint("scorer x") == f"scorer x {SAME}: the buffer .packed{LASTING}"
 
 
 def test_an_error_outlives_a_device_that_answers_no_more(model, monkeypatch):
@@ -217,5 +217,5 @@ def test_an_error_outlives_a_device_that_answers_no_more(model, monkeypatch):
         monkeypatch.setattr(torch, "equal", dead)
         raise ValueError("first")
 
-    with pytest.raises(ValueError, match=r"^first$"), assert_unmodified(ModelSnapshot.of(model), "somebody"):
+    with pytest.raises(ValueError, match=r"^first$"), assert_unmodified(ModelSnapshot.of(model), "scorer x"):
         fail()

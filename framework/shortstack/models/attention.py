@@ -89,7 +89,7 @@ Listener = Callable[[Tensor, Tensor], None]
 
 @contextmanager
 def observing_returned(model: nn.Module, listener: Listener) -> Iterator[None]:
-    """Inside, ``listener`` is told the weights of every module that returns ``(output, weights)``, as soon as it does.
+    """Inside, ``listener`` receives the weights of every module that returns ``(output, weights)``, as soon as it does.
 
     A module that hands on what a module inside it returned is not heard again. What a query may see is what any head of
     it looked at: softmax gives an exact 0 to what is masked.
@@ -134,7 +134,7 @@ _OWN = frozenset({"eager", "sdpa", None})
 
 @contextmanager
 def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
-    """Inside, ``listener`` is told the weights of every attention call, in the order of the calls.
+    """Inside, ``listener`` receives the weights of every attention call, in the order of the calls.
 
     The output still comes from the model's own eager function, or from ``sdpa`` if it uses anything else. A family
     without transformers' attention interface runs eagerly, and its modules return their weights.

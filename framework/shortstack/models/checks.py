@@ -19,7 +19,7 @@ decoder nothing, or in a mixture of experts what rounding does."""
 def require_causal(model: PreTrainedModel) -> None:
     """What a model says at a position must not depend on later tokens: they are the labels.
 
-    Of a model that says NaN nothing is told here; where that comes from is found when it is scored.
+    A model with NaN logits passes; the layer that causes them is found when it is scored.
 
     Raises:
         UnsupportedModelError: It does, as an encoder does.
@@ -44,10 +44,10 @@ _PADDING: Final = ((0, 0, 0), (1, 1, 1))
 
 
 def depends_on_left_padding(model: PreTrainedModel) -> bool:
-    """Whether what a model says of an example hangs on the masked tokens before it.
+    """Return whether a model's output for an example depends on the masked tokens before it.
 
-    It does in recurrent models, which read them all the same, and in those that count positions by themselves. Of a model
-    that says NaN nothing is told.
+    It does in recurrent models, which read them all the same, and in those that count positions by themselves. A model
+    with NaN logits counts as independent.
     """
     zeros, ones = _PADDING
     ids = torch.tensor([(*zeros, *_EXAMPLE), (*ones, *_EXAMPLE), (*_EXAMPLE, *zeros)], device=model.device)

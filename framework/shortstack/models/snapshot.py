@@ -86,7 +86,7 @@ def assert_unmodified(before: ModelSnapshot, component: object) -> Iterator[None
     try:
         yield
     except _ChangedError:
-        before.complaint(component)  # somebody inside was found out already; put back what else there is
+        before.complaint(component)  # the error inside names a change already; restore the rest
         raise
     except BaseException as error:
         with suppress(RuntimeError):  # a device that has failed answers no more

@@ -48,8 +48,8 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
     with (
         context.progress.job(
             f"passes of {step.named('selection')}", total=len(scores) * (len(scores) + 1) // 2
-        ) as told,
-        ProbeCache.of(folder.with_name("passes"), told) as answers,  # a killed try's are still there
+        ) as advance,
+        ProbeCache.of(folder.with_name("passes"), advance) as answers,  # a killed try's are still there
     ):
         own = select(settings, scores, costs, CachedProbe(model, answers))
     require_smaller(len(own.kept), own.of, step)

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from shortstack.errors import EmptyDataError, PluginError, ShortstackError
+from shortstack.errors import PluginError, ShortstackError
 
 _LONGEST: Final = 500
 """Characters of a third party's message that ours repeats."""
@@ -41,8 +41,6 @@ class _PluginErrors(AbstractContextManager[None]):
     deed: str
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, EmptyDataError):
-            return  # it may be what filters left, and names its own cause
         if isinstance(error, ShortstackError):
             note = f"in {self.component}"
             if str(self.component) not in str(error) and note not in getattr(error, "__notes__", ()):
