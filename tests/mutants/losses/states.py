@@ -60,7 +60,6 @@ MUTANTS = (
         on_states("untrained-projections", untrained, prepare=projections),
         "its own parameters get no gradient",
         "own-parameters",
-        "prepared-afresh",
         pitfall=22,
     ),
 )
