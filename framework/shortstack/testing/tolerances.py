@@ -21,7 +21,9 @@ class Tolerance:
 
 EXACT: Final = Tolerance(relative=0.0)
 DOUBLE: Final = Tolerance(relative=1e-7, absolute=1e-12)  # measured ≤ 4e-16; rotary positions shifted ≤ 3e-8
-SINGLE: Final = Tolerance(relative=1e-5)  # measured: block influence ≤ 1.3e-7, Taylor ≤ 6.3e-7
+SINGLE: Final = Tolerance(
+    relative=1e-5, absolute=1e-12
+)  # block influence ≤ 1.3e-7, Taylor ≤ 6.3e-7, z-scores near 0 ≤ 2.3e-16
 LONG_SUM: Final = Tolerance(relative=4096 * 2**-23)  # measured 1.6e-5; a term's rounding, 4,096 times, at worst
 RESCALED: Final = Tolerance(relative=1e-6)  # measured 1.2e-7: transformers norms float64 states in float32
 HALF: Final = Tolerance(relative=5e-2)  # a bfloat16 model beside its float32 copy, sums in float32 or wider

@@ -82,6 +82,7 @@ def write(settings: YelpSettings, sample: Sample, folder: Path) -> Path:
     Returns:
         ``folder``, for ``read``.
     """
+    from shortstack_datasets.reading.described import as_html
     from shortstack_datasets.reading.writing import dated, item_rows, write_objects
 
     event: Event = settings.events or "review"
@@ -92,7 +93,8 @@ def write(settings: YelpSettings, sample: Sample, folder: Path) -> Path:
         for row in sample.rows
     ]
     businesses = [
-        {"business_id": row["item"], "name": row["title"], "categories": row["category"]} for row in item_rows(sample)
+        {"business_id": row["item"], "name": as_html(row["title"]), "categories": as_html(row["category"])}
+        for row in item_rows(sample)
     ]
     write_objects(folder / f"yelp_academic_dataset_{event}.json", rows)
     write_objects(folder / "yelp_academic_dataset_business.json", businesses)

@@ -1,5 +1,6 @@
 """One mistake each: parts of the correct adapter of ``plain``, wrongly made."""
 
+import html
 import random
 import re
 import unicodedata
@@ -43,6 +44,28 @@ def sorted_titles(items):
     """Titles go to the items by rank."""
     order = items.sort("item")
     return order.with_columns(items["title"])
+
+
+def in_32_bits(frame):
+    """Seconds in 32 bits with a sign, as in many a database."""
+    seconds = pl.col("timestamp") // 1_000
+    wrapped = (seconds + 2**31) % 2**32 - 2**31
+    return frame.with_columns(timestamp=pl.col("timestamp") + (wrapped - seconds) * 1_000)
+
+
+def first_category(items):
+    """What comes before a bar."""
+    return items.with_columns(pl.col("category").str.split("|").list.first())
+
+
+def cut_titles(items):
+    """The first hundred letters."""
+    return items.with_columns(pl.col("title").str.head(100))
+
+
+def without_entities(items):
+    """As a page would show them."""
+    return items.with_columns(pl.col("title").map_elements(html.unescape, return_dtype=pl.String))
 
 
 def in_any_order(frame):

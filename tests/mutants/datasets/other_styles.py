@@ -16,6 +16,7 @@ from mutants.datasets.visits import VISITS
 from mutants.mutant import Subject
 from shortstack.contracts import DatasetTraits
 from shortstack_datasets import amazon, lastfm, movielens, sequences, table, yelp
+from shortstack_datasets.reading.described import as_html
 from shortstack_datasets.reading.writing import item_rows, moment, write_objects
 
 COLUMNS = {"rating": "rating", "timestamp": "time", "title": "title", "category": "kind"}
@@ -82,7 +83,7 @@ def write_tab(_settings, sample, folder):
     """Like ml-100k."""
     (folder / "u.data").write_text(lines(seconds(sample), "\t"), encoding="utf-8")
     movies = [
-        (item, title, "", "", "", *(int(genre == sample.categories[item]) for genre in movielens.GENRES))
+        (item, title, "", "", "", *(int(genre in sample.categories[item].split("|")) for genre in movielens.GENRES))
         for item, title in sample.titles.items()
     ]
     (folder / "u.item").write_text(lines(movies, "|"), encoding="latin-1")
@@ -104,7 +105,8 @@ def write_2014(_settings, sample, folder):
         for row in sample.rows
     ]
     products = [
-        {"asin": row["item"], "title": row["title"], "categories": [[row["category"]]]} for row in item_rows(sample)
+        {"asin": row["item"], "title": as_html(row["title"]), "categories": [[as_html(row["category"])]]}
+        for row in item_rows(sample)
     ]
     write_objects(folder / "reviews_Toys_5.json", reviews)
     (folder / "meta_Toys.json").write_text("".join(f"{product!r}\n" for product in products), encoding="utf-8")

@@ -11,10 +11,13 @@ from mutants.datasets.mistakes import (
     by_first_use,
     caused,
     composed,
+    cut_titles,
     ended,
+    first_category,
     first_fields,
     floating,
     headed,
+    in_32_bits,
     in_any_order,
     in_memory,
     interactions_through,
@@ -35,6 +38,7 @@ from mutants.datasets.mistakes import (
     unguarded,
     whole_line,
     with_titles_of_the_table,
+    without_entities,
     without_na,
 )
 from mutants.datasets.plain import plain, recognised
@@ -109,8 +113,24 @@ ADAPTERS = (
     wrong(
         "trims-ids",
         "Blanks around ids are lost, though any text is promised.",
-        {"rows-round-trip", "half-stars", "times-of-day", "odd-names"},
+        {"rows-round-trip", "odd-names"},
         interaction=trimmed,
+    ),
+    wrong("wraps-times", "Seconds are kept in 32 bits.", {"times-of-day"}, finished=in_memory(in_32_bits)),
+    wrong(
+        "cuts-categories",
+        "Categories end at a bar.",
+        {"descriptions-round-trip"},
+        finished=items_through(first_category),
+    ),
+    wrong(
+        "cuts-titles", "Titles end after 100 letters.", {"descriptions-round-trip"}, finished=items_through(cut_titles)
+    ),
+    wrong(
+        "unescapes",
+        "Entities of HTML in titles are taken for letters.",
+        {"descriptions-round-trip"},
+        finished=items_through(without_entities),
     ),
     wrong(
         "drops-duplicates",

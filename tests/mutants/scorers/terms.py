@@ -84,12 +84,30 @@ def rows(signals):
     return len(signals.mask)
 
 
+def first_tokens(signals):
+    """Of the first 64 tokens of each example."""
+    return (signals.output - signals.input).double().norm(dim=-1)[signals.mask & (signals.mask.cumsum(-1) <= 64)]
+
+
+def first_channels(signals):
+    """In the first 32 channels."""
+    return (signals.output - signals.input)[..., :32].double().norm(dim=-1)[signals.mask]
+
+
+def deeper_louder(signals):
+    """Layers from the twelfth on count twice."""
+    return moved(signals) * (1 + (signals.layer >= 12))
+
+
 def noise(signals):
     """A random number more."""
     return moved(signals) + torch.rand(())
 
 
 MUTANTS = (
+    wrong(mean("first-tokens", terms=first_tokens), "Reads 64 tokens of each example.", breaks={"late-tokens"}),
+    wrong(mean("first-channels", terms=first_channels), "Reads 32 channels.", breaks={"late-channels"}),
+    wrong(mean("deeper-louder", terms=deeper_louder), "Doubles scores from the twelfth on.", breaks={"moved-layer"}),
     wrong(
         mean("padding-counted", terms=every_token),
         "Counts padding as tokens.",
@@ -105,7 +123,7 @@ MUTANTS = (
     wrong(
         mean("first-column", terms=first_column),
         "Takes `[:, 0]` for the first token: with padding on the left it is padding.",
-        breaks={"left-padding"},
+        breaks={"late-tokens", "left-padding"},
     ),
     wrong(
         mean("mean-of-means", terms=mean_of_batch),

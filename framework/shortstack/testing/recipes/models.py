@@ -18,6 +18,8 @@ VOCABULARY: Final = 40
 LONGEST: Final = 32
 """Tokens that every tiny model can read."""
 
+_ROOMY: Final = {"hidden_size": 64, "max_position_embeddings": 128}
+
 _SIZES = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_attention_heads": 4, "max_position_embeddings": LONGEST}
 _WIDE = {**_SIZES, "intermediate_size": 24}
 _GROUPED = {**_WIDE, "num_key_value_heads": 2}
@@ -87,9 +89,10 @@ class TinyModel:
         tied: Whether the output rows are the input embeddings; None for the family's own way.
         odd: Whether the config's numbers are away from their defaults: the base of rotary positions, epsilons, scales,
             a vocabulary and an inner width that are no multiple of 8.
+        roomy: Whether it has 64 channels and reads 128 tokens, instead of 16 and 32.
 
     >>> TinyModel(family="llama", layers=3, seed=7)
-    TinyModel(family='llama', layers=3, seed=7, dtype='float64', idle=(), tied=None, odd=False)
+    TinyModel(family='llama', layers=3, seed=7, dtype='float64', idle=(), tied=None, odd=False, roomy=False)
     """
 
     family: str = attrs.field(default="llama", validator=attrs.validators.in_(FAMILIES))
@@ -99,6 +102,7 @@ class TinyModel:
     idle: tuple[int, ...] = ()
     tied: bool | None = None
     odd: bool = False
+    roomy: bool = False
 
     def config(self) -> "PreTrainedConfig":
         """Its config."""
@@ -106,6 +110,8 @@ class TinyModel:
 
         fields = copy.deepcopy(dict(FAMILIES[self.family]))
         fields[_DEPTH.get(self.family, "num_hidden_layers")] = self.layers
+        if self.roomy:
+            fields |= _ROOMY
         if self.tied is not None:
             fields["tie_word_embeddings"] = self.tied
         plain = AutoConfig.for_model(self.family, **fields)

@@ -18,8 +18,11 @@ _TITLES: Final = (
     "L'Avventura",
     "1984",
     "Tom & Jerry; or, Back",
+    f"How I Learned to {'Stop Worrying and ' * 12}Love the Bomb",
+    "Q&amp;A &lt;3 &#39;97",
+    "50% 100%25",
 )
-_CATEGORIES: Final = ("Drama", "Musical", "Sci-Fi", "Comedy", "Film-Noir")
+_CATEGORIES: Final = ("Drama", "Musical", "Sci-Fi", "Comedy", "Film-Noir", "Action|Crime")
 
 
 def user_number(user: int) -> str:
@@ -39,6 +42,7 @@ class InteractionTable:
         rows: User, item, rating from 1 to 5, and day: small numbers from 0, but for the rating.
         names: What the first items are called where ids may be any text; the others go by numbers.
         untitled: Items that have neither a title nor a category; the lowest in the rows has both all the same.
+        texts: At which of some odd titles and categories the first item's stand.
 
     >>> InteractionTable(rows=((0, 1, 5, 0),)).sample().rows
     (Interaction(user='2147000000', item='38', rating=5.0, timestamp=777600000000),)
@@ -47,6 +51,7 @@ class InteractionTable:
     rows: tuple[tuple[int, int, int, int], ...]
     names: tuple[str, ...] = ()
     untitled: tuple[int, ...] = ()
+    texts: int = 0
 
     def sample(self, *, text_ids: bool = False) -> Sample:
         """The sample; beside the items of its rows it has the title of one that is in no row.
@@ -69,8 +74,8 @@ class InteractionTable:
                 )
                 for user, item, rating, day in self.rows
             ],
-            titles={_item(names, item): _TITLES[item % len(_TITLES)] for item in titled},
-            categories={_item(names, item): _CATEGORIES[item % len(_CATEGORIES)] for item in titled},
+            titles={_item(names, item): _TITLES[(self.texts + item) % len(_TITLES)] for item in titled},
+            categories={_item(names, item): _CATEGORIES[(self.texts + item) % len(_CATEGORIES)] for item in titled},
         )
 
     def shuffled(self, seed: int) -> "InteractionTable":

@@ -92,6 +92,7 @@ def write(_settings: AmazonSettings, sample: Sample, folder: Path) -> Path:
     Returns:
         ``folder``, for ``read``.
     """
+    from shortstack_datasets.reading.described import as_html
     from shortstack_datasets.reading.writing import item_rows, write_objects
 
     reviews = [
@@ -99,7 +100,11 @@ def write(_settings: AmazonSettings, sample: Sample, folder: Path) -> Path:
         for row in sample.rows
     ]
     products = [
-        {"title": row["title"], "categories": [row["category"]] if row["category"] else [], "parent_asin": row["item"]}
+        {
+            "title": as_html(row["title"]),
+            "categories": [as_html(row["category"])] if row["category"] else [],
+            "parent_asin": row["item"],
+        }
         for row in item_rows(sample)
     ]
     write_objects(folder / "Sample.jsonl", reviews)

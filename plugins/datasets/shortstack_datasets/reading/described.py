@@ -45,6 +45,11 @@ def plain_text(text: object) -> str | None:
     return " ".join(html.unescape(_TAG.sub(" ", whole)).split()) or None
 
 
+def as_html(text: object) -> str | None:
+    """A text as a page has it, for ``plain_text`` to read back."""
+    return html.escape(text, quote=False) if isinstance(text, str) else None
+
+
 def as_records(rows: pl.DataFrame, known: pl.DataFrame, edition: Edition, bad: BadRows) -> Records:
     """Interactions, and what is known of items, as an adapter gives them.
 

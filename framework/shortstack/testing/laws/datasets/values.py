@@ -42,6 +42,8 @@ _PLAIN: Final = ("7", "1", "1000", "a", "é")
 _HOUR: Final = 3_600_000
 _TIMES: Final = (0, 13 * _HOUR, 13 * _HOUR + 45 * 60_000, 13 * _HOUR + 45 * 60_000 + 30_000)
 """Midnight, and a time of day to the hour, the minute and the second."""
+_LATE: Final = 4_102_444_800_000
+"""The year 2100: seconds that 32 bits do not hold with a sign."""
 _MOMENTS: Final = (
     "2009-05-04T10:30:15+05:45",
     "2009-05-04 10:30:15-08:00",
@@ -54,7 +56,7 @@ _MOMENTS: Final = (
 @law("dataset", 69, when=WRITES, examples=5, table=TABLES, row=ROWS)
 def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
     """A rating between two whole stars, or between two halves, is read as it is, where the format has a place for it."""
-    sample = table.sample(text_ids=subject.traits.text_ids)
+    sample = table.sample()
     row %= len(sample.rows)
     low = min(4.0, float(sample.rows[row].rating or 1))
     for step in (0.5, 0.25):
@@ -92,14 +94,18 @@ def odd_names(subject: Subject) -> None:
 
 @law("dataset", 69, when=TIMED, examples=5, table=TABLES, row=ROWS)
 def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None:
-    """Hours, minutes and seconds of a time are read, each where the format has a place for it."""
-    sample = table.sample(text_ids=subject.traits.text_ids)
+    """Hours, minutes and seconds of a time are read, each where the format has a place for it.
+
+    A time in the year 2100 is read as it is, or refused.
+    """
+    sample = table.sample()
     row %= len(sample.rows)
     day = int(sample.rows[row].timestamp or 0)
     samples = [spoiled(sample, row, timestamp=day + time) for time in _TIMES]
     for coarse, fine in pairwise(samples):
         if _differs(subject, fine, coarse):
             _require_rows(subject, fine)
+    _require_rows(subject, spoiled(sample, row, timestamp=_LATE), or_refused=True)
 
 
 @law("dataset", 69, when=TIMED, table=TABLES, row=ROWS, text=st.sampled_from(_MOMENTS))
@@ -108,7 +114,7 @@ def times_as_text(subject: Subject, *, table: InteractionTable, row: int, text: 
 
     Tried in a local time that is another one.
     """
-    sample = table.sample(text_ids=subject.traits.text_ids)
+    sample = table.sample()
     row %= len(sample.rows)
     moment = datetime.fromisoformat(text)
     meant = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -124,7 +130,7 @@ def times_as_text(subject: Subject, *, table: InteractionTable, row: int, text: 
 @law("dataset", 69, when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
 def missing_values(subject: Subject, *, table: InteractionTable, row: int, measure: str) -> None:
     """A row without a rating or a time is read with none there, or refused: it is neither left out nor made a 0."""
-    sample = table.sample(text_ids=subject.traits.text_ids)
+    sample = table.sample()
     _require_rows(subject, spoiled(sample, row % len(sample.rows), **{measure: None}), or_refused=True)
 
 

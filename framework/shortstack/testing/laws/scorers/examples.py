@@ -1,10 +1,12 @@
 """What the examples are matters; how they are ordered, batched and padded does not."""
 
 import attrs
+import torch
 from hypothesis import strategies as st
 
 from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import EmptyDataError
+from shortstack.models.decoder import Decoder, residual_writers
 from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import Condition, law
 from shortstack.testing.laws.scorers.measuring import (
@@ -36,11 +38,18 @@ COUNTS_EXAMPLES = Condition(
     words="traits.averages_over is neither 'nothing' nor 'batches'",
     holds=lambda subject: READS_DATA.holds(subject) and FREE_OF_BATCHES.holds(subject),
 )
+READS_VALUES = Condition(
+    words="traits.averages_over is not 'nothing', and not traits.rank_valued",
+    holds=lambda subject: READS_DATA.holds(subject) and not subject.traits.rank_valued,
+)
 ALONE = Batching(sizes=(1,))
 """Every example a batch of its own, without padding."""
 
 COUNTED = models(("gpt2",))
 """Models whose positions are rows of a table, so that a place that is miscounted shows; rotary ones see distances alone."""
+
+TRIALS = 12
+"""Pairs of calibration sets or models: what takes a maximum may give the same scores for one."""
 
 MANY = 4096
 """More equal terms than a half-precision sum can take: bfloat16 stands still at 256, float16 at 2048."""
@@ -100,6 +109,37 @@ def many_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
 
     assert_close(many.scores, factor * once.scores, SINGLE, f"scores of 48 examples ({factor} ×)")
     require(many.examples == 16 * once.examples, f"{many.examples} examples, where there are 16 times {once.examples}")
+
+
+@law("scorer", 65, when=READS_VALUES)
+def late_tokens(subject: Subject) -> None:
+    """No token is too late to count: other ones from the 65th on give other scores, in one of twelve trials at least."""
+    model = TinyModel(roomy=True, layers=4)  # whose scores relative to each other may change
+    for seed in range(TRIALS):
+        corpus = Corpus(lengths=(96, 96), seed=seed)
+        given, late = one_batch(corpus), one_batch(corpus)
+        other = one_batch(attrs.evolve(corpus, seed=seed + TRIALS))
+        for name in ("input_ids", "labels"):
+            late[0][name][:, 64:] = other[0][name][:, 64:]
+        if not torch.equal(scores(subject, model.build(), given), scores(subject, model.build(), late)):
+            return
+    require(condition=False, problem=f"other tokens from the 65th on gave the same scores {TRIALS} times")
+
+
+@law("scorer", 65, when=READS_VALUES)
+def late_channels(subject: Subject) -> None:
+    """No channel counts for nothing: where only those from the 33rd on differ, so do the scores, in one of twelve trials at least."""
+    for seed in range(TRIALS):
+        first, second = (TinyModel(roomy=True, layers=4, seed=seed).build() for _ in range(2))
+        for model in (first, second):
+            for layer in Decoder.of(model).layers:
+                for _, parameter in residual_writers(layer):
+                    parameter.data[:32] = 0
+        second.get_input_embeddings().weight.data[:, 32:].neg_()
+        batches = one_batch(Corpus(lengths=(8, 8), seed=seed))
+        if not torch.equal(scores(subject, first, batches), scores(subject, second, batches)):
+            return
+    require(condition=False, problem=f"models that differ from the 33rd channel on had the same scores {TRIALS} times")
 
 
 @law("scorer", 9, examples=PAIRS, when=READS_DATA, model=models(), corpus=corpora())

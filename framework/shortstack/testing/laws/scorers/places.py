@@ -13,8 +13,9 @@ from shortstack.testing.recipes.models import TinyModel
 from shortstack.testing.strategies import corpora, models
 from shortstack.testing.subject import Subject
 
-DEEP = models(layers=(4, 6), dtypes=("float64",)) | models(layers=(11, 12), dtypes=("float64",))
-"""Layers in a row that are worth moving about; more than ten of them, whose numbers sort otherwise as text."""
+DEEP = models(layers=(4, 6), dtypes=("float64",)) | models(layers=(13, 14), dtypes=("float64",))
+"""Layers in a row that are worth moving about; more than ten of them, whose numbers sort otherwise as text, and more than
+twelve, as many as the smallest models in use have."""
 NOT_RANKED = Condition(
     words="traits.local and not traits.rank_valued",
     holds=lambda subject: subject.traits.local and not subject.traits.rank_valued,

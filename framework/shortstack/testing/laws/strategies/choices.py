@@ -46,10 +46,13 @@ def keep_all(subject: Subject, *, question: LayerQuestion) -> None:
 @law("strategy", 24, question=layer_questions(), budget=parameter_budgets())
 def parameter_budget(subject: Subject, *, question: LayerQuestion, budget: ParameterBudget) -> None:
     """What is kept under a budget of parameters costs no more than that."""
-    _require_no_refusal(subject, question)
     layers = len(question.scores)
     selector = AdaptiveLayerSelector(strategy=subject.build(), budget=budget.budget(layers=layers))
-    found = selector.select(list(question.scores), probe=question.probe, **budget.prices(layers=layers)).kept
+    try:
+        found = selector.select(list(question.scores), probe=question.probe, **budget.prices(layers=layers)).kept
+    except ConfigurationError:
+        _require_no_refusal(subject, question)
+        raise
     spent, allowed = budget.spent(found), budget.allowed(layers=layers)
 
     require(spent <= allowed, f"layers {list(found)} cost {spent} parameters, where {allowed} are allowed")
