@@ -39,6 +39,7 @@ def scorer(
     *needs: Signal | str,
     over: Literal["tokens", "examples"] = "tokens",
     name: str = "",
+    summary: str = "",
     reference: str = "",
     **traits: Any,
 ) -> "Callable[[ScorerFunction], ScorerDescriptor]":
@@ -48,6 +49,7 @@ def scorer(
         needs: The signals that the function reads, such as ``"states"`` or ``"gradients"`` (see ``Signal``).
         over: What a term is: the function gives ``(batch, tokens)``, of which padding is left out, or ``(batch,)``.
         name: Of the component; by default the function's, with ``-`` for ``_``.
+        summary: One sentence; by default the first of the function's docstring.
         reference: The paper or page that defines the method.
         **traits: What it promises, as ``ScorerTraits`` has it; ``averages_over`` is ``over``.
 
@@ -72,20 +74,21 @@ def scorer(
             traits=ScorerTraits(averages_over=over, **traits),
             reference=reference,
             name=name or _kebab_case(function.__name__),
-            summary=_summary(function),
+            summary=summary or _summary(function),
         )
 
     return decorated
 
 
 def loss(
-    *, teacher: bool = True, name: str = "", reference: str = "", **traits: Any
+    *, teacher: bool = True, name: str = "", summary: str = "", reference: str = "", **traits: Any
 ) -> "Callable[[LossFunction], LossDescriptor]":
     """Make a distillation loss of a function from candidate logits to one number a supervised position.
 
     Args:
         teacher: Whether the function reads the teacher's logits; if not, it is given None for them, and no teacher runs.
         name: Of the component; by default the function's, with ``-`` for ``_``.
+        summary: One sentence; by default the first of the function's docstring.
         reference: The paper or page that defines the method.
         **traits: What it promises, as ``LossTraits`` has it.
 
@@ -110,7 +113,7 @@ def loss(
             traits=LossTraits(**traits),
             reference=reference,
             name=name or _kebab_case(function.__name__),
-            summary=_summary(function),
+            summary=summary or _summary(function),
         )
 
     return decorated

@@ -2,11 +2,14 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from shortstack.config import shorthand
+from shortstack.config.budget import Budget
 from shortstack.config.run import RunConfig
+from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.run_layout import DATA
 
 if TYPE_CHECKING:
@@ -19,13 +22,65 @@ if TYPE_CHECKING:
     from shortstack.result import RunResult
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False)
 class Run(RunConfig):
-    """Everything a run depends on, and what can be done with it. Each table is a settings object or a mapping of its fields.
+    """Everything a run depends on, and what can be done with it.
 
-    >>> Run(data={"source": "ml-100k"}, teacher={"path": "teacher"}).data.core
-    5
+    >>> Run(data="ml-100k", teacher="teacher", budget=Budget(keep_layers=2)).selection.keep_layers
+    2
     """
+
+    def __init__(
+        self,
+        *,
+        losses: Any = None,
+        balancing: Any = None,
+        metrics: Any = None,
+        baselines: Any = None,
+        strategy: Any = None,
+        budget: Budget | None = None,
+        split: Any = None,
+        **tables: Any,
+    ) -> None:
+        """Describe a run. Wherever a file has a name, the object itself may be given.
+
+        Args:
+            losses: Name → weight, table or loss: the setting of ``distillation``.
+            balancing: How losses become one: the setting of ``distillation``.
+            metrics: More metrics: the setting of ``evaluation``.
+            baselines: Which baselines: the setting of ``evaluation``.
+            strategy: How layers are chosen: the setting of ``selection``.
+            budget: How much may remain: the settings of ``selection``.
+            split: How the data are divided: the setting of ``data``.
+            **tables: ``data`` and ``teacher``, and any of ``task``, ``importance``, ``selection``, ``student``,
+                ``distillation``, ``evaluation``, ``callbacks``, ``seed`` and ``device``; see ``RunConfig``. Each table is a
+                settings object, a mapping of its fields, or in short what its chief setting takes: ``data`` a path, a table
+                or ``Records``; ``teacher`` a path, a config, or a model with its tokenizer; ``importance`` a list of
+                scorers, the first of which decides unless ``selection`` names another or ``"hybrid"`` is among them; ``task`` and ``student`` a name or an object.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing, given twice, or has a wrong value; the message names it.
+        """
+        amounts = {} if budget is None else shorthand.selection(budget)
+        scorer = shorthand.deciding_scorer(tables.get("importance"), tables.get("selection"))
+        settings = {
+            "data": {"split": split},
+            "selection": {"scorer": scorer, "strategy": strategy, **amounts},
+            "distillation": {"losses": losses, "balancing": balancing},
+            "evaluation": {"metrics": metrics, "baselines": baselines},
+        }
+        tables = {name: shorthand.in_full(name, table) for name, table in tables.items()}
+        for name, given in settings.items():
+            if any(value is not None for value in given.values()):
+                tables[name] = shorthand.merged(tables.get(name), name, given)
+        known = [field.name for field in attrs.fields(RunConfig)]
+        unknown = next((name for name in tables if name not in known), None)
+        if unknown is not None:
+            raise UnknownNameError("setting of a run:", unknown, known)
+        missing = next((name for name in ("data", "teacher") if name not in tables), None)
+        if missing is not None:
+            raise ConfigurationError(f"a run needs the setting {missing!r}")
+        self.__attrs_init__(**tables)
 
     def prepare(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None

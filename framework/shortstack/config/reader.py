@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 
 import attrs
 
+from shortstack.config.given import Given
 from shortstack.errors import ConfigurationError, UnknownNameError
 
 T = TypeVar("T")
@@ -111,7 +112,9 @@ def _fitted(instance: T, where: str) -> T:
 
 
 def unstructure(value: object) -> Any:
-    """The plain lists, mappings and scalars that ``structure`` would read back."""
+    """The plain lists, mappings and scalars that ``structure`` would read back; for an object that was given, its digest."""
+    if isinstance(value, Given):
+        return {_OBJECT: str(value), "digest": value.digest}
     if attrs.has(type(value)):
         instance = cast("attrs.AttrsInstance", value)
         return {f.name: unstructure(getattr(instance, f.name)) for f in attrs.fields(type(instance)) if f.init}
@@ -119,7 +122,14 @@ def unstructure(value: object) -> Any:
         return {str(key): unstructure(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [unstructure(item) for item in value]
-    return value
+    if isinstance(value, PurePath):
+        return str(value)
+    return value if isinstance(value, _PLAIN) else unstructure(Given.of(value))
+
+
+def name_in_record(value: Any) -> str:
+    """The name that stands where settings were written, be it a text or that of an object that was given."""
+    return str(value[_OBJECT] if _stands_for_an_object(value) else value)
 
 
 def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -172,6 +182,8 @@ def _fit(kind: Any, value: object, where: str) -> Any:
     container = _CONTAINERS.get(get_origin(kind))
     if container is not None:
         return container(get_args(kind), value, where)
+    if kind is Given:
+        return _fit_object(value, where)
     if isinstance(kind, type) and attrs.has(kind):
         return structure(kind, value, where)
     return _fit_scalar(kind, value, where)
@@ -196,6 +208,22 @@ def _fit_scalar(kind: Any, value: object, where: str) -> Any:
     return value
 
 
+def _stands_for_an_object(value: object) -> bool:
+    return isinstance(value, Mapping) and value.keys() == {_OBJECT, "digest"}
+
+
+def _fit_object(value: Any, where: str) -> Given:
+    if _stands_for_an_object(value):
+        raise ConfigurationError(
+            f"{where} is an object, {value[_OBJECT]!r}, that Run was given in Python and no file can hold; build the same Run "
+            "there again, and execute it in the same folder"
+        )
+    try:
+        return Given.of(value)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where} {error}") from None
+
+
 def _fit_literal(arguments: Sequence[Any], value: object, where: str) -> Any:
     if value in arguments:
         return value
@@ -214,8 +242,12 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
     if value is None and type(None) in kinds:
         return None
     choices = [kind for kind in kinds if kind is not type(None)]
+    if Given in kinds and _stands_for_an_object(value):
+        return _fit_object(value, where)
     if type(value) in choices:
-        return _fit_scalar(type(value), value, where)  # before another kind makes something else of it
+        return _fit(type(value), value, where)  # before another kind makes something else of it
+    if Given in kinds and isinstance(value, type):
+        return _fit_object(value, where)
     *others, last = choices
     for kind in others:
         with suppress(ConfigurationError):
@@ -245,7 +277,16 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0]
 
 
-_SPOKEN: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_PLAIN = (bool, int, float, str, type(None))
+_OBJECT = "python object"
+"""The key of what stands for an object where settings are written."""
+_SPOKEN: Mapping[type, str] = {
+    Given: "an object",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+}
 _CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
     Union: _fit_union,
     types.UnionType: _fit_union,
@@ -303,6 +344,7 @@ def attribute_entries(docstring: str | None) -> dict[str, str]:
 
 def _type_text(kind: Any) -> str:
     text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+    text = text.replace("shortstack.config.given.Given", "object")
     return text.replace("typing.", "").replace("collections.abc.", "")
 
 

@@ -5,6 +5,8 @@ from importlib import import_module
 
 import attrs
 
+from shortstack.config.given import Given
+from shortstack.config.reader import structure
 from shortstack.errors import ConfigurationError, UnknownNameError
 
 
@@ -28,6 +30,26 @@ def named_class(what: str, name: str, built_in: Mapping[str, type]) -> type:
     if not (isinstance(found, type) and attrs.has(found)):
         raise ConfigurationError(f"{what} {name!r} must be an attrs class, got {found!r}")
     return found
+
+
+def named_object(what: str, name: str, built_in: Mapping[str, type], settings: Mapping[str, object]) -> object:
+    """The object that a name and its settings mean, or that was given in the name's place.
+
+    Args:
+        what: The kind of thing, for the error messages, for example ``"strategy"``.
+        name: As for ``named_class``; or the object (``Given``), which has its settings already.
+        built_in: The built-ins by name.
+        settings: Of the named one.
+
+    Raises:
+        UnknownNameError: No built-in goes by that name, or it has no such setting; suggests the nearest.
+        ConfigurationError: A setting has a value that is not allowed, or an object was given with settings beside it.
+    """
+    if not isinstance(name, Given):
+        return structure(named_class(what, name, built_in), settings, f"{what} {name!r}")
+    if settings:
+        raise ConfigurationError(f"{what} {name!r} is an object and has its settings; leave {settings!r} out")
+    return name.value
 
 
 def attribute_named(what: str, name: str) -> object:

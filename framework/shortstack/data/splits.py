@@ -1,12 +1,13 @@
 """Which interactions train, validate and test: by each user's own end, by one moment for everybody, by chance, or as published."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from shortstack.config.given import Given
 from shortstack.data.sequences import Sequences
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnknownNameError
 
@@ -222,7 +223,18 @@ def _last_of_train(users: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray
     return rows[np.cumsum(counts)[counts >= 3] - 1]
 
 
-Split = LeaveLast | GlobalTime | Ratio | Random | RandomByUser | Official
+class Split(Protocol):
+    """Divides interactions; the built-in ones are in ``SPLITS``, and Python may give one of its own."""
+
+    def codes(self, users: NDArray[np.int64], times: Any, /) -> NDArray[np.int8]:
+        """Mark each interaction: 0 train, 1 valid, 2 test.
+
+        Args:
+            users: int64 ``(rows,)``: rows are user after user, oldest first.
+            times: int64 ``(rows,)``, in milliseconds; for ``Official`` the published parts.
+        """
+
+
 SPLITS: Mapping[str, Split] = {
     "leave-last": LeaveLast(),
     "global-time": GlobalTime(),
@@ -246,10 +258,12 @@ def named_split(name: str, *, valid: float | None = None, test: float | None = N
         UnknownNameError: There is none.
         ConfigurationError: It has no shares, or they are not between 0 and 1.
     """
+    if isinstance(name, Given):
+        return _given(name, shares=[valid, test])
     if name not in SPLITS:
         raise UnknownNameError("split", name, SPLITS)
     rule = SPLITS[name]
-    if isinstance(rule, LeaveLast | Official):
+    if not isinstance(rule, GlobalTime | Ratio | Random | RandomByUser):
         for part, share in (("valid", valid), ("test", test)):
             if share is not None:
                 raise ConfigurationError(f"the split {name!r} has no shares; leave {part}_share out")
@@ -258,6 +272,34 @@ def named_split(name: str, *, valid: float | None = None, test: float | None = N
     if isinstance(rule, Random | RandomByUser):
         return type(rule)(valid=valid, test=test, seed=seed)
     return type(rule)(valid=valid, test=test)
+
+
+def _given(given: Given, *, shares: Sequence[float | None]) -> Split:
+    """A split that was given, which has its shares already.
+
+    Raises:
+        ConfigurationError: It is none, or shares are given beside it.
+    """
+    rule = given.value
+    if not callable(getattr(rule, "codes", None)):
+        raise ConfigurationError(
+            f"the split {given!r} has no method codes(users, times), which marks each interaction 0 (train), 1 (valid) or 2 (test)"
+        )
+    if any(share is not None for share in shares):
+        raise ConfigurationError(f"the split {given!r} has its shares; leave valid_share and test_share out")
+    split: Split = rule
+    return split
+
+
+def _require_codes(codes: object, rule: object, rows: int) -> NDArray[np.int8]:
+    """What a split of one's own gives, as what the built-in ones give."""
+    found = np.asarray(codes)
+    if found.shape != (rows,) or found.dtype.kind not in "iu" or not np.isin(found, (0, VALID, TEST)).all():
+        raise ConfigurationError(
+            f"the split {type(rule).__name__} gives 0 (train), 1 (valid) or 2 (test) for each of the {rows} interactions, got "
+            f"{found.dtype} of shape {found.shape}"
+        )
+    return found.astype(np.int8)
 
 
 def check_order(rule: Split, order: str) -> None:
@@ -277,7 +319,7 @@ def check_order(rule: Split, order: str) -> None:
 
 
 def split(
-    interactions: "Interactions", by: str | Split = "leave-last", ratings: NDArray[np.int64] | None = None
+    interactions: "Interactions", by: "str | Split" = "leave-last", ratings: NDArray[np.int64] | None = None
 ) -> Sequences:
     """Every user's items, oldest first, each marked train, valid or test.
 
@@ -300,8 +342,9 @@ def split(
     if order == "time":
         _require_times(interactions)
     users, times, items = (interactions.table[name].to_numpy(writable=True) for name in ("user", "timestamp", "item"))
-    splits = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
-    if isinstance(rule, Official | Random | RandomByUser):
+    codes = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
+    splits = _require_codes(codes, rule, len(users))
+    if not isinstance(rule, LeaveLast | Ratio | GlobalTime):
         placed = np.lexsort((np.arange(len(users)), splits, users))  # where the parts and the times disagree
         items, splits = items[placed], splits[placed]
         ratings = None if ratings is None else ratings[placed]

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import attrs
 from attrs import validators
 
+from shortstack.config.given import Given, value_of
 from shortstack.config.reader import structure
 from shortstack.config.resolve import attribute_named
 from shortstack.errors import ConfigurationError, UnknownNameError
@@ -93,10 +94,10 @@ def make_balancing(given: "str | Mapping[str, object] | Balancing") -> Balancing
         UnknownNameError: There is no such balancing, or no such setting.
         ConfigurationError: A setting is out of range, or the object is no balancing.
     """
-    if isinstance(given, str):
+    if isinstance(given, str) and not isinstance(given, Given):
         given = {"name": given}
     if not isinstance(given, Mapping):
-        return _checked(given, repr(given))
+        return _checked(value_of(given), repr(given))
     settings = dict(given)
     name = str(settings.pop("name", ""))
     if name in BALANCINGS:

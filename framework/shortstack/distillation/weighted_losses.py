@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from shortstack.config.given import Given, value_of
 from shortstack.contracts import DistillationLoss, Output
 from shortstack.errors import ConfigurationError, PluginError
 from shortstack.registry import Registry
@@ -55,7 +56,7 @@ class WeightedLoss:
         return any(output.of_teacher for output in self.loss.needs)
 
 
-LossSettings = Mapping[str, "float | Mapping[str, object]"] | Sequence[WeightedLoss]
+LossSettings = Mapping[str, "float | Mapping[str, Any] | Given"] | Mapping[str, object] | Sequence[WeightedLoss]
 """``{"labels": 1.0, "soft-targets": {"weight": 2.0, "temperature": 4.0}}``, or ready ones."""
 
 
@@ -63,8 +64,8 @@ def weighted_losses(losses: LossSettings, registry: Registry | None) -> tuple[We
     """Build the losses of a configuration.
 
     Args:
-        losses: For each name a weight, or a table of ``weight`` (1 by default) and the loss's own settings; or
-            ``WeightedLoss`` objects.
+        losses: For each name a weight, or a table of ``weight`` (1 by default), ``loss`` (its name among the plugins, or a
+            loss; by default the name itself) and the loss's own settings; or ``WeightedLoss`` objects.
         registry: Where names are looked up; the environment's plugins by default.
 
     Raises:
@@ -88,9 +89,26 @@ def wanted(losses: Sequence[WeightedLoss]) -> frozenset[Output]:
     return frozenset().union(*(loss.loss.needs for loss in losses))
 
 
+def named_losses(losses: Mapping[str, object]) -> dict[str, str]:
+    """Own name of each loss → the name that it goes by among the plugins, or the loss that was given."""
+    return {name: _table_of(name, given)["loss"] for name, given in losses.items()}
+
+
 def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
-    settings: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": given}
-    weight = settings.pop("weight", 1.0)
-    loss, component = registry.build("loss", name, settings), str(registry.find("loss", name))
+    settings = _table_of(name, given)
+    weight, named = settings.pop("weight", 1.0), settings.pop("loss")
+    loss, component = registry.build("loss", named, settings), str(registry.find("loss", named))
     with plugin_errors(component):
         return WeightedLoss(name=name, loss=loss, weight=weight, component=component)
+
+
+def _table_of(name: str, given: object) -> dict[str, Any]:
+    """The table of one loss: ``loss``, its ``weight``, and its own settings."""
+    value = value_of(given)
+    if isinstance(value, WeightedLoss):
+        return {"loss": Given.of(value.loss, name=value.name), "weight": value.weight}
+    if isinstance(given, Given):
+        return {"loss": given}
+    table = dict(given) if isinstance(given, Mapping) else {"weight": given}
+    named = table.get("loss", name)
+    return {**table, "loss": named if isinstance(named, str) else Given.of(named, name=name)}

@@ -23,24 +23,26 @@ DIFFERENCES = (
 
 
 def standard_comparisons(
-    evaluations: Mapping[str, Evaluation], metrics: Sequence[str]
+    evaluations: Mapping[str, Evaluation], metrics: Sequence[str], baselines: Sequence[str] = FLOORS
 ) -> dict[str, dict[str, Estimate | None]]:
     """Compare the methods that are there, paired over users.
 
     Args:
         evaluations: Method → its evaluation, all of the same cases.
         metrics: Which are compared.
+        baselines: Names of those that need no training.
 
     Returns:
         ``{"student/teacher": {"ndcg@10": (value, low, high), …}, "student-scratch": …}``, None where undefined.
     """
     found: dict[str, dict[str, Estimate | None]] = {}
-    for first, second in dict.fromkeys((*RATIOS, *DIFFERENCES)):
+    differences = [*DIFFERENCES, *((model, own) for model in ("student", "teacher") for own in baselines)]
+    for first, second in dict.fromkeys((*RATIOS, *differences)):
         if first not in evaluations or second not in evaluations:
             continue
         both = compare_all(evaluations[first], evaluations[second], metrics)
         if (first, second) in RATIOS:
             found[f"{first}/{second}"] = {metric: comparison.ratio for metric, comparison in both.items()}
-        if (first, second) in DIFFERENCES:
+        if (first, second) in differences:
             found[f"{first}-{second}"] = {metric: comparison.difference for metric, comparison in both.items()}
     return found

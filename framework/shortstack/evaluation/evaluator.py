@@ -1,6 +1,7 @@
 """How good is a ranker? Ranks of the right answers, metrics, intervals over users, and paired comparisons."""
 
-from typing import get_args
+from collections.abc import Sequence
+from typing import Any, get_args
 
 import attrs
 import numpy as np
@@ -8,13 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from shortstack.config.given import Given
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, HEADLINES
 from shortstack.data.sequences import Cases, Seen
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, UnknownNameError
 from shortstack.evaluation.bootstrap import Values
+from shortstack.evaluation.custom import RANKS, SCORES, CustomMetric, custom_metrics, of_form
 from shortstack.evaluation.evaluation import Comparison, Estimate, Evaluation, compare_all
 from shortstack.evaluation.metrics import metric_values
-from shortstack.evaluation.protocols import ProtocolName, RankingProtocol, ranking_protocol
+from shortstack.evaluation.protocols import ProtocolName, ranking_protocol, without_seen
 from shortstack.evaluation.rankers import Ranker
 from shortstack.evaluation.slices import Slices
 
@@ -48,6 +51,13 @@ class RankEvaluation(Evaluation):
         return super().facts | kinds
 
 
+def _custom(metrics: Sequence[Any]) -> tuple[CustomMetric, ...]:
+    """Ready ones, or functions."""
+    ready = [metric for metric in metrics if isinstance(metric, CustomMetric)]
+    others = custom_metrics([Given.of(metric) for metric in metrics if not isinstance(metric, CustomMetric)])
+    return of_form((*ready, *others), RANKS, SCORES)
+
+
 @attrs.frozen(kw_only=True)
 class RecommendationEvaluator:
     """Evaluates rankers on cases, all in the same way.
@@ -60,6 +70,7 @@ class RecommendationEvaluator:
         resamples: How many bootstrap resamples an interval rests on.
         seed: Of the negatives and of the resamples.
         slices: How the cases are divided; None for no slices.
+        metrics: More metrics, functions of ``ranks`` or of ``scores, targets``; see ``shortstack.evaluation.custom``.
     """
 
     cutoffs: tuple[int, ...] = attrs.field(default=(1, 5, 10, 20))
@@ -68,6 +79,7 @@ class RecommendationEvaluator:
     resamples: int = attrs.field(default=1000)
     seed: int = 0
     slices: Slices | None = None
+    metrics: tuple[CustomMetric, ...] = attrs.field(default=(), converter=_custom)
 
     @cutoffs.validator
     def _positive(self, _attribute: object, cutoffs: tuple[int, ...]) -> None:
@@ -113,11 +125,15 @@ class RecommendationEvaluator:
         """
         rows, repeats = self.rows(cases), cases.repeats
         chosen = cases.at(rows)
-        ranks, losses = self._answers(ranker, chosen)
-        values = metric_values(ranks, tuple(sorted({*self.cutoffs, HEADLINE_CUTOFF})))
+        ranks, losses, more = self._answers(ranker, chosen)
+        values = metric_values(ranks, tuple(sorted({*self.cutoffs, HEADLINE_CUTOFF}))) | more
         values["loss"] = losses if ranker.scores_are_logits else np.full(len(chosen), np.nan)
         masks = {} if self.slices is None else self.slices.masks(chosen) | _by_status(repeats[rows])
-        values |= {f"{m}/{name}": np.where(mask, values[m], np.nan) for m in HEADLINES for name, mask in masks.items()}
+        values |= {
+            f"{m}/{name}": np.where(mask, values[m], np.nan)
+            for m in (*HEADLINES, *more)
+            for name, mask in masks.items()
+        }
         return RankEvaluation(
             values=values,
             users=chosen.users,
@@ -131,15 +147,23 @@ class RecommendationEvaluator:
             left_out=len(cases) - len(rows),
         )
 
-    def _answers(self, ranker: Ranker, cases: Cases) -> tuple[Values, Values]:
-        """Ranks and losses, ``_CASES`` at a time."""
+    def _answers(self, ranker: Ranker, cases: Cases) -> tuple[Values, Values, dict[str, Values]]:
+        """Ranks, losses and metrics of one's own, ``_CASES`` at a time."""
         protocol = ranking_protocol(self.protocol, seen=self.seen, seed=self.seed)
         ranks, losses = np.zeros(len(cases)), np.zeros(len(cases))
+        more = {metric.name: np.full(len(cases), np.nan) for metric in self.metrics}
         by_length = np.argsort(cases.stops - cases.starts, kind="stable")  # histories of like length share a batch
         for start in range(0, len(cases), _CASES):
             rows = by_length[start : start + _CASES]
-            ranks[rows], losses[rows] = _answers(ranker, cases, rows, protocol)
-        return ranks, losses
+            scores = ranker.scores([cases.history(row) for row in rows])
+            _check(ranker, scores, cases, rows)
+            ranks[rows] = protocol.ranks(scores, cases, rows).cpu().numpy()
+            losses[rows] = _losses(ranker, scores, cases, rows)
+            for metric in self.metrics:
+                if metric.reads == SCORES:
+                    more[metric.name][rows] = _of_scores(metric, scores, cases, rows, self.seen)
+        more |= {m.name: m.values(len(cases), ranks) for m in self.metrics if m.reads == RANKS}
+        return ranks, losses, more
 
     def compare(self, first: Evaluation, second: Evaluation, metric: str = "ndcg@10") -> Comparison:
         """Compare two rankers on one metric, paired: both see the same resampled users.
@@ -156,14 +180,19 @@ def _by_status(repeats: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     return {"repeat": repeats, "first-time": ~repeats} if repeats.any() else {}
 
 
-def _answers(ranker: Ranker, cases: Cases, rows: NDArray[np.int64], protocol: RankingProtocol) -> tuple[Values, Values]:
-    """The ranks and losses of some cases; losses mean nothing where the scores are no logits."""
-    scores = ranker.scores([cases.history(row) for row in rows])
-    _check(ranker, scores, cases, rows)
+def _losses(ranker: Ranker, scores: Tensor, cases: Cases, rows: NDArray[np.int64]) -> Values:
+    """The losses of some cases, float64; they mean nothing where the scores are no logits."""
+    if not ranker.scores_are_logits:
+        return np.zeros(len(rows))
     targets = torch.from_numpy(cases.targets[rows]).to(scores.device)
-    loss = torch.nn.functional.cross_entropy(scores, targets, reduction="none") if ranker.scores_are_logits else None
-    losses = np.zeros(len(rows)) if loss is None else loss.double().cpu().numpy()
-    return protocol.ranks(scores, cases, rows).cpu().numpy(), losses
+    losses: Values = torch.nn.functional.cross_entropy(scores, targets, reduction="none").double().cpu().numpy()
+    return losses
+
+
+def _of_scores(metric: CustomMetric, scores: Tensor, cases: Cases, rows: NDArray[np.int64], seen: Seen) -> Values:
+    """A metric of the scores of all candidates, whatever the protocol."""
+    candidates = without_seen(scores, cases, rows) if seen == "exclude" else scores.clone()
+    return metric.values(len(rows), candidates.cpu(), torch.from_numpy(cases.targets[rows]))
 
 
 def _check(ranker: Ranker, scores: Tensor, cases: Cases, rows: NDArray[np.int64]) -> None:

@@ -14,6 +14,7 @@ from shortstack.contracts.headlines import CLICK_HEADLINES
 from shortstack.data.impressions import Impressions
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.evaluation.bootstrap import Values
+from shortstack.evaluation.custom import CustomMetric
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.rankers import Ranker
 
@@ -27,10 +28,16 @@ class ImpressionEvaluator:
     Attributes:
         resamples: How many bootstrap resamples an interval rests on.
         seed: Of the resamples.
+        metrics: More metrics, functions of ``scores, clicked``; see ``shortstack.evaluation.custom``.
     """
 
     resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     seed: int = 0
+    metrics: tuple[CustomMetric, ...] = ()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*CLICK_HEADLINES.metrics, *(metric.name for metric in self.metrics))
 
     def evaluate(self, ranker: Ranker, impressions: Impressions) -> Evaluation:
         """Rank what was shown, each impression by itself; those with only clicks or none count towards nothing.
@@ -39,7 +46,7 @@ class ImpressionEvaluator:
             NonFiniteError: A score is NaN or infinite.
             ConfigurationError: The ranker's scores do not reach an item.
         """
-        values: dict[str, Values] = {name: np.full(len(impressions), np.nan) for name in CLICK_HEADLINES.metrics}
+        values: dict[str, Values] = {name: np.full(len(impressions), np.nan) for name in self._names}
         for start in range(0, len(impressions), _ROWS):
             rows = range(start, min(start + _ROWS, len(impressions)))
             scores = ranker.scores([impressions.history(row) for row in rows])
@@ -47,8 +54,11 @@ class ImpressionEvaluator:
                 shown, clicked = impressions.candidates(row)
                 if clicked.all() or not clicked.any():
                     continue
-                for name, value in _metrics(_of(line, shown, ranker), clicked).items():
+                found = _of(line, shown, ranker)
+                for name, value in _metrics(found, clicked).items():
                     values[name][row] = value
+                for metric in self.metrics:
+                    values[metric.name][row] = metric.function(found.copy(), clicked.copy())
         return Evaluation(
             values=values,
             users=impressions.users,

@@ -39,6 +39,16 @@ class RankingProtocol(Protocol):
         """
 
 
+def without_seen(scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
+    """A copy of the scores, −inf where an item is in the case's history."""
+    scores = scores.clone()
+    seen = [cases.history(row) for row in rows]
+    owner = np.repeat(np.arange(len(rows)), [len(history) for history in seen])
+    flat = torch.from_numpy(owner * scores.shape[1] + np.concatenate(seen)).to(scores.device)
+    scores.view(-1).index_fill_(0, flat, -torch.inf)
+    return scores
+
+
 @attrs.frozen(kw_only=True)
 class FullCatalogue:
     """The target against every item, or every item not seen before."""
@@ -50,11 +60,7 @@ class FullCatalogue:
         targets = torch.from_numpy(cases.targets[rows]).to(scores.device)[:, None]
         own = scores.gather(1, targets)
         if self.seen == "exclude":
-            scores = scores.clone()
-            seen = [cases.history(row) for row in rows]
-            owner = np.repeat(np.arange(len(rows)), [len(history) for history in seen])
-            flat = torch.from_numpy(owner * scores.shape[1] + np.concatenate(seen)).to(scores.device)
-            scores.view(-1).index_fill_(0, flat, -torch.inf)
+            scores = without_seen(scores, cases, rows)
         return mid_ranks(scores, own[:, 0])
 
 

@@ -11,6 +11,7 @@ from shortstack.data.sequences import Sequences, SplitName
 from shortstack.errors import EmptyDataError, NonFiniteError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.calibration_curve import calibration_curve
+from shortstack.evaluation.custom import CustomMetric
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.rated_lists import rated_lists
 
@@ -119,11 +120,13 @@ class RatingEvaluator:
         resamples: How many bootstrap resamples an interval rests on.
         seed: Of the resamples.
         lists: Whether how a user's items are ordered is evaluated too, which takes questions of its own.
+        metrics: More metrics, functions of ``predicted, actual``; see ``shortstack.evaluation.custom``.
     """
 
     resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     seed: int = 0
     lists: bool = True
+    metrics: tuple[CustomMetric, ...] = ()
 
     def evaluate(self, rater: Rater, cases: RatingCases) -> Evaluation:
         """``accuracy`` of the likeliest option; ``accuracy±0.5``, ``mae``, ``mse`` and ``rmse`` of the expected rating.
@@ -148,6 +151,8 @@ class RatingEvaluator:
             **(_ordered(rater, cases, predicted.values) if self.lists else {}),
             "loss": np.full(len(cases), np.nan),
         }
+        actual = cases.scale[cases.targets]
+        values |= {m.name: m.values(len(cases), predicted.values.copy(), actual.copy()) for m in self.metrics}
         curve = None
         if predicted.chances is not None:
             each = np.arange(len(cases))

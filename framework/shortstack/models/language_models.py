@@ -35,7 +35,7 @@ def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
         model, tokenizer = stored_model(path, "float32"), stored_tokenizer(path)
     else:
         model, tokenizer = _from_hub(source)
-    _require_own(model, tokenizer, source)
+    require_own(model, tokenizer, source)
     return model, tokenizer
 
 
@@ -49,8 +49,12 @@ def may_be_on_the_hub(path: str) -> bool:
     return not is_gguf(Path(path)) and bool(_HUB_NAME.fullmatch(path)) and not Path(path).parent.is_dir()
 
 
-def _require_own(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
-    """The tokenizer is no larger than the model, and agrees with its config on how a text begins or on how it ends."""
+def require_own(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    """The tokenizer is no larger than the model, and agrees with its config on how a text begins or on how it ends.
+
+    Raises:
+        ConfigurationError: It is not, or does not: it belongs to another model.
+    """
     rows, config = model.get_input_embeddings().num_embeddings, model.config.get_text_config()
     if len(tokenizer) > rows:
         raise ConfigurationError(

@@ -65,7 +65,7 @@ def _execute(context: Context, folder: Path) -> None:
             "pruned": {name: {"kept": list(layers), "loss": audit.loss(layers)} for name, layers in choices.items()},
             "details": {name: dict(one.details) for name, one in found.items() if one.details},
         }
-    quality, selected_by = _quality(context, teacher, {*choices.values()}), headlines_of(context).selected_by
+    quality, selected_by = _quality(context, teacher, {*choices.values()}), headlines_of(context.run).selected_by
     for name, layers in choices.items():
         told["pruned"][name][selected_by] = quality[layers]
     told["forwards"] = _forwards(context, teacher, everyone)
@@ -95,7 +95,7 @@ def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> d
     from shortstack.models.objectives import log_probabilities, over_candidates
 
     batches = list(checked_batches(calibration_batches(context, teacher), context.device))
-    selected_by = headlines_of(context).selected_by
+    selected_by = headlines_of(context.run).selected_by
     metric, _, cutoff = ("hr@1" if selected_by == "accuracy" else selected_by).partition("@")
     rank = ranked(metric, int(cutoff))
 

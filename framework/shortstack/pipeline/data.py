@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from shortstack.config.given import value_of
 from shortstack.files import write_json
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.run_layout import FACTS
@@ -46,11 +47,16 @@ def _execute(context: Context, folder: Path) -> str:
 
 def _records(context: Context) -> "Records":
     """What the adapter reads; the tables that are needed are in memory."""
+    from shortstack.contracts import Records
+    from shortstack.data.given_tables import readable
     from shortstack.data.records import read_once
 
-    settings = context.run.data
-    adapter = context.registry.build("dataset", settings.adapter, settings.settings)
-    return read_once(adapter.read(settings.source), _feedback(context.run).tables)
+    given, tables = context.run.data, _feedback(context.run).tables
+    if isinstance(value_of(given.source), Records):
+        return read_once(value_of(given.source), tables)
+    with readable(given) as settings:
+        adapter = context.registry.build("dataset", settings.adapter, settings.settings)
+        return read_once(adapter.read(value_of(settings.source)), tables)
 
 
 def _feedback(run: "RunConfig") -> Feedback:

@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shortstack.distillation.weighted_losses import named_losses
 from shortstack.pipeline.selection import load_selection, own_selection
-from shortstack.pipeline.stage import Context, Stage
+from shortstack.pipeline.stage import Context, Stage, of_callbacks
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
 
@@ -16,10 +17,17 @@ if TYPE_CHECKING:
 
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:
-    losses = [registry.find("loss", name) for name in run.distillation.losses]
+    losses = [registry.find("loss", name) for name in named_losses(run.distillation.losses).values()]
     balancing = run.distillation.balancing
     named = balancing if isinstance(balancing, str) else str(balancing.get("name", ""))
-    return [run.distillation, run.seed, run.device, [loss.identity for loss in losses], source_digest_of_name(named)]
+    return [
+        run.distillation,
+        run.seed,
+        run.device,
+        [loss.identity for loss in losses],
+        source_digest_of_name(named),
+        of_callbacks(run),
+    ]
 
 
 def _execute(context: Context, folder: Path, step: Round) -> None:

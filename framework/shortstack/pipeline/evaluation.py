@@ -42,7 +42,7 @@ def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
         "headlines": attrs.asdict(asked.headlines),
         "metrics": {name: evaluation.metrics for name, evaluation in evaluations.items()},
         "intervals": {name: evaluation.intervals for name, evaluation in evaluations.items()},
-        "comparisons": standard_comparisons(evaluations, asked.headlines.metrics),
+        "comparisons": standard_comparisons(evaluations, asked.headlines.metrics, list(asked.baselines)),
         "speed": speed,
         "cases": evaluations["teacher"].facts | ({} if asked.seen is None else {"seen": asked.seen}),
         "calibration": {

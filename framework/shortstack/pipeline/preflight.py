@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shortstack.config.given import Given
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.pipeline.importance import asked
+from shortstack.pipeline.task_evaluation import headlines_of
 from shortstack.planning.schedule import require_smaller, rounds_of
 from shortstack.selection.selector import selector_for
 from shortstack.tasks import feedback_of, task_of
@@ -33,6 +35,7 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     from shortstack.evaluation.evaluator import RecommendationEvaluator
     from shortstack.importance.scorers import Scorers
     from shortstack.models.devices import device_named
+    from shortstack.pipeline.training import own_callbacks
 
     registry.configure("dataset", run.data.adapter, run.data.settings)
     registry.configure("student", run.student.architecture, run.student.settings)
@@ -43,6 +46,8 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     weighted_losses(run.distillation.losses, registry)
     evaluation = run.evaluation
     RecommendationEvaluator(cutoffs=evaluation.cutoffs, protocol=evaluation.protocol, seen=evaluation.seen or "exclude")
+    headlines_of(run)
+    own_callbacks(run)
     config = _teachers_config(run)
     feedback_of(task_of(run.task).reads).check(run.data, run.task.name)
     _check_fits(run)
@@ -147,7 +152,7 @@ def _teachers_config(run: "RunConfig") -> "PreTrainedConfig | None":
     from shortstack.teachers.config import teacher_config
 
     path = run.teacher.path
-    if path is None or Path(path).exists():
+    if path is None or isinstance(path, Given) or Path(path).exists():
         return teacher_config(run)
     if not may_be_on_the_hub(path):
         raise SourceNotFoundError(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from shortstack.distillation.weighted_losses import named_losses
 from shortstack.files import read_json
 from shortstack.pipeline.selection import load_selection
 from shortstack.pipeline.stage import Context, Stage, training_of
@@ -65,7 +66,7 @@ def _plugins(run: "RunConfig", registry: "Registry") -> dict[str, str]:
     """Full name → version of every component that the run used."""
     used = [registry.find("dataset", run.data.adapter), registry.find("student", run.student.architecture)]
     used += [registry.find("scorer", name) for name in run.importance.scorers]
-    used += [registry.find("loss", name) for name in run.distillation.losses]
+    used += [registry.find("loss", name) for name in named_losses(run.distillation.losses).values()]
     return {component.full_name: component.origin.version for component in used}
 
 

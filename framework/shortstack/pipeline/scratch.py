@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shortstack.config.reader import unstructure
 from shortstack.files import digest, read_json
-from shortstack.pipeline.stage import Context, Stage, training_of
+from shortstack.pipeline.stage import Context, Stage, of_callbacks, training_of
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import RECORD
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
-    return [run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
+    return [run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name), of_callbacks(run)]
 
 
 def _looks_at(context: Context, steps: tuple[Round, ...]) -> object:

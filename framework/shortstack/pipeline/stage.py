@@ -15,6 +15,7 @@ from shortstack.config.reader import unstructure
 from shortstack.errors import RunFolderError
 from shortstack.files import read_json, write_json
 from shortstack.pipeline.provenance import recorded
+from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import KEY, RECORD, TRAINING
 
 if TYPE_CHECKING:
@@ -137,6 +138,11 @@ def _peak_memory(device: "torch.device") -> int:
 
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def of_callbacks(run: "RunConfig") -> list[object]:
+    """What the run's own callbacks are: part of what every training depends on; nothing where there are none."""
+    return [[name, source_digest_of_name(name)] for name in run.callbacks]
 
 
 def training_of(folder: Path) -> dict[str, Any]:

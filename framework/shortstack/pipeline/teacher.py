@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shortstack.config.given import Given
 from shortstack.data.catalogue import Catalogue
 from shortstack.files import digest
-from shortstack.pipeline.stage import Context, Stage
+from shortstack.pipeline.stage import Context, Stage, of_callbacks
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.tasks import task_of
 
@@ -19,15 +20,15 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
     files = [digest(path) for path in _files(run.teacher.path)]
     parts = [run.teacher, files, run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
-    return [
-        *parts,
-        run.evaluation.seen,
-    ]  # what models are selected by, and what they recommend, in all later stages too
+    selected_by = [run.evaluation.seen, run.evaluation.selected_by, run.evaluation.metrics]
+    return [*parts, *selected_by, of_callbacks(run)]  # what models are selected by, in all later stages too
 
 
 def _files(path: str | None) -> list[Path]:
     """What a teacher is read from, if it is here."""
     place = Path(path or "")
+    if isinstance(path, Given):  # whose digest is in the settings
+        return []
     if path and place.is_dir():
         return sorted(entry for entry in place.iterdir() if entry.is_file())
     return [place] if path and place.is_file() else []
@@ -72,11 +73,9 @@ def _untrained(context: Context) -> "StageModel":
         config = initial_config(run.teacher.config or {}, vocabulary=catalogue.vocabulary)
         return StageModel.of(context, initial_model(config), catalogue)
     if brings_items(run.teacher):
-        model, tokenizer, known = trained_before(Path(run.teacher.path), catalogue, task_of(run.task).window)
+        model, tokenizer, known = trained_before(run.teacher, catalogue, task_of(run.task).window)
     else:
-        model, tokenizer, known = pretrained(
-            run.teacher, run.teacher.path, catalogue, window=task_of(run.task).window, seed=run.seed
-        )
+        model, tokenizer, known = pretrained(run.teacher, catalogue, window=task_of(run.task).window, seed=run.seed)
     return StageModel.of(context, model, known, tokenizer)
 
 

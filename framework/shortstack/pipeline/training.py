@@ -8,11 +8,14 @@ import attrs
 import torch
 from transformers import TrainerCallback, TrainerState
 
+from shortstack.config.given import Given
+from shortstack.config.resolve import attribute_named
 from shortstack.contracts.headlines import formatted_metric
 from shortstack.distillation.callbacks import RowsLearnFaster, RowsStay
 from shortstack.distillation.fitting import early_stopping, fit, in_bfloat16, training_arguments
 from shortstack.distillation.lora import adapted
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.errors import ConfigurationError
 from shortstack.files import write_json
 from shortstack.models.parameters import count_parameters
 from shortstack.pipeline.stage import Context
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, TrainingArguments
 
+    from shortstack.config.run import RunConfig
     from shortstack.config.training import FitSettings
     from shortstack.contracts import Selection
     from shortstack.distillation.weighted_losses import LossSettings
@@ -61,7 +65,7 @@ def train(
         keep_new: Whether items that are in no training history are left out of the softmax, and their rows as they are.
     """
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
-    selected_by = headlines_of(context).selected_by
+    selected_by = headlines_of(context.run).selected_by
     arguments = _arguments(context, settings, folder, selected_by)
     matrices = _item_matrices(recommender)
     candidates = recommender.known_candidates() if keep_new else recommender.candidates
@@ -82,13 +86,29 @@ def train(
             validate=_validation(context, recommender),
             registry=context.registry,
             data_collator=collate,
-            callbacks=[*early_stopping(settings), *rows, _Progress(step, selected_by)],
+            callbacks=[*early_stopping(settings), *rows, _Progress(step, selected_by), *own_callbacks(context.run)],
             embedding_dropout=settings.embedding_dropout,
         )
         history = fit(trainer)
     recommender.save(folder)
     work = _work(recommender, trainer, examples, teacher, history[-1]["seconds"])
     write_json(folder / TRAINING, _course(history, selected_by, arguments) | work)
+
+
+def own_callbacks(run: "RunConfig") -> list[TrainerCallback]:
+    """The run's own callbacks of ``transformers``.
+
+    Raises:
+        ConfigurationError: One cannot be imported, or is none.
+    """
+    found = []
+    for name in run.callbacks:
+        made: Any = name.value if isinstance(name, Given) else attribute_named("callback", name)
+        made = made() if isinstance(made, type) else made
+        if not isinstance(made, TrainerCallback):
+            raise ConfigurationError(f"callback {str(name)!r} is no transformers.TrainerCallback, got {made!r:.80}")
+        found.append(made)
+    return found
 
 
 def _arguments(context: Context, settings: "FitSettings", folder: Path, selected_by: str) -> "TrainingArguments":

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from shortstack.config.given import Given
 from shortstack.contracts.labels import IGNORED
 from shortstack.data.catalogue import Catalogue, Item, Option
 from shortstack.data.sequences import Sequences
 from shortstack.run_layout import SEQUENCES
 from shortstack.tasks import feedback_of, task_of
-from shortstack.teachers.items import brings_items, in_words, known_to, learns_items, texts_of
+from shortstack.teachers.items import (
+    brings_items,
+    brought_catalogue,
+    given_tokenizer,
+    in_words,
+    known_to,
+    learns_items,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,7 +127,8 @@ class Workload:
 
 def is_here(run: "RunConfig") -> bool:
     """Whether a run's data can be read on this machine."""
-    return Path(run.data.source).exists() or ":" in run.data.source
+    source = run.data.source
+    return isinstance(source, Given) or Path(source).exists() or ":" in source
 
 
 def _spelt(run: "RunConfig", catalogue: Catalogue) -> Catalogue:
@@ -130,9 +140,10 @@ def _spelt(run: "RunConfig", catalogue: Catalogue) -> Catalogue:
         return catalogue
     folder = Path(run.teacher.path)
     if brings_items(run.teacher):
-        return known_to(folder, Catalogue.load(folder), catalogue)
-    if folder.is_dir():
-        tokenizer = stored_tokenizer(folder)
+        return known_to(str(folder), brought_catalogue(run.teacher), catalogue)
+    given = given_tokenizer(run.teacher)
+    if given is not None or folder.is_dir():
+        tokenizer = given or stored_tokenizer(folder)
         if catalogue.options:
             return in_words(run.teacher, tokenizer, texts_of(run.teacher, catalogue), catalogue)
         return attrs.evolve(catalogue, opening=opening_of(tokenizer, run.teacher.items.opening))

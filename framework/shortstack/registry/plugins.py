@@ -14,6 +14,7 @@ import attrs
 import pluggy
 
 from shortstack import hooks
+from shortstack.config.given import Given
 from shortstack.config.reader import describe_settings, structure
 from shortstack.contracts import (
     DatasetDescriptor,
@@ -23,6 +24,7 @@ from shortstack.contracts import (
     StudentDescriptor,
 )
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
+from shortstack.registry.given import descriptor_of
 from shortstack.registry.isolation import format_error, plugin_errors
 from shortstack.registry.source_digest import source_digest
 from shortstack.registry.stdout_capture import StdoutCapture
@@ -250,7 +252,7 @@ class Registry:
         return more
 
     def find(self, kind: Kind, name: str) -> Component:
-        """The component of a kind that goes by a short name (``fisher``) or a full one (``shortstack/fisher``).
+        """The component of a kind that goes by a short name (``fisher``) or a full one (``shortstack/fisher``), or that was given.
 
         The core's own short names win; two third parties with one name must be told apart by full name.
 
@@ -259,6 +261,10 @@ class Registry:
             ConfigurationError: Several third parties do.
             PluginError: The plugin that the full name points at is broken; the cause is chained.
         """
+        if isinstance(name, Given):
+            descriptor = descriptor_of(kind, name)
+            origin = Origin("python", "given", name.digest[:12])
+            return Component(kind=kind, origin=origin, descriptor=descriptor, module="")
         offered = [c for c in self.components if c.kind == kind]
         if "/" in name:
             matches = [c for c in offered if name in c.full_names]

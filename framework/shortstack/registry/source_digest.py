@@ -5,6 +5,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from shortstack.config.given import Given
+
 
 def source_digest(module: str) -> str:
     """A hash of the Python files of the package that a module belongs to, or of the one file; empty if it has none.
@@ -29,6 +31,8 @@ def source_digest(module: str) -> str:
 
 def source_digest_of_name(name: str) -> str:
     """The same for what ``module:attribute`` names; empty for the name of a built-in, which changes with the version."""
+    if isinstance(name, Given):
+        return name.digest
     module, separator, _ = name.partition(":")
     if not separator:
         return ""

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from shortstack.config.reader import name_in_record
 from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.audit import audit_html
 from shortstack.report.figures import (
@@ -93,7 +94,7 @@ def render(result: RunResult) -> str:
 
 def _protocol(result: RunResult) -> str:
     """What was asked of everybody."""
-    task = result.config.get("task", {}).get("name")
+    task = name_in_record(result.config.get("task", {}).get("name"))
     protocol = _OF_TASKS.get(task) or _PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")]
     return protocol + _SEEN.get(result.cases.get("seen", ""), "")
 

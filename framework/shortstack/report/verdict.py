@@ -124,7 +124,9 @@ class _Verdict:
 
     def differences(self, method: str) -> dict[str, Sequence[float]]:
         """Floor → the method's lead over it, where that is known."""
-        found = {floor: self.found(f"{method}-{floor}") for floor in FLOORS}
+        against = [name.removeprefix(f"{method}-") for name in self.comparisons if name.startswith(f"{method}-")]
+        own = [name for name in against if name not in {*FLOORS, "teacher", "scratch", "pruned"}]
+        found = {floor: self.found(f"{method}-{floor}") for floor in (*FLOORS, *own)}
         return {floor: difference for floor, difference in found.items() if difference is not None}
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from shortstack.config.budget import MEASURES, Budget, Cost, costs_by_measure
-from shortstack.config.reader import structure
-from shortstack.config.resolve import named_class
+from shortstack.config.resolve import named_object
 from shortstack.contracts import Importance, Probe, Selection
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.registry.isolation import plugin_errors, written_in
@@ -52,11 +51,10 @@ def strategy_named(name: str, settings: Mapping[str, object] | None = None) -> S
         UnknownNameError: There is no such strategy or setting; suggests the nearest.
         ConfigurationError: A setting has a value that is not allowed.
     """
-    kind = named_class("strategy", name, STRATEGIES)
     given = dict(settings or {})
-    if kind is Adaptive and isinstance(given.get("by"), str):
+    if name == Adaptive.name and isinstance(given.get("by"), str):
         given["by"] = strategy_named(str(given["by"]))
-    strategy: object = structure(kind, given, f"strategy {name!r}")
+    strategy = named_object("strategy", name, STRATEGIES, given)
     if not isinstance(strategy, Strategy):
         raise ConfigurationError(
             f"strategy {name!r} must have name, keeps and choose, see shortstack.selection.strategies.Strategy"

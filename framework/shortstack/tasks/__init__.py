@@ -24,10 +24,9 @@ def named_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
         UnknownNameError: There is no such task or setting; suggests the nearest.
         ConfigurationError: A setting has a value that is not allowed, or there is no such class.
     """
-    from shortstack.config.reader import structure
-    from shortstack.config.resolve import named_class
+    from shortstack.config.resolve import named_object
 
-    task: object = structure(named_class("task", name, built_in_tasks()), settings, f"task {name!r}")
+    task = named_object("task", name, built_in_tasks(), settings or {})
     if not isinstance(task, Task):
         raise ConfigurationError(f"task {name!r} does not have the methods of shortstack.tasks.Task")
     return task

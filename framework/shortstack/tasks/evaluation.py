@@ -52,6 +52,8 @@ class TaskEvaluation:
         answer: Lets it answer some of the cases at once, by their numbers, and discards the answers: for timing.
         cases: How many there are.
         seen: Whether items of the history are candidates, where the catalogue is ranked.
+        fit: Calls a function that fits a baseline on all that comes before the test, as ``shortstack.evaluation.baselines``
+            has them: with the sequences, the scale of ratings where there is one, and ``"valid"``, the last part to use.
     """
 
     headlines: Headlines
@@ -61,3 +63,4 @@ class TaskEvaluation:
     answer: Callable[[Any, Rows], object]
     cases: int
     seen: "Seen | None" = None
+    fit: Callable[[Callable[..., Any]], Any] | None = None

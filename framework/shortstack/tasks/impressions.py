@@ -74,15 +74,22 @@ class ImpressionFeedback:
         """Rank what was shown in each impression."""
         from shortstack.data.impressions import Impressions
         from shortstack.data.sequences import Sequences
+        from shortstack.evaluation.custom import CLICKS, custom_metrics, of_form
         from shortstack.evaluation.impressions import ImpressionEvaluator
 
-        evaluator = ImpressionEvaluator(resamples=request.settings.resamples, seed=request.seed)
+        evaluator = ImpressionEvaluator(
+            resamples=request.settings.resamples,
+            seed=request.seed,
+            metrics=of_form(custom_metrics(request.settings.metrics), CLICKS),
+        )
+        sequences = Sequences.load(request.folder / SEQUENCES)
         impressions = Impressions.load(request.folder / IMPRESSIONS).of(request.split)
         return TaskEvaluation(
             headlines=self.headlines,
             evaluate=lambda ranker: evaluator.evaluate(ranker, impressions),
-            baselines=ranking_baselines(Sequences.load(request.folder / SEQUENCES), "exclude"),
+            baselines=ranking_baselines(sequences, "exclude"),
             candidate=lambda model: model.ranker(),
             answer=lambda ranker, rows: ranker.scores([impressions.history(row) for row in rows]),
             cases=len(impressions),
+            fit=lambda baseline: baseline(sequences, "valid"),
         )

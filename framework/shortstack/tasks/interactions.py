@@ -46,6 +46,7 @@ class InteractionFeedback:
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
         """Rank the catalogue for each case."""
         from shortstack.data.sequences import Sequences
+        from shortstack.evaluation.custom import RANKS, SCORES, custom_metrics, of_form
         from shortstack.evaluation.evaluator import RecommendationEvaluator
         from shortstack.evaluation.slices import Slices
 
@@ -57,6 +58,7 @@ class InteractionFeedback:
             resamples=settings.resamples,
             seed=request.seed,
             slices=Slices.fit(sequences) if request.in_full else None,
+            metrics=of_form(custom_metrics(settings.metrics), RANKS, SCORES),
         )
         cases = sequences.cases(request.split)
         evaluator.rows(cases)  # none at all is an error, and better now than after a training
@@ -68,6 +70,7 @@ class InteractionFeedback:
             answer=lambda ranker, rows: ranker.scores([cases.history(row) for row in rows]),
             cases=len(cases),
             seen=request.seen,
+            fit=lambda baseline: baseline(sequences, "valid"),
         )
 
 

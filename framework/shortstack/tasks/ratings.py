@@ -45,13 +45,17 @@ class RatingFeedback:
         """Predict the rating of each case."""
         from shortstack.data.catalogue import Catalogue
         from shortstack.data.sequences import Sequences
+        from shortstack.evaluation.custom import RATINGS, custom_metrics, of_form
         from shortstack.evaluation.raters import ConstantRater, UserMean
         from shortstack.evaluation.ratings import RatingCases, RatingEvaluator
 
         sequences = Sequences.load(request.folder / SEQUENCES)
         scale = [option.value for option in Catalogue.load(request.folder).options]
         cases = RatingCases.of(sequences, scale, request.split)
-        evaluator = RatingEvaluator(resamples=request.settings.resamples, seed=request.seed, lists=request.in_full)
+        metrics = of_form(custom_metrics(request.settings.metrics), RATINGS)
+        evaluator = RatingEvaluator(
+            resamples=request.settings.resamples, seed=request.seed, lists=request.in_full, metrics=metrics
+        )
         baselines: dict[str, Callable[[], Any]] = {
             "mode": partial(ConstantRater.mode, sequences, scale),
             "global-mean": partial(ConstantRater.mean, sequences, scale),
@@ -64,4 +68,5 @@ class RatingFeedback:
             candidate=lambda model: model.rater(),
             answer=lambda rater, rows: rater.predict(cases.at(rows)),
             cases=len(cases),
+            fit=lambda baseline: baseline(sequences, scale, "valid"),
         )

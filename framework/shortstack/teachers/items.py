@@ -1,10 +1,12 @@
 """A teacher that is there already meets the data's items: one that knows them, or a language model that has yet to."""
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
+from shortstack.config.given import Given, value_of
 from shortstack.data.catalogue import FILE, Catalogue, Item, Option
 from shortstack.errors import ConfigurationError
 from shortstack.tasks import feedback_of, task_of
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def pretrained(
-    settings: "TeacherSettings", path: str, wanted: Catalogue, *, window: int, seed: int
+    settings: "TeacherSettings", wanted: Catalogue, *, window: int, seed: int
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase, Catalogue]":
     """A language model, and the items as tokens that its vocabulary has grown by; or as words, where it is to rate them.
 
@@ -30,7 +32,7 @@ def pretrained(
     from shortstack.models.language_models import language_model
     from shortstack.models.verbalizer import opening_of
 
-    model, tokenizer = language_model(path)
+    model, tokenizer = given_language_model(settings) or language_model(str(settings.path))
     texts = texts_of(settings, wanted)
     if wanted.options:
         catalogue = in_words(settings, tokenizer, texts, wanted)
@@ -43,9 +45,59 @@ def pretrained(
     return model, tokenizer, catalogue
 
 
+def given_language_model(
+    settings: "TeacherSettings",
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase] | None":
+    """A copy of the model that was given, in float32 on the CPU, and its tokenizer; None where a place was named.
+
+    Raises:
+        ConfigurationError: It is no model of transformers, or came without its tokenizer.
+    """
+    from transformers import PreTrainedModel
+
+    from shortstack.models.language_models import require_own
+
+    if not isinstance(settings.path, Given):
+        return None
+    model = settings.path.value
+    if not isinstance(model, PreTrainedModel):
+        raise ConfigurationError(
+            f"teacher takes a model of transformers, a Recommender, a config or a path, got a {type(model).__name__}"
+        )
+    tokenizer = given_tokenizer(settings)
+    if tokenizer is None:
+        raise ConfigurationError(
+            f"the teacher {settings.path} came without its tokenizer, which says what the items' texts are to it; give "
+            "teacher=(model, tokenizer)"
+        )
+    own = copy.deepcopy(model).to("cpu").float().eval()
+    require_own(own, tokenizer, str(settings.path))
+    return own, tokenizer
+
+
+def given_tokenizer(settings: "TeacherSettings") -> "PreTrainedTokenizerBase | None":
+    """A copy of the tokenizer that was given with a model, or the one in the folder that was; None for none."""
+    from shortstack.models.stored import stored_tokenizer
+
+    if settings.tokenizer is None:
+        return None
+    named = value_of(settings.tokenizer)
+    return stored_tokenizer(Path(named)) if isinstance(named, str) else copy.deepcopy(named)
+
+
 def brings_items(teacher: "TeacherSettings") -> bool:
-    """Whether its path is a folder with a recommender and its items."""
+    """Whether its path is a folder with a recommender and its items, or a recommender."""
+    if isinstance(teacher.path, Given):
+        return hasattr(teacher.path.value, "catalogue")
     return teacher.path is not None and (Path(teacher.path) / FILE).is_file()
+
+
+def brought_catalogue(teacher: "TeacherSettings") -> Catalogue:
+    """The items that a teacher brings."""
+    if isinstance(teacher.path, Given):
+        brought: Catalogue = teacher.path.value.catalogue
+        return brought
+    return Catalogue.load(Path(str(teacher.path)))
 
 
 def items_in_words(run: "RunConfig") -> bool:
@@ -53,7 +105,7 @@ def items_in_words(run: "RunConfig") -> bool:
     if run.teacher.path is None:
         return False
     if brings_items(run.teacher):
-        return Catalogue.load(Path(run.teacher.path)).in_words
+        return brought_catalogue(run.teacher).in_words
     return feedback_of(task_of(run.task).reads).rates
 
 
@@ -127,7 +179,7 @@ def require_positions(positions: int | None, longest: int, window: int, *, in_wo
 
 
 def trained_before(
-    path: Path, wanted: Catalogue, window: int
+    settings: "TeacherSettings", wanted: Catalogue, window: int
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase | None, Catalogue]":
     """Load a teacher, in float32, and give the data's items the tokens that it knows them by.
 
@@ -137,13 +189,14 @@ def trained_before(
     """
     from shortstack.recommender import Recommender
 
-    teacher = Recommender.from_pretrained(path)
-    catalogue = known_to(path, teacher.catalogue, wanted)
+    given = value_of(settings.path)
+    teacher = copy.deepcopy(given) if isinstance(given, Recommender) else Recommender.from_pretrained(str(given))
+    catalogue = known_to(str(settings.path), teacher.catalogue, wanted)
     _require_positions(teacher.model, window, catalogue)
     return teacher.model.float(), teacher.tokenizer, catalogue
 
 
-def known_to(path: Path, known: Catalogue, wanted: Catalogue) -> Catalogue:
+def known_to(path: str, known: Catalogue, wanted: Catalogue) -> Catalogue:
     """The data's items as the teacher in a folder knows them.
 
     Raises:

@@ -8,7 +8,8 @@ from typing import Final
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
-from shortstack.errors import DataError, SourceNotFoundError, UnsupportedModelError
+from shortstack.config.given import Given
+from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnsupportedModelError
 from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.language_models import is_gguf, may_be_on_the_hub, require_gguf
 from shortstack.models.stored import refuse_adapters
@@ -45,6 +46,20 @@ def config_in(source: Path) -> PreTrainedConfig:
             f"{file} is of an encoder-decoder ({config.model_type}); use a decoder-only causal model"
         )
     return config
+
+
+def given_config(given: Given) -> PreTrainedConfig:
+    """A copy of the config of a model or a recommender that was given.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    config = getattr(getattr(given.value, "model", given.value), "config", None)
+    if not isinstance(config, PreTrainedConfig):
+        raise ConfigurationError(
+            f"teacher takes a model of transformers, a Recommender, a config or a path, got a {type(given.value).__name__}"
+        )
+    return copy.deepcopy(config)
 
 
 def config_of_path(path: str) -> PreTrainedConfig:

@@ -1,0 +1,113 @@
+"""Tables that Python was given as a source: the adapter ``table`` reads them like files, with all its checks and settings."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from shortstack.config.given import Given
+from shortstack.errors import ConfigurationError
+from shortstack.frames import frame_of, is_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shortstack.config.run_tables import DataSettings
+
+INTERACTIONS: Final = "interactions"
+ITEMS: Final = "items"
+USUAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "user": ("user", "user_id", "userId", "uid", "visitorid", "customer_id", "reviewerID"),
+    "item": (
+        "item",
+        "item_id",
+        "itemId",
+        "iid",
+        "movie_id",
+        "movieId",
+        "product_id",
+        "parent_asin",
+        "asin",
+        "business_id",
+    ),
+    "rating": ("rating", "stars", "overall", "score"),
+    "timestamp": ("timestamp", "time", "date", "datetime", "unixReviewTime"),
+    "title": ("title", "name"),
+    "category": ("category", "categories", "genre", "genres"),
+}
+"""What columns are usually called."""
+
+
+@contextmanager
+def readable(settings: "DataSettings") -> Iterator["DataSettings"]:
+    """The settings of data that an adapter can read: tables that were given lie in files, as long as this lasts.
+
+    Columns that the settings do not name are found by their usual names.
+
+    Raises:
+        ConfigurationError: There is a table that cannot be read, or no column of users or items.
+    """
+    tables = _tables(settings.source)
+    if not tables or settings.adapter != "table":
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="shortstack-") as folder:
+        own = {**_columns(tables), **settings.settings}
+        _require_columns(tables[INTERACTIONS], own)
+        for name, frame in tables.items():
+            _write(frame, Path(folder) / f"{name}.parquet", own)
+        yield attrs.evolve(settings, source=str(Path(folder) / f"{INTERACTIONS}.parquet"), settings=own)
+
+
+def _tables(source: str | Given) -> "dict[str, pl.DataFrame]":
+    """The tables by name; none where the source is something else."""
+    value = source.value if isinstance(source, Given) else None
+    if is_table(value):
+        return {INTERACTIONS: frame_of(value)}
+    if not isinstance(value, Mapping):
+        return {}
+    if INTERACTIONS not in value or not value.keys() <= {INTERACTIONS, ITEMS}:
+        raise ConfigurationError(
+            f"data.source takes a table, or the tables {INTERACTIONS!r} and {ITEMS!r}, got {', '.join(map(repr, value))}"
+        )
+    return {name: frame_of(table) for name, table in value.items()}
+
+
+def _columns(tables: "Mapping[str, pl.DataFrame]") -> dict[str, Any]:
+    """The settings of the adapter that the names of the columns tell."""
+    found = _named(tables[INTERACTIONS], ("user", "item", "rating", "timestamp"))
+    described = tables.get(ITEMS, tables[INTERACTIONS])
+    found |= _named(described, ("title", "category"))
+    if ITEMS in tables:
+        found |= {"items_file": f"{ITEMS}.parquet", "items_item": _named(described, ("item",)).get("item", "item")}
+    times = tables[INTERACTIONS].schema.get(found.get("timestamp", ""))
+    return found | ({"timestamp_unit": "ms"} if times is not None and times.is_temporal() else {})
+
+
+def _named(frame: "pl.DataFrame", roles: tuple[str, ...]) -> dict[str, str]:
+    usual = {role: [name for name in USUAL[role] if name in frame.columns] for role in roles}
+    return {role: names[0] for role, names in usual.items() if names}
+
+
+def _require_columns(frame: "pl.DataFrame", settings: Mapping[str, Any]) -> None:
+    for role in ("user", "item"):
+        if settings.get(role, role) not in frame.columns:
+            raise ConfigurationError(
+                f"the table of interactions has no column that is usually called {role}; it has {', '.join(frame.columns)}: "
+                f"name the column in data.settings, as in {{'{role}': {frame.columns[0]!r}}}"
+            )
+
+
+def _write(frame: "pl.DataFrame", path: Path, settings: Mapping[str, Any]) -> None:
+    """As a file; moments become milliseconds, lists of categories one text."""
+    import polars as pl
+
+    category = str(settings.get("category"))
+    if isinstance(frame.schema.get(category), pl.List):
+        frame = frame.with_columns(pl.col(category).list.join("|"))
+    moments = [name for name, kind in frame.schema.items() if kind == pl.Date or isinstance(kind, pl.Datetime)]
+    frame = frame.with_columns(pl.col(name).cast(pl.Datetime("ms")).dt.epoch("ms") for name in moments)
+    frame.write_parquet(path)

@@ -1,0 +1,113 @@
+"""Metrics of one's own: a function from what a model did on the cases to one number a case.
+
+Its parameters say what it reads, and so for which task it is:
+
+- ``ranks``: the target's rank in the catalogue, float64 ``(cases,)``, from 1 (tasks that rank the catalogue);
+- ``scores, targets``: tensors ``(cases, items)``, −inf where an item is no candidate, and int64 ``(cases,)`` (the same);
+- ``scores, clicked``: arrays ``(shown,)`` of one impression, which gives one number (the task ``click``);
+- ``predicted, actual``: arrays ``(cases,)`` of ratings (the task ``rating``).
+
+A case that does not count has NaN.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import attrs
+import numpy as np
+
+from shortstack.config.given import Given
+from shortstack.config.resolve import attribute_named
+from shortstack.contracts.headlines import METRICS
+from shortstack.errors import ConfigurationError
+from shortstack.evaluation.bootstrap import Values
+
+RANKS: Final = ("ranks",)
+SCORES: Final = ("scores", "targets")
+CLICKS: Final = ("scores", "clicked")
+RATINGS: Final = ("predicted", "actual")
+FORMS: Final = (RANKS, SCORES, CLICKS, RATINGS)
+
+
+@attrs.frozen(kw_only=True)
+class CustomMetric:
+    """A metric of one's own.
+
+    Attributes:
+        name: What it is called in results: the function's name, with ``-`` for ``_``.
+        function: What computes it.
+        reads: The function's parameters, one of ``FORMS``.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    reads: tuple[str, ...]
+
+    def values(self, cases: int, *given: Any) -> Values:
+        """float64 ``(cases,)``.
+
+        Raises:
+            ConfigurationError: The function gives another shape.
+        """
+        found = np.asarray(self.function(*given), dtype=np.float64)
+        if found.shape != (cases,):
+            raise ConfigurationError(
+                f"the metric {self.name!r} gives one number a case, of shape ({cases},), got {found.shape}"
+            )
+        return found
+
+
+def custom_metrics(named: Sequence[str | Given]) -> tuple[CustomMetric, ...]:
+    """The metrics of ``evaluation.metrics``.
+
+    Raises:
+        ConfigurationError: One cannot be imported, is no function of such parameters, or has the name of another.
+    """
+    found = tuple(_metric(name) for name in named)
+    names = [metric.name for metric in found]
+    taken = next((name for name in names if names.count(name) > 1 or name.partition("@")[0] in _TAKEN), None)
+    if taken is not None:
+        raise ConfigurationError(f"two metrics are called {taken!r}; give the function another name")
+    return found
+
+
+_TAKEN: Final = frozenset(name.partition("@")[0] for name in METRICS) | {"mse"}
+
+
+def of_form(metrics: Sequence[CustomMetric], *forms: tuple[str, ...]) -> tuple[CustomMetric, ...]:
+    """The same metrics, if each reads what there is.
+
+    Raises:
+        ConfigurationError: One reads something else.
+    """
+    for metric in metrics:
+        if metric.reads not in forms:
+            allowed = " or ".join(f"({', '.join(form)})" for form in forms)
+            raise ConfigurationError(
+                f"the metric {metric.name!r} is a function of ({', '.join(metric.reads)}), and metrics of this task are functions "
+                f"of {allowed}"
+            )
+    return tuple(metrics)
+
+
+def _metric(named: str | Given) -> CustomMetric:
+    function: Any = named.value if isinstance(named, Given) else _imported(named)
+    try:
+        reads = tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        reads = ()
+    if reads not in FORMS:
+        allowed = ", ".join(f"({', '.join(form)})" for form in FORMS)
+        raise ConfigurationError(
+            f"the metric {str(named)!r} must be a function with the parameters {allowed}, got {'(' + ', '.join(reads) + ')'}"
+        )
+    return CustomMetric(name=str(named).rpartition(":")[2].replace("_", "-"), function=function, reads=reads)
+
+
+def _imported(name: str) -> object:
+    if ":" not in name:
+        raise ConfigurationError(
+            f"evaluation.metrics takes metrics of your own as module:attribute, got {name!r}; the task's own are always there"
+        )
+    return attribute_named("metric", name)

@@ -1,0 +1,78 @@
+"""Tables of any library as frames of polars, and a hash of what they hold."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from shortstack.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+    import polars as pl
+
+_ROWS: Final = 1_000_000
+"""Of a column of texts, hashed at once."""
+_LIBRARIES: Final = frozenset({"polars", "pandas", "pyarrow", "datasets"})
+
+
+def is_table(value: object) -> bool:
+    """Whether an object is a table: of polars (lazy too), pandas, Arrow, or one split of ``datasets``."""
+    return type(value).__module__.partition(".")[0] in _LIBRARIES and any(
+        base.__name__ in {"DataFrame", "LazyFrame", "Table", "Dataset"} for base in type(value).__mro__
+    )
+
+
+def frame_of(value: Any) -> "pl.DataFrame":
+    """Any such table as a frame of polars; what can be shared is not copied.
+
+    Raises:
+        ConfigurationError: It is no table, or one that polars cannot hold.
+
+    >>> import polars as pl
+    >>> frame_of(pl.LazyFrame({"user": [1]})).shape
+    (1, 1)
+    """
+    import polars as pl
+
+    try:
+        match type(value).__module__.partition(".")[0]:
+            case "polars":
+                return value.collect() if isinstance(value, pl.LazyFrame) else pl.DataFrame(value)
+            case "pandas":
+                return pl.from_pandas(value)
+            case "pyarrow":
+                return pl.DataFrame(pl.from_arrow(value))
+            case "datasets":
+                return pl.DataFrame(pl.from_arrow(value.with_format("arrow")[:]))
+    except (pl.exceptions.PolarsError, TypeError, ValueError, ImportError) as error:
+        raise ConfigurationError(
+            f"the {type(value).__name__} cannot be read as a table: {str(error).splitlines()[0]}"
+        ) from error
+    raise ConfigurationError(
+        f"a {type(value).__name__} is no table; give a DataFrame of pandas or polars, a table of Arrow, or a split of datasets"
+    )
+
+
+def hash_column(hashed: "_Hash", column: "pl.Series") -> None:
+    """Add a column to a hash: its name, type and length, where it is null, and its values.
+
+    It is of the values alone: neither the version of polars nor the number of its threads changes it.
+    """
+    import polars as pl
+
+    hashed.update(f"\0{column.name}\0{column.dtype}\0{len(column)}\0".encode())
+    hashed.update(column.is_null().to_numpy().tobytes())
+    if isinstance(column.dtype, pl.List):
+        hash_column(hashed, column.list.len())
+        hash_column(hashed, column.drop_nulls().filter(column.drop_nulls().list.len() > 0).explode())
+    elif column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        hashed.update(column.fill_null(strategy="zero").to_numpy().tobytes())
+    else:
+        _hash_texts(hashed, column.cast(pl.String))
+
+
+def _hash_texts(hashed: "_Hash", texts: "pl.Series") -> None:
+    """Lengths and letters apart, so that no two columns look alike when their texts are put one after the other."""
+    for start in range(0, len(texts), _ROWS):
+        part = texts.slice(start, _ROWS).fill_null("")
+        hashed.update(part.str.len_bytes().to_numpy().tobytes())
+        hashed.update(part.str.join("").item().encode())
