@@ -1,6 +1,5 @@
 """Files that are written whole or not at all, and read with a clear word if they are damaged."""
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 
 from shortstack.contracts.pointers import POINTERS_SIZE, refuse_lfs_text
 from shortstack.errors import DataError, RunFolderError, SourceNotFoundError, UnwritableError
+from shortstack.posix import fcntl
 
 
 def digest(path: Path) -> list[str]:

@@ -58,6 +58,12 @@ class Silent:
         yield lambda done, note="": None  # noqa: ARG005 -- part of the protocol
 
 
+def default_progress() -> Progress:
+    """Where a run reports to unless it is told: the console in a terminal or a notebook, nowhere elsewhere."""
+    console = Console(stderr=True)
+    return ToConsole(console) if console.is_terminal or console.is_jupyter else Silent()
+
+
 class ToConsole:
     """Bars in a terminal, plain lines otherwise."""
 

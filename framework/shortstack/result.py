@@ -4,13 +4,19 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import attrs
 
 from shortstack.contracts.headlines import HEADLINES, SELECTED_BY
 from shortstack.errors import DataError, NonFiniteError, SourceNotFoundError
-from shortstack.run_layout import RESULT
+from shortstack.run_layout import REPORT, RESULT, STUDENT
+
+if TYPE_CHECKING:
+    import polars as pl
+    import torch
+
+    from shortstack.recommender import Recommender
 
 SCHEMA = 1
 
@@ -97,6 +103,7 @@ class RunResult:
         cases: How many test cases were ``evaluated``; where the catalogue is ranked also whether items of the history were
             candidates (``seen``), how many of all had a target among them (``repeats``), were ``left_out`` for that, and
             had no history.
+        folder: Where it was written to or read from, which the file does not hold.
     """
 
     schema: int = SCHEMA
@@ -117,11 +124,48 @@ class RunResult:
     headlines: Mapping[str, Any] = attrs.field(factory=lambda: {"metrics": list(HEADLINES), "selected_by": SELECTED_BY})
     calibration: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     cases: Mapping[str, Any] = attrs.field(factory=dict)
+    folder: Path | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def selected_by(self) -> str:
         """The metric that models were selected by."""
         return str(self.headlines["selected_by"])
+
+    def student(self, *, device: "str | torch.device | None" = None) -> "Recommender":
+        """Load the student, which recommends items.
+
+        Raises:
+            SourceNotFoundError: The run's folder is not known, or the student is no longer in it.
+        """
+        from shortstack.recommender import Recommender
+
+        return Recommender.from_pretrained(self._folder() / STUDENT, device=device)
+
+    @property
+    def report(self) -> Path:
+        """The page with tables and figures.
+
+        Raises:
+            SourceNotFoundError: The run's folder is not known.
+        """
+        return self._folder() / REPORT
+
+    def metrics_table(self) -> "pl.DataFrame":
+        """Return one row for each method and metric: ``method``, ``metric``, ``value``, and its interval's ``low`` and ``high``."""
+        import polars as pl
+
+        rows = [
+            (method, metric, value, *(self.intervals.get(method, {}).get(metric) or (None, None)))
+            for method, found in self.metrics.items()
+            for metric, value in found.items()
+        ]
+        schema = {"method": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def _folder(self) -> Path:
+        if self.folder is None:
+            raise SourceNotFoundError("this result belongs to no folder; read it with RunResult.load(folder)")
+        return self.folder
 
     def save(self, folder: Path) -> Path:
         """Write ``result.json`` into a run's folder, whole or not at all.
@@ -131,7 +175,8 @@ class RunResult:
         """
         path, unfinished = folder / RESULT, folder / f".{RESULT}.unfinished"
         try:
-            text = json.dumps(attrs.asdict(self, recurse=False), indent=2, ensure_ascii=False, allow_nan=False)
+            fields = attrs.asdict(self, recurse=False, filter=lambda field, _value: field.name != "folder")
+            text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
             raise NonFiniteError(f"{path} would hold a NaN or infinite value; undefined values are None") from error
         unfinished.write_text(text + "\n", encoding="utf-8")
@@ -139,13 +184,14 @@ class RunResult:
         return path
 
     @classmethod
-    def load(cls, folder: Path) -> "RunResult":
+    def load(cls, folder: str | Path) -> "RunResult":
         """Read ``result.json`` from a run's folder.
 
         Raises:
             SourceNotFoundError: The folder has none.
             DataError: It is not JSON, of another schema, or lacks a key.
         """
+        folder = Path(folder)
         path = folder / RESULT
         if not path.is_file():
             raise SourceNotFoundError(f"{path} is not there: the run has not finished, or this is not a run's folder")
@@ -156,10 +202,10 @@ class RunResult:
         schema = fields.get("schema") if isinstance(fields, dict) else None
         if schema != SCHEMA:
             raise DataError(f"{path} has schema {schema!r}, but this version of shortstack reads schema {SCHEMA} only")
-        names = {field.name for field in attrs.fields(cls)}
+        names = {field.name for field in attrs.fields(cls)} - {"folder"}
         needed = {field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING}
         wrong = [f"lacks {name!r}" for name in sorted(needed - fields.keys())]
         wrong += [f"has an unknown key {name!r}" for name in sorted(fields.keys() - names)]
         if wrong:
             raise DataError(f"{path} {', '.join(wrong)}; run again to write it anew")
-        return cls(**fields)
+        return cls(**fields, folder=folder)

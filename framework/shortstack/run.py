@@ -108,12 +108,12 @@ class Run(RunConfig):
         Args:
             folder: Where results go; new, or one that an earlier run wrote.
             registry: The plugins; by default those of the environment.
-            progress: Where to report to; by default nowhere.
+            progress: Where to report to; by default the console in a terminal or a notebook, and nowhere elsewhere.
             keep: Where the folder holds the result of other settings, keep that beside, as ``FOLDER@KEY``: its figures,
                 report and student. By default the new one replaces it.
 
         Returns:
-            What ``folder/result.json`` holds.
+            What ``folder/result.json`` holds; it knows the folder. Random states of the process are as before.
 
         Raises:
             RunFolderError: The folder holds something else, or another process is writing to it.

@@ -1,6 +1,7 @@
 """What several commands share: options, and how they speak beside their output."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,3 +17,12 @@ def say(text: str) -> None:
 def plain(text: object) -> str:
     """A text in one line."""
     return " ".join(str(text).split())
+
+
+def warn_of_mixture(folder: Path) -> None:
+    """Of a run's folder, or of one in it."""
+    from shortstack.pipeline.provenance import mixture
+
+    found = mixture(folder) or mixture(folder.resolve().parent)
+    if found:
+        say(f"warning: {found}")

@@ -1,205 +1,89 @@
-"""The command's words become a config, budgets and an architecture; what it prints is a table."""
+"""``shortstack plan``: what a budget would leave, and what a run would take."""
 
-from collections.abc import Mapping, Sequence
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
-import torch
-from rich.table import Table
-from transformers import PreTrainedConfig
+import typer
+from rich.console import Console
 
-from shortstack.config.budget import BUDGETS, MEASURES, Budget
-from shortstack.contracts import StudentArchitecture
-from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
-from shortstack.planning.amounts import budget_named, formatted, formatted_time
-from shortstack.planning.plan import USUAL, Forecast, Planned, plan
+from shortstack.cli.options import Json, say, warn_of_mixture
+from shortstack.config.reader import overridden
 from shortstack.registry import Registry
-from shortstack.run import Run
-from shortstack.teachers.sources import config_in
 
 if TYPE_CHECKING:
-    from shortstack.run import Histories
-
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    from shortstack.cli.plan_report import PlanReport
 
 
-@attrs.frozen(kw_only=True)
-class PlanReport:
-    """What was planned.
+def plan(  # noqa: PLR0917 -- typer makes options of them
+    source: Annotated[Path, typer.Argument(help="A model's folder, a config.json, or a run's TOML file or folder.")],
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget", help="name=amount: layers=8, params=25%, body=35M, bytes=2G, cache=50%. May be repeated."
+        ),
+    ] = None,
+    architecture: Annotated[str | None, typer.Option(help="A student architecture's name.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="One of its settings: setting=value; of a TOML file, as in run: table.setting=value. May be repeated.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; by default the config's, or a run's: float32.")
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(min=1, help="Items, for a teacher that is yet to learn them.")
+    ] = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Users, where a run's data are not here.")] = None,
+    tflops: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="What the training of the machine that a run is for reaches in bfloat16; by default this machine is timed.",
+        ),
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The config of a run's teacher, where that is not here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan students from a config alone: what would each budget leave? Of a run: what will each stage take?"""
+    from shortstack.cli.plan_report import PlanRequest, is_run
 
-    Attributes:
-        rows: The teacher, and what each budget leaves of it.
-        stages: Of a run, what each stage will take; empty where that cannot be told.
-        notes: What a reader must know.
-    """
-
-    rows: Sequence[Planned]
-    stages: Sequence[Forecast]
-    notes: Sequence[str]
-
-
-@attrs.frozen(kw_only=True)
-class PlanRequest:
-    """What to plan.
-
-    Attributes:
-        source: A model's folder, a ``config.json``, or a run's TOML file or folder.
-        budgets: ``"name=amount"``; by default the run's own, or a half, a quarter and an eighth of the layers.
-        architecture: A student architecture's name; by default the run's, or ``layer-subset``.
-        settings: Its settings; of a run's student they are among the overrides.
-        overrides: ``"table.setting=value"``: what is changed in a run's TOML file.
-        dtype: The name of a type; by default the config's, or float32, in which a run works.
-        vocabulary: How many items there are, for a teacher that is still to learn them.
-        users: How many users there are, where a run's data are not here.
-        tflops: How fast the machine is that a run is for.
-        model: The config of a run's teacher, where that is not here.
-    """
-
-    source: Path
-    budgets: Sequence[str] = ()
-    architecture: str | None = None
-    settings: Mapping[str, object] = attrs.field(factory=dict)
-    overrides: Sequence[str] = ()
-    dtype: str | None = None
-    vocabulary: int | None = None
-    users: int | None = None
-    tflops: float | None = None
-    model: Path | None = None
-
-    def answer(self, registry: Registry) -> "PlanReport":
-        """The teacher and each budget; of a run also what each stage will take.
-
-        Raises:
-            ShortstackError: A name, an amount or the source is wrong, or the family cannot be handled.
-        """
-        if self.dtype is not None and self.dtype not in TYPES:
-            raise UnknownNameError("type", self.dtype, TYPES)
-        run = self._run()
-        data = self._data(run, registry)
-        items = self._items(run, data)
-        config = self._config(run, items)
-        rows, unmet = self._rows(config, self._architecture(run, registry), self._budgets(run))
-        stages, notes = self._stages(run, registry, data)
-        return PlanReport(rows=rows, stages=stages, notes=[*unmet, *self._notes(run, rows, items), *notes])
-
-    def _rows(
-        self, config: PreTrainedConfig, architecture: StudentArchitecture, budgets: Sequence[Budget]
-    ) -> tuple[list[Planned], list[str]]:
-        """The teacher and every budget that can be met, and a line for each that cannot.
-
-        Raises:
-            ConfigurationError: None can be.
-        """
-        dtype = TYPES[self.dtype] if self.dtype else None
-        rows, unmet = plan(config, [], architecture, dtype=dtype), list[ConfigurationError]()
-        for budget in budgets:
-            try:
-                rows += plan(config, [budget], architecture, dtype=dtype)[1:]
-            except ConfigurationError as error:
-                unmet.append(error)
-        if unmet and len(unmet) == len(budgets):
-            raise unmet[0]
-        return rows, [f"Not planned: {error}." for error in unmet]
-
-    def _run(self) -> Run | None:
-        if not is_run(self.source):
-            return None
-        read = Run.from_toml if self.source.suffix == ".toml" else Run.of_folder
-        return read(self.source, self.overrides)
-
-    def _data(self, run: Run | None, registry: Registry) -> "Histories | None":
-        """A run's, if they are here and can be read."""
-        try:
-            return None if run is None else run.histories(registry=registry)
-        except ShortstackError:
-            return None  # why is said of the stages, for which they are tried again
-
-    def _items(self, run: Run | None, data: "Histories | None") -> int | None:
-        """As many as were named, or as there are in a run's data."""
-        if run is None or self.vocabulary is not None or not run.learns_items:
-            return self.vocabulary
-        return None if data is None else data.rows(run)
-
-    def _config(self, run: Run | None, items: int | None) -> PreTrainedConfig:
-        if run is None:
-            for name in ("users", "tflops", "model"):
-                if getattr(self, name) is not None:
-                    raise ConfigurationError(
-                        f"--{name} is for a run's TOML file, and {self.source} is none; leave it out"
-                    )
-            return config_in(self.source)
-        return run.teacher_config(items=items, model=self.model)
-
-    def _stages(
-        self, run: Run | None, registry: Registry, data: "Histories | None"
-    ) -> tuple[list[Forecast], list[str]]:
-        """What each stage of a run will take, or in a line why that cannot be told."""
-        if run is None:
-            return [], []
-        try:
-            config = run.teacher_config(model=self.model)
-            stages = run.forecast(
-                config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry, data=data
-            )
-        except ShortstackError as error:
-            return [], [f"What the stages take is not told: {error}"]
-        return stages, []
-
-    def _notes(self, run: Run | None, rows: Sequence[Planned], items: int | None) -> list[str]:
-        """What a reader must know to trust the figures."""
-        found = []
-        if not all(row.alike for row in rows):
-            found.append("Its layers are not all alike: the figures are of evenly spaced ones.")
-        if "cache_bytes" not in rows[0].costs:
-            found.append("How the cache of this family grows cannot be told from its config.")
-        if run is not None and items is None and run.learns_items:
-            found.append("The first table does not count the items: say how many there are with --vocabulary.")
-        return found
-
-    def _budgets(self, run: Run | None) -> list[Budget]:
-        if self.budgets:
-            return [budget_named(text) for text in self.budgets]
-        return list(USUAL) if run is None else [Budget(**{name: getattr(run.selection, name) for name in BUDGETS})]
-
-    def _architecture(self, run: Run | None, registry: Registry) -> StudentArchitecture:
-        name = self.architecture or (run.student.architecture if run else "layer-subset")
-        theirs = run.student.settings if run and self.architecture is None else {}
-        found: StudentArchitecture = registry.build("student", name, self.settings or theirs)
-        return found
+    warn_of_mixture(source)
+    of_run = is_run(source)
+    asked = PlanRequest(
+        source=source,
+        budgets=budgets or (),
+        architecture=architecture,
+        settings={} if of_run else overridden({}, overrides or ()),
+        overrides=overrides or () if of_run else (),
+        dtype=dtype,
+        vocabulary=vocabulary,
+        users=users,
+        tflops=tflops,
+        model=model,
+    )
+    with Console(stderr=True).status("timing a few layers" if of_run and tflops is None else "counting"):
+        found = asked.answer(Registry.from_environment())
+    if as_json:
+        rows = [row.to_json() for row in found.rows]
+        stages = [attrs.asdict(stage) for stage in found.stages]
+        printed = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if of_run else rows
+        typer.echo(json.dumps(printed, indent=2))
+        for note in () if of_run else found.notes:
+            say(note)
+    else:
+        _show_plan(Console(), found)
 
 
-def is_run(source: Path) -> bool:
-    """Whether what is to be planned is a run: its TOML file, or its folder."""
-    return source.suffix == ".toml" or (source / "run.json").is_file()
+def _show_plan(console: Console, found: "PlanReport") -> None:
+    from shortstack.cli.plan_report import stages_table, table
 
-
-def table(rows: Sequence[Planned]) -> Table:
-    """One row a budget, amounts with their share of the teacher's."""
-    measures = [name for name in MEASURES if name in rows[0].costs]
-    found = Table("budget", "layers", *(_HEADS[name] for name in measures))
-    for row in rows:
-        cells = [_cell(row, name) for name in measures]
-        found.add_row(row.budget or "the teacher", f"{len(row.kept)} of {row.of}", *cells)
-    return found
-
-
-def stages_table(stages: Sequence[Forecast]) -> Table:
-    """One row a stage."""
-    found = Table("stage", "time", "memory")
-    for stage in stages:
-        found.add_row(stage.stage, formatted_time(stage.seconds), f"{stage.memory_bytes / 2**30:.2g} GiB")
-    return found
-
-
-_HEADS = {
-    "parameters": "parameters",
-    "body_parameters": "body",
-    "bytes": "bytes on disk",
-    "cache_bytes": "cache a token",
-}
-
-
-def _cell(row: Planned, name: str) -> str:
-    share = f" ({row.shares[name]:.1%})" if row.budget and name in row.shares else ""
-    return f"{formatted(row.costs[name])}{share}" if name in row.costs else "unknown"
+    console.print(table(found.rows))
+    if found.stages:
+        console.print(stages_table(found.stages))
+    for note in found.notes:
+        console.print(note, highlight=False, markup=False)

@@ -56,6 +56,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         headlines=evaluation["headlines"],
         calibration=evaluation["calibration"],
         cases=evaluation["cases"],
+        folder=root,
     )
     result.save(root)
     write_report(root)

@@ -1,6 +1,5 @@
 """The steps of a run, one a file, in the order they are done: how data becomes a student."""
 
-import fcntl
 import json
 import os
 import random
@@ -28,6 +27,7 @@ from shortstack.pipeline.selection import selection_stage
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.pipeline.teacher import TEACHER
 from shortstack.planning.schedule import Round, rounds_of
+from shortstack.posix import fcntl
 from shortstack.run_layout import RUN
 
 if TYPE_CHECKING:
@@ -83,15 +83,13 @@ def _opened(
     run: "RunConfig", root: Path, registry: "Registry | None", progress: "Progress | None", *, keep: bool = False
 ) -> Iterator[Context]:
     """Check the run before any work, then hold its folder."""
-    from shortstack.models.malloc import keep_freed_memory
-    from shortstack.progress import Silent
+    from shortstack.progress import default_progress
     from shortstack.registry import Registry
 
     registry = registry or Registry.from_environment()
     device = check(run, registry)
-    keep_freed_memory()
-    progress = progress or Silent()
-    with _claimed(root):
+    progress = progress or default_progress()
+    with _claimed(root), _random_states_kept():
         _tell_what_is_replaced(run, root, progress, keep=keep)
         write_json(root / RUN, unstructure(run))
         yield Context(run=run, registry=registry, root=root, device=device, progress=progress)
@@ -136,6 +134,21 @@ def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 -- libraries below still read the global state
     torch.manual_seed(seed)
+
+
+@contextmanager
+def _random_states_kept() -> Iterator[None]:
+    """Whoever calls draws on as if no run had been between: the states of ``random``, numpy and torch are put back."""
+    import numpy as np
+    import torch
+
+    plain, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the global state is what is kept
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(plain)
+            np.random.set_state(arrays)  # noqa: NPY002
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import resource
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from shortstack.config.reader import unstructure
 from shortstack.errors import RunFolderError
 from shortstack.files import read_json, write_json
 from shortstack.pipeline.provenance import recorded
+from shortstack.posix import peak_resident_bytes
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import KEY, RECORD, TRAINING
 
@@ -137,7 +137,7 @@ def _peak_memory(device: "torch.device") -> int:
         import torch
 
         return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_resident_bytes()
 
 
 def of_callbacks(run: "RunConfig") -> list[object]:

@@ -18,7 +18,6 @@ from shortstack.importance.scorers import Scorers
 from shortstack.models.checks import require_causal
 from shortstack.models.decoder import most_tokens
 from shortstack.models.devices import device_named
-from shortstack.models.malloc import keep_freed_memory
 from shortstack.models.stored import Precision, stored_model, stored_tokenizer
 from shortstack.progress import Progress
 from shortstack.registry import Registry
@@ -92,7 +91,6 @@ class Scoring:
 
     def _go_on(self, out: Path, path: Path, job: Job, scorers: Scorers, progress: Progress) -> Path:
         left = _left_behind(path, job)
-        keep_freed_memory()
         model = stored_model(self.model, self.precision).to(device_named(self.device))
         require_causal(model)
         examples, calls = self._examples(model), GuardedCalls(scorers.components, model)

@@ -1,0 +1,32 @@
+"""``shortstack audit``: whether the scorers of a run were right."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from shortstack.cli.options import Json, warn_of_mixture
+
+
+def audit(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    as_json: Json = False,
+) -> None:
+    """Audit a run's scorers: how far do they agree with the oracle, and what does the choice of each cost?"""
+    from shortstack.models.malloc import keep_freed_memory
+    from shortstack.progress import Silent, ToConsole
+    from shortstack.report import audit_table
+    from shortstack.run import Run
+
+    keep_freed_memory()  # the process is ours
+
+    console = Console()
+    warn_of_mixture(folder)
+    result = Run.of_folder(folder).audit(folder, progress=Silent() if as_json else ToConsole(console))
+    if as_json:
+        typer.echo(json.dumps(result.audit, indent=2))
+        return
+    console.print(audit_table(result))
+    console.print(f"report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)

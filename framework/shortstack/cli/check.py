@@ -1,0 +1,68 @@
+"""``shortstack check``: a component against the laws of its kind."""
+
+import json
+from typing import Annotated
+
+import attrs
+import typer
+
+from shortstack.cli.options import Json
+from shortstack.cli.show import kind_named
+from shortstack.config.reader import overridden
+from shortstack.errors import ConfigurationError
+from shortstack.registry import KINDS, Kind, Registry
+
+
+def check(  # noqa: PLR0917 -- typer makes options of them
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, strategy.")],
+    name: Annotated[str, typer.Argument(help="A component's short or full name, or module:attribute.")],
+    law: Annotated[list[str] | None, typer.Option(help="Try this law alone. May be repeated.")] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many examples to draw for each law; by default the law's own number, mostly 20."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws other examples.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="One of its settings: setting=value (or none). May be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a component against every law that its traits promise; exit code 1 if one is broken."""
+    from shortstack.testing import check as check_component
+    from shortstack.testing.outcomes import by_cause
+
+    if not as_json and kind != "strategy" and ":" not in name:
+        _say_which(kind_named(kind), name)
+    outcomes = check_component(
+        name,
+        kind if kind == "strategy" else kind_named(kind),
+        settings=overridden({}, settings or ()),
+        laws=law or (),
+        examples=examples,
+        seed=seed,
+        tell=None if as_json else typer.echo,
+    )
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(outcome) for outcome in outcomes], indent=2))
+    else:
+        for group in by_cause(failed):
+            typer.echo(f"\n{group[0].failure}")
+            if len(group) > 1:
+                typer.echo(f"the same cause breaks {', '.join(outcome.law for outcome in group[1:])}")
+        promised = [outcome for outcome in outcomes if outcome.status != "not-promised"]
+        typer.echo(f"\n{len(promised) - len(failed)} of {len(promised)} laws hold")
+        if not promised:
+            raise ConfigurationError(f"nothing was tried: {kind} {name!r} does not promise {', '.join(law or ())}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _say_which(kind: Kind, name: str) -> None:
+    """The component that a name means, and who else offers one of that name."""
+    registry = Registry.from_environment()
+    chosen = registry.find(kind, name)
+    typer.echo(str(chosen))
+    others = [c for c in registry.components if c.kind == kind and name in c.names and c is not chosen]
+    if others:
+        typer.echo(f"beside {', '.join(c.full_name for c in others)}, which only the full name means")

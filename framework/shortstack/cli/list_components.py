@@ -1,0 +1,46 @@
+"""``shortstack list``: the components of a kind."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shortstack.cli.built_ins import CHOICES, built_ins
+from shortstack.cli.options import Json, plain, say
+from shortstack.cli.show import choice_named, component_json, kind_named
+from shortstack.registry import KINDS, Registry
+
+
+def list_components(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.")],
+    as_json: Json = False,
+) -> None:
+    """List the components of a kind."""
+    if choice_named(kind) in CHOICES:
+        _list_built_ins(choice_named(kind), as_json=as_json)
+        return
+    registry = Registry.from_environment()
+    chosen = [c for c in registry.components if c.kind == kind_named(kind)]
+    if as_json:
+        typer.echo(json.dumps([component_json(c) for c in chosen], indent=2))
+        return
+    table = Table("name", "summary", "from")
+    for component in chosen:
+        table.add_row(component.descriptor.name, escape(component.descriptor.summary), str(component.origin))
+    Console().print(table)
+    for failure in registry.failures:
+        say(plain(f"a plugin is out of use and may have offered more: {failure}"))
+
+
+def _list_built_ins(kind: str, *, as_json: bool) -> None:
+    found = built_ins(kind)
+    if as_json:
+        typer.echo(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
+        return
+    table = Table("name", "summary", "used in")
+    for one in found:
+        table.add_row(escape(one.name), escape(one.summary), one.used_in)
+    Console().print(table)

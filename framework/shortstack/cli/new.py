@@ -1,0 +1,20 @@
+"""``shortstack new``: a plugin of your own to start from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortstack.cli.show import kind_named
+from shortstack.registry import KINDS
+
+
+def new(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
+    name: Annotated[str, typer.Argument(help="The component's name: lower-case words joined by '-'.")],
+    folder: Annotated[Path | None, typer.Option(help="A new or empty folder; shortstack-NAME by default.")] = None,
+) -> None:
+    """Write a new plugin: a distribution with a working component, its tests and its CI."""
+    from shortstack.scaffold import new_plugin
+
+    typer.echo(new_plugin(kind_named(kind), name, folder).next_steps)

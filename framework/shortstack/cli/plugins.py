@@ -1,0 +1,59 @@
+"""``shortstack plugins``: what is installed, and what of it is broken."""
+
+import json
+import traceback
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shortstack.cli.options import Json, plain
+from shortstack.registry import Registry
+
+
+def plugins(
+    as_json: Json = False,
+    with_traceback: Annotated[bool, typer.Option("--traceback", help="Show where broken plugins failed.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with code 1 if any plugin is broken.")] = False,
+) -> None:
+    """List the installed plugins, the broken ones too."""
+    registry = Registry.from_environment()
+    if as_json:
+        typer.echo(json.dumps(_plugins_json(registry), indent=2))
+    else:
+        table = Table("plugin", "version", "offers")
+        for origin in registry.origins:
+            offered = [f"{c.kind} {c.descriptor.name}" for c in registry.components if c.origin == origin]
+            table.add_row(origin.id, origin.version, ", ".join(offered) or "nothing")
+        for failure in registry.failures:
+            table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {escape(plain(failure))}")
+        for origin, text in registry.printed.items():
+            table.add_row(origin.id, origin.version, f"[yellow]prints[/yellow]: {escape(plain(text))}")
+        Console().print(table)
+    if with_traceback:
+        for failure in registry.failures:
+            typer.echo("".join(traceback.format_exception(failure.error)), err=True)
+    if strict and registry.failures:
+        raise typer.Exit(1)
+
+
+def _plugins_json(registry: Registry) -> dict[str, Any]:
+    return {
+        "plugins": [
+            {
+                "plugin": origin.id,
+                "version": origin.version,
+                "offers": [c.full_name for c in registry.components if c.origin == origin],
+            }
+            for origin in registry.origins
+        ],
+        "failures": [
+            {"plugin": f.origin.id, "version": f.origin.version, "stage": f.stage, "error": plain(f)}
+            for f in registry.failures
+        ],
+        "printed": [
+            {"plugin": origin.id, "version": origin.version, "text": text} for origin, text in registry.printed.items()
+        ],
+    }

@@ -1,0 +1,103 @@
+"""``shortstack show``: one component, its settings and its promises."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import attrs
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shortstack.cli.built_ins import CHOICES, BuiltIn, built_in
+from shortstack.cli.options import Json
+from shortstack.config.reader import describe_settings
+from shortstack.errors import UnknownNameError
+from shortstack.registry import KINDS, Component, Kind, Registry
+
+
+def show(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.")],
+    name: Annotated[str, typer.Argument(help="A component's short or full name.")],
+    as_json: Json = False,
+) -> None:
+    """Show one component: what it is, its settings and their defaults, and what it promises."""
+    if choice_named(kind) in CHOICES:
+        _show_built_in(built_in(choice_named(kind), name), as_json=as_json)
+        return
+    component = Registry.from_environment().find(kind_named(kind), name)
+    if as_json:
+        typer.echo(json.dumps(component_json(component), indent=2))
+        return
+    console, descriptor = Console(), component.descriptor
+    console.print(f"[bold]{component.full_name}[/bold] ({component.kind}, {component.origin})", highlight=False)
+    console.print(descriptor.summary, highlight=False, markup=False)
+    if descriptor.reference:
+        console.print(f"Source: {descriptor.reference}", highlight=False, markup=False)
+    console.print(_settings_table(describe_settings(descriptor.config)))
+    console.print(_promises_table(_traits(component)))
+
+
+def _settings_table(settings: Sequence[Mapping[str, str]]) -> Table | str:
+    table = Table("setting", "takes", "default", "meaning")
+    for setting in settings:
+        table.add_row(*(escape(setting[key]) for key in ("name", "type", "default", "meaning")))
+    return table if table.row_count else "It has no settings."
+
+
+def _promises_table(promises: Mapping[str, Any]) -> Table:
+    table = Table("promises", "value")
+    for trait, value in promises.items():
+        table.add_row(trait, escape(str(value)))
+    return table
+
+
+def _show_built_in(one: BuiltIn, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(one.to_json(), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(f"[bold]{escape(one.name)}[/bold] ({one.kind}, in {one.used_in})", highlight=False)
+    console.print(one.summary, highlight=False, markup=False)
+    console.print(_settings_table(one.settings))
+    if one.promises:
+        console.print(_promises_table(one.promises))
+
+
+def choice_named(text: str) -> str:
+    """``strategies`` is ``strategy``."""
+    return next((kind for kind in CHOICES if text in {kind, f"{kind}s", f"{kind[:-1]}ies"}), text)
+
+
+def kind_named(text: str) -> Kind:
+    """The kind of components that a word on the command line means.
+
+    Raises:
+        UnknownNameError: There is no such kind.
+    """
+    for kind in KINDS:
+        if text in {kind, f"{kind}s"}:
+            return kind
+    raise UnknownNameError("kind of component", text, (*KINDS, *CHOICES))
+
+
+def component_json(component: Component) -> dict[str, Any]:
+    """A component as ``--json`` has it."""
+    descriptor = component.descriptor
+    return {
+        "name": descriptor.name,
+        "full_name": component.full_name,
+        "kind": component.kind,
+        "summary": descriptor.summary,
+        "reference": descriptor.reference,
+        "plugin": component.origin.id,
+        "version": component.origin.version,
+        "settings": describe_settings(descriptor.config),
+        "traits": _traits(component),
+    }
+
+
+def _traits(component: Component) -> dict[str, Any]:
+    descriptor: Any = component.descriptor
+    return attrs.asdict(descriptor.traits)
