@@ -254,7 +254,7 @@ def test_what_was_done_before_the_failure_stays(run_with, finished, tmp_path):
     code, _ = run_with(**student("transfer"))
 
     assert code == 2
-    for stage in ("data", "teacher", "importance", "selection", "pruned"):
+    for stage in ("data", "teacher", "calibration", "importance", "selection", "pruned"):
         records = [json.loads((folder / stage / "stage.json").read_bytes()) for folder in (tmp_path / "run", finished)]
         kept = stage != "pruned"  # by the failed run, which says so; its own old result is as it was
         assert (records[0].pop("run") != records[1].pop("run")) is kept

@@ -92,7 +92,17 @@ def test_killed_while_the_teacher_and_the_student_train(ring, tables, tmp_path, 
     ("stage", "moment"),
     [
         (stage, moment)
-        for stage in ("data", "teacher", "importance", "selection", "student", "distillation", "scratch", "evaluation")
+        for stage in (
+            "data",
+            "teacher",
+            "calibration",
+            "importance",
+            "selection",
+            "student",
+            "distillation",
+            "scratch",
+            "evaluation",
+        )
         for moment in ("start", "end")
     ]
     + [

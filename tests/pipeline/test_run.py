@@ -198,7 +198,7 @@ class TestResume:
         changed = tables(ring, selection={"keep_ratio": 0.25, "strategy": "last"})
         result = Run.from_mapping(changed).execute(tmp_path / "run", progress=progress)
 
-        assert progress.left == ["data", "teacher", "importance", "scratch"]
+        assert progress.left == ["data", "teacher", "calibration", "importance", "scratch"]
         assert result.selection["kept"] == [3]
 
     def test_edited_code_of_a_plugin_runs_again(self, ring, tables, tmp_path, monkeypatch):
@@ -218,7 +218,7 @@ class TestResume:
         progress = Recording()
         Run.from_mapping(tables(ring, **scorers)).execute(tmp_path / "run", progress=progress)
 
-        assert progress.left == ["data", "teacher", "scratch"]
+        assert progress.left == ["data", "teacher", "calibration", "scratch"]
 
     def test_other_ratings_under_the_same_path_run_everything_again(self, ring, tables, tmp_path):
         """The source's content counts, not its name."""

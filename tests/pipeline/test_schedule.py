@@ -47,7 +47,7 @@ def test_each_step_has_its_stages(finished):
     steps = ["importance", "selection-1", "student-1", "distillation-1"]
     steps += ["importance-2", "selection", "student", "distillation"]
 
-    assert finished[2] == ["data", "teacher", *steps, "scratch", "evaluation", "report"]
+    assert finished[2] == ["data", "teacher", "calibration", *steps, "scratch", "evaluation", "report"]
 
 
 def test_the_selection_is_in_the_teachers_numbers(finished):

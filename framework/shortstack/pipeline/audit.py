@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from shortstack.files import read_json, write_json
+from shortstack.pipeline.calibration import calibration_batches
 from shortstack.pipeline.importance import asked as asked_scorers
-from shortstack.pipeline.importance import calibration_batches, load_scores
+from shortstack.pipeline.importance import load_scores
 from shortstack.pipeline.layer_costs import costs_for
 from shortstack.pipeline.selection import load_selection, select
 from shortstack.pipeline.stage import Context, Stage
@@ -94,7 +95,7 @@ def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> d
     from shortstack.importance.probe_cache import CachedProbe
     from shortstack.models.objectives import log_probabilities, over_candidates
 
-    batches = list(checked_batches(calibration_batches(context, teacher), context.device))
+    batches = list(checked_batches(calibration_batches(context), context.device))
     selected_by = headlines_of(context.run).selected_by
     metric, _, cutoff = ("hr@1" if selected_by == "accuracy" else selected_by).partition("@")
     rank = ranked(metric, int(cutoff))
@@ -111,7 +112,7 @@ def _choices(
 ) -> dict[str, tuple[int, ...]]:
     """What stays by each scorer with the run's strategy, by position alone, and all layers."""
     settings, step = attrs.evolve(context.run.selection, schedule=()), Round(number=1, steps=1)
-    costs = costs_for(context, step, teacher.model, calibration_batches(context, teacher)[0])
+    costs = costs_for(context, step, teacher.model, calibration_batches(context)[0])
     kept = {name: select(settings, one.tolist(), costs, probe).kept for name, one in scores.items()}
     layers = len(next(iter(scores.values())))
     return {"all layers": tuple(range(layers)), **kept, **_by_position(size, layers, context.run.seed)}
@@ -162,7 +163,7 @@ def _forwards(context: Context, teacher: "StageModel", scorers: Iterable[str]) -
     from shortstack.importance.objectives import candidate_objective
     from shortstack.importance.probe import ModelProbe
 
-    batches, objective = calibration_batches(context, teacher), candidate_objective(teacher.candidates)
+    batches, objective = calibration_batches(context), candidate_objective(teacher.candidates)
     settings = asked_scorers(context.run.importance)
 
     def forward(batches: list[dict[str, Any]]) -> None:
@@ -201,7 +202,7 @@ def load_audit(root: Path) -> dict[str, Any]:
 AUDIT = Stage(
     name="audit",
     folder="audit",
-    after=("data", "teacher", "importance", "selection"),
+    after=("data", "teacher", "calibration", "importance", "selection"),
     depends_on=_depends_on,
     execute=_execute,
 )

@@ -1,4 +1,4 @@
-"""Stage 6: the teacher teaches the pruned student; what comes out is the product."""
+"""Stage 7: the teacher teaches the pruned student; what comes out is the product."""
 
 from functools import partial
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shortstack.distillation.weighted_losses import named_losses
 from shortstack.pipeline.selection import load_selection, own_selection
-from shortstack.pipeline.stage import Context, Stage, of_callbacks
+from shortstack.pipeline.stage import Context, Stage, with_digests
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
 
@@ -26,7 +26,7 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
         run.device,
         [loss.identity for loss in losses],
         source_digest_of_name(named),
-        of_callbacks(run),
+        with_digests(run.callbacks),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Stage 8: everything on the same test cases: floors, teacher, pruned, student, and the model from scratch."""
+"""Stage 9: everything on the same test cases: floors, teacher, pruned, student, and the model from scratch."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from shortstack.files import write_json
-from shortstack.pipeline.stage import Context, Stage
+from shortstack.pipeline.stage import Context, Stage, with_digests
 from shortstack.planning.schedule import Round
 from shortstack.run_layout import METRICS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
-    return [run.evaluation, run.seed]
+    return [run.evaluation, run.seed, with_digests([*run.evaluation.metrics, *(run.evaluation.baselines or ())])]
 
 
 def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:

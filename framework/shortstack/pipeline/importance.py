@@ -1,4 +1,4 @@
-"""Stage 3: how much each layer matters for the task, by every scorer, from one sweep."""
+"""Stage 4: how much each layer matters for the task, by every scorer, from one sweep."""
 
 from functools import partial
 from pathlib import Path
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from shortstack.contracts import Importance
 from shortstack.files import read_json, write_json
+from shortstack.pipeline.calibration import calibration_batches, drawn_batches
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.planning.schedule import Round
 from shortstack.run_layout import SCORES
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from shortstack.config.run import RunConfig
     from shortstack.config.run_tables import ImportanceSettings
     from shortstack.pipeline.stage_model import StageModel
@@ -23,7 +22,7 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     from shortstack.importance.scorers import Scorers
 
     built = Scorers.of(asked(run.importance), registry).built  # those that others are made from among them
-    return [run.importance, run.seed, [registry.find("scorer", name).identity for name in built]]
+    return [asked(run.importance), run.seed, [registry.find("scorer", name).identity for name in built]]
 
 
 def asked(settings: "ImportanceSettings") -> dict[str, object]:
@@ -40,7 +39,7 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
     teacher = StageModel.load(context, step.source)
     scores = measure_importance(
         teacher.model,
-        calibration_batches(context, teacher),
+        calibration_batches(context),
         asked(settings),
         objective=candidate_objective(teacher.candidates),
         registry=context.registry,
@@ -63,22 +62,9 @@ def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
     from shortstack.importance.sweep import sweep
 
     scorers = Scorers.of(asked(context.run.importance), context.registry)
-    batch = checked_batches(calibration_batches(context, teacher)[:1], context.device)
+    batch = checked_batches(drawn_batches(context, teacher.catalogue)[:1], context.device)
     objective = candidate_objective(teacher.candidates)
     sweep(teacher.model, batch, scorers.folds, objective, calls=GuardedCalls(scorers.components))
-
-
-def calibration_batches(context: Context, teacher: "StageModel") -> "list[dict[str, Tensor]]":
-    """Training users, each with the last training position supervised, on the run's device."""
-    from shortstack.tasks import collate
-
-    settings = context.run.importance
-    examples = teacher.task.calibration_examples(
-        teacher.sequences, teacher.catalogue, count=settings.examples, seed=context.run.seed
-    )
-    starts = range(0, len(examples), settings.batch_size)
-    batches = [collate(examples[start : start + settings.batch_size]) for start in starts]
-    return [{name: tensor.to(context.device) for name, tensor in batch.items()} for batch in batches]
 
 
 def load_scores(folder: Path) -> dict[str, Importance]:
@@ -108,7 +94,7 @@ def importance_stage(step: Round) -> Stage:
     return Stage(
         name=step.importance,
         folder=step.importance,
-        after=("data", step.made_by),
+        after=("data", "calibration", step.made_by),
         depends_on=_depends_on,
         execute=partial(_execute, step=step),
     )

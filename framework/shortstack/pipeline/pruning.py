@@ -1,10 +1,12 @@
-"""Stage 5: the pruned student, before it has learnt anything: a stock model that has proved itself."""
+"""Stage 6: the pruned student, before it has learnt anything: a stock model that has proved itself."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shortstack.contracts import Selection
+from shortstack.pipeline.calibration import calibration_batches, drawn_batches
 from shortstack.pipeline.selection import own_selection
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.planning.schedule import Round
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from shortstack.config.run import RunConfig
+    from shortstack.pipeline.calibration import Batch
     from shortstack.pipeline.stage_model import StageModel
     from shortstack.registry import Registry
 
@@ -26,7 +29,7 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
     from shortstack.pipeline.stage_model import StageModel
 
     teacher = StageModel.load(context, step.source)
-    student = _built(context, teacher, own_selection(context.root, step))
+    student = _built(context, teacher, own_selection(context.root, step), calibration_batches(context))
     StageModel.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
 
 
@@ -40,11 +43,13 @@ def rehearse_student(context: Context, teacher: "StageModel") -> None:
         ShortstackError: No student can be made of it.
     """
     layers = teacher.model.config.get_text_config().num_hidden_layers
-    _built(context, teacher, Selection(kept=sorted({0, *range(layers // 2, layers)}), of=layers))
+    selection = Selection(kept=sorted({0, *range(layers // 2, layers)}), of=layers)
+    _built(context, teacher, selection, drawn_batches(context, teacher.catalogue))
 
 
-def _built(context: Context, teacher: "StageModel", selection: Selection) -> "PreTrainedModel":
-    from shortstack.pipeline.importance import calibration_batches
+def _built(
+    context: Context, teacher: "StageModel", selection: Selection, calibration: "Sequence[Batch]"
+) -> "PreTrainedModel":
     from shortstack.students.build import build_student
 
     return build_student(
@@ -53,7 +58,7 @@ def _built(context: Context, teacher: "StageModel", selection: Selection) -> "Pr
         context.run.student.architecture,
         settings=context.run.student.settings,
         registry=context.registry,
-        calibration=calibration_batches(context, teacher),
+        calibration=[{name: tensor.to(context.device) for name, tensor in batch.items()} for batch in calibration],
     )
 
 
@@ -62,7 +67,7 @@ def student_stage(step: Round) -> Stage:
     return Stage(
         name=step.named("student"),
         folder=step.named("pruned"),
-        after=(step.made_by, step.named("selection")),
+        after=("calibration", step.made_by, step.named("selection")),
         depends_on=_depends_on,
         execute=partial(_execute, step=step),
     )

@@ -14,6 +14,7 @@ from shortstack.config.reader import unstructure
 from shortstack.errors import RunFolderError
 from shortstack.files import unfinished, write_json
 from shortstack.pipeline.audit import AUDIT, load_audit
+from shortstack.pipeline.calibration import CALIBRATE
 from shortstack.pipeline.data import DATA
 from shortstack.pipeline.distillation import distillation_stage
 from shortstack.pipeline.evaluation import evaluation_stage
@@ -44,7 +45,14 @@ def _stages(run: "RunConfig") -> tuple[Stage, ...]:
     steps = rounds_of(run.selection)
     made_smaller = [stage for step in steps for stage in _made_smaller(step)]
     scratch = (scratch_stage(steps),) if run.evaluation.scratch else ()  # one that is there already stays there
-    return (DATA, TEACHER, *made_smaller, *scratch, evaluation_stage(steps, [stage.name for stage in scratch]))
+    return (
+        DATA,
+        TEACHER,
+        CALIBRATE,
+        *made_smaller,
+        *scratch,
+        evaluation_stage(steps, [stage.name for stage in scratch]),
+    )
 
 
 def _made_smaller(step: Round) -> tuple[Stage, ...]:

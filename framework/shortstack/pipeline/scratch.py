@@ -1,4 +1,4 @@
-"""Stage 7: the honest floor: the student's config and data and as many examples, but no teacher."""
+"""Stage 8: the honest floor: the student's config and data and as many examples, but no teacher."""
 
 from functools import partial
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shortstack.config.reader import unstructure
 from shortstack.files import digest, read_json
-from shortstack.pipeline.stage import Context, Stage, of_callbacks, training_of
+from shortstack.pipeline.stage import Context, Stage, training_of, with_digests
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import RECORD
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
-    return [run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name), of_callbacks(run)]
+    return [
+        run.task,
+        run.seed,
+        run.device,
+        labels.identity,
+        source_digest_of_name(run.task.name),
+        with_digests(run.callbacks),
+    ]
 
 
 def _looks_at(context: Context, steps: tuple[Round, ...]) -> object:

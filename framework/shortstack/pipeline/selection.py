@@ -1,4 +1,4 @@
-"""Stage 4: which layers stay under the budget."""
+"""Stage 5: which layers stay under the budget."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,7 +9,8 @@ import attrs
 
 from shortstack.contracts import Probe, Selection
 from shortstack.files import read_json, write_json
-from shortstack.pipeline.importance import calibration_batches, load_scores
+from shortstack.pipeline.calibration import calibration_batches
+from shortstack.pipeline.importance import load_scores
 from shortstack.pipeline.layer_costs import costs_for, timed
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.planning.schedule import Round, composed, require_smaller, within
@@ -40,7 +41,7 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
     from shortstack.pipeline.stage_model import StageModel
 
     source = StageModel.load(context, step.source)
-    batches = calibration_batches(context, source)
+    batches = calibration_batches(context)
     scores = load_scores(context.root / step.importance)[context.run.selection.scorer].scores.tolist()
     model = ModelProbe(source.model, checked_batches(batches, context.device), candidate_objective(source.candidates))
     settings = _resolved(context, step)
@@ -95,7 +96,7 @@ def selection_stage(step: Round) -> Stage:
     return Stage(
         name=step.named("selection"),
         folder=step.named("selection"),
-        after=tuple(dict.fromkeys(("teacher", step.made_by, step.importance, *_earlier(step)))),
+        after=tuple(dict.fromkeys(("teacher", "calibration", step.made_by, step.importance, *_earlier(step)))),
         depends_on=partial(_depends_on, step=step),
         execute=partial(_execute, step=step),
     )

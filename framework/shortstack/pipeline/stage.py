@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -140,9 +140,9 @@ def _peak_memory(device: "torch.device") -> int:
     return peak_resident_bytes()
 
 
-def of_callbacks(run: "RunConfig") -> list[object]:
-    """What the run's own callbacks are: part of what every training depends on; nothing where there are none."""
-    return [[name, source_digest_of_name(name)] for name in run.callbacks]
+def with_digests(names: Iterable[str]) -> list[list[str]]:
+    """Names of a run's own objects, each with a digest of the code that it stands for."""
+    return [[name, source_digest_of_name(name)] for name in names]
 
 
 def training_of(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from shortstack.config.given import Given
 from shortstack.data.catalogue import Catalogue
 from shortstack.files import digest
-from shortstack.pipeline.stage import Context, Stage, of_callbacks
+from shortstack.pipeline.stage import Context, Stage, with_digests
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.tasks import task_of
 
@@ -20,8 +20,8 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
     files = [digest(path) for path in _files(run.teacher.path)]
     parts = [run.teacher, files, run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
-    selected_by = [run.evaluation.seen, run.evaluation.selected_by, run.evaluation.metrics]
-    return [*parts, *selected_by, of_callbacks(run)]  # what models are selected by, in all later stages too
+    judged = [run.evaluation.seen, run.evaluation.selected_by, with_digests(run.evaluation.metrics)]
+    return [*parts, *judged, with_digests(run.callbacks)]  # what models are selected by, in all later stages too
 
 
 def _files(path: str | None) -> list[Path]:
