@@ -24,7 +24,8 @@ LAYERS = (
         "progress",
         "files",
         "fetching",
-        "result",
+        "frames",
+        "posix",
         "config",
     }
     | {"registry"},
@@ -40,7 +41,7 @@ LAYERS = (
         "evaluation",
         "audit",
     }
-    | {"recommender", "report"},
+    | {"recommender", "report", "result"},
     {"planning", "pipeline", "scoring", "testing", "scaffold"},
     {"run", "cli", "__init__", "__main__"},
 )

@@ -244,6 +244,8 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
     choices = [kind for kind in kinds if kind is not type(None)]
     if Given in kinds and _stands_for_an_object(value):
         return _fit_object(value, where)
+    if isinstance(value, _PLAIN) and not isinstance(value, Given):
+        choices = [kind for kind in choices if kind is not Given]
     if type(value) in choices:
         return _fit(type(value), value, where)  # before another kind makes something else of it
     if Given in kinds and isinstance(value, type):
