@@ -1,7 +1,10 @@
 """Settings are strict, and their errors name the setting."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from enum import Enum
+from pathlib import Path
 from typing import Any, Literal
 
 import attrs
@@ -31,6 +34,89 @@ class Outer:
     cutoffs: tuple[int, ...] = (1, 5)
     tables: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     exact: bool = False
+
+
+class Colour(Enum):
+    """An enumeration."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+@attrs.frozen(kw_only=True)
+class Wider:
+    """Kinds that plugins use."""
+
+    names: list[str] = attrs.field(factory=list)
+    grid: list[list[float]] = attrs.field(factory=list)
+    kinds: frozenset[int] = frozenset()
+    where: Path | None = None
+    colour: Colour = Colour.RED
+    colours: tuple[Colour, ...] = ()
+    inner: Inner | None = None
+    inners: list[Inner] = attrs.field(factory=list)
+    sizes: dict[str, int | Literal["all"]] = attrs.field(factory=dict)
+
+
+def test_wider_kinds():
+    """Lists, sets, paths, enumerations, optional and nested classes are read from what a file says, and written so."""
+    tables = {
+        "names": ["a", "b"],
+        "grid": [[1, 2.5]],
+        "kinds": [3, 1, 3],
+        "where": "some/place",
+        "colour": "blue",
+        "colours": ["red", "blue"],
+        "inner": {"steps": 4},
+        "inners": [{"rate": 1}, {}],
+        "sizes": {"x": 3, "y": "all"},
+    }
+    made = structure(Wider, tables, "run")
+
+    assert made == Wider(
+        names=["a", "b"],
+        grid=[[1.0, 2.5]],
+        kinds=frozenset({1, 3}),
+        where=Path("some/place"),
+        colour=Colour.BLUE,
+        colours=(Colour.RED, Colour.BLUE),
+        inner=Inner(steps=4),
+        inners=[Inner(rate=1.0), Inner()],
+        sizes={"x": 3, "y": "all"},
+    )
+    assert structure(Wider, json.loads(json.dumps(unstructure(made))), "run") == made
+    assert len(describe_settings(Wider)) == len(tables)
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"colour": "green"}, "run.colour must be one of 'red', 'blue', got 'green'"),
+        ({"names": "ab"}, "run.names takes a list, got 'ab'"),
+        ({"grid": [[1, "x"]]}, r"run.grid\[0\]\[1\] takes a number, got 'x'"),
+        ({"where": 1.5}, "run.where takes a text, got 1.5"),
+        ({"inners": [{"steps": 0}]}, r"run.inners\[0\]: 'steps' must be >= 1"),
+    ],
+)
+def test_wrong_values_of_wider_kinds(tables, message):
+    """They are named by their place."""
+    with pytest.raises(ConfigurationError, match=message):
+        structure(Wider, tables, "run")
+
+
+def test_kinds_that_no_file_can_give():
+    """They are refused when the settings are listed, with what is allowed."""
+
+    @attrs.frozen
+    class Wrong:
+        """Holds a function."""
+
+        call: Callable[[int], int] | None = None
+
+    with pytest.raises(
+        TypeError, match=r"the setting Wrong\.call has the type Callable.*which no file can give; use bool, int"
+    ):
+        describe_settings(Wrong)
 
 
 @given(

@@ -11,8 +11,10 @@ import re
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from datetime import date, time
+from enum import Enum
 from pathlib import PurePath
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -120,8 +122,16 @@ def unstructure(value: object) -> Any:
         return {f.name: unstructure(getattr(instance, f.name)) for f in attrs.fields(type(instance)) if f.init}
     if isinstance(value, Mapping):
         return {str(key): unstructure(item) for key, item in value.items()}
+    if isinstance(value, AbstractSet):
+        return sorted((unstructure(item) for item in value), key=repr)
     if isinstance(value, list | tuple):
         return [unstructure(item) for item in value]
+    return _unstructured_scalar(value)
+
+
+def _unstructured_scalar(value: object) -> Any:
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, PurePath):
         return str(value)
     return value if isinstance(value, _PLAIN) else unstructure(Given.of(value))
@@ -186,6 +196,10 @@ def _fit(kind: Any, value: object, where: str) -> Any:
         return _fit_object(value, where)
     if isinstance(kind, type) and attrs.has(kind):
         return structure(kind, value, where)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _fit_enum(kind, value, where)
+    if isinstance(kind, type) and issubclass(kind, PurePath):
+        return value if isinstance(value, kind) else kind(_fit_scalar(str, value, where))
     return _fit_scalar(kind, value, where)
 
 
@@ -230,6 +244,26 @@ def _fit_literal(arguments: Sequence[Any], value: object, where: str) -> Any:
     if isinstance(value, str):
         raise UnknownNameError(f"value of {where}:", value, [str(a) for a in arguments])
     raise ConfigurationError(f"{where} must be one of {', '.join(map(repr, arguments))}, got {value!r}")
+
+
+def _fit_enum(kind: type[Enum], value: object, where: str) -> Enum:
+    """A member, by its value as files have it."""
+    if isinstance(value, kind):
+        return value
+    for member in kind:
+        if type(member.value) is type(value) and member.value == value:
+            return member
+    allowed = ", ".join(repr(member.value) for member in kind)
+    raise ConfigurationError(f"{where} must be one of {allowed}, got {value!r}")
+
+
+def _fit_list(arguments: Sequence[Any], value: object, where: str) -> list[Any]:
+    return list(_fit_sequence((arguments[0], ...), value, where))
+
+
+def _fit_set(arguments: Sequence[Any], value: object, where: str) -> frozenset[Any]:
+    members = sorted(value, key=repr) if isinstance(value, AbstractSet) else value
+    return frozenset(_fit_sequence((arguments[0], ...), members, where))
 
 
 def _fit_mapping(arguments: Sequence[Any], value: object, where: str) -> dict[str, Any]:
@@ -280,6 +314,7 @@ def _first_line(error: BaseException) -> str:
 
 
 _PLAIN = (bool, int, float, str, type(None))
+_READABLE = {Any, object, bool, int, float, str, type(None), Given, list, tuple, dict, Mapping, Sequence}
 _OBJECT = "python object"
 """The key of what stands for an object where settings are written."""
 _SPOKEN: Mapping[type, str] = {
@@ -294,6 +329,9 @@ _CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
     types.UnionType: _fit_union,
     Literal: _fit_literal,
     tuple: _fit_sequence,
+    list: _fit_list,
+    set: _fit_set,
+    frozenset: _fit_set,
     Sequence: _fit_sequence,
     dict: _fit_mapping,
     Mapping: _fit_mapping,
@@ -304,8 +342,14 @@ def describe_settings(cls: type) -> list[dict[str, str]]:
     """Name, type, default and meaning of each setting of an attrs class, as text.
 
     The meaning is what its docstring, or that of the class that it has the setting from, says under ``Attributes:``.
+
+    Raises:
+        TypeError: A setting is of a type that no file can give.
     """
     hints, meanings = get_type_hints(cls), documented_attributes(cls)
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls)):
+        if field.init:
+            _require_readable(hints[field.name], f"{cls.__name__}.{field.name}")
     return [
         {
             "name": field.name,
@@ -316,6 +360,28 @@ def describe_settings(cls: type) -> list[dict[str, str]]:
         for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
         if field.init
     ]
+
+
+def _require_readable(kind: Any, where: str) -> None:
+    """Refuse a type that ``_fit`` cannot make a value of, here and not when somebody sets it.
+
+    Raises:
+        TypeError: It is one.
+    """
+    origin, parts = get_origin(kind), [part for part in get_args(kind) if part is not Ellipsis]
+    if origin is Literal or kind in _READABLE or (isinstance(kind, type) and issubclass(kind, Enum | PurePath)):
+        return
+    if origin in _CONTAINERS:
+        for part in parts:
+            _require_readable(part, where)
+    elif isinstance(kind, type) and attrs.has(kind):
+        for name, hint in get_type_hints(kind).items():
+            _require_readable(hint, f"{where}.{name}")
+    elif not getattr(kind, "_is_protocol", False):  # an object that Python alone can give
+        raise TypeError(
+            f"the setting {where} has the type {_type_text(kind)}, which no file can give; use bool, int, float, str, Path, an Enum, "
+            "Literal, list, tuple, set, Mapping, another attrs class, or a union of these"
+        )
 
 
 def documented_attributes(cls: type) -> dict[str, str]:
