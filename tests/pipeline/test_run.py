@@ -15,6 +15,7 @@ from shortstack import CompactStudentModel, Registry, Run
 from shortstack.config.budget import BUDGETS
 from shortstack.errors import (
     ConfigurationError,
+    EmptyDataError,
     RunFolderError,
     SourceNotFoundError,
     UnknownNameError,
@@ -521,3 +522,13 @@ def test_a_family_whose_layers_give_lists(ring, tables, tmp_path, monkeypatch):
 
     changed["importance"]["scorers"], changed["selection"]["scorer"] = ["fisher"], "fisher"
     assert len(Run.from_mapping(changed).execute(tmp_path / "run").selection["kept"]) == 1
+
+
+def test_what_filters_leave_empty_is_not_the_adapters_fault(ring, tables, tmp_path):
+    """The sentence names the filters, and no adapter."""
+    strict = tables(ring)
+    strict["data"]["core"] = 1000
+    with pytest.raises(EmptyDataError, match="lower core") as caught:
+        Run.from_mapping(strict).execute(tmp_path / "run")
+
+    assert not getattr(caught.value, "__notes__", [])

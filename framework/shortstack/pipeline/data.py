@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from shortstack.config.given import value_of
+from shortstack.errors import EmptyDataError
 from shortstack.files import write_json
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.run_layout import FACTS
@@ -39,10 +40,18 @@ def _execute(context: Context, folder: Path) -> str:
     from shortstack.registry.isolation import plugin_errors
 
     feedback, run = _feedback(context.run), context.run
+    emptied: EmptyDataError | None = None
     with plugin_errors(context.registry.find("dataset", run.data.adapter)):
         records = _records(context)
-        write_json(folder / FACTS, feedback.prepare(records, run.data, seed=run.seed, folder=folder))
-        return digest_of(records, feedback.tables)
+        try:
+            write_json(folder / FACTS, feedback.prepare(records, run.data, seed=run.seed, folder=folder))
+        except (
+            EmptyDataError
+        ) as error:  # the filters' doing or the split's, not that of the adapter, which has read all
+            emptied = error
+    if emptied is not None:
+        raise emptied
+    return digest_of(records, feedback.tables)
 
 
 def _records(context: Context) -> "Records":
