@@ -240,7 +240,7 @@ class TestOwn:
         changed = attrs.evolve(run, distillation=attrs.evolve(run.distillation, losses=losses))
         changed.execute(root, progress=progress, keep=True)
 
-        assert progress.left == ["data", "teacher", "calibration", "importance", "selection", "student", "scratch"]
+        assert progress.left == ["data", "teacher", "calibration", "importance", "selection", "pruning", "scratch"]
 
 
 class Counts(TrainerCallback):

@@ -215,7 +215,7 @@ class TestScratch:
         fresh = Run.from_mapping(ring_tables(ring, **changes)).execute(tmp_path / "fresh")
 
         assert "scratch" in progress.left
-        assert {"student", "evaluation"} <= {*progress.ran}
+        assert {"pruning", "evaluation"} <= {*progress.ran}
         assert result.metrics["scratch"] == fresh.metrics["scratch"]
 
     @pytest.mark.parametrize(

@@ -54,9 +54,10 @@ def finished(ring, tables, tmp_path_factory):
 STAGES = [
     "data",
     "teacher",
+    "calibration",
     "importance",
     "selection",
-    "student",
+    "pruning",
     "distillation",
     "scratch",
     "evaluation",

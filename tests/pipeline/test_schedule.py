@@ -44,8 +44,8 @@ def finished(ring, tables, tmp_path_factory):
 
 def test_each_step_has_its_stages(finished):
     """Score, choose, prune and teach, twice; what is made last goes by the plain names."""
-    steps = ["importance", "selection-1", "student-1", "distillation-1"]
-    steps += ["importance-2", "selection", "student", "distillation"]
+    steps = ["importance", "selection-1", "pruning-1", "distillation-1"]
+    steps += ["importance-2", "selection", "pruning", "distillation"]
 
     assert finished[2] == ["data", "teacher", "calibration", *steps, "scratch", "evaluation", "report"]
 
@@ -108,7 +108,7 @@ def test_another_budget_keeps_the_first_step(finished, ring, tables):
     progress = Recording()
     run = Run.from_mapping(scheduled(tables, ring, keep_ratio=None, parameters=3_500))
     result = run.execute(finished[0], progress=progress)
-    after = ["selection", "student", "distillation", "evaluation", "report"]
+    after = ["selection", "pruning", "distillation", "evaluation", "report"]
 
     assert progress.ran == after
     assert result.selection["budget"] == "keep at most 3,500 parameters"

@@ -17,7 +17,7 @@ from shortstack.pipeline.selection import load_selection, select
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.pipeline.task_evaluation import headlines_of, task_evaluation
 from shortstack.planning.schedule import Round
-from shortstack.run_layout import AUDITED
+from shortstack.run_layout import AUDIT, AUDITED, IMPORTANCE, TEACHER
 
 if TYPE_CHECKING:
     from shortstack.audit.agreement import Scores
@@ -45,8 +45,8 @@ def _execute(context: Context, folder: Path) -> None:
     from shortstack.importance.probe_cache import ProbeCache
     from shortstack.pipeline.stage_model import StageModel
 
-    teacher = StageModel.load(context, "teacher")
-    found = load_scores(context.root / "importance")
+    teacher = StageModel.load(context, TEACHER)
+    found = load_scores(context.root / IMPORTANCE)
     with (
         context.progress.job("passes of audit", total=_passes(found)) as passed,
         ProbeCache.of(folder.with_name("passes"), passed) as answers,  # a killed try's are still there
@@ -196,12 +196,12 @@ def _seconds(work: Callable[[], None]) -> float:
 
 def load_audit(root: Path) -> dict[str, Any]:
     """What the stage wrote below a run's folder."""
-    return dict(read_json(root / AUDIT.folder / AUDITED))
+    return dict(read_json(root / AUDIT / AUDITED))
 
 
-AUDIT = Stage(
+AUDIT_STAGE = Stage(
     name="audit",
-    folder="audit",
+    folder=AUDIT,
     after=("data", "teacher", "calibration", "importance", "selection"),
     depends_on=_depends_on,
     execute=_execute,

@@ -73,6 +73,6 @@ def calibration_batches(context: Context) -> "list[dict[str, Tensor]]":
     return batches
 
 
-CALIBRATE = Stage(
+CALIBRATION_STAGE = Stage(
     name="calibration", folder=CALIBRATION, after=("data", "teacher"), depends_on=_depends_on, execute=_execute
 )

@@ -9,7 +9,7 @@ from shortstack.config.given import value_of
 from shortstack.errors import EmptyDataError
 from shortstack.files import write_json
 from shortstack.pipeline.stage import Context, Stage
-from shortstack.run_layout import FACTS
+from shortstack.run_layout import DATA, FACTS
 from shortstack.tasks import Feedback, feedback_of, task_of
 
 if TYPE_CHECKING:
@@ -72,4 +72,4 @@ def _feedback(run: "RunConfig") -> Feedback:
     return feedback_of(task_of(run.task).reads)
 
 
-DATA = Stage(name="data", folder="data", after=(), depends_on=_depends_on, execute=_execute, reads=_reads)
+DATA_STAGE = Stage(name="data", folder=DATA, after=(), depends_on=_depends_on, execute=_execute, reads=_reads)

@@ -9,6 +9,7 @@ from shortstack.pipeline.selection import load_selection, own_selection
 from shortstack.pipeline.stage import Context, Stage, with_digests
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
+from shortstack.run_layout import PRUNED, STUDENT, TEACHER
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
@@ -36,8 +37,8 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
 
     settings = context.run.distillation
     by_the_first = settings.taught_by == "teacher"
-    teacher = StageModel.load(context, "teacher" if by_the_first else step.source)
-    student = StageModel.load(context, step.named("pruned"))
+    teacher = StageModel.load(context, TEACHER if by_the_first else step.source)
+    student = StageModel.load(context, step.named(PRUNED))
     train(
         context,
         step.named("distillation"),
@@ -69,8 +70,8 @@ def distillation_stage(step: Round) -> Stage:
     """The student of this step."""
     return Stage(
         name=step.named("distillation"),
-        folder=step.named("student"),
-        after=tuple(dict.fromkeys(("data", "teacher", step.made_by, step.named("selection"), step.named("student")))),
+        folder=step.named(STUDENT),
+        after=tuple(dict.fromkeys(("data", "teacher", step.made_by, step.named("selection"), step.named("pruning")))),
         depends_on=_depends_on,
         execute=partial(_execute, step=step),
     )

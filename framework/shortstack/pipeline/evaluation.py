@@ -10,7 +10,7 @@ import attrs
 from shortstack.files import write_json
 from shortstack.pipeline.stage import Context, Stage, with_digests
 from shortstack.planning.schedule import Round
-from shortstack.run_layout import METRICS
+from shortstack.run_layout import EVALUATION, METRICS
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
@@ -80,8 +80,8 @@ def evaluation_stage(steps: tuple[Round, ...], scratch: Sequence[str]) -> Stage:
     """
     return Stage(
         name="evaluation",
-        folder="evaluation",
-        after=("data", "teacher", "student", "distillation", *scratch),
+        folder=EVALUATION,
+        after=("data", "teacher", "pruning", "distillation", *scratch),
         depends_on=_depends_on,
         execute=partial(_execute, steps=steps),
     )

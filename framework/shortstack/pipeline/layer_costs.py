@@ -8,6 +8,7 @@ import attrs
 from shortstack.contracts import Selection
 from shortstack.pipeline.stage import Context
 from shortstack.planning.schedule import Round
+from shortstack.run_layout import TEACHER
 from shortstack.selection.selector import selector_for
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def costs_for(
         measured = measured_latency(source, batch, settings.latency_batch_size)
         if step.before is None:
             return {"latency_ms": measured}
-        teacher = StageModel.load(context, "teacher").model
+        teacher = StageModel.load(context, TEACHER).model
         whole = measured_latency(teacher, batch, settings.latency_batch_size).teacher
         return {"latency_ms": attrs.evolve(measured, whole=whole)}
     layers = source.config.get_text_config().num_hidden_layers
     architecture = context.registry.build("student", context.run.student.architecture, context.run.student.settings)
     everything = architecture.shrink(source.config, Selection(kept=range(layers), of=layers))
-    first = costs_of(AutoConfig.from_pretrained(context.root / "teacher"), dtype=source.dtype)
+    first = costs_of(AutoConfig.from_pretrained(context.root / TEACHER), dtype=source.dtype)
     return costs_of(everything, dtype=source.dtype, teacher=first)
 
 

@@ -10,6 +10,7 @@ from shortstack.pipeline.calibration import calibration_batches, drawn_batches
 from shortstack.pipeline.selection import own_selection
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.planning.schedule import Round
+from shortstack.run_layout import PRUNED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,7 +34,7 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
     StageModel.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
 
 
-def rehearse_student(context: Context, teacher: "StageModel") -> None:
+def rehearse_pruning(context: Context, teacher: "StageModel") -> None:
     """Make a student of the first layer and the upper half of a teacher that is yet to be trained, and throw it away.
 
     What cannot be done with its family is found before hours of training, not after. These layers are of every kind that
@@ -62,11 +63,11 @@ def _built(
     )
 
 
-def student_stage(step: Round) -> Stage:
+def pruning_stage(step: Round) -> Stage:
     """The pruned model of this step."""
     return Stage(
-        name=step.named("student"),
-        folder=step.named("pruned"),
+        name=step.named("pruning"),
+        folder=step.named(PRUNED),
         after=("calibration", step.made_by, step.named("selection")),
         depends_on=_depends_on,
         execute=partial(_execute, step=step),

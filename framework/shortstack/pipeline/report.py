@@ -10,7 +10,7 @@ from shortstack.files import read_json
 from shortstack.pipeline.selection import load_selection
 from shortstack.pipeline.stage import Context, Stage, training_of
 from shortstack.planning.schedule import Round, rounds_of
-from shortstack.run_layout import FACTS, METRICS, RECORD, SCORES
+from shortstack.run_layout import DATA, EVALUATION, FACTS, IMPORTANCE, METRICS, RECORD, SCORES
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
@@ -27,7 +27,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
     from shortstack.version import __version__
 
     root = context.root
-    evaluation = read_json(root / "evaluation" / METRICS)
+    evaluation = read_json(root / EVALUATION / METRICS)
     selection, parameters = _selection(context), _parameters(context)
     conclusion = verdict(
         metrics=evaluation["metrics"],
@@ -43,10 +43,10 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         plugins=_plugins(context.run, context.registry),
         config=unstructure(context.run),
         environment=_environment(context),
-        data=read_json(root / "data" / FACTS),
+        data=read_json(root / DATA / FACTS),
         cost={**_cost(context, stages), "speed": evaluation["speed"]},
         verdict=conclusion,
-        importance={name: found["scores"] for name, found in read_json(root / "importance" / SCORES).items()},
+        importance={name: found["scores"] for name, found in read_json(root / IMPORTANCE / SCORES).items()},
         audit=audit,
         selection=selection,
         parameters=parameters,

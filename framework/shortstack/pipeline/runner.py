@@ -13,20 +13,20 @@ import attrs
 from shortstack.config.reader import unstructure
 from shortstack.errors import RunFolderError
 from shortstack.files import unfinished, write_json
-from shortstack.pipeline.audit import AUDIT, load_audit
-from shortstack.pipeline.calibration import CALIBRATE
-from shortstack.pipeline.data import DATA
+from shortstack.pipeline.audit import AUDIT_STAGE, load_audit
+from shortstack.pipeline.calibration import CALIBRATION_STAGE
+from shortstack.pipeline.data import DATA_STAGE
 from shortstack.pipeline.distillation import distillation_stage
 from shortstack.pipeline.evaluation import evaluation_stage
 from shortstack.pipeline.importance import importance_stage
 from shortstack.pipeline.preflight import check
 from shortstack.pipeline.provenance import keep_beside, kept_beside, replacement
-from shortstack.pipeline.pruning import student_stage
+from shortstack.pipeline.pruning import pruning_stage
 from shortstack.pipeline.report import write_result
 from shortstack.pipeline.scratch import scratch_stage
 from shortstack.pipeline.selection import selection_stage
 from shortstack.pipeline.stage import Context, Stage
-from shortstack.pipeline.teacher import TEACHER
+from shortstack.pipeline.teacher import TEACHER_STAGE
 from shortstack.planning.schedule import Round, rounds_of
 from shortstack.posix import fcntl
 from shortstack.run_layout import RUN
@@ -46,9 +46,9 @@ def _stages(run: "RunConfig") -> tuple[Stage, ...]:
     made_smaller = [stage for step in steps for stage in _made_smaller(step)]
     scratch = (scratch_stage(steps),) if run.evaluation.scratch else ()  # one that is there already stays there
     return (
-        DATA,
-        TEACHER,
-        CALIBRATE,
+        DATA_STAGE,
+        TEACHER_STAGE,
+        CALIBRATION_STAGE,
         *made_smaller,
         *scratch,
         evaluation_stage(steps, [stage.name for stage in scratch]),
@@ -56,7 +56,7 @@ def _stages(run: "RunConfig") -> tuple[Stage, ...]:
 
 
 def _made_smaller(step: Round) -> tuple[Stage, ...]:
-    return (importance_stage(step), selection_stage(step), student_stage(step), distillation_stage(step))
+    return (importance_stage(step), selection_stage(step), pruning_stage(step), distillation_stage(step))
 
 
 def execute(
@@ -66,7 +66,7 @@ def execute(
     with _opened(run, root, registry, progress, keep=keep) as context:
         stages = _stages(run)
         keys = _settle_all(context, stages)
-        known = AUDIT.is_done(context, AUDIT.key(context, keys))
+        known = AUDIT_STAGE.is_done(context, AUDIT_STAGE.key(context, keys))
         with context.progress.stage("report"):
             return write_result(context, stages, load_audit(root) if known else {})
 
@@ -75,7 +75,7 @@ def audit(run: "RunConfig", root: Path, *, registry: "Registry | None", progress
     """Perform every stage that is not done, audit the scorers, and write the result; see ``Run.audit``."""
     with _opened(run, root, registry, progress) as context:
         stages = _stages(run)
-        _settle_all(context, (*stages, AUDIT))
+        _settle_all(context, (*stages, AUDIT_STAGE))
         with context.progress.stage("report"):
             return write_result(context, stages, load_audit(root))
 
@@ -83,7 +83,7 @@ def audit(run: "RunConfig", root: Path, *, registry: "Registry | None", progress
 def prepare(run: "RunConfig", root: Path, *, registry: "Registry | None", progress: "Progress | None") -> None:
     """Perform the data stage alone; see ``Run.prepare``."""
     with _opened(run, root, registry, progress) as context:
-        _settle_all(context, (DATA,))
+        _settle_all(context, (DATA_STAGE,))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from shortstack.files import digest, read_json
 from shortstack.pipeline.stage import Context, Stage, training_of, with_digests
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
-from shortstack.run_layout import RECORD
+from shortstack.run_layout import PRUNED, RECORD, SCRATCH
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
@@ -30,7 +30,7 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
 
 def _looks_at(context: Context, steps: tuple[Round, ...]) -> object:
     """The student's config, items and words, and its fit: not its weights, nor which layers they are from."""
-    folder = context.root / "pruned"
+    folder = context.root / PRUNED
     config = read_json(folder / "config.json")
     config.pop("shortstack", None)  # which layers these are, and how they were chosen
     files = [path for path in sorted(folder.iterdir()) if path.name != "config.json" and _is_plain(path)]
@@ -52,7 +52,7 @@ def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
     from shortstack.pipeline.stage_model import StageModel
     from shortstack.pipeline.training import train
 
-    pruned = StageModel.load(context, "pruned")
+    pruned = StageModel.load(context, PRUNED)
     scratch = StageModel.of(context, initial_model(pruned.model.config), pruned.catalogue, pruned.tokenizer)
     settings = context.run.scratch_fit(_examples(context, steps))
     train(context, "scratch", scratch, settings, folder, losses={"labels": 1.0})
@@ -62,7 +62,7 @@ def scratch_stage(steps: tuple[Round, ...]) -> Stage:
     """The floor of the last step's student."""
     return Stage(
         name="scratch",
-        folder="scratch",
+        folder=SCRATCH,
         after=("data",),
         depends_on=_depends_on,
         looks_at=partial(_looks_at, steps=steps),

@@ -15,7 +15,7 @@ from shortstack.pipeline.layer_costs import costs_for, timed
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.planning.schedule import Round, composed, require_smaller, within
 from shortstack.registry.source_digest import source_digest_of_name
-from shortstack.run_layout import SELECTED
+from shortstack.run_layout import SELECTED, TEACHER
 from shortstack.selection.selector import selector_for
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _resolved(context: Context, step: Round) -> "SelectionSettings":
     settings = step.settings(context.run.selection)
     if step.before is None or settings.keep_ratio is None:
         return settings
-    layers = AutoConfig.from_pretrained(context.root / "teacher").get_text_config().num_hidden_layers
+    layers = AutoConfig.from_pretrained(context.root / TEACHER).get_text_config().num_hidden_layers
     return attrs.evolve(settings, keep_ratio=None, keep_layers=selector_for(settings).budget.layers(of=layers))
 
 

@@ -10,7 +10,7 @@ from shortstack.errors import ConfigurationError
 from shortstack.pipeline.seen_items import seen_by
 from shortstack.pipeline.stage import Context
 from shortstack.recommender import Recommender
-from shortstack.run_layout import SEQUENCES
+from shortstack.run_layout import DATA, SEQUENCES
 from shortstack.tasks import task_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class StageModel:
             tokenizer=tokenizer,
             model=model.to(context.device),
             catalogue=catalogue,
-            sequences=Sequences.load(context.root / "data" / SEQUENCES),
+            sequences=Sequences.load(context.root / DATA / SEQUENCES),
             task=task_of(context.run.task),
             seen=seen_by(context),
         )

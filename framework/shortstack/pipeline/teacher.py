@@ -8,6 +8,7 @@ from shortstack.data.catalogue import Catalogue
 from shortstack.files import digest
 from shortstack.pipeline.stage import Context, Stage, with_digests
 from shortstack.registry.source_digest import source_digest_of_name
+from shortstack.run_layout import DATA, TEACHER
 from shortstack.tasks import task_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _execute(context: Context, folder: Path) -> None:
     from shortstack.models.initial import as_if_trained
     from shortstack.pipeline.distillation import rehearse_losses
     from shortstack.pipeline.importance import rehearse_sweep
-    from shortstack.pipeline.pruning import rehearse_student
+    from shortstack.pipeline.pruning import rehearse_pruning
     from shortstack.pipeline.task_evaluation import require_cases
     from shortstack.pipeline.training import train
 
@@ -49,7 +50,7 @@ def _execute(context: Context, folder: Path) -> None:
         teacher.save(folder)
         return
     with as_if_trained(teacher.model):
-        rehearse_student(context, teacher)
+        rehearse_pruning(context, teacher)
         rehearse_sweep(context, teacher)
     train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=context.run.keeps_new_items)
 
@@ -66,7 +67,7 @@ def _untrained(context: Context) -> "StageModel":
     from shortstack.teachers.config import teacher_config
     from shortstack.teachers.items import brings_items, pretrained, trained_before
 
-    run, catalogue = context.run, Catalogue.load(context.root / "data")
+    run, catalogue = context.run, Catalogue.load(context.root / DATA)
     shapes = ModelShapes(run=run, config=teacher_config(run, items=len(catalogue)), registry=context.registry)
     shapes.require_memory(context.device)
     if run.teacher.path is None:
@@ -79,4 +80,4 @@ def _untrained(context: Context) -> "StageModel":
     return StageModel.of(context, model, known, tokenizer)
 
 
-TEACHER = Stage(name="teacher", folder="teacher", after=("data",), depends_on=_depends_on, execute=_execute)
+TEACHER_STAGE = Stage(name="teacher", folder=TEACHER, after=("data",), depends_on=_depends_on, execute=_execute)
