@@ -100,7 +100,7 @@ class RunResult:
         headlines: ``metrics``, which are compared, and ``selected_by``, which the verdict is about.
         calibration: Method → ``bins`` (``confidence``, ``accuracy``, ``cases``) and ``error``, of models that give
             probabilities of ratings.
-        cases: How many test cases were ``evaluated``; where the catalogue is ranked also whether items of the history were
+        cases: How many test cases were ``evaluated``, of how many ``users``; where the catalogue is ranked also whether items of the history were
             candidates (``seen``), how many of all had a target among them (``repeats``), were ``left_out`` for that, and
             had no history.
         folder: Where it was written to or read from, which the file does not hold.

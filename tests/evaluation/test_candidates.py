@@ -129,9 +129,9 @@ def test_left_out_cases_are_counted():
 
     assert found.rows.tolist() == [1, 2]
     assert found.targets.tolist() == [3, 2]
-    assert found.facts == {"evaluated": 2, "repeats": 1, "left_out": 1, "without_history": 1}
+    assert found.facts == {"evaluated": 2, "users": 2, "repeats": 1, "left_out": 1, "without_history": 1}
     including = RecommendationEvaluator(resamples=1, seen="include").evaluate(Seen(1.0), cases)
-    assert including.facts == {"evaluated": 3, "repeats": 1, "left_out": 0, "without_history": 1}
+    assert including.facts == {"evaluated": 3, "users": 3, "repeats": 1, "left_out": 0, "without_history": 1}
     with pytest.raises(
         ConfigurationError, match="only evaluations of the same cases can be compared, and these differ"
     ):

@@ -131,3 +131,15 @@ def test_cases_that_were_left_out_are_said(result):
     )
     assert "histories" not in last(evaluated=2_000, repeats=0, left_out=0, seen="exclude")
     assert "histories" not in last(evaluated=2_000)
+
+
+@pytest.mark.parametrize(("users", "words"), [(1, "With one test user"), (29, "With 29 test users")])
+def test_too_few_users(result, users, words):
+    """Below thirty nothing is claimed of quality; thirty are enough."""
+    parts = {name: getattr(result, name) for name in ("metrics", "comparisons", "parameters", "selection")}
+    told = verdict(**parts, cases={"users": users}).splitlines()
+
+    assert told[0].startswith("The student was built with ")
+    assert told[1].startswith(f"{words}, no comparison between models means anything")
+    assert not [line for line in told if "95%" in line or "beats" in line or "paid" in line]
+    assert "95% interval" in verdict(**parts, cases={"users": 30})

@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import find_adapter_config_file
 
@@ -15,6 +13,7 @@ from shortstack.models.generation import settle_generation
 from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.padding import settle_padding
 from shortstack.models.ties import settle_ties
+from shortstack.models.weight_files import require_own_safetensors
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -38,6 +37,7 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
     for file in sorted(folder.iterdir()):
         refuse_lfs_pointer(file)
     refuse_adapters(str(folder))
+    require_own_safetensors(folder)
     try:
         with silenced_transformers():
             model, report = AutoModelForCausalLM.from_pretrained(
@@ -48,8 +48,12 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
                 local_files_only=True,
                 output_loading_info=True,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError, StrictDataclassError) as error:
-        raise DataError(f"{folder} holds no readable model: {' '.join(str(error).split())[:200]}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a library raises of a damaged or foreign folder is one kind of error here
+        raise DataError(
+            f"{folder} holds no readable model: {' '.join(str(error).split())[:200] or type(error).__name__}"
+        ) from error
     require_whole(report, str(folder))
     stored: PreTrainedModel = model
     settle(stored)
@@ -98,7 +102,7 @@ def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # the tokenizers library raises its own kinds, and others of newer formats
         raise DataError(
             f"{folder} holds no readable tokenizer: copy the model's own there, such as tokenizer.json and "
             f"tokenizer_config.json ({' '.join(str(error).split())[:120]})"

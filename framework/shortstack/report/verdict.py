@@ -1,12 +1,16 @@
 """The outcome in plain words: what was kept, at what size, and whether it was worth it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from shortstack.contracts.headlines import FLOORS, SELECTED_BY, formatted_metric
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
+
+
+FEWEST_USERS: Final = 30
+"""Test users below which intervals are resampled from too few to mean what they say, and nothing is claimed."""
 
 
 def verdict(
@@ -31,6 +35,10 @@ def verdict(
         speed: As in its ``cost``.
     """
     told = _Verdict(comparisons=comparisons, metric=selected_by)
+    users = (cases or {}).get("users")
+    if users is not None and users < FEWEST_USERS:
+        alone = [told.built(parameters, selection), too_few(users), faster(speed or {}), repeated(cases or {})]
+        return "\n".join(statement for statement in alone if statement)
     statements = [
         told.kept(metrics, parameters, selection),
         faster(speed or {}),
@@ -57,13 +65,12 @@ class _Verdict:
     def found(self, comparison: str) -> Sequence[float] | None:
         return self.comparisons.get(comparison, {}).get(self.metric)
 
+    @staticmethod
+    def built(parameters: Parameters, selection: SelectionRecord) -> str:
+        return f"The student was built {_size(parameters, selection)}."
+
     def kept(self, metrics: Metrics, parameters: Parameters, selection: SelectionRecord) -> str:
-        body = parameters["student_body"] / max(parameters["teacher_body"], 1)
-        total = parameters["student"] / max(parameters["teacher"], 1)
-        size = (
-            f"with {len(selection['kept'])} of {selection['of']} layers, {body:.0%} of the body's parameters "
-            f"and {total:.0%} of all parameters"
-        )
+        size = _size(parameters, selection)
         ratio = self.found("student/teacher")
         if ratio is None:
             return f"The student was built {size}; what share of the teacher's {self.name} it keeps is undefined."
@@ -128,6 +135,24 @@ class _Verdict:
         own = [name for name in against if name not in {*FLOORS, "teacher", "scratch", "pruned"}]
         found = {floor: self.found(f"{method}-{floor}") for floor in (*FLOORS, *own)}
         return {floor: difference for floor, difference in found.items() if difference is not None}
+
+
+def too_few(users: int) -> str:
+    """Return the statement in place of all comparisons where there are too few test users."""
+    counted = "one test user" if users == 1 else f"{users} test users"
+    return (
+        f"With {counted}, no comparison between models means anything: the figures are shown, and no claim is made. "
+        f"Evaluate on {FEWEST_USERS} users or more."
+    )
+
+
+def _size(parameters: Parameters, selection: SelectionRecord) -> str:
+    body = parameters["student_body"] / max(parameters["teacher_body"], 1)
+    total = parameters["student"] / max(parameters["teacher"], 1)
+    return (
+        f"with {len(selection['kept'])} of {selection['of']} layers, {body:.0%} of the body's parameters "
+        f"and {total:.0%} of all parameters"
+    )
 
 
 def faster(speed: Mapping[str, Mapping[str, float]]) -> str:
