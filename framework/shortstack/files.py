@@ -1,7 +1,9 @@
 """Files that are written whole or not at all, and read with a clear word if they are damaged."""
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,20 +73,42 @@ def held(path: Path) -> Iterator[None]:
 
     Raises:
         SourceNotFoundError: There is no such folder.
-        RunFolderError: Another process holds it.
+        RunFolderError: Another process holds it, or the file that says so is a link.
     """
     if not path.parent.is_dir():
         raise SourceNotFoundError(f"{path.parent} is no folder; make it first, or name another")
     lock = path.with_name(f".{path.name.removeprefix('.')}.lock")
-    with lock.open("w") as file:
+    descriptor = _locked(lock, f"another process is writing {path}; wait for it, or name another file")
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # while it is locked: whoever opened it before sees that it is gone
+        os.close(descriptor)
+
+
+def _locked(lock: Path, refusal: str) -> int:
+    """Open and lock a file that is removed when it is released.
+
+    The file that was opened may have been removed by its last holder since; then the lock is on nothing, and the file that is
+    there now may be locked by another. So it is opened again until what is locked is what is there.
+    """
+    while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise RunFolderError(f"{lock} is a link, which no lock of ours is; remove it") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock.stat(follow_symlinks=False).st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
         except BlockingIOError as error:
-            raise RunFolderError(f"another process is writing {path}; wait for it, or name another file") from error
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise RunFolderError(refusal) from error
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> Any:

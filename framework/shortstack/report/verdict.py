@@ -8,7 +8,6 @@ import attrs
 from shortstack.contracts.headlines import FLOORS, SELECTED_BY, formatted_metric
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
 
-
 FEWEST_USERS: Final = 30
 """Test users below which intervals are resampled from too few to mean what they say, and nothing is claimed."""
 

@@ -238,7 +238,9 @@ ADAPTERS = (
         pitfall=23,
         adapter=Silent(),
     ),
-    wrong("takes-longer-rows", "Surplus fields are not seen.", {"long-row"}, interaction=first_fields),
+    wrong(
+        "takes-longer-rows", "Surplus fields are not seen.", {"long-row", "users-are-private"}, interaction=first_fields
+    ),
     wrong(
         "skips-bad-rows",
         "Bad rows are left out.",
