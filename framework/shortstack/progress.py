@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from shortstack.terminal_text import visible
+
 QUIET_FOR = 60.0
 """Seconds without a line, at most, of a job whose steps take less."""
 
@@ -77,7 +79,7 @@ class ToConsole:
 
     def note(self, text: str) -> None:
         """One line."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(visible(text, lines=True), highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:

@@ -26,6 +26,7 @@ LAYERS = (
         "fetching",
         "frames",
         "posix",
+        "terminal_text",
         "config",
     }
     | {"registry"},

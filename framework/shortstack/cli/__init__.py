@@ -14,7 +14,7 @@ from shortstack.cli.data import app as data_app
 from shortstack.cli.list_components import list_components
 from shortstack.cli.merge import merge
 from shortstack.cli.new import new
-from shortstack.cli.options import plain, say
+from shortstack.cli.options import echo, plain, say
 from shortstack.cli.plan import plan
 from shortstack.cli.plugins import plugins
 from shortstack.cli.recommend import recommend
@@ -89,7 +89,7 @@ def _one_line(error: ShortstackError) -> str:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"shortstack {__version__}")
+        echo(f"shortstack {__version__}")
         raise typer.Exit
 
 

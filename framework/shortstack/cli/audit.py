@@ -1,13 +1,13 @@
 """``shortstack audit``: whether the scorers of a run were right."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from shortstack.cli.options import Json, warn_of_mixture
+from shortstack.cli.options import Json, echo_json, warn_of_mixture
+from shortstack.terminal_text import visible
 
 
 def audit(
@@ -26,7 +26,9 @@ def audit(
     warn_of_mixture(folder)
     result = Run.of_folder(folder).audit(folder, progress=Silent() if as_json else ToConsole(console))
     if as_json:
-        typer.echo(json.dumps(result.audit, indent=2))
+        echo_json(result.audit)
         return
     console.print(audit_table(result))
-    console.print(f"report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        visible(f"report: {folder / 'report.html'}", lines=True), highlight=False, markup=False, soft_wrap=True
+    )

@@ -1,12 +1,11 @@
 """``shortstack check``: a component against the laws of its kind."""
 
-import json
 from typing import Annotated
 
 import attrs
 import typer
 
-from shortstack.cli.options import Json
+from shortstack.cli.options import Json, echo, echo_json
 from shortstack.cli.show import kind_named
 from shortstack.config.reader import overridden
 from shortstack.errors import ConfigurationError
@@ -40,18 +39,18 @@ def check(  # noqa: PLR0917 -- typer makes options of them
         laws=law or (),
         examples=examples,
         seed=seed,
-        tell=None if as_json else typer.echo,
+        tell=None if as_json else echo,
     )
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if as_json:
-        typer.echo(json.dumps([attrs.asdict(outcome) for outcome in outcomes], indent=2))
+        echo_json([attrs.asdict(outcome) for outcome in outcomes])
     else:
         for group in by_cause(failed):
-            typer.echo(f"\n{group[0].failure}")
+            echo(f"\n{group[0].failure}")
             if len(group) > 1:
-                typer.echo(f"the same cause breaks {', '.join(outcome.law for outcome in group[1:])}")
+                echo(f"the same cause breaks {', '.join(outcome.law for outcome in group[1:])}")
         promised = [outcome for outcome in outcomes if outcome.status != "not-promised"]
-        typer.echo(f"\n{len(promised) - len(failed)} of {len(promised)} laws hold")
+        echo(f"\n{len(promised) - len(failed)} of {len(promised)} laws hold")
         if not promised:
             raise ConfigurationError(f"nothing was tried: {kind} {name!r} does not promise {', '.join(law or ())}")
     if failed:
@@ -62,7 +61,7 @@ def _say_which(kind: Kind, name: str) -> None:
     """The component that a name means, and who else offers one of that name."""
     registry = Registry.from_environment()
     chosen = registry.find(kind, name)
-    typer.echo(str(chosen))
+    echo(str(chosen))
     others = [c for c in registry.components if c.kind == kind and name in c.names and c is not chosen]
     if others:
-        typer.echo(f"beside {', '.join(c.full_name for c in others)}, which only the full name means")
+        echo(f"beside {', '.join(c.full_name for c in others)}, which only the full name means")

@@ -1,16 +1,14 @@
 """``shortstack data``: what a data set is, and where to get one."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from shortstack.cli.options import Json
+from shortstack.cli.options import Json, cell, echo, echo_json
 from shortstack.config.reader import overridden
 from shortstack.errors import UnknownNameError
 from shortstack.registry import Registry
@@ -47,11 +45,11 @@ def inspect(  # noqa: PLR0917 -- typer makes options of them
     with plugin_errors(registry.find("dataset", name)):
         found = inspected(adapter.read(source), split=split, core=core, order=order)
     if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        echo_json(found)
         return
     table = Table(show_header=False)
     for row, value in _rows(found):
-        table.add_row(row, escape(value))
+        table.add_row(row, cell(value))
     Console().print(table)
 
 
@@ -68,19 +66,17 @@ def fetch(
     descriptor: Any = Registry.from_environment().find("dataset", name).descriptor
     if edition is None or not descriptor.downloads:
         for one, offer in descriptor.downloads.items():
-            typer.echo(f"{one}: {offer.url}")
-        typer.echo(descriptor.elsewhere or f"{name} has its data from you: give a file of your own as the source")
+            echo(f"{one}: {offer.url}")
+        echo(descriptor.elsewhere or f"{name} has its data from you: give a file of your own as the source")
         return
     if edition not in descriptor.downloads:
         raise UnknownNameError(f"edition of {name}", edition, descriptor.downloads)
     offer = descriptor.downloads[edition]
-    typer.echo(f"licence: {offer.licence}")
-    typer.echo(f"from: {offer.url}")
+    echo(f"licence: {offer.licence}")
+    echo(f"from: {offer.url}")
     path = download(offer, to, ToConsole(Console()))
     checked = "as published" if offer.md5 or offer.md5_url else "the publisher gives no checksum to compare with"
-    typer.echo(
-        f"{path} ({path.stat().st_size:,} bytes, {checked}); look into it: shortstack data inspect {name} {path}"
-    )
+    echo(f"{path} ({path.stat().st_size:,} bytes, {checked}); look into it: shortstack data inspect {name} {path}")
 
 
 def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:

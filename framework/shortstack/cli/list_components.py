@@ -1,15 +1,13 @@
 """``shortstack list``: the components of a kind."""
 
-import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from shortstack.cli.built_ins import CHOICES, built_ins
-from shortstack.cli.options import Json, plain, say
+from shortstack.cli.options import Json, cell, echo_json, plain, say
 from shortstack.cli.show import choice_named, component_json, kind_named
 from shortstack.registry import KINDS, Registry
 
@@ -25,11 +23,11 @@ def list_components(
     registry = Registry.from_environment()
     chosen = [c for c in registry.components if c.kind == kind_named(kind)]
     if as_json:
-        typer.echo(json.dumps([component_json(c) for c in chosen], indent=2))
+        echo_json([component_json(c) for c in chosen])
         return
     table = Table("name", "summary", "from")
     for component in chosen:
-        table.add_row(component.descriptor.name, escape(component.descriptor.summary), str(component.origin))
+        table.add_row(component.descriptor.name, cell(component.descriptor.summary), str(component.origin))
     Console().print(table)
     for failure in registry.failures:
         say(plain(f"a plugin is out of use and may have offered more: {failure}"))
@@ -38,9 +36,9 @@ def list_components(
 def _list_built_ins(kind: str, *, as_json: bool) -> None:
     found = built_ins(kind)
     if as_json:
-        typer.echo(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
+        echo_json([one.to_json() for one in found])
         return
     table = Table("name", "summary", "used in")
     for one in found:
-        table.add_row(escape(one.name), escape(one.summary), one.used_in)
+        table.add_row(cell(one.name), cell(one.summary), one.used_in)
     Console().print(table)

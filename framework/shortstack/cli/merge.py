@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shortstack.cli.options import echo
 from shortstack.files import read_json
 from shortstack.registry import Registry
 
@@ -29,4 +30,4 @@ def show_scores(path: Path) -> None:
     for layer, values in enumerate(zip(*found["scores"].values(), strict=True)):
         table.add_row(str(layer), *(f"{value:.4g}" for value in values))
     Console().print(table)
-    typer.echo(f"{found['examples']} examples, {found['seconds']:.1f} s: {path}")
+    echo(f"{found['examples']} examples, {found['seconds']:.1f} s: {path}")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from shortstack.cli.options import echo
 from shortstack.cli.show import kind_named
 from shortstack.registry import KINDS
 
@@ -17,4 +18,4 @@ def new(
     """Write a new plugin: a distribution with a working component, its tests and its CI."""
     from shortstack.scaffold import new_plugin
 
-    typer.echo(new_plugin(kind_named(kind), name, folder).next_steps)
+    echo(new_plugin(kind_named(kind), name, folder).next_steps)

@@ -1,6 +1,5 @@
 """``shortstack plan``: what a budget would leave, and what a run would take."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,9 +7,10 @@ import attrs
 import typer
 from rich.console import Console
 
-from shortstack.cli.options import Json, say, warn_of_mixture
+from shortstack.cli.options import Json, echo_json, say, warn_of_mixture
 from shortstack.config.reader import overridden
 from shortstack.registry import Registry
+from shortstack.terminal_text import visible
 
 if TYPE_CHECKING:
     from shortstack.cli.plan_report import PlanReport
@@ -72,7 +72,7 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         rows = [row.to_json() for row in found.rows]
         stages = [attrs.asdict(stage) for stage in found.stages]
         printed = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if of_run else rows
-        typer.echo(json.dumps(printed, indent=2))
+        echo_json(printed)
         for note in () if of_run else found.notes:
             say(note)
     else:
@@ -86,4 +86,4 @@ def _show_plan(console: Console, found: "PlanReport") -> None:
     if found.stages:
         console.print(stages_table(found.stages))
     for note in found.notes:
-        console.print(note, highlight=False, markup=False)
+        console.print(visible(note, lines=True), highlight=False, markup=False)

@@ -1,15 +1,13 @@
 """``shortstack plugins``: what is installed, and what of it is broken."""
 
-import json
 import traceback
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from shortstack.cli.options import Json, plain
+from shortstack.cli.options import Json, cell, echo_json, plain, say
 from shortstack.registry import Registry
 
 
@@ -21,20 +19,20 @@ def plugins(
     """List the installed plugins, the broken ones too."""
     registry = Registry.from_environment()
     if as_json:
-        typer.echo(json.dumps(_plugins_json(registry), indent=2))
+        echo_json(_plugins_json(registry))
     else:
         table = Table("plugin", "version", "offers")
         for origin in registry.origins:
             offered = [f"{c.kind} {c.descriptor.name}" for c in registry.components if c.origin == origin]
             table.add_row(origin.id, origin.version, ", ".join(offered) or "nothing")
         for failure in registry.failures:
-            table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {escape(plain(failure))}")
+            table.add_row(failure.origin.id, failure.origin.version, f"[red]broken[/red]: {cell(plain(failure))}")
         for origin, text in registry.printed.items():
-            table.add_row(origin.id, origin.version, f"[yellow]prints[/yellow]: {escape(plain(text))}")
+            table.add_row(origin.id, origin.version, f"[yellow]prints[/yellow]: {cell(plain(text))}")
         Console().print(table)
     if with_traceback:
         for failure in registry.failures:
-            typer.echo("".join(traceback.format_exception(failure.error)), err=True)
+            say("".join(traceback.format_exception(failure.error)))
     if strict and registry.failures:
         raise typer.Exit(1)
 

@@ -1,15 +1,13 @@
 """``shortstack recommend``: the next items after a history."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from shortstack.cli.options import Json, warn_of_mixture
+from shortstack.cli.options import Json, cell, echo_json, warn_of_mixture
 from shortstack.errors import SourceNotFoundError, UnknownNameError
 from shortstack.run_layout import RUN, STUDENT
 
@@ -40,9 +38,9 @@ def recommend(
         history, k=top, exclude_seen=None if seen is None else seen == "exclude"
     )
     if as_json:
-        typer.echo(json.dumps([{"id": r.id, "title": r.title, "score": r.score} for r in found], ensure_ascii=False))
+        echo_json([{"id": r.id, "title": r.title, "score": r.score} for r in found])
         return
-    table = Table("rank", "title", "id", "log-probability", caption=escape(described_settings(student)) or None)
+    table = Table("rank", "title", "id", "log-probability", caption=cell(described_settings(student)) or None)
     for rank, item in enumerate(found, start=1):
-        table.add_row(str(rank), escape(item.title), escape(item.id), f"{item.score:.3f}")
+        table.add_row(str(rank), cell(item.title), cell(item.id), f"{item.score:.3f}")
     Console().print(table)

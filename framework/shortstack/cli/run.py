@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from shortstack.terminal_text import visible
+
 if TYPE_CHECKING:
     from shortstack.result import RunResult
 
@@ -42,5 +44,5 @@ def _show_result(console: Console, result: "RunResult", out: Path) -> None:
     console.print(terminal_table(result))
     if result.cost.get("speed"):
         console.print(speed_table(result))
-    console.print(result.verdict, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"report: {out / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+    console.print(visible(result.verdict, lines=True), highlight=False, markup=False, soft_wrap=True)
+    console.print(visible(f"report: {out / 'report.html'}", lines=True), highlight=False, markup=False, soft_wrap=True)

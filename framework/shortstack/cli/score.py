@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from shortstack.cli.merge import show_scores
+from shortstack.cli.options import echo
 from shortstack.config.reader import overridden, structure
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import Registry
@@ -56,7 +57,7 @@ def score(  # noqa: PLR0917 -- typer makes options of them
     if written == out:
         show_scores(out)
     else:
-        typer.echo(f"{written}: merge it with the other shards: shortstack merge {out}.*.safetensors --json {out}")
+        echo(f"{written}: merge it with the other shards: shortstack merge {out}.*.safetensors --json {out}")
 
 
 def _shard(text: str) -> list[int]:

@@ -1,20 +1,19 @@
 """``shortstack show``: one component, its settings and its promises."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import attrs
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from shortstack.cli.built_ins import CHOICES, BuiltIn, built_in
-from shortstack.cli.options import Json
+from shortstack.cli.options import Json, cell, echo_json
 from shortstack.config.reader import describe_settings
 from shortstack.errors import UnknownNameError
 from shortstack.registry import KINDS, Component, Kind, Registry
+from shortstack.terminal_text import visible
 
 
 def show(
@@ -28,13 +27,13 @@ def show(
         return
     component = Registry.from_environment().find(kind_named(kind), name)
     if as_json:
-        typer.echo(json.dumps(component_json(component), indent=2))
+        echo_json(component_json(component))
         return
     console, descriptor = Console(), component.descriptor
     console.print(f"[bold]{component.full_name}[/bold] ({component.kind}, {component.origin})", highlight=False)
-    console.print(descriptor.summary, highlight=False, markup=False)
+    console.print(visible(descriptor.summary, lines=True), highlight=False, markup=False)
     if descriptor.reference:
-        console.print(f"Source: {descriptor.reference}", highlight=False, markup=False)
+        console.print(visible(f"Source: {descriptor.reference}", lines=True), highlight=False, markup=False)
     console.print(_settings_table(describe_settings(descriptor.config)))
     console.print(_promises_table(_traits(component)))
 
@@ -42,24 +41,24 @@ def show(
 def _settings_table(settings: Sequence[Mapping[str, str]]) -> Table | str:
     table = Table("setting", "takes", "default", "meaning")
     for setting in settings:
-        table.add_row(*(escape(setting[key]) for key in ("name", "type", "default", "meaning")))
+        table.add_row(*(cell(setting[key]) for key in ("name", "type", "default", "meaning")))
     return table if table.row_count else "It has no settings."
 
 
 def _promises_table(promises: Mapping[str, Any]) -> Table:
     table = Table("promises", "value")
     for trait, value in promises.items():
-        table.add_row(trait, escape(str(value)))
+        table.add_row(trait, cell(str(value)))
     return table
 
 
 def _show_built_in(one: BuiltIn, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(one.to_json(), indent=2, ensure_ascii=False))
+        echo_json(one.to_json())
         return
     console = Console()
-    console.print(f"[bold]{escape(one.name)}[/bold] ({one.kind}, in {one.used_in})", highlight=False)
-    console.print(one.summary, highlight=False, markup=False)
+    console.print(f"[bold]{cell(one.name)}[/bold] ({one.kind}, in {one.used_in})", highlight=False)
+    console.print(visible(one.summary, lines=True), highlight=False, markup=False)
     console.print(_settings_table(one.settings))
     if one.promises:
         console.print(_promises_table(one.promises))

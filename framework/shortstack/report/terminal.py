@@ -6,6 +6,7 @@ from rich.text import Text
 from shortstack.contracts.headlines import formatted_metric
 from shortstack.report.methods import estimate_of, methods_of
 from shortstack.result import RunResult
+from shortstack.terminal_text import visible
 
 
 def terminal_table(result: RunResult) -> Table:
@@ -19,7 +20,9 @@ def terminal_table(result: RunResult) -> Table:
         style = "bold" if method.key in {"student", "teacher"} else ""
         figures = [_number(result.metrics[method.key].get(metric)) for metric in shown]
         row = [_size(result, method.key), *figures]
-        table.add_row(Text(method.label), *row, _interval(result, method.key), _loss(result, method.key), style=style)
+        table.add_row(
+            Text(visible(method.label)), *row, _interval(result, method.key), _loss(result, method.key), style=style
+        )
     return table
 
 
@@ -33,7 +36,9 @@ def speed_table(result: RunResult) -> Table:
     for method in methods_of(speed):
         found = speed[method.key]
         figures = [f"{found['users_per_second']:,.0f}", *(f"{found[f'ms_per_user_{n}']:,.2f}" for n in (32, 1))]
-        table.add_row(Text(method.label), *figures, style="bold" if method.key in {"student", "teacher"} else "")
+        table.add_row(
+            Text(visible(method.label)), *figures, style="bold" if method.key in {"student", "teacher"} else ""
+        )
     return table
 
 
