@@ -1,13 +1,25 @@
 """Downloads from publishers: resumed where they were cut off, checked, and put in their place only when whole."""
 
+import errno
 import hashlib
 import re
+import shutil
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
 
 from shortstack.contracts.datasets import Download
 from shortstack.errors import DownloadError
@@ -17,6 +29,8 @@ from shortstack.progress import Progress
 _BLOCK: Final = 1 << 20
 _PATIENCE: Final = 60
 """Seconds without a byte."""
+_MOST: Final = 1 << 40
+"""Bytes of a file whose length is not announced: more than any data set, and an end to an answer without end."""
 
 
 def fetch(download: Download, folder: Path, progress: Progress) -> Path:
@@ -42,7 +56,7 @@ def fetch(download: Download, folder: Path, progress: Progress) -> Path:
         if path.is_file():
             _check(path, wanted, f"{path} is there, but is not what was published; remove it to download it again")
             return path
-        _receive(download.url, partial, progress)
+        _receive(download.url, partial, progress, checked=wanted is not None)
         try:
             _check(partial, wanted, f"what {download.url} sent is not what was published; try again, or another day")
         except DownloadError:
@@ -54,7 +68,7 @@ def fetch(download: Download, folder: Path, progress: Progress) -> Path:
 def _published(download: Download) -> str | None:
     """The MD5 that the publisher tells; None if there is none."""
     if download.md5 is not None or download.md5_url is None:
-        return download.md5
+        return download.md5 and download.md5.lower()
     with _answer(download.md5_url) as answer:
         text = answer.read(_BLOCK).decode("latin-1")
     found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
@@ -63,46 +77,116 @@ def _published(download: Download) -> str | None:
     return found[0].lower()
 
 
-def _receive(url: str, partial: Path, progress: Progress) -> None:
-    """Append what is still missing."""
-    there = partial.stat().st_size if partial.is_file() else 0
-    with _answer(url, start=there) as answer:
-        if answer.status != 206:  # the whole file, from its start
-            there = 0
-        length = answer.headers.get("Content-Length")
-        total = there + int(length) if length else there
+def _receive(url: str, partial: Path, progress: Progress, *, checked: bool) -> None:
+    """Append what is still missing, if it is of the same file: the publisher's own mark of it says so, or a checksum will."""
+    marker = partial.with_name(f"{partial.name}.mark")
+    mark = marker.read_text(encoding="latin-1") if marker.is_file() else ""
+    there = partial.stat().st_size if partial.is_file() and (mark or checked) else 0
+    with _answer(url, start=there, mark=mark) as answer:
+        if answer.status != 206 or _range_start(answer.headers.get("Content-Range"), there) != there:
+            if answer.status == 206:  # another part than was asked for, which nothing can be done with
+                _discard(partial, marker)
+                raise DownloadError(
+                    f"{url} sends another part of the file than was asked for; the same command starts afresh"
+                )
+            there = 0  # the whole file, from its start
+        length = _number(answer.headers.get("Content-Length"))
+        total = there + (length or 0)
+        _require_room(url, partial.parent, length or 0)
+        marker.write_text(_mark_of(answer), encoding="latin-1")
         with partial.open("ab" if there else "wb") as file, progress.job("megabytes", total=total >> 20) as told:
             try:
-                while block := answer.read(_BLOCK):
+                while block := answer.read1(
+                    _BLOCK
+                ):  # what has come, though it be less: a line that breaks often advances too
                     file.write(block)
                     there += len(block)
+                    if there > (total if length is not None else _MOST):
+                        raise _too_long(url, there)
                     told(there >> 20)
-            except (OSError, HTTPException) as error:
+            except HTTPException as error:
+                raise _cut_off(url, there) from error
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise _no_room(url, partial.parent) from error
                 raise _cut_off(url, there) from error
     if length and there < total:
         raise _cut_off(url, there)
+    marker.unlink(missing_ok=True)
+
+
+def _mark_of(answer: HTTPResponse) -> str:
+    """What tells this state of the file from others: a strong ETag, or else the date; empty if the publisher gives neither."""
+    tag = answer.headers.get("ETag") or ""
+    return tag if tag.startswith('"') else answer.headers.get("Last-Modified") or ""
+
+
+def _range_start(header: str | None, default: int) -> int | None:
+    """The first byte of a part; a publisher that does not say is believed to send what was asked for."""
+    if header is None:
+        return default
+    found = re.match(r"bytes (\d+)-", header)
+    return int(found[1]) if found else None
+
+
+def _number(header: str | None) -> int | None:
+    return int(header) if header and header.isascii() and header.isdecimal() else None
+
+
+def _require_room(url: str, folder: Path, needed: int) -> None:
+    if needed > shutil.disk_usage(folder).free:
+        raise _no_room(url, folder)
+
+
+def _no_room(url: str, folder: Path) -> DownloadError:
+    return DownloadError(f"{url} does not fit on the disk of {folder}; make room, and the same command goes on")
+
+
+def _too_long(url: str, there: int) -> DownloadError:
+    return DownloadError(
+        f"{url} sends more than it announced, or than any data set holds ({there:,} bytes so far); try another day"
+    )
+
+
+def _discard(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _cut_off(url: str, there: int) -> DownloadError:
     return DownloadError(f"{url} was cut off after {there:,} bytes; the same command goes on from there")
 
 
-def _answer(url: str, start: int = 0) -> HTTPResponse:
-    """The answer to a request for a file, from a byte on."""
-    headers = {"User-Agent": "shortstack"} | ({"Range": f"bytes={start}-"} if start else {})
+def _opener() -> OpenerDirector:
+    """Knows http and https alone, so that no redirection leads to a file of this machine or to another protocol."""
+    opener = OpenerDirector()
+    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), HTTPDefaultErrorHandler(), HTTPRedirectHandler()):
+        opener.add_handler(handler)
+    opener.add_handler(HTTPErrorProcessor())
+    opener.add_handler(UnknownHandler())
+    return opener
+
+
+def _answer(url: str, start: int = 0, mark: str = "") -> HTTPResponse:
+    """The answer to a request for a file, from a byte on, if the file is still the one with this mark; else all of it."""
+    headers = {"User-Agent": "shortstack", "Accept-Encoding": "identity"}
+    if start:
+        headers |= {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {})
     if urlsplit(url).scheme not in {"http", "https"}:
         raise DownloadError(f"{url} is no address of http or https")
     try:
-        answer: HTTPResponse = urlopen(Request(url, headers=headers), timeout=_PATIENCE)  # noqa: S310 -- checked above
+        answer: HTTPResponse | None = _opener().open(Request(url, headers=headers), timeout=_PATIENCE)  # noqa: S310 -- checked above
     except HTTPError as error:
         if error.code == 416 and start:  # nothing is missing, or the file is another one now: the checksum will tell
             return _answer(url)
         raise DownloadError(f"{url} cannot be had: the publisher answers {error.code} {error.reason}") from error
-    except (URLError, OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
         raise DownloadError(
             f"{url} cannot be reached ({reason}); download it elsewhere and give the file as the source"
         ) from error
+    if answer is None:
+        raise DownloadError(f"{url} cannot be reached; download it elsewhere and give the file as the source")
     return answer
 
 

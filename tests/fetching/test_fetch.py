@@ -24,18 +24,24 @@ class Publisher(BaseHTTPRequestHandler):
     files = {}  # noqa: RUF012 -- set by each test
     limit = None
     deaf = False
+    headers_sent = {}  # noqa: RUF012 -- set by each test
     asked = []  # noqa: RUF012 -- set by each test
 
     def do_GET(self):
         """Answer with a file or a part of it."""
         start = 0 if self.deaf else int((self.headers["Range"] or "bytes=0-")[6:-1])
+        if self.headers["If-Range"] not in {None, self.headers_sent.get("ETag")}:
+            start = 0
         type(self).asked.append((self.path, start))
         data = self.files.get(self.path)
         if data is None or start >= len(data):
             self.send_error(404 if data is None else 416)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(data) - start))
+        if "Content-Length" not in self.headers_sent:
+            self.send_header("Content-Length", str(len(data) - start))
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data[start:][: self.limit])
 
@@ -44,12 +50,18 @@ class Publisher(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def publisher(limit=None, deaf=False, **files):
+def publisher(limit=None, deaf=False, headers=(), **files):
     """The address of a server of these files."""
     handler = type(
         "Once",
         (Publisher,),
-        {"files": {f"/{n}": d for n, d in files.items()}, "limit": limit, "deaf": deaf, "asked": []},
+        {
+            "files": {f"/{n}": d for n, d in files.items()},
+            "limit": limit,
+            "deaf": deaf,
+            "asked": [],
+            "headers_sent": dict(headers),
+        },
     )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -89,11 +101,107 @@ def test_a_download_goes_on(tmp_path, deaf):
         pytest.raises(DownloadError, match="was cut off after 1,000,000 bytes; the same command goes on from there"),
     ):
         fetch(offer(url, md5=MD5), tmp_path, Silent())
-    assert names(tmp_path) == [".a.zip.partial"]
+    assert names(tmp_path) == [".a.zip.partial", ".a.zip.partial.mark"]
     with publisher(deaf=deaf, **{"a.zip": DATA}) as (url, server):
         assert fetch(offer(url, md5=MD5), tmp_path, Silent()).read_bytes() == DATA
         assert server.asked == [("/a.zip", 0 if deaf else 1_000_000)]
     assert names(tmp_path) == ["a.zip"]
+
+
+@pytest.mark.parametrize(("tag", "start"), [('"one"', 1_000_000), ('"two"', 0)])
+def test_without_a_checksum_the_mark_tells(tmp_path, tag, start):
+    """A file that was changed since is read from its start: no file of two halves comes out."""
+    other = bytes(reversed(DATA)) if tag == '"two"' else DATA
+    with (
+        publisher(limit=1_000_000, headers={"ETag": '"one"'}, **{"a.zip": DATA}) as (url, _),
+        pytest.raises(DownloadError, match="was cut off"),
+    ):
+        fetch(offer(url), tmp_path, Silent())
+    with publisher(headers={"ETag": tag}, **{"a.zip": other}) as (url, server):
+        assert fetch(offer(url), tmp_path, Silent()).read_bytes() == other
+        assert server.asked[-1][0] == "/a.zip"
+    assert names(tmp_path) == ["a.zip"]
+
+
+def test_without_a_checksum_or_a_mark_it_starts_afresh(tmp_path):
+    """Nothing could tell whether both halves are of one file."""
+    with publisher(limit=1_000_000, **{"a.zip": DATA}) as (url, _), pytest.raises(DownloadError, match="was cut off"):
+        fetch(offer(url), tmp_path, Silent())
+    with publisher(**{"a.zip": DATA}) as (url, server):
+        assert fetch(offer(url), tmp_path, Silent()).read_bytes() == DATA
+        assert server.asked == [("/a.zip", 0)]
+
+
+def test_another_part_than_was_asked_for(tmp_path):
+    """A publisher that answers 206 with other bytes is not believed."""
+    (tmp_path / ".a.zip.partial").write_bytes(DATA[:100])
+    headers = {"Content-Range": f"bytes 50-{len(DATA) - 1}/{len(DATA)}"}
+    with (
+        publisher(headers=headers, **{"a.zip": DATA}) as (url, _),
+        pytest.raises(DownloadError, match="another part of the file than was asked for"),
+    ):
+        fetch(offer(url, md5=MD5), tmp_path, Silent())
+    assert names(tmp_path) == []
+
+
+def test_a_line_that_breaks_often_advances(tmp_path):
+    """Ten thousand bytes at a time, and then no more: all that came is kept."""
+    for _ in range(3):
+        with publisher(limit=10_000, **{"a.zip": DATA}) as (url, _), pytest.raises(DownloadError, match="was cut off"):
+            fetch(offer(url, md5=MD5), tmp_path, Silent())
+    assert (tmp_path / ".a.zip.partial").stat().st_size == 30_000
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"Content-Length": "abc"}, ""),
+        ({"Content-Length": str(10**15)}, "does not fit on the disk"),
+        ({"Content-Length": "10"}, ""),
+    ],
+)
+def test_headers_that_lie(tmp_path, headers, words):
+    """A length that is no number is none; one that is too large for the disk is refused before a byte is read."""
+    with publisher(headers=headers, **{"a.zip": DATA}) as (url, _):
+        if words:
+            with pytest.raises(DownloadError, match=words):
+                fetch(offer(url), tmp_path, Silent())
+            assert names(tmp_path) == []
+        else:
+            expected = DATA[:10] if headers["Content-Length"] == "10" else DATA
+            assert fetch(offer(url), tmp_path, Silent()).read_bytes() == expected
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/a.zip", "file:///etc/passwd", "gopher://x"])
+def test_redirections_stay_with_http(tmp_path, target):
+    """Other protocols, and files of this machine, are refused."""
+
+    class Redirects(Publisher):
+        """Sends elsewhere."""
+
+        def do_GET(self):
+            """Elsewhere."""
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Redirects)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with pytest.raises(DownloadError):
+            fetch(offer(f"http://127.0.0.1:{server.server_port}"), tmp_path, Silent())
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert names(tmp_path) == []
+
+
+def test_a_checksum_in_capitals(tmp_path):
+    """Is the same."""
+    with publisher(**{"a.zip": DATA}) as (url, _):
+        assert fetch(offer(url, md5=MD5.upper()), tmp_path, Silent()).is_file()
 
 
 def test_all_was_there_but_the_last_step(tmp_path):
