@@ -98,6 +98,9 @@ def _by_user(category: Category, bad: BadRows) -> tuple[pl.DataFrame, pl.DataFra
                 bad.meet(RowError(place, number, "history is not a list of reviews"))
                 continue
             for review in history:
+                if not (isinstance(review.get("parent_asin"), str) and review["parent_asin"]):
+                    bad.meet(RowError(place, number, "parent_asin is not a name"))
+                    continue
                 lines.append(number)
                 texts.append([f"{who}/{kind}", *(review.get(column.name) for column in _HISTORY[1:]), kind])
                 told = review.get("product")

@@ -243,17 +243,17 @@ def value_of(text: bytes) -> object:
         ValueError: It is no JSON.
         RecursionError: It is nested too deep.
     """
-    return _storable(json.loads(text)) if rb"\ud" in text.lower() else json.loads(text)
+    return storable(json.loads(text)) if rb"\ud" in text.lower() else json.loads(text)
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """The same without halves of surrogate pairs, which JSON can escape and UTF-8 cannot hold."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
+    if type(value) is list:
+        return [storable(item) for item in value]
     if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
+        return {storable(name): storable(item) for name, item in value.items()}
     return value
 
 

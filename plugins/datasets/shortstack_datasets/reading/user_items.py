@@ -12,6 +12,7 @@ from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.headers import are_headings
 from shortstack_datasets.reading.lines import blocks
 from shortstack_datasets.reading.streams import Stream
+from shortstack_datasets.reading.structured import storable
 from shortstack_datasets.reading.texts import pieces
 
 _MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"
@@ -134,13 +135,17 @@ class _Object(list[tuple[str, Any]]):
 def _entries(stream: Stream, form: str) -> _Object:
     data = b"".join(pieces(stream, _PIECE))
     try:
-        found = json.loads(data, object_pairs_hook=_Object)
+        found = json.loads(data, object_pairs_hook=_storable_object)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(f"{stream.place} is not JSON{where}; it should be one object, {form}") from error
     if not isinstance(found, _Object):
         raise DataError(f"{stream.place} is no JSON object; it should be {form}")
     return found
+
+
+def _storable_object(pairs: list[tuple[str, Any]]) -> _Object:
+    return _Object((storable(name), storable(value)) for name, value in pairs)
 
 
 def _name(value: object) -> str | None:

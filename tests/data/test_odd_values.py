@@ -1,0 +1,119 @@
+"""Any value may stand in any field of a JSON source: adapters read on past it when asked to, and else name its line."""
+
+import copy
+import json
+import re
+
+import attrs
+import pytest
+from mutants import datasets
+
+from shortstack.errors import DataError
+from shortstack.registry import Registry
+from shortstack.testing.laws.datasets.reading import read, written
+from shortstack.testing.recipes.tables import InteractionTable
+from shortstack.testing.subject import subject_of
+
+REGISTRY = Registry.from_environment()
+VALUES = ([1], {"a": 1}, 5, 1.5, True, None, "\ud800", [[[]]], "", 10**400, -1, float("nan"))
+SAMPLE = InteractionTable(rows=((0, 0, 5, 0), (1, 1, 1, 1), (2, 2, 5, 2), (0, 3, 1, 3))).sample()
+OURS = [s for s in datasets.CORRECT if s.name.partition("-")[0] in {"amazon", "yelp", "table", "sequences", "recbole"}]
+NESTED = [
+    {
+        "user_id": f"U{user}",
+        "category": "Toys",
+        "history": [
+            {
+                "parent_asin": f"A{item}",
+                "rating": 5.0,
+                "timestamp_ms": 1_500_000_000_000 + item,
+                "product": {"title": f"T{item}", "main_category": "Toys"},
+            }
+            for item in range(3)
+        ],
+    }
+    for user in range(3)
+]
+
+
+def refusal(work, *arguments):
+    """The message of the error that ends it; None if nothing does."""
+    try:
+        work(*arguments)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def objects_of(path):
+    """The JSON objects of a file's lines; none where it holds something else."""
+    try:
+        objects = [json.loads(line) for line in path.read_bytes().decode().splitlines() if line.strip()]
+    except ValueError:
+        return []
+    return objects if all(isinstance(one, dict) for one in objects) else []
+
+
+def changes(objects):
+    """The same with one value of the first or the last changed."""
+    for place in {0, len(objects) - 1} if objects else ():
+        for key in objects[place]:
+            for value in VALUES:
+                changed = copy.deepcopy(objects)
+                changed[place][key] = value
+                yield changed
+
+
+def write(path, objects):
+    """One a line."""
+    path.write_text("".join(json.dumps(one) + "\n" for one in objects), encoding="utf-8")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("subject", OURS, ids=lambda subject: subject.name)
+def test_every_field(subject):
+    """With ``skip_bad_rows`` everything is read; without, an error names the line, or nothing is wrong with the value."""
+    base = subject_of(subject.component, "dataset", settings=subject.settings, registry=REGISTRY)
+    skipping = attrs.evolve(base, settings={**base.settings, "skip_bad_rows": True})
+    with written(base, SAMPLE) as place:
+        for path in place.files:
+            before = path.read_bytes()
+            for changed in changes(objects_of(path)):
+                write(path, changed)
+                assert read(skipping, place.source).interactions.collect().height >= 3
+                refused = refusal(read, base, place.source)
+                assert refused is None or re.match(rf"{re.escape(str(path))}:\d+: ", refused)
+            path.write_bytes(before)
+
+
+def nested_changes():
+    """Of the users, of their reviews, and of the products in these."""
+    for value in VALUES:
+        for key in NESTED[1]:
+            yield changed_at(value, lambda users: users[1], key)
+        for key in NESTED[1]["history"][1]:
+            yield changed_at(value, lambda users: users[1]["history"][1], key)
+        for key in NESTED[1]["history"][1]["product"]:
+            yield changed_at(value, lambda users: users[1]["history"][1]["product"], key)
+
+
+def changed_at(value, place, key):
+    """The nested histories with one value changed."""
+    changed = copy.deepcopy(NESTED)
+    place(changed)[key] = value
+    return changed
+
+
+def test_nested_histories(tmp_path):
+    """Amazon's histories by user: a review whose item is a list is a bad row, not the end, and no item called ``[1]``."""
+    path = tmp_path / "nested_amazon_dataset.jsonl"
+    for users in nested_changes():
+        write(path, users)
+        skipping = REGISTRY.build("dataset", "amazon-reviews", {"skip_bad_rows": True}).read(tmp_path)
+        rows = skipping.interactions.collect()
+
+        assert rows.height >= 6
+        assert set(rows["item"]) <= {"A0", "A1", "A2", "?"}
+        strict = REGISTRY.build("dataset", "amazon-reviews", {})
+        refused = refusal(strict.read, tmp_path)
+        assert refused is None or refused.startswith(f"{path}:2: ")
