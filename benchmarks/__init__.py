@@ -1,1 +1,1 @@
-"""Speeds, always beside a floor or a peer in the same run."""
+"""Benchmarks of speed, each with a baseline or a peer in the same run."""

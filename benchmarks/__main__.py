@@ -1,4 +1,4 @@
-"""``make bench``: everything that is measured here, side by side in one run, as a table."""
+"""``make bench``: all benchmarks in one run, as a table."""
 
 import argparse
 import json
@@ -34,30 +34,30 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
 
 
 def main() -> None:
-    """Measure the parts that are asked for."""
+    """Measure the requested parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=[*PARTS, "all"], default="all")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--markdown", type=Path, help="also write them to this file, for people")
-    asked = parser.parse_args()
-    keep_freed_memory()  # as runs do; what is measured beside them has it too
+    arguments = parser.parse_args()
+    keep_freed_memory()  # as runs do; peers in this process benefit as well
     rows: list[Row] = []
-    for row in chain.from_iterable(measure() for name, measure in PARTS.items() if asked.part in {name, "all"}):
-        # as it is found: a part may take long
+    for row in chain.from_iterable(measure() for name, measure in PARTS.items() if arguments.part in {name, "all"}):
+        # printed at once, for a part may take long
         print(f"{row['ratio']:6.2f}  {row['what']}", file=sys.stderr, flush=True)
         rows.append(row)
     table = Table("what", "measured", "beside", "ratio", "target")
     for row in rows:
         table.add_row(row["what"], row["measured"], row["beside"], f"{row['ratio']:.2f}", row["target"])
     Console().print(table)
-    if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    if asked.markdown:
-        asked.markdown.write_text(markdown(asked.part, rows), encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(markdown(arguments.part, rows), encoding="utf-8")
 
 
 def markdown(part: str, rows: list[Row]) -> str:
-    """The rows as a page."""
+    """Return the rows as a Markdown page."""
     cells = [f"| {r['what']} | {r['measured']} | {r['beside']} | {r['ratio']:.2f} | {r['target']} |" for r in rows]
     head = [
         f"# Speeds: {part}",

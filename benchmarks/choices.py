@@ -1,4 +1,4 @@
-"""What other choices of layers are worth once they are distilled like a run's own: ``python -m benchmarks.choices RUN``.
+"""Other selections of layers, distilled like a run's own: ``python -m benchmarks.choices RUN``.
 
 Each is a run of its own beside ``RUN``, from the same teacher; a table in Markdown is printed in the end.
 """
@@ -24,23 +24,24 @@ METRICS = ("ndcg@10", "loss")
 
 
 def main() -> None:
-    """Run each choice that is not done yet, and print the table."""
+    """Run each selection that is not done yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a finished run whose task is next-item")
     parser.add_argument("--choices", nargs="+", default=CHOICES, help="strategies, those at random with their seed")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     console = Console(stderr=True)
-    folders = {"the run's own": asked.run}
-    for choice in asked.choices:
+    folders = {"the run's own": arguments.run}
+    for choice in arguments.choices:
         console.print(choice)
-        folders[choice] = asked.run.with_name(f"{asked.run.name}-{choice}")
-        _distil(asked.run, folders[choice], choice, console)
+        folders[choice] = arguments.run.with_name(f"{arguments.run.name}-{choice}")
+        _distil(arguments.run, folders[choice], choice, console)
     print(table(folders))
 
 
 def _distil(own: Path, folder: Path, choice: str, console: Console) -> None:
-    """The run with another choice, and nothing else changed."""
+    """Execute the run with another selection, and nothing else changed."""
     if not folder.exists():
+        # copied under another name and renamed, so that a kill leaves no incomplete folder
         copied = folder.with_name(f"{folder.name}.copied")
         shutil.rmtree(copied, ignore_errors=True)
         shutil.copytree(own, copied)
@@ -53,29 +54,29 @@ def _distil(own: Path, folder: Path, choice: str, console: Console) -> None:
 
 
 def table(folders: dict[str, Path]) -> str:
-    """Markdown: every choice's student, and how much more than the first's it has, user by user."""
+    """Return a Markdown table of each selection's student, and its paired difference from the first, over users."""
     first = next(iter(folders))
     lines = [
         "| choice | layers | validation NDCG@10 | less the first | test NDCG@10 | less the first | test loss | less the first |",
         "|---" * 8 + "|",
     ]
-    found = {
+    evaluations = {
         name: {split: evaluated(run, "student", split) for split in ("valid", "test")} for name, run in folders.items()
     }
-    for choice, ours in found.items():
+    for choice, ours in evaluations.items():
         kept = read_json(folders[choice] / "selection" / "selection.json")["kept"]
         cells = [choice, ", ".join(map(str, kept))]
         for split, metric in (("valid", "ndcg@10"), ("test", "ndcg@10"), ("test", "loss")):
             form = ".3f" if metric == "loss" else ".4f"
             cells.append(_estimate(ours[split].metrics[metric], ours[split].intervals[metric], form))
-            value, *ends = compare_all(ours[split], found[first][split], METRICS)[metric].difference or (None,)
+            value, *ends = compare_all(ours[split], evaluations[first][split], METRICS)[metric].difference or (None,)
             cells.append("" if choice == first else _estimate(value, ends, f"+{form}"))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def evaluated(run: Path, folder: str, split: SplitName) -> Evaluation:
-    """One of a run's models on the cases of a split."""
+    """Evaluate one of a run's models on the cases of a split."""
     stored = CompactStudentModel.from_pretrained(run / folder)
     ranker = ModelRanker(
         model=stored.model,

@@ -1,4 +1,4 @@
-"""Which channels to keep: narrower SmolLM2-135M before any training, and the quickstart's recommender, distilled.
+"""Choices of channels: a narrower SmolLM2-135M before any training, and the quickstart's recommender, distilled.
 
 python -m benchmarks.compact
 """
@@ -48,16 +48,16 @@ NARROWER = (
 
 @attrs.frozen
 class Fresh(Compact):
-    """The shape alone: weights as a fresh teacher's, nothing from the teacher."""
+    """The student's shape with fresh weights: nothing from the teacher."""
 
     def transfer(
         self,
-        teacher: PreTrainedModel,  # noqa: ARG002 -- looks at nothing
+        teacher: PreTrainedModel,  # noqa: ARG002 -- weights come from the seed alone
         student: PreTrainedModel,
         selection: Selection,  # noqa: ARG002
         calibration: Iterable[dict[str, Tensor]],  # noqa: ARG002
     ) -> dict[str, str]:
-        """Initial weights, from the settings' seed."""
+        """Set initial weights from the settings' seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             student.load_state_dict(initial_model(student.config).state_dict())
@@ -66,7 +66,7 @@ class Fresh(Compact):
 
 @hookimpl
 def shortstack_students() -> Iterator[StudentDescriptor]:
-    """The peer, as a plugin of its own."""
+    """Yield the peer, as a plugin of its own."""
     yield StudentDescriptor(
         name="fresh",
         summary="A compact student's shape with fresh weights.",
@@ -77,18 +77,18 @@ def shortstack_students() -> Iterator[StudentDescriptor]:
 
 
 def main() -> None:
-    """Run each way that is not done yet, and write the page."""
+    """Run each variant that is not done yet, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the quickstart's folder is, or will be")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "compact.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     rows = list(language_model())
-    results = dict(ways(asked.runs, Console()))
-    asked.out.write_text(page(rows, results, dict(compared(asked.runs, results))), encoding="utf-8")
+    results = dict(ways(arguments.runs, Console()))
+    arguments.out.write_text(page(rows, results, dict(compared(arguments.runs, results))), encoding="utf-8")
 
 
 def language_model() -> Iterator[dict[str, str]]:
-    """SmolLM2-135M with all its layers, each narrower by the same shape: perplexity on passages held out."""
+    """Yield the held-out perplexity of SmolLM2-135M with all its layers, narrowed to each shape."""
     folder = converted()
     teacher = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     batches, held_out = list(texts(folder, CALIBRATION, 12)), list(texts(folder, HELD_OUT))
@@ -101,13 +101,13 @@ def language_model() -> Iterator[dict[str, str]]:
             student = build_student(teacher, everything, architecture="compact", settings=settings, calibration=batches)
             losses[channels] = passage_losses(student, held_out)
         row = {"shape": ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in shape.items())}
-        row |= {channels: _perplexity(found) for channels, found in losses.items()}
+        row |= {channels: _perplexity(passage_loss) for channels, passage_loss in losses.items()}
         yield row | {f"{channels}/": _ratio(losses[channels], losses["activations"]) for channels in CHANNELS[1:]}
 
 
 @torch.inference_mode()
 def passage_losses(model: PreTrainedModel, batches: Iterable[Batch]) -> NDArray[np.float64]:
-    """float64 ``(passages,)``: the mean negative log-probability of the next token, by stock transformers."""
+    """Return the mean negative log-probability of the next token, float64 ``(passages,)``, by stock transformers."""
     passages = [
         {name: rows[i : i + 1] for name, rows in batch.items()}
         for batch in batches
@@ -121,7 +121,7 @@ def _perplexity(losses: NDArray[np.float64]) -> str:
 
 
 def _ratio(losses: NDArray[np.float64], best: NDArray[np.float64]) -> str:
-    """How many times the best's perplexity, with a 95 % interval over passages, paired."""
+    """Return the ratio to the best perplexity, with a paired 95 % interval over passages."""
     difference = losses - best
     means = resampled_means(difference[:, None], np.arange(len(difference)), 1000, 0)[:, 0]
     ends = interval(means)
@@ -131,7 +131,7 @@ def _ratio(losses: NDArray[np.float64], best: NDArray[np.float64]) -> str:
 
 
 def ways(runs: Path, console: Console) -> Iterator[tuple[str, RunResult]]:
-    """One run a way, all from one teacher."""
+    """Yield one run per variant, all from one teacher."""
     registry = Registry.from_environment()
     origin = Origin(distribution="benchmarks", entry_point="compact", version="0")
     registry.register(sys.modules[__name__], origin)
@@ -143,6 +143,7 @@ def ways(runs: Path, console: Console) -> Iterator[tuple[str, RunResult]]:
     for channels, architecture, seed in named:
         folder = runs / f"compact-{channels}-{seed}"
         if not folder.exists():
+            # stages before the selection have the same keys, so they are not done again
             shutil.copytree(teacher, folder)
         settings = [f"student.settings.{name}={value}" for name, value in SHAPE.items()]
         settings += [f"student.settings.channels={'random' if architecture == 'fresh' else channels}"]
@@ -157,7 +158,7 @@ def ways(runs: Path, console: Console) -> Iterator[tuple[str, RunResult]]:
 
 
 def compared(runs: Path, results: dict[str, RunResult]) -> Iterator[tuple[str, str]]:
-    """Before and after distillation: the NDCG@10 and loss of the first way less each other's, paired over users."""
+    """Yield paired differences between the first variant and each other one, before and after distillation."""
     first, *others = results
     for other in others:
         cells = []
@@ -174,10 +175,12 @@ def compared(runs: Path, results: dict[str, RunResult]) -> Iterator[tuple[str, s
 
 
 def page(language: list[dict[str, str]], results: dict[str, RunResult], differences: dict[str, str]) -> str:
-    """The tables."""
-    one = next(iter(results.values()))
-    sizes = one.parameters
-    rows = [f"| {name} | {_cells(found, 'pruned')} | {_cells(found, 'student')} |" for name, found in results.items()]
+    """Return the page with the tables."""
+    first = next(iter(results.values()))
+    sizes = first.parameters
+    rows = [
+        f"| {name} | {_cells(result, 'pruned')} | {_cells(result, 'student')} |" for name, result in results.items()
+    ]
     return "\n".join(
         [
             "# Compact students: which channels to keep",
@@ -204,7 +207,7 @@ def page(language: list[dict[str, str]], results: dict[str, RunResult], differen
             "",
             (
                 f"The quickstart's teacher of 12 layers and width 96 "
-                f"(NDCG@10 {one.metrics['teacher']['ndcg@10']:.4f}, loss {one.metrics['teacher']['loss']:.3f}), {LAYERS} of its layers at half the "
+                f"(NDCG@10 {first.metrics['teacher']['ndcg@10']:.4f}, loss {first.metrics['teacher']['loss']:.3f}), {LAYERS} of its layers at half the "
                 f"width, half the heads and half the neurons: {sizes['student_body']:,} of {sizes['teacher_body']:,} parameters in the body. "
                 f"Each student is distilled for the same {STEPS} steps. Test users, whole catalogue; 95 % intervals over users, ratios paired."
             ),

@@ -24,17 +24,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="the folder of the data")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "domains", help="where the runs' folders are")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     console, results = Console(), {}
     for config in sorted(CONFIGS.glob("*.toml")):
         console.print(config.stem)
-        source = asked.data / Path(Run.from_toml(config).data.source).relative_to("data")
+        source = arguments.data / Path(Run.from_toml(config).data.source).relative_to("data")
         run = Run.from_toml(config, [f"data.source={source}"])
-        results[config.stem] = run.execute(asked.runs / config.stem, progress=ToConsole(console))
+        results[config.stem] = run.execute(arguments.runs / config.stem, progress=ToConsole(console))
     page = _page(results)
     console.print(page, markup=False)
-    if asked.out:
-        asked.out.write_text(page, encoding="utf-8")
+    if arguments.out:
+        arguments.out.write_text(page, encoding="utf-8")
 
 
 def _page(results: dict[str, RunResult]) -> str:

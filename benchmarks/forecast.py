@@ -1,4 +1,4 @@
-"""What ``shortstack plan`` foretold of a run beside what the run took: ``python -m benchmarks.forecast RUN``."""
+"""Estimates of ``shortstack plan`` beside a run's actual times: ``python -m benchmarks.forecast RUN``."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from shortstack.result import RunResult
 
 
 def main() -> None:
-    """On the machine that the run was done on, while it is as idle as it was then."""
+    """Compare them; on the machine of the run, while it is as idle as it was then."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     folder = parser.parse_args().run
@@ -26,8 +26,8 @@ def main() -> None:
             f"{taken[stage.stage]:.1f} s",
             f"{stage.seconds / taken[stage.stage]:.2f}",
         )
-    told, whole = sum(stage.seconds for stage in stages), sum(taken[stage.stage] for stage in stages)
-    table.add_row("all of these", f"{told:.1f} s", f"{whole:.1f} s", f"{told / whole:.2f}")
+    estimated, whole = sum(stage.seconds for stage in stages), sum(taken[stage.stage] for stage in stages)
+    table.add_row("all of these", f"{estimated:.1f} s", f"{whole:.1f} s", f"{estimated / whole:.2f}")
     Console().print(table)
     peak = max(stage.memory_bytes for stage in stages)
     print(

@@ -1,4 +1,4 @@
-"""``make gpu``: what needs a CUDA device, with the Python that is there; figures go to ``docs/results/``.
+"""``make gpu``: benchmarks on a CUDA device, with the machine's own Python; figures go to ``docs/results/``.
 
 The machine may have no package index, no polars and no datasets, and shortstack need not be installed: an entry-point
 record made from ``pyproject.toml`` lets the registry find the plugins as anywhere else. The data stage is taken from
@@ -21,33 +21,33 @@ PREPARED = ROOT / "runs" / "quickstart"
 
 
 def main() -> None:
-    """Run the parts, or say in one line why not."""
+    """Run the parts, or print in one line why not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["all", "quickstart", "speed", "sweep", "llm"], default="all")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu only tries the script itself")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     try:
         import torch
     except ImportError:
         print("make gpu: skipped, this Python has no torch")
         return
-    if asked.device == "cuda" and not torch.cuda.is_available():
+    if arguments.device == "cuda" and not torch.cuda.is_available():
         print("make gpu: skipped, torch finds no CUDA device here")
         return
     with tempfile.TemporaryDirectory() as folder:
         _announce(Path(folder))
-        if asked.part in {"all", "quickstart"}:
-            _quickstart(asked.device)
-        if asked.part in {"all", "speed"}:
-            _speed(asked.device)
-        if asked.part in {"all", "sweep"}:
-            _sweep(asked.device)
-        if asked.part in {"all", "llm"}:
-            _llm(asked.device)
+        if arguments.part in {"all", "quickstart"}:
+            _quickstart(arguments.device)
+        if arguments.part in {"all", "speed"}:
+            _speed(arguments.device)
+        if arguments.part in {"all", "sweep"}:
+            _sweep(arguments.device)
+        if arguments.part in {"all", "llm"}:
+            _llm(arguments.device)
 
 
 def _announce(folder: Path) -> None:
-    """Make the entry points of ``pyproject.toml`` known where shortstack is not installed."""
+    """Register the entry points of ``pyproject.toml`` where shortstack is not installed."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
@@ -63,7 +63,7 @@ def _announce(folder: Path) -> None:
 
 
 def _quickstart(device: str) -> None:
-    """The quickstart on this device: in bf16 on CUDA; resumes where an earlier call stopped."""
+    """Run the quickstart on this device, in bfloat16 on CUDA; an interrupted run is resumed."""
     from rich.console import Console
 
     from shortstack import Run
@@ -82,7 +82,7 @@ def _quickstart(device: str) -> None:
 
 
 def _on_a_cpu() -> Any:
-    """The committed figures of seed 0 on two CPU cores, as ``benchmarks.quickstart`` wrote them."""
+    """Read the committed figures of seed 0 on two CPU cores, as ``benchmarks.quickstart`` wrote them."""
     return json.loads((RESULTS / "quickstart-cpu.json").read_text(encoding="utf-8"))["0"]
 
 
@@ -99,7 +99,7 @@ def _summary(result: Any) -> dict[str, Any]:
 
 
 def _speed(device: str) -> None:
-    """The rows of ``make bench`` on this device."""
+    """Measure the rows of ``make bench`` on this device."""
     from benchmarks.models import measure_models
     from benchmarks.sweep import measure_sweep
 
@@ -108,14 +108,14 @@ def _speed(device: str) -> None:
 
 
 def _sweep(device: str) -> None:
-    """A sweep of a large Llama beside ordinary passes."""
+    """Measure a sweep of a large Llama beside ordinary passes."""
     from benchmarks.gpu_sweep import measure_large
 
     _write("sweep", _name(device), measure_large(device))
 
 
 def _llm(device: str) -> None:
-    """A Llama of the 8 B model's shape through one step of each stage; SmolLM2 on MovieLens 1M, if its data and weights are here."""
+    """Run one step of each stage on a Llama of the 8 B model's shape; and SmolLM2 on MovieLens 1M, if its files are here."""
     from rich.console import Console
 
     from benchmarks.gpu_llm import measure_stages, share_of_peak
@@ -131,7 +131,9 @@ def _llm(device: str) -> None:
         work = result.cost["work"]
         figures["SmolLM2 on ml-1m"] = {
             **_summary(result),
-            "work": {name: {**one, "share of peak": share_of_peak(one, _name(device))} for name, one in work.items()},
+            "work": {
+                name: {**entry, "share of peak": share_of_peak(entry, _name(device))} for name, entry in work.items()
+            },
         }
     else:
         print(f"SmolLM2 on MovieLens 1M was left out: {example.relative_to(ROOT)} says what must be here first")
@@ -145,7 +147,7 @@ def _name(device: str) -> str:
 
 
 def _write(part: str, device: str, figures: dict[str, Any]) -> None:
-    """JSON for programs and Markdown for people, with the device's name."""
+    """Write figures as JSON and Markdown, with the device's name."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     stem = RESULTS / f"{part}-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}"
     stem.with_suffix(".json").write_text(json.dumps({"device": device, **figures}, indent=2) + "\n", encoding="utf-8")

@@ -22,11 +22,11 @@ from shortstack.evaluation.rankers import ModelRanker
 ITEMS, EXAMPLES, TOKENS = 512, 8, 256
 SCORERS = ("fisher", "attention", "gradient", "hybrid", "block-influence")
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0}
-"""Of dense bfloat16 products, by the maker's data sheet."""
+"""Peak TFLOP/s of dense bfloat16 products, by the manufacturer's data sheet."""
 
 
 def measure_stages(device: str) -> dict[str, Any]:
-    """Seconds and peak memory of one step of each stage; off a GPU a tiny shape, which only tries the script."""
+    """Measure seconds and peak memory of one step of each stage; on a CPU with a tiny shape, to test the script alone."""
     shape = LARGE if device == "cuda" else TINY
     config = LlamaConfig(**shape, max_position_embeddings=TOKENS, tie_word_embeddings=False)
     torch.manual_seed(0)
@@ -36,30 +36,30 @@ def measure_stages(device: str) -> dict[str, Any]:
     candidates = torch.arange(ITEMS, device=device)
     rows = [{"input_ids": row, "labels": row} for row in tokens.tolist()]
     batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": tokens}
-    found: dict[str, Any] = {}
-    with _measured(found, "teacher: a step of LoRA", device):
+    stages: dict[str, Any] = {}
+    with _measured(stages, "teacher: a step of LoRA", device):
         _learn(teacher, rows, candidates, device, {"labels": 1.0})
-    with _measured(found, "importance: a batch", device):
+    with _measured(stages, "importance: a batch", device):
         scores = measure_importance(teacher, [batch], SCORERS)
     selection = AdaptiveLayerSelector("strategic", Budget(keep_ratio=0.25)).select(scores["hybrid"])
-    with _measured(found, "student: built", device):
+    with _measured(stages, "student: built", device):
         student = build_student(teacher, selection)
-    with _measured(found, "distillation: a step of LoRA", device):
+    with _measured(stages, "distillation: a step of LoRA", device):
         losses = {"labels": 1.0, "soft-targets": 1.0, "hidden-states": 1.0}
         _learn(student, rows, candidates, device, losses, teacher=teacher, selection=selection)
-    with _measured(found, "evaluation: a batch of the student", device):
+    with _measured(stages, "evaluation: a batch of the student", device):
         ModelRanker(model=student, candidates=candidates, window=TOKENS).scores([row.cpu().numpy() for row in tokens])
     return {
         "shape": shape,
         "parameters": teacher.num_parameters(),
         "work": f"{EXAMPLES} x {TOKENS} tokens, float32 weights, bfloat16 arithmetic where trained",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        "stages": found,
+        "stages": stages,
     }
 
 
 class _measured:  # noqa: N801 -- a context manager
-    """Seconds, and on a GPU the peak in GiB, of what is done inside."""
+    """Measures the seconds, and on a GPU the peak memory in GiB, of its block."""
 
     def __init__(self, found: dict[str, Any], name: str, device: str) -> None:
         self._found, self._name, self._cuda = found, name, device == "cuda"
@@ -72,10 +72,10 @@ class _measured:  # noqa: N801 -- a context manager
     def __exit__(self, *_: object) -> None:
         if self._cuda:
             torch.cuda.synchronize()
-        found = {"seconds": perf_counter() - self._start}
+        figures = {"seconds": perf_counter() - self._start}
         if self._cuda:
-            found["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30
-        self._found[self._name] = found
+            figures["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30
+        self._found[self._name] = figures
 
 
 def _learn(
@@ -103,6 +103,6 @@ def _collate(rows: list[dict[str, list[int]]]) -> dict[str, Tensor]:
 
 
 def share_of_peak(work: Mapping[str, float], device: str) -> float | None:
-    """Of a training's floating-point operations a second in what the maker says that the device can do."""
+    """Return a training's share of the device's peak floating-point operations per second; None if that is unknown."""
     peak = next((value for name, value in PEAK_TFLOPS.items() if name in device), None)
     return None if peak is None else work["floating_point_operations"] / work["seconds"] / (peak * 1e12)

@@ -36,7 +36,7 @@ TARGET = "at most 0.8"
 
 
 def measure_large(device: str) -> dict[str, Any]:
-    """Seconds, peak memory and tokens a second; off a GPU a tiny shape, which only tries the script."""
+    """Measure seconds, peak memory and tokens per second; on a CPU with a tiny shape, to test the script alone."""
     shape = LARGE if device == "cuda" else TINY
     registry, work = Registry.from_environment(), _workload(shape, device)
     folds = fold_scorers(registry)
@@ -64,7 +64,7 @@ def measure_large(device: str) -> dict[str, Any]:
 
 
 def _workload(shape: Mapping[str, int], device: str) -> Workload:
-    """The weights are drawn on the device: drawing 8 B of them elsewhere takes minutes."""
+    """Make the workload; weights are drawn on the device, for drawing 8 B of them on a CPU takes minutes."""
     torch.manual_seed(0)
     config = LlamaConfig(**shape, max_position_embeddings=TOKENS, tie_word_embeddings=False)
     with torch.device(device):
@@ -97,7 +97,7 @@ def _times(seconds: Mapping[str, float]) -> list[Row]:
 
 
 def _peak(job: Job) -> int:
-    """Bytes."""
+    """Return the peak memory of a job in bytes."""
     torch.cuda.reset_peak_memory_stats()
     job()
     torch.cuda.synchronize()

@@ -24,12 +24,12 @@ EXAMPLES = 64
 
 
 def main() -> None:
-    """Do one job, and print how far memory rose above what the model and a warm-up need."""
+    """Do one job, and print its peak memory above that of the model and a warm-up."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", choices=list(_jobs(Registry())))
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     registry, work = Registry.from_environment(), wider()
-    job = _jobs(registry)[asked.job]
+    job = _jobs(registry)[arguments.job]
     job(attrs.evolve(work, batches=[histories(0, 1, "cpu")]))
     before = _status("VmRSS")
     job(attrs.evolve(work, batches=[histories(0, EXAMPLES, "cpu")]))
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measure_memory(device: str = "cpu") -> list[Row]:
-    """The wider recommender, one batch of 64 users."""
+    """Measure the wider recommender with one batch of 64 users."""
     if device == "cuda":
         peaks = _on_cuda()
     elif STATUS.is_file():
@@ -49,11 +49,11 @@ def measure_memory(device: str = "cpu") -> list[Row]:
 
 
 def rows_of(peaks: Mapping[str, int], what: str) -> list[Row]:
-    """One scorer beside an ordinary pass, and all scorers beside that and beside one.
+    """Compare one scorer and all scorers with an ordinary pass, and all scorers with one.
 
     Args:
         peaks: Bytes of ``forward+backward``, ``sweep-fisher`` and ``sweep-all``.
-        what: What was measured.
+        what: Description of the measurement.
     """
     pairs = [
         ("sweep-fisher", "forward+backward", "below 1"),
@@ -63,12 +63,12 @@ def rows_of(peaks: Mapping[str, int], what: str) -> list[Row]:
     return [
         {
             "what": what,
-            "measured": f"{one} {peaks[one] / 2**20:.0f} MiB",
+            "measured": f"{measured} {peaks[measured] / 2**20:.0f} MiB",
             "beside": f"{other} {peaks[other] / 2**20:.0f} MiB",
-            "ratio": peaks[one] / peaks[other],
+            "ratio": peaks[measured] / peaks[other],
             "target": target,
         }
-        for one, other, target in pairs
+        for measured, other, target in pairs
     ]
 
 
@@ -81,14 +81,14 @@ def _jobs(registry: Registry) -> dict[str, Callable[[Workload], object]]:
 
 
 def _alone(job: str) -> int:
-    """Bytes, in a fresh process: what another job left in the allocator would hide a peak."""
+    """Return a job's peak in bytes, in a fresh process: memory that another job freed would hide it."""
     command = [sys.executable, "-m", "benchmarks.memory", job]
     at_once = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # glibc gives freed tensors back to the system
     return int(subprocess.run(command, capture_output=True, text=True, check=True, env=at_once).stdout)
 
 
 def _status(entry: str) -> int:
-    """Bytes. ``getrusage`` would not do: its peak begins with that of the process that started this one."""
+    """Read an entry in bytes. The peak of ``getrusage`` would include that of the parent process."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{entry}:"))
     return int(line.split()[1]) * 1024
 
@@ -100,7 +100,7 @@ def _on_cuda() -> dict[str, int]:
 
 
 def cuda_peak(job: Callable[[], object]) -> int:
-    """Bytes above what was held before."""
+    """Return the peak memory above what was allocated before, in bytes."""
     job()
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()

@@ -1,4 +1,4 @@
-"""Teacher and student side by side: training windows a second, ranked users a second."""
+"""Speed of teacher and student: training windows per second, ranked users per second."""
 
 import copy
 import tempfile
@@ -23,13 +23,13 @@ CONFIG = Path(__file__).parents[1] / "examples" / "quickstart.toml"
 
 
 def quickstart_teacher() -> PreTrainedModel:
-    """The quickstart's teacher with fresh weights; its catalogue has as many items as the real one."""
+    """Return the quickstart's teacher with fresh weights, for a catalogue of the real size."""
     torch.manual_seed(0)
     return initial_model(initial_config(Run.from_toml(CONFIG).teacher.config or {}, vocabulary=ITEMS + 1))
 
 
 def measure_models(device: str = "cpu") -> list[Row]:
-    """Training and ranking, 12 layers beside 3."""
+    """Measure training and ranking, 12 layers beside 3."""
     teacher = quickstart_teacher().to(device)
     models = {"teacher": teacher, "student": build_student(teacher, [0, 5, 11])}
     training = best_seconds({name: _training(model, device) for name, model in models.items()}, rounds=3)
@@ -54,7 +54,7 @@ def measure_models(device: str = "cpu") -> list[Row]:
 
 
 def _histories(length: int) -> Sequences:
-    """Random histories: speed does not depend on which items they hold."""
+    """Draw random histories: speed does not depend on the items."""
     items = np.random.default_rng(0).integers(0, ITEMS, USERS * length)
     offsets = np.arange(0, USERS * length + 1, length)
     return Sequences(items=items, offsets=offsets, splits=np.zeros(len(items), np.int8), catalogue_size=ITEMS)
@@ -67,7 +67,7 @@ def _ranking(model: PreTrainedModel) -> Job:
 
 
 def _training(model: PreTrainedModel, device: str) -> Job:
-    """Five optimiser steps of 64 windows."""
+    """Return a job of five optimiser steps of 64 windows."""
     tokens = _histories(WINDOW + 1).items + 1
     starts = np.arange(0, len(tokens), WINDOW + 1)
     examples = Examples(tokens=tokens, starts=starts, stops=starts + WINDOW + 1, supervised=starts + 1)

@@ -1,4 +1,4 @@
-"""What is timed: a sweep, and the ordinary passes over the same batches that it stands beside."""
+"""The timed jobs: a sweep, and ordinary passes over the same batches to compare it with."""
 
 from collections.abc import Sequence
 
@@ -13,27 +13,27 @@ from shortstack.models.frozen import frozen_copy
 
 
 def fold_scorers(registry: Registry) -> list[str]:
-    """The names of all scorers that one sweep feeds."""
+    """Return the names of all scorers that take part in a sweep."""
     names = [c.descriptor.name for c in registry.components if c.kind == "scorer"]
     return [name for name in names if isinstance(registry.build("scorer", name), FoldScorer)]
 
 
 def forward(work: Workload) -> None:
-    """One stock forward pass of every batch."""
+    """Run one stock forward pass of every batch."""
     with torch.inference_mode():
         for batch in work.batches:
             work.loss(work.model, batch)
 
 
 def forward_backward(work: Workload) -> None:
-    """An ordinary forward and backward pass of every batch, with gradients of all parameters."""
+    """Run an ordinary forward and backward pass of every batch, with gradients of all parameters."""
     for batch in work.batches:
         work.loss(work.model, batch).backward()
         work.model.zero_grad(set_to_none=True)
 
 
 def floor(work: Workload) -> None:
-    """A forward pass and a backward pass to the activations only: what a sweep costs before anybody is scored."""
+    """Run a forward pass and a backward pass to the activations alone: the cost of a sweep without any scorer."""
     model = frozen_copy(work.model)
     model.get_input_embeddings().register_forward_hook(_differentiable)
     for batch in work.batches:
@@ -42,7 +42,7 @@ def floor(work: Workload) -> None:
 
 
 def states_only(work: Workload) -> None:
-    """A forward pass that projects no position: what a sweep costs that needs no gradients."""
+    """Run a forward pass without logits: the cost of a sweep that needs no gradients."""
     with torch.inference_mode():
         for batch in work.batches:
             nowhere = torch.zeros_like(batch["labels"], dtype=torch.bool)
@@ -50,9 +50,9 @@ def states_only(work: Workload) -> None:
 
 
 def sweep(work: Workload, scorers: Sequence[str], registry: Registry) -> dict[str, Tensor]:
-    """The scores as a user gets them."""
-    found = measure_importance(work.model, work.batches, scorers, objective=work.objective, registry=registry)
-    return {name: importance.scores for name, importance in found.items()}
+    """Return the scores, through the public function."""
+    importances = measure_importance(work.model, work.batches, scorers, objective=work.objective, registry=registry)
+    return {name: importance.scores for name, importance in importances.items()}
 
 
 def _differentiable(_module: nn.Module, _args: object, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The same Fisher scores by other means: a loop over examples, torch.func, and Opacus where it is installed."""
+"""The same Fisher scores by other methods: a loop over examples, torch.func, and Opacus where it is installed."""
 
 import copy
 import warnings
@@ -28,7 +28,7 @@ TARGETS = {8: "at least 3.5", 64: "at least 10"}
 
 
 def measure_peers(registry: Registry, device: str = "cpu") -> Iterator[Row]:
-    """Fisher of 64 users on three recommenders, in batches of 8 and of 64 (the widest of 8 alone)."""
+    """Measure Fisher scores of 64 users on three recommenders, in batches of 8 and 64 (the widest in batches of 8 alone)."""
     sizes = ((small(device), (8, 64)), (quickstart(device), (8, 64)), (wider(device), (8,)))
     for work, batches in sizes:
         for size in batches:
@@ -36,7 +36,7 @@ def measure_peers(registry: Registry, device: str = "cpu") -> Iterator[Row]:
 
 
 def _beside_peers(work: Workload, size: int, registry: Registry, device: str) -> list[Row]:
-    """Every peer must find the scores of the sweep."""
+    """Check that every peer gives the scores of the sweep, then time them."""
     window = work.batches[0]["input_ids"].shape[1] - 1
     batches = [histories(seed, size, device, window) for seed in range(EXAMPLES // size)]
     same = attrs.evolve(work, batches=batches, objective=next_token)
@@ -66,13 +66,13 @@ def _peers(model: PreTrainedModel) -> dict[str, Peer]:
 
 
 def _mean(peer: Peer, work: Workload) -> Tensor:
-    """float64 ``(layers,)``: Fisher scores over all batches."""
+    """Return Fisher scores over all batches, float64 ``(layers,)``."""
     layers, examples = work.model.config.num_hidden_layers, sum(len(batch["labels"]) for batch in work.batches)
     return torch.stack([squares_by_layer(peer(batch), layers) for batch in work.batches]).sum(0) / examples
 
 
 def looped(model: PreTrainedModel, batch: Batch) -> Squares:
-    """One backward pass with parameter gradients for each example."""
+    """Run one backward pass with parameter gradients for each example."""
     total: Squares = {}
     for row in range(len(batch["input_ids"])):
         last_position_loss(model, {name: tensor[row : row + 1] for name, tensor in batch.items()}).backward()
@@ -84,7 +84,7 @@ def looped(model: PreTrainedModel, batch: Batch) -> Squares:
 
 
 def vectorised(model: PreTrainedModel, batch: Batch) -> Squares:
-    """Per-example gradients from ``vmap(grad(functional_call))``; without a mask, which vmap cannot follow."""
+    """Compute per-example gradients with ``vmap(grad(functional_call))``; without a mask, which vmap does not support."""
     parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
 
     def loss(given: Mapping[str, Tensor], tokens: Tensor) -> Tensor:
@@ -92,42 +92,43 @@ def vectorised(model: PreTrainedModel, batch: Batch) -> Squares:
         return F.cross_entropy(logits[:, -2], tokens[None, -1])
 
     with warnings.catch_warnings(category=UserWarning, action="ignore"):  # attention has no batching rule on a CPU
-        found = vmap(grad(loss), (None, 0))(parameters, batch["input_ids"])
-    return {name: gradient.square().sum() for name, gradient in found.items()}
+        gradients = vmap(grad(loss), (None, 0))(parameters, batch["input_ids"])
+    return {name: gradient.square().sum() for name, gradient in gradients.items()}
 
 
 def _opacus(model: PreTrainedModel) -> dict[str, Peer]:
-    """Opacus on a copy of the model whose embeddings are frozen: only layers are scored."""
+    """Return Opacus on a copy of the model with frozen embeddings, for only layers are scored."""
     try:
         from opacus.grad_sample import GradSampleModule
     except ImportError:
         print("skipped: opacus is not installed")
         return {}
-    frozen = copy.deepcopy(model).train()  # it records nothing in evaluation mode
+    frozen = copy.deepcopy(model).train()  # Opacus records nothing in evaluation mode
     frozen.get_input_embeddings().weight.requires_grad = False
     return {"Opacus GradSampleModule": partial(recorded, GradSampleModule(frozen, loss_reduction="sum"))}
 
 
 def recorded(model: Any, batch: Batch) -> Squares:
-    """Per-example gradients as Opacus records them during one backward pass."""
+    """Return the squared per-example gradients that Opacus records in one backward pass."""
     with warnings.catch_warnings(category=UserWarning, action="ignore"):  # no gradient reaches the frozen embeddings
         last_position_loss(model, batch).backward()
-    found = {name: p.grad_sample.square().sum() for name, p in model.named_parameters() if p.requires_grad}
+    squares = {name: p.grad_sample.square().sum() for name, p in model.named_parameters() if p.requires_grad}
     model.zero_grad(set_to_none=True)
-    return found
+    return squares
 
 
 def squares_by_layer(squares: Squares, layers: int) -> Tensor:
-    """float64 ``(layers,)``: the squares of each layer's parameters, added up."""
+    """Return the sums of squares of each layer's parameters, float64 ``(layers,)``."""
     total = torch.zeros(layers, dtype=torch.float64)
     for name, square in squares.items():
-        _, found, place = name.partition(".layers.")
-        if found:
+        _, separator, place = name.partition(".layers.")
+        if separator:
             total[int(place.partition(".")[0])] += square.double().cpu()
     return total
 
 
 def _require_equal(name: str, found: Tensor, expected: Tensor) -> None:
     apart = float((found - expected).abs().max() / expected.abs().max())
+    # not ``apart > CLOSE``, which would let NaN pass
     if not apart <= CLOSE:
         raise AssertionError(f"{name} finds other Fisher scores than the sweep: apart by {apart:.1e} of the largest")

@@ -1,4 +1,4 @@
-"""SmolLM2-135M with 15 and 8 of its 30 layers, by every strategy, before any training: perplexity on text held out.
+"""SmolLM2-135M with 15 and 8 of its 30 layers, by every strategy, before any training: perplexity on held-out text.
 
 python -m benchmarks.pruned_smollm2
 """
@@ -27,7 +27,7 @@ from shortstack.selection.selector import Budget, strategy_named
 TOKENS = 128
 CALIBRATION = ("accelerate", "matplotlib", "pluggy", "polars")
 HELD_OUT = ("attrs", "pytest", "tokenizers", "torch", "typer")
-"""Installed packages; their descriptions are the text."""
+"""Installed packages, whose descriptions are the text."""
 
 SIZES = (15, 8)
 BY_POSITION = ("first", "last", "ends", "uniform")
@@ -38,12 +38,12 @@ SEEDS = (0, 1, 2)
 
 @attrs.frozen(kw_only=True)
 class Way:
-    """A way to choose layers.
+    """A method of selecting layers.
 
     Attributes:
-        strategy: A strategy's name.
-        scorer: Whose scores it takes; any where it looks at none.
-        settings: The strategy's own.
+        strategy: Name of the strategy.
+        scorer: The scorer whose scores it uses; any where it uses none.
+        settings: Settings of the strategy.
     """
 
     strategy: str
@@ -52,10 +52,10 @@ class Way:
 
     @property
     def label(self) -> str:
-        """For the table."""
+        """Label in the table."""
         by = f" by {self.scorer}" if self.strategy in BY_SCORE else ""
-        given = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        return f"{self.strategy}{by}{f' ({given})' if given else ''}"
+        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        return f"{self.strategy}{by}{f' ({settings})' if settings else ''}"
 
 
 WAYS = (
@@ -68,7 +68,7 @@ WAYS = (
 
 @attrs.frozen(kw_only=True, eq=False)
 class Source:
-    """A model and all that choosing layers of it takes."""
+    """A model with scores and a probe, to select its layers."""
 
     model: PreTrainedModel
     scores: Mapping[str, Importance]
@@ -76,12 +76,12 @@ class Source:
 
     @classmethod
     def of(cls, model: PreTrainedModel, batches: Sequence[Batch]) -> "Source":
-        """Score it by all scorers."""
+        """Score a model by all scorers."""
         probe = RememberingProbe(probe=ModelProbe(model, checked_batches(batches, model.device)))
         return cls(model=model, scores=measure_importance(model, batches, SCORERS), probe=probe)
 
     def kept(self, way: Way, size: int) -> tuple[int, ...]:
-        """The layers that stay."""
+        """Select the layers to keep."""
         selector = AdaptiveLayerSelector(
             strategy=strategy_named(way.strategy, way.settings), budget=Budget(keep_layers=size)
         )
@@ -92,7 +92,7 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "pruned-smollm2.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     folder = converted()
     teacher = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     batches, held_out = list(texts(folder, CALIBRATION, 2)), list(texts(folder, HELD_OUT))
@@ -103,11 +103,11 @@ def main() -> None:
         start = perf_counter()
         rows.append(row(source, way, batches, held_out) | {"seconds": perf_counter() - start})
         print(json.dumps(rows[-1]), flush=True)
-    asked.out.write_text(page(whole, rows, batches, held_out), encoding="utf-8")
+    arguments.out.write_text(page(whole, rows, batches, held_out), encoding="utf-8")
 
 
 def row(source: Source, way: Way, batches: Sequence[Batch], held_out: Sequence[Batch]) -> dict[str, object]:
-    """Half of the layers, a quarter at once, and a quarter by way of the half, scored again there."""
+    """Measure half of the layers, a quarter in one step, and a quarter in two steps, scored again after the first."""
     half, quarter = (source.kept(way, size) for size in SIZES)
     student = build_student(source.model, half)
     within = Source.of(student, batches).kept(way, SIZES[1])
@@ -121,12 +121,12 @@ def row(source: Source, way: Way, batches: Sequence[Batch], held_out: Sequence[B
 
 
 def texts(folder: Path, packages: Sequence[str], examples: int = 6) -> Iterator[Batch]:
-    """What some packages say of themselves, cut into examples; every token but the first of each is a label.
+    """Yield the descriptions of packages, cut into examples; every token but the first of each is a label.
 
     Args:
-        folder: Of the tokenizer.
+        folder: Folder of the tokenizer.
         packages: Installed distributions.
-        examples: At most so many of each package.
+        examples: Largest number of examples of a package.
     """
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for package in packages:
@@ -137,7 +137,7 @@ def texts(folder: Path, packages: Sequence[str], examples: int = 6) -> Iterator[
 
 @torch.inference_mode()
 def perplexity(model: PreTrainedModel, batches: Sequence[Batch]) -> float:
-    """``exp`` of the mean negative log-probability of the next token, by stock transformers."""
+    """Return ``exp`` of the mean negative log-probability of the next token, by stock transformers."""
     losses = [(float(model(**batch).loss), batch["labels"][:, 1:].numel()) for batch in batches]
     return math.exp(sum(loss * count for loss, count in losses) / sum(count for _, count in losses))
 
@@ -145,13 +145,13 @@ def perplexity(model: PreTrainedModel, batches: Sequence[Batch]) -> float:
 def page(
     whole: float, rows: Sequence[Mapping[str, object]], batches: Sequence[Batch], held_out: Sequence[Batch]
 ) -> str:
-    """The table, best of the quarter first."""
+    """Return the page with the table, the best quarter first."""
     count = {name: sum(batch["labels"].numel() for batch in of) for name, of in (("cal", batches), ("out", held_out))}
     ordered = sorted(rows, key=lambda found: min(found["quarter"][1], found["by way of the half"][1]))  # type: ignore[index]
     lines = [
-        f"| {found['way']} | {found['half'][1]:,.1f} | {found['quarter'][1]:,.1f} | {found['by way of the half'][1]:,.1f} "  # type: ignore[index]
-        f"| {', '.join(map(str, found['quarter'][0]))} | {found['seconds']:.0f} |"  # type: ignore[index]
-        for found in ordered
+        f"| {entry['way']} | {entry['half'][1]:,.1f} | {entry['quarter'][1]:,.1f} | {entry['by way of the half'][1]:,.1f} "  # type: ignore[index]
+        f"| {', '.join(map(str, entry['quarter'][0]))} | {entry['seconds']:.0f} |"  # type: ignore[index]
+        for entry in ordered
     ]
     return "\n".join(
         [

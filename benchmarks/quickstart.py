@@ -1,4 +1,4 @@
-"""The quickstart over several seeds: what the committed config gives, as JSON and Markdown for ``docs/results``.
+"""The quickstart over several seeds: results of the committed config, as JSON and Markdown for ``docs/results``.
 
 python -m benchmarks.quickstart --seeds 0 1 2
 """
@@ -24,16 +24,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs' folders are")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "quickstart-cpu")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     console = Console()
     results = {}
-    for seed in asked.seeds:
+    for seed in arguments.seeds:
         console.print(f"seed {seed}")
         run = Run.from_toml(ROOT / "examples" / "quickstart.toml", [f"seed={seed}"])
-        results[seed] = run.execute(asked.runs / f"quickstart-seed-{seed}", progress=ToConsole(console))
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.with_suffix(".json").write_text(json.dumps(_figures(results), indent=2) + "\n", encoding="utf-8")
-    asked.out.with_suffix(".md").write_text(_page(results), encoding="utf-8")
+        results[seed] = run.execute(arguments.runs / f"quickstart-seed-{seed}", progress=ToConsole(console))
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.with_suffix(".json").write_text(json.dumps(_figures(results), indent=2) + "\n", encoding="utf-8")
+    arguments.out.with_suffix(".md").write_text(_page(results), encoding="utf-8")
     console.print(_page(results), markup=False)
 
 
@@ -44,7 +44,7 @@ def _figures(results: dict[int, RunResult]) -> dict[str, object]:
             "kept": result.selection["kept"],
             "ndcg@10": {name: result.metrics[name]["ndcg@10"] for name in METHODS},
             "hr@10": {name: result.metrics[name]["hr@10"] for name in METHODS},
-            "comparisons": {name: found["ndcg@10"] for name, found in result.comparisons.items()},
+            "comparisons": {name: comparison["ndcg@10"] for name, comparison in result.comparisons.items()},
             "seconds": result.cost["seconds"],
             "work": result.cost["work"],
         }
@@ -53,7 +53,7 @@ def _figures(results: dict[int, RunResult]) -> dict[str, object]:
 
 
 def _page(results: dict[int, RunResult]) -> str:
-    """One row a seed."""
+    """Return the page, with one row per seed."""
     kept = [result.comparisons["student/teacher"]["ndcg@10"][0] for result in results.values()]
     rows = [
         f"| {seed} | {' | '.join(format(r.metrics[name]['ndcg@10'], '.4f') for name in METHODS)} "

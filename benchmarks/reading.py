@@ -1,4 +1,4 @@
-"""Delimited text: every row's fields counted, typed and checked, beside polars that only splits the same columns."""
+"""Reading of delimited text with all checks and types, beside polars that only splits the same columns."""
 
 import tempfile
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _WRITTEN: Final[Mapping[str, str]] = {
 
 
 def measure_reading() -> list[Row]:
-    """A million ratings in each way of writing them."""
+    """Measure a million ratings in each form of quoting."""
     with tempfile.TemporaryDirectory() as folder:
         return [_measured(Path(folder), what) for what in _WRITTEN]
 

@@ -29,15 +29,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the quickstart's folder is, or will be")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "repair.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     console = Console()
     rows = list(language_model(console))
-    results = dict(recommender(asked.runs, console))
-    asked.out.write_text(page(results, rows), encoding="utf-8")
+    results = dict(recommender(arguments.runs, console))
+    arguments.out.write_text(page(results, rows), encoding="utf-8")
 
 
 def recommender(runs: Path, console: Console) -> Iterator[tuple[tuple[int, str], RunResult]]:
-    """The quickstart's teacher, pruned to some layers with each repair, and distilled as the quickstart does."""
+    """Yield runs of the quickstart's teacher, pruned to some layers with each repair, and distilled as in the quickstart."""
     config, teacher = ROOT / "examples" / "quickstart.toml", runs / "quickstart"
     progress = ToConsole(console)
     Run.from_toml(config, ["evaluation.scratch=false"]).execute(teacher, progress=progress)
@@ -45,6 +45,7 @@ def recommender(runs: Path, console: Console) -> Iterator[tuple[tuple[int, str],
         for repair in REPAIRS:
             folder = runs / f"repair-{layers}-{repair or 'none'}"
             if not folder.exists():
+                # stages before the selection have the same keys, so they are not done again
                 shutil.copytree(teacher, folder)
             budget = ["selection.keep_ratio=none", f"selection.keep_layers={layers}", "evaluation.scratch=false"]
             run = Run.from_toml(config, [*budget, f"student.settings.repair={repair or 'none'}"])
@@ -52,7 +53,7 @@ def recommender(runs: Path, console: Console) -> Iterator[tuple[tuple[int, str],
 
 
 def language_model(console: Console) -> Iterator[dict[str, object]]:
-    """Perplexity on held-out text, before any training."""
+    """Yield perplexities on held-out text, before any training."""
     folder = converted()
     teacher = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     batches, held_out = list(texts(folder, CALIBRATION, 12)), list(texts(folder, HELD_OUT))
@@ -70,7 +71,7 @@ def language_model(console: Console) -> Iterator[dict[str, object]]:
 
 
 def page(results: dict[tuple[int, str], RunResult], rows: list[dict[str, object]]) -> str:
-    """Both tables."""
+    """Return the page with both tables."""
     teacher = next(iter(results.values()))
     head = [
         "# Repairing what removed layers break",
@@ -87,7 +88,7 @@ def page(results: dict[tuple[int, str], RunResult], rows: list[dict[str, object]
         "| layers | repair | loss before | NDCG@10 before | share of the teacher's | loss after | NDCG@10 after | share of the teacher's |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    told = [
+    recommenders = [
         f"| {layers} of 12 | {repair} | {_cells(result, 'pruned')} | {_cells(result, 'student')} |"
         for (layers, repair), result in results.items()
     ]
@@ -109,7 +110,7 @@ def page(results: dict[tuple[int, str], RunResult], rows: list[dict[str, object]
         ),
         "",
     ]
-    return "\n".join([*head, *told, *language])
+    return "\n".join([*head, *recommenders, *language])
 
 
 def _number(value: object) -> str:

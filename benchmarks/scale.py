@@ -2,7 +2,7 @@
 
 python -m benchmarks.scale ours FOLDER     # one job in a process of its own: prints seconds, peak bytes, rows of test
 
-Peers live in environments of their own, because they want older libraries; one that cannot be installed is named.
+Peers are installed in environments of their own, because they need older libraries; one that cannot be installed is named.
 """
 
 import argparse
@@ -35,15 +35,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", choices=list(_JOBS))
     parser.add_argument("folder", type=Path)
-    asked = parser.parse_args()
-    work = _JOBS[asked.job](asked.folder)
+    arguments = parser.parse_args()
+    work = _JOBS[arguments.job](arguments.folder)
     start = perf_counter()
     test = work()
     print(json.dumps({"seconds": perf_counter() - start, "bytes": _peak(), "test": test}))
 
 
 def measure_scale() -> "list[Row]":
-    """Ours, then each peer beside it, on generated files in the format of ml-25m; RecBole on a fifth, which it can hold."""
+    """Measure shortstack and each peer on generated files in the format of ml-25m; RecBole on a fifth, for memory's sake."""
     whole = _compared(RATINGS, {"pandas": "", "rectools": ", the 5-core by pandas"})
     return [*whole, *_compared(RATINGS // 5, {"recbole": ", without making its format"})]
 
@@ -63,10 +63,10 @@ def _compared(ratings: int, peers: Mapping[str, str]) -> "list[Row]":
             if python is None:
                 print(f"skipped: {peer} cannot be installed here")
                 continue
-            found = _measured(python, peer, folder)
-            beside = f"{peer}{note}: {found['seconds']:.1f} s, {found['bytes'] / 2**30:.1f} GiB"
+            peer_figures = _measured(python, peer, folder)
+            beside = f"{peer}{note}: {peer_figures['seconds']:.1f} s, {peer_figures['bytes'] / 2**30:.1f} GiB"
             target = "none" if peer == "pandas" else "at least 3"
-            rows.append(_row(what, ours, beside, found["seconds"] / ours["seconds"], target))
+            rows.append(_row(what, ours, beside, peer_figures["seconds"] / ours["seconds"], target))
     return rows
 
 
@@ -76,7 +76,7 @@ def _row(what: str, ours: Mapping[str, float], beside: str, ratio: float, target
 
 
 def write_ratings(folder: Path, ratings: int) -> None:
-    """As many ratings as ml-25m has, by as many users of as many movies, popularity by Zipf; users ascending."""
+    """Write ratings with the numbers of users and movies of ml-25m, and popularity by Zipf's law; users ascending."""
     import numpy as np
     import polars as pl
 
@@ -101,7 +101,7 @@ def write_ratings(folder: Path, ratings: int) -> None:
 
 
 def _measured(python: str, job: str, folder: Path) -> dict[str, float]:
-    """One job in a fresh process."""
+    """Run one job in a fresh process."""
     command = [python, str(Path(__file__).resolve()), job, str(folder)]
     env = {"PYTHONPATH": str(ROOT), "PATH": str(Path(python).parent), "HOME": str(folder)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)
@@ -111,7 +111,7 @@ def _measured(python: str, job: str, folder: Path) -> dict[str, float]:
 
 
 def _environment(peer: str) -> str | None:
-    """The Python that has a peer, made on the first call; None if the peer cannot be installed."""
+    """Return the Python that has a peer, installed on the first call; None if the peer cannot be installed."""
     folder, wanted = PEERS / peer, REQUIREMENTS[peer]
     python, marker = folder / "bin" / "python", folder / "installed"
     if not marker.is_file() or marker.read_text() != " ".join(wanted):
@@ -124,7 +124,7 @@ def _environment(peer: str) -> str | None:
 
 
 def _peak() -> int:
-    """Bytes, of this process; ``getrusage`` would begin with the peak of the process that started it."""
+    """Return the peak memory of this process in bytes; that of ``getrusage`` would include the parent process."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
@@ -150,7 +150,7 @@ def _pandas(folder: Path) -> int:
 
 
 def _core_by_pandas(rows: Any) -> Any:
-    """The 5-core, to its fixed point."""
+    """Filter rows to the 5-core, repeated to the fixed point."""
     while True:
         enough = (rows.groupby("userId")["userId"].transform("size") >= 5) & (
             rows.groupby("movieId")["movieId"].transform("size") >= 5
@@ -175,7 +175,7 @@ def _rectools(folder: Path) -> int:
 
 
 def _recbole(folder: Path) -> Callable[[], int]:
-    """From its own format, which is made first and is not timed."""
+    """Return the job on RecBole's own format, which is written first and is not timed."""
     import pandas as pd
 
     atomic = folder / "scale"
@@ -213,7 +213,7 @@ _JOBS: Mapping[str, Callable[[Path], Callable[[], int]]] = {
     "rectools": partial(partial, _rectools),
     "recbole": _recbole,
 }
-"""Name → what makes the work ready; only the work is timed."""
+"""Name → function that prepares the work and returns it; only the work is timed."""
 
 if __name__ == "__main__":
     main()

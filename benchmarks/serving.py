@@ -1,4 +1,4 @@
-"""Recommending from a large catalogue: how fast names are found, beside a plain dictionary, and threads beside one."""
+"""Recommending from a large catalogue: look-up of names beside a plain dictionary, and many threads beside one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +41,7 @@ WORDS = [
 
 
 def measure_serving() -> Iterator[Row]:
-    """Users a second by id and by title, a mistyped title, and threads that share a model."""
+    """Measure users per second by id and by title, a mistyped title, and threads that share a model."""
     catalogue, names = _catalogue(), dict[str, list[list[str]]]()
     draws = np.random.default_rng(1).integers(ITEMS, size=(USERS, LENGTH))
     student = CompactStudentModel(model=_model(), catalogue=catalogue, window=LENGTH)
@@ -58,10 +58,10 @@ def measure_serving() -> Iterator[Row]:
 
 @torch.no_grad()
 def _plain(student: CompactStudentModel, places: Mapping[str, int], histories: Sequence[Sequence[str]]) -> object:
-    """The same pass over all users at once, with nothing around it: no look at ties, NaN or modes."""
-    found = [torch.tensor([places[name] for name in history]) for history in histories]
-    scores = last_logits(student.model, [row + 1 for row in found], torch.arange(1, ITEMS + 1)).log_softmax(-1)
-    for row, seen in zip(scores, found, strict=True):
+    """Run the same pass over all users at once, without checks of ties, NaN or modes."""
+    rows_of_items = [torch.tensor([places[name] for name in history]) for history in histories]
+    scores = last_logits(student.model, [row + 1 for row in rows_of_items], torch.arange(1, ITEMS + 1)).log_softmax(-1)
+    for row, seen in zip(scores, rows_of_items, strict=True):
         row[seen] = -torch.inf
     return [[(student.catalogue.items[place].title) for place in row.topk(10).indices.tolist()] for row in scores]
 
@@ -101,7 +101,7 @@ def _mistyped(catalogue: Catalogue) -> Row:
 
 
 def _threads(student: CompactStudentModel, histories: Sequence[Sequence[str]]) -> Row:
-    """One user a call, as a server does."""
+    """Measure calls of one user each, as a server makes them."""
 
     def threads() -> object:
         with ThreadPoolExecutor(THREADS) as pool:

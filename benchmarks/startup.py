@@ -1,4 +1,4 @@
-"""Commands that must feel instant, beside starting Python and importing torch."""
+"""Start-up time of quick commands, beside importing torch."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from benchmarks.timing import Job, Row, best_seconds
 
 
 def measure_startup() -> list[Row]:
-    """``--help`` and a listing, each in a process of its own."""
+    """Measure ``--help`` and a listing, each in a process of its own."""
     jobs = {
         "shortstack --help": "import sys; sys.argv=['shortstack','--help']; from shortstack.cli import main; main()",
         "shortstack list scorer": (

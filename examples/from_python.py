@@ -1,4 +1,4 @@
-"""A table in memory becomes a student, with a scorer, a loss, a metric and a baseline of one's own.
+"""Run on a table in memory, with a custom scorer, loss, metric and baseline.
 
     python examples/from_python.py ratings.csv runs/from-python
 
@@ -15,12 +15,12 @@ from shortstack.evaluation.baselines import Popularity
 
 @scorer("states", "gradients", over="examples")
 def first_order_effect(signals):
-    """How much the log-probability would change without the layer, to first order."""
+    """First-order change of the log-probability when the layer is removed."""
     return (signals.gradient * (signals.output - signals.input)).sum((-1, -2)).abs()
 
 
 def squared_error(student, teacher, labels):
-    """Squared differences of the logits, one number a position."""
+    """Squared differences of the logits, one number per position."""
     return (student - teacher).square().mean(-1)
 
 
@@ -30,12 +30,12 @@ def top_quarter(ranks):
 
 
 def recent_popularity(sequences, upto):
-    """Popularity, as a baseline of one's own."""
+    """Popularity, as a custom baseline."""
     return Popularity.fit(sequences, upto)
 
 
 def main(source, folder, steps):
-    """Read, run, show."""
+    """Read the table, run, and print the results."""
     run = Run(
         data={"source": pd.read_csv(source), "core": 2},
         teacher={

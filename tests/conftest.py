@@ -1,4 +1,4 @@
-"""What all tests share: one thread for tiny models, and the folder of real data."""
+"""Fixtures shared by all tests: one thread for tiny models, and the folder of real data."""
 
 from pathlib import Path
 

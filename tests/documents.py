@@ -11,12 +11,12 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/write-a-scorer.md", "docs/com
 
 @attrs.frozen(kw_only=True)
 class Block:
-    """One fenced block.
+    """A fenced block of a Markdown document.
 
     Attributes:
         language: The first word after the fence.
         info: The second: a file that the block is to be written to, or ``fails`` for commands that should.
-        code: What stands in it.
+        code: The text in the block.
     """
 
     language: str
@@ -25,7 +25,7 @@ class Block:
 
 
 def blocks(document):
-    """All fenced blocks of a document, in order."""
+    """Return all fenced blocks of a document, in order."""
     text = (ROOT / document).read_text(encoding="utf-8")
     return [
         Block(language=language, info=info.strip(), code=code)

@@ -11,7 +11,7 @@ DAY = 86_400_000
 
 
 def build(name, **settings):
-    """An adapter by name, as a run makes it."""
+    """Build an adapter by name, as a run does."""
     return REGISTRY.build("dataset", name, settings)
 
 
@@ -28,12 +28,12 @@ def put(folder, **files):
 
 
 def jsons(*objects):
-    """One a line."""
-    return "".join(json.dumps(one) + "\n" for one in objects)
+    """Return objects as JSON lines."""
+    return "".join(json.dumps(item) + "\n" for item in objects)
 
 
 def rows(records):
-    """User, item, rating and day."""
+    """Return user, item, rating and day of each row."""
     table = records.interactions.collect()
     return [
         (u, i, r, None if t is None else t / DAY)
@@ -42,5 +42,5 @@ def rows(records):
 
 
 def items(records):
-    """Item → title and category."""
+    """Return title and category by item."""
     return {i: (t, c) for i, t, c in records.items.select("item", "title", "category").collect().rows()}

@@ -1,4 +1,4 @@
-"""A task of one's own, in one file: which item comes next in a session, from what came before in that session alone.
+"""A custom task in one file: next-item prediction within sessions.
 
 Name it in a run's file as ``task.name = "next_in_session:NextInSession"``, with this file's folder on ``PYTHONPATH``.
 """
@@ -33,8 +33,8 @@ class NextInSession:
     """Windows over sessions: a user's interactions, cut wherever none came for some time.
 
     Attributes:
-        window: How many items of a session the model sees at most.
-        pause_hours: A pause that is longer ends a session.
+        window: Largest number of items of a session that the model sees.
+        pause_hours: Hours of a pause beyond which a session ends.
     """
 
     window: int = attrs.field(default=20, validator=attrs.validators.ge(1))
@@ -42,26 +42,26 @@ class NextInSession:
 
     @property
     def longest(self) -> int:
-        """How many tokens an example has at most: the window, and what comes after it."""
+        """Largest number of tokens of an example: the window and its target."""
         return self._examples.longest
 
     @property
     def reads(self) -> Feedback:
-        """Interactions, each session for itself."""
+        """Interactions, with sessions in place of users."""
         return Sessions(pause_hours=self.pause_hours)
 
     def training_examples(self, sequences: "Sequences", catalogue: "Catalogue") -> Examples:
-        """Windows of every session's training items."""
+        """Return windows of every session's training items."""
         return self._examples.training_examples(sequences, catalogue)
 
     def calibration_examples(
         self, sequences: "Sequences", catalogue: "Catalogue", *, count: int = 256, seed: int = 0
     ) -> Examples:
-        """The most recent training window of a seeded sample of sessions."""
+        """Return the most recent training window of a seeded sample of sessions."""
         return self._examples.calibration_examples(sequences, catalogue, count=count, seed=seed)
 
     def candidates(self, catalogue: "Catalogue") -> "Tensor":
-        """int64 ``(items,)``: the token of each item."""
+        """Return the token of each item, int64 ``(items,)``."""
         return self._examples.candidates(catalogue)
 
     @property
@@ -71,42 +71,42 @@ class NextInSession:
 
 @attrs.frozen(kw_only=True)
 class Sessions:
-    """Interactions in which a session takes the place of a user; the rest is that of all interactions."""
+    """Interactions with sessions in place of users; all else as in ``InteractionFeedback``."""
 
     pause_hours: float
     _whole: Feedback = attrs.field(factory=InteractionFeedback, init=False)
 
     @property
     def name(self) -> str:
-        """With the pause, which changes what is prepared."""
+        """Name with the pause, for other pauses prepare other data."""
         return f"sessions-{self.pause_hours}"
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Items and interactions."""
+        """Tables of items and interactions."""
         return self._whole.tables
 
     @property
     def headlines(self) -> "Headlines":
-        """Those of the ranked catalogue."""
+        """Metrics of rankings of the catalogue."""
         return self._whole.headlines
 
     @property
     def rates(self) -> bool:
-        """Items are ranked."""
+        """False, for items are ranked."""
         return False
 
     def check(self, settings: "DataSettings", task: str) -> None:
-        """As for all interactions."""
+        """Check the settings as for all interactions."""
         self._whole.check(settings, task)
 
     def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
-        """Cut users into sessions, then prepare these as users."""
+        """Split users into sessions, then prepare these as users."""
         sessions = attrs.evolve(records, interactions=self._cut(records.interactions))
         return self._whole.prepare(sessions, settings, seed=seed, folder=folder)
 
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
-        """Rank the catalogue for the last items of each session."""
+        """Build the evaluation that ranks the catalogue for the last items of each session."""
         return self._whole.evaluation(request)
 
     def _cut(self, interactions: "pl.LazyFrame") -> "pl.LazyFrame":

@@ -1,4 +1,4 @@
-"""``python -m shortstack``: the command line, for launchers that start a module."""
+"""Entry point of ``python -m shortstack``: the command line, for launchers that start a module."""
 
 from shortstack.cli import main
 

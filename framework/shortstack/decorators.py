@@ -1,6 +1,6 @@
-"""Plugins of one function: a scorer that averages one number a token or example, a loss that adds up one number a position.
+"""Plugins made of one function: a scorer that averages a value per token or example, a loss that sums one per position.
 
-What is more than that implements the protocols of ``shortstack.contracts`` itself.
+Anything beyond that implements the protocols of ``shortstack.contracts`` itself.
 """
 
 from collections.abc import Callable
@@ -43,25 +43,25 @@ def scorer(
     reference: str = "",
     **traits: Any,
 ) -> "Callable[[ScorerFunction], ScorerDescriptor]":
-    """Make an importance scorer of a function from the signals of one layer and batch to what is averaged.
+    """Turn a function from the signals of one layer and batch to the values to average into an importance scorer.
 
     Args:
         needs: The signals that the function reads, such as ``"states"`` or ``"gradients"`` (see ``Signal``).
-        over: What a term is: the function gives ``(batch, tokens)``, of which padding is left out, or ``(batch,)``.
-        name: Of the component; by default the function's, with ``-`` for ``_``.
-        summary: One sentence; by default the first of the function's docstring.
+        over: Unit of a term: the function returns ``(batch, tokens)``, of which padding is left out, or ``(batch,)``.
+        name: Name of the component; by default the function's, with ``-`` for ``_``.
+        summary: One sentence; by default the first paragraph of the function's docstring.
         reference: The paper or page that defines the method.
-        **traits: What it promises, as ``ScorerTraits`` has it; ``averages_over`` is ``over``.
+        **traits: Its promises, fields of ``ScorerTraits``; ``averages_over`` is ``over``.
 
     Returns:
-        A decorator that gives a descriptor: an entry point may name it, or a hook yield it.
+        A decorator that returns a descriptor: an entry point may name it, or a hook yield it.
 
     >>> @scorer("states", needs_labels=False)
     ... def growth(signals):
-    ...     "How much longer the hidden states leave a layer than they enter it."
+    ...     "Growth of the hidden states' norm over a layer."
     ...     return signals.output.norm(dim=-1) - signals.input.norm(dim=-1)
     >>> growth.name, growth.summary
-    ('growth', 'How much longer the hidden states leave a layer than they enter it.')
+    ('growth', "Growth of the hidden states' norm over a layer.")
     """
     signals = frozenset(Signal(need) for need in needs)
 
@@ -83,18 +83,19 @@ def scorer(
 def loss(
     *, teacher: bool = True, name: str = "", summary: str = "", reference: str = "", **traits: Any
 ) -> "Callable[[LossFunction], LossDescriptor]":
-    """Make a distillation loss of a function from candidate logits to one number a supervised position.
+    """Turn a function from candidate logits to a value per supervised position into a distillation loss.
 
     Args:
-        teacher: Whether the function reads the teacher's logits; if not, it is given None for them, and no teacher runs.
-        name: Of the component; by default the function's, with ``-`` for ``_``.
-        summary: One sentence; by default the first of the function's docstring.
+        teacher: True if the function reads the teacher's logits; else it gets None for them, and no teacher runs.
+        name: Name of the component; by default the function's, with ``-`` for ``_``.
+        summary: One sentence; by default the first paragraph of the function's docstring.
         reference: The paper or page that defines the method.
-        **traits: What it promises, as ``LossTraits`` has it.
+        **traits: Its promises, fields of ``LossTraits``.
 
     Returns:
-        A decorator for ``function(student, teacher, labels)``: logits ``(positions, candidates)`` in float32 or wider, and
-        int64 ``(positions,)``; it returns ``(positions,)``, which are summed. It gives a descriptor, as ``scorer`` does.
+        A decorator for ``function(student, teacher, labels)``: logits ``(positions, candidates)`` in float32 or wider,
+        and int64 ``(positions,)``; it returns ``(positions,)``, which are summed. It returns a descriptor, as
+        ``scorer`` does.
 
     >>> @loss()
     ... def squared_error(student, teacher, labels):
@@ -124,10 +125,10 @@ def _kebab_case(name: str) -> str:
 
 
 def _summary(function: Callable[..., Any]) -> str:
-    """The first paragraph of the docstring, in one line.
+    """Return the first paragraph of the docstring, in one line.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no docstring.
     """
     summary = " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split())
     if not summary:
@@ -136,7 +137,7 @@ def _summary(function: Callable[..., Any]) -> str:
 
 
 def _of_module(build: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Say that ``build`` is the code of whoever wrote the function: results depend on its source, and errors name it."""
+    """Attribute ``build`` to the function's module: results then depend on its source, and errors name it."""
     build.__module__, build.__qualname__ = function.__module__, function.__qualname__
     return build
 
@@ -153,7 +154,7 @@ def _terms(function: "ScorerFunction", signals: LayerSignals, over: str) -> Term
 
 @attrs.frozen(kw_only=True, eq=False)
 class _FunctionLoss:
-    """The sum of a function's values over the supervised positions."""
+    """Loss that sums a function's values over the supervised positions."""
 
     function: "LossFunction"
     needs: frozenset[Output]
@@ -161,10 +162,10 @@ class _FunctionLoss:
     def prepare(
         self, teacher: "PreTrainedConfig | None", student: "PreTrainedConfig", selection: Selection | None
     ) -> None:
-        """Nothing to learn beside the student."""
+        """Return None: there are no parameters to train."""
 
     def count(self, batch: LossBatch) -> "Tensor":
-        """The supervised positions."""
+        """Return the number of supervised positions."""
         return batch.labels.new_tensor(batch.labels.numel())
 
     def __call__(
@@ -174,7 +175,7 @@ class _FunctionLoss:
         batch: LossBatch,
         module: "nn.Module | None",  # noqa: ARG002 -- the contract's signature
     ) -> "Tensor":
-        """The sum over the positions."""
+        """Return the sum over the positions."""
         guide = _wide(teacher.logits, detached=True) if Output.TEACHER_LOGITS in self.needs else None
         values = self.function(_wide(student.logits), guide, batch.labels)
         if values.shape != batch.labels.shape:
@@ -185,7 +186,7 @@ class _FunctionLoss:
 
 
 def _wide(logits: "Tensor | None", *, detached: bool = False) -> Any:
-    """In float32 or wider; the teacher's are constants."""
+    """Return logits in float32 or wider, detached if they are the teacher's."""
     import torch
 
     if logits is None:

@@ -1,4 +1,4 @@
-"""Every error that shortstack raises on purpose.
+"""All errors that shortstack raises on purpose.
 
     ShortstackError
     ├── ConfigurationError (ValueError)     a setting is wrong; the message names it
@@ -11,7 +11,7 @@
     ├── UnsupportedModelError (ValueError)  the model is of a family that cannot be handled
     ├── ProofError (RuntimeError)           a student failed one of its own checks
     ├── NonFiniteError (ArithmeticError)    NaN or infinity where a number was due
-    ├── OutOfMemoryError (MemoryError)      a batch does not fit; says what would
+    ├── OutOfMemoryError (MemoryError)      a batch does not fit; the message says what would
     ├── UnwritableError (OSError)           a file cannot be written, for the disk is full, say
     └── RunFolderError (FileExistsError)    the output folder holds something else
 
@@ -22,11 +22,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _MOST = 24
-"""Names that a message lists at most."""
+"""Largest number of names that a message lists."""
 
 
 class ShortstackError(Exception):
-    """The root of the family: catch this to catch all of them."""
+    """Base class: catch this to catch all of them."""
 
 
 class ConfigurationError(ShortstackError, ValueError):
@@ -34,15 +34,18 @@ class ConfigurationError(ShortstackError, ValueError):
 
 
 class UnknownNameError(ConfigurationError, LookupError):
-    """A name that nothing goes by."""
+    """A name that does not exist."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        """Say what was asked for, what there is, and the nearest match.
+        """Compose the message: the requested name, the nearest match, and the known names.
 
         Args:
-            what: The kind of thing, for example ``"importance scorer"``.
-            name: The name that was asked for.
+            what: The kind of the named object, for example ``"importance scorer"``.
+            name: The requested name.
             known: The names that exist.
+
+        >>> str(UnknownNameError("split", "lave-last", ["leave-last", "ratio"]))
+        "unknown split 'lave-last'; did you mean 'leave-last'? (known: leave-last, ratio)"
         """
         self.name, self.known = name, tuple(sorted(known))
         close = get_close_matches(name, self.known, n=1, cutoff=0.5)
@@ -52,23 +55,26 @@ class UnknownNameError(ConfigurationError, LookupError):
 
 
 class DataError(ShortstackError, ValueError):
-    """A data source cannot be used as asked."""
+    """A data source cannot be used as requested."""
 
 
 class SourceNotFoundError(DataError, FileNotFoundError):
-    """A file or folder that was named is not there."""
+    """A named file or folder does not exist."""
 
 
 class RowError(DataError):
     """One row of a source is bad."""
 
     def __init__(self, path: object, line: int, problem: str) -> None:
-        """Locate the row.
+        """Compose the message: the row's place and the problem.
 
         Args:
             path: The file, as the user would find it.
             line: The row's number in the file, from 1.
-            problem: The column, the value, and what would be allowed.
+            problem: The column, the value, and the allowed values.
+
+        >>> str(RowError("ratings.csv", 3, "rating 'x' is no number"))
+        "ratings.csv:3: rating 'x' is no number"
         """
         super().__init__(f"{path}:{line}: {problem}")
 

@@ -1,4 +1,4 @@
-"""Downloads from publishers: resumed where they were cut off, checked, and put in their place only when whole."""
+"""Downloads from publishers: resumable, verified by checksum, and moved into place only when complete."""
 
 import errno
 import hashlib
@@ -34,19 +34,19 @@ _MOST: Final = 1 << 40
 
 
 def fetch(download: Download, folder: Path, progress: Progress) -> Path:
-    """Download a file into a folder, going on from where an earlier try ended.
+    """Download a file into a folder, resuming an interrupted download.
 
     Args:
-        download: What, and how to check it.
+        download: The file's address and checksum.
         folder: An existing or new folder.
-        progress: Told how many megabytes are there.
+        progress: Receives the number of megabytes downloaded.
 
     Returns:
-        The file. One that is there already and is right is not downloaded again.
+        Path of the file. One that exists with the right checksum is not downloaded again.
 
     Raises:
-        DownloadError: There is no network, the publisher refuses, or what came is not what was published. What has
-            come so far of a cut-off download is kept beside the file, and what is wrong is removed.
+        DownloadError: There is no network, the publisher refuses, or the checksum is wrong. The received part of an
+            interrupted download is kept beside the file; a complete but wrong file is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PurePosixPath(urlsplit(download.url).path).name
@@ -66,15 +66,15 @@ def fetch(download: Download, folder: Path, progress: Progress) -> Path:
 
 
 def _published(download: Download) -> str | None:
-    """The MD5 that the publisher tells; None if there is none."""
+    """Return the MD5 that the publisher states; None if there is none."""
     if download.md5 is not None or download.md5_url is None:
         return download.md5 and download.md5.lower()
     with _answer(download.md5_url) as answer:
         text = answer.read(_BLOCK).decode("latin-1")
-    found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
-    if found is None:
+    checksum = re.search(r"\b[0-9a-fA-F]{32}\b", text)
+    if checksum is None:
         raise DownloadError(f"{download.md5_url} should hold the checksum of {download.url}, and holds none")
-    return found[0].lower()
+    return checksum[0].lower()
 
 
 def _receive(url: str, partial: Path, progress: Progress, *, checked: bool) -> None:
@@ -177,7 +177,9 @@ def _answer(url: str, start: int = 0, mark: str = "") -> HTTPResponse:
     try:
         answer: HTTPResponse | None = _opener().open(Request(url, headers=headers), timeout=_PATIENCE)  # noqa: S310 -- checked above
     except HTTPError as error:
-        if error.code == 416 and start:  # nothing is missing, or the file is another one now: the checksum will tell
+        if (
+            error.code == 416 and start
+        ):  # range not satisfiable: the file is complete or was replaced; the checksum decides
             return _answer(url)
         raise DownloadError(f"{url} cannot be had: the publisher answers {error.code} {error.reason}") from error
     except (URLError, OSError, HTTPException, ValueError) as error:
@@ -192,6 +194,6 @@ def _answer(url: str, start: int = 0, mark: str = "") -> HTTPResponse:
 
 def _check(path: Path, wanted: str | None, problem: str) -> None:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if wanted is not None and found != wanted:
-        raise DownloadError(f"{problem} (MD5 {found}, published {wanted})")
+        actual = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if wanted is not None and actual != wanted:
+        raise DownloadError(f"{problem} (MD5 {actual}, published {wanted})")

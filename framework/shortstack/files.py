@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read with a clear word if they are damaged."""
+"""Files that are written atomically, and read with a clear error if they are damaged."""
 
 import errno
 import hashlib
@@ -17,16 +17,16 @@ from shortstack.posix import fcntl
 
 
 def digest(path: Path) -> list[str]:
-    """A file's name and a hash of its content: the same path may hold something else tomorrow."""
+    """Return a file's name and a hash of its content: the same path may hold something else tomorrow."""
     with path.open("rb") as file:
         return [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
 
 
 def refuse_lfs_pointer(path: Path) -> None:
-    """Refuse a small text that git-lfs left where a large file should be, as a clone without git-lfs does.
+    """Raise if a file is a Git LFS pointer, as a clone without git-lfs leaves in place of a large file.
 
     Raises:
-        DataError: It is one; says how to fetch the file.
+        DataError: It is a pointer; the message says how to fetch the file.
     """
     if path.is_file() and path.stat().st_size <= POINTERS_SIZE:
         refuse_lfs_text(path.read_bytes(), str(path))
@@ -44,7 +44,7 @@ def write_json(path: Path, value: object) -> None:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Write to the path that this gives: at the end it takes the place of ``path``.
+    """Yield a temporary path to write to, and move it to ``path`` at the end.
 
     Raises:
         UnwritableError: It cannot be written; what was there before still is, and nothing else.
@@ -63,13 +63,17 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def unfinished(path: Path) -> Path:
-    """Where a file is written before it is put in its place."""
+    """Return the temporary path to which a file is written before it is moved into place.
+
+    >>> unfinished(Path("run", "result.json")).name
+    '.result.json.partial'
+    """
     return path.with_name(f".{path.name}.partial")
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Inside, no other process that holds the same path goes on; what is held need not be there.
+    """Hold an exclusive lock on a path, which need not exist; other processes that lock it are refused.
 
     Raises:
         SourceNotFoundError: There is no such folder.

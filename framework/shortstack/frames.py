@@ -1,4 +1,4 @@
-"""Tables of any library as frames of polars, and a hash of what they hold."""
+"""Conversion of tables of any library to polars frames, and hashing of their content."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,19 +10,23 @@ if TYPE_CHECKING:
     import polars as pl
 
 _ROWS: Final = 1_000_000
-"""Of a column of texts, hashed at once."""
+"""Number of rows of a text column that are hashed at once."""
 _LIBRARIES: Final = frozenset({"polars", "pandas", "pyarrow", "datasets"})
 
 
 def is_table(value: object) -> bool:
-    """Whether an object is a table: of polars (lazy too), pandas, Arrow, or one split of ``datasets``."""
+    """Return True for a table: of polars (lazy too), pandas, Arrow, or one split of ``datasets``.
+
+    >>> is_table([1, 2])
+    False
+    """
     return type(value).__module__.partition(".")[0] in _LIBRARIES and any(
         base.__name__ in {"DataFrame", "LazyFrame", "Table", "Dataset"} for base in type(value).__mro__
     )
 
 
 def frame_of(value: Any) -> "pl.DataFrame":
-    """Any such table as a frame of polars; what can be shared is not copied.
+    """Convert a table to a polars frame; memory is shared where possible.
 
     Raises:
         ConfigurationError: It is no table, or one that polars cannot hold.
@@ -55,7 +59,7 @@ def frame_of(value: Any) -> "pl.DataFrame":
 def hash_column(hashed: "_Hash", column: "pl.Series") -> None:
     """Add a column to a hash: its name, type and length, where it is null, and its values.
 
-    It is of the values alone: neither the version of polars nor the number of its threads changes it.
+    The hash depends on the values alone, not on the version of polars or the number of its threads.
     """
     import polars as pl
 
@@ -71,7 +75,7 @@ def hash_column(hashed: "_Hash", column: "pl.Series") -> None:
 
 
 def _hash_texts(hashed: "_Hash", texts: "pl.Series") -> None:
-    """Lengths and letters apart, so that no two columns look alike when their texts are put one after the other."""
+    """Add the lengths and the characters separately: concatenations of different columns may be equal."""
     for start in range(0, len(texts), _ROWS):
         part = texts.slice(start, _ROWS).fill_null("")
         hashed.update(part.str.len_bytes().to_numpy().tobytes())

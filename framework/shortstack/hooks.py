@@ -1,4 +1,4 @@
-"""The four hooks. A plugin module implements any of them, without arguments, and yields descriptors."""
+"""The four plugin hooks. A plugin module implements any of them, without arguments, and yields descriptors."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,23 +16,23 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def shortstack_importance_scorers() -> "Iterable[ScorerDescriptor]":
-    """Yield importance scorers: how much does each layer matter?"""
+    """Yield importance scorers, which measure how much each layer matters."""
     return ()
 
 
 @hookspec
 def shortstack_students() -> "Iterable[StudentDescriptor]":
-    """Yield student architectures: what does the small model look like?"""
+    """Yield student architectures, which build the small model."""
     return ()
 
 
 @hookspec
 def shortstack_datasets() -> "Iterable[DatasetDescriptor]":
-    """Yield dataset adapters: how is a source read?"""
+    """Yield dataset adapters, which read sources."""
     return ()
 
 
 @hookspec
 def shortstack_losses() -> "Iterable[LossDescriptor]":
-    """Yield distillation losses: what does the student learn from the teacher?"""
+    """Yield distillation losses, from which the student learns."""
     return ()

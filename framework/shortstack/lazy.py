@@ -1,15 +1,15 @@
-"""Public names that load what they need when they are first used."""
+"""Public names that are imported on first use."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
 def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """The ``__getattr__`` and ``__dir__`` of a package (PEP 562).
+    """Return the ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
     Args:
         package: The package's ``__name__``.
-        homes: Each public name and the module of the package that it lives in.
+        homes: Public name → the module of the package that defines it.
     """
 
     def attribute(name: str) -> object:

@@ -1,9 +1,9 @@
-"""What only Linux and macOS have: locks on files, and how much memory a process has had."""
+"""Facilities of Linux and macOS only: file locks, and the peak memory of a process."""
 
 import sys
 
 try:
-    import fcntl as fcntl  # noqa: PLC0414 -- for whoever imports it from here
+    import fcntl as fcntl  # noqa: PLC0414 -- re-exported
     import resource
 except ImportError as error:
     raise ImportError(
@@ -12,7 +12,7 @@ except ImportError as error:
 
 
 def peak_resident_bytes() -> int:
-    """Return the most resident memory that this process has had, in bytes.
+    """Return the peak resident memory of this process, in bytes.
 
     Source: getrusage(2): ``ru_maxrss`` is in bytes on macOS, and in KiB on Linux.
     """

@@ -1,4 +1,4 @@
-"""How a run tells what it is doing: bars in a terminal, lines elsewhere."""
+"""Progress reports of a run: bars in a terminal, lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,69 +12,69 @@ from rich.progress import Progress as Bars
 from shortstack.terminal_text import visible
 
 QUIET_FOR = 60.0
-"""Seconds without a line, at most, of a job whose steps take less."""
+"""Longest time in seconds without a line, for jobs with shorter steps."""
 
 
 class ProgressCallback(Protocol):
-    """Told how far a long job has come."""
+    """Receiver of a long job's progress."""
 
     def __call__(self, done: int, note: str = "") -> None:
         """Report that ``done`` of the total is done."""
 
 
 class Progress(Protocol):
-    """Told about stages and the long jobs within them."""
+    """Receiver of reports on stages and the long jobs within them."""
 
     def kept(self, stage: str) -> None:
-        """A stage was done before and is unchanged."""
+        """Report that a stage was done before and is unchanged."""
 
     def note(self, text: str) -> None:
-        """Something that whoever started the run should know."""
+        """Report something that the user who started the run should know."""
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:
-        """A stage runs."""
+        """Report that a stage runs, while the context is open."""
 
     @contextmanager
     def job(self, name: str, total: int) -> Iterator[ProgressCallback]:
-        """A long job runs within a stage."""
+        """Report that a long job runs within a stage, while the context is open."""
 
 
 class Silent:
-    """Says nothing."""
+    """Progress that prints nothing."""
 
     def kept(self, stage: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:  # noqa: ARG002 -- part of the protocol
-        """Say nothing."""
+        """Print nothing."""
         yield
 
     @contextmanager
     def job(self, name: str, total: int) -> Iterator[ProgressCallback]:  # noqa: ARG002 -- part of the protocol
-        """Say nothing."""
+        """Print nothing."""
         yield lambda done, note="": None  # noqa: ARG005 -- part of the protocol
 
 
 def default_progress() -> Progress:
-    """Where a run reports to unless it is told: the console in a terminal or a notebook, nowhere elsewhere."""
+    """Return a run's default progress: the console in a terminal or a notebook, silent elsewhere."""
     console = Console(stderr=True)
     return ToConsole(console) if console.is_terminal or console.is_jupyter else Silent()
 
 
 class ToConsole:
-    """Bars in a terminal, plain lines otherwise."""
+    """Progress with bars in a terminal, plain lines otherwise."""
 
     def __init__(self, console: Console) -> None:
         """Report to a rich console."""
         self._console = console
 
     def kept(self, stage: str) -> None:
-        """One line."""
+        """Print one line."""
         self._console.print(f"{stage}: kept", highlight=False)
 
     def note(self, text: str) -> None:
@@ -83,14 +83,14 @@ class ToConsole:
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:
-        """A line when it ends, with its seconds."""
+        """Print a line when the stage ends, with its seconds."""
         start = perf_counter()
         yield
         self._console.print(f"{stage}: done in {perf_counter() - start:.1f} s", highlight=False)
 
     @contextmanager
     def job(self, name: str, total: int) -> Iterator[ProgressCallback]:
-        """A bar in a terminal, elsewhere a line a minute; and a line with each new note, which stays when the bar is gone."""
+        """Show a bar in a terminal, elsewhere print a line a minute; each new note is printed and stays."""
         if not self._console.is_terminal:
             yield _Lines(self._console, name, total)
             return
@@ -100,14 +100,14 @@ class ToConsole:
 
 
 class _Bar:
-    """A long job in a terminal."""
+    """Bar of a long job in a terminal."""
 
     def __init__(self, bars: Bars, name: str, total: int) -> None:
         self._bars, self._task, self._name, self._total = bars, bars.add_task(name, total=total, note=""), name, total
         self._note, self._start = "", perf_counter()
 
     def __call__(self, done: int, note: str = "") -> None:
-        """Move the bar; what is new about the job stays above it."""
+        """Move the bar; print a new note above it."""
         if note and note != self._note:
             self._note = note
             line = f"  {self._name}: {done} of {self._total}, {note}, {perf_counter() - self._start:.0f} s"
@@ -116,7 +116,7 @@ class _Bar:
 
 
 class _Lines:
-    """A long job in a log file: how far it is, when there is something to say."""
+    """Lines of a long job in a log file."""
 
     def __init__(self, console: Console, name: str, total: int) -> None:
         self._console, self._name, self._total = console, name, total
@@ -124,7 +124,7 @@ class _Lines:
         self._note = ""
 
     def __call__(self, done: int, note: str = "") -> None:
-        """A line if the note is new, or if the last line is a minute old."""
+        """Print a line if the note is new, or if the last line is a minute old."""
         now = perf_counter()
         if note in ("", self._note) and now - self._told < QUIET_FOR:
             return

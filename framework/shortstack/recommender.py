@@ -1,4 +1,4 @@
-"""``Recommender``: a folder with a small model and its items, ready to recommend."""
+"""``Recommender``: a small model and its items, loaded from a folder, ready to recommend."""
 
 import json
 import tempfile
@@ -37,12 +37,12 @@ TOKENIZER: Final = "tokenizer_config.json"
 
 @attrs.frozen(kw_only=True)
 class Recommendation:
-    """One recommended item.
+    """Recommended item.
 
     Attributes:
-        id: Its name in the source.
-        title: What a person would call it; empty where unknown.
-        score: Its log-probability among all items of the catalogue, in nats.
+        id: The item's id in the source.
+        title: The item's title; empty if unknown.
+        score: Log-probability among all items of the catalogue, in nats.
     """
 
     id: str
@@ -52,17 +52,16 @@ class Recommendation:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Recommender:
-    """A recommender: a stock causal language model, its items, and how much history it reads.
+    """Recommender: a stock causal language model, its items, and the length of history that it reads.
 
-    Threads may share one: no answer changes anything that another reads.
+    Thread-safe: no call changes state that another reads.
 
     Attributes:
-        model: The language model; it answers as in evaluation mode.
+        model: The language model, always run as in evaluation mode.
         catalogue: The items, each with its token in the model's vocabulary.
-        window: The most recent items of a history that the model was trained on and reads.
-        tokenizer: Of a language model that knows words beside items; None otherwise.
-        seen: Whether items of the history are recommended (``"include"``) or not, unless a call says otherwise: the rule
-            that the model was evaluated by.
+        window: Number of the most recent items of a history that the model was trained on and reads.
+        tokenizer: Tokenizer of a language model that knows words beside items; None otherwise.
+        seen: Default for items of the history: ``"include"`` them or ``"exclude"`` them, as the model was evaluated.
     """
 
     model: PreTrainedModel
@@ -91,15 +90,15 @@ class Recommender:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str | torch.device | None = None) -> "Recommender":
-        """Load what ``save_pretrained`` wrote; runs no code from the folder and unpickles nothing.
+        """Load a folder that ``save_pretrained`` wrote; runs no code from it and unpickles nothing.
 
         Args:
             folder: A local folder.
             device: Where to put the model; by default the CPU.
 
         Raises:
-            SourceNotFoundError: The folder, its items or its ``recommender.json`` are not there.
-            DataError: ``recommender.json`` or ``items.jsonl`` does not say what it should, or weights are missing.
+            SourceNotFoundError: The folder, its items or its ``recommender.json`` do not exist.
+            DataError: ``recommender.json`` or ``items.jsonl`` is invalid, or weights are missing.
             ConfigurationError: The model's vocabulary does not hold the items.
         """
         folder = Path(folder)
@@ -109,7 +108,7 @@ class Recommender:
         return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, tokenizer=tokenizer, **fields)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write model, items and window into a folder; ``recommender.json`` comes last and says that all is there.
+        """Write model, items and window into a folder; ``recommender.json`` is written last and marks it complete.
 
         Raises:
             RunFolderError: The folder holds a recommender already, or is a file.
@@ -133,37 +132,38 @@ class Recommender:
             (Path(unfinished) / FILE).write_text(
                 json.dumps({"schema": 1, "window": self.window, "seen": self.seen}) + "\n", encoding="utf-8"
             )
+            # last: a folder without this file counts as incomplete
             (Path(unfinished) / FILE).replace(folder / FILE)
 
     def recommend(
         self, history: Sequence[str], k: int = 10, *, exclude_seen: bool | None = None
     ) -> list[Recommendation]:
-        """The items most likely to come next.
+        """Return the items most likely to come next.
 
         Args:
             history: Titles or ids, oldest first.
-            k: How many items; fewer are returned where fewer are left.
-            exclude_seen: Leave out what is in the history; by default as ``seen`` says.
+            k: Number of items; fewer are returned if fewer are left.
+            exclude_seen: True to leave out items of the history; by default as ``seen`` says.
 
         Raises:
-            UnknownNameError: No item goes by one of the names; says which titles are near.
+            UnknownNameError: One of the names is no item's; the message suggests similar titles.
             EmptyDataError: The history is empty.
         """
         return self.recommend_many([history], k, exclude_seen=exclude_seen)[0]
 
     def rate(self, history: Sequence[tuple[str, float]], item: str) -> dict[float, float]:
-        """How a user would rate an item; of a model that was made for the task ``rating``.
+        """Return the probabilities of a user's ratings of an item, for a model made for the task ``rating``.
 
         Args:
             history: Titles or ids, each with the user's rating, oldest first; may be empty.
-            item: The title or id of what is to be rated.
+            item: Title or id of the item to rate.
 
         Returns:
-            Rating → its probability, from the lowest to the highest.
+            Rating → its probability, from the lowest rating to the highest.
 
         Raises:
             ConfigurationError: The model was made for another task, or a rating is not on its scale.
-            UnknownNameError: No item goes by one of the names.
+            UnknownNameError: One of the names is no item's.
             NonFiniteError: The model's logits are NaN or infinite.
         """
         scale = {option.value: option.token for option in self.catalogue.options}
@@ -179,14 +179,15 @@ class Recommender:
                     f"{pair[1]:g} is not on the scale {', '.join(f'{value:g}' for value in scale)}"
                 )
         items = self.catalogue.items
+        # the item to rate takes one place; a slice from -(window - 1) would keep everything for a window of 1
         recent = history[len(history) - (self.window - 1) :] if len(history) >= self.window else history
-        told = [
+        tokens = [
             token for name, rating in recent for token in (*items[self.catalogue.find(name)].spelling, scale[rating])
         ]
-        asked = torch.tensor([*self.catalogue.opening, *told, *items[self.catalogue.find(item)].spelling])
+        prompt = torch.tensor([*self.catalogue.opening, *tokens, *items[self.catalogue.find(item)].spelling])
         with torch.no_grad():
             options = torch.tensor([*scale.values()], device=self.model.device)
-            logits = last_logits(evaluation_copy(self.model), [asked], options)
+            logits = last_logits(evaluation_copy(self.model), [prompt], options)
         if not bool(logits.isfinite().all()):
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rate items")
         return dict(zip(scale, logits[0].double().softmax(-1).tolist(), strict=True))
@@ -199,10 +200,10 @@ class Recommender:
         exclude_seen: bool | None = None,
         batch_size: int = 64,
     ) -> list[list[Recommendation]]:
-        """``recommend`` for many histories, ``batch_size`` at a time; the same answers in the same order.
+        """Return what ``recommend`` does for many histories, ``batch_size`` at a time, in the same order.
 
         Raises:
-            UnknownNameError: No item goes by one of the names.
+            UnknownNameError: One of the names is no item's.
             EmptyDataError: A history is empty.
             ConfigurationError: ``k`` or ``batch_size`` is below 1.
             NonFiniteError: The model's logits are NaN or infinite.
@@ -230,20 +231,23 @@ class Recommender:
         return [self.catalogue.find(name) for name in history]
 
     def _scores(self, histories: Sequence[Sequence[int]]) -> Tensor:
-        """float32 ``(histories, items)``: log-probabilities over the catalogue."""
+        """Return log-probabilities over the catalogue, float32 ``(histories, items)``."""
         tokens, opening = self._tokens, torch.tensor(self.catalogue.opening, dtype=torch.long)
         recent = [torch.cat([opening, tokens[history[-self.window :]]]) for history in map(list, histories)]
         with torch.no_grad():
             logits = last_logits(evaluation_copy(self.model), recent, tokens.to(self.model.device)).float()
-        if not all(bool(end.isfinite()) for end in logits.aminmax()):  # NaN is both; much faster than a look at each
+        if not all(
+            bool(end.isfinite()) for end in logits.aminmax()
+        ):  # NaN propagates to minimum and maximum; much faster than checking each
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rank items")
         return logits.log_softmax(-1).cpu()
 
     def _best(self, scores: Tensor, k: int, left_out: Sequence[int]) -> Iterator[Recommendation]:
-        """The highest scores; ties to the item that comes first in the catalogue."""
+        """Yield the highest scores; ties go to the item that comes first in the catalogue."""
         seen = set(left_out)
+        # one more than needed, to see whether the last place is tied
         values, places = scores.topk(min(k + len(seen) + 1, len(scores)))
-        if len(values) > 1 and values[-1] == values[-2]:  # a tie may go on beyond these
+        if len(values) > 1 and values[-1] == values[-2]:  # topk may have cut a tie: take all equal scores
             places = (scores >= values[-1]).nonzero()[:, 0]
             values = scores[places]
         ranked = sorted(zip(places.tolist(), values.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
@@ -270,7 +274,7 @@ def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The window, and whether seen items are recommended; folders of earlier versions leave them out."""
+    """Return window and rule for seen items; folders of earlier versions lack the rule."""
     path = folder / FILE
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there: {folder} is no recommender that shortstack saved")
@@ -287,4 +291,4 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 CompactStudentModel = Recommender
-"""The name that it had first."""
+"""Former name."""

@@ -1,4 +1,4 @@
-"""What a run found: ``result.json``, the one file that a report or another program needs to read."""
+"""Results of a run: ``result.json``, the one file that a report or another program needs to read."""
 
 import json
 import os
@@ -25,18 +25,20 @@ Intervals = Mapping[str, Mapping[str, Sequence[float] | None]]
 
 
 TrainingPoint = Mapping[str, float | None]
-"""One point of a training curve: ``step``, ``seconds``, ``loss``, and what models are selected by, on the validation users;
+"""Point of a training curve: ``step``, ``seconds``, ``loss``, and the selecting metric on the validation users; None if
+not measured at this step.
+None if not measured at this step.
 None where something was not measured at this step."""
 
 
 class CostRecord(TypedDict, total=False):
-    """What a run took.
+    """Cost of a run.
 
-    ``seconds`` by stage; ``training``, one curve a trained model; ``work``, by trained model: seconds, steps, examples,
-    tokens a second, floating-point operations; ``precision`` of the arithmetic, by trained model;
-    ``peak_memory_bytes`` of the processes that did the stages, 0 where these are of a version that did not record it;
-    ``speed`` on test users, by model: ``ms_per_user_1``, milliseconds for one user alone (the median), ``ms_per_user_32``,
-    milliseconds a user in batches of 32, and ``users_per_second`` in such batches.
+    ``seconds`` by stage; ``training``, one curve per trained model; ``work``, by trained model: seconds, steps,
+    examples, tokens per second, floating-point operations; ``precision`` of the arithmetic, by trained model;
+    ``peak_memory_bytes`` of the processes that ran the stages, 0 if their version did not record it; ``speed`` on test
+    users, by model: ``ms_per_user_1``, milliseconds for one user alone (the median), ``ms_per_user_32``, milliseconds
+    per user in batches of 32, and ``users_per_second`` in such batches.
     """
 
     seconds: Mapping[str, float]
@@ -48,7 +50,7 @@ class CostRecord(TypedDict, total=False):
 
 
 class StepRecord(TypedDict):
-    """What a step of a schedule left: layers of the teacher, why these, in how many passes; its student's parameters."""
+    """Step of a schedule: the teacher's kept layers, the reason, the number of passes, its student's parameters."""
 
     kept: Sequence[int]
     reason: str
@@ -57,7 +59,7 @@ class StepRecord(TypedDict):
 
 
 class SelectionRecord(TypedDict):
-    """The kept layers, as ``shortstack.contracts.Selection``, and the steps before the last, if there were any."""
+    """The kept layers, as ``shortstack.contracts.Selection``, and the earlier steps of a schedule."""
 
     strategy: str
     budget: str
@@ -69,7 +71,7 @@ class SelectionRecord(TypedDict):
 
 
 class Parameters(TypedDict):
-    """How many parameters there are; the body is all but embeddings and output rows, shared storage counts once."""
+    """Numbers of parameters; the body is all but embeddings and output rows, shared storage counts once."""
 
     teacher: int
     student: int
@@ -79,25 +81,25 @@ class Parameters(TypedDict):
 
 @attrs.frozen(kw_only=True)
 class RunResult:
-    """Everything that ``result.json`` holds, in its order.
+    """Content of ``result.json``, in its order.
 
     Attributes:
-        schema: The version of this form.
-        shortstack: The version that wrote it.
+        schema: Version of the file format.
+        shortstack: Version of shortstack that wrote it.
         plugins: Full name → version of every plugin component that was used.
         config: All settings of the run, defaults included.
         environment: Machine, device, versions.
         data: Facts about the data, before and after filtering.
-        cost: Seconds a stage, training curves, throughput, memory.
-        verdict: The outcome in plain words, one statement a line.
-        importance: Scorer → one score a layer.
-        audit: How far the scorers agree, and what they cost.
-        selection: Which layers stayed, and why.
-        parameters: Of teacher and student.
+        cost: Seconds per stage, training curves, throughput, memory.
+        verdict: The outcome in plain words, one statement per line.
+        importance: Scorer → one score per layer.
+        audit: Agreement of the scorers, and their cost.
+        selection: The kept layers, and the reason.
+        parameters: Numbers of parameters of teacher and student.
         metrics: Method → metric → value; ``"ndcg@10/tail"`` is a metric on a slice of the cases. None: undefined.
         intervals: The same with ``[low, high]``, 95 %, bootstrapped over users.
         comparisons: ``"student/teacher"`` (ratio) or ``"student-scratch"`` (difference) → metric → [value, low, high].
-        headlines: ``metrics``, which are compared, and ``selected_by``, which the verdict is about.
+        headlines: ``metrics``, the compared ones, and ``selected_by``, the one that the verdict is about.
         calibration: Method → ``bins`` (``confidence``, ``accuracy``, ``cases``) and ``error``, of models that give
             probabilities of ratings.
         cases: How many test cases were ``evaluated``, of how many ``users``; where the catalogue is ranked also whether items of the history were
@@ -128,7 +130,7 @@ class RunResult:
 
     @property
     def selected_by(self) -> str:
-        """The metric that models were selected by."""
+        """Metric by which models were selected."""
         return str(self.headlines["selected_by"])
 
     def student(self, *, device: "str | torch.device | None" = None) -> "Recommender":
@@ -143,7 +145,7 @@ class RunResult:
 
     @property
     def report(self) -> Path:
-        """The page with tables and figures.
+        """Path of the page with tables and figures.
 
         Raises:
             SourceNotFoundError: The run's folder is not known.
@@ -151,13 +153,13 @@ class RunResult:
         return self._folder() / REPORT
 
     def metrics_table(self) -> "pl.DataFrame":
-        """Return one row for each method and metric: ``method``, ``metric``, ``value``, and its interval's ``low`` and ``high``."""
+        """Return rows of ``method``, ``metric``, ``value``, and the interval's ``low`` and ``high``."""
         import polars as pl
 
         rows = [
             (method, metric, value, *(self.intervals.get(method, {}).get(metric) or (None, None)))
-            for method, found in self.metrics.items()
-            for metric, value in found.items()
+            for method, values in self.metrics.items()
+            for metric, value in values.items()
         ]
         schema = {"method": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
         return pl.DataFrame(rows, schema=schema, orient="row")
@@ -168,7 +170,7 @@ class RunResult:
         return self.folder
 
     def save(self, folder: Path) -> Path:
-        """Write ``result.json`` into a run's folder, whole or not at all.
+        """Write ``result.json`` into a run's folder, atomically.
 
         Raises:
             NonFiniteError: A value is NaN or infinite.

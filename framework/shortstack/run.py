@@ -1,4 +1,4 @@
-"""One run: ``execute`` does what its settings say, stage by stage, and can be killed and resumed at any time."""
+"""Runs: ``execute`` carries out the settings stage by stage, and can be killed and resumed at any time."""
 
 import tempfile
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from shortstack.planning.plan import Forecast
-    from shortstack.planning.workload import Histories as Histories  # noqa: PLC0414 -- for whoever plans
+    from shortstack.planning.workload import Histories as Histories  # noqa: PLC0414 -- re-exported for planning
     from shortstack.progress import Progress
     from shortstack.registry import Registry
     from shortstack.result import RunResult
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, init=False)
 class Run(RunConfig):
-    """Everything a run depends on, and what can be done with it.
+    """Run: its settings, and the operations on it.
 
     >>> Run(data="ml-100k", teacher="teacher", budget=Budget(keep_layers=2)).selection.keep_layers
     2
@@ -42,21 +42,22 @@ class Run(RunConfig):
         split: Any = None,
         **tables: Any,
     ) -> None:
-        """Describe a run. Wherever a file has a name, the object itself may be given.
+        """Set up a run. Wherever a file has a name, the object itself may be passed.
 
         Args:
             losses: Name → weight, table or loss: the setting of ``distillation``.
-            balancing: How losses become one: the setting of ``distillation``.
-            metrics: More metrics: the setting of ``evaluation``.
-            baselines: Which baselines: the setting of ``evaluation``.
-            strategy: How layers are chosen: the setting of ``selection``.
-            budget: How much may remain: the settings of ``selection``.
-            split: How the data are divided: the setting of ``data``.
+            balancing: Method that combines the losses: the setting of ``distillation``.
+            metrics: Further metrics: the setting of ``evaluation``.
+            baselines: Baselines to evaluate: the setting of ``evaluation``.
+            strategy: Strategy that chooses the layers: the setting of ``selection``.
+            budget: Limit on what remains of the teacher: the settings of ``selection``.
+            split: Split of the data: the setting of ``data``.
             **tables: ``data`` and ``teacher``, and any of ``task``, ``importance``, ``selection``, ``student``,
-                ``distillation``, ``evaluation``, ``callbacks``, ``seed`` and ``device``; see ``RunConfig``. Each table is a
-                settings object, a mapping of its fields, or in short what its chief setting takes: ``data`` a path, a table
-                or ``Records``; ``teacher`` a path, a config, or a model with its tokenizer; ``importance`` a list of
-                scorers, the first of which decides unless ``selection`` names another or ``"hybrid"`` is among them; ``task`` and ``student`` a name or an object.
+                ``distillation``, ``evaluation``, ``callbacks``, ``seed`` and ``device``; see ``RunConfig``. Each table
+                is a settings object, a mapping of its fields, or in short what its chief setting takes: ``data`` a
+                path, a table or ``Records``; ``teacher`` a path, a config, or a model with its tokenizer;
+                ``importance`` a list of scorers, the first of which decides unless ``selection`` names another or
+                ``"hybrid"`` is among them; ``task`` and ``student`` a name or an object.
 
         Raises:
             ConfigurationError: A setting is unknown, missing, given twice, or has a wrong value; the message names it.
@@ -70,9 +71,9 @@ class Run(RunConfig):
             "evaluation": {"metrics": metrics, "baselines": baselines},
         }
         tables = {name: shorthand.in_full(name, table) for name, table in tables.items()}
-        for name, given in settings.items():
-            if any(value is not None for value in given.values()):
-                tables[name] = shorthand.merged(tables.get(name), name, given)
+        for name, fields in settings.items():
+            if any(value is not None for value in fields.values()):
+                tables[name] = shorthand.merged(tables.get(name), name, fields)
         known = [field.name for field in attrs.fields(RunConfig)]
         unknown = next((name for name in tables if name not in known), None)
         if unknown is not None:
@@ -85,7 +86,7 @@ class Run(RunConfig):
     def prepare(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
     ) -> None:
-        """Run the data stage alone; ``execute`` in the same folder goes on from there, if the source is as it was.
+        """Run the data stage alone; ``execute`` in the same folder resumes from there, if the source is unchanged.
 
         Raises:
             RunFolderError: The folder holds something else, or another process is writing to it.
@@ -103,17 +104,17 @@ class Run(RunConfig):
         progress: "Progress | None" = None,
         keep: bool = False,
     ) -> "RunResult":
-        """Run every stage that is not already done in ``folder``; what is done and unchanged is kept.
+        """Run every stage that is not already done in ``folder``; finished, unchanged stages are kept.
 
         Args:
-            folder: Where results go; new, or one that an earlier run wrote.
+            folder: The folder for results: a new one, or one that an earlier run wrote.
             registry: The plugins; by default those of the environment.
-            progress: Where to report to; by default the console in a terminal or a notebook, and nowhere elsewhere.
-            keep: Where the folder holds the result of other settings, keep that beside, as ``FOLDER@KEY``: its figures,
-                report and student. By default the new one replaces it.
+            progress: Receiver of reports; by default the console in a terminal or a notebook, and none elsewhere.
+            keep: True to keep a result of other settings in the folder as ``FOLDER@KEY``: its figures, report and
+                student. By default the new one replaces it.
 
         Returns:
-            What ``folder/result.json`` holds; it knows the folder. Random states of the process are as before.
+            The content of ``folder/result.json``, with the folder. The process's random states are unchanged.
 
         Raises:
             RunFolderError: The folder holds something else, or another process is writing to it.
@@ -125,13 +126,13 @@ class Run(RunConfig):
 
     @property
     def learns_items(self) -> bool:
-        """Whether each item becomes a token that the teacher is yet to learn; else it knows them, or reads words."""
+        """True if each item becomes a token that the teacher is yet to learn; else it knows them, or reads words."""
         from shortstack.teachers.items import learns_items
 
         return learns_items(self)
 
     def histories(self, *, registry: "Registry | None" = None) -> "Histories | None":
-        """The data, read and split, for ``forecast``; None where they are not here.
+        """Return the data, read and split, for ``forecast``; None if they are not available here.
 
         Raises:
             ShortstackError: They cannot be read.
@@ -145,26 +146,26 @@ class Run(RunConfig):
             return Histories.load(Path(folder) / DATA)
 
     def count_items(self, *, registry: "Registry | None" = None) -> int | None:
-        """How many items the data hold after all filters, and ratings where the model learns those as well; they are read.
+        """Return the number of items after all filters, plus ratings where the model learns those; reads the data.
 
-        None where the data are not here.
+        None if the data are not available here.
 
         Raises:
             ShortstackError: They cannot be read.
         """
-        found = self.histories(registry=registry)
-        return None if found is None else found.rows(self)
+        histories = self.histories(registry=registry)
+        return None if histories is None else histories.rows(self)
 
     def teacher_config(self, *, items: int | None = None, model: Path | None = None) -> "PreTrainedConfig":
-        """The config of the teacher, in float32, with a row for each item where items are tokens; no weights are needed.
+        """Return the teacher's config, in float32, with a row for each item if items are tokens; needs no weights.
 
         Args:
-            items: How many there are; by default none are counted, or hardly any for a teacher that knows nothing else.
-            model: A folder or a ``config.json`` of the teacher's shape, where ``teacher.path`` is not here.
+            items: Number of items; by default none are counted, or hardly any for a teacher that knows nothing else.
+            model: A folder or a ``config.json`` of the teacher's shape, if ``teacher.path`` is not available here.
 
         Raises:
-            SourceNotFoundError: ``teacher.path`` is not there.
-            DataError: It is no config of a model that transformers knows.
+            SourceNotFoundError: ``teacher.path`` does not exist.
+            DataError: It is not the config of a model that transformers supports.
             ConfigurationError: No model can be made of ``teacher.config``.
         """
         from shortstack.teachers.config import teacher_config
@@ -181,20 +182,21 @@ class Run(RunConfig):
         registry: "Registry | None" = None,
         data: "Histories | None" = None,
     ) -> "list[Forecast]":
-        """What each stage will take, in seconds and in memory; no weights are needed.
+        """Estimate the time and memory of each stage; needs no weights.
 
         Args:
-            config: The teacher's before it learns items, for example from ``teacher_config``.
-            users: How many there are, where the data are not here.
-            items: How many there are, where the data are not here.
-            tflops: How many million million operations a second the machine reaches in training; by default this one's
-                speed is measured, on a few layers with made-up weights.
+            config: The teacher's config before it learns items, for example from ``teacher_config``.
+            users: Number of users, if the data are not available here.
+            items: Number of items, if the data are not available here.
+            tflops: TFLOP/s that the machine reaches in training; by default measured on this one, with a few layers of
+                random weights.
             registry: The plugins; by default those of the environment.
-            data: What ``histories`` gave, if it was read already.
+            data: The result of ``histories``, if it was read already.
 
         Raises:
-            ConfigurationError: The model is too large to be timed here, or users are told though the data are here.
-            SourceNotFoundError: The data are not here, and nothing says how large they are.
+            ConfigurationError: The model is too large to be timed here, or users are given though the data are
+                available.
+            SourceNotFoundError: The data are not available, and their size is not given.
         """
         from shortstack.planning.forecast import forecast
         from shortstack.registry import Registry
@@ -206,9 +208,10 @@ class Run(RunConfig):
     def audit(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
     ) -> "RunResult":
-        """``execute``, and how far each scorer agrees with the oracle: what its choice costs before distillation.
+        """Execute the run, and audit each scorer: its agreement with the oracle, its choice's loss before distillation.
 
-        The audit goes into ``result.json`` and the report, and stays there while teacher, scores and selection do.
+        The audit goes into ``result.json`` and the report, and is kept while teacher, scores and selection are
+        unchanged.
 
         Raises:
             RunFolderError: The folder holds something else, or another process is writing to it.

@@ -19,20 +19,20 @@ def test_correlations():
 
 
 def test_scores_that_do_not_differ_have_no_correlation():
-    """Neither 0 nor NaN."""
+    """Constant scores have no correlation: None, neither 0 nor NaN."""
     assert spearman(FOUR, np.ones(4)) is None
     assert kendall(np.ones(4), FOUR) is None
 
 
 def test_overlaps():
-    """At every budget; ties go to the lowest index."""
+    """Overlap is computed at every budget; ties go to the lowest index."""
     assert overlaps(FOUR, -FOUR) == [0, 0, 2 / 3, 1]
     assert overlaps(np.ones(3), np.array([1.0, 1.0, 2.0])) == [0, 0.5, 1]
     assert best_first([1, 3, 3]) == [1, 2, 0]
 
 
 def test_an_interval_is_over_the_oracles_examples():
-    """Examples that agree leave no room; examples that do not, leave much."""
+    """The interval is over the oracle's examples: narrow if they agree, wide if they do not."""
     alike = np.tile(FOUR, (50, 1))
     mixed = np.vstack([FOUR, -FOUR] * 25) + FOUR * 0.01
     for measure in CORRELATIONS.values():

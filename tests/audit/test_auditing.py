@@ -19,39 +19,39 @@ class Known:
         self.examples, self.asked = examples, []
 
     def few(self, examples):
-        """The first ones."""
+        """Return a probe of the first examples."""
         return Known(examples)
 
     def log_probability(self, *, skip=()):
-        """``(examples, values)``."""
+        """Return float64 ``(examples, values)``."""
         self.asked.append(tuple(skip))
-        told = torch.tensor([[-float(sum(skip)), -float(len(skip))]], dtype=torch.float64)
-        return told.expand(self.examples, 2)
+        sums = torch.tensor([[-float(sum(skip)), -float(len(skip))]], dtype=torch.float64)
+        return sums.expand(self.examples, 2)
 
 
 @pytest.fixture
 def probe():
-    """What measures."""
+    """A probe with known losses."""
     return Known()
 
 
 @pytest.fixture
 def audit(probe):
-    """Of one scorer that likes later layers."""
+    """Audit of one scorer that prefers later layers."""
     columns = {name: Column(probe=probe, number=number) for number, name in enumerate(("loss", "ndcg@10"))}
     return Audit(scores={"later": np.arange(LAYERS, dtype=float)}, probes=columns, resamples=20, seed=0)
 
 
 def test_each_metric_is_a_column(audit, probe):
-    """Both are drops in what was measured at once."""
+    """Both metrics are drops of values from the same pass."""
     assert audit.oracle == {"loss": [*range(LAYERS)], "ndcg@10": [1] * LAYERS}
-    assert (probe.asked.count(()), probe.asked.count((3,))) == (2, 2)  # who remembers is asked once
+    assert (probe.asked.count(()), probe.asked.count((3,))) == (2, 2)  # twice, as this probe has no cache
     assert audit.probes["loss"].few(1).log_probability(skip=[4]).tolist() == [-4]
     assert (audit.probes["loss"].layers, audit.probes["loss"].examples) == (LAYERS, 2)
 
 
 def test_losses_of_many_layers_are_measured_at_some_sizes(audit):
-    """The whole, one layer, and the size that the run keeps are among them; what was not measured is told as nothing."""
+    """Sizes measured include all layers, one layer and the run's own; the others are None."""
     losses = audit.losses(audit.scores["later"], kept=7)
     assert len(losses) == LAYERS
     measured = {size: loss for size, loss in enumerate(losses, 1) if loss is not None}

@@ -31,7 +31,7 @@ def batch():
 
 
 def by_hand(model, batch, cutoff):
-    """NDCG from a sorted list."""
+    """Compute NDCG from a sorted list."""
     with torch.no_grad():
         logits = model(batch["input_ids"]).logits
     values = []
@@ -55,15 +55,15 @@ def test_ndcg_by_hand(model, batch, cutoff):
 
 
 def test_the_oracle_on_ndcg(model, batch):
-    """What leaving a layer out costs in NDCG, over the examples that have labels."""
-    found = measure_importance(model, [batch], ["drop-loss"], objective=ranking_objective(CANDIDATES, "ndcg", 5))
+    """Scores are the NDCG lost without a layer, over the labelled examples."""
+    scores = measure_importance(model, [batch], ["drop-loss"], objective=ranking_objective(CANDIDATES, "ndcg", 5))
     whole = sum(by_hand(model, batch, 5)) / 2
     for index in range(4):
         pruned = build_student(
             model, Selection(kept=tuple({0, 1, 2, 3} - {index}), of=4, strategy="", budget="", reason="")
         )
         without = sum(by_hand(pruned, batch, 5)) / 2
-        assert float(found["drop-loss"].scores[index]) == pytest.approx(whole - without)
+        assert float(scores["drop-loss"].scores[index]) == pytest.approx(whole - without)
 
 
 def test_an_unknown_metric():

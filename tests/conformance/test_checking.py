@@ -1,4 +1,4 @@
-"""``check``, ``reproduce``, the suites and the command: what an author sees of the kit."""
+"""``check``, ``reproduce``, the suites and the command: the kit's public interface."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from shortstack.testing.outcomes import by_cause
 
 
 def refuse(_signals):
-    """Never has what it needs."""
+    """Raise for every model."""
     raise UnsupportedModelError("this scorer knows no model")
 
 
@@ -30,7 +30,7 @@ class TestCheck:
     """``check(component)``."""
 
     def test_a_name_and_a_full_name(self):
-        """Both find the component; one law is tried, on as many examples as asked for."""
+        """Both find the component; one law is tried, on the requested number of examples."""
         for name in ("angular", "shortstack/angular"):
             (outcome,) = check(name, laws=["bounds"], examples=2)
 
@@ -43,11 +43,11 @@ class TestCheck:
         assert (outcome.status, outcome.examples, outcome.seconds) == ("not-promised", 0, 0.0)
 
     def test_outcomes_are_told_as_they_come(self):
-        """In the order of the laws' numbers."""
-        told = []
-        outcomes = check("magnitude", examples=1, tell=told.append)
+        """Outcomes are reported in the order of the laws' numbers."""
+        reported = []
+        outcomes = check("magnitude", examples=1, tell=reported.append)
 
-        assert told == outcomes
+        assert reported == outcomes
         assert [outcome.number for outcome in outcomes] == sorted(outcome.number for outcome in outcomes)
 
     def test_settings_reach_the_component(self):
@@ -56,7 +56,7 @@ class TestCheck:
             check("attention", settings={"sink": "lose"}, laws=["shape"], examples=1)
 
     def test_module_and_attribute(self):
-        """A descriptor is checked before it is installed; what is none is told."""
+        """A descriptor can be checked before it is installed; an object that is no descriptor is reported."""
         (outcome,) = check("mutants.students.correct:BY_HAND", laws=["planned-depth"], examples=1)
 
         assert outcome.status == "passed"
@@ -86,7 +86,7 @@ class TestCheck:
             check("angular", laws=["bound"])
 
     def test_unknown_kind(self):
-        """Strategies are a kind here."""
+        """An unknown kind gets a suggestion; strategies are a kind, too."""
         with pytest.raises(UnknownNameError, match=r"unknown kind of component 'scoorer'; did you mean 'scorer'\?"):
             check("angular", "scoorer")
 
@@ -98,17 +98,17 @@ class TestCheck:
 
 @pytest.fixture(scope="module")
 def failure():
-    """Of a scorer that counts padding as tokens."""
+    """The failure of a scorer that counts padding as tokens."""
     (outcome,) = check(BROKEN["padding-counted"], laws=["right-padding"])
     assert outcome.status == "failed"
     return outcome.failure
 
 
 class TestFailures:
-    """A failure says the law, the example, the difference, and how to see it again."""
+    """A failure reports the law, the example, the difference, and how to reproduce it."""
 
     def test_it_tells_everything(self, failure):
-        """Statement, recipe, difference, tolerance."""
+        """The failure holds the statement, the recipe, the difference and the tolerance."""
         assert "scorer 'under-test/padding-counted' breaks the law 'right-padding'\n" in failure
         assert "Masked columns on the right change no score, whatever token fills them." in failure
         assert "Corpus(lengths=(3,), supervised='every', unlabelled=(), seed=0)" in failure
@@ -140,7 +140,7 @@ class TestFailures:
             reproduce("angular", "duplication", model=TinyModel())
 
     def test_reproduce_is_silent_where_the_law_holds(self):
-        """And raises where it does not."""
+        """It raises where the law does not hold."""
         recipes = {"model": TinyModel(), "corpus": Corpus(lengths=(3, 4)), "padding": Batching(extra=2)}
         reproduce("angular", "right-padding", **recipes)
         with pytest.raises(BrokenLawError):
@@ -155,10 +155,10 @@ class TestFailures:
 
 
 class TestSuites:
-    """Three lines for an author."""
+    """The pytest suite that a plugin author gets from three lines."""
 
     def test_one_test_for_each_law_that_binds(self):
-        """With the law's statement as its docstring."""
+        """Each test has the law's statement as its docstring."""
 
         class Suite(ScorerSuite):
             component = "angular"
@@ -171,7 +171,7 @@ class TestSuites:
         Suite().test_bounds()
 
     def test_a_law_that_does_not_hold_fails(self):
-        """With the kit's own error."""
+        """The test fails with the kit's own error."""
 
         class Suite(ScorerSuite):
             component = BROKEN["narrow"]
@@ -180,7 +180,7 @@ class TestSuites:
             Suite().test_shape()
 
     def test_an_expected_failure(self):
-        """Is marked as such by pytest."""
+        """An expected failure is marked as such by pytest."""
 
         class Suite(ScorerSuite):
             component = BROKEN["narrow"]
@@ -190,7 +190,7 @@ class TestSuites:
             Suite().test_shape()
 
     def test_expected_failures_are_strict(self):
-        """A law that holds after all must be taken out."""
+        """A law that holds after all must be removed from the expected failures."""
 
         class Suite(ScorerSuite):
             component = "magnitude"
@@ -203,7 +203,7 @@ class TestSuites:
             Suite().test_shape()
 
     def test_expected_failures_must_be_laws(self):
-        """A slip of the finger would hide nothing, and must not."""
+        """A mistyped law name would mark nothing, so it is an error."""
         with pytest.raises(UnknownNameError, match="law that binds shortstack/magnitude in expected_failures: 'shap'"):
 
             class Suite(ScorerSuite):
@@ -211,21 +211,21 @@ class TestSuites:
                 expected_failures: ClassVar = {"shap": "not yet"}
 
     def test_a_suite_without_a_component(self):
-        """It would be collected, and try nothing."""
+        """Such a suite would be collected and try nothing, so it is an error."""
         with pytest.raises(ConfigurationError, match="the suite TestNothing names no component"):
 
             class TestNothing(ScorerSuite):
                 pass
 
     def test_a_misspelt_attribute(self):
-        """What is meant is suggested."""
+        """The attribute that was probably meant is suggested."""
         with pytest.raises(UnknownNameError, match=r"attribute of a suite: 'componet'; did you mean 'component'\?"):
 
             class TestSlip(ScorerSuite):
                 componet = "magnitude"
 
     def test_expected_failures_need_reasons(self):
-        """A list has none."""
+        """A list holds no reasons, so it is refused."""
         with pytest.raises(ConfigurationError, match="expected_failures is a dict, law → why it does not hold"):
 
             class TestReasons(ScorerSuite):
@@ -237,7 +237,7 @@ class TestCommand:
     """``shortstack check``."""
 
     def test_lines_and_exit_code(self, capsys):
-        """One line a law, and a count."""
+        """The command prints one line per law, and a count."""
         main_exits(0, ["check", "scorer", "magnitude", "--law", "shape", "--law", "idle-layers", "--examples", "1"])
         out = capsys.readouterr().out.splitlines()
 
@@ -246,20 +246,20 @@ class TestCommand:
         assert out[2:] == ["not-promised  idle-layers  binds where traits.identity_is_zero", "", "1 of 1 laws hold"]
 
     def test_nothing_to_try(self, capsys):
-        """To ask for what is not promised alone is a mistake, which does not pass for a success."""
+        """Requesting only laws that the component does not promise is an error, not a success."""
         main_exits(2, ["check", "scorer", "magnitude", "--law", "idle-layers"])
 
         assert "nothing was tried: scorer 'magnitude' does not promise idle-layers" in capsys.readouterr().err
 
     def test_json(self, capsys):
-        """Every field of the outcomes."""
+        """The JSON holds every field of the outcomes."""
         main_exits(0, ["check", "strategy", "top-k", "--law", "settings", "--json"])
         (outcome,) = json.loads(capsys.readouterr().out)
 
         assert (outcome["law"], outcome["status"], outcome["examples"]) == ("settings", "passed", 1)
 
     def test_settings_and_seed(self, capsys):
-        """As for a run, ``--set`` takes TOML values."""
+        """``--set`` takes TOML values, as for a run."""
         command = ["check", "loss", "soft-targets", "--set", "temperature=-1.0", "--seed", "3"]
         main_exits(2, command)
 
@@ -270,14 +270,14 @@ HERE = {"capture_output": True, "text": True, "cwd": Path(__file__).parents[1]}
 
 
 def main_exits(code, arguments):
-    """The command ends with this exit code."""
+    """Run the command and require this exit code."""
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == code
 
 
 def test_importing_the_kit_is_light():
-    """Neither torch nor Hypothesis, until a law is tried."""
+    """Neither torch nor Hypothesis is imported until a law is tried."""
     code = "import sys, shortstack.testing; print({'torch', 'hypothesis', 'transformers', 'polars'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -285,7 +285,7 @@ def test_importing_the_kit_is_light():
 
 
 def test_without_hypothesis(monkeypatch):
-    """What to install is said."""
+    """The error says which package to install."""
     monkeypatch.setitem(sys.modules, "hypothesis", None)
 
     with pytest.raises(

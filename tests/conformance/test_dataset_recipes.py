@@ -28,22 +28,22 @@ PLACES = {"truncated": 5, "not UTF-8": 5, "NUL": 5, "quote": 5, "newline": 5, "l
 
 
 def test_damage_does_what_its_name_says(tmp_path):
-    """Each kind, at a byte, a line, a field or a number; the second file is left alone."""
+    """Each kind damages a byte, a line, a field or a number; the second file is left alone."""
     first, second = tmp_path / "a.csv", tmp_path / "b" / "c.csv"
     second.parent.mkdir()
     second.write_bytes(TEXT)
-    found = {}
+    contents = {}
     for kind in DAMAGES:
         first.write_bytes(TEXT)
         Damage(kind=kind, place=PLACES.get(kind, 1)).apply(tmp_path)
-        found[kind] = first.read_bytes()
+        contents[kind] = first.read_bytes()
 
-    assert found == DAMAGED
+    assert contents == DAMAGED
     assert second.read_bytes() == TEXT
 
 
 def test_a_lost_file(tmp_path):
-    """Which one is counted round; where there is nothing, nothing is lost."""
+    """The index of the removed file wraps around; in an empty folder nothing is removed."""
     for name in ("a", "b", "c"):
         (tmp_path / name).write_bytes(TEXT)
     Damage(kind="lost file", file=4).apply(tmp_path)
@@ -62,7 +62,7 @@ def test_nothing_to_damage(tmp_path):
 
 
 def test_other_sources(tmp_path):
-    """A folder, a file in it, or the file itself."""
+    """A source may be a folder, a file in it, or the file itself."""
     kinds = ("empty folder", "folder", "file")
     for kind in kinds:
         (tmp_path / kind).mkdir()
@@ -95,24 +95,24 @@ def test_without_repeats():
 
 @given(interaction_tables(), damages(), other_sources())
 def test_recipes_can_be_pasted(table, damage, source):
-    """What a failure prints is Python that makes the same."""
+    """The printed repr is Python that rebuilds the same recipe."""
     for recipe in (table, damage, source):
         assert eval(repr(recipe)) == recipe  # noqa: S307 -- our own repr
 
 
 @given(interaction_tables())
 def test_ids_are_told_apart(table):
-    """No two users and no two items share an id, with text or without; and none is empty."""
+    """No two users and no two items share an id, with text or without; no id is empty."""
     for text in (False, True):
         rows = table.sample(text_ids=text).rows
         for column, number in (("user", 0), ("item", 1)):
-            ids = {row[number]: getattr(one, column) for row, one in zip(table.rows, rows, strict=True)}
+            ids = {row[number]: getattr(interaction, column) for row, interaction in zip(table.rows, rows, strict=True)}
             assert len(set(ids.values())) == len(ids)
             assert all(ids.values())
 
 
 @given(interaction_tables())
 def test_shuffling_keeps_the_rows(table):
-    """In the order of the seed."""
+    """Rows come in the order that the seed gives."""
     assert sorted(table.shuffled(3).rows) == sorted(table.rows)
     assert table.shuffled(3) == table.shuffled(3)

@@ -17,13 +17,13 @@ from shortstack.testing.variants import other_values, variants
 
 
 def seen():
-    """All that is another one elsewhere."""
+    """Return everything that differs inside ``elsewhere``."""
     return (
         hash("a"),
         hash(("a", 1)),
         datetime(2020, 1, 1).timestamp(),  # noqa: DTZ001 -- naive on purpose
         locale.getencoding(),
-        os.getcwd(),  # noqa: PTH109 -- as a plugin may ask
+        os.getcwd(),  # noqa: PTH109 -- a plugin may call it
     )
 
 
@@ -31,17 +31,17 @@ class TestElsewhere:
     """``elsewhere``."""
 
     def test_everything_is_another_one_inside_and_as_before_afterwards(self):
-        """Salt, zone, locale and folder."""
+        """Hash salt, time zone, locale and working directory change inside and are restored."""
         before = seen()
         with elsewhere():
             inside = seen()
 
-        assert [one == other for one, other in zip(before, inside, strict=True)] == [False] * len(before)
+        assert [outside == other for outside, other in zip(before, inside, strict=True)] == [False] * len(before)
         assert inside[2] == datetime(2020, 1, 1).timestamp() - (5 * 60 + 45) * 60 - time.timezone  # noqa: DTZ001
         assert seen() == before
 
     def test_numbers_hash_as_ever(self):
-        """Python salts texts alone."""
+        """Hashes of numbers stay the same: Python salts those of strings alone."""
         with elsewhere():
             assert (hash(7), hash(0.5)) == (7, hash(0.5))
 
@@ -97,12 +97,12 @@ class TestVariants:
         ]
 
     def test_what_was_given_stays(self):
-        """And what cannot be built is left out: soft-targets takes no temperature of 0."""
+        """Given settings stay; settings that cannot be built are left out: soft-targets takes no temperature of 0."""
         assert variants(subject_of("soft-targets", settings={"temperature": 4.0})) == []
         assert list(other_values(float, 0.0)) == [0.5]
 
     def test_values_that_are_refused_are_left_out(self):
-        """By the config, as a user's would be."""
+        """The config refuses them as it would a user's."""
 
         def build(settings):
             if settings.temperature > 2:

@@ -1,4 +1,4 @@
-"""What the recipes for losses make."""
+"""Recipes for losses: shapes, padding, supervised tokens, and how they shrink."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ ALL = loss_inputs(apart=(0.0, 0.5, 1.0), dtypes=("float64", "float32", "bfloat16
 @CALM
 @given(ALL)
 def test_shapes(inputs):
-    """One row of logits a supervised token, one state a layer, in the asked type."""
+    """One row of logits per supervised token, one state per layer, in the requested dtype."""
     built = inputs.build()
     positions = len(built.batch.labels)
     tokens = (len(inputs.lengths), max(inputs.lengths))
@@ -32,7 +32,7 @@ def test_shapes(inputs):
 @CALM
 @given(ALL)
 def test_a_recipe_is_all_there_is(inputs):
-    """Its text makes the same batch again."""
+    """The repr of a recipe rebuilds the same batch."""
     first, second = inputs.build(), eval(repr(inputs)).build()  # noqa: S307 -- our own text
 
     assert torch.equal(first.student.logits, second.student.logits)
@@ -43,7 +43,7 @@ def test_a_recipe_is_all_there_is(inputs):
 @CALM
 @given(loss_inputs(apart=(0.0,), widths=((4, 4),)))
 def test_models_that_are_not_apart(inputs):
-    """The student gives what the teacher gives, each layer what its origin gives."""
+    """With ``apart`` 0 the student's outputs are the teacher's, and each layer's are those of its origin."""
     built = inputs.build()
 
     assert torch.equal(built.teacher.logits, built.student.logits)
@@ -53,7 +53,7 @@ def test_models_that_are_not_apart(inputs):
 
 @pytest.mark.parametrize("apart", [0.0, 0.1, 0.5, 1.0])
 def test_the_student_is_as_sure_as_the_teacher(apart):
-    """However far they are from each other, both have the same standard deviation; and ``apart`` is how far."""
+    """Student and teacher have the same standard deviation; ``apart`` sets their correlation."""
     built = LossInputs(lengths=(200,), candidates=100, apart=apart, scale=3.0).build()
     student, teacher = built.student.logits, built.teacher.logits
     correlation = torch.corrcoef(torch.stack([student.flatten(), teacher.flatten()]))[0, 1]
@@ -64,7 +64,7 @@ def test_the_student_is_as_sure_as_the_teacher(apart):
 
 
 def test_sides():
-    """Padding is where it should be."""
+    """Padding is on the requested side."""
     right, left = (LossInputs(lengths=(1, 3), side=side).build().batch.mask.tolist() for side in ("right", "left"))
 
     assert [[True, False, False], [True, True, True]] == right
@@ -73,7 +73,7 @@ def test_sides():
 
 @pytest.mark.parametrize(("supervised", "positions"), [("every", 5), ("last", 2), ("nothing", 0)])
 def test_supervised_tokens(supervised, positions):
-    """A row of padding alone has none."""
+    """A row of padding alone has no supervised token."""
     assert positions == len(LossInputs(lengths=(2, 0, 3), supervised=supervised).build().batch.labels)
 
 
@@ -87,13 +87,13 @@ def test_configs_fit_the_outputs():
 
 
 def test_one_candidate_is_no_choice():
-    """A distribution over one candidate says nothing."""
+    """One candidate is not enough: a distribution over it is constant."""
     with pytest.raises(ValueError, match="'candidates' must be >= 2: 1"):
         LossInputs(candidates=1)
 
 
 def test_they_shrink_to_one_token():
-    """The simplest batch of all."""
+    """Batches shrink to one token."""
     assert LossInputs(lengths=(1,), candidates=2, kept=(0,), layers=1) == find(loss_inputs(), lambda _: True)
     assert find(temperatures(), lambda _: True) == 1.0
     assert find(temperatures(high=True), lambda t: t > 12.0) == 100.0
@@ -102,7 +102,7 @@ def test_they_shrink_to_one_token():
 @CALM
 @given(st.integers(0, 9), st.sampled_from([8, 16]))
 def test_lessons(seed, width):
-    """The same student each time, of the asked width; examples of uneven length; not the teacher's own weights."""
+    """The same student each time, of the requested width; examples of uneven length; not the teacher's own weights."""
     lesson = Lesson(seed=seed, width=width, lengths=(3, 2))
     first, second, teacher = lesson.student(), lesson.student(), lesson.teacher()
 

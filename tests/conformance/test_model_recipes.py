@@ -17,7 +17,7 @@ IDS = torch.arange(1, 8)[None]
 
 
 def logits(model, ids=IDS):
-    """What a model says."""
+    """Return a model's logits."""
     with torch.no_grad():
         return model(input_ids=ids).logits
 
@@ -27,7 +27,7 @@ class TestModels:
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_every_layer_does_something(self, family):
-        """Leaving one out changes the logits; the recipe's repr builds the same model."""
+        """Skipping a layer changes the logits; the recipe's repr builds the same model."""
         recipe = TinyModel(family=family, layers=3)
         whole = logits(eval(repr(recipe)).build())  # noqa: S307 -- that is the point
         for layer in range(3):
@@ -39,7 +39,7 @@ class TestModels:
 
     @pytest.mark.parametrize("family", COMMON)
     def test_idle_layers_pass_on_what_enters(self, family):
-        """Bit for bit."""
+        """An idle layer returns its input bit for bit."""
         seen = {}
         model = TinyModel(family=family, layers=2, idle=(1,)).build()
         layer = Decoder.of(model).layers[1]
@@ -56,7 +56,7 @@ class TestModels:
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_odd_numbers(self, family):
-        """Sizes are no multiple of 8; epsilons and the base of rotary positions are nobody's defaults."""
+        """Sizes are no multiple of 8; epsilons and the rotary base are not the defaults of any family."""
         plain, odd = (TinyModel(family=family, odd=odd).config().to_dict() for odd in (False, True))
         changed = {name for name, value in odd.items() if value != plain[name]}
 
@@ -67,7 +67,7 @@ class TestModels:
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_copies_share_nothing(self, family):
-        """A copy says what the other said before its weights were changed; tied rows stay tied."""
+        """A copy gives the logits that the original gave before its weights changed; tied rows stay tied."""
         recipe = TinyModel(family=family, tied=True)
         changed, before = recipe.build(), logits(recipe.build())
         for parameter in changed.parameters():
@@ -77,16 +77,16 @@ class TestModels:
         assert changed.get_output_embeddings().weight is changed.get_input_embeddings().weight
 
     def test_there_are_enough_families(self):
-        """At least eight."""
+        """There are at least eight families."""
         assert len(COMMON) >= 8
 
     def test_unknown_family(self):
-        """What is allowed is listed."""
+        """The error lists the known families."""
         with pytest.raises(ValueError, match="'family' must be in"):
             TinyModel(family="bert")
 
     def test_strategies_shrink_to_the_simplest(self):
-        """One layer of the first family."""
+        """Models shrink to one layer of the first family."""
         assert find(models(), lambda _model: True) == TinyModel(family="llama", layers=1)
         assert find(models(), lambda model: model.layers > 1) == TinyModel(family="llama", layers=2)
 
@@ -97,7 +97,7 @@ class TestExamples:
     @settings(max_examples=30, deadline=None)
     @given(corpus=corpora(), batching=batchings(blanks=(0, 2)))
     def test_batching_loses_nothing(self, corpus, batching):
-        """Every example is there once, under its mask, whatever the padding."""
+        """Every example occurs once, under its mask, on either padding side."""
         batches = batching.batches(corpus.examples())
         rows = [
             (ids[mask == 1].tolist(), labels[mask == 1].tolist())
@@ -113,12 +113,12 @@ class TestExamples:
     @settings(max_examples=30, deadline=None)
     @given(corpus=corpora())
     def test_at_least_one_is_labelled(self, corpus):
-        """Otherwise most laws would have nothing to say."""
+        """Without a labelled example most laws would test nothing."""
         assert len(corpus.unlabelled) < len(corpus.lengths)
         assert any((e.labels != -100).any() for e in corpus.examples())
 
     def test_padding_goes_where_it_is_asked_for(self):
-        """On the left, with the token asked for."""
+        """Padding is on the left, with the requested token."""
         (batch,) = Batching(side="left", extra=1, pad=7).batches(Corpus(lengths=(3, 5)).examples())
 
         assert batch["attention_mask"].tolist() == [[0, 0, 0, 1, 1, 1], [0, 1, 1, 1, 1, 1]]
@@ -126,7 +126,7 @@ class TestExamples:
 
 
 class TestSameFunction:
-    """Changes that leave the function as it was really change the weights."""
+    """Changes that preserve the function do change the weights."""
 
     @pytest.mark.parametrize("family", COMMON)
     def test_neurons_in_another_order(self, family):
@@ -148,7 +148,7 @@ class TestSameFunction:
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_renamed_tokens(self, family):
-        """The renamed model says of renamed tokens what it said before, under the new names."""
+        """With permuted token ids the model gives the same logits, permuted."""
         given_model, changed = (TinyModel(family=family, layers=2).build() for _ in range(2))
         (batch,) = relabel(changed, [{"input_ids": IDS, "labels": IDS}], seed=3)
         order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
@@ -159,12 +159,12 @@ class TestSameFunction:
 
 
 def changed_weights(before, after):
-    """Which parameters differ."""
+    """Return for each parameter whether it changed."""
     return [not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
 
 
 def draw_random(_model):
-    """Changes torch's state."""
+    """Advance torch's global random state."""
     torch.rand(1)
 
 
@@ -184,7 +184,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_fingerprints_see_every_change(what):
-    """And name it; a copy has the same fingerprint."""
+    """Fingerprints differ after every change and name it; a copy has the same fingerprint."""
     model = TinyModel().build()
     before = fingerprint(model)
 

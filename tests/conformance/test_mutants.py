@@ -14,14 +14,14 @@ BY_NAME = {"ids": lambda subject: f"{subject.kind}-{subject.name}"}
 
 
 def failing(subject, **how):
-    """Law → the failure, of the laws that fail."""
+    """Return the failures by law, of the laws that fail."""
     outcomes = check(subject.component, subject.kind, settings=subject.settings, shrink=False, **how)
     return {outcome.law: outcome.failure for outcome in outcomes if outcome.status == "failed"}
 
 
 @pytest.fixture
 def put_in_place(monkeypatch):
-    """Puts a mutant's patches where they belong."""
+    """Apply a mutant's patches."""
     return lambda mutant: [monkeypatch.setattr(place, value) for place, value in mutant.patches.items()]
 
 
@@ -29,7 +29,7 @@ def put_in_place(monkeypatch):
     "mutant", [pytest.param(m, marks=pytest.mark.full) if m.name in SLOW else m for m in MUTANTS], **BY_NAME
 )
 def test_mutants_are_caught(mutant, put_in_place):
-    """By every law that they are said to break, within three seeds: Hypothesis draws constants of whatever is loaded."""
+    """Every listed law fails within three seeds: Hypothesis also draws constants from loaded modules."""
     put_in_place(mutant)
     uncaught = set(mutant.breaks)
     for seed in range(3):
@@ -42,7 +42,7 @@ def test_mutants_are_caught(mutant, put_in_place):
 @pytest.mark.kit
 @pytest.mark.parametrize("mutant", MUTANTS, **BY_NAME)
 def test_mutants_break_no_other_law(mutant, put_in_place):
-    """Exactly the laws that they are said to break: on a few examples, no other law fails."""
+    """On a few examples, no law fails but those that the mutant lists."""
     put_in_place(mutant)
     others = {law.name for law in laws_of(mutant.kind)} - mutant.breaks
 
@@ -53,7 +53,7 @@ def test_mutants_break_no_other_law(mutant, put_in_place):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("subject", CORRECT, **BY_NAME)
 def test_correct_plugins_are_not_accused(subject, seed):
-    """Over five seeds, each of which draws other examples; what is compared with another process draws none."""
+    """No law fails over five seeds, each of which draws other examples; laws that compare processes draw none."""
     laws = [law.name for law in laws_of(subject.kind) if seed == 0 or law.name != "other-process"]
 
     assert failing(subject, laws=laws, seed=seed, examples=2) == {}

@@ -1,4 +1,4 @@
-"""Questions in a fresh Python: which components it finds, and what becomes of its errors."""
+"""Checks in a fresh process: the components it finds, and the handling of its errors."""
 
 import json
 
@@ -15,7 +15,7 @@ from shortstack.testing.subject import subject_of
     ("component", "kind"), [("magnitude", "scorer"), (BY_HASH, "scorer"), ("mutants.strategies:TorchTopK", "strategy")]
 )
 def test_who_is_found(component, kind):
-    """Installed names, descriptors that a module names, strategies."""
+    """A fresh process finds installed names, descriptors that a module names, and strategies."""
     assert FINDABLE.holds(subject_of(component, kind))
 
 
@@ -28,6 +28,6 @@ def test_who_is_not():
 
 
 def test_errors_are_told():
-    """The last line that the other Python wrote."""
+    """The error holds the last line that the other process wrote."""
     with pytest.raises(AssertionError, match=r"^in another process it ends with an error: TypeError: dumps\(\)"):
         asked_elsewhere(subject_of("top-k", "strategy"), json.dumps, [0])

@@ -13,7 +13,7 @@ from shortstack.testing.strategies import prunings, selections
 @settings(deadline=None)
 @given(prunings(layers=(3, 5), dropping=True, idle=True, twice=True))
 def test_what_is_drawn_fits_together(pruning):
-    """Something goes each time, what goes is idle, and the composed choice is of the teacher's layers."""
+    """Each example drops a layer, dropped layers are idle, and the composed selection is of the teacher's layers."""
     assert 1 <= len(pruning.again) < len(pruning.kept) < pruning.teacher.layers
     assert pruning.teacher.idle == pruning.dropped
     assert set(pruning.composed.kept) <= set(pruning.selection.kept)
@@ -36,7 +36,7 @@ def test_every_selection_can_be_drawn(dropping, most):
 
 
 def test_examples_are_of_many_families():
-    """Where parts of an example are drawn alike, Hypothesis exchanges them and one family fills most of a law's examples."""
+    """Families are mixed: if all were drawn alike, Hypothesis would fill most of a law's examples with one family."""
     seen = []
 
     @given(prunings())
@@ -69,18 +69,18 @@ def test_rotary_frequencies_are_not_rounded():
 
 @pytest.mark.parametrize("family", MIXED)
 def test_mixed_families_have_layers_of_two_kinds(family):
-    """By what their configs say of each layer, or by the modules in them."""
+    """Layers differ in their configs' per-layer fields, or in their modules."""
     model = TinyModel(family=family, layers=2).build()
     fields = model.config.to_dict()
-    one, other = Decoder.of(model).layers
+    first, other = Decoder.of(model).layers
     kinds = [fields.get(name) for name in ("layer_types", "no_rope_layers")]
-    modules = [[type(module) for module in layer.modules()] for layer in (one, other)]
+    modules = [[type(module) for module in layer.modules()] for layer in (first, other)]
 
-    assert any(found and found[0] != found[1] for found in kinds) or modules[0] != modules[1]
+    assert any(layer_kinds and layer_kinds[0] != layer_kinds[1] for layer_kinds in kinds) or modules[0] != modules[1]
 
 
 def test_a_recipe_is_as_good_as_its_text():
-    """What a failure prints makes the same recipe again."""
+    """The printed repr rebuilds the same recipe."""
     pruning = Pruning(teacher=TinyModel(family="gpt2", layers=3, tied=False), kept=(0, 2), again=(1,))
 
     assert eval(repr(pruning)) == pruning  # noqa: S307 -- our own text

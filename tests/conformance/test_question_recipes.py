@@ -1,4 +1,4 @@
-"""Recipes of what strategies are asked, against sums done by hand."""
+"""Recipes of selection questions, against sums done by hand."""
 
 from itertools import combinations
 
@@ -17,24 +17,24 @@ def test_losses_are_sums():
     """1 for the whole model, a loss for each layer that is left out, and more for two in a row; exact."""
     probe = QUESTION.probe
     by_hand = {(): 1.0, (0,): 2.0, (1,): 1.25, (2,): 3.0, (0, 1): 1.75, (0, 2): 4.0, (1, 2): 2.75, (0, 1, 2): 3.25}
-    found = {
+    expected = {
         skip: -float(probe.log_probability(skip=skip).mean()) for k in range(4) for skip in combinations(range(3), k)
     }
 
-    assert by_hand == found
+    assert by_hand == expected
     assert len(probe.log_probability()) == probe.examples == 2
     assert probe.layers == 3
 
 
 @pytest.mark.parametrize("skip", [(0, 0), (3,), (-1,)])
 def test_layers_that_cannot_be_skipped(skip):
-    """Twice, or not there."""
+    """Repeated or non-existent layers are refused."""
     with pytest.raises(ValueError, match=r"^skip must be distinct layers of 0 … 2, got \["):
         QUESTION.probe.log_probability(skip=skip)
 
 
 def test_as_many_losses_as_scores():
-    """A question is about one model."""
+    """The numbers of losses and scores must agree."""
     with pytest.raises(ValueError, match=r"^2 scores but 1 losses; both must be one a layer$"):
         LayerQuestion(scores=(1.0, 2.0), losses=(1.0,))
 
@@ -43,16 +43,16 @@ def test_as_many_losses_as_scores():
 @given(layer_questions(layers=(2, 6)))
 def test_questions_are_of_one_model(question):
     """The probe has a layer for each score, and its losses are finite."""
-    asked = question.build()
+    built = question.build()
 
-    assert asked.layers == asked.probe.layers == len(question.scores)
-    assert calibration_loss(asked.probe, asked.layers, range(1)) < 100
+    assert built.layers == built.probe.layers == len(question.scores)
+    assert calibration_loss(built.probe, built.layers, range(1)) < 100
 
 
 @CALM
 @given(score_vectors(7))
 def test_scores_are_quarters(scores):
-    """Few values, so that sums and ties are exact."""
+    """Scores are quarters, so that sums and ties are exact."""
     assert len(scores) == 7
     assert all((4 * score).is_integer() for score in scores)
 

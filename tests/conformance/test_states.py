@@ -1,4 +1,4 @@
-"""A state goes through bytes and comes back the same, or says what cannot be stored."""
+"""States are serialised and restored unchanged, or the error names the part that cannot be stored."""
 
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ def test_round_trip(state):
 
 
 def test_copies_share_no_memory():
-    """What is read is not what was written."""
+    """The state read back shares no memory with the state written."""
     state = {0: torch.zeros(2)}
     read = stored_and_read(state)
     state[0] += 1
@@ -55,7 +55,7 @@ def test_copies_share_no_memory():
 
 @pytest.mark.parametrize("other", [{0: torch.ones(3)}, {1: torch.ones(2)}, {0: torch.ones(2), 1: 1}, {0: 1}])
 def test_different_states(other):
-    """Values, keys, and what is there at all."""
+    """States differ in values, in keys, or in what they hold at all."""
     assert not same_state({0: torch.ones(2)}, other)
 
 
@@ -68,36 +68,36 @@ def test_different_states(other):
     ],
 )
 def test_what_cannot_be_stored(state, message):
-    """Is named, with its place."""
+    """The part that cannot be stored is named, with its place."""
     with pytest.raises(TypeError, match=message):
         stored_and_read(state)
 
 
 class TestComparing:
-    """Failures say what differs."""
+    """The comparison's failures say what differs."""
 
     def test_within_tolerance(self):
-        """Of the largest magnitude in either tensor."""
+        """The tolerance is relative to the largest magnitude in either tensor."""
         assert_close(torch.tensor([1.0, 1e9]), torch.tensor([1.5, 1e9]), Tolerance(relative=1e-9), "numbers")
 
     def test_beyond_tolerance(self):
-        """The place, both values, the distance and what was tolerated."""
+        """The message gives the place, both values, the distance and the tolerance."""
         with pytest.raises(AssertionError, match=r"numbers: 2\.0 instead of 1\.0 at place 1, 1 apart; tolerated 2e-07"):
             assert_close(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]), DOUBLE, "numbers")
 
     @pytest.mark.parametrize("actual", [float("nan"), float("inf")])
     def test_what_is_no_number(self, actual):
-        """Is never close."""
+        """NaN is never close."""
         with pytest.raises(AssertionError, match="numbers:"):
             assert_close(torch.tensor([actual]), torch.tensor([1.0]), Tolerance(relative=1e9), "numbers")
 
     def test_shapes(self):
-        """Nothing is broadcast."""
+        """Shapes must be equal: nothing is broadcast."""
         with pytest.raises(AssertionError, match=r"numbers: shape \(1,\) instead of \(2,\)"):
             assert_close(torch.zeros(1), torch.zeros(2), DOUBLE, "numbers")
 
     def test_require(self):
-        """Says what is wrong."""
+        """``require`` raises with the given message."""
         require(condition=True, problem="nothing")
         with pytest.raises(AssertionError, match="too bad"):
             require(condition=False, problem="too bad")

@@ -1,4 +1,4 @@
-"""Small files of kinds that people have, each once read wrongly; and what is right."""
+"""Regression tests on small real-world files, each of which was once read wrongly."""
 
 import polars as pl
 import pytest
@@ -67,7 +67,7 @@ def test_amazon_in_the_publishers_folders(tmp_path, source):
 
 
 def test_amazon_in_the_publishers_folders_of_2018(tmp_path):
-    """They have other names."""
+    """The files of 2018 are recognised under the publisher's names."""
     put(
         tmp_path,
         **{
@@ -81,7 +81,7 @@ def test_amazon_in_the_publishers_folders_of_2018(tmp_path):
 
 
 def test_metadata_are_no_reviews(tmp_path):
-    """Whatever is nested in them, and whatever their file is called."""
+    """Metadata are not recognised as reviews, even if nested or if their file has another name."""
     put(tmp_path, **{"products.jsonl": META_2023})
 
     assert build("amazon-reviews").detect(tmp_path) is None
@@ -93,7 +93,7 @@ BEAUTY_2023 = (
 
 
 def test_amazon_one_category_twice(tmp_path):
-    """In two folders, which would count it twice: an error that names both files."""
+    """One category in two folders would count twice: an error that names both files."""
     put(tmp_path, **{"5core/All_Beauty.csv": BEAUTY_2023, "0core/All_Beauty.csv": BEAUTY_2023})
     first, second = tmp_path / "0core" / "All_Beauty.csv", tmp_path / "5core" / "All_Beauty.csv"
 
@@ -104,7 +104,7 @@ def test_amazon_one_category_twice(tmp_path):
 
 
 def test_amazon_metadata_twice(tmp_path):
-    """Which of them is right, no one can tell."""
+    """Two metadata files are ambiguous, so this is an error."""
     put(tmp_path, **{f"{name}/meta_Toys.jsonl": META_2023 for name in "ab"}, **{"c/Toys.csv": BEAUTY_2023})
 
     with pytest.raises(DataError, match=r"the metadata of Toys is in .*a/meta_Toys.jsonl and in .*b/meta_Toys.jsonl"):
@@ -131,7 +131,7 @@ RATINGS = "UserId,ProductId,Rating,Timestamp\nA1,B000000001,5.0,1369699200\nA2,B
 
 
 def test_a_header_where_none_is_expected(tmp_path):
-    """It is recognised by the words where numbers belong, left out, and that is said."""
+    """A header is recognised by words in place of numbers, skipped, and reported."""
     records = build("amazon-reviews").read(put(tmp_path, **{"ratings_Beauty.csv": RATINGS}))
 
     assert rows(records) == [("A1", "B000000001", 5.0, 15_853.0), ("A2", "B000000002", 4.0, 15_688.0)]
@@ -141,7 +141,7 @@ def test_a_header_where_none_is_expected(tmp_path):
 
 
 def test_a_header_in_movielens(tmp_path):
-    """The same of every format without a header; one wrong number alone is a bad row."""
+    """The same holds for every format without a header; one wrong number alone is a bad row."""
     movies = "1::Toy Story (1995)::Animation\n"
     put(tmp_path, **{"ratings.dat": "UserID::MovieID::Rating::Timestamp\n1::1::5::978300760\n", "movies.dat": movies})
     records = build("movielens").read(tmp_path)
@@ -167,7 +167,7 @@ def test_users_and_items_are_told_by_amazons_ids(tmp_path, name, first):
 
 
 def test_ratings_of_others_are_not_amazons(tmp_path):
-    """Where neither ids nor a name say which column is which."""
+    """Ratings are not recognised as Amazon's where neither ids nor the file name identify the columns."""
     put(tmp_path, **{"ratings.csv": "userId,movieId,rating,timestamp\n1,31,2.5,1260759144\n"})
 
     assert build("amazon-reviews").detect(tmp_path) is None
@@ -225,7 +225,7 @@ def test_float_ids_beside_whole_numbers(tmp_path, name, swapped):
 
 
 def test_ids_that_are_not_all_numbers_stay_as_they_are(tmp_path):
-    """Versions, for example."""
+    """Ids that are not all numbers, such as versions, stay as they are."""
     put(tmp_path, **{"t.csv": "user,item\nu,1.0\nu,1.0b\n"})
 
     assert [row[1] for row in rows(build("table").read(tmp_path / "t.csv"))] == ["1.0", "1.0b"]
@@ -244,7 +244,7 @@ def test_float_ids_that_are_too_large(tmp_path):
 
 
 def test_a_source_without_titles_says_so(tmp_path):
-    """And whether it has titles of other ids, which is a mistake more often than not."""
+    """A source without titles is reported, and so are titles of other ids, which usually are a mistake."""
     put(tmp_path, **{"t.csv": "user,item\nu,a\nv,b\n", "items.csv": "item,title\nA,Heat\nB,Up\n"})
     remarks = [
         Interactions.from_records(build("table", **settings).read(tmp_path / "t.csv"), core=0).facts()["remarks"]
@@ -276,7 +276,7 @@ def test_tags_of_1956(tmp_path):
 
 
 def test_moments_before_1900(tmp_path):
-    """These are not in the published files."""
+    """Times before 1900, which published files do not have, are bad rows."""
     text = HETREC["user_taggedartists-timestamps.dat"].replace("-428720400000", "-4287204000000")
     put(tmp_path, **HETREC)
     put(tmp_path, **{"user_taggedartists-timestamps.dat": text})
@@ -309,7 +309,7 @@ def test_recbole_in_milliseconds_and_with_quotes(tmp_path):
 
 
 def test_recbole_with_another_item_field(tmp_path):
-    """By a setting; without it the error says which fields there are."""
+    """Another item field is chosen by a setting; without it the error lists the fields."""
     settings = {"item": "product_id", "items_item": "id"}
     records = build("recbole", **settings).read(put(tmp_path, **RECBOLE_SHOP))
 
@@ -345,7 +345,7 @@ def test_recbole_with_lists(tmp_path):
 
 
 def test_recbole_with_lists_that_do_not_go_on(tmp_path):
-    """A shuffled list is no history."""
+    """Lists that do not continue each other are refused: a shuffled list is no history."""
     put(tmp_path, **{"b.inter": LISTED + "u\ta b\tc\nu\tb a c\td\n"})
 
     with pytest.raises(DataError) as caught:

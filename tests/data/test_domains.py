@@ -69,7 +69,7 @@ def test_amazon_in_every_form(tmp_path, form, place):
 
 
 def test_amazon_prefers_the_official_split(tmp_path):
-    """Beside the same reviews in other files; the history that some editions add is left alone."""
+    """The official split is preferred to the same reviews in other files; an additional history column is ignored."""
     header = "user_id,parent_asin,rating,timestamp,history\n"
     lines = [f"A,I{day},4.0,{day * DAY},\n" for day in range(5)]
     files = {"train": lines[:3], "valid": lines[3:4], "test": lines[4:]}
@@ -120,7 +120,7 @@ EVENTS = (
 
 
 def test_listening_events(tmp_path):
-    """What has no id goes by its name; artists or tracks."""
+    """Artists or tracks without an id are identified by name."""
     folder = put(tmp_path, **{"userid-timestamp-artid-artname-traid-traname.tsv.bz2": EVENTS})
     artists, tracks = build("lastfm").read(folder), build("lastfm", item="track").read(folder)
 
@@ -230,7 +230,7 @@ def test_atomic_files(tmp_path):
 
 
 def test_atomic_files_of_a_benchmark(tmp_path):
-    """Three files are the official split."""
+    """The three files of a RecBole benchmark are the official split."""
     head, first, second = INTER.splitlines(keepends=True)
     files = {"b.train.inter": head + first, "b.valid.inter": head + second, "b.test.inter": head + second}
     records = build("recbole").read(put(tmp_path, **files))
@@ -276,7 +276,7 @@ BANK = [
 
 
 def damaged(folder, files, name, old, new):
-    """The files, one of them with a text replaced."""
+    """Write the files, one of them with a text replaced."""
     plain = files[name] if isinstance(files[name], str) else files[name].decode()
     assert old in plain
     return put(folder, **{**files, name: plain.replace(old, new)})
@@ -284,7 +284,7 @@ def damaged(folder, files, name, old, new):
 
 @pytest.mark.parametrize(("adapter", "files", "name", "old", "new", "problem"), BANK)
 def test_a_bad_row_is_named(tmp_path, adapter, files, name, old, new, problem):
-    """File, line, column and value."""
+    """A bad row is reported with file, line, column and value."""
     folder = damaged(tmp_path, files, name, old, new)
     with pytest.raises(RowError) as caught:
         build(adapter).read(folder)
@@ -293,7 +293,7 @@ def test_a_bad_row_is_named(tmp_path, adapter, files, name, old, new, problem):
 
 @pytest.mark.parametrize(("adapter", "files", "name", "old", "new", "problem"), BANK)
 def test_a_bad_row_is_skipped(tmp_path, adapter, files, name, old, new, problem):
-    """On demand; it is counted and shown, and the other rows are all there."""
+    """Bad rows are skipped on request, counted and reported; all other rows are read."""
     good = build(adapter).read(put(tmp_path / "good", **files))
     folder = damaged(tmp_path / "bad", files, name, old, new)
     records = build(adapter, skip_bad_rows=True).read(folder)
@@ -336,7 +336,7 @@ IDS = ["a b", " lead", 'say "hi"', "x,y", "::", "a::b", "🦊", "日本", "it's"
 
 @pytest.mark.parametrize("adapter", ["amazon-reviews", "yelp", "recbole"])
 def test_ids_of_any_text(tmp_path, adapter):
-    """Blanks, quotes, commas, colons and emoji."""
+    """Ids may hold blanks, quotes, commas, colons and emoji."""
     from shortstack.contracts import Interaction, Sample
 
     descriptor = REGISTRY.find("dataset", adapter).descriptor
@@ -350,7 +350,7 @@ def test_ids_of_any_text(tmp_path, adapter):
 
 
 def test_a_line_of_ten_megabytes(tmp_path):
-    """Is a long text like any other where it is allowed, and else named by its line and cut short."""
+    """A long line is read where text is allowed; otherwise the error gives its line number and cuts the text short."""
     long = "x" * 10_000_000
     folder = put(
         tmp_path,
@@ -369,7 +369,7 @@ def test_a_line_of_ten_megabytes(tmp_path):
 
 
 def test_an_archive_with_paths_outside(tmp_path):
-    """Is refused before anything is read."""
+    """An archive with paths outside is refused before anything is read."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("../ratings.dat", "1::10::4::978300760\n")
         archive.writestr("movies.dat", "10::Heat (1995)::Drama\n")
@@ -379,7 +379,7 @@ def test_an_archive_with_paths_outside(tmp_path):
 
 @pytest.mark.parametrize("packed", ["gz", "bz2", "zip"])
 def test_a_file_that_grows_a_thousandfold(tmp_path, packed):
-    """Is given up long before it fills the memory."""
+    """Decompression stops long before the file fills the memory."""
     rest = b"1::10::4::978300760\n" * 4_000_000
     name = "ratings.dat" if packed == "zip" else f"a.csv.{packed}"
     if packed == "zip":
@@ -444,7 +444,7 @@ ODD = [
 
 @pytest.mark.parametrize(("adapter", "files", "name", "old", "new", "problem"), ODD)
 def test_names_and_lists_of_another_type(tmp_path, adapter, files, name, old, new, problem):
-    """Are errors, or are counted; nothing is lost in silence, and no user is told."""
+    """Such values are errors or are counted; nothing is dropped silently, and no message holds a user's id."""
     folder = damaged(tmp_path, files, name, old, new)
     source = folder / name if adapter == "table" else folder
     with pytest.raises(RowError) as caught:
@@ -458,17 +458,17 @@ def test_numbers_are_the_same_names_in_every_way_of_reading(tmp_path):
     """A bad line elsewhere changes no other."""
     good = '{"user": 1.0, "item": "a"}\n{"user": 1, "item": "b"}\n{"user": "1", "item": "c"}\n'
     folder = put(tmp_path, **{"a.jsonl": good, "b.jsonl": good + "{oops\n"})
-    found = [
+    columns = [
         build("table", skip_bad_rows=True).read(folder / name).interactions.collect() for name in ("a.jsonl", "b.jsonl")
     ]
 
-    assert found[0].equals(found[1])
-    assert found[0]["user"].n_unique() == 1
+    assert columns[0].equals(columns[1])
+    assert columns[0]["user"].n_unique() == 1
 
 
 @pytest.mark.parametrize("first", ['{"rating": 5.0, "title"', ""])
 def test_a_damaged_first_line_hides_no_file(tmp_path, first):
-    """Of two categories, the one whose file begins badly is not forgotten."""
+    """A category whose file has a damaged first line is still read."""
     folder = put(tmp_path, **{"A.jsonl": first + "\n" + jsons(*NEW), "B.jsonl": jsons(*NEW)})
     records = build("amazon-reviews", skip_bad_rows=True).read(folder)
 
@@ -478,7 +478,7 @@ def test_a_damaged_first_line_hides_no_file(tmp_path, first):
 
 
 def test_parts_of_news_are_told_by_their_own_folder(tmp_path):
-    """Not by what lies above it; and none is forgotten that has no news."""
+    """Parts are recognised by their own folder, not by parent folders; a part without news is not skipped."""
     for name, behaviors in {"train": TRAIN, "dev": DEV}.items():
         put(tmp_path / "train_data" / f"MINDsmall_{name}", **{"behaviors.tsv": behaviors, "news.tsv": NEWS})
     assert len(rows(build("mind").read(tmp_path / "train_data"))) == 4
@@ -494,7 +494,7 @@ def test_parts_of_news_are_told_by_their_own_folder(tmp_path):
 
 
 def test_two_files_of_one_kind(tmp_path):
-    """Guessing one of them would be worse."""
+    """Two files of one kind are ambiguous, so this is an error."""
     yelp = put(tmp_path / "y", **YELP, **{"yelp_academic_dataset_review.json": YELP["review.json"]})
     with pytest.raises(DataError, match="holds several Yelp data sets"):
         build("yelp").read(yelp)
@@ -507,14 +507,14 @@ def test_two_files_of_one_kind(tmp_path):
 
 
 def test_ids_without_digits_are_no_header(tmp_path):
-    """What may be somebody's name is not shown."""
+    """A value that may be a person's name is not shown."""
     folder = put(tmp_path, **{"a.csv": "alice,matrix\nbob,alien\n"})
     with pytest.raises(DataError, match="has no column 'user' for user; is its first line a header"):
         build("table").read(folder / "a.csv")
 
 
 def test_halves_of_surrogate_pairs(tmp_path):
-    """JSON can spell them, no text can hold them."""
+    """Unpaired surrogates, which JSON can escape but UTF-8 cannot encode, are handled."""
     files = {**YELP, "business.json": '{"business_id": "b", "name": "x \\ud800 y"}\n'}
     assert items(build("yelp").read(put(tmp_path, **files)))["b"][0] == "x ? y"
     folder = put(tmp_path / "t", **{"a.jsonl": '{"user": "u", "item": "\\ud800"}\n{oops\n'})
@@ -522,7 +522,7 @@ def test_halves_of_surrogate_pairs(tmp_path):
 
 
 def test_a_time_too_large_for_a_machine(tmp_path):
-    """Does not come round to another."""
+    """A time beyond 64 bits is a bad row; it does not wrap around."""
     folder = put(tmp_path, **{"a.csv": "user,item,t\nu,i,18446745073709552\n"})
     with pytest.raises(RowError, match=r"a\.csv:2: t '18446745073709552', as a time in s, lies beyond the year 2200"):
         build("table", timestamp="t").read(folder / "a.csv")
@@ -537,14 +537,14 @@ def test_fields_and_separators_beyond_ascii(tmp_path):
 
 
 def test_columns_of_parquet_that_are_no_text(tmp_path):
-    """Lists have no name."""
+    """Parquet columns of lists are refused as ids."""
     pl.DataFrame({"user": [["a"], ["b"]], "item": ["x", "y"]}).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match=r"the column 'user' holds List\(String\), which is no text or number"):
         build("table").read(tmp_path / "a.parquet")
 
 
 def test_what_the_system_refuses(tmp_path, monkeypatch):
-    """Is told in one line with its place; a device and a path without end are no sources."""
+    """The system's error is one line with the path; a device and an overlong path are no sources."""
     folder = put(tmp_path, **MOVIES)
 
     def refused(*_arguments):

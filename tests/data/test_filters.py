@@ -1,4 +1,4 @@
-"""Which rows stay, as options: dates, drawn users, the last of each user, official parts."""
+"""Row filters: dates, sampled users, the last rows of each user, official splits."""
 
 import attrs
 import numpy as np
@@ -17,7 +17,7 @@ DAY = 86_400_000
 
 
 def records(rows, **columns):
-    """Records of (user, item, rating, day) with further columns."""
+    """Return records of (user, item, rating, day) with further columns."""
     frame = pl.DataFrame(
         [(u, i, r, None if d is None else d * DAY) for u, i, r, d in rows],
         schema={"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64},
@@ -32,12 +32,12 @@ def records(rows, **columns):
 
 
 def made(rows, columns=None, **how):
-    """Prepared without a core unless one is asked for."""
+    """Prepare rows, without a core unless one is given."""
     return Interactions.from_records(records(rows, **(columns or {})), **{"core": 0} | how)
 
 
 def left(interactions):
-    """User, item and day of what is left, in order."""
+    """Return user, item and day of the remaining rows, in order."""
     users, items = interactions.users, interactions.items["item"]
     return [(users[u], items[i], t // DAY) for u, i, t in interactions.table.select("user", "item", "timestamp").rows()]
 
@@ -60,11 +60,11 @@ def test_dates(how, days):
 
 
 def test_the_last_of_each_user():
-    """Most recent first kept, whatever the order of the rows."""
+    """The most recent rows are kept, whatever their order."""
     for rows in (ROWS, ROWS[::-1]):
-        found = left(made(rows, last_n=2))
-        assert len(found) == 12
-        assert {day for *_, day in found} == {3, 4}
+        remaining = left(made(rows, last_n=2))
+        assert len(remaining) == 12
+        assert {day for *_, day in remaining} == {3, 4}
 
 
 def test_users_are_drawn_by_the_seed():
@@ -88,7 +88,7 @@ def test_filters_in_their_order():
 @pytest.mark.parametrize("name", ["since", "until"])
 @pytest.mark.parametrize("value", ["yesterday", "2009-13-01", ""])
 def test_what_is_no_date(name, value):
-    """Says what is allowed."""
+    """The error says which dates are allowed."""
     with pytest.raises(
         ConfigurationError, match=rf"^{name} takes a date such as '2009-05-04' or a time .* got '{value}'$"
     ):
@@ -99,7 +99,7 @@ def test_what_is_no_date(name, value):
     ("how", "what"), [({"since": "1970-01-01"}, "since and until need"), ({"last_n": 1}, "last_n needs")]
 )
 def test_times_that_are_missing(how, what):
-    """Says how many."""
+    """The error says how many times are missing."""
     with pytest.raises(DataError, match=rf"^{what} the time of every interaction, but 1 of 2 have none"):
         made([("u", "i", 1.0, None), ("u", "j", 1.0, 1)], **how)
 
@@ -115,7 +115,7 @@ PARTS = ["train", "train", "train", "valid", "test"] * 6
 
 
 def test_official_parts():
-    """Each row is where the publisher put it."""
+    """Each row is in the split given by the publisher."""
     sequences = split(made(ROWS, {"split": PARTS}), "official")
 
     assert sequences.splits.reshape(6, 5).tolist() == [[0, 0, 0, 1, 2]] * 6
@@ -123,7 +123,7 @@ def test_official_parts():
 
 
 def test_official_parts_that_go_back_in_time():
-    """A user's training rows come first all the same."""
+    """A user's training rows come first, whatever their times."""
     made_so = made(ROWS, {"split": ["test", "train", "train", "train", "valid"] * 6})
     sequences = split(made_so, "official")
 
@@ -155,13 +155,13 @@ def test_two_official_parts(later):
     ],
 )
 def test_bad_parts(parts, problem):
-    """One sentence each."""
+    """Each error is one sentence."""
     with pytest.raises(DataError) as caught:
         split(made(ROWS[:5], {"split": parts}), "official")
     assert str(caught.value) == problem
 
 
 def test_no_official_parts():
-    """Says what else there is."""
+    """The error says what the alternatives are."""
     with pytest.raises(DataError, match=r"^tiny has no official split, .* use 'leave-last' or 'ratio'$"):
         split(made(ROWS), "official")

@@ -29,12 +29,12 @@ def call(*arguments, capsys):
     """Exit code, output, errors."""
     with pytest.raises(SystemExit) as ended:
         main(["data", "inspect", *map(str, arguments)])
-    told = capsys.readouterr()
-    return ended.value.code, told.out, told.err
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
 
 
 def test_figures_for_programs(source, capsys):
-    """Everything that a person is told, and more."""
+    """The JSON holds everything that is printed, and more."""
     code, out, _ = call("table", source, *SETTINGS, "--core", "2", "--json", capsys=capsys)
 
     assert code == 0
@@ -62,7 +62,7 @@ def test_figures_for_programs(source, capsys):
 
 
 def test_figures_for_people(source, capsys):
-    """One line each; no user."""
+    """Each figure is one line, and no user is named."""
     code, out, _ = call("table", source, *SETTINGS, "--core", "0", capsys=capsys)
 
     assert code == 0
@@ -97,17 +97,17 @@ def test_bad_rows(source, capsys):
     ],
 )
 def test_what_the_filters_leave_may_be_nothing(source, capsys, options, key, text):
-    """That is told, and is no failure: the source is what it is."""
+    """An empty result is reported, and is no failure."""
     code, out, _ = call("table", source, *SETTINGS, *options, "--json", capsys=capsys)
-    found = json.loads(out)
+    report = json.loads(out)
 
     assert code == 0
-    assert found["interactions"] == 5
-    assert text in found[key]
+    assert report["interactions"] == 5
+    assert text in report[key]
 
 
 def test_many_ratings_are_summed_up(tmp_path, capsys):
-    """Play counts have no distribution worth a line."""
+    """Many distinct ratings, such as play counts, are summarised."""
     (tmp_path / "user_artists.dat").write_text(
         "userID\tartistID\tweight\n" + "".join(f"1\t{n}\t{n}\n" for n in range(1, 31)), encoding="utf-8"
     )
@@ -119,7 +119,7 @@ def test_many_ratings_are_summed_up(tmp_path, capsys):
 
 
 def test_not_there(tmp_path, capsys):
-    """One line."""
+    """The error is one line."""
     code, _, err = call("movielens", tmp_path / "nowhere", capsys=capsys)
 
     assert code == 2
@@ -134,9 +134,9 @@ def test_not_there(tmp_path, capsys):
     [("movielens", "movielens/ml-100k", 943, 1_682, 100_000), ("yelp", "yelp/2015-boston", 1_502, 1_238, 5_372)],
 )
 def test_real_folders(shared_data, capsys, adapter, folder, users, items, interactions):
-    """The figures that their README gives."""
+    """Figures equal those of the data's README."""
     _, out, _ = call(adapter, shared_data / folder, "--json", capsys=capsys)
-    found = json.loads(out)
+    report = json.loads(out)
 
-    assert (found["users"], found["items"], found["interactions"]) == (users, items, interactions)
-    assert found["split"]["test"] > 0
+    assert (report["users"], report["items"], report["interactions"]) == (users, items, interactions)
+    assert report["split"]["test"] > 0

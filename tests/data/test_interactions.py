@@ -1,4 +1,4 @@
-"""From records to numbered, ordered interactions: laws 51 to 53 and every error."""
+"""From records to numbered, ordered interactions: round trip, row order, splits, and every error."""
 
 import json
 import os
@@ -28,7 +28,7 @@ ROWS = st.lists(ROW, min_size=1, max_size=40)
 
 
 def records(rows, items=None):
-    """Records with these rows of user, item, rating, timestamp."""
+    """Return records with these rows of user, item, rating, timestamp."""
     described = {"item": pl.String, "title": pl.String, "category": pl.String, "text": pl.String}
     return Records(
         interactions=pl.DataFrame(rows, schema=SCHEMA, orient="row").lazy(),
@@ -38,20 +38,20 @@ def records(rows, items=None):
 
 
 def content(interactions):
-    """Everything that a dataset is, as bytes."""
+    """Return a dataset's whole content as bytes."""
     columns = [interactions.table[name].to_numpy().tobytes() for name in interactions.table.columns]
     return [*columns, interactions.users.to_list(), interactions.items.rows()]
 
 
 def decoded(interactions):
-    """The rows with their external ids."""
+    """Return the rows with their external ids."""
     users, items = interactions.users.to_list(), interactions.items["item"].to_list()
     return [(users[u], items[i], r, t) for u, i, r, t in interactions.table.rows()]
 
 
 @given(ROWS, st.sampled_from(["keep", "first", "last"]), st.randoms(use_true_random=False))
 def test_row_order_does_not_matter(rows, duplicates, random):
-    """Law 52: shuffled rows give the same dataset, byte for byte."""
+    """Shuffled rows give the same dataset, byte for byte."""
     shuffled = random.sample(rows, len(rows))
 
     expected, actual = (
@@ -63,7 +63,7 @@ def test_row_order_does_not_matter(rows, duplicates, random):
 
 @given(ROWS)
 def test_ids_are_dense_and_decode_to_the_input(rows):
-    """Laws 51 and 53: numbers 0 … n−1, and nothing is lost or invented."""
+    """Ids are numbered 0 … n−1, and nothing is lost or invented."""
     made = Interactions.from_records(records(rows), core=0)
 
     assert sorted(set(made.table["user"])) == list(range(len(made.users)))
@@ -104,7 +104,7 @@ def test_file_ties_keep_the_order_of_the_file(rows):
 @settings(max_examples=20)
 @given(ROWS, st.integers(2, 3))
 def test_every_user_and_item_left_has_enough(rows, core):
-    """Law 55, through the front door."""
+    """After k-core filtering every user and item has at least k interactions."""
     try:
         made = Interactions.from_records(records(rows), core=core)
     except EmptyDataError:
@@ -134,7 +134,7 @@ def test_ties_do_not_follow_item_numbers():
 
 
 def test_hashes_do_not_depend_on_the_process(tmp_path):
-    """Law 52: another PYTHONHASHSEED gives the same hashes."""
+    """Another PYTHONHASHSEED gives the same hashes."""
     code = "from shortstack.data.hashing import seeded_hashes as s; print(s(['a', 'é'], kind='user', seed=3).tolist())"
     outputs = {
         subprocess.run(
@@ -214,7 +214,7 @@ def test_facts_are_counted_and_are_json():
 
 
 def test_facts_without_times_say_so():
-    """None, not an invented number."""
+    """Facts about missing times are None."""
     facts = Interactions.from_records(records([("u", "a", None, None), ("u", "b", None, None)]), core=0).facts()
 
     assert (facts["tied_consecutive_share"], facts["first_time"], facts["last_time"]) == (None, None, None)
@@ -226,7 +226,7 @@ def test_facts_without_times_say_so():
     ids=["one", "many"],
 )
 def test_ratings_that_are_no_scale(ratings, problem):
-    """There must be something to choose from, and not too much."""
+    """A rating scale needs at least two values, and not too many."""
     made = Interactions.from_records(
         records([(f"u{n}", f"i{n % 2}", float(rating), n) for n, rating in enumerate(ratings)]), core=0
     )
@@ -283,7 +283,7 @@ def test_no_user_id_is_ever_printed():
     ],
 )
 def test_bad_rows_are_refused(rows, arguments, message):
-    """Each message, to the letter."""
+    """Bad rows are refused, each with its exact message."""
     with pytest.raises(DataError) as caught:
         Interactions.from_records(records(rows), **arguments)
 

@@ -1,4 +1,4 @@
-"""The k-core against a naive reference, and its laws (LAWS.md 55)."""
+"""The k-core against a naive reference, and its properties."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ CORES = st.integers(0, 4)
 
 
 def naive(pairs, k):
-    """Drop one offending row at a time until there is none: slow, and plainly right."""
+    """Drop one offending row at a time until there is none: slow, but evidently correct."""
     rows = list(range(len(pairs)))
     while True:
         users = Counter(pairs[row][0] for row in rows)
@@ -25,7 +25,7 @@ def naive(pairs, k):
 
 
 def core(pairs, k):
-    """The same by the function under test."""
+    """Return the k-core by the function under test."""
     array = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return k_core(array[:, 0], array[:, 1], k)
 

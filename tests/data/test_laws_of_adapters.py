@@ -16,7 +16,7 @@ LAWS = ("rows-round-trip", "descriptions-round-trip", "damaged-files", "users-ar
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_what_is_written_is_read_and_what_is_damaged_is_told(adapter):
-    """Laws 51 and 56."""
+    """The conformance laws of round trips and of damaged files hold for every adapter."""
     outcomes = check(adapter, "dataset", laws=LAWS, examples=12)
 
     assert {outcome.law for outcome in outcomes if outcome.status != "not-promised"} >= set(LAWS) - {

@@ -23,7 +23,7 @@ ADAPTER = movielens.MovieLens()
 
 
 def tab(folder, ratings=RATINGS):
-    """Like ml-100k."""
+    """Write files in the format of ml-100k."""
     folder.mkdir(exist_ok=True)
     lines = ["\t".join([u, i, f"{r:g}", str(t)]) for u, i, r, t in ratings]
     (folder / "u.data").write_text("\n".join(lines) + "\n")
@@ -36,7 +36,7 @@ def tab(folder, ratings=RATINGS):
 
 
 def dat(folder, encoding="latin-1", ratings=RATINGS):
-    """Like ml-1m (latin-1) or ml-10m (UTF-8)."""
+    """Write files in the format of ml-1m (latin-1) or ml-10m (UTF-8)."""
     folder.mkdir(exist_ok=True)
     (folder / "ratings.dat").write_text("".join(f"{u}::{i}::{r:g}::{t}\n" for u, i, r, t in ratings))
     (folder / "movies.dat").write_bytes("".join(f"{'::'.join(movie)}\n" for movie in MOVIES).encode(encoding))
@@ -44,7 +44,7 @@ def dat(folder, encoding="latin-1", ratings=RATINGS):
 
 
 def csv(folder, newline="\r\n", ratings=RATINGS):
-    """Like latest-small, 20M, 25M and 32M."""
+    """Write files in the format of latest-small, 20M, 25M and 32M."""
     folder.mkdir(exist_ok=True)
     lines = ["userId,movieId,rating,timestamp", *(f"{u},{i},{r},{t}" for u, i, r, t in ratings)]
     (folder / "ratings.csv").write_text(newline.join(lines) + newline, newline="")
@@ -63,7 +63,7 @@ LAYOUTS = {
 
 
 def zipped(folder, archive, nested):
-    """The folder's files in an archive, under a folder of its own or at the root."""
+    """Put the folder's files into an archive, under a folder or at the root."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for entry in sorted(folder.iterdir()):
             file.write(entry, f"{folder.name}/{entry.name}" if nested else entry.name)
@@ -71,7 +71,7 @@ def zipped(folder, archive, nested):
 
 
 def assert_expected(source, edition):
-    """The three ratings and three movies are there, whatever they were written as."""
+    """Assert that the three ratings and three movies were read, whatever the format."""
     records = ADAPTER.read(source)
 
     assert ADAPTER.detect(source) == records.edition
@@ -102,7 +102,7 @@ def test_reads_every_layout_from_everywhere(tmp_path, layout, place):
 
 @pytest.mark.parametrize("layout", movielens.LAYOUTS, ids=lambda layout: layout.name)
 def test_editions_are_told_by_counting(layout):
-    """The published counts of ratings name the editions, whatever the folder is called."""
+    """Editions are recognised by their published numbers of ratings, whatever the folder is called."""
     for count, name in layout.editions.items():
         assert movielens._edition(layout, count).name == name
 
@@ -130,7 +130,7 @@ def test_real_files_have_the_published_sizes(shared_data, folder, edition, sizes
 
 
 def test_real_ties_are_as_published(shared_data):
-    """RECSYS.md A8: 51.0 % of ml-100k's consecutive events tie, 22.0 % of latest-small's."""
+    """51.0 % of ml-100k's consecutive events tie, 22.0 % of latest-small's."""
     sources = (shared_data / "movielens" / name for name in ("ml-100k", "ml-latest-small-2016"))
     facts = (Interactions.from_records(ADAPTER.read(source), core=0).facts() for source in sources)
 
@@ -167,7 +167,7 @@ def replaced(path, old, new):
     ],
 )  # fmt: skip
 def test_bad_lines_are_named(tmp_path, write, name, change, problem):
-    """Law 56: file, line, column and value; of users the line only."""
+    """A bad row is reported with file, line, column and value; for users with the line only."""
     folder = write(tmp_path / "ml")
     replaced(folder / name, *change)
     with pytest.raises(RowError) as caught:
@@ -178,7 +178,7 @@ def test_bad_lines_are_named(tmp_path, write, name, change, problem):
 
 @given(st.integers(0, 199), st.sampled_from([1, 2, 3]), st.sampled_from(["x", "1e", "--", "nan", "1;2"]))
 def test_any_one_corrupt_row_is_found(tmp_path_factory, row, column, value):
-    """Law 56, for any row of a file of 200 and any column but the user's."""
+    """Any single corrupt row of 200 is reported, in any column but the user's."""
     rows = [[str(n % 7), str(n % 11), "4", str(978300760 + n)] for n in range(200)]
     rows[row][column] = value
     folder = dat(tmp_path_factory.mktemp("ml"))
@@ -191,7 +191,7 @@ def test_any_one_corrupt_row_is_found(tmp_path_factory, row, column, value):
 
 
 def test_a_bad_line_in_a_zip_is_named_with_its_member(tmp_path):
-    """The archive's path, then the member's."""
+    """A bad line is reported with the archive's path, then the member's."""
     folder = csv(tmp_path / "ml")
     replaced(folder / "ratings.csv", b"3.0", b"x")
     archive = zipped(folder, tmp_path / "a.zip", nested=True)
@@ -202,7 +202,7 @@ def test_a_bad_line_in_a_zip_is_named_with_its_member(tmp_path):
 
 
 def test_missing_column_is_named(tmp_path):
-    """What is asked for, and what there is."""
+    """The error names the missing column and the existing ones."""
     folder = csv(tmp_path / "ml")
     replaced(folder / "ratings.csv", b"rating,", b"stars,")
     with pytest.raises(DataError) as caught:
@@ -214,7 +214,7 @@ def test_missing_column_is_named(tmp_path):
 
 
 def test_missing_source_is_named(tmp_path):
-    """Nothing there."""
+    """The error names the missing source."""
     with pytest.raises(SourceNotFoundError) as caught:
         ADAPTER.read(tmp_path / "nowhere")
 
@@ -238,7 +238,7 @@ def test_another_data_set_is_refused(tmp_path, content):
 
 
 def test_several_data_sets_are_refused(tmp_path):
-    """Guessing one of them would be worse."""
+    """Several data sets in one folder are ambiguous, so this is an error."""
     first, second = csv(tmp_path / "a"), dat(tmp_path / "b")
     with pytest.raises(DataError) as caught:
         ADAPTER.read(tmp_path)
@@ -252,7 +252,7 @@ def test_several_data_sets_are_refused(tmp_path):
 
 @pytest.mark.parametrize("act", ["detect", "read"])
 def test_a_truncated_zip_is_named(tmp_path, act):
-    """Half of a download."""
+    """A truncated archive is named."""
     archive = zipped(csv(tmp_path / "ml"), tmp_path / "a.zip", nested=True)
     archive.write_bytes(archive.read_bytes()[:200])
     with pytest.raises(DataError) as caught:
@@ -262,7 +262,7 @@ def test_a_truncated_zip_is_named(tmp_path, act):
 
 
 def test_a_damaged_member_is_named(tmp_path):
-    """The table of contents is whole, but not what it points to."""
+    """A damaged member of an intact archive is named."""
     archive = zipped(csv(tmp_path / "ml"), tmp_path / "a.zip", nested=False)
     replaced(archive, archive.read_bytes()[120:160], b"\0" * 40)
     with pytest.raises(DataError) as caught:
@@ -272,7 +272,7 @@ def test_a_damaged_member_is_named(tmp_path):
 
 
 def test_a_zip_without_its_first_bytes_is_named(tmp_path):
-    """Its first member begins before the file does, where Python's zipfile finds an invalid argument."""
+    """The first member's offset is negative, for which Python's zipfile raises "invalid argument"."""
     archive = zipped(csv(tmp_path / "ml"), tmp_path / "a.zip", nested=False)
     archive.write_bytes(archive.read_bytes()[3:])
     with pytest.raises(DataError) as caught:
@@ -282,7 +282,7 @@ def test_a_zip_without_its_first_bytes_is_named(tmp_path):
 
 
 def test_a_zip_that_may_not_be_read(tmp_path, monkeypatch):
-    """What the system refuses is no damage."""
+    """A permission error is not reported as damage."""
 
     def refused(_path):
         raise PermissionError(13, "Permission denied")
@@ -308,7 +308,7 @@ def test_a_damaged_member_cannot_be_counted(tmp_path):
 
 
 def test_writes_a_sample(tmp_path):
-    """In the layout of the present editions."""
+    """A sample is written in the layout of the current editions."""
     sample = Sample(
         rows=[
             Interaction(user="1", item="10", rating=5.0, timestamp=978_307_200_000),
@@ -328,7 +328,7 @@ def test_writes_a_sample(tmp_path):
 
 
 def test_an_empty_file_is_named(tmp_path):
-    """Zero bytes."""
+    """An empty file is named."""
     folder = dat(tmp_path / "ml")
     (folder / "ratings.dat").write_bytes(b"")
     with pytest.raises(DataError) as caught:

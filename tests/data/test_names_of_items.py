@@ -1,4 +1,4 @@
-"""Items are found by id and by title; of a mistyped name, the nearest are told."""
+"""Items are found by id and by title; for a mistyped name the nearest are suggested."""
 
 import random
 from difflib import get_close_matches
@@ -38,20 +38,20 @@ WORDS = [
 
 
 def titles(count, seed=0):
-    """Titles of four words and a year, as like each other as titles are."""
+    """Return titles of four words and a year, as similar to each other as real ones."""
     draw = random.Random(seed)
     return [f"{' '.join(draw.choices(WORDS, k=4))} ({1920 + draw.randrange(100)})" for _ in range(count)]
 
 
 def mistyped(title, draw):
-    """A letter left out, doubled, or two changed about."""
+    """Return the title with a letter omitted or doubled, or two swapped."""
     place = draw.randrange(len(title) - 1)
     first, second, rest = title[:place], title[place : place + 2], title[place + 2 :]
     return first + draw.choice([second[1:], second[0] + second, second[::-1]]) + rest
 
 
 def catalogue_of(*pairs):
-    """Items of these ids and titles."""
+    """Return items of these ids and titles."""
     return Catalogue(items=[Item(id=name, title=title, token=n) for n, (name, title) in enumerate(pairs)])
 
 
@@ -109,19 +109,19 @@ def test_a_few_names_are_all_compared():
 
 
 def test_of_many_names_the_nearest_is_found():
-    """Among 3,000 it is difflib's nearest, and no three others come nearer than those told by more than a hair."""
+    """Among 3,000 names the first is difflib's nearest, and no others are noticeably nearer than those returned."""
     names, draw = titles(3_000), random.Random(2)
     for title in draw.sample(names, 4):
         wrong = mistyped(title, draw)
-        found, right = near_names(wrong, names), get_close_matches(wrong, dict.fromkeys(names), n=3, cutoff=0.5)
+        nearest, right = near_names(wrong, names), get_close_matches(wrong, dict.fromkeys(names), n=3, cutoff=0.5)
 
-        assert found[0] == right[0] == title
-        assert len(found) == 3
+        assert nearest[0] == right[0] == title
+        assert len(nearest) == 3
 
 
 @pytest.mark.parametrize("wrong", ["x", "😀😀", "\ud800", "Q" * 2_000, "(" * 40])
 def test_odd_names_among_many(wrong):
-    """Whatever is typed, there is an answer, and no name is taken for one that has nothing in common with it."""
+    """Any input gets the suggestions of difflib, and no name that shares nothing with it."""
     names = [*titles(1_500), "😀😀!", "\ud800a"]
 
     assert near_names(wrong, names) == get_close_matches(wrong, dict.fromkeys(names), n=3, cutoff=0.5)
@@ -131,7 +131,7 @@ def test_a_mistyped_title_among_a_hundred_thousand():
     """Fractions of a second, where comparing all names takes several."""
     names = [f"{title} {n}" for n, title in enumerate(titles(100_000))]
     start = perf_counter()
-    found = near_names(names[70_000].replace("(", ""), names)
+    nearest = near_names(names[70_000].replace("(", ""), names)
 
-    assert found[0] == names[70_000]
+    assert nearest[0] == names[70_000]
     assert perf_counter() - start < 2.0  # a quarter of it on an idle machine; difflib alone takes ten times that

@@ -1,4 +1,4 @@
-"""Examples of the task next-item: law 57."""
+"""Examples of the task next-item: labels, windows and padding."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ LENGTHS = st.lists(st.tuples(st.integers(0, 23), st.integers(0, 2)), min_size=1,
 
 
 def sequences(lengths):
-    """Users with so many training items, then so many others; item numbers tell the place of each interaction."""
+    """Return users with given numbers of training and other items; an item's number is its interaction's position."""
     splits = [code for train, held in lengths for code in [0] * train + [1, 2][:held]]
     sizes = [train + held for train, held in lengths]
     return Sequences(
@@ -34,7 +34,7 @@ def sequences(lengths):
 
 
 def predictions(examples):
-    """(history, target) of every supervised position, as transformers would see them."""
+    """Yield (history, target) of every supervised position, as transformers reads them."""
     for example in examples:
         batch = collate([example])
         positions, targets = supervision(batch["labels"])
@@ -64,7 +64,7 @@ def test_windows_cover_every_training_item(lengths, window, data):
 
 @given(LENGTHS, st.integers(1, 6), st.sampled_from([0.0, 0.25, 0.5, 0.75]))
 def test_balance_keeps_every_user_and_their_most_recent_window(lengths, window, balance):
-    """Balancing leaves nobody out, invents no window, and keeps about as many examples."""
+    """Balancing leaves no user out, invents no window, and keeps about as many examples."""
     made = sequences([(9, 2), *lengths])
     plain = NextItem(window=window, stride=1).training_examples(made, CATALOGUE)
     balanced = NextItem(window=window, stride=1, user_balance=balance).training_examples(made, CATALOGUE)
@@ -78,7 +78,7 @@ def test_balance_keeps_every_user_and_their_most_recent_window(lengths, window, 
 
 
 def test_balance_zero_gives_every_user_the_same_share():
-    """Two users, ten times the history: as many examples each."""
+    """With balance 0, a user with ten times the history has as many examples."""
     made = sequences([(40, 2), (4, 2)])
     examples = NextItem(window=3, stride=1, user_balance=0.0).training_examples(made, CATALOGUE)
     owners = np.searchsorted(made.offsets, examples.starts, side="right")
@@ -88,7 +88,7 @@ def test_balance_zero_gives_every_user_the_same_share():
 
 @given(LENGTHS, st.integers(1, 6))
 def test_labels_are_the_inputs_and_never_the_first(lengths, window):
-    """Law 57: targets are inputs shifted by one; the first token has nothing to be predicted from."""
+    """Targets are inputs shifted by one; the first token has no history to be predicted from."""
     made = sequences([(5, 2), *lengths])
     for example in NextItem(window=window).training_examples(made, CATALOGUE):
         assert example["labels"] == [-100, *example["input_ids"][1:]]
@@ -136,7 +136,7 @@ def test_evaluation_follows_the_cases(lengths, window):
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=5), st.integers(0, 9))
 def test_collating_pads_on_the_right_and_loses_nothing(lengths, pad):
-    """Law 57: unpad(pad(x)) = x."""
+    """Padding is reversible: unpad(pad(x)) = x."""
     rows = [{"input_ids": list(range(1, n + 1)), "labels": [-100] * (n - 1) + [n]} for n in lengths]
     batch = collate(rows, pad_token_id=pad)
 
@@ -181,7 +181,7 @@ def test_stride_must_cover():
 
 @pytest.mark.parametrize("examples", [NextItem.training_examples, NextItem.calibration_examples])
 def test_nothing_to_learn_from_is_said(examples):
-    """One training item a user leaves nothing to predict."""
+    """One training item per user leaves nothing to predict, which is an error."""
     with pytest.raises(EmptyDataError) as caught:
         examples(NextItem(), sequences([(1, 0), (0, 2)]), CATALOGUE)
 
@@ -189,7 +189,7 @@ def test_nothing_to_learn_from_is_said(examples):
 
 
 def test_tasks_need_neither_polars_nor_datasets(tmp_path):
-    """A GPU run has neither."""
+    """Tasks import neither polars nor datasets."""
     code = "import sys; sys.modules.update(polars=None, datasets=None); import shortstack.tasks.next_item, shortstack.data.sequences"
     result = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],

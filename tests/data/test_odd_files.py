@@ -1,4 +1,4 @@
-"""Files as programs and people change them: headers, float ids, other folders; each is read as it is meant, or named."""
+"""Files as programs and people change them: headers, float ids, other folders; each is read correctly or refused."""
 
 import pytest
 from sources import build, items, jsons, put, rows
@@ -15,7 +15,7 @@ EVENTS = "userid-timestamp-artid-artname-traid-traname.tsv"
 @pytest.mark.parametrize("of_ratings", [True, False])
 @pytest.mark.parametrize("of_movies", [True, False])
 def test_movielens_with_float_ids(tmp_path, of_ratings, of_movies):
-    """As programs write them that know no missing whole number: the ids are whole, and titles are found."""
+    """Float ids, as written by programs without nullable integers, are read as integers, and titles are found."""
     ratings, movies = RATINGS + "1,1,4.0,86400\n1,2,3.5,172800\n", MOVIES
     if of_ratings:
         ratings = RATINGS + "1.0,1.0,4.0,86400.0\n1.0,2.00,3.5,172800.0\n"
@@ -29,7 +29,7 @@ def test_movielens_with_float_ids(tmp_path, of_ratings, of_movies):
 
 @pytest.mark.parametrize("wrong", ["1.5", ".0", "1.0.0", "x.0", ""])
 def test_movielens_with_ids_that_are_not_whole(tmp_path, wrong):
-    """They are bad rows, with and without others that are whole."""
+    """Fractional ids are bad rows, with and without others that are whole."""
     put(tmp_path, **{"ratings.csv": f"{RATINGS}1.0,1,4,86400\n1,{wrong},4,86400\n", "movies.csv": MOVIES})
 
     with pytest.raises(RowError, match=r"ratings\.csv:3: movieId .*a whole number$"):
@@ -37,7 +37,7 @@ def test_movielens_with_ids_that_are_not_whole(tmp_path, wrong):
 
 
 def test_hetrec_with_float_ids(tmp_path):
-    """The same in another adapter."""
+    """Float ids are read as integers in this adapter, too."""
     plays = "userID\tartistID\tweight\n2\t51.0\t13\n"
     artists = "id\tname\turl\tpictureURL\n51\tDuran Duran\t\t\n"
     records = build("lastfm").read(put(tmp_path, **{"user_artists.dat": plays, "artists.dat": artists}))
@@ -83,7 +83,7 @@ BENCHMARK = "user_id,parent_asin,rating,timestamp\nU1,B00A,5.0,86400000\n"
     "source", ["", "benchmark", "benchmark/0core/rating_only", "benchmark/0core/rating_only/Toys.csv"]
 )
 def test_amazons_benchmark_beside_raw_metadata(tmp_path, source):
-    """The publisher keeps ratings three folders deep, and the metadata in another branch: titles are found from anywhere."""
+    """The publisher keeps ratings three folders deep and metadata in another branch: titles are found from anywhere."""
     metadata = jsons({"parent_asin": "B00A", "title": "Soap", "main_category": "Toys", "categories": []})
     put(
         tmp_path, **{"benchmark/0core/rating_only/Toys.csv": BENCHMARK, "raw/meta_categories/meta_Toys.jsonl": metadata}
@@ -97,7 +97,7 @@ def test_amazons_benchmark_beside_raw_metadata(tmp_path, source):
 @pytest.mark.parametrize("name", ["Toys.csv", "ratings_Toys.csv"])
 @pytest.mark.parametrize(("header", "row"), [("userId,productId", "17,44"), ("item,user", "44,17")])
 def test_a_header_says_which_are_users(tmp_path, name, header, row):
-    """Where ids are no longer Amazon's own, the header decides, whatever the file is called; times may be floats."""
+    """Where ids are not Amazon's own, the header decides, whatever the file name; times may be floats."""
     text = f"{header},rating,timestamp\n{row},5.0,86400.0\n"
     records = build("amazon-reviews").read(put(tmp_path, **{name: text}))
 
@@ -105,7 +105,7 @@ def test_a_header_says_which_are_users(tmp_path, name, header, row):
 
 
 def test_a_users_number_is_no_book(tmp_path):
-    """A header decides before ids that look like a book's; and ten digits without a book's check digit are no book."""
+    """A header takes precedence over ids that look like ISBNs; ten digits without a valid check digit are no ISBN."""
     headed = put(tmp_path, **{"Books.csv": "item,user,rating,timestamp\n44,2147000000,5.0,86400\n"})
     bare = put(tmp_path / "bare", **{"Books.csv": "44,2147000001,5.0,86400\n"})
 
@@ -158,7 +158,7 @@ def test_files_of_histories_are_told_by_their_beginning(tmp_path, name, text, is
 
 @pytest.mark.parametrize("header", ["user_id item_id", "user\titem", "uid asin"])
 def test_a_header_over_histories(tmp_path, header):
-    """It is no interaction, and that is said; ids that only begin like names stay."""
+    """A header is skipped and reported; ids that only begin like column names stay."""
     source = put(tmp_path, **{"a.txt": f"{header}\nuser1 item1\nuser1 item2\n"}) / "a.txt"
     records = build("sequences").read(source)
 
@@ -167,7 +167,7 @@ def test_a_header_over_histories(tmp_path, header):
 
 
 def test_a_field_under_two_types(tmp_path):
-    """Which of them is meant, no reader can tell; where it is not read it does not matter."""
+    """The column is ambiguous, which is an error only if it is read."""
     text = "user_id:token\titem_id:token\titem_id:float\tx:token\tx:float\n1\t2\t3\t4\t5\n"
     source = put(tmp_path, **{"a.inter": text})
 
@@ -181,7 +181,7 @@ def test_a_field_under_two_types(tmp_path):
 
 
 def test_one_file_of_several(tmp_path):
-    """Who names it is sent to its folder; who names what is no part of anything is not."""
+    """For one file of several the error names its folder; not so for a file that belongs to no dataset."""
     put(tmp_path, **{"ratings.csv": RATINGS + "1,1,4,86400\n", "movies.csv": MOVIES, "other/ratings.csv": RATINGS})
 
     with pytest.raises(DataError, match=rf"or ratings\.csv and movies\.csv; name its folder, {tmp_path}$"):
@@ -191,7 +191,7 @@ def test_one_file_of_several(tmp_path):
 
 
 def test_an_object_in_utf_16(tmp_path):
-    """Refused as every other text, by both ways to look at it."""
+    """UTF-16 is refused like every other encoding, by detection and by reading."""
     source = put(tmp_path, **{"a.json": '{"u": ["x"]}'.encode("utf-16")}) / "a.json"
 
     for look in (build("sequences").read, build("sequences").detect):

@@ -28,7 +28,7 @@ FOLDERS = [
 
 
 def read(adapter, source, **settings):
-    """By name, as a run does."""
+    """Read a source by its adapter's name, as a run does."""
     return Registry.from_environment().build("dataset", adapter, settings).read(source)
 
 
@@ -37,11 +37,11 @@ def test_sizes_are_as_published(shared_data, adapter, folder, settings, edition,
     """Users, items and rows, with nothing filtered; and the edition."""
     records = read(adapter, shared_data / folder, **settings)
     made = Interactions.from_records(records, core=0)
-    found = (len(made.users), len(made.items), len(made))
+    counts = (len(made.users), len(made.items), len(made))
 
     assert records.edition.name == edition
     assert Registry.from_environment().build("dataset", adapter, settings).detect(shared_data / folder).name == edition
-    assert [actual for actual, expected in zip(found, sizes, strict=True) if expected is not None] == [
+    assert [actual for actual, expected in zip(counts, sizes, strict=True) if expected is not None] == [
         expected for expected in sizes if expected is not None
     ]
     assert records.skipped.rows == 0
@@ -58,7 +58,7 @@ def test_repeated_reviews_are_as_published(shared_data, folder, rows, duplicates
 
 
 def test_several_categories_at_once(shared_data):
-    """Each row keeps its category; some can be asked for, and a wrong name is told with what there is."""
+    """Each row keeps its category; categories can be selected, and a mistyped one gets a suggestion."""
     source = shared_data / "amazon" / "2023-multi-category-sample"
     rows = read("amazon-reviews", source).interactions.collect()
     few = read("amazon-reviews", source, categories=["Automotive", "Electronics"])
@@ -72,7 +72,7 @@ def test_several_categories_at_once(shared_data):
 
 
 def test_categories_of_two_years_at_once(shared_data, tmp_path):
-    """A folder that holds folders."""
+    """Categories in nested folders are read together."""
     for name in ("2014-musical_instruments", "2018-gift_cards"):
         (tmp_path / name).symlink_to(shared_data / "amazon" / name)
     records = read("amazon-reviews", tmp_path)
@@ -143,7 +143,7 @@ def test_sessions_of_listening_events(shared_data):
 
 @pytest.mark.parametrize("folder", ["lastfm/lfm-360k-sample", "prompts/tallrec-movie"])
 def test_what_holds_no_interactions_is_refused(shared_data, folder):
-    """By every adapter, in one line; none recognises it but `table`, which takes any folder of tables for one."""
+    """Every adapter refuses it in one line; only `table` recognises it, as it accepts any folder of tables."""
     registry = Registry.from_environment()
     for component in registry.components:
         if component.kind == "dataset" and component.origin.id.startswith("shortstack"):

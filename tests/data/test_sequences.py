@@ -17,7 +17,7 @@ OBJECT = '{"0":["10","11","12"],"1":["10","13"]}\n'
 
 
 def pairs(records):
-    """User and item, in order; no rating and no time."""
+    """Return user and item, in order, and require that there is no rating or time."""
     table = records.interactions.collect()
     assert table["rating"].null_count() == table["timestamp"].null_count() == len(table)
     return table.select("user", "item").rows()
@@ -37,7 +37,7 @@ def pairs(records):
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
 def test_every_layout(tmp_path, name, text, expected):
-    """The order of the file is kept; leave-last works with it, global-time is refused, and without it the way is shown."""
+    """The order of the file is kept; leave-last works, global-time is refused; without the order the error says how."""
     records = build("sequences").read(put(tmp_path, **{name: text}) / name)
     made = Interactions.from_records(records, core=0, order="file")
     histories = {
@@ -46,7 +46,7 @@ def test_every_layout(tmp_path, name, text, expected):
     }
 
     assert pairs(records) == expected
-    assert histories == {user: [item for one, item in expected if one == user] for user, _ in expected}
+    assert histories == {user: [item for owner, item in expected if owner == user] for user, _ in expected}
     with pytest.raises(ConfigurationError, match="'global-time' compares the times of different users"):
         split(made, "global-time")
     with pytest.raises(DataError, match="set order = 'file' if the rows stand in the order of events"):
@@ -72,7 +72,7 @@ def test_every_layout(tmp_path, name, text, expected):
     ],
 )  # fmt: skip
 def test_bad_lines(tmp_path, name, text, settings, problem):
-    """They are named, or left out and counted; never a user."""
+    """Bad lines are reported, or skipped and counted; no user is named."""
     source = put(tmp_path, **{name: text}) / name
 
     with pytest.raises(RowError) as caught:
@@ -84,7 +84,7 @@ def test_bad_lines(tmp_path, name, text, settings, problem):
 
 @pytest.mark.parametrize("text", ["1\t2,3,4\n2\t4,5\n", "1 [2, 3, 4]\n2 [5, 6]\n"])
 def test_lists_on_lines_are_refused(tmp_path, text):
-    """Not taken for ids that hold commas and brackets."""
+    """Lists are refused, not taken for ids with commas and brackets."""
     with pytest.raises(
         RowError, match=r":1: ids hold ',', '\[' or '\]', as if they were a list; if they are, set separator"
     ):
@@ -101,7 +101,7 @@ def test_lists_on_lines_are_refused(tmp_path, text):
     ],
 )
 def test_what_is_no_file_of_sequences(tmp_path, name, text, problem):
-    """In one sentence."""
+    """The error is one sentence."""
     source = put(tmp_path, **{name: text}) / name
 
     with pytest.raises(DataError) as caught:
@@ -122,7 +122,7 @@ def test_what_is_no_file_of_sequences(tmp_path, name, text, problem):
     ],
 )  # fmt: skip
 def test_titles_by_id(tmp_path, name, text, settings):
-    """From a JSON object, a table with names or numbers for its columns, or JSON lines."""
+    """Titles come from a JSON object, a table with named or numbered columns, or JSON lines."""
     put(tmp_path, **{"a.txt": HISTORIES, name: text})
     records = build("sequences", titles=name, **settings).read(tmp_path / "a.txt")
 
@@ -132,7 +132,7 @@ def test_titles_by_id(tmp_path, name, text, settings):
 
 
 def test_titles_that_are_none(tmp_path):
-    """The entry is named."""
+    """An invalid title is reported with its entry."""
     put(tmp_path, **{"a.txt": HISTORIES, "t.json": '{"10": "Heat", "11": ["Up"]}'})
 
     with pytest.raises(RowError) as caught:
@@ -143,7 +143,7 @@ def test_titles_that_are_none(tmp_path):
 
 
 def test_an_official_split_in_two_files(tmp_path):
-    """As LightGCN has it, with lists of ids beside: train, then test; each user's last training item is valid."""
+    """LightGCN's split, with id lists beside: train, then test; each user's last training item becomes valid."""
     put(
         tmp_path,
         **{"train.txt": "0 1 2 3\n1 4 5 6\n", "test.txt": "0 7\n1 \n", "item_list.txt": "org_id remap_id\n8975 0\n"},
@@ -157,7 +157,7 @@ def test_an_official_split_in_two_files(tmp_path):
 
 
 def test_several_files(tmp_path):
-    """Which is meant, no one can tell."""
+    """Several files are ambiguous, so this is an error."""
     put(tmp_path, **{"Beauty.txt": HISTORIES, "Beauty_sample.txt": HISTORIES})
 
     with pytest.raises(DataError, match="holds several sequences data sets"):
@@ -165,7 +165,7 @@ def test_several_files(tmp_path):
 
 
 def test_inspection_in_the_order_of_the_file(tmp_path):
-    """``--order file`` shows what a split gives."""
+    """Inspection with ``--order file`` shows the split's figures."""
     source = put(tmp_path, **{"a.txt": HISTORIES}) / "a.txt"
     call = ["data", "inspect", "sequences", str(source), "--core", "0", "--json"]
     with_order, without = (
@@ -204,7 +204,7 @@ def test_published_sizes(shared_data, name, sizes):
         pytest.skip(f"no {source}: docs/results/sequences.md says where to get it")
     made = Interactions.from_records(build("sequences").read(source), core=0, order="file")
 
-    found = (len(made.users), len(made.items), len(made))
-    assert [actual for actual, size in zip(found, sizes, strict=True) if size is not None] == [
+    counts = (len(made.users), len(made.items), len(made))
+    assert [actual for actual, size in zip(counts, sizes, strict=True) if size is not None] == [
         size for size in sizes if size is not None
     ]

@@ -1,4 +1,4 @@
-"""Train, valid and test: laws 53 and 54."""
+"""Splits into train, valid and test: disjoint, complete and ordered."""
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ SHARES = st.sampled_from([0.1, 0.2, 0.4])
 
 
 def interactions(events):
-    """Unfiltered interactions of (user, item, time)."""
+    """Return unfiltered interactions of (user, item, time)."""
     rows = [(f"u{user}", f"i{item}", None, time) for user, item, time in events]
     return Interactions.from_records(
         Records(
@@ -61,7 +61,7 @@ def test_global_time_cuts_strictly(events, valid, test):
 
 @given(EVENTS)
 def test_splits_never_decrease_within_a_user(events):
-    """What ``Sequences`` promises, for both splits; and every interaction is in exactly one."""
+    """Splits are ordered as ``Sequences`` promises, for both kinds; every interaction is in exactly one."""
     made = interactions(events)
     for by in ("leave-last", "global-time"):
         try:
@@ -93,7 +93,7 @@ def test_sequences_survive_the_disk(tmp_path):
 
 
 def test_times_are_needed():
-    """Data without timestamps can be made, but not split."""
+    """Interactions without timestamps can be built, but not split."""
     made = interactions([(0, 0, None), (0, 1, 5)])
     with pytest.raises(DataError) as caught:
         split(made)
@@ -105,7 +105,7 @@ def test_times_are_needed():
 
 
 def test_too_many_ties_are_said():
-    """One moment cannot be cut in three."""
+    """Too many ties are an error: equal times cannot be split."""
     with pytest.raises(EmptyDataError) as caught:
         split(interactions([(0, 0, 5)] * 4), "global-time")
 
@@ -116,7 +116,7 @@ def test_too_many_ties_are_said():
 
 
 def test_unknown_split_suggests():
-    """A misspelt name gets the nearest."""
+    """A misspelt name gets a suggestion."""
     with pytest.raises(UnknownNameError) as caught:
         split(interactions([(0, 0, 5)]), "leave_last")
 
@@ -174,7 +174,7 @@ def test_a_random_split_draws_by_its_seed(events, by, seed):
 
 
 def test_a_random_split_of_too_few():
-    """No part is empty."""
+    """A random split of too few interactions is an error: no part may be empty."""
     with pytest.raises(EmptyDataError) as caught:
         split(interactions([(0, 0, 0), (0, 1, 1)]), "random")
     assert str(caught.value) == (
@@ -183,7 +183,7 @@ def test_a_random_split_of_too_few():
 
 
 def test_a_random_split_is_of_the_runs_seed_and_of_no_row_order():
-    """Law 52 holds; another seed is another draw; and late interactions train, which its docstring says."""
+    """Row order does not matter, another seed is another draw, and the docstring warns that late interactions train."""
     events = [(user, item, item) for user in range(20) for item in range(20)]
     there = [interactions(rows) for rows in (events, events[::-1])]
     drawn = [split(made, Random(seed=3)) for made in there]
@@ -201,7 +201,7 @@ def test_a_random_split_is_of_the_runs_seed_and_of_no_row_order():
 @pytest.mark.parametrize("rule", [Ratio, RandomByUser])
 @pytest.mark.parametrize(("count", "parts"), [(2, [2, 0, 0]), (3, [1, 1, 1]), (10, [1, 1, 8]), (20, [1, 1, 18])])
 def test_large_shares_leave_each_user_something_to_train_on(rule, count, parts):
-    """A history without a first item would be asked about with nothing before it."""
+    """Each user keeps a training item, as a case without history could not be predicted."""
     users = np.repeat([0, 1], count)
     codes = rule(valid=0.05, test=0.9).codes(users, users)
 
@@ -210,7 +210,7 @@ def test_large_shares_leave_each_user_something_to_train_on(rule, count, parts):
 
 @pytest.mark.parametrize("name", ["global-time", "ratio", "random", "random-by-user"])
 def test_shares_of_a_named_split(name):
-    """They are settings of the run; wrong ones are refused."""
+    """Shares are settings of the run; wrong ones are refused."""
     assert named_split(name, test=0.3) == type(named_split(name))(test=0.3)
     with pytest.raises(ConfigurationError) as caught:
         named_split(name, valid=0.7, test=0.3)
@@ -218,7 +218,7 @@ def test_shares_of_a_named_split(name):
 
 
 def test_splits_without_shares():
-    """Nothing is silently without effect."""
+    """Shares of a split that has none are an error, not silently ignored."""
     with pytest.raises(ConfigurationError) as caught:
         named_split("leave-last", valid=0.2)
     assert str(caught.value) == "the split 'leave-last' has no shares; leave valid_share out"
@@ -227,7 +227,7 @@ def test_splits_without_shares():
 
 
 def untimed(pairs, **how):
-    """Interactions in the order of their file, without times."""
+    """Return interactions in the order of their file, without times."""
     rows = [(user, item, None, None) for user, item in pairs]
     items = pl.DataFrame(schema=dict.fromkeys(("item", "title", "category", "text"), pl.String))
     return Interactions.from_records(
@@ -255,7 +255,9 @@ def test_the_order_of_the_file(pairs, name):
         for user, history in enumerate(sequences.upto("test"))
     }
 
-    assert histories == {user: [item for one, item in pairs if one == user] for user in {one for one, _ in pairs}}
+    assert histories == {
+        user: [item for owner, item in pairs if owner == user] for user in {owner for owner, _ in pairs}
+    }
 
 
 def test_filters_by_the_order_of_the_file():
@@ -268,7 +270,7 @@ def test_filters_by_the_order_of_the_file():
 
 
 def test_the_order_of_the_file_wins_over_times():
-    """Where it is asked for."""
+    """With the option set, the order of the file takes precedence over times."""
     rows = [("u", item, None, 9 - place) for place, item in enumerate("abc")]
     items = pl.DataFrame(schema=dict.fromkeys(("item", "title", "category", "text"), pl.String))
     records = Records(
@@ -282,7 +284,7 @@ def test_the_order_of_the_file_wins_over_times():
 
 
 def test_global_time_needs_times():
-    """The order of the file says nothing across users."""
+    """global-time needs times: the order of the file does not compare users."""
     with pytest.raises(ConfigurationError) as caught:
         split(untimed([("u", "a")]), "global-time")
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Delimited text against Python's strict ``csv``: what it takes is read alike, what it refuses is a bad row with its line."""
+"""Delimited text against Python's strict ``csv``: the same rows, and what it refuses is a bad row with its line."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ FIELDS = (
 
 
 def file_of(dice, form, width):
-    """A few rows, most of them as they should be; now and then one with more fields, fewer, or line ends of another kind."""
+    """Return text of a few rows, most of them valid; some with more fields, fewer, or other line ends."""
     fields = FIELDS[:7] if dice.random() < 0.5 else FIELDS
     rows = []
     for _ in range(dice.randint(1, 8)):
@@ -58,7 +58,7 @@ def file_of(dice, form, width):
 
 
 def without_line_ends(text, escape):
-    """The text without line ends behind it; an escape that is not escaped itself makes one part of a field."""
+    """Return the text without trailing line ends; an unescaped escape makes one part of a field."""
     while text.endswith(("\r", "\n")):
         before = text[:-1]
         if escape and (len(before) - len(before.rstrip(escape))) % 2:
@@ -68,7 +68,7 @@ def without_line_ends(text, escape):
 
 
 def expected(text, form, width):
-    """Rows with the lines that they start on, and the lines of the bad ones; after those from the next line on."""
+    """Return rows with their first lines, and the lines of bad rows; after one, reading goes on at the next line."""
     lines_of = without_line_ends(text, form.escape).split("\n")
     taken, bad, start = [], [], 0
     while start < len(lines_of):
@@ -84,7 +84,7 @@ def expected(text, form, width):
 
 
 def parsed(text, form):
-    """Each row and how many lines it takes; None for one that cannot be read, and then no more."""
+    """Yield each row and its number of lines; None for one that cannot be read, and then stop."""
     if len(form.separator) > 1:
         for line in text.split("\n"):
             row = line.rstrip("\r")
@@ -103,7 +103,7 @@ def parsed(text, form):
 
 
 def read(text, form, chosen, bad):
-    """The rows of some columns."""
+    """Return the rows of some columns."""
     data = text.encode()
     stream = Stream(file=io.BytesIO(data), place="a.csv", size=len(data), problem="")
     columns = [Column(name=name, role=name, kind="label") for name in chosen]
@@ -111,7 +111,7 @@ def read(text, form, chosen, bad):
 
 
 def compare(seed):
-    """One random file, in blocks of random size, some of its columns."""
+    """Compare both readers on one random file, in blocks of random size, on some columns."""
     dice = random.Random(seed)
     form, width = dice.choice(FORMS), dice.randint(1, 4)
     text = file_of(dice, form, width)
@@ -126,9 +126,9 @@ def compare(seed):
         with pytest.raises(DataError):
             read(text, form, chosen, bad)
         return
-    found = read(text, form, chosen, bad)
+    result = read(text, form, chosen, bad)
 
-    assert found == [tuple(row[names.index(name)] for name in chosen) for _, row in taken], (seed, form, text)
+    assert result == [tuple(row[names.index(name)] for name in chosen) for _, row in taken], (seed, form, text)
     if bad_lines and without_line_ends(text, form.escape) != text.rstrip("\r\n"):
         return  # in a bad row it is undecidable whether the last line end is escaped, or ends an empty line
     assert bad.rows == len(bad_lines), (seed, form, text)
@@ -140,7 +140,7 @@ def compare(seed):
 
 @pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 10_000), marks=pytest.mark.full)])
 def test_ten_thousand_small_files(seeds, monkeypatch):
-    """Every separator, every choice of columns, every block: ``csv`` is right."""
+    """Rows equal those of ``csv``, for every separator, choice of columns and block size."""
     monkeypatch.setattr(lines, "SIZE", lines.SIZE)
     monkeypatch.setattr(rows, "PART", rows.PART)
     for seed in seeds:
@@ -149,7 +149,7 @@ def test_ten_thousand_small_files(seeds, monkeypatch):
 
 @pytest.mark.parametrize("mark", ["x\x01", "x^", "\x1f\x8b", "(\xb5/\xfd"])
 def test_text_that_looks_packed(mark):
-    """A fast reader would unpack it; a user may be called so, in the first row and in that of any part."""
+    """Text that looks like a compressed file is read as text, in the first row of the file and of any block."""
     text = f"{mark}1,y\nb,z\n"
     form = Form(separator=",", names=("c0", "c1"), header=False, encoding="latin-1")
     stream = Stream(file=io.BytesIO(text.encode("latin-1")), place="a.csv", size=len(text), problem="")
@@ -165,13 +165,13 @@ def test_lines_of_either_encoding(part, monkeypatch):
     data = "Björk,5\n".encode() + "Mötley,3\n".encode("latin-1") + "Sigur Rós,4\n".encode()
     form = Form(separator=",", names=("name", "plays"), header=False, encoding="either")
     stream = Stream(file=io.BytesIO(data), place="a.csv", size=len(data), problem="")
-    found = read_delimited(stream, form, [Column(name="name", role="name", kind="label")], BadRows())
+    table = read_delimited(stream, form, [Column(name="name", role="name", kind="label")], BadRows())
 
-    assert found["name"].to_list() == ["Björk", "Mötley", "Sigur Rós"]
+    assert table["name"].to_list() == ["Björk", "Mötley", "Sigur Rós"]
 
 
 def test_the_first_bad_row_ends_the_reading():
-    """Whether a field of it is missing or a value is wrong."""
+    """The first bad row raises, for a missing field as for a wrong value."""
     text = "a,ok\nb\nc,1\n"
     form = Form(separator=",", names=("name", "value"), header=False)
     stream = Stream(file=io.BytesIO(text.encode()), place="a.csv", size=len(text), problem="")

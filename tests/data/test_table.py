@@ -18,12 +18,12 @@ EXPECTED = [(u, i, r, t * 1000) for u, i, r, t in ROWS]
 
 
 def adapter(**settings):
-    """The adapter for the columns of these tests."""
+    """Return the adapter for the columns of these tests."""
     return Table(TableSettings(**{"user": "who", "item": "what", "rating": "stars", "timestamp": "when"} | settings))
 
 
 def text(separator=",", header=True, rows=ROWS):
-    """Delimited text; fields with a comma are quoted."""
+    """Return delimited text; fields with a comma are quoted."""
     lines = [[f'"{f}"' if isinstance(f, str) and "," in f else str(f) for f in row] for row in rows]
     return "\n".join(separator.join(line) for line in ([list(NAMES)] if header else []) + lines) + "\n"
 
@@ -36,7 +36,7 @@ def write(path, data):
 
 
 def json_lines(rows=ROWS):
-    """One object a line, with fields nobody asked for."""
+    """Write one object per line, with fields that no setting names."""
     return "".join(json.dumps({**dict(zip(NAMES, row, strict=True)), "extra": {"a": [1]}}) + "\n" for row in rows)
 
 
@@ -111,7 +111,7 @@ def test_iso_times(tmp_path, written, milliseconds):
 
 
 def test_titles_from_the_table_itself(tmp_path):
-    """Of several titles of one item the first in the alphabet is taken, so that row order does not matter."""
+    """The alphabetically first of several titles is taken, so that row order does not matter."""
     source = write(tmp_path / "a.csv", "who,what,name,kind\nu,i,Zeta,K\nv,i,Alpha,\nw,j,,\n")
     items = adapter(rating=None, timestamp=None, title="name", category="kind").read(source).items.collect()
 
@@ -119,7 +119,7 @@ def test_titles_from_the_table_itself(tmp_path):
 
 
 def test_titles_from_an_items_file(tmp_path):
-    """Beside the table, with its own separator, encoding, header and column of ids."""
+    """The items file has its own separator, encoding, header and id column."""
     source = write(tmp_path / "a.csv", text())
     write(tmp_path / "movies.dat", "007::Misérables: Les::Drama\n".encode("latin-1"))
     settings = {"items_file": "movies.dat", "items_item": "1", "items_separator": "::", "items_encoding": "latin-1"}
@@ -129,7 +129,7 @@ def test_titles_from_an_items_file(tmp_path):
 
 
 def test_no_times_means_no_split(tmp_path):
-    """What has no times can be read and counted, but the split says what it needs."""
+    """Data without times can be read and counted; the split's error says what it needs."""
     source = write(tmp_path / "a.csv", text())
     made = Interactions.from_records(adapter(timestamp=None).read(source), core=0)
     with pytest.raises(
@@ -162,7 +162,7 @@ def test_no_times_means_no_split(tmp_path):
     ],
 )  # fmt: skip
 def test_bad_rows_are_named(tmp_path, name, content, settings, problem):
-    """Law 56: file, line, column, value; and the same in a compressed file."""
+    """A bad row is reported with file, line, column and value, also in a compressed file."""
     for source in (write(tmp_path / name, content), write(tmp_path / f"{name}.gz", content)):
         with pytest.raises(RowError) as caught:
             adapter(**settings).read(source)
@@ -188,7 +188,7 @@ def test_bad_rows_are_named(tmp_path, name, content, settings, problem):
     ],
 )  # fmt: skip
 def test_bad_files_are_named(tmp_path, name, content, problem):
-    """One sentence each; a first line that may be data is never shown, since it may hold a user's id."""
+    """Each error is one sentence; a first line that may be data is never shown, since it may hold a user's id."""
     source = write(tmp_path / name, content)
     with pytest.raises(DataError) as caught:
         adapter().read(source)
@@ -211,7 +211,7 @@ def test_parquet_errors_count_rows(tmp_path):
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):
-    """Nothing there, a folder, and half of a gzip file."""
+    """Errors name a missing file, a folder, and a truncated gzip file."""
     broken = write(tmp_path / "a.csv.gz", text())
     broken.write_bytes(broken.read_bytes()[:-12])
     (tmp_path / "folder.csv").mkdir()
@@ -233,7 +233,7 @@ def test_missing_and_damaged_files_are_named(tmp_path):
 
 
 def test_users_are_never_shown(tmp_path):
-    """Not in a message, nor in the chain of causes that a traceback would print."""
+    """User ids are neither in messages nor in the chained exceptions that a traceback would print."""
     for content in [
         "who,what,stars,when\nsecret,i,4,1,9\n",
         "who,what,stars,when\nsecret,i,x,1\n",
@@ -249,7 +249,7 @@ def test_users_are_never_shown(tmp_path):
 
 
 def test_no_header_and_a_comma_in_the_first_line(tmp_path):
-    """What is quoted there is one column."""
+    """A quoted value is one column."""
     source = write(tmp_path / "a.csv", 'u,"Cats, and dogs",4,1\nv,w,3,2\n')
     made = adapter(header=False, user="1", item="2", rating="3", timestamp="4").read(source)
 
@@ -257,7 +257,7 @@ def test_no_header_and_a_comma_in_the_first_line(tmp_path):
 
 
 def test_not_there_and_of_no_known_kind(tmp_path):
-    """That it is missing is told first."""
+    """A missing file is reported before an unknown format."""
     with pytest.raises(
         SourceNotFoundError, match=r"nothing\.xyz is not there; give a file, a folder of parts or a zip archive$"
     ):
@@ -265,7 +265,7 @@ def test_not_there_and_of_no_known_kind(tmp_path):
 
 
 def test_a_page_of_parquet_that_makes_polars_panic(tmp_path, monkeypatch):
-    """Damaged pages of some kinds do; a panic is no ``Exception``."""
+    """A damaged Parquet page that makes polars panic is an error; a panic is no ``Exception``."""
 
     def panic(*_args, **_settings):
         raise pl.exceptions.PanicException("assertion failed: offset + length <= self.length")
@@ -326,7 +326,7 @@ def test_writes_what_the_settings_say(tmp_path, settings, expected):
     ],
 )
 def test_samples_that_the_format_cannot_hold(tmp_path, settings, problem):
-    """One sentence each."""
+    """Each error is one sentence."""
     with pytest.raises(DataError) as caught:
         DESCRIPTOR.write(adapter(**settings).settings, SAMPLE, tmp_path)
 
@@ -377,7 +377,7 @@ SURPLUS = "user,item,title,price,rating\na,x,Heat,9,1\nb,y,Crouching Tiger, Hidd
 
 
 def test_escaped_quotes(tmp_path):
-    """Malformed by default, and read right with the escape character; never two rows of four."""
+    """Escaped quotes are malformed by default, and read correctly with the escape character set."""
     source = write(tmp_path / "a.csv", BACKSLASHES)
     columns = {"user": "user", "item": "item", "timestamp": "time", "rating": "rating", "title": "title"}
     with pytest.raises(RowError, match=r"a\.csv:2: the row that starts here cannot be read: ',' expected after '\"'$"):
@@ -391,7 +391,7 @@ def test_escaped_quotes(tmp_path):
 @pytest.mark.parametrize("title", [None, "title"])
 @pytest.mark.parametrize("rating", [None, "rating"])
 def test_one_field_too_many(tmp_path, title, rating):
-    """Refused whichever columns are read; skipped on demand, and the others are what they were."""
+    """A row with too many fields is refused whichever columns are read; skipped on request, without changing others."""
     source = write(tmp_path / "a.csv", SURPLUS)
     columns = {"user": "user", "item": "item", "timestamp": None, "rating": rating, "title": title}
     with pytest.raises(RowError, match=r"a\.csv:3: 6 fields, where there should be 5$"):
@@ -422,7 +422,7 @@ def test_quotes_that_are_letters(tmp_path):
     ],
 )
 def test_separators_and_escapes_that_cannot_be(settings, problem):
-    """One sentence each."""
+    """Each error is one sentence."""
     with pytest.raises(ConfigurationError) as caught:
         TableSettings(**settings)
 
@@ -431,14 +431,14 @@ def test_separators_and_escapes_that_cannot_be(settings, problem):
 
 @pytest.mark.parametrize(("separator", "between"), [(" ", " "), ("\\t", "\t")])
 def test_separators_as_command_lines_give_them(tmp_path, separator, between):
-    """A blank, and a tab that is spelt out."""
+    """Separators may be a blank, or a tab spelt out as on command lines."""
     source = write(tmp_path / "a.csv", text(between).replace("u 1", "u1"))
 
     assert len(adapter(separator=separator).read(source).interactions.collect()) == 2
 
 
 def test_two_columns_of_one_name(tmp_path):
-    """Refused if that column is read, and no trouble if it is not."""
+    """A duplicate column name is refused only if that column is read."""
     source = write(tmp_path / "a.csv", "user,item,item,thing\nu1,i1,x1,t1\nu2,i2,x2,t2\n")
     made = {"user": "user", "rating": None, "timestamp": None}
     with pytest.raises(DataError, match=r"a\.csv has 2 columns called 'item', for item; rename one$"):
@@ -448,7 +448,7 @@ def test_two_columns_of_one_name(tmp_path):
 
 
 def test_a_header_where_none_is_expected(tmp_path):
-    """Left out, and said."""
+    """An unexpected header is skipped and reported."""
     source = write(tmp_path / "a.csv", "UserId,ProductId,Rating,Timestamp\nA1,B1,5.0,1369699200\n")
     records = adapter(header=False, user="1", item="2", rating="3", timestamp="4").read(source)
 
@@ -478,7 +478,7 @@ def test_files_that_are_not_what_they_seem(tmp_path):
 
 
 def test_the_setting_of_the_items_encoding_is_named(tmp_path):
-    """Not that of the interactions."""
+    """The error names the items' encoding setting, not that of the interactions."""
     source = write(tmp_path / "a.csv", text())
     items = write(tmp_path / "items.csv", b"what,name\n007,\xe9\n")
     with pytest.raises(RowError) as caught:

@@ -1,4 +1,4 @@
-"""The adapter ``table`` on what people have: parts, archives, arrays, other endings, forms of time, rows to choose from."""
+"""The adapter ``table`` on real layouts: parts, archives, arrays, other endings, time formats, rows to filter."""
 
 import json
 import random
@@ -30,20 +30,22 @@ RATINGS = "user,item,rating\nu,i,4\nv,j,5\n"
 
 
 def rows(source, **settings):
-    """The interactions, without what is not there."""
-    found = Table(TableSettings(**settings)).read(source).interactions.collect()
-    return found.select(name for name in found.columns if found[name].null_count() < len(found)).rows()
+    """Return the interactions, without columns that are all null."""
+    interactions = Table(TableSettings(**settings)).read(source).interactions.collect()
+    return interactions.select(
+        name for name in interactions.columns if interactions[name].null_count() < len(interactions)
+    ).rows()
 
 
 def message(source, **settings):
-    """What is wrong."""
+    """Return the message of the error."""
     with pytest.raises(DataError) as caught:
         Table(TableSettings(**settings)).read(source)
     return str(caught.value).replace(str(source), "SOURCE")
 
 
 def saved(path, text):
-    """A file of this text."""
+    """Write a file of this text, and return its path."""
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
@@ -62,20 +64,20 @@ def saved(path, text):
 )
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
 def test_rows_are_chosen_by_columns(tmp_path, where, times, form):
-    """As on the command line: a value or several of one or more columns, also of columns that are read for other reasons."""
+    """Rows are selected by one or more values of one or more columns, including columns read for other reasons."""
     source = saved(tmp_path / "events.csv", EVENTS)
     if form == "json":
         pl.read_csv(source).write_json(tmp_path / "events.json")
     if form == "parquet":
         pl.read_csv(source).write_parquet(tmp_path / "events.parquet")
     adapter = Registry.from_environment().build("dataset", "table", overridden(COLUMNS, [where]))
-    found = adapter.read(tmp_path / f"events.{form}").interactions.collect()
+    interactions = adapter.read(tmp_path / f"events.{form}").interactions.collect()
 
-    assert found["timestamp"].to_list() == times
+    assert interactions["timestamp"].to_list() == times
 
 
 def test_rows_are_chosen_in_a_file_of_settings(tmp_path):
-    """The same from TOML, and a run's settings are read back as they were written."""
+    """Row filters work from TOML, and a run's settings are read back as they were written."""
     saved(tmp_path / "events.csv", EVENTS)
     text = f"""
         [data]
@@ -98,7 +100,7 @@ def test_rows_are_chosen_in_a_file_of_settings(tmp_path):
 
 
 def test_the_page_about_tables(tmp_path):
-    """Its run can be read, and every setting is there."""
+    """The page's example run parses, and the page names every setting."""
     saved(tmp_path / "events.csv", EVENTS)
     data = tomllib.loads(blocks("docs/tables.md")[0].code)["data"]
     adapter = Registry.from_environment().build("dataset", data["adapter"], data["settings"])
@@ -119,7 +121,7 @@ def test_rows_that_are_left_out_are_not_looked_at(tmp_path):
 
 @pytest.mark.parametrize(("written", "value"), [("true,True,1", True), ("false,False,0", False)])
 def test_truth_values(tmp_path, written, value):
-    """In any case; 1 is a number."""
+    """Truth values are read in upper or lower case; 1 is a number."""
     lines = "".join(f"{number},i,{text}\n" for number, text in enumerate(written.split(",")))
     source = saved(tmp_path / "a.csv", f"user,item,verified\n{lines}")
     pl.DataFrame({"user": ["a", "b"], "item": ["i", "i"], "verified": [True, False]}).write_parquet(
@@ -131,7 +133,7 @@ def test_truth_values(tmp_path, written, value):
 
 
 def test_large_numbers_are_compared_exactly(tmp_path):
-    """Floats take these for one."""
+    """Large numbers are compared exactly, where floats would be equal."""
     source = saved(tmp_path / "a.csv", "user,item,shop\na,i,9007199254740993\nb,i,9007199254740992\n")
 
     assert rows(source, where={"shop": 9007199254740993}) == [("a", "i")]
@@ -151,12 +153,12 @@ def test_large_numbers_are_compared_exactly(tmp_path):
     ],
 )
 def test_choices_that_choose_nothing(tmp_path, where, problem):
-    """One sentence each."""
+    """Each error is one sentence."""
     assert message(saved(tmp_path / "events.csv", EVENTS), **COLUMNS, where=where) == problem
 
 
 def test_choices_that_cannot_be():
-    """An empty list, and a table."""
+    """An empty list and a table are refused as filters."""
     with pytest.raises(
         ConfigurationError, match=r"^where\.event takes a value or a list of some values, got an empty list$"
     ):
@@ -206,13 +208,13 @@ def test_forms_of_time_are_those_of_python(tmp_path, form):
     texts = [
         datetime.fromtimestamp(dice.randrange(2_000_000_000_000) / 1_000, tz=UTC).strftime(form) for _ in range(50)
     ]
-    read = [datetime.strptime(one, form) for one in texts]  # noqa: DTZ007 -- UTC is set in the next line
-    expected = [one if one.tzinfo else one.replace(tzinfo=UTC) for one in read]
-    lines = "".join(f'u,i,"{one}"\n' for one in texts)
+    read = [datetime.strptime(text, form) for text in texts]  # noqa: DTZ007 -- UTC is set in the next line
+    expected = [moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in read]
+    lines = "".join(f'u,i,"{text}"\n' for text in texts)
     source = saved(tmp_path / "a.csv", f"user,item,when\n{lines}")
-    found = [row[2] for row in rows(source, timestamp="when", timestamp_format=form)]
+    times = [row[2] for row in rows(source, timestamp="when", timestamp_format=form)]
 
-    assert found == [(one - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000 // 1 for one in expected]
+    assert times == [(moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000 // 1 for moment in expected]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_forms_of_time_are_those_of_python(tmp_path, form):
     ],
 )  # fmt: skip
 def test_forms_that_cannot_be(settings, problem):
-    """One sentence each."""
+    """Each error is one sentence."""
     with pytest.raises(ConfigurationError) as caught:
         TableSettings(timestamp="when", **settings)
 
@@ -241,7 +243,7 @@ def test_forms_that_cannot_be(settings, problem):
 
 
 def test_times_of_parquet_need_no_form(tmp_path):
-    """What is a time already is right whatever the setting says."""
+    """Columns of a time type are read as they are, whatever the format setting."""
     pl.DataFrame({"user": ["u"], "item": ["i"], "when": [datetime(2000, 11, 1, 5, tzinfo=UTC)]}).write_parquet(
         tmp_path / "a.parquet"
     )
@@ -250,7 +252,7 @@ def test_times_of_parquet_need_no_form(tmp_path):
 
 
 def test_dates_as_numbers_are_questioned(tmp_path):
-    """They count seconds, so all are of 1970: read as they are, and doubted in a line; with a form they are right."""
+    """Dates as numbers read as seconds of 1970 raise a warning; with a format they are right."""
     source = saved(tmp_path / "a.csv", "user,item,date\na,x,20200705\na,y,20200706\n")
     records = Table(TableSettings(timestamp="date")).read(source)
 
@@ -275,7 +277,7 @@ ENTRIES = [{"user": "u", "item": 7, "stars": 4.5, "title": "é"}, {"user": "v", 
     ],
 )
 def test_arrays_of_objects(tmp_path, text):
-    """On one line or on many; also as the file of items."""
+    """Arrays are read on one line or on many, also as the items file."""
     source = saved(tmp_path / "a.json", text)
     settings = {"rating": "stars", "items_file": "a.json", "title": "title"}
     records = Table(TableSettings(**settings)).read(source)
@@ -296,13 +298,13 @@ def test_arrays_of_objects(tmp_path, text):
     ],
 )  # fmt: skip
 def test_arrays_that_are_wrong(tmp_path, text, problem):
-    """One sentence each, without a user."""
+    """Each error is one sentence, without a user's id."""
     assert message(saved(tmp_path / "a.json", text)) == problem
 
 
 @pytest.mark.parametrize("name", ["ratings.log", "ratings", "events.2015-06-02"])
 def test_any_ending(tmp_path, name):
-    """With a format the name says nothing but how it is packed."""
+    """With a format set, the file name matters only for compression."""
     source = saved(tmp_path / name, RATINGS)
     pl.DataFrame({"item": ["i"], "name": ["Up"]}).write_parquet(tmp_path / "items.bin")
     settings = {
@@ -321,13 +323,13 @@ def test_any_ending(tmp_path, name):
 
 
 def test_formats_are_known():
-    """The nearest is suggested."""
+    """An unknown format gets a suggestion."""
     with pytest.raises(UnknownNameError, match=r"unknown value of dataset adapter 'table'\.format: 'cvs'"):
         Registry.from_environment().build("dataset", "table", {"format": "cvs"})
 
 
 def folder_of_parts(folder):
-    """As a cluster writes them: marks and checksums beside, an empty part, and a tenth that comes after the second."""
+    """Write parts as a cluster does: marker files and checksums, an empty part, and a tenth that follows the second."""
     for name, text in {
         "part-2.csv": "user,item\nb,2\n",
         "part-10.csv": "item,user\n10,c\n",
@@ -343,16 +345,16 @@ def folder_of_parts(folder):
 
 
 def zipped(folder, path, inside=""):
-    """An archive of a folder."""
+    """Return the path of an archive of a folder."""
     with zipfile.ZipFile(path, "w") as archive:
-        for one in folder.iterdir():
-            archive.write(one, f"{inside}{one.name}")
+        for file in folder.iterdir():
+            archive.write(file, f"{inside}{file.name}")
     return path
 
 
 @pytest.mark.parametrize("packed", ["folder", "zip", "a folder in a zip", "a folder in a folder"])
 def test_parts(tmp_path, packed):
-    """In the order of their numbers, columns by their names; what hides is no part."""
+    """Parts are read in numerical order, columns by name; hidden files are ignored."""
     source = folder_of_parts(tmp_path / "outer" / "events.csv")
     if "zip" in packed:
         source = zipped(source, tmp_path / "events.ZIP", "data/" if packed.startswith("a") else "")
@@ -372,15 +374,15 @@ def test_parts_with_items(tmp_path, where):
     source = folder_of_parts(tmp_path / "outer" / "events")
     saved((source if where == "inside" else source.parent) / "items.csv", "item,name\n10,Ten\n")
     settings = TableSettings(items_file="items.csv", title="name")
-    for one in (source, zipped(source, source.parent / "events.zip")):
-        records = Table(settings).read(one)
+    for path in (source, zipped(source, source.parent / "events.zip")):
+        records = Table(settings).read(path)
 
         assert records.items.collect().select("item", "title").rows() == [("10", "Ten")]
         assert len(records.interactions.collect()) == 3
 
 
 def test_parts_by_their_names(tmp_path):
-    """In an archive with other tables; a pattern may name what has another ending, or one alone."""
+    """Parts in an archive are selected by a pattern, which may match another ending or one file alone."""
     source = folder_of_parts(tmp_path / "events")
     saved(source / "movies.csv", "movie,name\n1,One\n")
     archive = zipped(source, tmp_path / "events.zip")
@@ -396,7 +398,7 @@ def test_parts_by_their_names(tmp_path):
 
 
 def test_bad_rows_of_parts_are_named(tmp_path):
-    """By the part and its own lines."""
+    """Bad rows are reported by part and by line within the part."""
     source = folder_of_parts(tmp_path / "events")
     saved(source / "part-4.csv", "user,item\nd,4,5\n")
     with pytest.raises(RowError, match=r"part-4\.csv:2: 3 fields, where there should be 2$"):
@@ -414,7 +416,7 @@ def test_bad_rows_of_parts_are_named(tmp_path):
     ],
 )
 def test_parts_that_do_not_go_together(tmp_path, others, problem):
-    """Nothing is counted twice, and nothing is mixed."""
+    """Duplicate or incompatible parts are refused."""
     source = folder_of_parts(tmp_path / "events")
     for name, text in others.items():
         saved(source / name, text)
@@ -423,7 +425,7 @@ def test_parts_that_do_not_go_together(tmp_path, others, problem):
 
 
 def test_several_tables(tmp_path):
-    """Folders beside each other are not one table."""
+    """Several sibling folders of parts are refused."""
     for name in ("a", "b"):
         saved(tmp_path / name / "x.csv", RATINGS)
 
@@ -435,7 +437,7 @@ def test_several_tables(tmp_path):
 
 
 def test_two_columns_of_one_name(tmp_path):
-    """Refused if that column is read."""
+    """A duplicate column name is refused if that column is read."""
     source = saved(tmp_path / "a.csv", "user,item,item\nu1,i1,x1\nu2,i2,x2\n")
 
     assert message(source) == "SOURCE has 2 columns called 'item', for item; rename one"
@@ -448,7 +450,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.zip"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_pointers_of_git_lfs(tmp_path, name, packed):
-    """In place of any file or archive, and within an archive, as downloads of whole repositories have them."""
+    """Git LFS pointers are reported in place of files and archives, and within archives of whole repositories."""
     source = place = saved(tmp_path / "folder" / name, POINTER)
     if packed:
         if name == "a.zip":

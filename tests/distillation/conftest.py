@@ -70,7 +70,7 @@ def examples():
 
 @pytest.fixture
 def stage(tmp_path, tiny, examples, loss_plugins):
-    """Everything a trainer takes, and ``trainer(...)`` to make one with some of it changed."""
+    """The arguments of a trainer, and ``trainer(...)`` to build one with some of them changed."""
     defaults = SimpleNamespace(
         folder=tmp_path / "checkpoints",
         losses={"labels": 1.0, "soft-targets": {"weight": 2.0, "temperature": 3.0}, "hidden-states": 0.5},

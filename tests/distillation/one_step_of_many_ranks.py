@@ -17,17 +17,17 @@ from shortstack.registry import Origin
 
 
 class Gradients(TrainerCallback):
-    """Writes them down before the optimiser steps."""
+    """A callback that records the gradients before the optimiser steps."""
 
     def on_pre_optimizer_step(self, args, state, control, model, **_):
-        """Write."""
+        """Record the gradients."""
         if args.process_index == 0:
             gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
             save_file(gradients, Path(args.output_dir) / "gradients.safetensors")
 
 
 def tiny(layers, hidden):
-    """A seeded model."""
+    """Return a seeded model."""
     torch.manual_seed(layers)
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "initializer_range": 0.3}
     config = LlamaConfig(vocab_size=13, hidden_size=hidden, intermediate_size=24, num_hidden_layers=layers, **heads)
@@ -35,7 +35,7 @@ def tiny(layers, hidden):
 
 
 def main(folder, ranks):
-    """One step, a sixteenth of the rows for each micro-batch and rank."""
+    """Train one step, with a sixteenth of the rows for each micro-batch and rank."""
     torch.set_num_threads(1)
     rows = torch.randint(1, 13, (16, 6), generator=torch.Generator().manual_seed(0))
     lengths = torch.arange(16) % 5 + 2  # ragged, so that a mean of ranks' means would differ

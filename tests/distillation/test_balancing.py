@@ -27,7 +27,7 @@ def test_ema_is_the_weighted_mean_of_the_past(means, decay):
 
 
 def test_ema_weights_mean_shares():
-    """With steady losses, each one's part of the total is its share of the weights, whatever its size."""
+    """With steady losses, each one's part of the total is its share of the weights, regardless of its size."""
     means, memory, balancing = {"labels": 1000.0, "soft-targets": 0.01}, {}, Ema()
     for _ in range(3):
         memory = balancing.remember(memory, means)
@@ -37,7 +37,7 @@ def test_ema_weights_mean_shares():
 
 
 def test_ema_before_the_first_step_goes_by_the_weights():
-    """No magnitude is known yet."""
+    """Before the first step, EMA uses the weights, as no magnitude is known yet."""
     assert {"labels": 0.25, "soft-targets": 0.75} == Ema().multipliers(WEIGHTS, {})
 
 
@@ -52,7 +52,7 @@ def test_ema_leaves_out_losses_without_terms():
 
 
 def test_ema_of_nothing_stays_finite():
-    """A loss that is exactly 0 counts as its floor."""
+    """A loss that is exactly 0 is clamped to a small minimum."""
     balancing = Ema(floor=0.01)
     memory = balancing.remember({}, {"labels": 0.0})
 
@@ -60,13 +60,13 @@ def test_ema_of_nothing_stays_finite():
 
 
 def test_fixed_is_the_weights():
-    """And remembers nothing."""
+    """Fixed balancing returns the weights, and keeps no state."""
     assert Fixed().multipliers(WEIGHTS, {}) == WEIGHTS
     assert Fixed().remember({}, {"labels": 5.0}) == {}
 
 
 def test_memory_survives_json():
-    """Exactly: it goes into checkpoints as JSON."""
+    """Memory survives JSON exactly, as checkpoints store it so."""
     memory = Ema().remember({}, {"labels": 1 / 3})
 
     assert {name: list(pair) for name, pair in memory.items()} == json.loads(json.dumps(memory))
@@ -82,7 +82,7 @@ def test_memory_survives_json():
     ],
 )
 def test_names_and_objects(given_as, expected):
-    """A name, a table, or an object."""
+    """Balancing is given by a name, a table, or an object."""
     assert expected == make_balancing(given_as)
     assert isinstance(make_balancing(given_as), Balancing)
 

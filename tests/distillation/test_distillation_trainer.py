@@ -1,4 +1,4 @@
-"""The trainer: gradients against a plain loop, accumulation, the teacher's peace, and what is exported."""
+"""The trainer: gradients against a plain loop, accumulation, an unchanged teacher, and exports."""
 
 import json
 
@@ -29,12 +29,12 @@ class Gradients(TrainerCallback):
         self.steps = []
 
     def on_pre_optimizer_step(self, args, state, control, model, **_):
-        """Keep them."""
+        """Keep the gradients."""
         self.steps.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
 
 
 def one_step(stage, **changed):
-    """The gradients of one step over sixteen examples, unclipped, in the data's order."""
+    """Return the unclipped gradients of one step over sixteen examples, in the data's order, and the trainer."""
     watch = Gradients()
     accumulate = changed.pop("accumulate", 1)
     settings = FitSettings(steps=1, batch_size=16, accumulate=accumulate, warmup_steps=0, max_grad_norm=0.0)
@@ -44,7 +44,7 @@ def one_step(stage, **changed):
 
 
 def collate(rows):
-    """Stack."""
+    """Stack the examples."""
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -88,7 +88,7 @@ def test_gradients_are_those_of_a_plain_loop(stage):
 @pytest.mark.parametrize("accumulate", [2, 4, 8, 16])
 @pytest.mark.parametrize("balancing", ["fixed", "ema"])
 def test_micro_batches_equal_the_big_batch(stage, accumulate, balancing):
-    """Law 59: ragged rows, so that a mean of means would differ; projections included."""
+    """Micro-batches give the gradients of the whole batch: rows are ragged, so a mean of means would differ."""
     student = stage.tiny(2, seed=1, hidden=8)
     big, _ = one_step(stage, student=student, balancing=balancing)
     small, _ = one_step(stage, student=stage.tiny(2, seed=1, hidden=8), balancing=balancing, accumulate=accumulate)
@@ -131,7 +131,7 @@ def test_ema_scales_follow_the_losses(stage):
 
 
 def test_the_teacher_is_left_alone(stage):
-    """Weights, mode, gradients, and hooks."""
+    """The teacher's weights, mode, gradients and hooks are unchanged."""
     teacher, student = stage.tiny(4, dropout=0.5), stage.tiny(2, seed=1)
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     weights = student.lm_head.weight.detach().clone()
@@ -151,7 +151,7 @@ def test_the_teacher_is_left_alone(stage):
 
 
 def test_the_students_config_is_left_alone(stage):
-    """Trainer would switch the cache off; ``save_pretrained`` writes down two facts."""
+    """The student's config is unchanged, though Trainer would switch the cache off."""
     student = stage.tiny(2, seed=1)
     before = student.config.to_dict()
     stage.trainer(student=student).train()
@@ -161,7 +161,7 @@ def test_the_students_config_is_left_alone(stage):
 
 
 def test_labels_alone_run_no_teacher(stage, tmp_path):
-    """Neither is one needed, nor is a given one asked."""
+    """No teacher is needed, and a given one is not run."""
     teacher = stage.tiny(4)
     teacher.register_forward_pre_hook(lambda *_: pytest.fail("the teacher was asked"))
     stage.trainer(teacher=teacher, losses={"labels": 1.0}).train()
@@ -173,7 +173,7 @@ def test_labels_alone_run_no_teacher(stage, tmp_path):
 
 
 def test_the_export_holds_the_student_alone(stage, tmp_path):
-    """No projection; the stock classes load it."""
+    """The export holds no projection, and the stock classes load it."""
     student = stage.tiny(2, seed=1, hidden=8)
     names = set(student.state_dict())
     trainer = stage.trainer(student=student)
@@ -190,7 +190,7 @@ def test_the_export_holds_the_student_alone(stage, tmp_path):
 
 
 def test_projections_learn_without_weight_decay(stage):
-    """They are in the optimiser, in the group without decay; so are the student's vectors."""
+    """Projections and the student's vectors are in the optimiser's group without weight decay."""
     _, trainer = one_step(stage, student=stage.tiny(2, seed=1, hidden=8))
     decayed, free = trainer.optimizer.param_groups
     named = {id(p): n for n, p in trainer.model.named_parameters()}
@@ -202,7 +202,7 @@ def test_projections_learn_without_weight_decay(stage):
 
 
 def test_preparing_projections_leaves_the_random_state_alone(stage):
-    """And depends on the seed alone."""
+    """Projections depend on the seed alone, and the global random state is unchanged."""
     torch.manual_seed(1)
     first = stage.trainer(student=stage.tiny(2, seed=1, hidden=8)).model.loss_modules.state_dict()
     torch.manual_seed(2)
@@ -284,7 +284,7 @@ def test_mixed_precision_leaves_no_trace_in_the_student(stage, tmp_path):
 
 
 class Broken:
-    """A loss that gives what it is told to."""
+    """A loss that returns a given value."""
 
     needs = frozenset({Output.STUDENT_LOGITS})
 
@@ -295,17 +295,17 @@ class Broken:
         """Nothing."""
 
     def count(self, batch: LossBatch):
-        """The positions."""
+        """Return the number of positions."""
         return batch.labels.new_tensor(batch.labels.numel())
 
     def __call__(self, student: ModelOutputs, teacher, batch, module):
-        """What it is told, with a gradient."""
+        """Return the given value, with a gradient."""
         return self.value(student.logits)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_before_the_step(stage, bad):
-    """The weights are as they were."""
+    """A loss that is not finite raises before the step, so the weights are unchanged."""
     student = stage.tiny(2, seed=1)
     before = student.lm_head.weight.detach().clone()
     losses = [WeightedLoss(name="mine", loss=Broken(lambda logits: logits.sum() * bad))]
@@ -336,7 +336,7 @@ def test_nothing_supervised(stage):
 
 
 def test_labels_that_are_no_candidates(stage):
-    """They are counted and refused."""
+    """Labels outside the candidates are counted and refused."""
     with pytest.raises(
         DataError, match=r"^\d+ labels of step 1 are not among the candidates; every label must be one$"
     ):
@@ -344,7 +344,7 @@ def test_labels_that_are_no_candidates(stage):
 
 
 def test_candidates_outside_the_vocabulary(stage):
-    """Refused at the door."""
+    """Candidates outside the vocabulary are refused when the trainer is built."""
     with pytest.raises(
         ConfigurationError, match=r"^candidate token 13 lies outside the model's vocabulary of 13 tokens"
     ):
@@ -360,7 +360,7 @@ def test_candidates_that_are_no_set_of_tokens(stage):
 
 
 def test_students_that_cannot_learn(stage):
-    """Wrapped, frozen, or without an example."""
+    """Students that are wrapped or frozen, and empty data, are refused."""
     with pytest.raises(UnsupportedModelError, match=r"^the student is OptimizedModule, not .* before torch\.compile"):
         stage.trainer(student=torch.compile(stage.tiny(2), backend="eager"))
     with pytest.raises(ConfigurationError, match=r"^no weight of LlamaForCausalLM asks for a gradient"):
@@ -451,7 +451,7 @@ def test_teachers_that_do_not_fit(stage):
     ],
 )
 def test_arguments_that_cannot_be_done_right(stage, tmp_path, changed, message):
-    """Each is named."""
+    """Each unsupported argument is named."""
     arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none", disable_tqdm=True)
     assert arguments.n_gpu == 0
     strategy = type(arguments.eval_strategy)
@@ -462,7 +462,7 @@ def test_arguments_that_cannot_be_done_right(stage, tmp_path, changed, message):
 
 
 def test_batches_that_lack_something(stage):
-    """The collator is at fault."""
+    """A batch that lacks a tensor is an error about the collator."""
     rows = [{"input_ids": row["input_ids"], "labels": row["labels"]} for row in stage.examples]
     with pytest.raises(
         ConfigurationError, match=r"^a batch must hold input_ids, attention_mask, labels, got \['input_ids'"
@@ -481,7 +481,7 @@ def test_losses_as_objects(stage):
 
 
 def test_batches_that_hold_more(stage):
-    """Neither a collator's packed rows nor a data set's column goes by unread, though transformers drops unused columns."""
+    """Packed rows of a collator and columns of a data set are refused, though transformers drops unused columns."""
     rows = [{**row, "position_ids": torch.tensor([0, 1, 0, 1, 2, 3])} for row in stage.examples]
     arguments = TrainingArguments(str(stage.folder), use_cpu=True, report_to="none", disable_tqdm=True)
     assert arguments.remove_unused_columns
@@ -510,7 +510,7 @@ def test_what_a_plain_trainer_has_beside_training(stage):
 
 @pytest.mark.parametrize("headless", ["student", "teacher"])
 def test_models_without_a_head(stage, headless):
-    """Refused before anything is trained."""
+    """Models without a head are refused before anything is trained."""
     models = {"student": stage.tiny(2, seed=1), "teacher": stage.tiny(4)}
     models[headless] = models[headless].model
     with pytest.raises(

@@ -7,7 +7,7 @@ from shortstack.distillation.training_module import TrainingModule
 
 
 def seen(student, share, *, training):
-    """What enters the student's first layer, given dropout of some share."""
+    """Return the input of the student's first layer under a dropout rate."""
     entered, tokens = [], torch.ones(1, 200, dtype=torch.long)
     hook = student.model.layers[0].register_forward_pre_hook(lambda _module, args: entered.append(args[0]))
     module = TrainingModule(student, (), (), None, share).train(training)

@@ -25,7 +25,7 @@ from shortstack_losses.labels import Labels
     ],
 )
 def test_settings_that_are_wrong(settings, message):
-    """Each says which and what is allowed."""
+    """Each error names the setting and what is allowed."""
     with pytest.raises(ConfigurationError, match=message):
         structure(FitSettings, settings, "fit")
 
@@ -65,7 +65,7 @@ def test_what_the_settings_mean(tmp_path):
 
 
 def test_history_puts_a_steps_records_together():
-    """By step, with the prefix of validation gone and the rest of transformers' records left out."""
+    """History is grouped by step, without the validation prefix and without transformers' other records."""
     log = [
         {
             "loss": 2.0,
@@ -94,7 +94,7 @@ def test_history_puts_a_steps_records_together():
 
 
 def test_fitting_is_quiet_and_puts_the_volume_back(stage, capfd):
-    """Nothing on stdout or stderr; transformers' own settings are as they were."""
+    """Fitting prints nothing, and restores transformers' logging settings."""
     from transformers.utils import logging as theirs
 
     theirs.set_verbosity(logging.INFO)

@@ -1,4 +1,4 @@
-"""In how many bits a student learns: in float32, whatever it is stored in, unless it is set otherwise."""
+"""Precision of training: float32, whatever the stored dtype, unless set otherwise."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from shortstack.config.training import FitSettings
 
 
 def moved(stage, student, **changed):
-    """The share of a student's weights that twenty small steps change."""
+    """Return the share of a student's weights that twenty small steps change."""
     before = torch.cat([p.detach().flatten().double() for p in student.parameters()])
     settings = FitSettings(steps=20, batch_size=8, warmup_steps=0, evaluate_every=20, learning_rate=1e-5)
     stage.trainer(student=student, settings=settings, **changed).train()
@@ -17,7 +17,7 @@ def moved(stage, student, **changed):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_weights_learn_in_float32(stage, caplog, dtype):
-    """Steps of 1e-5 are lost in 16 bits; so they are float32 from the start, whatever the teacher is."""
+    """Weights are float32 from the start, whatever the teacher's dtype: steps of 1e-5 are lost in 16 bits."""
     student, teacher = stage.tiny(2, seed=1).to(dtype), stage.tiny(4).to(dtype)
 
     assert moved(stage, student, teacher=teacher) > 0.95  # item 0 has no label, so no gradient
@@ -27,7 +27,7 @@ def test_weights_learn_in_float32(stage, caplog, dtype):
 
 
 def test_weights_may_stay_in_half(stage):
-    """Where it is set so; most then stand still."""
+    """Weights stay in half precision if set so; most then do not change."""
     student = stage.tiny(2, seed=1).bfloat16()
 
     assert moved(stage, student, half_weights=True) < 0.5
@@ -35,7 +35,7 @@ def test_weights_may_stay_in_half(stage):
 
 
 def test_wider_weights_stay(stage, caplog):
-    """Float64 is none the worse, and what is frozen is of no concern."""
+    """float64 weights and frozen ones keep their dtype."""
     student = stage.tiny(2, seed=1).double()
     stage.trainer(student=student)
     frozen = stage.tiny(2, seed=1).bfloat16()

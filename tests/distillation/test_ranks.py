@@ -1,4 +1,4 @@
-"""Data-parallel training equals the big batch: two processes, really."""
+"""Data-parallel training equals the big batch, with two real processes."""
 
 import subprocess
 import sys

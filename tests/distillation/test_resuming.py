@@ -16,7 +16,7 @@ STEPS = FitSettings(steps=9, batch_size=5, accumulate=5, warmup_steps=2, evaluat
 
 
 class Killed(Exception):  # noqa: N818 -- it is no error
-    """What a killed process is here."""
+    """Raised in place of a kill."""
 
 
 class Kill(TrainerCallback):
@@ -26,18 +26,18 @@ class Kill(TrainerCallback):
         self.after = after
 
     def on_step_end(self, args, state, control, **_):
-        """Die."""
+        """Raise at the chosen step."""
         if state.global_step == self.after:
             raise Killed
 
 
 def validation(student):
-    """A metric of the weights."""
+    """Return a metric of the weights."""
     return {"ndcg@10": float(student.lm_head.weight.abs().mean()), "loss": 1.0}
 
 
 def trained(stage, folder, *, kills=(), settings=STEPS, validated=True, **changed):
-    """A student narrower than its teacher, with dropout, trained to the end through kills; and the history."""
+    """Train a student narrower than its teacher, with dropout, through kills; return it and the history."""
     for after in (*kills, None):
         trainer = stage.trainer(
             student=stage.tiny(2, seed=1, hidden=8, dropout=0.3),
@@ -58,19 +58,19 @@ def trained(stage, folder, *, kills=(), settings=STEPS, validated=True, **change
 
 
 def timeless(history):
-    """Without the seconds."""
+    """Return the history without the seconds."""
     return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
 
 
 def everything(trainer):
-    """The student's and the losses' tensors."""
+    """Return the student's and the losses' tensors."""
     return trainer.model.state_dict()
 
 
 @pytest.mark.parametrize("kills", [(1,), (3,), (5, 8), (6,), (9,)])
 @pytest.mark.parametrize("validated", [True, False])
 def test_resuming_is_exact(stage, tmp_path, kills, validated):
-    """Law 59, bit for bit on one thread: dropout, shuffling, projections, scales; within and between epochs."""
+    """Resuming is exact on one thread: dropout, shuffling, projections, scales; within and between epochs."""
     whole, expected = trained(stage, tmp_path / "whole", validated=validated)
     parts, actual = trained(stage, tmp_path / "parts", kills=kills, validated=validated)
 
@@ -81,7 +81,7 @@ def test_resuming_is_exact(stage, tmp_path, kills, validated):
 
 
 def test_the_clock_goes_on_after_a_resume(stage, tmp_path):
-    """Seconds never fall."""
+    """Recorded seconds never decrease after a resume."""
     _, history = trained(stage, tmp_path / "run", kills=(5,))
     seconds = [record["seconds"] for record in history]
 
@@ -109,7 +109,7 @@ def test_an_ended_training_is_taken_up_as_it_was(stage, tmp_path):
 
 
 def test_an_ended_training_without_validation(stage, tmp_path):
-    """The last weights come back."""
+    """A finished training without validation restores the last weights."""
     first, _ = trained(stage, tmp_path / "run", validated=False)
     again = stage.trainer(
         student=stage.tiny(2, seed=9, hidden=8), settings=STEPS, folder=tmp_path / "run", callbacks=[Kill(9)]
@@ -120,7 +120,7 @@ def test_an_ended_training_without_validation(stage, tmp_path):
 
 
 def test_the_best_model_is_kept(stage, tmp_path):
-    """By the validated metric, not by the loss or the last step."""
+    """The best model is selected by the validation metric, not by the loss or the last step."""
     seen, scores = [], iter([0.1, 0.5, 0.2, 0.3, 0.1])
 
     def scored(student):
@@ -164,7 +164,7 @@ def test_early_stopping_survives_kills(stage, tmp_path, kills):
 
 
 def test_no_patience_means_no_early_stopping():
-    """0 goes on to the last step."""
+    """With patience 0 training goes on to the last step."""
     assert early_stopping(FitSettings(patience=0)) == []
 
 
@@ -181,10 +181,10 @@ def test_checkpoints_hold_safetensors_and_json_only(stage, tmp_path):
 
 
 class _Refuser(pickle.Unpickler):
-    """Reads, but makes nothing."""
+    """An unpickler that refuses to build objects."""
 
     def find_class(self, module, name):
-        """Refuse: this would be a pickle."""
+        """Raise: this would be a pickle."""
         pytest.fail(f"a pickle of {module}.{name}")
 
 
@@ -260,19 +260,19 @@ def test_trees_come_back_as_they_went(tmp_path):
 
 
 def test_trees_refuse_objects(tmp_path):
-    """Nothing is pickled in secret."""
+    """Objects are refused, not pickled."""
     with pytest.raises(TypeError, match=r"^a checkpoint holds tensors and plain values only, not object$"):
         save_tree(tmp_path / "tree.safetensors", {"a": object()})
 
 
 def test_metrics_that_are_not_finite(stage):
-    """Named, with the step."""
+    """A metric that is not finite is an error that names it and the step."""
     with pytest.raises(NonFiniteError, match=r"^the validated metric 'eval_ndcg@10' is nan at step 3$"):
         fit(stage.trainer(validate=lambda _: {"ndcg@10": float("nan")}))
 
 
 def test_metrics_that_lack_the_one_selected_by(stage):
-    """Said at once, not after training."""
+    """A missing selection metric is an error at the first evaluation, not after training."""
     with pytest.raises(
         ConfigurationError, match=r"^metric_for_best_model is 'ndcg@10', which validate does not give \(hr\)"
     ):
@@ -280,7 +280,7 @@ def test_metrics_that_lack_the_one_selected_by(stage):
 
 
 def test_evaluating_without_metrics(stage):
-    """A trainer without ``validate`` cannot."""
+    """A trainer without ``validate`` cannot evaluate."""
     with pytest.raises(ConfigurationError, match=r"^evaluate\(\) needs metrics: give the trainer a function validate"):
         stage.trainer().evaluate()
 
@@ -294,10 +294,10 @@ def test_more_processes_than_before(stage, tmp_path, monkeypatch):
     for rank in (0, 1, 2, 1):
         monkeypatch.setattr(type(trainer.args), "process_index", rank)
         trainer._load_rng_state(str(checkpoint))
-        found = torch.rand(4)
-        assert torch.equal(drawn.setdefault(rank, found), found)
+        numbers = torch.rand(4)
+        assert torch.equal(drawn.setdefault(rank, numbers), numbers)
 
-    assert len({tuple(found.tolist()) for found in drawn.values()}) == 3
+    assert len({tuple(numbers.tolist()) for numbers in drawn.values()}) == 3
 
 
 def test_a_checkpoint_without_its_state(stage, tmp_path):

@@ -1,4 +1,4 @@
-"""Losses that give means are refused before any training, and all others are let through."""
+"""Losses that return means are refused before any training, and all others are accepted."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ SHAPE = Shape(layers=2, hidden=6, candidates=11, dtype=torch.float32)
 
 
 class Loss:
-    """What a function makes of both models' outputs."""
+    """A loss from a function of both models' outputs."""
 
     needs = frozenset(Output)
     calls = 0
@@ -26,47 +26,47 @@ class Loss:
         """Nothing."""
 
     def count(self, batch):
-        """The positions, or what it was told."""
+        """Return the number of positions, or the given count."""
         return self.counted(batch)
 
     def __call__(self, student, teacher, batch, module):
-        """The function's value."""
+        """Return the function's value."""
         self.calls += 1
         return self.value(student, teacher, batch, module)
 
 
 def entropy(reduction):
-    """Cross-entropy with the labels."""
+    """Return cross-entropy with the labels."""
     return lambda student, _teacher, batch, _module: F.cross_entropy(student.logits, batch.labels, reduction=reduction)
 
 
 def divergence(reduction):
-    """``F.kl_div`` in one of its ways."""
+    """Return a loss on ``F.kl_div`` with one of its reductions."""
     return lambda student, teacher, _batch, _module: F.kl_div(
         student.logits.log_softmax(-1), teacher.logits.softmax(-1), reduction=reduction
     )
 
 
 def states(reduction):
-    """Squared error of the last layer's states."""
+    """Return the squared error of the last layer's states."""
     return lambda student, teacher, _batch, _module: F.mse_loss(
         student.states[1], teacher.states[1], reduction=reduction
     )
 
 
 def contrast(student, _teacher, batch, _module):
-    """A sum over pairs within the batch: it is more than twice as much for twice the data."""
+    """Return a sum over pairs within the batch, which grows more than linearly with the data."""
     similar = student.logits @ student.logits.T
     return F.cross_entropy(similar, torch.arange(len(batch.labels)), reduction="sum")
 
 
 def one(batch):
-    """A single term, however large the batch is."""
+    """Return a single term, regardless of batch size."""
     return batch.labels.new_tensor(1)
 
 
 def tried(loss, module=None, shape=SHAPE, teacher=SHAPE):
-    """Try one loss."""
+    """Run the check on one loss."""
     require_sum([WeightedLoss(name="mine", loss=loss)], [module], shape, teacher)
 
 
@@ -77,7 +77,7 @@ def tried(loss, module=None, shape=SHAPE, teacher=SHAPE):
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_means_are_refused(value, dtype):
-    """By name, and with what to do."""
+    """A loss that returns a mean is refused by name, with advice."""
     shape = Shape(layers=2, hidden=6, candidates=11, dtype=dtype)
     with pytest.raises(
         PluginError,
@@ -109,7 +109,7 @@ def test_all_others_are_let_through(loss):
 
 
 def test_it_leaves_no_trace():
-    """Neither in the loss and its module, nor in the global random state."""
+    """The check changes neither the loss and its module, nor the global random state."""
 
     def noisy(student, _teacher, batch, module):
         return F.cross_entropy(module(student.logits) + torch.randn(()), batch.labels, reduction="sum")

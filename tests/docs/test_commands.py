@@ -1,4 +1,4 @@
-"""Every command that a page shows works as it is typed, each in a fresh folder, on small stand-ins for what it needs."""
+"""Every command shown in the docs works as typed, each in a fresh folder, on small stand-ins for its inputs."""
 
 import json
 import os
@@ -32,31 +32,31 @@ SHORT = {"steps": 4, "warmup_steps": 1, "evaluate_every": 4, "batch_size": 16}
 
 
 def commands():
-    """Each command of a page's indented blocks or of its text, once."""
-    found = {}
+    """Return each command of the pages' indented blocks and text, once, with its page."""
+    pages_of = {}
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
         for line in re.findall(r"^ {4}(?:\.venv/bin/)?shortstack (\S.*)$", text, re.MULTILINE):
-            found[line] = page
+            pages_of[line] = page
         for line in re.findall(r"`shortstack ((?:plugins|list|show|check|plan)\b[^`]*)`", text):
-            found[" ".join(line.split())] = page
-    return found
+            pages_of[" ".join(line.split())] = page
+    return pages_of
 
 
 def marked(command):
-    """A parameter: what is not light is of the long tests."""
+    """Return a parameter, marked for the long tests unless the command is fast."""
     light = command.split()[0] in LIGHT
     return pytest.param(command, id=command, marks=() if light else pytest.mark.full)
 
 
 def typed(command):
-    """Whether it is run here."""
+    """Return whether the command is run here."""
     return not command.startswith(tuple(ELSEWHERE))
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """What a reader has: the examples, here with small models; a model, texts and ratings of one's own."""
+    """A folder as a reader has it: the examples with small models; a model, texts and ratings."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("plugins"))
     quickstart = folder / "examples" / "quickstart.toml"
@@ -77,7 +77,7 @@ def place(tmp_path_factory):
 
 
 def call(command, folder):
-    """Type it there: its output, if it ends well."""
+    """Run a command in a folder, and return its output; fail if it fails."""
     code = f"import sys; from shortstack.cli import main; main({shlex.split(command.partition('  #')[0])!r})"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     done = subprocess.run(
@@ -102,7 +102,7 @@ def finished(place):
 
 @pytest.mark.parametrize("command", [marked(command) for command in commands() if typed(command)])
 def test_a_command_in_a_fresh_folder(command, place, tmp_path, request):
-    """It ends well; where it is about a run, there is one."""
+    """The command succeeds in a fresh folder, which holds a run if the command needs one."""
     folder = shutil.copytree(place, tmp_path / "here", ignore=shutil.ignore_patterns("finished"))
     if re.match(r"(recommend|audit) runs/", command):
         shutil.copytree(request.getfixturevalue("finished"), folder / "runs")
@@ -112,17 +112,17 @@ def test_a_command_in_a_fresh_folder(command, place, tmp_path, request):
 
 
 def test_none_is_overlooked():
-    """Those that are not typed are there, and the README's are found."""
-    found = commands()
+    """Every excluded command exists, and the README's commands are found."""
+    pages_of = commands()
 
-    assert all(any(command.startswith(start) for command in found) for start in ELSEWHERE)
+    assert all(any(command.startswith(start) for command in pages_of) for start in ELSEWHERE)
     readme = (ROOT / "README.md").read_text(encoding="utf-8").count("\n    .venv/bin/shortstack ")
     assert (
         readme
         == len(
             [
                 c
-                for c, page in found.items()
+                for c, page in pages_of.items()
                 if page == "README.md" and f"bin/shortstack {c}\n" in (ROOT / page).read_text("utf-8")
             ]
         )

@@ -1,4 +1,4 @@
-"""The guide works as it stands, on a model of four layers: files are written, commands typed, in order."""
+"""The guide works as printed, on a model of four layers: its files are written and its commands run in order."""
 
 import json
 import os
@@ -19,7 +19,7 @@ DOCUMENT = "docs/compress-your-llm.md"
 
 
 def model(folder):
-    """Four layers of width 16, which reads bytes."""
+    """Write a model with four layers of width 16, which reads bytes."""
     words = Tokenizer(models.BPE())
     words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     words.decoder = decoders.ByteLevel()
@@ -33,7 +33,7 @@ def model(folder):
 
 
 def choices(path):
-    """Fifty users go round a ring of items, at most once, so that none of them returns to one."""
+    """Write histories of fifty users who walk round a ring of items at most once, so that none returns to one."""
     generator = random.Random(0)
     lines = ["user,item,rating,time,title"]
     for user in range(50):
@@ -45,7 +45,7 @@ def choices(path):
 
 
 def script():
-    """All blocks in order, but for the installation; fewer steps, and a free port."""
+    """Return all blocks in order, without the installation, with fewer steps and a free port."""
     parts = ["set -e"]
     for block in blocks(DOCUMENT):
         if block.language == "bash" and block.info != "install":
@@ -59,7 +59,7 @@ def script():
 
 @pytest.mark.full
 def test_as_a_reader_types_it(tmp_path):
-    """From a model's folder and a file to answers over HTTP."""
+    """The tutorial works as typed: from a model's folder and a file to answers over HTTP."""
     model(tmp_path / "model")
     choices(tmp_path / "choices.csv")
     scripts = Path(sys.executable).parent

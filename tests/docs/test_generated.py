@@ -1,4 +1,4 @@
-"""The pages that are written from the code say what the code says."""
+"""Generated pages agree with the code."""
 
 import importlib.util
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_pages_are_up_to_date(generate, page, function):
 
 
 def test_every_hook_descriptor_trait_and_law_is_there():
-    """Nothing that a plugin author must know is left out of the page."""
+    """The page holds every hook, descriptor, trait and law."""
     page = (DOCS / "plugins.md").read_text(encoding="utf-8")
     names = [name for name in vars(hooks) if name.startswith("shortstack_")]
     classes = [cls for name, cls in vars(contracts).items() if name.endswith(("Descriptor", "Traits"))]
@@ -39,7 +39,7 @@ def test_every_hook_descriptor_trait_and_law_is_there():
 
 
 def test_a_field_without_an_entry_is_an_error(generate):
-    """An undocumented trait cannot slip through."""
+    """A trait without documentation is an error when the page is generated."""
 
     @attrs.frozen
     class Undocumented:
@@ -57,7 +57,7 @@ def test_a_field_without_an_entry_is_an_error(generate):
 
 
 def test_a_law_without_a_statement_is_an_error(generate):
-    """Nor can a law without a docstring."""
+    """A law without a docstring is an error when the page is generated."""
 
     def silent():
         pass

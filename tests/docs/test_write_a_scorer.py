@@ -1,4 +1,4 @@
-"""The tutorial works as it stands: its files by themselves, and the whole of it as a reader would type it."""
+"""The tutorial works as printed: its files by themselves, and the whole as a reader would type it."""
 
 import os
 import shlex
@@ -21,7 +21,7 @@ MODULES = {"log-growth": "shortstack_log_growth.py", "hellinger": "shortstack_he
 
 @pytest.mark.parametrize("name", MODULES)
 def test_components_keep_the_laws(name):
-    """What the tutorial's modules offer keeps every law that its traits promise."""
+    """The tutorial's components keep every law that their traits promise."""
     (block,) = [block for block in BLOCKS if block.info == MODULES[name]]
     module = ModuleType(name)
     exec(block.code, vars(module))  # noqa: S102 -- our own document
@@ -62,7 +62,7 @@ pip() {{  # the reader's pip, but for what is installed here already
 
 
 def script():
-    """The tutorial as one shell script: files are written, commands typed, in order."""
+    """Return the tutorial as one shell script that writes its files and runs its commands in order."""
     site = subprocess.run(
         [sys.executable, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         check=True,
@@ -82,7 +82,7 @@ def script():
 
 @pytest.mark.full
 def test_as_a_reader_types_it(tmp_path):
-    """From an empty folder to a run with both plugins, in an environment of its own."""
+    """The tutorial works as typed: from an empty folder to a run with both plugins, in a fresh environment."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

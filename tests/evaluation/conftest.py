@@ -16,7 +16,7 @@ class TableRanker:
     scores_are_logits: bool = False
 
     def scores(self, histories):
-        """The row of each history's length."""
+        """Return the row of each history's length."""
         return self.table[[len(history) for history in histories]]
 
 

@@ -41,7 +41,7 @@ def test_means_are_those_of_a_loop_over_drawn_users():
 
 
 def test_columns_and_calls_share_their_draws():
-    """What is compared is paired: a column alone gives the resamples that it gives beside others."""
+    """Comparisons are paired: a column alone gives the resamples that it gives beside others."""
     values = np.random.default_rng(0).normal(size=(30, 2))
     users = np.arange(30)
 

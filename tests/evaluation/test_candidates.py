@@ -1,4 +1,4 @@
-"""Law 60: the candidates of a case are a function of its history alone, never of its target."""
+"""The candidates of a case are a function of its history alone, never of its target."""
 
 import attrs
 import numpy as np
@@ -20,33 +20,33 @@ targets = st.integers(0, ITEMS - 1)
 
 @attrs.frozen(eq=False)
 class Fixed:
-    """Scores every history alike."""
+    """A ranker that gives every history the same scores."""
 
     row: list[float]
     scores_are_logits: bool = False
 
     def scores(self, histories):
-        """One row, repeated."""
+        """Return one row, repeated."""
         return torch.tensor([self.row] * len(histories))
 
 
 @attrs.frozen(eq=False)
 class Seen:
-    """Knows of an item only whether the history holds it."""
+    """A ranker that scores items only by whether the history holds them."""
 
     worth: float
     scores_are_logits: bool = False
 
     def scores(self, histories):
-        """What a seen item is worth, and 0 for all others."""
-        found = torch.zeros(len(histories), ITEMS)
-        for row, history in zip(found, histories, strict=True):
+        """Return a fixed score for seen items, and 0 for all others."""
+        values = torch.zeros(len(histories), ITEMS)
+        for row, history in zip(values, histories, strict=True):
             row[torch.from_numpy(history)] = self.worth
-        return found
+        return values
 
 
 def cases_of(*pairs):
-    """One user each: a history, and a target that need not come next in it."""
+    """Return one case per user: a history, and a target that need not follow it."""
     lengths = [len(history) for history, _ in pairs]
     stops = np.cumsum(lengths)
     return Cases(
@@ -59,13 +59,13 @@ def cases_of(*pairs):
 
 
 def candidates_of(evaluator, history, target):
-    """Which items a target is ranked among, itself with them: whoever can stand before it is one."""
-    found = {target}
-    for item in set(range(ITEMS)) - found:
+    """Return the items that a target is ranked among, itself included: those that can be ranked before it."""
+    candidates = {target}
+    for item in set(range(ITEMS)) - candidates:
         row = [2.0 if i == item else 1.0 if i == target else 0.0 for i in range(ITEMS)]
         if evaluator.evaluate(Fixed(row), cases_of((history, target))).ranks[0] == 2:
-            found.add(item)
-    return found
+            candidates.add(item)
+    return candidates
 
 
 @given(histories, st.sampled_from(["full", "sampled"]))
@@ -86,7 +86,7 @@ def test_the_candidates_are_a_function_of_the_history_alone(history, protocol):
 
 @given(st.lists(st.integers(0, 199), max_size=60), st.lists(st.integers(0, 199), min_size=2, max_size=2), st.data())
 def test_exchanging_the_target_leaves_the_negatives(history, both, data):
-    """In the sampled protocol, too: but for the two targets themselves, both of one status."""
+    """Exchanging the target leaves the sampled negatives, apart from the two targets, of equal seen status."""
     seen = data.draw(st.sampled_from(["exclude", "include"]))
     protocol = SampledNegatives(seed=data.draw(st.integers(0, 9)), seen=seen, negatives=20)
     if len({target in history for target in both}) == 2 or (seen == "exclude" and both[0] in history):
@@ -102,22 +102,24 @@ def test_who_knows_only_seen_or_not_is_at_chance_within_each_status(pairs, worth
     """Neither rule gives the answer away: among candidates of its own status a target stands in the middle."""
     cases = cases_of(*pairs)
     for protocol in ("full", "sampled"):
-        found = RecommendationEvaluator(protocol=protocol, seen="include", resamples=1).evaluate(Seen(worth), cases)
-        for rank, (history, target) in zip(found.ranks, pairs, strict=True):
+        evaluation = RecommendationEvaluator(protocol=protocol, seen="include", resamples=1).evaluate(
+            Seen(worth), cases
+        )
+        for rank, (history, target) in zip(evaluation.ranks, pairs, strict=True):
             known = len(set(history))
-            own, others = (known, ITEMS - known) if target in history else (ITEMS - known, known)
+            alike, others = (known, ITEMS - known) if target in history else (ITEMS - known, known)
             before = others if (target in history) == (worth < 0) else 0
-            assert rank == 1 + before + (own - 1) / 2
+            assert rank == 1 + before + (alike - 1) / 2
 
     unseen = [pair for pair in pairs if pair[1] not in pair[0]]
     if unseen:
-        found = RecommendationEvaluator(seen="exclude", resamples=1).evaluate(Seen(worth), cases)
-        assert found.ranks.tolist() == [1 + (ITEMS - len(set(history)) - 1) / 2 for history, _ in unseen]
+        evaluation = RecommendationEvaluator(seen="exclude", resamples=1).evaluate(Seen(worth), cases)
+        assert evaluation.ranks.tolist() == [1 + (ITEMS - len(set(history)) - 1) / 2 for history, _ in unseen]
 
 
 @given(st.lists(st.tuples(histories, targets), min_size=1, max_size=8))
 def test_repeats_are_those_of_a_loop(pairs):
-    """Whatever other users had, and whatever the same user had afterwards."""
+    """Repeats do not depend on other users or on the same user's later items."""
     assert cases_of(*pairs).repeats.tolist() == [target in history for history, target in pairs]
 
 
@@ -125,33 +127,33 @@ def test_left_out_cases_are_counted():
     """Two of three targets are new; ranks, users and targets are theirs, and say which cases they are of."""
     cases = cases_of(([1, 2], 2), ([1, 2], 3), ([], 2))
 
-    found = RecommendationEvaluator(resamples=1).evaluate(Seen(1.0), cases)
+    evaluation = RecommendationEvaluator(resamples=1).evaluate(Seen(1.0), cases)
 
-    assert found.rows.tolist() == [1, 2]
-    assert found.targets.tolist() == [3, 2]
-    assert found.facts == {"evaluated": 2, "users": 2, "repeats": 1, "left_out": 1, "without_history": 1}
+    assert evaluation.rows.tolist() == [1, 2]
+    assert evaluation.targets.tolist() == [3, 2]
+    assert evaluation.facts == {"evaluated": 2, "users": 2, "repeats": 1, "left_out": 1, "without_history": 1}
     including = RecommendationEvaluator(resamples=1, seen="include").evaluate(Seen(1.0), cases)
     assert including.facts == {"evaluated": 3, "users": 3, "repeats": 1, "left_out": 0, "without_history": 1}
     with pytest.raises(
         ConfigurationError, match="only evaluations of the same cases can be compared, and these differ"
     ):
-        RecommendationEvaluator(resamples=1).compare(found, including)
+        RecommendationEvaluator(resamples=1).compare(evaluation, including)
 
 
 def test_repeats_have_a_slice_of_their_own(leave_last):
-    """What is easy for users who return says nothing about those who do not."""
+    """Repeats are a slice of their own, as they are easier than first-time items."""
     sequences = leave_last([[1, 2, 1], [3, 4, 5]], ITEMS)
     evaluator = RecommendationEvaluator(seen="include", slices=Slices.fit(sequences), resamples=1)
 
-    found = evaluator.evaluate(Seen(1.0), sequences.cases("test")).metrics
+    metrics = evaluator.evaluate(Seen(1.0), sequences.cases("test")).metrics
 
-    assert found["mrr@10/repeat"] == pytest.approx(1 / 1.5), "between both seen items"
-    assert found["hr@10/first-time"] == 1.0, "the middle of ten unseen items after two seen ones is 7.5"
-    assert found["mrr@10/first-time"] == pytest.approx(1 / 7.5)
+    assert metrics["mrr@10/repeat"] == pytest.approx(1 / 1.5), "between both seen items"
+    assert metrics["hr@10/first-time"] == 1.0, "the middle of ten unseen items after two seen ones is 7.5"
+    assert metrics["mrr@10/first-time"] == pytest.approx(1 / 7.5)
 
 
 def test_nothing_left_to_evaluate_is_an_error():
-    """Every target was seen, and the rule leaves such cases out."""
+    """If the rule excludes every case, evaluation raises."""
     message = (
         r"^each of the 1 cases has a target that is in its history, and seen = 'exclude' leaves such cases out, so none"
     )
@@ -160,6 +162,6 @@ def test_nothing_left_to_evaluate_is_an_error():
 
 
 def test_a_rule_that_is_none_is_named():
-    """Only two are known."""
+    """An unknown rule is named; there are only two."""
     with pytest.raises(UnknownNameError, match=r"unknown rule for seen items 'excluded'; did you mean 'exclude'\?"):
         RecommendationEvaluator(seen="excluded")

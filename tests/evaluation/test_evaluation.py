@@ -16,12 +16,12 @@ from shortstack.evaluation.slices import Slices
 
 
 def noise(items=40, seed=0):
-    """Random scores for histories of up to 15 items."""
+    """Return random scores for histories of up to 15 items."""
     return torch.from_numpy(np.random.default_rng(seed).normal(size=(16, items)).astype(np.float32))
 
 
 def test_metrics_are_means_of_a_loop(random_sequences, table_ranker):
-    """Rank by rank, in Python, over unseen items."""
+    """Metrics are means of a plain Python loop over ranks among unseen items."""
     cases, table = random_sequences.cases("test"), noise()
     evaluation = RecommendationEvaluator(cutoffs=(3, 10)).evaluate(table_ranker(table), cases)
 
@@ -86,7 +86,7 @@ def test_every_metric_has_an_interval_that_holds_it(random_sequences, table_rank
 
 
 def test_comparisons_are_paired(random_sequences, table_ranker):
-    """A ranker against itself: ratio 1, difference 0, and no uncertainty at all."""
+    """Comparisons are paired: a ranker against itself has ratio 1, difference 0, and zero-width intervals."""
     evaluator, cases = RecommendationEvaluator(), random_sequences.cases("test")
     evaluation = evaluator.evaluate(table_ranker(noise()), cases)
 
@@ -97,7 +97,7 @@ def test_comparisons_are_paired(random_sequences, table_ranker):
 
 
 def test_a_difference_is_that_of_the_resampled_means(random_sequences, table_ranker):
-    """Its interval is that of the cases' differences, since both see the same users."""
+    """A difference has the interval of the cases' differences, since both models see the same users."""
     evaluator, cases = RecommendationEvaluator(resamples=400), random_sequences.cases("test")
     first, second = (evaluator.evaluate(table_ranker(noise(seed=seed)), cases) for seed in (1, 2))
     both = attrs.evolve(first, values={"ndcg@10": first.values["ndcg@10"] - second.values["ndcg@10"]})
@@ -108,7 +108,7 @@ def test_a_difference_is_that_of_the_resampled_means(random_sequences, table_ran
 
 
 def test_what_cannot_be_compared_is_none(random_sequences, table_ranker):
-    """Nothing over zero, and nothing about a loss that floors do not have."""
+    """Ratios over zero are None, and so are comparisons of a loss that baselines do not have."""
     evaluator, cases = RecommendationEvaluator(), random_sequences.cases("test")
     some = evaluator.evaluate(table_ranker(noise()), cases)
     none = evaluator.evaluate(table_ranker(torch.zeros(16, 40)), cases)
@@ -123,11 +123,11 @@ def test_standard_comparisons_name_their_kind(random_sequences, table_ranker):
     evaluator, cases = RecommendationEvaluator(resamples=50), random_sequences.cases("test")
     student, teacher = (evaluator.evaluate(table_ranker(noise(seed=seed)), cases) for seed in (1, 2))
 
-    found = standard_comparisons({"student": student, "teacher": teacher}, HEADLINES)
+    comparisons = standard_comparisons({"student": student, "teacher": teacher}, HEADLINES)
 
-    assert list(found) == ["student/teacher", "student-teacher"]
+    assert list(comparisons) == ["student/teacher", "student-teacher"]
     expected = student.metrics["ndcg@10"] / teacher.metrics["ndcg@10"]
-    assert expected == pytest.approx(found["student/teacher"]["ndcg@10"][0])
+    assert expected == pytest.approx(comparisons["student/teacher"]["ndcg@10"][0])
 
 
 def test_cases_without_history_are_counted(leave_last):
@@ -174,7 +174,7 @@ def test_scores_of_the_wrong_shape_are_refused(leave_last, table_ranker):
 
 
 def test_unlike_cases_are_not_compared(random_sequences, table_ranker):
-    """Paired means the same users and targets."""
+    """Rankers with other users or targets are not compared."""
     evaluator, ranker = RecommendationEvaluator(), table_ranker(noise())
     test, valid = (evaluator.evaluate(ranker, random_sequences.cases(split)) for split in ("test", "valid"))
 
@@ -183,7 +183,7 @@ def test_unlike_cases_are_not_compared(random_sequences, table_ranker):
 
 
 def test_wrong_settings_are_named(random_sequences, table_ranker):
-    """Each message says what is allowed."""
+    """Each error says what is allowed."""
     evaluator = RecommendationEvaluator()
     evaluation = evaluator.evaluate(table_ranker(noise()), random_sequences.cases("test"))
 

@@ -1,4 +1,4 @@
-"""Floors on examples worked out by hand, and against scikit-learn."""
+"""Baselines on examples worked out by hand, and against scikit-learn."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from shortstack.evaluation.rankers import Ranker
 
 
 def histories(*lists):
-    """Arrays of item ids."""
+    """Return arrays of item ids."""
     return [np.array(items, dtype=np.int64) for items in lists]
 
 
@@ -20,9 +20,9 @@ def test_floors_are_rankers_without_a_loss(floor, random_sequences):
 
     assert isinstance(ranker, Ranker)
     assert ranker.scores_are_logits is False
-    for given in (histories([], [1, 2]), histories([]), []):
-        scores = ranker.scores(given)
-        assert (len(given), 40) == tuple(scores.shape)
+    for users in (histories([], [1, 2]), histories([]), []):
+        scores = ranker.scores(users)
+        assert (len(users), 40) == tuple(scores.shape)
         assert str(scores.dtype) == "torch.float32"
 
 
@@ -80,10 +80,10 @@ def test_knn_keeps_each_items_nearest_neighbours(random_sequences):
 
 
 def test_personal_popularity_is_what_the_user_had_most_often(leave_last):
-    """Own counts first; popularity, here of item 3, decides between equal ones, and is all that an empty history has."""
+    """Own counts come first; popularity, here of item 3, breaks ties, and alone ranks for an empty history."""
     ranker = PersonalPopularity.fit(leave_last([[3, 3, 3], [0, 3, 2]], 5), "test")
 
-    own, nothing = ranker.scores([np.array([1, 0, 1]), np.array([], dtype=np.int64)]).tolist()
+    personal, nothing = ranker.scores([np.array([1, 0, 1]), np.array([], dtype=np.int64)]).tolist()
 
-    assert sorted(range(5), key=lambda item: -own[item]) == [1, 0, 3, 2, 4]
+    assert sorted(range(5), key=lambda item: -personal[item]) == [1, 0, 3, 2, 4]
     assert max(range(5), key=lambda item: nothing[item]) == 3

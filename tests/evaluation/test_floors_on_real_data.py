@@ -1,4 +1,4 @@
-"""The floors on real files, against figures that others' code gave on the same files."""
+"""The baselines on real files, against figures of independent code on the same files."""
 
 import attrs
 import numpy as np
@@ -18,7 +18,7 @@ SEEDS = range(5)
 
 @attrs.frozen
 class Reference:
-    """HR@10 and NDCG@10 of each floor: leave-last, full ranking, unseen items, mid-ranks, file order among ties."""
+    """HR@10 and NDCG@10 of each baseline: leave-last, full ranking, unseen items, mid-ranks, file order among ties."""
 
     path: str
     adapter: object
@@ -54,19 +54,19 @@ SLOW = ["ml-1m-sequences"]
 
 
 def figures(reference, shared_data, *, ties, seed):
-    """HR@10 and NDCG@10 of each floor, fitted on training and validation, on test."""
+    """Return HR@10 and NDCG@10 of each baseline on test, fitted on training and validation."""
     records = reference.adapter.read(shared_data / reference.path)
     sequences = split(Interactions.from_records(records, core=0, ties=ties, seed=seed))
     evaluator, cases = RecommendationEvaluator(resamples=1), sequences.cases("test")
-    found = {}
+    measured = {}
     for name, floor in FLOORS.items():
         metrics = evaluator.evaluate(floor.fit(sequences, upto="valid"), cases).metrics
-        found[name] = (metrics["hr@10"], metrics["ndcg@10"])
-    return found
+        measured[name] = (metrics["hr@10"], metrics["ndcg@10"])
+    return measured
 
 
 def expected(reference):
-    """The reference figures by the floors' names."""
+    """Return reference figures by the baselines' names."""
     return {"popularity": reference.popularity, "item-knn": reference.item_knn, "markov": reference.markov}
 
 
@@ -74,19 +74,19 @@ def expected(reference):
     "name", [pytest.param(name, marks=pytest.mark.full if name in SLOW else ()) for name in REFERENCES]
 )
 def test_floors_agree_with_the_reference(name, shared_data):
-    """In file order, which is how the reference broke ties in time."""
-    found = figures(REFERENCES[name], shared_data, ties="file", seed=0)
+    """Baselines agree with the reference in file order, by which the reference broke ties in time."""
+    measured = figures(REFERENCES[name], shared_data, ties="file", seed=0)
 
     for floor, pair in expected(REFERENCES[name]).items():
-        assert pair == pytest.approx(found[floor], abs=TOLERANCE[floor]), floor
+        assert pair == pytest.approx(measured[floor], abs=TOLERANCE[floor]), floor
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", [name for name in REFERENCES if name not in SLOW])
 def test_hashed_ties_move_the_floors_little(name, shared_data, record_property):
-    """Where the file's order says nothing, a seeded order stands for it: the floors stay near, over five seeds.
+    """With a seeded order in place of the file's order, the baselines' figures change little, over five seeds.
 
-    ml-1m's sequences hold positions, no ties. Popularity and neighbours hardly ask for the order; transitions do.
+    ml-1m's sequences hold positions, no ties. Popularity and neighbours hardly depend on the order; transitions do.
     """
     runs = [figures(REFERENCES[name], shared_data, ties="hash", seed=seed) for seed in SEEDS]
 

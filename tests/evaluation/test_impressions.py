@@ -15,7 +15,7 @@ ITEMS = 12
 
 
 class Fixed:
-    """The same scores for every history."""
+    """A ranker with the same scores for every history."""
 
     scores_are_logits = False
 
@@ -23,12 +23,12 @@ class Fixed:
         self.line = torch.tensor(scores, dtype=torch.float32)
 
     def scores(self, histories):
-        """One row a history."""
+        """Return one row per history."""
         return self.line.expand(len(histories), -1)
 
 
 def impressions(lists, split=2):
-    """Impressions of (items shown, whether clicked)."""
+    """Return impressions of (items shown, whether clicked)."""
     shown = [item for items, _ in lists for item in items]
     return Impressions(
         users=np.arange(len(lists)),
@@ -42,13 +42,13 @@ def impressions(lists, split=2):
 
 
 def mrr_score(labels, scores):
-    """As in MIND's evaluate.py."""
+    """Return the MRR as in MIND's evaluate.py."""
     taken = np.take(labels, np.argsort(scores)[::-1])
     return np.sum(taken / (np.arange(len(taken)) + 1)) / np.sum(taken)
 
 
 def dcg_score(labels, scores, k):
-    """As in MIND's evaluate.py."""
+    """Return the DCG as in MIND's evaluate.py."""
     taken = np.take(labels, np.argsort(scores)[::-1][:k])
     return np.sum((2**taken - 1) / np.log2(np.arange(len(taken)) + 2))
 
@@ -64,38 +64,40 @@ ROWS = st.integers(2, ITEMS).flatmap(
 @given(st.lists(ROWS, min_size=1, max_size=5), st.permutations(range(ITEMS)))
 def test_metrics_are_those_of_mind(lists, scores):
     """AUC by scikit-learn, MRR and NDCG by the published program, on scores without ties."""
-    found = ImpressionEvaluator(resamples=10).evaluate(Fixed([float(score) for score in scores]), impressions(lists))
+    evaluation = ImpressionEvaluator(resamples=10).evaluate(
+        Fixed([float(score) for score in scores]), impressions(lists)
+    )
 
     for row, (items, clicks) in enumerate(lists):
         labels, line = np.array(clicks, dtype=int), np.array([scores[item] for item in items], dtype=float)
-        assert found.values["auc"][row] == pytest.approx(roc_auc_score(labels, line))
-        assert found.values["mrr"][row] == pytest.approx(mrr_score(labels, line))
+        assert evaluation.values["auc"][row] == pytest.approx(roc_auc_score(labels, line))
+        assert evaluation.values["mrr"][row] == pytest.approx(mrr_score(labels, line))
         for k in (5, 10):
             expected = dcg_score(labels, line, k) / dcg_score(labels, labels, k)
-            assert found.values[f"ndcg@{k}"][row] == pytest.approx(expected)
-    assert found.metrics["auc"] == pytest.approx(np.mean(found.values["auc"]))
+            assert evaluation.values[f"ndcg@{k}"][row] == pytest.approx(expected)
+    assert evaluation.metrics["auc"] == pytest.approx(np.mean(evaluation.values["auc"]))
 
 
 def test_a_ranker_that_knows_nothing():
-    """All ties have the rank in the middle: AUC is a half, whatever the order of the list."""
+    """All ties have the middle rank: AUC is a half, whatever the order of the list."""
     for items in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0]):
-        found = ImpressionEvaluator(resamples=10).evaluate(
+        evaluation = ImpressionEvaluator(resamples=10).evaluate(
             Fixed([0.0] * ITEMS), impressions([(items, [1, 0, 0, 0, 0])])
         )
-        assert found.metrics == pytest.approx({"auc": 0.5, "mrr": 1 / 3, "ndcg@5": 0.5, "ndcg@10": 0.5})
+        assert evaluation.metrics == pytest.approx({"auc": 0.5, "mrr": 1 / 3, "ndcg@5": 0.5, "ndcg@10": 0.5})
 
 
 def test_impressions_without_a_choice_count_for_nothing():
-    """Only clicks, or none."""
+    """Impressions with only clicks, or none, are excluded from the metrics."""
     lists = [([0, 1], [True, True]), ([0, 1], [False, False]), ([0, 1], [False, True])]
-    found = ImpressionEvaluator(resamples=10).evaluate(Fixed([1.0, 0.0] * 6), impressions(lists))
+    evaluation = ImpressionEvaluator(resamples=10).evaluate(Fixed([1.0, 0.0] * 6), impressions(lists))
 
-    assert np.isnan(found.values["auc"]).tolist() == [True, True, False]
-    assert found.metrics["auc"] == 0.0
+    assert np.isnan(evaluation.values["auc"]).tolist() == [True, True, False]
+    assert evaluation.metrics["auc"] == 0.0
 
 
 def test_scores_that_cannot_be_ranked():
-    """NaN, or a catalogue that is too small."""
+    """NaN scores and a catalogue that is too small are refused."""
     rows = impressions([([0, 1], [True, False])])
     with pytest.raises(NonFiniteError, match="Fixed gave a NaN or infinite score"):
         ImpressionEvaluator().evaluate(Fixed([float("nan")] * ITEMS), rows)

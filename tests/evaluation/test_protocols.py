@@ -1,4 +1,4 @@
-"""Against what a target is ranked."""
+"""Candidates that a target is ranked against."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from shortstack.evaluation.protocols import FullCatalogue, SampledNegatives
 
 
 def one_case(history, target):
-    """A single user's case."""
+    """Return a single user's case."""
     items = np.array([*history, target], dtype=np.int64)
     return Cases(
         users=np.array([0]),
@@ -41,7 +41,7 @@ def test_full_ranks_are_those_of_a_loop(data):
 
 
 def test_negatives_follow_from_the_seed_and_the_case_alone():
-    """The same negatives at every evaluation, whatever other cases there are; others for another seed."""
+    """A case has the same negatives at every evaluation, whatever the other cases; others for another seed."""
     case = one_case([1, 2, 3], 4)
 
     first = SampledNegatives(seed=0).draw(case, 0, 5000)
@@ -62,7 +62,7 @@ def test_negatives_are_unseen_and_distinct():
 
 
 def test_seen_items_may_be_negatives_too():
-    """All of them, beside 999 unseen ones: were they a draw like the others, a repeat would be the only seen candidate."""
+    """All seen items are candidates beside 999 unseen ones; drawn like others, a repeat would be the only seen one."""
     history = [*range(0, 60, 2), 0]
 
     drawn = SampledNegatives(seed=0, seen="include").draw(one_case(history, 4), 0, 5000)

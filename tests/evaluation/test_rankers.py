@@ -35,12 +35,12 @@ def model(request):
 
 
 def ranker(model, **settings):
-    """A ranker over all items."""
+    """Return a ranker over all items."""
     return ModelRanker(model=model, candidates=torch.arange(1, ITEMS + 1), **settings)
 
 
 def some_histories():
-    """Twelve histories of 0 to 11 items, out of order."""
+    """Return twelve histories of 0 to 11 items, out of order."""
     generator = np.random.default_rng(1)
     return [generator.integers(ITEMS, size=length) for length in generator.permutation(12)]
 
@@ -59,14 +59,14 @@ def test_scores_are_the_models_logits_after_the_last_item(model):
 
 
 def test_batches_change_nothing(model):
-    """One at a time, or all at once."""
+    """Scores of single cases equal those of a batch."""
     alone, together = (ranker(model, batch_size=size).scores(some_histories()) for size in (1, 64))
 
     torch.testing.assert_close(alone, together)
 
 
 def test_a_case_without_history_has_equal_scores(model):
-    """Nothing is asked of the model, and the target gets the middle rank."""
+    """The model is not run, and the target gets the middle rank."""
     empty = np.empty(0, dtype=np.int64)
 
     assert ranker(model).scores([empty, empty]).abs().max() == 0
@@ -115,6 +115,6 @@ def test_scores_are_float32_in_half_precision_too():
 
 @pytest.mark.parametrize("setting", ["window", "batch_size"])
 def test_settings_start_at_one(model, setting):
-    """Attrs names the setting."""
+    """Settings below 1 are refused by name."""
     with pytest.raises(ValueError, match=f"'{setting}' must be >= 1: 0"):
         ranker(model, **{setting: 0})

@@ -1,4 +1,4 @@
-"""Ratings: metrics by hand and by scikit-learn, floors that see the past alone."""
+"""Ratings: metrics by hand and by scikit-learn, baselines that see past ratings alone."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SCALE = [1.0, 2.0, 3.0, 4.5]
 
 
 def rated(histories):
-    """Users' options, oldest first; the last of each is test, the one before valid."""
+    """Return sequences of users' options, oldest first; the last of each is test, the one before valid."""
     splits = [code for h in histories for code in [0] * (len(h) - 2) + [1, 2][-len(h) :]]
     flat = np.array([option for history in histories for option in history], dtype=np.int64)
     return Sequences(
@@ -32,31 +32,31 @@ HISTORIES = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=6), min_si
 
 
 class Guess:
-    """Given predictions."""
+    """A rater that returns given predictions."""
 
     def __init__(self, values):
         self.values = values
 
     def predict(self, cases):
-        """Values, and the nearest options."""
+        """Return values, and the nearest options."""
         values = np.array(self.values[: len(cases)], dtype=np.float64)
         return Predictions(values=values, options=np.abs(values[:, None] - cases.scale).argmin(1))
 
 
 @given(HISTORIES, st.lists(st.floats(1, 5), min_size=6, max_size=6))
 def test_errors_are_those_of_scikit_learn(histories, guesses):
-    """Over one case a user."""
+    """Errors equal scikit-learn's, over one case per user."""
     cases = RatingCases.of(rated(histories), SCALE, "test")
-    found = RatingEvaluator(resamples=20).evaluate(Guess(guesses), cases).metrics
-    truth, told = cases.scale[cases.targets], guesses[: len(cases)]
+    metrics = RatingEvaluator(resamples=20).evaluate(Guess(guesses), cases).metrics
+    truth, predicted = cases.scale[cases.targets], guesses[: len(cases)]
 
-    assert found["mae"] == pytest.approx(mean_absolute_error(truth, told))
-    assert found["mse"] == pytest.approx(mean_squared_error(truth, told))
-    assert found["rmse"] == pytest.approx(root_mean_squared_error(truth, told))
-    assert found["accuracy±0.5"] == pytest.approx(
-        np.mean([abs(a - b) <= 0.5 + 1e-9 for a, b in zip(truth, told, strict=True)])
+    assert metrics["mae"] == pytest.approx(mean_absolute_error(truth, predicted))
+    assert metrics["mse"] == pytest.approx(mean_squared_error(truth, predicted))
+    assert metrics["rmse"] == pytest.approx(root_mean_squared_error(truth, predicted))
+    assert metrics["accuracy±0.5"] == pytest.approx(
+        np.mean([abs(a - b) <= 0.5 + 1e-9 for a, b in zip(truth, predicted, strict=True)])
     )
-    assert found["loss"] is None
+    assert metrics["loss"] is None
 
 
 @given(HISTORIES)
@@ -72,12 +72,14 @@ def test_floors_see_the_past_alone(histories):
         assert first.tolist() == second.tolist()
     assert ConstantRater.mean(sequences, SCALE).value == pytest.approx(np.mean([SCALE[option] for option in before]))
     assert ConstantRater.mode(sequences, SCALE).value == SCALE[int(np.bincount(before, minlength=4).argmax())]
-    own = UserMean.fit(sequences, SCALE).predict(RatingCases.of(sequences, SCALE, "test")).values
-    assert own.tolist() == pytest.approx([np.mean([SCALE[option] for option in history[:-1]]) for history in histories])
+    predicted = UserMean.fit(sequences, SCALE).predict(RatingCases.of(sequences, SCALE, "test")).values
+    assert predicted.tolist() == pytest.approx(
+        [np.mean([SCALE[option] for option in history[:-1]]) for history in histories]
+    )
 
 
 def test_a_user_without_a_past_gets_the_mean_of_all():
-    """Nobody knows better."""
+    """A user without history gets the global mean."""
     sequences = Sequences(
         items=np.arange(4),
         offsets=np.array([0, 3, 4]),
@@ -100,7 +102,7 @@ def test_intervals_of_a_root_are_roots():
 
 
 def test_bad_questions_and_answers():
-    """No ratings, no cases, no number."""
+    """Missing ratings, missing cases and non-finite predictions are refused."""
     sequences = rated([[0, 1, 2]])
     with pytest.raises(ConfigurationError, match="needs sequences with ratings"):
         RatingCases.of(
@@ -125,7 +127,7 @@ def test_bad_questions_and_answers():
 
 
 def test_lists_are_predicted_from_one_history():
-    """Ratings by chance: the user's mean, which knows nothing of items, orders a user's own items as a constant does."""
+    """With random ratings the user mean, which ignores items, orders a user's own items as a constant does."""
     generator = np.random.default_rng(0)
     users, each = 400, 6
     made = Sequences(
@@ -136,19 +138,19 @@ def test_lists_are_predicted_from_one_history():
         ratings=generator.integers(0, 4, users * each),
     )
     cases = RatingCases.of(made, SCALE, "test")
-    found = [
+    metrics = [
         RatingEvaluator(resamples=10).evaluate(rater, cases).metrics
         for rater in (UserMean.fit(made, SCALE), ConstantRater.mean(made, SCALE))
     ]
     for metric in ("ndcg@5", "ndcg@10", "mrr"):
-        assert found[0][metric] == pytest.approx(found[1][metric])
+        assert metrics[0][metric] == pytest.approx(metrics[1][metric])
     lists, places = cases.lists()
     assert (lists.seen == lists.starts + 3).all()
     assert (cases.rows[places] == lists.rows).all()
 
 
 def test_nothing_is_asked_twice():
-    """A user's first answer is the same in the list; who wants no lists is asked nothing for them."""
+    """Predictions are reused for lists; without lists no further predictions are made."""
     made = Sequences(
         items=np.arange(8),
         offsets=np.array([0, 4, 8]),
@@ -156,18 +158,18 @@ def test_nothing_is_asked_twice():
         catalogue_size=8,
         ratings=np.array([1, 0, 2, 1, 1, 3, 3, 3]),
     )
-    asked = []
+    calls = []
 
     class Asked:
         def predict(self, cases):
-            asked.append(list(zip(cases.rows.tolist(), cases.seen.tolist(), strict=True)))
+            calls.append(list(zip(cases.rows.tolist(), cases.seen.tolist(), strict=True)))
             return Predictions(values=cases.rows.astype(np.float64), options=np.zeros(len(cases), dtype=np.int64))
 
     cases = RatingCases.of(made, SCALE, "test")
     full = RatingEvaluator(resamples=10).evaluate(Asked(), cases).metrics
     plain = RatingEvaluator(resamples=10, lists=False).evaluate(Asked(), cases).metrics
     every = [(row, row) for row in (1, 2, 3, 5, 6, 7)]
-    assert asked == [every, [(2, 1), (3, 1)], every]
+    assert calls == [every, [(2, 1), (3, 1)], every]
     assert {"ndcg@5", "ndcg@10", "mrr"} == full.keys() - plain.keys()
     assert plain == {name: full[name] for name in plain}
 
@@ -188,8 +190,8 @@ def test_scales_below_nothing():
             self._values = values
 
         def predict(self, cases):
-            told = np.array(self._values, dtype=np.float64)[cases.rows - 1]
-            return Predictions(values=told, options=np.zeros(len(told), dtype=np.int64))
+            predicted = np.array(self._values, dtype=np.float64)[cases.rows - 1]
+            return Predictions(values=predicted, options=np.zeros(len(predicted), dtype=np.int64))
 
     right, wrong = (RatingEvaluator(resamples=10).evaluate(Told(*v), cases).metrics for v in ((0, 1), (1, 0)))
     assert right["ndcg@5"] == 1
@@ -197,7 +199,7 @@ def test_scales_below_nothing():
 
 
 def test_a_probability_of_nothing():
-    """A loss, and no warning."""
+    """A probability of 0 gives a finite loss, and no warning."""
     made = Sequences(
         items=np.array([0, 1]), offsets=np.array([0, 2]), splits=np.array([0, 2], dtype=np.int8), catalogue_size=2,
         ratings=np.array([0, 1]),
@@ -207,5 +209,5 @@ def test_a_probability_of_nothing():
         def predict(self, cases):
             return Predictions(values=np.array([1.0]), options=np.array([0]), chances=np.array([[1.0, 0.0, 0.0, 0.0]]))
 
-    found = RatingEvaluator(resamples=10).evaluate(Sure(), RatingCases.of(made, SCALE, "test"))
-    assert 700 < found.metrics["loss"] < 710
+    evaluation = RatingEvaluator(resamples=10).evaluate(Sure(), RatingCases.of(made, SCALE, "test"))
+    assert 700 < evaluation.metrics["loss"] < 710

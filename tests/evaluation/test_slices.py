@@ -1,4 +1,4 @@
-"""How cases are divided."""
+"""Slices of evaluation cases."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def test_short_and_warm_follow_from_training(leave_last):
 
 
 def test_new_items_are_those_that_no_training_history_has(leave_last):
-    """Whether they stand in validation or not."""
+    """Items without a training history are new, whether or not they occur in validation."""
     sequences = leave_last([[0, 1, 2], [0, 3, 1]], 5)
     masks = Slices.fit(sequences).masks(sequences.cases("test"))
 

@@ -1,4 +1,4 @@
-"""The plugins of ``examples/plugins/`` as a stranger's user would have them, without installing them."""
+"""The plugins of ``examples/plugins/`` as if installed, without installing them."""
 
 import importlib
 import sys
@@ -12,7 +12,7 @@ PLUGINS = Path(__file__).parents[2] / "examples" / "plugins"
 
 
 def projects():
-    """The ``[project]`` table of each distribution, by its folder's name."""
+    """Return the ``[project]`` table of each distribution, by its folder's name."""
     return {
         path.parent.name: tomllib.loads(path.read_text(encoding="utf-8"))["project"]
         for path in sorted(PLUGINS.glob("*/pyproject.toml"))
@@ -45,7 +45,7 @@ def registry(third_parties):
 
 @pytest.fixture(scope="session")
 def demo():
-    """Real ratings of 80 users: ``(user, movie, rating, date)`` as Netflix writes them, and ``{movie: (year, title)}``."""
+    """Real ratings of 80 users: ``(user, movie, rating, date)`` as Netflix writes them; ``{movie: (year, title)}``."""
     import polars as pl
 
     from shortstack import Registry

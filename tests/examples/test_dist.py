@@ -28,7 +28,7 @@ def loss(registry):
 
 
 def logits(rows=6, candidates=9, seed=0, dtype=torch.float64):
-    """Random logits."""
+    """Return random logits."""
     return torch.randn(rows, candidates, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
@@ -68,7 +68,7 @@ def test_opposite_rows_are_at_two(distance):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_constant_rows(loss, dtype):
-    """A uniform student is at 1 from a teacher that prefers something, at 0 from one that does not; its gradient is 0."""
+    """A uniform student is at 1 from a teacher with a preference, at 0 from one without; its gradient is 0."""
     student = torch.full((2, 7), 0.3, dtype=dtype, requires_grad=True)
     teacher = torch.stack([logits(1, 7, dtype=dtype)[0], torch.full((7,), -5.0, dtype=dtype)])
     total = loss(student, teacher)
@@ -108,7 +108,7 @@ def test_half_precision_is_computed_in_float32(loss):
 
 
 def test_teacher_gets_no_gradient(loss):
-    """Whatever the caller does with the teacher."""
+    """The teacher gets no gradient, even if the caller leaves it attached."""
     teacher, student = logits(seed=3).requires_grad_(), logits().requires_grad_()
     loss(student, teacher).backward()
 

@@ -1,4 +1,4 @@
-"""Each example is what a stranger would publish: a distribution of its own that uses public names only."""
+"""Each example is what a third party would publish: a separate distribution that uses public names only."""
 
 import ast
 import importlib
@@ -25,7 +25,7 @@ PUBLIC = ("", ".contracts", ".errors", ".hooks", ".models", ".testing", ".testin
 
 
 def private_imports(path):
-    """What a file imports of shortstack that is not public: another module, or a name that its module does not list."""
+    """Yield a file's non-public imports of shortstack: other modules, or names that their module does not list."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if alias.name.partition(".")[0] == "shortstack"]
@@ -39,7 +39,7 @@ def private_imports(path):
 
 
 def _public(module):
-    """The names that a public module offers: ``__all__``, or all without an underscore."""
+    """Return the names that a public module offers: ``__all__``, or all without an underscore."""
     loaded = importlib.import_module(module)
     listed = vars(loaded).get("__all__", [name for name in vars(loaded) if not name.startswith("_")])
     return {*listed, *(name.removeprefix(".") for name in PUBLIC)} if module == "shortstack" else set(listed)
@@ -47,9 +47,9 @@ def _public(module):
 
 def test_there_is_one_of_each_kind(registry):
     """Four distributions, each with one component, together all four kinds."""
-    found = {c.full_name: c.kind for c in registry.components if c.origin.distribution != "shortstack"}
+    kinds = {c.full_name: c.kind for c in registry.components if c.origin.distribution != "shortstack"}
 
-    assert found == {
+    assert kinds == {
         "shortstack-dist-loss/dist": "loss",
         "shortstack-layer-collapse/layer-collapse": "student",
         "shortstack-linear-cka/linear-cka": "scorer",
@@ -60,13 +60,13 @@ def test_there_is_one_of_each_kind(registry):
 
 @pytest.mark.parametrize("path", sorted(PLUGINS.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_examples_import_public_names_only(path):
-    """A stranger's code hangs on no private name."""
+    """Third-party code depends on no private name."""
     assert list(private_imports(path)) == []
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/*/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_built_ins_have_no_private_door(path):
-    """What the built-in plugins import of the core, a stranger's may import too."""
+    """The built-in plugins import only public names of the core, which third parties may import too."""
     assert list(private_imports(path)) == []
 
 

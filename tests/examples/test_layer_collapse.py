@@ -40,7 +40,7 @@ def test_takes_up_the_differences(teacher, collapse, strength):
 
 
 def test_many_into_one(teacher, collapse):
-    """At strength 1 five layers into the first are ``Σ_j θ_j − 4 θ_0``."""
+    """At strength 1 merging five layers into the first gives ``Σ_j θ_j − 4 θ_0``."""
     weight = "self_attn.q_proj.weight"
     layers = [teacher.state_dict()[f"model.layers.{j}.{weight}"].double() for j in range(6)]
     student = collapse(teacher, [0])
@@ -64,7 +64,7 @@ def test_only_merged_tensors_are_adapted(teacher, collapse):
     ("kept", "settings"), [([0, 2], {"strength": 0.0}), (list(range(6)), {}), ([3, 4, 5], {})], ids=str
 )
 def test_nothing_to_take_up(teacher, collapse, kept, settings):
-    """At strength 0, with nothing dropped, or only layers below: the student of ``layer-subset``."""
+    """At strength 0, or with no higher layers dropped, the student is that of ``layer-subset``."""
     plain, student = build_student(teacher, kept).state_dict(), collapse(teacher, kept, **settings).state_dict()
 
     assert student.keys() == plain.keys()

@@ -15,7 +15,7 @@ def moments(third_parties):
 
 
 def by_gram_matrices(entering, leaving):
-    """``1 − HSIC(K, L) / √(HSIC(K, K) HSIC(L, L))`` with ``K = XXᵀ`` and ``L = YYᵀ``, in float64."""
+    """Return ``1 − HSIC(K, L) / √(HSIC(K, K) HSIC(L, L))`` with ``K = XXᵀ`` and ``L = YYᵀ``, in float64."""
     tokens = len(entering)
     centring = np.eye(tokens) - 1 / tokens
     left = centring @ entering @ entering.T @ centring
@@ -24,7 +24,7 @@ def by_gram_matrices(entering, leaving):
 
 
 def states(tokens=30, width=5, offset=0.0, seed=0):
-    """What enters a layer and what leaves it."""
+    """Return random hidden states before and after a layer."""
     generator = torch.Generator().manual_seed(seed)
     entering = torch.randn(tokens, width, generator=generator, dtype=torch.float64) + offset
     return entering, entering + torch.randn(tokens, width, generator=generator, dtype=torch.float64).square()
@@ -33,9 +33,9 @@ def states(tokens=30, width=5, offset=0.0, seed=0):
 @pytest.mark.parametrize("offset", [0.0, 1e4], ids=["centred", "far"])
 @pytest.mark.parametrize("tokens", [3, 30])
 def test_equals_the_definition(moments, tokens, offset):
-    """Also where the states lie far from 0 and raw products would lose ten digits."""
+    """The result equals the definition, even where states are far from 0 and raw products would lose ten digits."""
     entering, leaving = states(tokens, offset=offset)
-    # the Gram matrices are asked about the centred states: the definition itself cancels far from 0
+    # the Gram matrices are of centred states: the definition itself loses precision far from 0
     expected = by_gram_matrices((entering - entering.mean(0)).numpy(), (leaving - leaving.mean(0)).numpy())
 
     assert 1e-4 < expected < 0.9
@@ -43,7 +43,7 @@ def test_equals_the_definition(moments, tokens, offset):
 
 
 def test_parts_merge_to_the_whole(moments):
-    """Any cut, an empty part among them."""
+    """Moments of parts merge to those of the whole, empty parts included."""
     entering, leaving = states(offset=1e3)
     whole = moments.moments_of(entering, leaving)
     parts = [moments.moments_of(entering[s], leaving[s]) for s in (slice(0, 7), slice(7, 7), slice(7, 30))]
@@ -64,7 +64,7 @@ def test_nothing_is_the_unit(moments):
 
 
 def test_blind_to_shift_rotation_and_scale(moments):
-    """What CKA is for: such a layer adds nothing that a linear map could not."""
+    """CKA is invariant to shift, rotation and scale: such a layer adds nothing that a linear map could not."""
     entering, _ = states()
     rotation = torch.linalg.qr(states(5, seed=1)[0])[0]
 
@@ -102,7 +102,7 @@ def test_the_largest_and_smallest_float32(moments, scale):
 
 
 def test_scores_of_a_model(registry):
-    """One sweep over a padded corpus gives the definition, over the states that hooks see."""
+    """A sweep over a padded corpus gives the definition over hidden states captured by hooks."""
     from shortstack.testing import Batching, Corpus, TinyModel
 
     model = TinyModel(family="gpt2", layers=3, seed=1).build()

@@ -19,7 +19,7 @@ def adapter(registry):
 
 @pytest.fixture
 def small(tmp_path, write_netflix):
-    """Three ratings of two movies, a title without a year, and one with commas that nobody rated."""
+    """A folder with three ratings of two movies, a title without a year, and an unrated one with commas."""
     return write_netflix(tmp_path / "netflix", ROWS, TITLES)
 
 
@@ -98,7 +98,7 @@ def test_titles_txt_and_windows_lines(adapter, small):
 
 
 def test_not_there(adapter, tmp_path):
-    """A folder that does not exist is nobody's edition."""
+    """A folder that does not exist is no edition."""
     missing = tmp_path / "missing"
 
     assert adapter.detect(missing) is None
@@ -107,7 +107,7 @@ def test_not_there(adapter, tmp_path):
 
 
 def test_something_else(adapter, tmp_path):
-    """A folder of other files."""
+    """A folder of other files is refused."""
     assert adapter.detect(tmp_path) is None
     with pytest.raises(
         DataError, match=r"is no Netflix Prize: it should be a folder with movie_titles\.csv \(or \.txt\)"
@@ -126,7 +126,7 @@ def test_both_layouts(adapter, small, write_netflix):
 
 @pytest.mark.parametrize("name", ["combined_data_2.txt", "movie_titles.csv"])
 def test_empty_file(adapter, small, name):
-    """A file without lines."""
+    """An empty file is refused."""
     (small / name).write_text("", encoding="utf-8")
     with pytest.raises(DataError, match=f"{name} is empty"):
         adapter.read(small)
@@ -160,7 +160,7 @@ def test_bad_rating(adapter, small, line, problem):
 
 
 def test_rating_without_movie(adapter, small):
-    """A file must begin with a movie; the first bad line is told, not the last."""
+    """A file must begin with a movie; the first bad line is reported, not the last."""
     (small / "combined_data_1.txt").write_text("1,3,2005-09-06\n2,9,2005-09-06\n", encoding="utf-8")
     with pytest.raises(RowError, match=r"combined_data_1\.txt:1: a rating comes before the first line 'movie:'"):
         adapter.read(small)

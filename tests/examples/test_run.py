@@ -1,4 +1,4 @@
-"""One real run with all four strangers: data, scorer, student and loss; in this process, and installed from wheels."""
+"""A real run with all four example plugins (data, scorer, student, loss): in process, and installed from wheels."""
 
 import json
 import os
@@ -45,12 +45,12 @@ def netflix(tmp_path_factory, demo, write_netflix):
 
 
 def overrides(source):
-    """The settings for ``--set``."""
+    """Return the settings for ``--set``."""
     return [f"{name}={value}" for name, value in (SMALL | {"data.source": source}).items()]
 
 
 def check_result(folder):
-    """``result.json`` names all four in full, with their versions; the student is what they made."""
+    """Assert that ``result.json`` names all four plugins with versions, and that the student is theirs."""
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     config = json.loads((folder / "student" / "config.json").read_text(encoding="utf-8"))
 
@@ -93,7 +93,7 @@ def test_installed_from_wheels(netflix, tmp_path):
 
 @pytest.mark.full
 def test_their_own_tests_in_a_fresh_environment(tmp_path):
-    """What each distribution ships as its tests passes where it is installed, through its entry point."""
+    """Each distribution's own tests pass where it is installed, through its entry point."""
     python = _fresh_environment(tmp_path / "env")
     folders = [path.parent for path in sorted(PLUGINS.glob("*/pyproject.toml"))]
     install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
@@ -116,7 +116,7 @@ def test_their_own_tests_in_a_fresh_environment(tmp_path):
 
 
 def _fresh_environment(folder):
-    """An environment of its own that also sees what this one has installed, editable installs included."""
+    """Create an environment that also sees what this one has installed, editable installs included."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"

@@ -15,7 +15,7 @@ COMPONENTS = ("hostile-scorers", "hostile-students", "hostile-losses", "hostile-
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """Four distributions of components that fail when they are used, and all those that cannot even be listed."""
+    """A folder with four distributions whose components fail in use, and all those that fail to be listed."""
     folder = tmp_path_factory.mktemp("site")
     for number, name in enumerate(COMPONENTS):
         install_file(folder, name, version=f"0.{number}")
@@ -25,13 +25,13 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def installed(site, monkeypatch):
-    """They are found, as if they had been installed."""
+    """Make the distributions discoverable, as if they were installed."""
     monkeypatch.syspath_prepend(site)
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory):
-    """Ratings."""
+    """A CSV file of ratings."""
     return write_ring(tmp_path_factory.mktemp("ratings") / "ring.csv")
 
 
@@ -57,7 +57,7 @@ def finished(site, source, tmp_path_factory):
 
 
 def tables(source, **changes):
-    """A run of seconds, one of whose scorers is a stranger's."""
+    """Return the tables of a short run, one of whose scorers is a third party's."""
     healthy = {
         "importance": {"scorers": ["fisher", "right"], "examples": 16},
         "selection": {"keep_ratio": 0.25, "scorer": "fisher"},
@@ -68,7 +68,7 @@ def tables(source, **changes):
 
 @pytest.fixture
 def run_with(installed, finished, source, tmp_path, capsys):
-    """Goes on from the finished run with other settings: (exit code, standard error)."""
+    """Function that resumes the finished run with other settings: (exit code, standard error)."""
 
     def run(**changes):
         folder = shutil.copytree(finished, tmp_path / "run")
@@ -82,5 +82,5 @@ def run_with(installed, finished, source, tmp_path, capsys):
 
 @pytest.fixture
 def hostile(installed):
-    """Imports a module of the folder."""
+    """Function that imports a module of the folder."""
     return importlib.import_module

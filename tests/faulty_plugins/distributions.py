@@ -1,4 +1,4 @@
-"""Third-party distributions as ``importlib.metadata`` finds them: modules beside a ``.dist-info`` folder, no installer."""
+"""Third-party distributions for ``importlib.metadata``: modules beside a ``.dist-info`` folder, no installer."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -15,21 +15,21 @@ def install(site, name, source, *, version="1.0", entry_point="main", metadata=N
         name: The distribution's; the module's with ``_`` for ``-``.
         source: The module's.
         version: The distribution's.
-        entry_point: Its name, or None for a damaged list of entry points.
-        metadata: The text of its metadata, if they are not to be as they should be.
+        entry_point: The entry point's name, or None for a damaged list of entry points.
+        metadata: The text of its metadata; None for valid ones.
     """
     module = name.replace("-", "_")
     (site / f"{module}.py").write_text(dedent(source), encoding="utf-8")
     info = site / f"{module}-{version}.dist-info"
     info.mkdir()
-    told = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" if metadata is None else metadata
-    (info / "METADATA").write_text(told, encoding="utf-8")
+    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" if metadata is None else metadata
+    (info / "METADATA").write_text(text, encoding="utf-8")
     points = f"{entry_point} = {module}\n" if entry_point else "main\n"
     (info / "entry_points.txt").write_text(f"[shortstack]\n{points}", encoding="utf-8")
 
 
 def install_file(site, name, *, version):
-    """The same with a module of this folder."""
+    """Put a distribution into a folder, whose module is a file beside this one."""
     source = (HERE / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
     install(site, name, source, version=version)
 
@@ -136,6 +136,6 @@ BROKEN = {
 
 
 def install_broken(site):
-    """Every distribution of ``BROKEN``."""
+    """Install every distribution of ``BROKEN``."""
     for name, (source, _, _) in BROKEN.items():
         install(site, name, source)

@@ -1,4 +1,4 @@
-"""Dataset adapters that yield what they must not, each in one way."""
+"""Dataset adapters that return invalid data, each in one way."""
 
 import attrs
 import polars as pl
@@ -10,7 +10,7 @@ from shortstack.hooks import hookimpl
 
 @attrs.frozen
 class Where:
-    """What is wrong."""
+    """Setting that selects the fault."""
 
     what: str = "raise"
 
@@ -25,7 +25,7 @@ ITEMS = {name: [f"i{i}" for i in range(5)] for name in ("item", "title", "catego
 
 
 def fail(_frame):
-    """When the rows are read at last."""
+    """Raise once the lazy rows are collected."""
     raise ValueError("the archive ends early")
 
 
@@ -46,22 +46,22 @@ ITEM_FAULTS = {
 
 
 def same(frame):
-    """Sound."""
+    """Return the frame unchanged."""
     return frame
 
 
 @attrs.frozen
 class Hostile:
-    """Reads nothing and makes rows up."""
+    """An adapter that reads nothing and invents its rows."""
 
     what: str
 
     def detect(self, source):
-        """Anything will do."""
+        """Accept any source."""
         return Edition(name="made-up")
 
     def read(self, source):
-        """The rows, spoilt."""
+        """Return the rows with the selected fault."""
         if self.what == "raise":
             raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
         if self.what == "row":
@@ -77,5 +77,5 @@ class Hostile:
 
 @hookimpl
 def shortstack_datasets():
-    """Yield the one."""
+    """Yield the adapter."""
     yield DatasetDescriptor(name="hostile", summary="Hostile.", build=lambda config: Hostile(config.what), config=Where)

@@ -10,7 +10,7 @@ from shortstack.hooks import hookimpl
 
 @attrs.frozen
 class Where:
-    """Where it goes wrong."""
+    """Setting that selects the method with the fault."""
 
     at: str = "call"
 
@@ -28,35 +28,35 @@ VALUES = {
 
 @attrs.define
 class Hostile:
-    """Cross-entropy, spoilt at one place."""
+    """Cross-entropy with a fault in one method."""
 
     at: str
 
     @property
     def needs(self):
-        """What it reads."""
+        """Outputs that the loss reads."""
         return ["logits"] if self.at == "needs" else frozenset({Output.STUDENT_LOGITS})
 
     def prepare(self, teacher, student, selection):
-        """Nothing of its own."""
+        """Return no module, or raise."""
         if self.at == "prepare":
             raise IndexError("no layer 9")
         return torch.zeros(3) if self.at == "tensor" else None
 
     def count(self, batch):
-        """The positions."""
+        """Return the number of positions, or raise."""
         if self.at == "count":
             raise IndexError("no position")
         count = batch.labels.new_tensor(batch.labels.numel())
         return count.float() if self.at == "share" else count
 
     def __call__(self, student, teacher, batch, module):
-        """The sum, or what was asked for."""
+        """Return the sum, or the value with the selected fault."""
         value = F.cross_entropy(student.logits.float(), batch.labels, reduction="none")
         return VALUES.get(self.at, torch.sum)(value)
 
 
 @hookimpl
 def shortstack_losses():
-    """Yield the one."""
+    """Yield the loss."""
     yield LossDescriptor(name="hostile", summary="Hostile.", build=lambda config: Hostile(config.at), config=Where)

@@ -1,4 +1,4 @@
-"""Scorers that are wrong in every way that the core must survive, and one that is right."""
+"""Scorers with every fault that the core must survive, and one that is correct."""
 
 import sys
 
@@ -10,13 +10,13 @@ from shortstack.hooks import hookimpl
 
 
 def even(layers):
-    """Sound scores."""
+    """Return valid scores."""
     return Importance(scores=torch.arange(layers, dtype=torch.float64), examples=1)
 
 
 @attrs.define(slots=False)
 class Fold:
-    """A sound fold over states, with something of its own to do at each call."""
+    """A valid fold over states, which runs ``act`` in the method named by ``at``."""
 
     at: str = "nowhere"
     act: object = None
@@ -26,22 +26,22 @@ class Fold:
     calls = 0
 
     def start(self, model):
-        """Remember the layers."""
+        """Store the layers."""
         self.layers = model.layers
         self._act("start")
 
     def update(self, state, signals):
-        """Nothing to remember."""
+        """Act, and keep no state."""
         self.calls += 1
         self._act("update", signals)
         if self.calls > len(self.layers):
             self._act("second-batch", signals)
 
     def merge(self, left, right):
-        """Nothing to merge."""
+        """Return no state."""
 
     def finish(self, state):
-        """What was asked for."""
+        """Return the configured answer."""
         self._act("finish")
         return self.answer(len(self.layers)) if self.answer else even(len(self.layers))
 
@@ -52,72 +52,72 @@ class Fold:
 
 @attrs.frozen
 class Where:
-    """Where it happens, and what."""
+    """Settings that select the method and the fault."""
 
     at: str = "update"
     what: str = "raise"
 
 
 def on_weights(layers, _):
-    """In place, as an optimiser does."""
+    """Change a weight in place, as an optimiser does."""
     with torch.no_grad():
         layers[0].mlp.up_proj.weight.mul_(1.5)
 
 
 def on_data(layers, _):
-    """Behind autograd's back."""
+    """Change a weight through ``.data``, which autograd does not notice."""
     layers[1].mlp.up_proj.weight.data[0, 0] += 1
 
 
 def on_rows(layers, _):
-    """The same numbers in other rows."""
+    """Reverse a weight's rows, so that its sums stay the same."""
     weight = layers[1].mlp.up_proj.weight
     weight.data = weight.data.flip(0)
 
 
 def on_mode(layers, _):
-    """Dropout on."""
+    """Put a layer into training mode."""
     layers[0].train()
 
 
 def on_hooks(layers, _):
-    """Never removed."""
+    """Register a hook that is never removed."""
     layers[2].register_forward_hook(lambda *_: None)
 
 
 def on_forward(layers, _):
-    """A method of its own."""
+    """Set ``forward`` on the instance."""
     layers[1].forward = layers[1].forward
 
 
 def on_requires_grad(layers, _):
-    """Thawed."""
+    """Flip a weight's ``requires_grad``."""
     layers[1].mlp.up_proj.weight.requires_grad = not layers[1].mlp.up_proj.weight.requires_grad
 
 
 def on_gradient(layers, _):
-    """Left behind."""
+    """Leave a gradient behind."""
     weight = layers[0].mlp.up_proj.weight
     weight.grad = torch.ones_like(weight)
 
 
 def on_module(layers, _):
-    """Another one in its place."""
+    """Replace a submodule."""
     layers[0].mlp.act_fn = torch.nn.ReLU()
 
 
 def on_config(layers, _):
-    """A setting of the model's."""
+    """Change a field of the model's config."""
     layers[0].self_attn.config.rms_norm_eps = 0.5
 
 
 def on_signals(_, signals):
-    """Scaled in place."""
+    """Scale the hidden states in place."""
     signals.output.mul_(2)
 
 
 def on_and_off(layers, _):
-    """Changed and changed back, as an ablation does."""
+    """Change a weight and restore it, as an ablation does."""
     weight = layers[0].mlp.up_proj.weight
     kept = weight.detach().clone()
     weight.data.zero_()
@@ -125,17 +125,17 @@ def on_and_off(layers, _):
 
 
 def fail(_layers, _):
-    """With lines."""
+    """Raise an error whose message has two lines."""
     raise RuntimeError("out of\nluck")
 
 
 def leave(_layers, _):
-    """The program."""
+    """Exit the process."""
     sys.exit(7)
 
 
 def stop(_layers, _):
-    """As ``next`` does where there is nothing."""
+    """Raise StopIteration."""
     next(iter(()))
 
 
@@ -159,7 +159,7 @@ ACTS = {
 
 
 def act_out(config):
-    """A fold that does it there."""
+    """Build the fold that has the configured fault."""
     return Fold(at=config.at, act=ACTS[config.what])
 
 
@@ -168,39 +168,39 @@ class Probing:
     """A probe that fails."""
 
     def measure(self, probe):
-        """Divide by nothing."""
+        """Divide by zero."""
         return probe.layers / 0
 
 
 @attrs.frozen
 class Deriving:
-    """A derived scorer that works on its inputs in place."""
+    """A derived scorer that changes its inputs in place."""
 
     needs_scores = ("hostile-scorers/right",)
 
     def combine(self, scores, probe):
-        """Scale what it was given."""
-        found = scores["hostile-scorers/right"]
-        found.scores.mul_(100)
-        return found
+        """Scale the input in place."""
+        importance = scores["hostile-scorers/right"]
+        importance.scores.mul_(100)
+        return importance
 
 
 @attrs.frozen
 class Letters(Deriving):
-    """A text where a tuple was due."""
+    """A derived scorer whose ``needs_scores`` is a string instead of a tuple."""
 
     needs_scores = "fisher"
 
 
 class Words(Fold):
-    """Signals by their names."""
+    """A fold that names its signals by strings instead of enum members."""
 
     needs = frozenset({"states"})
 
 
 @attrs.frozen
 class Picky:
-    """Settings whose check fails in its own way."""
+    """Settings whose validator raises a KeyError."""
 
     size: int = attrs.field(default=1)
 
@@ -210,7 +210,7 @@ class Picky:
 
 
 def gives(answer):
-    """A fold with this answer."""
+    """Return a builder of a fold with this answer."""
     return lambda _config: Fold(answer=answer)
 
 
@@ -235,7 +235,7 @@ BUILDS = {
 
 @hookimpl
 def shortstack_importance_scorers():
-    """Yield them all."""
+    """Yield all scorers."""
     for name, build in BUILDS.items():
         yield ScorerDescriptor(name=name, summary="Hostile.", build=build)
     yield ScorerDescriptor(name="acting", summary="Hostile somewhere.", build=act_out, config=Where)

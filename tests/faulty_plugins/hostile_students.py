@@ -1,4 +1,4 @@
-"""Student architectures that are wrong, each at one place."""
+"""Student architectures with a fault, each in one method."""
 
 import attrs
 import torch
@@ -11,32 +11,32 @@ from shortstack_students.layer_subset import LayerSubset
 
 @attrs.frozen
 class Where:
-    """Where it goes wrong."""
+    """Setting that selects the method with the fault."""
 
     at: str = "transfer"
 
 
 @attrs.frozen
 class Hostile:
-    """``layer-subset``, spoilt at one place."""
+    """``layer-subset`` with a fault in one method."""
 
     at: str
     subset = LayerSubset()
 
     def shrink(self, config, selection):
-        """Plan."""
+        """Return the student's config, or the fault."""
         if self.at == "shrink":
             raise KeyError("num_layers")
         return None if self.at == "no-config" else self.subset.shrink(config, selection)
 
     def count_parameters(self, config):
-        """Count."""
+        """Count the parameters, or raise."""
         if self.at == "count":
             raise ZeroDivisionError("no layers")
         return self.subset.count_parameters(config) + (self.at == "miscount")
 
     def transfer(self, teacher, student, selection, calibration):
-        """Fill."""
+        """Copy the weights, with the selected fault."""
         if self.at == "teacher":
             Decoder.of(teacher).layers[0].mlp.up_proj.weight.data.mul_(2)
         copies = self.subset.transfer(teacher, student, selection, calibration)
@@ -53,5 +53,5 @@ class Hostile:
 
 @hookimpl
 def shortstack_students():
-    """Yield the one."""
+    """Yield the architecture."""
     yield StudentDescriptor(name="hostile", summary="Hostile.", build=lambda config: Hostile(config.at), config=Where)

@@ -1,4 +1,4 @@
-"""What is installed is listed, whatever else is installed: each broken plugin is named, and all others are there."""
+"""Listing plugins: each broken plugin is named, and all others are listed."""
 
 import json
 import os
@@ -14,7 +14,7 @@ CALL = "from shortstack.cli import main; main()"
 
 
 def command(*arguments, site):
-    """A command in a process of its own, with a folder of distributions on the path: (exit code, output, errors)."""
+    """Run a command in a new process, with a folder of distributions on the path: (exit code, output, errors)."""
     done = subprocess.run(
         [sys.executable, "-c", CALL, *arguments],
         env={**os.environ, "PYTHONPATH": str(site)},
@@ -35,24 +35,24 @@ def broken(tmp_path_factory):
 
 
 class TestManyBroken:
-    """All that is broken at once, with a healthy distribution among it."""
+    """All broken distributions at once, with a healthy one among them."""
 
     def test_each_is_named(self, broken):
-        """With version, stage and cause; the exit code says nothing unless it is asked to."""
+        """Each is listed with version, stage and cause; the exit code stays 0 without ``--strict``."""
         code, out, err = command("plugins", "--json", site=broken)
-        told = json.loads(out)
-        failures = {failure["plugin"]: failure for failure in told["failures"]}
+        listing = json.loads(out)
+        failures = {failure["plugin"]: failure for failure in listing["failures"]}
 
         assert (0, "") == (code, err)
         assert {f"{name}:main" for name in BROKEN} == set(failures)
         for name, (_, stage, message) in BROKEN.items():
-            found = failures[f"{name}:main"]
-            assert ("1.0", stage) == (found["version"], found["stage"])
-            assert found["error"].startswith(f"{name}:main 1.0 failed at {stage}: ")
-            assert message in found["error"]
+            record = failures[f"{name}:main"]
+            assert ("1.0", stage) == (record["version"], record["stage"])
+            assert record["error"].startswith(f"{name}:main 1.0 failed at {stage}: ")
+            assert message in record["error"]
 
     def test_the_others_are_there(self, broken):
-        """Nothing of a broken plugin is offered, everything of the others is."""
+        """Components of broken plugins are not registered, all others are."""
         code, out, _ = command("list", "scorers", "--json", site=broken)
         offered = {component["full_name"] for component in json.loads(out)}
 
@@ -61,7 +61,7 @@ class TestManyBroken:
         assert {"shortstack", "healthy"} == {name.partition("/")[0] for name in offered}
 
     def test_strict_and_traceback(self, broken):
-        """For CI and for authors."""
+        """``--strict`` sets the exit code, for CI; ``--traceback`` shows tracebacks, for authors."""
         code, out, err = command("plugins", "--strict", "--traceback", site=broken)
 
         assert code == 1
@@ -70,7 +70,7 @@ class TestManyBroken:
         assert "RuntimeError: halfway" in err
 
     def test_showing_one_of_a_broken_plugin(self, broken):
-        """One line, with the cause."""
+        """The command ends with one line that gives the cause."""
         code, out, err = command("show", "scorer", "halfway/half", site=broken)
 
         assert (2, "") == (code, out)
@@ -80,7 +80,7 @@ class TestManyBroken:
         ) == err
 
     def test_a_name_that_a_broken_plugin_may_have_offered(self, broken):
-        """The broken ones are named, in one line, whatever their messages look like."""
+        """The broken plugins are named in one line, even if their messages have several."""
         code, _, err = command("show", "scorer", "half", site=broken)
 
         assert code == 2
@@ -89,7 +89,7 @@ class TestManyBroken:
 
 
 def test_what_a_plugin_prints_is_kept_off_standard_output(tmp_path):
-    """At import and while it lists: JSON stays JSON; standard error shows it and whose it is, and so does ``plugins``."""
+    """Output at import and while listing goes to standard error under the plugin's name, and into ``plugins``."""
     talk = "import sys\nprint('hello', file=sys.stdout)\nsys.stdout.flush()\n" + LISTING
     install(tmp_path, "talker", talk + "    print('at your service')\n    yield offered('depth')\n", version="2.5")
     code, out, err = command("list", "scorer", "--json", site=tmp_path)
@@ -110,7 +110,7 @@ def test_what_a_plugin_prints_is_kept_off_standard_output(tmp_path):
 
 
 def test_a_log_handler_made_at_import_outlives_it(tmp_path):
-    """It holds on to the stream that it found; what it says later is not lost and not on standard output."""
+    """The handler keeps the stream that it found at import; its later output is neither lost nor on standard output."""
     log = (
         "import logging, sys\nLOG = logging.getLogger('late')\nLOG.addHandler(logging.StreamHandler(sys.stdout))\n"
         + LISTING
@@ -133,12 +133,12 @@ class TestNames:
     """Distributions whose names clash."""
 
     def offering(self, site, *distributions):
-        """Each offers a scorer called ``depth`` by an entry point called ``main``."""
+        """Install distributions that each offer a scorer ``depth`` by an entry point ``main``."""
         for name in distributions:
             install(site, name, LISTING + "    yield offered('depth')\n")
 
     def test_two_distributions_with_one_entry_point_name(self, tmp_path):
-        """Both are used; the short name of what both offer must be told apart."""
+        """Both are used; a short name that both offer is ambiguous."""
         self.offering(tmp_path, "acme", "bolt")
         _, out, _ = command("plugins", "--json", site=tmp_path)
         offers = {plugin["plugin"]: plugin["offers"] for plugin in json.loads(out)["plugins"]}
@@ -158,7 +158,7 @@ class TestNames:
         assert (0, "bolt:main") == (code, json.loads(out)["plugin"])
 
     def test_two_entry_points_of_one_distribution_with_one_name(self, tmp_path):
-        """A full name must mean one thing, so the second is out of use."""
+        """A full name must be unique, so the second entry point is ignored."""
         self.offering(tmp_path, "acme")
         points = "[shortstack]\nmain = acme\nsecond = again\n"
         (tmp_path / "acme-1.0.dist-info" / "entry_points.txt").write_text(points, encoding="utf-8")
@@ -189,7 +189,7 @@ class TestNames:
         assert [f for f in registry.failures if f.origin.distribution == "twice_there"] == []
 
     def test_a_short_name_of_the_cores(self, tmp_path):
-        """It stays the core's; the stranger's goes by its full name."""
+        """The short name stays the core's; the third party's component is reached by its full name."""
         install(tmp_path, "acme", LISTING + "    yield offered('fisher')\n")
         _, out, _ = command("show", "scorer", "fisher", "--json", site=tmp_path)
 
@@ -201,11 +201,11 @@ class TestNames:
 
 
 class TestDamagedMetadata:
-    """What an installation that broke off leaves behind."""
+    """Metadata as left behind by an interrupted installation."""
 
     @pytest.mark.parametrize("metadata", ["", "Metadata-Version: 2.1\n"])
     def test_a_distribution_without_a_name(self, tmp_path, metadata):
-        """Where it lies is said."""
+        """Its path is reported."""
         install(tmp_path, "nameless", LISTING + "    yield offered('depth')\n", metadata=metadata)
         code, out, _ = command("plugins", "--json", site=tmp_path)
         (failure,) = json.loads(out)["failures"]
@@ -215,7 +215,7 @@ class TestDamagedMetadata:
         assert f"ValueError: its metadata in {tmp_path} are damaged; install it again" in failure["error"]
 
     def test_unreadable_metadata(self, tmp_path):
-        """The same for bytes that are no text."""
+        """The same holds for bytes that cannot be decoded."""
         install(tmp_path, "nameless", LISTING + "    yield offered('depth')\n")
         (tmp_path / "nameless-1.0.dist-info" / "METADATA").write_bytes(b"\xff\xfe")
         code, out, _ = command("plugins", "--json", site=tmp_path)
@@ -224,18 +224,18 @@ class TestDamagedMetadata:
         assert "are damaged; install it again" in json.loads(out)["failures"][0]["error"]
 
     def test_a_damaged_list_of_entry_points(self, tmp_path):
-        """Its distribution is named; the others are listed."""
+        """The distribution is named; the others are listed."""
         install(tmp_path, "broken-list", "", entry_point=None)
         code, out, _ = command("plugins", "--json", site=tmp_path)
-        told = json.loads(out)
+        listing = json.loads(out)
 
         assert code == 0
-        assert ["broken-list"] == [failure["plugin"].partition(":")[0] for failure in told["failures"]]
-        assert "shortstack:importance" in {plugin["plugin"] for plugin in told["plugins"]}
+        assert ["broken-list"] == [failure["plugin"].partition(":")[0] for failure in listing["failures"]]
+        assert "shortstack:importance" in {plugin["plugin"] for plugin in listing["plugins"]}
 
 
 def test_ctrl_c_at_import_is_the_users(tmp_path, monkeypatch):
-    """It is not the plugin's failure."""
+    """KeyboardInterrupt at import ends the command; it is no failure of the plugin."""
     install(tmp_path, "interrupted", "raise KeyboardInterrupt\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(KeyboardInterrupt):

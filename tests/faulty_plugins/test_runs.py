@@ -1,4 +1,4 @@
-"""A run that uses a hostile component ends with one line: what happened, in whose code; all other runs go on."""
+"""A run with a hostile component ends with one line that names error and component; other runs are unaffected."""
 
 import json
 import re
@@ -12,31 +12,31 @@ ADAPTER = r"dataset adapter hostile-adapters/hostile \(hostile-adapters:main 0\.
 
 
 def scorers(name, **settings):
-    """A run with this scorer beside a healthy one."""
+    """Return the tables of a run with this scorer beside a healthy one."""
     return {
         "importance": {"scorers": ["fisher", name], "examples": 16, "settings": {name: settings} if settings else {}}
     }
 
 
 def acting(at, what):
-    """A run with a scorer that does something at some call."""
+    """Return the tables of a run whose scorer has one fault in one method."""
     return scorers("acting", at=at, what=what)
 
 
 def student(at):
-    """A run with this architecture."""
+    """Return the tables of a run with this architecture."""
     return {"student": {"architecture": "hostile", "settings": {"at": at}}}
 
 
 def loss(at):
-    """A run with this loss beside a healthy one."""
+    """Return the tables of a run with this loss beside a healthy one."""
     fit = {"steps": 4, "batch_size": 16, "learning_rate": 0.005, "warmup_steps": 0, "evaluate_every": 4}
     return {"distillation": {"fit": fit, "losses": {"labels": 1.0, "hostile": {"at": at}}}}
 
 
 @pytest.fixture
 def data(source):
-    """Makes a run with this adapter."""
+    """Function that returns the tables of a run with this adapter."""
     return lambda what: {"data": {"source": str(source), "adapter": "hostile", "core": 2, "settings": {"what": what}}}
 
 
@@ -211,7 +211,7 @@ def test_one_line_and_the_cause(run_with, changes, line):
 
 
 def assert_one_line(err, line):
-    """It is the only line of standard error."""
+    """Assert that standard error is this one line."""
     assert re.fullmatch(f"error: {line}.*\n", err), err
 
 
@@ -235,7 +235,7 @@ ADAPTERS = {
 
 @pytest.mark.parametrize(("what", "line"), ADAPTERS.items(), ids=ADAPTERS)
 def test_adapters(run_with, data, what, line):
-    """The same for what reads the ratings."""
+    """The same holds for dataset adapters."""
     code, err = run_with(**data(what))
 
     assert code == 2
@@ -262,7 +262,7 @@ def test_what_was_done_before_the_failure_stays(run_with, finished, tmp_path):
 
 
 def test_a_name_of_the_cores_is_the_cores(run_with, finished):
-    """A stranger's scorer called ``fisher`` does not take the place of the core's."""
+    """A third party's scorer called ``fisher`` does not replace the core's."""
     code, _ = run_with(importance={"scorers": ["fisher", "hostile-scorers/fisher"], "examples": 16})
     result = json.loads((finished / "result.json").read_text(encoding="utf-8"))
 

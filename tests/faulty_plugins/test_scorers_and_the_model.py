@@ -1,4 +1,4 @@
-"""``measure_importance`` leaves the model as it was, or says who did not, and puts back what it can."""
+"""``measure_importance`` restores what scorers change of the model, and names the scorer that changed it."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def batches():
 
 @pytest.fixture
 def measure(installed, model, batches):
-    """Measures with some scorers; the registry is that of the environment."""
+    """Function that measures with some scorers, in the environment's registry."""
     registry = Registry.from_environment()
     return lambda **scorers: measure_importance(model, batches, scorers, registry=registry)
 
@@ -71,7 +71,7 @@ def measure(installed, model, batches):
     ],
 )
 def test_who_did_what(measure, at, what, message):
-    """Beside a healthy scorer; at the call at which it happened."""
+    """The error names the scorer and the method, even beside a healthy scorer."""
     with pytest.raises(PluginError, match=f"^{message}$"):
         measure(fisher=None, acting={"at": at, "what": what})
 
@@ -88,7 +88,7 @@ def test_what_can_be_undone_is(model, measure, at, what):
 
 
 def test_after_the_first_update_any_of_them_may_have_done_it(measure):
-    """The model is looked at after each scorer's first update, and after the sweep: then all are named."""
+    """The model is compared after each scorer's first update, and after the sweep, when all scorers are named."""
     others = r"importance scorer shortstack/angular \(shortstack:importance 0\.1\.0\)"
     with pytest.raises(PluginError, match=rf"^{others} or {ACTING} {SAME}: {WEIGHT.format(0)}{LASTING}$"):
         measure(angular=None, acting={"at": "second-batch", "what": "weights"})
@@ -96,7 +96,7 @@ def test_after_the_first_update_any_of_them_may_have_done_it(measure):
 
 @pytest.mark.parametrize("at", ["start", "update", "second-batch", "finish"])
 def test_weights_that_were_changed_back_are_as_they_were(measure, at):
-    """An ablation is no offence."""
+    """Weights that were changed and restored, as in an ablation, raise no error."""
     assert list(measure(acting={"at": at, "what": "and-back"})) == ["acting"]
 
 
@@ -110,15 +110,15 @@ def test_signals_changed_in_place(measure, at):
 
 
 def test_a_fusion_works_on_copies(measure):
-    """What a derived scorer does to its inputs in place changes nobody's scores."""
-    found = measure(deriving=None, **{"hostile-scorers/right": None})
+    """In-place changes by a derived scorer leave the scores of others unchanged."""
+    results = measure(deriving=None, **{"hostile-scorers/right": None})
 
-    assert found["hostile-scorers/right"].scores.tolist() == [0.0, 1.0, 2.0, 3.0]
-    assert found["deriving"].scores.tolist() == [0.0, 100.0, 200.0, 300.0]
+    assert results["hostile-scorers/right"].scores.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert results["deriving"].scores.tolist() == [0.0, 100.0, 200.0, 300.0]
 
 
 def test_a_failure_after_a_change(model):
-    """The failure is told, and a note says what it left behind."""
+    """The failure is raised, with a note of the changes it left behind."""
 
     def spoil():
         model.model.layers[0].mlp.up_proj.weight.data.zero_()
@@ -132,7 +132,7 @@ def test_a_failure_after_a_change(model):
 
 
 def test_a_message_lists_few_changes(model):
-    """Three, and how many more."""
+    """The message lists three changes, and the number of others."""
 
     def spoil():
         for layer in model.model.layers:
@@ -161,7 +161,7 @@ def test_scorers_given_as_objects_are_named_by_class(measure, hostile):
 
 
 def test_a_gradient_that_was_there_counts_too(model):
-    """By its values."""
+    """Existing gradients are compared by their values."""
     weight = model.model.layers[0].mlp.up_proj.weight
     weight.grad = torch.ones_like(weight)
     with (
@@ -208,7 +208,7 @@ def test_tensors_of_other_classes_are_not_looked_into(model):
 
 
 def test_an_error_outlives_a_device_that_answers_no_more(model, monkeypatch):
-    """After some errors nothing on a GPU can be compared; the first error is the one to see."""
+    """After some errors a GPU cannot be read any more; the first error is the one reported."""
 
     def dead(*_):
         raise RuntimeError("CUDA error: device-side assert triggered")

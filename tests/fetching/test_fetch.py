@@ -19,7 +19,7 @@ MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
 
 
 class Publisher(BaseHTTPRequestHandler):
-    """Serves ``files``; ``limit`` cuts an answer off, ``deaf`` sends whole files whatever was asked."""
+    """Serves ``files``; ``limit`` cuts a response off, ``deaf`` ignores range requests and sends whole files."""
 
     files = {}  # noqa: RUF012 -- set by each test
     limit = None
@@ -46,7 +46,7 @@ class Publisher(BaseHTTPRequestHandler):
         self.wfile.write(data[start:][: self.limit])
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -75,17 +75,17 @@ def publisher(limit=None, deaf=False, headers=(), **files):
 
 
 def offer(url, **more):
-    """A download of the file there."""
+    """Return a download of a file at this address."""
     return Download(url=f"{url}/a.zip", licence="for tests", **more)
 
 
 def names(folder):
-    """What lies in a folder, hidden or not."""
+    """Return the names in a folder, hidden ones included."""
     return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_whole_file(tmp_path):
-    """Is put in its place, and is not downloaded again."""
+    """A whole file is moved into place, and not downloaded again."""
     with publisher(**{"a.zip": DATA}) as (url, server):
         for _ in range(2):
             assert fetch(offer(url, md5=MD5), tmp_path / "new", Silent()).read_bytes() == DATA
@@ -95,7 +95,7 @@ def test_a_whole_file(tmp_path):
 
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_download_goes_on(tmp_path, deaf):
-    """From the byte where it was cut off; from the start where the publisher knows no parts."""
+    """A download resumes at the byte where it stopped; from the start if the server ignores ranges."""
     with (
         publisher(limit=1_000_000, **{"a.zip": DATA}) as (url, _),
         pytest.raises(DownloadError, match="was cut off after 1,000,000 bytes; the same command goes on from there"),
@@ -205,7 +205,7 @@ def test_a_checksum_in_capitals(tmp_path):
 
 
 def test_all_was_there_but_the_last_step(tmp_path):
-    """A complete partial file is asked for once more, and then checked."""
+    """A complete partial file is requested once more, and then checked."""
     (tmp_path / ".a.zip.partial").write_bytes(DATA)
     with publisher(**{"a.zip": DATA}) as (url, server):
         assert fetch(offer(url, md5=MD5), tmp_path, Silent()).read_bytes() == DATA
@@ -213,7 +213,7 @@ def test_all_was_there_but_the_last_step(tmp_path):
 
 
 def test_another_file_than_was_published(tmp_path):
-    """Is removed; nothing has its name."""
+    """A file with another checksum is removed."""
     with (
         publisher(**{"a.zip": b"<html>"}) as (url, _),
         pytest.raises(DownloadError, match=rf"is not what was published; .* published {MD5}"),
@@ -223,7 +223,7 @@ def test_another_file_than_was_published(tmp_path):
 
 
 def test_another_file_is_there(tmp_path):
-    """Is left alone."""
+    """An existing file with other content is left alone."""
     (tmp_path / "a.zip").write_bytes(b"mine")
     with (
         publisher(**{"a.zip": DATA}) as (url, _),
@@ -234,7 +234,7 @@ def test_another_file_is_there(tmp_path):
 
 
 def test_a_checksum_beside_the_file(tmp_path):
-    """As MovieLens has it; a page without one is refused."""
+    """A checksum file beside the download is used, as MovieLens has it; a page without a checksum is refused."""
     with publisher(**{"a.zip": DATA, "sum": f"MD5 (a.zip) = {MD5.upper()}\n".encode(), "no": b"none"}) as (url, _):
         assert fetch(offer(url, md5_url=f"{url}/sum"), tmp_path, Silent()).is_file()
         with pytest.raises(DownloadError, match=r"/no should hold the checksum of .*/a\.zip, and holds none"):
@@ -242,7 +242,7 @@ def test_a_checksum_beside_the_file(tmp_path):
 
 
 def test_no_network(tmp_path):
-    """A clear word, and nothing half-written."""
+    """Without a network the error is clear, and no partial file stays."""
     with publisher() as (url, _):
         pass
     with pytest.raises(
@@ -253,7 +253,7 @@ def test_no_network(tmp_path):
 
 
 def test_the_publisher_refuses(tmp_path):
-    """Its answer is told."""
+    """The server's response is reported."""
     with (
         publisher() as (url, _),
         pytest.raises(DownloadError, match="cannot be had: the publisher answers 404 Not Found"),
@@ -271,8 +271,8 @@ def call(*arguments, capsys):
     """Exit code, output, errors."""
     with pytest.raises(SystemExit) as ended:
         main(["data", "fetch", *map(str, arguments)])
-    told = capsys.readouterr()
-    return ended.value.code, told.out, told.err
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
 
 
 def test_the_command(tmp_path, capsys, monkeypatch):
@@ -298,14 +298,14 @@ def test_where_to_get_each(name, capsys):
 
 
 def test_an_unknown_edition(capsys):
-    """The nearest is suggested."""
+    """An unknown edition gets a suggestion."""
     code, _, err = call("movielens", "ml-100", capsys=capsys)
     assert code == 2
     assert "unknown edition of movielens 'ml-100'; did you mean 'ml-100k'?" in err
 
 
 def test_what_has_no_download(capsys):
-    """An edition is asked for, and the line tells how to get it."""
+    """For an edition without a download the command says how to get it."""
     code, out, _ = call("yelp", "academic", capsys=capsys)
     assert code == 0
     assert "https://www.yelp.com/dataset" in out

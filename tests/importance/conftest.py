@@ -1,4 +1,4 @@
-"""What the tests of importance share."""
+"""Fixtures shared by the tests of importance."""
 
 import pytest
 from importance.plain_loop import by_definition, make_batch, tiny_model

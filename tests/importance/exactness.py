@@ -1,4 +1,4 @@
-"""How near every score is to a plain float64 loop, by family: ``PYTHONPATH=tests python tests/importance/exactness.py``.
+"""Error of every score against a float64 loop, by family: ``PYTHONPATH=tests python tests/importance/exactness.py``.
 
 Writes ``docs/results/exactness.md``; the test of the same figures is ``test_scores_by_definition.py``.
 """
@@ -26,24 +26,24 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
 def errors(family, dtype, registry=None):
-    """Scorer → the largest difference from the plain loop, as a share of the largest score."""
+    """Return for each scorer the largest difference from the plain loop, as a share of the largest score."""
     model, batch = tiny_model(family, dtype), make_batch()
-    found = measure_importance(model, [batch], SCORERS, registry=registry)
+    measured = measure_importance(model, [batch], SCORERS, registry=registry)
     expected = by_definition(model, batch)
     expected |= {"drop-loss": drop_losses(model, batch), "magnitude": absolute_weights(model)}
     expected["hybrid"] = mean_ranks(*(expected[name] for name in ("fisher", "attention", "gradient")))
-    return {name: apart(found[name].scores, expected[name]) for name in SCORERS}
+    return {name: apart(measured[name].scores, expected[name]) for name in SCORERS}
 
 
 def apart(found, expected):
-    """The largest difference as a share of the largest score."""
+    """Return the largest difference as a share of the largest score."""
     if found.dtype != torch.float64:
         raise TypeError(f"scores are of type {found.dtype}")
     return float((found - expected).abs().max() / expected.abs().max())
 
 
 def page():
-    """A table for each precision."""
+    """Return a table for each precision."""
     lines = [
         "# How exact the scores are",
         "",

@@ -89,7 +89,7 @@ FAMILIES = {
 
 
 def tiny_model(family, dtype=torch.float64, **changes):
-    """A model with weights large enough that every layer really does something."""
+    """Return a model with weights large enough that every layer really does something."""
     name, settings = FAMILIES[family]
     config = getattr(transformers, name)(**{**settings, **changes})
     with torch.random.fork_rng():
@@ -102,7 +102,7 @@ def tiny_model(family, dtype=torch.float64, **changes):
 
 
 def make_batch():
-    """Six examples of 3 to 9 tokens: padded left, right or not; the third has no label, the fifth only its last."""
+    """Return six examples of 3 to 9 tokens, padded left, right or not; the third has no label, the fifth only one."""
     generator = torch.Generator().manual_seed(5)
     ids = torch.randint(1, 40, (6, 9), generator=generator)
     mask = torch.ones_like(ids)
@@ -115,26 +115,26 @@ def make_batch():
 
 
 def by_definition(model, batch, *, attention=True):
-    """Every fold score of DESIGN.md, one example at a time, without padding, in float64, with parameter gradients."""
+    """Return every fold score by its definition, one example at a time, without padding, in float64."""
     model = eager_copy(model) if attention else copy.deepcopy(model).double().train(mode=False)
     layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
-    found = [[] for _ in range(8)]
+    columns = [[] for _ in range(8)]
     for ids, mask, labels in zip(*(batch[k] for k in ("input_ids", "attention_mask", "labels")), strict=True):
         seen = one_example(model, layers, ids[mask == 1], labels[mask == 1], attention=attention)
-        for place, values in zip(found, seen, strict=True):
+        for place, values in zip(columns, seen, strict=True):
             if values is not None:
                 place.append(values)
     names = ("fisher", "gradient", "taylor", "angular", "block-influence", "norm-ratio", "attention", "attention-keep")
     scores = {
         n: torch.cat([torch.as_tensor(v).reshape(len(layers), -1) for v in vs], 1)
-        for n, vs in zip(names, found, strict=True)
+        for n, vs in zip(names, columns, strict=True)
         if vs
     }
     return {name: values.double().mean(1) for name, values in scores.items()}
 
 
 def eager_copy(model):
-    """In float64 and eager by force: asked to become so, Falcon stays as it is, and then shows maps without a mask."""
+    """Return a float64 copy with eager attention, set by force: Falcon ignores a request and returns unmasked maps."""
     made = copy.deepcopy(model).double().train(mode=False)
     for module in made.modules():
         if isinstance(module, transformers.PreTrainedModel):
@@ -143,7 +143,7 @@ def eager_copy(model):
 
 
 def one_example(model, layers, ids, labels, *, attention):
-    """The terms of one example: ``(layers, terms)`` for each score, or None."""
+    """Return the terms of one example: ``(layers, terms)`` for each score, or None."""
     inputs, outputs = [], []
     hooks = [
         m.register_forward_pre_hook(lambda _, a, k: inputs.append(a[0] if a else k["hidden_states"]), with_kwargs=True)
@@ -181,7 +181,7 @@ def one_example(model, layers, ids, labels, *, attention):
 
 
 def concentrations(attentions, drop):
-    """``(layers, heads × queries)`` of one example's maps, by the definition."""
+    """Return concentrations ``(layers, heads × queries)`` of one example's maps, by the definition."""
     rows = []
     for weights in attentions:
         row = []
@@ -197,7 +197,7 @@ def concentrations(attentions, drop):
 
 
 def drop_losses(model, batch):
-    """float64 ``(layers,)``: what the mean loss rises by without each layer, one example at a time, without padding."""
+    """Return float64 ``(layers,)``: the increase of the mean loss without each layer, example by example, unpadded."""
     model = copy.deepcopy(model).double().eval()
     layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
     whole = mean_loss(model, batch)
@@ -205,7 +205,7 @@ def drop_losses(model, batch):
 
 
 def mean_loss_without(model, layer, batch):
-    """The loss while a layer hands on what it was given."""
+    """Return the mean loss while a layer is an identity."""
     seen = []
     hooks = [
         layer.register_forward_pre_hook(
@@ -213,15 +213,15 @@ def mean_loss_without(model, layer, batch):
         ),
         layer.register_forward_hook(lambda _, a, o: seen[-1] if torch.is_tensor(o) else (seen[-1], *o[1:])),
     ]
-    found = mean_loss(model, batch)
+    loss = mean_loss(model, batch)
     for hook in hooks:
         hook.remove()
-    return found
+    return loss
 
 
 @torch.no_grad()
 def mean_loss(model, batch):
-    """The mean over examples that have a label of the loss, summed over their labels."""
+    """Return the mean over examples that have a label of the loss, summed over their labels."""
     total = []
     for ids, mask, labels in zip(*(batch[k] for k in ("input_ids", "attention_mask", "labels")), strict=True):
         targets = labels[mask == 1][1:]
@@ -232,12 +232,12 @@ def mean_loss(model, batch):
 
 
 def absolute_weights(model):
-    """float64 ``(layers,)``: ``Σ|w|``."""
+    """Return float64 ``(layers,)``: ``Σ|w|``."""
     layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
     sums = [sum(float(p.double().abs().sum()) for p in layer.parameters()) for layer in layers]
     return torch.tensor(sums, dtype=torch.float64)
 
 
 def mean_ranks(*scores):
-    """float64 ``(layers,)``: ranks from 0 to 1, ties shared, averaged."""
+    """Return float64 ``(layers,)``: ranks from 0 to 1, ties shared, averaged."""
     return torch.stack([torch.from_numpy(rankdata(s) - 1) / (len(s) - 1) for s in scores]).mean(0)

@@ -14,20 +14,20 @@ WITHIN, SEEN = 1e-3, 127  # float32, and weights so small that attention is near
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore:.*")
 def test_attention_is_seen_as_the_family_computes_it(batch):
-    """Or refused; a family that is newly refused is noticed."""
+    """Attention is measured as each family computes it, or refused; a newly refused family fails the test."""
     wrong = {}
-    found = {model_type: scores for model_type in model_types() if (scores := both(model_type, batch)) is not None}
-    for model_type, (scores, expected) in found.items():
+    results = {model_type: scores for model_type in model_types() if (scores := both(model_type, batch)) is not None}
+    for model_type, (scores, expected) in results.items():
         error = float((scores - expected).abs().max() / expected.abs().max())
         if not error <= WITHIN:
             wrong[model_type] = error
 
     assert wrong == {}
-    assert len(found) >= SEEN
+    assert len(results) >= SEEN
 
 
 def both(model_type, batch):
-    """What is measured and what the maps say, float64 ``(layers,)`` each; None for a family that is refused."""
+    """Return measured scores and those from the maps, float64 ``(layers,)`` each; None for a family that is refused."""
     short = {name: tensor[:, -5:] for name, tensor in batch.items()}
     whole = {name: tensor[short["attention_mask"].all(1)] for name, tensor in short.items()}
     try:

@@ -19,25 +19,26 @@ class Additive:
 
     @property
     def layers(self):
-        """As many as the table has."""
+        """Number of layers of the table."""
         return len(self.drops)
 
     def few(self, examples):
-        """Fewer examples."""
+        """Return a probe of fewer examples."""
         return Additive(self.drops, min(examples, self.examples))
 
     def log_probability(self, *, skip=()):
-        """Example n loses ``(n + 1)`` times as much."""
+        """Return log-probabilities; example n loses ``(n + 1)`` times as much."""
         return -sum(self.drops[layer] for layer in skip) * torch.arange(1, self.examples + 1, dtype=torch.float64)
 
 
 def combined(drops, scores, **settings):
-    """What is fitted to a model of these drops."""
-    given = {
-        name: Importance(scores=torch.tensor(one, dtype=torch.float64), examples=4) for name, one in scores.items()
+    """Return the hybrid fitted to a model of these drops."""
+    inputs = {
+        name: Importance(scores=torch.tensor(values, dtype=torch.float64), examples=4)
+        for name, values in scores.items()
     }
-    scorer = build(FittedHybridSettings(scorers=tuple(given), **settings))
-    return scorer.combine(given, Additive(drops))
+    scorer = build(FittedHybridSettings(scorers=tuple(inputs), **settings))
+    return scorer.combine(inputs, Additive(drops))
 
 
 GOOD = [9.0, 4.0, 7.0, 1.0, 3.0, 8.0, 2.0, 5.0, 6.0, 0.0]
@@ -45,44 +46,46 @@ NOISE = [3.0, 8.0, 1.0, 6.0, 2.0, 5.0, 9.0, 0.0, 4.0, 7.0]
 
 
 def test_a_mixture_is_found():
-    """On standard scores of equal spread, the weights that made the oracle."""
+    """With standardised scores the fit recovers the weights that made the oracle."""
     drops = [0.7 * a + 0.3 * b for a, b in zip(GOOD, NOISE, strict=True)]
-    found = combined(drops, {"a": GOOD, "b": NOISE}, fusion="z")
+    importance = combined(drops, {"a": GOOD, "b": NOISE}, fusion="z")
 
-    assert found.details["weight of a"] == pytest.approx(0.7, abs=0.01)
-    assert found.details["weight of b"] == pytest.approx(0.3, abs=0.01)
+    assert importance.details["weight of a"] == pytest.approx(0.7, abs=0.01)
+    assert importance.details["weight of b"] == pytest.approx(0.3, abs=0.01)
     order = sorted(range(10), key=lambda layer: drops[layer])
-    assert torch.argsort(found.scores).tolist() == order
+    assert torch.argsort(importance.scores).tolist() == order
 
 
 @pytest.mark.parametrize("fusion", ["rank", "min-max", "z"])
 def test_what_misleads_has_no_part(fusion):
     """The oracle's own order has all the weight beside its opposite."""
-    found = combined(GOOD, {"good": GOOD, "opposite": [-x for x in GOOD]}, fusion=fusion)
+    importance = combined(GOOD, {"good": GOOD, "opposite": [-x for x in GOOD]}, fusion=fusion)
 
-    assert found.details["weight of good"] > 0.99
-    assert found.details["cross-validated error"] < 1e-3 < found.details["cross-validated error of even weights"]
+    assert importance.details["weight of good"] > 0.99
+    assert (
+        importance.details["cross-validated error"] < 1e-3 < importance.details["cross-validated error of even weights"]
+    )
 
 
 def test_a_fit_that_predicts_no_better_is_not_believed():
     """Two scorers that are one another's shadow: even weights are as good as any."""
-    found = combined(GOOD, {"a": NOISE, "b": [2 * x for x in NOISE]})
+    importance = combined(GOOD, {"a": NOISE, "b": [2 * x for x in NOISE]})
 
-    assert found.details["weight of a"] == found.details["weight of b"] == 0.5
-    assert found.details["cross-validated error"] == found.details["cross-validated error of even weights"]
+    assert importance.details["weight of a"] == importance.details["weight of b"] == 0.5
+    assert importance.details["cross-validated error"] == importance.details["cross-validated error of even weights"]
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_few_layers(layers):
-    """Nothing can be fitted to one."""
-    found = combined(GOOD[:layers], {"good": GOOD[:layers]})
+    """With too few layers nothing is fitted."""
+    importance = combined(GOOD[:layers], {"good": GOOD[:layers]})
 
-    assert found.scores.isfinite().all()
-    assert found.details["weight of good"] == 1
+    assert importance.scores.isfinite().all()
+    assert importance.details["weight of good"] == 1
 
 
 def test_the_oracle_sees_only_a_few_examples():
-    """The first of them."""
+    """The oracle measures only the first examples."""
     assert combined(GOOD, {"a": GOOD}, examples=3).details["examples of the oracle"] == 3
     assert combined(GOOD, {"a": GOOD}, examples=64).details["examples of the oracle"] == 8
 
@@ -100,14 +103,14 @@ def test_a_probe_of_a_few(tiny, batch):
 
 
 def test_on_a_model(tiny, batch, registry):
-    """Asked for as any other; its parts need not be asked for."""
+    """The hybrid is requested like any other scorer; its parts need not be requested."""
     model = tiny("llama", torch.float64)
-    found = measure_importance(model, [batch], ["fitted-hybrid", "fisher"], registry=registry)
-    weights = [found["fitted-hybrid"].details[f"weight of {name}"] for name in ("fisher", "attention", "gradient")]
+    results = measure_importance(model, [batch], ["fitted-hybrid", "fisher"], registry=registry)
+    weights = [results["fitted-hybrid"].details[f"weight of {name}"] for name in ("fisher", "attention", "gradient")]
 
     assert sum(weights) == pytest.approx(1)
     assert min(weights) >= 0
-    assert list(found) == ["fitted-hybrid", "fisher"]
+    assert list(results) == ["fitted-hybrid", "fisher"]
 
 
 def _checked(batches, model):

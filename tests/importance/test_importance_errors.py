@@ -28,12 +28,12 @@ def model(tiny):
 
 
 def measure(model, batches, scorers, registry, **rest):
-    """Shorter."""
+    """Call ``measure_importance``, with fewer arguments."""
     return measure_importance(model, batches, scorers, registry=registry, **rest)
 
 
 def test_an_empty_corpus_is_refused(model, registry):
-    """By every scorer that needs data."""
+    """Every scorer that needs data refuses an empty corpus."""
     for name in ("fisher", "attention", "angular"):
         with pytest.raises(EmptyDataError, match=f"scorer '{name}' has no calibration examples; give at least one"):
             measure(model, [], [name], registry)
@@ -61,7 +61,7 @@ def test_examples_too_short_for_attention_are_refused(model, registry):
 
 
 def test_a_batch_must_be_whole(model, batch, registry):
-    """All three tensors, of one shape."""
+    """A batch must hold all three tensors, of one shape."""
     with pytest.raises(
         DataError, match="calibration batch 1 has no 'labels'; a batch holds input_ids, attention_mask, "
     ):
@@ -104,13 +104,13 @@ def test_a_batch_must_be_whole(model, batch, registry):
     ],
 )
 def test_a_batch_must_be_of_tensors(model, batch, registry, made, said):
-    """What was given is said, and what should be."""
+    """The error names the type given and the type expected."""
     with pytest.raises(DataError, match=said):
         measure(model, made(batch), ["fisher"], registry)
 
 
 def test_attention_that_cannot_be_observed_is_said_to_be_so(batch, registry):
-    """GPT-1 keeps its maps to itself."""
+    """GPT-1's attention maps cannot be observed, which is reported."""
     config = transformers.OpenAIGPTConfig(vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=32)
     model = transformers.AutoModelForCausalLM.from_config(config)
     with pytest.raises(UnsupportedModelError, match="layer 0 has no attention that can be observed; ask for other"):
@@ -131,7 +131,7 @@ def test_nan_names_scorer_and_layer_or_example(model, batch, registry):
 
 
 def test_names_and_forms_are_checked(model, batch, registry):
-    """Misspelt, a bare text, or no scorer at all."""
+    """Misspelt names, a bare string and an empty list of scorers are refused."""
     with pytest.raises(UnknownNameError, match="unknown importance scorer 'fischer'; did you mean 'fisher'"):
         measure(model, [batch], ["fischer"], registry)
     with pytest.raises(ConfigurationError, match="scorers takes a list of names, got the text 'fisher'"):
@@ -144,29 +144,29 @@ def test_names_and_forms_are_checked(model, batch, registry):
 
 @attrs.frozen
 class Asking:
-    """A fold that asks for ``wanted`` though it declares ``needs``."""
+    """A fold that reads ``wanted`` though it declares ``needs``."""
 
     needs: frozenset = frozenset({Signal.STATES})
     wanted: str = "output"
     result: object = None
 
     def start(self, model):
-        """No state."""
+        """Return no state."""
 
     def update(self, state, signals):
-        """Only ask."""
+        """Read the signal."""
         assert getattr(signals, self.wanted).dtype == torch.float32
 
     def merge(self, left, right):
-        """No state."""
+        """Return no state."""
 
     def finish(self, state):
-        """Whatever the test wants."""
+        """Return what the test configures."""
         return Importance(scores=self.result, examples=1)
 
 
 def test_an_undeclared_signal_is_refused(model, batch, registry):
-    """Even where another scorer has asked for it."""
+    """An undeclared signal is refused, even if another scorer declares it."""
     asking = {"fisher": None, "mine": Asking(wanted="gradient")}
     with pytest.raises(
         ConfigurationError, match="asked for the signal GRADIENTS but its `needs` declare STATES; add it"
@@ -186,7 +186,7 @@ def test_signals_that_belong_together_arrive_together(model, batch, registry):
 
 
 def test_a_scorers_result_is_checked(model, batch, registry):
-    """One finite float64 a layer."""
+    """A result must be one finite float64 per layer."""
     with pytest.raises(
         PluginError, match=r"scorer 'mine' gave scores of type torch.float32 and shape \(3,\); it must give"
     ):
@@ -202,22 +202,22 @@ class Needing:
     needs_scores: tuple
 
     def combine(self, scores, probe):
-        """Hand on the first."""
+        """Return the first score."""
         return scores[self.needs_scores[0]]
 
 
 def test_circles_are_refused_and_chains_resolved(model, batch, registry):
     """Derived scorers may need derived scorers."""
     chain = {"a": Needing(("b",)), "b": Needing(("magnitude",))}
-    found = measure(model, [batch], chain, registry)
-    assert ["a", "b"] == list(found)
-    assert torch.equal(found["a"].scores, measure(model, [], ["magnitude"], registry)["magnitude"].scores)
+    results = measure(model, [batch], chain, registry)
+    assert ["a", "b"] == list(results)
+    assert torch.equal(results["a"].scores, measure(model, [], ["magnitude"], registry)["magnitude"].scores)
     with pytest.raises(ConfigurationError, match="scorers a, b need each other in a circle"):
         measure(model, [batch], {"a": Needing(("b",)), "b": Needing(("a",))}, registry)
 
 
 def test_objectives_are_checked(model, batch, registry):
-    """One differentiable value an example, and candidates that hold the labels."""
+    """An objective must return one differentiable value per example, with candidates that hold the labels."""
     with pytest.raises(
         ConfigurationError, match=r"returned a tensor of shape \(\); it must give one log-probability an"
     ):
@@ -230,7 +230,7 @@ def test_objectives_are_checked(model, batch, registry):
 
 @pytest.mark.parametrize("scorer", ["fisher", "block-influence"])
 def test_hidden_states_of_another_shape_are_refused(model, batch, registry, scorer):
-    """Which row is whose could only be guessed."""
+    """Hidden states of another shape are refused, since their rows cannot be assigned to examples."""
     model.model.layers[1].register_forward_hook(lambda _layer, _args, output: output[None])
     model.model.layers[2].register_forward_pre_hook(lambda _layer, args: (args[0][0],))
     with pytest.raises(UnsupportedModelError, match=r"hidden states at layer 1 of LlamaForCausalLM are \(1, 6, "):
@@ -238,7 +238,7 @@ def test_hidden_states_of_another_shape_are_refused(model, batch, registry, scor
 
 
 def test_layers_that_share_parameters_are_refused(model, batch, registry):
-    """Neither layer has a score of its own."""
+    """Layers that share parameters are refused, as neither has a score of its own."""
     model.model.layers[2].mlp = model.model.layers[0].mlp
     with pytest.raises(UnsupportedModelError, match=r"layers 0 and 2 share the parameter 'mlp\.gate_proj\.weight'"):
         measure(model, [batch], ["fisher"], registry)
@@ -257,12 +257,12 @@ class Packed(nn.Module):
         self.register_buffer("scales", scales)
 
     def forward(self, states):
-        """Something linear."""
+        """Return a linear function of the input."""
         return states * self.scales
 
 
 def quantised_by_torch(linear):
-    """As ``torch.quantize_dynamic`` does: neither parameters nor buffers are left."""
+    """Quantise as ``torch.quantize_dynamic`` does: neither parameters nor buffers are left."""
     return torch.ao.nn.quantized.dynamic.Linear(linear.in_features, linear.out_features)
 
 
@@ -281,7 +281,7 @@ def quantised_by_torch(linear):
 )
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_quantised_weights_are_refused(model, batch, registry, scorer, quantised, said):
-    """They would be left out, whether they are parameters or not."""
+    """Quantised weights are refused, since they would be left out, as parameters or not."""
     attention = model.model.layers[1].self_attn
     attention.q_proj = quantised(attention.q_proj)
     with pytest.raises(
@@ -292,7 +292,7 @@ def test_quantised_weights_are_refused(model, batch, registry, scorer, quantised
 
 
 def test_quantised_weights_may_be_left_out(model, batch, registry):
-    """By scorers that never look at them; and tables of indices are no weights."""
+    """Scorers that read no weights accept quantised ones; integer index tables are no weights."""
     model.model.layers[1].self_attn.q_proj = Packed(torch.int32)
     assert measure(model, [batch], ["block-influence"], registry)["block-influence"].examples == 6
     model.model.layers[1].self_attn.q_proj = Packed(torch.int64)
@@ -323,7 +323,7 @@ def test_out_of_memory(model, batch, registry, scorer):
 
 @pytest.mark.parametrize(("key", "value"), [("input_ids", 40), ("labels", 99), ("labels", -5)])
 def test_tokens_that_the_model_does_not_know(model, batch, registry, key, value):
-    """Which batch, and what is allowed; −100 is no token but a sign."""
+    """The error names the batch and the allowed range; −100 is a marker, not a token."""
     wrong = {**batch, key: batch[key].clone()}
     wrong[key][5, 8] = value
     said = rf"calibration batch 1 has {value} among its {key}; the model's tokens are 0 to 39"
@@ -332,13 +332,13 @@ def test_tokens_that_the_model_does_not_know(model, batch, registry, key, value)
 
 
 def test_a_circle_is_found_before_any_work(model, registry):
-    """No batch is read."""
+    """A circular dependency is found before any batch is read."""
     with pytest.raises(ConfigurationError, match="scorers fitted-hybrid need each other in a circle"):
         measure(model, iter(lambda: 1 / 0, None), {"fitted-hybrid": {"scorers": ["fitted-hybrid"]}}, registry)
 
 
 def test_a_scorer_is_fused_once(model, batch, registry):
-    """Twice would hide its weight."""
+    """A scorer listed twice in a hybrid is refused, as that would hide its weight."""
     with pytest.raises(ConfigurationError, match="fitted-hybrid has the scorer 'fisher' twice; name each once"):
         measure(model, [batch], {"fitted-hybrid": {"scorers": ["fisher", "fisher"]}}, registry)
 
@@ -360,7 +360,7 @@ def test_packed_rows_are_refused(model, batch, registry):
 
 @pytest.mark.parametrize("key", ["token_type_ids", "inputs_embeds", "seq_idx"])
 def test_what_is_not_read_is_refused(model, batch, registry, key):
-    """The model may mean something by it."""
+    """Unknown batch keys are refused, as the model may use them."""
     with pytest.raises(
         DataError,
         match=f"^calibration batch 0 holds '{key}', which is not read; a batch holds input_ids, attention_mask, labels: leave",
@@ -369,7 +369,7 @@ def test_what_is_not_read_is_refused(model, batch, registry, key):
 
 
 def test_a_model_without_its_head_is_refused(model, batch, registry):
-    """As ``AutoModel`` loads it."""
+    """A model without a head, as ``AutoModel`` loads it, is refused."""
     with pytest.raises(
         UnsupportedModelError,
         match=r"^LlamaModel \(llama\) has no output head, so it predicts no tokens; load it with AutoModelForCausalLM$",

@@ -1,4 +1,4 @@
-"""The public function: what is asked for is what comes back, in one pass where one is enough."""
+"""``measure_importance``: the requested scores are returned, from one pass where one is enough."""
 
 import subprocess
 import sys
@@ -21,13 +21,13 @@ def model(tiny):
 
 
 def forwards(model):
-    """How often each layer runs on the six examples; what the model is asked beforehand does not count."""
+    """Count each layer's runs on the six examples; preliminary passes are not counted."""
     layers = Decoder.of(model).layers
     counts = [0] * len(layers)
     for index, layer in enumerate(layers):
-        own = layer.mlp.forward
+        forward = layer.mlp.forward
 
-        def counted(states, own=own, index=index):
+        def counted(states, own=forward, index=index):
             counts[index] += len(states) == 6
             return own(states)
 
@@ -39,19 +39,21 @@ def test_one_sweep_feeds_all_folds(model, batch, registry):
     """A one-shot iterator is enough, and each layer runs once a batch."""
     counts = forwards(model)
     names = ["fisher", "gradient", "taylor", "attention", "block-influence", "angular", "norm-ratio", "magnitude"]
-    found = measure_importance(model, iter([batch, batch]), names, registry=registry)
+    results = measure_importance(model, iter([batch, batch]), names, registry=registry)
 
-    assert names == list(found)
+    assert names == list(results)
     assert [2, 2, 2] == counts
 
 
 def test_the_default_is_fisher(model, batch, registry):
-    """Named, configured by a mapping, or given as an object: the same."""
+    """Fisher is the default, and equals a named scorer, one configured by a mapping, and an object."""
     default = measure_importance(model, [batch], registry=registry)
-    given = measure_importance(model, [batch], {"mine": fisher.DESCRIPTOR.build(None), "fisher": {}}, registry=registry)
+    results = measure_importance(
+        model, [batch], {"mine": fisher.DESCRIPTOR.build(None), "fisher": {}}, registry=registry
+    )
 
     assert ["fisher"] == list(default)
-    assert all(torch.equal(default["fisher"].scores, other.scores) for other in given.values())
+    assert all(torch.equal(default["fisher"].scores, other.scores) for other in results.values())
 
 
 @pytest.mark.parametrize(
@@ -65,13 +67,13 @@ def test_whatever_the_caller_is_in_the_middle_of(tiny, batch, registry, around):
     plain = measure_importance(model, [batch], names, registry=registry)
     with around():
         inside = {key: tensor.clone() for key, tensor in batch.items()}
-        found = measure_importance(model, [inside], names, registry=registry)
+        results = measure_importance(model, [inside], names, registry=registry)
 
-    assert all(torch.equal(plain[name].scores, found[name].scores) for name in names)
+    assert all(torch.equal(plain[name].scores, results[name].scores) for name in names)
 
 
 def test_a_hybrid_brings_its_parts_but_returns_only_what_was_asked(model, batch, registry):
-    """With a one-shot iterator, too."""
+    """A hybrid returns only the requested scores, also from a one-shot iterator."""
     alone = measure_importance(model, iter([batch]), ["hybrid"], registry=registry)
     parts = measure_importance(model, [batch], ["fisher", "attention", "gradient"], registry=registry)
 
@@ -83,11 +85,11 @@ def test_a_hybrid_brings_its_parts_but_returns_only_what_was_asked(model, batch,
 def test_a_part_may_have_its_own_settings(model, batch, registry):
     """The hybrid uses the scorer as configured beside it."""
     weights = {"weights": {"attention": 1.0}, "fusion": "min-max"}
-    asked = {"hybrid": weights, "attention": {"sink": "keep"}}
-    found = measure_importance(model, [batch], asked, registry=registry)
+    scorers = {"hybrid": weights, "attention": {"sink": "keep"}}
+    results = measure_importance(model, [batch], scorers, registry=registry)
 
-    scores = found["attention"].scores
-    torch.testing.assert_close(found["hybrid"].scores, (scores - scores.min()) / (scores.max() - scores.min()))
+    scores = results["attention"].scores
+    torch.testing.assert_close(results["hybrid"].scores, (scores - scores.min()) / (scores.max() - scores.min()))
 
 
 @pytest.mark.parametrize("family", ["llama", "falcon"])
@@ -105,11 +107,15 @@ def test_the_oracle_costs_about_half_of_a_forward_a_layer(family, batch, registr
 
 
 def test_importance_is_a_float64_a_layer(model, batch, registry):
-    """On the CPU, however small the model's type."""
-    found = measure_importance(model.bfloat16(), [batch], ["fisher"], registry=registry)["fisher"]
+    """Scores are float64 on the CPU, one per layer, whatever the model's dtype."""
+    importance = measure_importance(model.bfloat16(), [batch], ["fisher"], registry=registry)["fisher"]
 
-    assert isinstance(found, Importance)
-    assert (torch.float64, (3,), "cpu") == (found.scores.dtype, tuple(found.scores.shape), found.scores.device.type)
+    assert isinstance(importance, Importance)
+    assert (torch.float64, (3,), "cpu") == (
+        importance.scores.dtype,
+        tuple(importance.scores.shape),
+        importance.scores.device.type,
+    )
 
 
 def test_the_plugin_is_light():
@@ -134,6 +140,6 @@ def test_what_a_probe_remembers_is_bounded(model, batch, registry, monkeypatch, 
     ]
     expected = measure_importance(model, batches, ["drop-loss"], registry=registry)["drop-loss"].scores
     monkeypatch.setattr(probe, "MOST_BYTES", bytes_allowed)
-    found = measure_importance(model, batches, ["drop-loss"], registry=registry)["drop-loss"].scores
+    scores = measure_importance(model, batches, ["drop-loss"], registry=registry)["drop-loss"].scores
 
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(scores, expected, rtol=1e-9, atol=1e-12)

@@ -1,4 +1,4 @@
-"""What a sweep holds on to: nothing of a layer that is done."""
+"""Memory of a sweep: nothing is kept of a finished layer."""
 
 import gc
 
@@ -12,7 +12,7 @@ from shortstack.models.parameter_gradients import _Call
 
 
 def held_calls():
-    """Everywhere."""
+    """Count the layer calls that are held anywhere."""
     return sum(type(thing) is _Call for thing in gc.get_objects())
 
 
@@ -24,20 +24,20 @@ class Counting:
     held: dict = attrs.field(factory=dict)
 
     def start(self, model):
-        """How many there are already: a test that failed on purpose may hold some."""
+        """Number of calls held before the test: a test that failed on purpose may hold some."""
         gc.collect()
         return held_calls()
 
     def update(self, state, signals):
-        """Layers arrive last to first."""
+        """Record the calls still held; layers arrive last to first."""
         self.held[signals.layer] = held_calls() - state
         return state
 
     def merge(self, left, right):
-        """No state."""
+        """Return no state."""
 
     def finish(self, state):
-        """Any scores."""
+        """Return arbitrary scores."""
         return Importance(scores=torch.zeros(3, dtype=torch.float64), examples=1)
 
 

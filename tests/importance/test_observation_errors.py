@@ -1,4 +1,4 @@
-"""Models whose layers do something that no score could be told from: refused by name, never scored wrongly."""
+"""Models with layers that cannot be scored: refused by name, never scored wrongly."""
 
 from types import ModuleType
 
@@ -22,7 +22,7 @@ def model(tiny):
 
 
 def test_a_layer_that_runs_twice(model, batch, registry):
-    """An objective may run the model once."""
+    """An objective that runs a layer twice is refused."""
 
     def twice(*given):
         return next_token(*given) + next_token(*given)
@@ -34,7 +34,7 @@ def test_a_layer_that_runs_twice(model, batch, registry):
 
 
 def test_a_layer_that_does_not_run(model, batch, registry):
-    """An objective that leaves early."""
+    """An objective that does not run every layer is refused."""
 
     def early(model, ids, mask, labels):
         states = model.get_input_embeddings()(ids)
@@ -46,15 +46,15 @@ def test_a_layer_that_does_not_run(model, batch, registry):
 
 
 def test_a_layer_with_two_attentions(model, batch, registry):
-    """There is no one map."""
-    own = model.model.layers[1].self_attn.forward
-    model.model.layers[1].self_attn.forward = lambda *a, **k: (own(*a, **k), own(*a, **k))[1]
+    """A layer with two attentions is refused, as it has no single map."""
+    forward = model.model.layers[1].self_attn.forward
+    model.model.layers[1].self_attn.forward = lambda *a, **k: (forward(*a, **k), forward(*a, **k))[1]
     with pytest.raises(UnsupportedModelError, match="layer 1 attends more than once, so it has no one attention map"):
         measure_importance(model, [batch], ["attention"], registry=registry)
 
 
 def test_a_layer_without_attention(model, batch, registry):
-    """As in hybrids of attention and recurrence; all other scorers work."""
+    """The attention score refuses layers without attention, as in recurrent hybrids; all other scorers work."""
 
     class Still(nn.Module):
         def forward(self, hidden_states, **_rest):
@@ -68,7 +68,7 @@ def test_a_layer_without_attention(model, batch, registry):
 
 
 def test_an_objective_that_runs_another_model(model, batch, registry):
-    """Layers are watched in a double, which the objective is given; the model itself tells nothing."""
+    """Layers are observed in a copy, which the objective receives; one that runs the model itself is refused."""
 
     def objective(_given, ids, mask, labels):
         return next_token(model, ids, mask, labels)
@@ -94,9 +94,9 @@ def test_attention_of_another_implementation(tiny):
 
 
 def test_attention_with_an_unknown_term(model, batch, registry):
-    """Better none than a wrong map."""
-    own = model.model.layers[1].self_attn.forward
-    model.model.layers[1].self_attn.forward = lambda *a, **k: own(*a, **k, slopes=torch.ones(4))
+    """Attention with an unknown term is refused rather than measured wrongly."""
+    forward = model.model.layers[1].self_attn.forward
+    model.model.layers[1].self_attn.forward = lambda *a, **k: forward(*a, **k, slopes=torch.ones(4))
     with pytest.raises(
         UnsupportedModelError, match="LlamaAttention takes a tensor 'slopes' whose part in the weights is"
     ):
@@ -106,7 +106,7 @@ def test_attention_with_an_unknown_term(model, batch, registry):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("spread", [0.02, 0.5])
 def test_an_encoder(registry, batch, spread, dtype):
-    """It sees its labels, however small its weights; 0.02 is what BERT starts from."""
+    """An encoder is refused since it sees its labels, even with small weights; 0.02 is BERT's initialisation."""
     sizes = {"vocab_size": 40, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     torch.manual_seed(0)
     bert = BertLMHeadModel(BertConfig(**sizes, intermediate_size=24, initializer_range=spread)).to(dtype)
@@ -116,7 +116,7 @@ def test_an_encoder(registry, batch, spread, dtype):
 
 
 def test_an_encoder_with_a_decoder(registry, batch):
-    """One of its two lists of layers is as long as its config says."""
+    """An encoder-decoder is refused, although one of its two layer lists has the length in its config."""
     sizes = {"vocab_size": 40, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2, "num_decoder_layers": 3}
     t5 = T5ForConditionalGeneration(T5Config(**sizes, num_heads=4))
 
@@ -126,7 +126,7 @@ def test_an_encoder_with_a_decoder(registry, batch):
 
 
 def test_dropout_is_no_sign_of_an_encoder(tiny, batch, registry):
-    """A model in the middle of its training is asked at rest, and trained on."""
+    """A model in training mode is measured in evaluation mode, and restored."""
     model = tiny("gpt2", torch.float32).train()
 
     assert measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"].examples == 5
@@ -134,7 +134,7 @@ def test_dropout_is_no_sign_of_an_encoder(tiny, batch, registry):
 
 
 def test_a_plugin_that_builds_no_scorer(model, batch):
-    """Its type is named, and where it comes from."""
+    """The error names the returned type and the plugin."""
     descriptor = ScorerDescriptor(name="mine", summary="No scorer.", build=lambda _config: 3.5)
     plugin = ModuleType("bad")
     plugin.shortstack_importance_scorers = hookimpl(specname="shortstack_importance_scorers")(lambda: [descriptor])

@@ -114,7 +114,7 @@ class Unused(nn.Module):
 
 
 class Scaled(nn.Module):
-    """A scale of channels, as far as its first argument tells; it is given a second one."""
+    """A channel-wise scale judging by its first argument; it takes a second one."""
 
     def __init__(self):
         super().__init__()
@@ -126,7 +126,7 @@ class Scaled(nn.Module):
 
 
 class Handed(nn.Module):
-    """Calls it with two."""
+    """Calls a module with two arguments."""
 
     def __init__(self, mlp):
         super().__init__()
@@ -138,7 +138,7 @@ class Handed(nn.Module):
 
 
 class Hooked(nn.Module):
-    """Somebody else's hook changes what a linear map gives."""
+    """A hook of a third party changes a linear map's output."""
 
     def __init__(self, mlp):
         super().__init__()
@@ -169,27 +169,27 @@ def test_unusual_modules_are_exact(unusual, tiny, batch, registry, reference):
     torch.manual_seed(1)
     for layer in model.model.layers[:2]:
         layer.mlp = unusual(layer.mlp)
-    found = measure_importance(model, [batch, batch], ["fisher"], registry=registry)["fisher"]
+    importance = measure_importance(model, [batch, batch], ["fisher"], registry=registry)["fisher"]
 
-    torch.testing.assert_close(found.scores, reference(model, batch)["fisher"], rtol=1e-9, atol=0)
+    torch.testing.assert_close(importance.scores, reference(model, batch)["fisher"], rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("unusual", [Bare, Gathered])
 def test_hooks_of_others_take_part_once(unusual, tiny, batch, registry, reference):
-    """On the slow path too, where the layer is run again."""
+    """Third-party hooks run once, on the slow path too, where the layer is run again."""
     model = tiny("llama")
     torch.manual_seed(1)
     for layer in model.model.layers[:2]:
         layer.mlp = unusual(layer.mlp)
         layer.register_forward_pre_hook(lambda _layer, args: (args[0] * 1.5, *args[1:]))
         layer.register_forward_hook(lambda _layer, _args, output: output.tanh())
-    found = measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"]
+    importance = measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"]
 
-    torch.testing.assert_close(found.scores, reference(model, batch)["fisher"], rtol=1e-9, atol=0)
+    torch.testing.assert_close(importance.scores, reference(model, batch)["fisher"], rtol=1e-9, atol=0)
 
 
 def test_a_change_in_place_is_noticed(tiny, batch, registry):
-    """Rather an error than a wrong score."""
+    """A change in place raises instead of giving a wrong score."""
     model = tiny("llama")
     model.model.layers[1].mlp = InPlace(model.model.layers[1].mlp)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -197,7 +197,7 @@ def test_a_change_in_place_is_noticed(tiny, batch, registry):
 
 
 def test_the_slow_path_says_so_once(tiny, batch, registry, caplog):
-    """Which parameters, and what it costs."""
+    """The warning names the parameters and the cost, once."""
     with caplog.at_level(logging.WARNING):
         measure_importance(tiny("mixtral", torch.float32), [batch, batch], ["fisher"], registry=registry)
         measure_importance(tiny("llama", torch.float32), [batch], ["fisher"], registry=registry)
@@ -249,7 +249,7 @@ class OnePlus(nn.Module):
     ],
 )
 def test_norms_are_recognised_by_what_they_do(module, expected):
-    """And what the weight multiplies is found exactly."""
+    """Norms are recognised by their arithmetic, and the factor of their weight is recovered exactly."""
     states = torch.randn(3, 2, 8, generator=torch.Generator().manual_seed(0))
     if not may_be_elementwise(module):
         assert expected is None

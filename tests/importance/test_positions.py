@@ -1,4 +1,4 @@
-"""Where models are told that their tokens stand."""
+"""Position ids that models receive."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ LIKE_ROBERTA = (
 
 
 def small(model_type):
-    """A decoder of two layers with twelve positions."""
+    """Return a decoder of two layers with twelve positions."""
     torch.manual_seed(0)
     more = {"languages": ["en_XX"], "default_language": "en_XX"} if model_type == "xmod" else {}
     config = AutoConfig.for_model(
@@ -34,23 +34,23 @@ def small(model_type):
 @pytest.mark.parametrize(("model_type", "first"), [*((name, 2) for name in LIKE_ROBERTA), ("bert", 0), ("llama", 0)])
 @torch.no_grad()
 def test_the_forward_pass_is_the_models_own(model_type, first):
-    """Its logits are those without positions being told, on either side of padding; as many tokens fit as it says."""
+    """Logits equal those without explicit positions, on either padding side; the number of positions is known."""
     model = small(model_type)
     tokens = torch.arange(3, 11)[None]
-    own = model(input_ids=tokens).logits
+    expected = model(input_ids=tokens).logits
     assert first_position(model) == first
     assert most_tokens(model) == 12 - first
     for width, places in ((8, slice(0, 8)), (10, slice(2, 10)), (10, slice(0, 8))):
         padded, mask = torch.ones(1, width, dtype=torch.long), torch.zeros(1, width, dtype=torch.long)
         padded[:, places], mask[:, places] = tokens, 1
-        found = model(**model_inputs(model, padded, mask)).logits[:, places]
-        torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-4)
+        logits = model(**model_inputs(model, padded, mask)).logits[:, places]
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("scorer", ["fisher", "drop-loss"])
 @pytest.mark.parametrize("family", ["rwkv", "recurrent_gemma", "bart", "roformer"])
 def test_padding_that_is_heard_is_refused(family, scorer, batch, registry):
-    """Recurrence reads it, and positions that a model counts by itself begin with it; on the right it changes nothing."""
+    """Left padding is refused for recurrent models and those that count positions themselves; right padding is not."""
     model = tiny_teacher(family)
     right = on_the_right(batch)
 
@@ -60,6 +60,6 @@ def test_padding_that_is_heard_is_refused(family, scorer, batch, registry):
 
 
 def on_the_right(batch):
-    """The same examples, padded there."""
+    """Return the same examples, padded on the right."""
     order = (1 - batch["attention_mask"]).argsort(dim=1, stable=True)
     return {name: tensor.gather(1, order) for name, tensor in batch.items()}

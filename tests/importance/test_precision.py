@@ -26,20 +26,20 @@ def batches():
 
 
 def in_precision(model, dtype):
-    """The same model with weights of another type; a cast would also round the frequencies of rotary positions."""
+    """Return the model with weights of another dtype; a cast would also round the rotary frequencies."""
     other = type(model)._from_config(model.config, dtype=dtype)
     other.load_state_dict(model.state_dict())
     return other.eval()
 
 
 def folds(registry):
-    """All scorers that one sweep feeds."""
+    """Return all scorers that one sweep feeds."""
     names = [c.descriptor.name for c in registry.components if c.kind == "scorer"]
     return [name for name in names if isinstance(registry.build("scorer", name), FoldScorer)]
 
 
 def off(found, expected):
-    """The largest difference as a share of the largest score."""
+    """Return the largest difference as a share of the largest score."""
     return float((found.scores - expected.scores).abs().max() / expected.scores.abs().max())
 
 
@@ -50,9 +50,11 @@ def test_half_precision_is_near(family, dtype, batches, registry):
     half = in_precision(TinyModel(family=family, dtype="float32", layers=3).build(), dtype)
     names = folds(registry)
     expected = measure_importance(in_precision(half, torch.float32), batches, names, registry=registry)
-    found = measure_importance(half, batches, names, registry=registry)
+    measured = measure_importance(half, batches, names, registry=registry)
 
-    assert [] == [(name, off(found[name], expected[name])) for name in names if off(found[name], expected[name]) > NEAR]
+    assert [] == [
+        (name, off(measured[name], expected[name])) for name in names if off(measured[name], expected[name]) > NEAR
+    ]
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
@@ -60,31 +62,31 @@ def test_the_oracle_ranks_alike(dtype, batches, registry):
     """Eight layers in nearly the same order."""
     half = in_precision(TinyModel(family="llama", dtype="float32", layers=8).build(), dtype)
     expected = measure_importance(in_precision(half, torch.float32), batches, ["drop-loss"], registry=registry)
-    found = measure_importance(half, batches, ["drop-loss"], registry=registry)
+    measured = measure_importance(half, batches, ["drop-loss"], registry=registry)
 
-    assert spearmanr(found["drop-loss"].scores, expected["drop-loss"].scores).statistic >= 0.9
+    assert spearmanr(measured["drop-loss"].scores, expected["drop-loss"].scores).statistic >= 0.9
 
 
 @pytest.fixture
 def llama():
-    """In float16."""
+    """A Llama in float16."""
     return in_precision(TinyModel(family="llama", dtype="float32", layers=3).build(), torch.float16)
 
 
 def times(factor):
-    """An objective with gradients ``factor`` times as large."""
+    """Return an objective with gradients ``factor`` times as large."""
     return lambda *given: next_token(*given) * factor
 
 
 @pytest.mark.parametrize("factor", [1e-7, 1e3], ids=["small", "large"])
 @pytest.mark.parametrize("scorer", ["fisher", "gradient", "taylor"])
 def test_float16_loses_no_gradient(factor, scorer, llama, batches, registry):
-    """Confident examples have gradients below 6e-8, the least of float16; others, scaled, are above 65,504, its most."""
+    """Confident examples have gradients below 6e-8, float16's least; others, scaled, exceed 65,504, its largest."""
     wide = in_precision(llama, torch.float32)
     expected = measure_importance(wide, batches, [scorer], objective=times(factor), registry=registry)
-    found = measure_importance(llama, batches, [scorer], objective=times(factor), registry=registry)
+    measured = measure_importance(llama, batches, [scorer], objective=times(factor), registry=registry)
 
-    assert off(found[scorer], expected[scorer]) <= NEAR
+    assert off(measured[scorer], expected[scorer]) <= NEAR
 
 
 def test_without_a_scale_they_would_be_lost(llama, batches, registry, monkeypatch):
@@ -92,19 +94,19 @@ def test_without_a_scale_they_would_be_lost(llama, batches, registry, monkeypatc
     wide = in_precision(llama, torch.float32)
     expected = measure_importance(wide, batches, objective=times(1e-7), registry=registry)["fisher"]
     monkeypatch.setattr(loss_scale, "FIRST_SCALE", 1.0)
-    found = measure_importance(llama, batches, objective=times(1e-7), registry=registry)["fisher"]
+    measured = measure_importance(llama, batches, objective=times(1e-7), registry=registry)["fisher"]
 
-    assert off(found, expected) > NEAR
+    assert off(measured, expected) > NEAR
 
 
 def test_a_pass_that_overflows_counts_once(llama, batches, registry):
     """Scorers that were fed before the overflow, from the hidden states, are not fed twice."""
     names = ["angular", "block-influence", "fisher"]
     alone = measure_importance(llama, batches, names[:2], registry=registry)
-    found = measure_importance(llama, batches, names, objective=times(1e3), registry=registry)
+    measured = measure_importance(llama, batches, names, objective=times(1e3), registry=registry)
 
-    assert all(torch.equal(alone[name].scores, found[name].scores) for name in names[:2])
-    assert {64} == {importance.examples for importance in found.values()}
+    assert all(torch.equal(alone[name].scores, measured[name].scores) for name in names[:2])
+    assert {64} == {importance.examples for importance in measured.values()}
 
 
 def test_gradients_beyond_float16_are_refused(llama, batches, registry):
@@ -115,7 +117,7 @@ def test_gradients_beyond_float16_are_refused(llama, batches, registry):
 
 
 def damaged(model, where):
-    """The model with one NaN."""
+    """Return the model with one NaN."""
     weights = {
         "embeddings": model.model.embed_tokens.weight,
         "layer": model.model.layers[1].mlp.down_proj.weight,

@@ -44,7 +44,7 @@ def test_last_visible_token():
 
 
 def test_concentration_against_scipy():
-    """One less the entropy over its maximum, the first visible key left out."""
+    """Concentration is one minus normalised entropy, the first visible key excluded."""
     weights = torch.tensor([[[[0.4, 0.1, 0.2, 0.3], [0.7, 0.1, 0.1, 0.1], [1.0, 0, 0, 0]]]], dtype=torch.float64)
     visible = torch.tensor([[[[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 1, 1]]]]).bool()
 
@@ -82,10 +82,10 @@ def test_attention_weights_of_every_kind_of_mask():
 
 
 def fuse(scores, **settings):
-    """The hybrid of some scores."""
+    """Return the hybrid of some scores."""
     hybrid = build(HybridSettings(**settings))
-    given = {name: Importance(scores=torch.tensor(s, dtype=torch.float64), examples=4) for name, s in scores.items()}
-    return hybrid.combine(given, probe=None)
+    inputs = {name: Importance(scores=torch.tensor(s, dtype=torch.float64), examples=4) for name, s in scores.items()}
+    return hybrid.combine(inputs, probe=None)
 
 
 A, B, FLAT = [3.0, 1.0, 1.0, 8.0], [1e-9, 4e-9, 2e-9, 3e-9], [5.0] * 4
@@ -101,17 +101,17 @@ A, B, FLAT = [3.0, 1.0, 1.0, 8.0], [1e-9, 4e-9, 2e-9, 3e-9], [5.0] * 4
 )
 def test_fusion_against_scipy(fusion, scale):
     """Ties get their mid-rank, decades do not matter, a constant counts 0."""
-    found = fuse(
+    fused = fuse(
         {"a": A, "b": B, "flat": FLAT}, weights={"a": 3.0, "b": 1.0, "flat": 1.0, "unused": 0.0}, fusion=fusion
     )
 
     expected = (3 * scale(np.array(A)) + scale(np.array(B))) / 5
-    assert expected.tolist() == pytest.approx(found.scores.tolist(), rel=1e-9)
-    assert found.examples == 4
+    assert expected.tolist() == pytest.approx(fused.scores.tolist(), rel=1e-9)
+    assert fused.examples == 4
 
 
 def test_a_hybrid_of_one_layer_or_of_constants_is_zero():
-    """Not NaN."""
+    """A hybrid of one layer or of constants is 0, not NaN."""
     for fusion in ("rank", "min-max", "z"):
         assert [0.0] * 4 == fuse({"flat": FLAT}, weights={"flat": 1.0}, fusion=fusion).scores.tolist()
         assert [0.0] == fuse({"a": [7.0]}, weights={"a": 2.0}, fusion=fusion).scores.tolist()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
 def assert_close(expected, actual, tolerance):
-    """Within a tolerance of the largest score."""
+    """Assert equality within a tolerance relative to the largest score."""
     assert actual.dtype == torch.float64
     error = float((actual - expected).abs().max() / expected.abs().max())
     assert error <= tolerance, f"{error:.1e} > {tolerance:.0e}: expected {expected.tolist()}, got {actual.tolist()}"
@@ -27,7 +27,7 @@ def assert_close(expected, actual, tolerance):
 @pytest.mark.parametrize("dtype", WITHIN, ids=str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_score_is_that_of_the_plain_loop(family, dtype, registry):
-    """Padding left and right, an unlabelled example, biases, norms, ties, experts, sinks and own linear classes included."""
+    """Scores agree with the loop: padding, unlabelled examples, biases, norms, ties, experts, sinks, own layers."""
     allowed = max(WITHIN[dtype], ROUNDED.get(family, 0))
 
     assert {} == {name: error for name, error in errors(family, dtype, registry).items() if not error <= allowed}
@@ -37,15 +37,15 @@ def test_every_score_is_that_of_the_plain_loop(family, dtype, registry):
 def test_counts_and_the_sink(family, tiny, batch, registry, reference):
     """Examples without labels count for hidden states and attention only; the sink may stay."""
     model = tiny(family)
-    found = measure_importance(model, [batch], [*GRADIENTS, *STATES], registry=registry)
+    results = measure_importance(model, [batch], [*GRADIENTS, *STATES], registry=registry)
     kept = measure_importance(model, [batch], {"attention": {"sink": "keep"}}, registry=registry)["attention"]
 
     assert_close(reference(model, batch)["attention-keep"], kept.scores, ROUNDED.get(family, 1e-9))
-    assert {name: 5 if name in GRADIENTS else 6 for name in found} == {n: i.examples for n, i in found.items()}
+    assert {name: 5 if name in GRADIENTS else 6 for name in results} == {n: i.examples for n, i in results.items()}
 
 
 def test_magnitude_needs_no_data(tiny, registry):
-    """Law 21: no corpus at all is enough."""
+    """Magnitude is measured without any corpus."""
     assert measure_importance(tiny("gpt2"), [], ["magnitude"], registry=registry)["magnitude"].examples == 0
 
 
@@ -53,7 +53,7 @@ def test_objective_over_candidates_ranks_only_them(tiny, batch, registry):
     """Fisher of a softmax over some rows of the output matrix, against autograd."""
     model, candidates = tiny("llama"), torch.arange(39, 0, -1)
     objective = candidate_objective(candidates)
-    found = measure_importance(model, [batch], ["fisher"], objective=objective, registry=registry)["fisher"]
+    importance = measure_importance(model, [batch], ["fisher"], objective=objective, registry=registry)["fisher"]
 
     squares = torch.zeros(3, dtype=torch.float64)
     for ids, mask, labels in zip(*(batch[k] for k in ("input_ids", "attention_mask", "labels")), strict=True):
@@ -64,7 +64,7 @@ def test_objective_over_candidates_ranks_only_them(tiny, batch, registry):
         model.zero_grad()
         logits[targets != -100].gather(1, targets[targets != -100][:, None] - 1).sum().backward()
         squares += torch.stack([sum(p.grad.square().sum() for p in m.parameters()) for m in model.model.layers])
-    assert_close(squares / 5, found.scores, 1e-9)
+    assert_close(squares / 5, importance.scores, 1e-9)
 
 
 def test_next_token_is_the_sum_over_supervised_positions(tiny, batch):
@@ -80,7 +80,7 @@ def test_next_token_is_the_sum_over_supervised_positions(tiny, batch):
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "mixtral"])
 def test_bfloat16_stays_near_float32(family, tiny, batch, registry):
-    """Law 22, against the float32 copy: sums are float32 or wider, so only the model's own rounding is left."""
+    """bfloat16 scores are near a float32 copy's: sums are float32 or wider, so only the model's rounding is left."""
     names = [*GRADIENTS, *STATES, "attention"]
     model = tiny(family, torch.bfloat16)
     low = measure_importance(model, [batch], names, registry=registry)

@@ -25,23 +25,23 @@ def model(tiny):
 
 
 def rows(batch, chosen):
-    """Some examples of a batch, in this order."""
+    """Return some examples of a batch, in this order."""
     return {key: value[chosen] for key, value in batch.items()}
 
 
 def scores(model, batches, registry, names=FOLDS):
-    """``(scorers, layers)``."""
-    found = measure_importance(model, batches, names, registry=registry)
-    return torch.stack([found[name].scores for name in names])
+    """Return scores ``(scorers, layers)``."""
+    results = measure_importance(model, batches, names, registry=registry)
+    return torch.stack([results[name].scores for name in names])
 
 
 def assert_same(expected, actual):
-    """Regime D."""
+    """Assert equality within the rounding of another summation order."""
     torch.testing.assert_close(actual, expected, rtol=1e-7, atol=1e-12)
 
 
 def test_batch_size_and_order_do_not_matter(model, batch, registry):
-    """Laws 5 and 6."""
+    """Scores do not depend on batch size or on the order of examples."""
     whole = scores(model, [batch], registry)
 
     assert_same(whole, scores(model, [rows(batch, [n]) for n in (3, 0, 5, 2, 1, 4)], registry))
@@ -49,14 +49,14 @@ def test_batch_size_and_order_do_not_matter(model, batch, registry):
 
 
 def test_duplicates_change_no_mean(model, batch, registry):
-    """Law 9."""
+    """Repeating every example leaves the means as they are."""
     assert_same(scores(model, [batch], registry), scores(model, [batch] * 3, registry))
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_padding_does_not_matter(side, family, tiny, batch, registry):
-    """Laws 10 and 11, for learned and rotary positions."""
+    """Padding on either side changes no score, with learned and with rotary positions."""
     width = (3, 0) if side == "left" else (0, 3)
     fill = {"input_ids": 7, "attention_mask": 0, "labels": -100}
     padded = {key: torch.nn.functional.pad(value, width, value=fill[key]) for key, value in batch.items()}
@@ -67,7 +67,7 @@ def test_padding_does_not_matter(side, family, tiny, batch, registry):
 
 
 def test_a_fully_masked_example_contributes_nothing(model, batch, registry):
-    """Law 12."""
+    """An example without any unmasked token changes no score."""
     more = {key: torch.cat([value, value[:1]]) for key, value in batch.items()}
     more["attention_mask"][-1] = 0
 
@@ -75,7 +75,7 @@ def test_a_fully_masked_example_contributes_nothing(model, batch, registry):
 
 
 def test_merge_is_the_fold_of_both_parts(model, batch, registry):
-    """Laws 7 and 8: associative, commutative, with ``start`` as unit."""
+    """``merge`` is associative and commutative, with ``start`` as unit."""
     folds = {name: registry.build("scorer", name) for name in FOLDS}
     device = torch.device("cpu")
     parts = [rows(batch, chosen) for chosen in ([0, 1], [2, 3], [4, 5])]
@@ -115,7 +115,7 @@ class Resuming:
 @pytest.mark.parametrize("layer", [0, 1, 2])
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gemma2", "gpt2", "gpt_neox", "olmo2"])
 def test_a_layer_that_does_nothing_scores_zero(family, layer, tiny, batch, registry):
-    """Law 13, exactly, any layer including first and last."""
+    """An identity layer scores exactly 0, be it the first, the last or another."""
     model = tiny(family, torch.float32)
     block = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))[layer]
     writers = ("o_proj", "down_proj", "attn.c_proj", "mlp.c_proj", "attention.dense", "dense_4h_to_h")
@@ -124,14 +124,14 @@ def test_a_layer_that_does_nothing_scores_zero(family, layer, tiny, batch, regis
             for parameter in module.parameters():
                 parameter.data.zero_()
 
-    found = measure_importance(model, [batch], [*IDENTITY_IS_ZERO, "drop-loss"], registry=registry)
-    assert [0.0] * 4 == [float(found[name].scores[layer]) for name in IDENTITY_IS_ZERO]
-    assert float(found["drop-loss"].scores[layer]) == 0.0
-    assert all(float(found[name].scores.max()) > 0 for name in IDENTITY_IS_ZERO)
+    results = measure_importance(model, [batch], [*IDENTITY_IS_ZERO, "drop-loss"], registry=registry)
+    assert [0.0] * 4 == [float(results[name].scores[layer]) for name in IDENTITY_IS_ZERO]
+    assert float(results["drop-loss"].scores[layer]) == 0.0
+    assert all(float(results[name].scores.max()) > 0 for name in IDENTITY_IS_ZERO)
 
 
 def test_labels_are_not_used_by_scores_of_states(model, batch, registry):
-    """Law 21."""
+    """Scores of hidden states and of weights do not depend on labels."""
     names = ["attention", "block-influence", "angular", "norm-ratio", "magnitude"]
     unlabelled = {**batch, "labels": torch.full_like(batch["labels"], -100)}
 
@@ -139,7 +139,7 @@ def test_labels_are_not_used_by_scores_of_states(model, batch, registry):
 
 
 def test_rescaling_without_changing_the_function_changes_nothing(model, batch, registry):
-    """Law 16, exactly, for powers of two."""
+    """Rescaling weights without changing the function changes no score; exact for powers of two."""
     names = ["taylor", "block-influence", "angular", "norm-ratio", "attention"]
     before = scores(model, [batch], registry, names)
     mlp = model.model.layers[1].mlp
@@ -150,7 +150,7 @@ def test_rescaling_without_changing_the_function_changes_nothing(model, batch, r
 
 
 def test_the_objectives_scale_is_the_scores_scale(model, batch, registry):
-    """Law 20: gradients times c are Taylor and gradient times |c|, Fisher times c²."""
+    """An objective times c multiplies Taylor and gradient scores by |c|, Fisher by c²."""
     from shortstack.importance.measure import next_token
 
     names = ["fisher", "gradient", "taylor"]
@@ -161,7 +161,7 @@ def test_the_objectives_scale_is_the_scores_scale(model, batch, registry):
 
 
 def snapshot(model):
-    """Everything about a model that a scorer might disturb."""
+    """Return everything about a model that a scorer might disturb."""
     hooks = [
         [len(getattr(m, kind)) for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")]
         for m in model.modules()
@@ -179,7 +179,7 @@ def snapshot(model):
 
 
 def assert_unchanged(before, after):
-    """Equal, tensors included."""
+    """Assert that two snapshots are equal, tensors included."""
     for (name, left), right in zip(before.items(), after.values(), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=0, msg=name) if name in {"state", "grad"} else None
         assert str(left) == str(right), name
@@ -187,7 +187,7 @@ def assert_unchanged(before, after):
 
 @pytest.mark.parametrize("family", ["llama", "gemma2", "mixtral", "gpt2"])
 def test_the_model_is_left_as_it_was(family, tiny, batch, registry):
-    """Law 2: in training mode, partly frozen, with gradients and dropout."""
+    """A model in training mode, partly frozen, with gradients and dropout, is left unchanged."""
     model = tiny(family, torch.float32, attention_dropout=0.5) if family != "gpt2" else tiny(family, torch.float32)
     model.train()
     with warnings.catch_warnings():
@@ -199,11 +199,11 @@ def test_the_model_is_left_as_it_was(family, tiny, batch, registry):
     first = scores(model, [batch], registry, EVERY)
 
     assert_unchanged(before, snapshot(model))
-    assert torch.equal(first, scores(model.eval(), [batch], registry, EVERY))  # law 3, and dropout is off
+    assert torch.equal(first, scores(model.eval(), [batch], registry, EVERY))  # repeatable, and dropout is off
 
 
 def test_the_model_is_left_as_it_was_after_an_error(model, batch, registry):
-    """Law 2, when the second batch fails half-way through a pass."""
+    """The model is left unchanged if the second batch fails half-way through a pass."""
 
     def failing(model, ids, mask, labels):
         from shortstack.importance.measure import next_token
@@ -221,15 +221,15 @@ def test_the_model_is_left_as_it_was_after_an_error(model, batch, registry):
 
 
 def test_no_gradient_of_a_parameter_is_formed(model, batch, registry):
-    """Backward goes to activations only: parameters do not even ask for gradients during it."""
-    asked = []
+    """Backward goes to activations only: no parameter requires gradients during it."""
+    flags = []
     model.model.layers[1].mlp.register_forward_hook(
-        lambda m, _a, _o: asked.extend(p.requires_grad for p in m.parameters())
+        lambda m, _a, _o: flags.extend(p.requires_grad for p in m.parameters())
     )
     scores(model, [batch], registry)
 
-    assert len(asked) >= 3
-    assert not any(asked)
+    assert len(flags) >= 3
+    assert not any(flags)
     assert all(p.grad is None for p in model.parameters())
 
 

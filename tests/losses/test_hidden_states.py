@@ -22,12 +22,12 @@ SELECTION = Selection(kept=(1, 3), of=4)
 
 
 def config(layers, width):
-    """A model's config; no weights are made."""
+    """Return a model's config; no weights are made."""
     return LlamaConfig(num_hidden_layers=layers, hidden_size=width, num_attention_heads=1, num_key_value_heads=1)
 
 
 def states(layers, width, seed, dtype=torch.float64, rows=2, tokens=4):
-    """Random states of every layer."""
+    """Return random states of every layer."""
     generator = torch.Generator().manual_seed(seed)
     return {i: torch.randn((rows, tokens, width), generator=generator, dtype=dtype) for i in range(layers)}
 
@@ -42,7 +42,7 @@ def measure(loss, student, teacher, module, batch=BATCH):
 
 
 def by_hand(student, teacher, term):
-    """Plain float64 loops over layers and unmasked tokens, meaned over the layers."""
+    """Compute the loss by plain float64 loops over layers and unmasked tokens, averaged over layers."""
     total = 0.0
     for ours, origin in enumerate(SELECTION.kept):
         for row, column in MASK.nonzero().tolist():
@@ -51,20 +51,20 @@ def by_hand(student, teacher, term):
 
 
 def cosine_term(x, y):
-    """1 − cos."""
+    """Return 1 − cos."""
     dot = sum(a * b for a, b in zip(x, y, strict=True))
     return 1 - dot / math.sqrt(sum(a * a for a in x) * sum(b * b for b in y))
 
 
 def mse_term(x, y):
-    """Mean squared error over the teacher's variance."""
+    """Return mean squared error over the teacher's variance."""
     mean = sum(y) / len(y)
     return sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) / sum((b - mean) ** 2 for b in y)
 
 
 @given(st.integers(0, 2**31), st.sampled_from([(cosine_distance, cosine_term), (relative_squared_error, mse_term)]))
 def test_pairs_and_terms(seed, distance):
-    """Student layer j goes with teacher layer kept[j], over unmasked tokens (PITFALLS 21)."""
+    """Student layer j is paired with teacher layer kept[j], over unmasked tokens."""
     loss = HiddenStates(distance[0])
     student, teacher = states(2, 6, seed), states(4, 6, seed + 1)
     module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
@@ -78,7 +78,7 @@ def test_pairs_and_terms(seed, distance):
 
 @given(st.integers(0, 2**31))
 def test_cosine_is_bounded_and_blind_to_size(seed):
-    """Law 48."""
+    """Cosine distance lies in [0, 2] and does not depend on magnitudes."""
     x, y = torch.randn((2, 50, 3), generator=torch.Generator().manual_seed(seed))
 
     assert cosine_distance(x, y).min() >= 0
@@ -89,7 +89,7 @@ def test_cosine_is_bounded_and_blind_to_size(seed):
 
 @given(st.integers(0, 2**31), st.sampled_from([2.0**-20, 0.5, 2.0**20]))
 def test_squared_error_is_free_of_scale(seed, factor):
-    """Both sides scaled together leave it as it is; powers of two are exact."""
+    """Relative squared error does not depend on a common scale of both sides; exact for powers of two."""
     x, y = torch.randn((2, 5, 8), generator=torch.Generator().manual_seed(seed))
 
     assert torch.equal(relative_squared_error(x, y), relative_squared_error(factor * x, factor * y))
@@ -98,7 +98,7 @@ def test_squared_error_is_free_of_scale(seed, factor):
 
 @pytest.mark.parametrize("distance", [cosine_distance, relative_squared_error])
 def test_masked_tokens_have_no_part(distance):
-    """Law 45: neither in the value nor in the gradient, even where they are not finite."""
+    """Masked tokens change neither value nor gradient, even if they are not finite."""
     loss = HiddenStates(distance)
     module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
     student, teacher = states(2, 6, 0), states(4, 6, 1)
@@ -119,7 +119,7 @@ def test_masked_tokens_have_no_part(distance):
 
 @pytest.mark.parametrize("distance", [cosine_distance, relative_squared_error])
 def test_no_gradient_flows_into_the_teacher(distance):
-    """Law 47: even where the caller lets the teacher keep its graph."""
+    """The teacher gets no gradient, even if the caller leaves it attached."""
     loss = HiddenStates(distance)
     module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
     student, teacher = states(2, 6, 0), states(4, 6, 1)
@@ -132,7 +132,7 @@ def test_no_gradient_flows_into_the_teacher(distance):
 
 
 def test_everything_masked_is_nothing():
-    """Law 45: sum 0, count 0, no NaN."""
+    """A fully masked batch gives sum 0, count 0 and no NaN."""
     loss = HiddenStates(cosine_distance)
     module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
     nothing = LossBatch(labels=BATCH.labels, mask=torch.zeros_like(MASK))
@@ -143,7 +143,7 @@ def test_everything_masked_is_nothing():
 
 @pytest.mark.parametrize("distance", [cosine_distance, relative_squared_error])
 def test_rows_add_up(distance):
-    """Law 46: the loss of two rows is the sum of each one's."""
+    """Additivity: the loss of two rows is the sum of both."""
     loss = HiddenStates(distance)
     module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
     student, teacher = states(2, 6, 0), states(4, 6, 1)
@@ -157,7 +157,7 @@ def test_rows_add_up(distance):
 
 
 def test_projections_only_where_widths_differ():
-    """One linear map a student layer, from its width to the teacher's."""
+    """One linear map per student layer, from its width to the teacher's; none where widths are equal."""
     loss = HiddenStates(cosine_distance)
     same = loss.prepare(config(4, 6), config(2, 6), SELECTION)
     narrower = loss.prepare(config(4, 6), config(2, 4), SELECTION)
@@ -170,7 +170,7 @@ def test_projections_only_where_widths_differ():
 
 
 def test_half_precision_is_measured_in_float32():
-    """PITFALLS 24."""
+    """Losses on half-precision states are computed in float32."""
     loss = HiddenStates(relative_squared_error)
     module = loss.prepare(config(4, 6), config(2, 6), SELECTION)
     student, teacher = states(2, 6, 0, torch.bfloat16), states(4, 6, 1, torch.bfloat16)

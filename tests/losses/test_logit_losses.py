@@ -16,7 +16,7 @@ SHAPES = st.tuples(st.integers(1, 6), st.integers(2, 9))
 
 @st.composite
 def logit_pairs(draw):
-    """Two float64 logit tables of one shape, from a seed, and a temperature."""
+    """Draw two float64 logit tables of one shape, from a seed, and a temperature."""
     rows, columns = draw(SHAPES)
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     scale = draw(st.sampled_from([0.1, 1.0, 8.0]))
@@ -25,18 +25,18 @@ def logit_pairs(draw):
 
 
 def batch(labels, tokens=1):
-    """Labels alone; the mask plays no part here."""
+    """Return a batch of labels; the mask plays no part here."""
     return LossBatch(labels=torch.as_tensor(labels), mask=torch.ones(1, tokens, dtype=torch.bool))
 
 
 def outputs(logits):
-    """Logits as a loss sees them."""
+    """Return logits as a loss sees them."""
     return ModelOutputs(logits=logits)
 
 
 @given(logit_pairs())
 def test_kl_is_scipys(pair):
-    """Law 40: the sum over rows of relative entropy, times T²."""
+    """The loss is the sum over rows of scipy's relative entropy, times T²."""
     student, teacher, t = pair
     p, q = softmax(teacher.numpy() / t, axis=-1), softmax(student.numpy() / t, axis=-1)
 
@@ -47,7 +47,7 @@ def test_kl_is_scipys(pair):
 
 @given(logit_pairs())
 def test_kl_is_the_mean_over_positions_by_its_count(pair):
-    """Law 40 at T = 1: sum over count is torch's batchmean on a table of positions."""
+    """At T = 1, sum over count is torch's batchmean on a table of positions."""
     student, teacher, _ = pair
     loss, rows = SoftTargets(1.0), batch([0] * len(student))
     expected = torch.nn.functional.kl_div(student.log_softmax(-1), teacher.softmax(-1), reduction="batchmean")
@@ -59,7 +59,7 @@ def test_kl_is_the_mean_over_positions_by_its_count(pair):
 
 @given(logit_pairs())
 def test_kl_of_equals_is_nothing(pair):
-    """Law 38, with its gradient, in float64 and float32."""
+    """KL of equal logits is 0, with its gradient, in float64 and float32."""
     for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
         student = pair[0].detach().clone().to(dtype).requires_grad_()
         value = tempered_kl_sum(student, student.detach().clone(), pair[2])
@@ -72,7 +72,7 @@ def test_kl_of_equals_is_nothing(pair):
 
 @given(logit_pairs())
 def test_kl_is_never_negative(pair):
-    """Law 39."""
+    """KL is never negative."""
     student, teacher, t = pair
 
     assert tempered_kl_sum(student, teacher, t) >= -1e-12 * len(student) * t**2
@@ -81,7 +81,7 @@ def test_kl_is_never_negative(pair):
 
 @given(logit_pairs(), st.floats(-100, 100))
 def test_kl_ignores_shifts_and_the_order_of_candidates(pair, shift):
-    """Law 41."""
+    """KL does not depend on shifts of the logits or on the order of candidates."""
     student, teacher, t = pair
     order = torch.randperm(student.shape[1], generator=torch.Generator().manual_seed(1))
     expected = tempered_kl_sum(student, teacher, t)
@@ -93,7 +93,7 @@ def test_kl_ignores_shifts_and_the_order_of_candidates(pair, shift):
 
 @given(logit_pairs())
 def test_kl_gradient_at_any_temperature(pair):
-    """Law 42, T (q − p), and with it law 44: the cross-entropy's gradient at T = 1."""
+    """The gradient is T (q − p); at T = 1 that of the cross-entropy."""
     student, teacher, t = pair
     student.requires_grad_()
     tempered_kl_sum(student, teacher, t).backward()
@@ -103,7 +103,7 @@ def test_kl_gradient_at_any_temperature(pair):
 
 
 def test_kl_at_high_temperature_is_a_squared_distance():
-    """Law 43: T² KL → ‖centred difference‖² / 2|V|, within R³/T."""
+    """For large T, T² KL → ‖centred difference‖² / 2|V|, within R³/T."""
     generator = torch.Generator().manual_seed(0)
     student, teacher = torch.randn((2, 1, 7), generator=generator, dtype=torch.float64)
     s, t = student - student.mean(), teacher - teacher.mean()
@@ -116,7 +116,7 @@ def test_kl_at_high_temperature_is_a_squared_distance():
 
 @given(logit_pairs())
 def test_merging_candidates_never_adds_divergence(pair):
-    """Law 49, at T = 1: the first two candidates become one."""
+    """Data processing inequality at T = 1: merging the first two candidates never adds divergence."""
     student, teacher, _ = pair
 
     def merged(logits):
@@ -127,7 +127,7 @@ def test_merging_candidates_never_adds_divergence(pair):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_extreme_logits_stay_finite(dtype):
-    """Law 50: ±1e4, and −∞ on both sides at one candidate, with gradients."""
+    """Logits of ±1e4, and −∞ on both sides at one candidate, give finite values and gradients."""
     student = torch.tensor([[1e4, -1e4, 0.0, -torch.inf]], dtype=dtype, requires_grad=True)
     teacher = torch.tensor([[-1e4, 1e4, 0.0, -torch.inf]], dtype=dtype)
     value = tempered_kl_sum(student, teacher, 2.0)
@@ -157,7 +157,7 @@ def test_labels_are_scipys_cross_entropy(pair, seed):
 @given(logit_pairs(), st.data())
 @settings(max_examples=30)
 def test_sums_and_counts_add_up(pair, data):
-    """Law 46: of two parts, whatever the cut."""
+    """Additivity: sums and counts of two parts add up, wherever the batch is cut."""
     student, teacher, t = pair
     cut = data.draw(st.integers(0, len(student)))
     right = torch.zeros(len(student), dtype=torch.long)
@@ -172,7 +172,7 @@ def test_sums_and_counts_add_up(pair, data):
 
 
 def test_nothing_supervised_is_nothing():
-    """Law 45: sum 0, count 0, no NaN."""
+    """A batch without labels gives sum 0, count 0 and no NaN."""
     empty = outputs(torch.zeros(0, 4, requires_grad=True))
     none = batch(torch.zeros(0, dtype=torch.long))
     for loss in (Labels(), SoftTargets(2.0)):
@@ -184,7 +184,7 @@ def test_nothing_supervised_is_nothing():
 @given(logit_pairs())
 @settings(max_examples=10)
 def test_gradcheck_and_inputs_left_alone(pair):
-    """Law 47: numerical gradients agree; the teacher gets none, and nothing is written to."""
+    """Numerical gradients agree; the teacher gets none, and inputs are not modified."""
     student, teacher, t = pair
     before = student.clone(), teacher.clone()
     student.requires_grad_()
@@ -196,7 +196,7 @@ def test_gradcheck_and_inputs_left_alone(pair):
 
 
 def test_no_gradient_flows_into_the_teacher():
-    """Law 47: even where the caller lets the teacher keep its graph."""
+    """The teacher gets no gradient, even if the caller leaves it attached."""
     student, teacher = torch.randn((2, 3, 5), requires_grad=True).unbind()
     student.retain_grad()
     teacher.retain_grad()
@@ -208,7 +208,7 @@ def test_no_gradient_flows_into_the_teacher():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_reductions_are_in_float32_or_wider(dtype):
-    """PITFALLS 24."""
+    """Sums are accumulated in float32 or wider."""
     logits = torch.randn(3, 5).to(dtype)
     expected = torch.promote_types(dtype, torch.float32)
     for loss in (Labels(), SoftTargets(2.0)):

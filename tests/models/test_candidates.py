@@ -23,9 +23,9 @@ CANDIDATES = torch.tensor([7, 3, 21, 4])
 
 
 def state(model):
-    """All that hangs on each module, and how often each tensor was written to."""
+    """Return every attribute of each module, with each tensor's version counter."""
     return {
-        f"{path}.{name}": {key: (id(one), getattr(one, "_version", 0)) for key, one in value.items()}
+        f"{path}.{name}": {key: (id(entry), getattr(entry, "_version", 0)) for key, entry in value.items()}
         if isinstance(value, dict)
         else (id(value), repr(value) if isinstance(value, bool | set) else "")
         for path, module in model.named_modules()
@@ -34,30 +34,30 @@ def state(model):
 
 
 def check(model):
-    """Some logits of some positions, all logits of them, and those of a model at rest, against a plain pass of a copy."""
+    """Compare some logits, all logits, and those of a model in evaluation mode with a plain pass of a copy."""
     plain = copy.deepcopy(model)
     with torch.no_grad():
         expected = plain(**model_inputs(plain, IDS, MASK)).logits[POSITIONS]
         before = state(model)
-        some, every = (candidate_logits(model, IDS, MASK, POSITIONS, asked) for asked in (CANDIDATES, None))
+        some, every = (candidate_logits(model, IDS, MASK, POSITIONS, candidates) for candidates in (CANDIDATES, None))
         resting = candidate_logits(frozen_copy(model.train()), IDS, MASK, POSITIONS, None)
     model.eval()
 
     assert [name for name, value in state(model).items() if value != before.get(name)] == []
-    for found, wanted in ((some, expected[:, CANDIDATES]), (every, expected), (resting, expected)):
-        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+    for logits, wanted in ((some, expected[:, CANDIDATES]), (every, expected), (resting, expected)):
+        torch.testing.assert_close(logits, wanted, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("family", QUICK)
 def test_a_familys_own_logits(family):
-    """What a family does between its body and its logits is done."""
+    """Operations between a family's body and its logits are applied."""
     check(tiny_teacher(family))
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("family", [name for name in model_types() if name not in QUICK])
 def test_every_familys_own_logits(family):
-    """Of all that can be built small."""
+    """The same for all families that can be built small."""
     try:
         model = tiny_teacher(family)
     except NoTinyModelError:

@@ -1,4 +1,4 @@
-"""Reading a model changes nothing in it, and what others hung on it still counts."""
+"""Reading a model changes nothing in it, and third-party hooks and patches stay effective."""
 
 import copy
 from types import MethodType
@@ -33,22 +33,22 @@ def model():
 
 
 def read(model):
-    """Candidate logits after two texts."""
+    """Return candidate logits after two texts."""
     with torch.no_grad():
         return candidate_logits(model, IDS, ONES, ENDS, WANTED)
 
 
 def whole(model):
-    """The same out of the model's own logits."""
+    """Return the same from the model's own logits."""
     with torch.no_grad():
         return model(**model_inputs(model, IDS, ONES)).logits[:, -1, WANTED]
 
 
 def attributes(model):
-    """All that hangs on each module, and how often each tensor was written to."""
+    """Return every attribute of each module, with each tensor's version counter."""
     return [
         {
-            name: {key: (id(one), getattr(one, "_version", 0)) for key, one in value.items()}
+            name: {key: (id(entry), getattr(entry, "_version", 0)) for key, entry in value.items()}
             if isinstance(value, dict)
             else (id(value), value if isinstance(value, bool | set) else None)
             for name, value in vars(module).items()
@@ -61,15 +61,15 @@ class TwiceAsMuch(ModelHook):
     """A hook of accelerate's."""
 
     def post_forward(self, module, output):
-        """What a module gives, twice."""
+        """Return a module's output, doubled."""
         assert "_hf_hook" in vars(module)
         return output * 2
 
 
 def patched(head):
     """Patch a head as monkey patches do: a closure around its own method."""
-    own = head.forward
-    head.forward = lambda hidden: own(hidden) + 1
+    forward = head.forward
+    head.forward = lambda hidden: forward(hidden) + 1
 
 
 def hooked(head):
@@ -97,15 +97,15 @@ def test_what_others_hung_on_the_head_counts_and_stays(model, act):
 
 
 def test_a_patched_model_is_read_whole(model):
-    """Its forward pass is another's, which may never call the head."""
-    own = copy.deepcopy(model)
-    model.forward = lambda **inputs: own(return_dict=True, **inputs)
+    """A patched model is read whole, as its forward pass may never call the head."""
+    original = copy.deepcopy(model)
+    model.forward = lambda **inputs: original(return_dict=True, **inputs)
 
-    torch.testing.assert_close(read(model), whole(own), rtol=0, atol=0)
+    torch.testing.assert_close(read(model), whole(original), rtol=0, atol=0)
 
 
 def test_a_head_of_several_modules(model):
-    """Whatever it is, it is called at the positions alone."""
+    """Any head is called at the positions alone."""
     model.lm_head = nn.Sequential(model.lm_head, nn.Tanh())
 
     torch.testing.assert_close(read(model), whole(model), rtol=1e-6, atol=1e-6)
@@ -120,12 +120,12 @@ def test_a_patched_layer_is_observed_all_the_same(model, accelerate):
     if accelerate:
         add_hook_to_module(layer, ModelHook())
     else:
-        own = layer.forward
-        layer.forward = lambda *args, **kwargs: own(*args, **kwargs) * 1
+        forward = layer.forward
+        layer.forward = lambda *args, **kwargs: forward(*args, **kwargs) * 1
     left = attributes(model)
 
-    for name, found in measure_importance(model, [batch], scorers).items():
-        torch.testing.assert_close(found.scores, expected[name].scores, rtol=1e-6, atol=0)
+    for name, importance in measure_importance(model, [batch], scorers).items():
+        torch.testing.assert_close(importance.scores, expected[name].scores, rtol=1e-6, atol=0)
     assert left == attributes(model)
 
 
@@ -136,10 +136,10 @@ def test_skipping_leaves_the_model_alone(model):
     twice = skipping(once, [2])
     shorter = copy.deepcopy(model)
     del shorter.model.layers[1]
-    one = whole(shorter)
+    reference = whole(shorter)
     del shorter.model.layers[1]
 
-    torch.testing.assert_close(whole(once.model), one, rtol=0, atol=0)
+    torch.testing.assert_close(whole(once.model), reference, rtol=0, atol=0)
     torch.testing.assert_close(whole(twice.model), whole(shorter), rtol=0, atol=0)
     torch.testing.assert_close(whole(model), expected, rtol=0, atol=0)
     assert left == attributes(model)
@@ -170,7 +170,7 @@ def test_at_rest_nothing_asks_for_a_gradient(model):
 
 
 def test_configs_are_others(model):
-    """A setting of the double's config is no setting of the model's, in any module."""
+    """Changing the double's config changes no config of the model, in any module."""
     double = shared_copy(model)
     double.config._attn_implementation_internal = "other"
 
@@ -190,7 +190,7 @@ def test_configs_are_others(model):
     ids=["dynamic", "longrope"],
 )  # fmt: skip
 def test_longer_texts_leave_the_frequencies_of_positions(rope):
-    """They are written anew within a pass over a longer text, which other threads must not see."""
+    """Rotary frequencies rewritten during a longer pass are not visible to other threads."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -203,16 +203,16 @@ def test_longer_texts_leave_the_frequencies_of_positions(rope):
     long = torch.arange(24)[None]
     last = torch.arange(24)[None] == 23
     with torch.no_grad():
-        found = candidate_logits(model, long, torch.ones_like(long), last, WANTED)
-        own = copy.deepcopy(model)(**model_inputs(model, long, torch.ones_like(long))).logits[:, -1, WANTED]
+        logits = candidate_logits(model, long, torch.ones_like(long), last, WANTED)
+        expected = copy.deepcopy(model)(**model_inputs(model, long, torch.ones_like(long))).logits[:, -1, WANTED]
 
-    torch.testing.assert_close(found, own)
+    torch.testing.assert_close(logits, expected)
     assert left == attributes(model)
     torch.testing.assert_close(read(model), short, rtol=0, atol=0)
 
 
 def by_name(model):
-    """Every module's hook looks its name up by the module that it is called with."""
+    """Hook every module with a function that looks up its name by the module passed in."""
     names = {module: name for name, module in model.named_modules()}
     for module in model.modules():
         module.register_forward_hook(
@@ -221,7 +221,7 @@ def by_name(model):
 
 
 def by_keyword(model):
-    """A patch that keeps what it patches in a keyword's default, eight times over."""
+    """Patch by a function that keeps the original in a keyword's default, eight times nested."""
     layer = model.model.layers[1]
     for _ in range(8):
 
@@ -232,14 +232,14 @@ def by_keyword(model):
 
 
 def by_method(model):
-    """A function made a method, with what it patches in its closure."""
+    """Patch by a function bound as a method, with the original in its closure."""
     layer = model.model.layers[1]
-    own = layer.forward
-    layer.forward = MethodType(lambda _self, *args, **kwargs: own(*args, **kwargs) * 2, layer)
+    forward = layer.forward
+    layer.forward = MethodType(lambda _self, *args, **kwargs: forward(*args, **kwargs) * 2, layer)
 
 
 def by_set(model):
-    """A hook that knows its modules from a set."""
+    """Hook by a function that holds its modules in a set."""
     chosen = {model.model.layers[0], model.model.layers[2]}
     for layer in model.model.layers:
         layer.register_forward_hook(lambda module, _args, output: output * 2 if module in chosen else output)
@@ -252,31 +252,31 @@ class Watcher:
         self.target, self.own, self.calls = target, target.forward, 0
 
     def hook(self, module, _args, output):
-        """Twice what the module gives."""
+        """Return twice the module's output."""
         self.calls += 1
         return output * 2 if module is self.target else output
 
     def __call__(self, *args, **kwargs):
-        """In the place of a forward method."""
+        """Stand in for a forward method."""
         self.calls += 1
         return self.own(*args, **kwargs) * 2
 
 
 def by_object(model):
-    """The hooks are methods of an object that knows one layer."""
+    """Hook by methods of an object that holds one layer."""
     watcher = Watcher(model.model.layers[1])
     for layer in model.model.layers:
         layer.register_forward_hook(watcher.hook)
 
 
 def by_callable(model):
-    """The patch is an object."""
+    """Patch by a callable object."""
     model.model.layers[1].forward = Watcher(model.model.layers[1])
 
 
 @pytest.mark.parametrize("act", [by_name, by_keyword, by_method, by_set, by_object, by_callable])
 def test_hooks_and_patches_know_the_modules_of_the_double(model, act):
-    """However they refer to modules: the double gives what the model gives, and runs its own modules."""
+    """Hooks and patches may refer to modules in any way: the double gives the model's output with its own modules."""
     act(model)
     expected, left = whole(model), attributes(model)
     resting = frozen_copy(model)
@@ -291,7 +291,7 @@ def test_hooks_and_patches_know_the_modules_of_the_double(model, act):
 
 
 def test_the_state_of_an_object_is_one(model):
-    """What a user's object counts it counts in the double as well, and a module that is put into it stays there."""
+    """A user's object is shared with the double: its counters advance, and a module put into it stays."""
     watcher = Watcher(model.model.layers[1])
     model.model.layers[1].register_forward_hook(watcher.hook)
     whole(frozen_copy(model))
@@ -304,35 +304,35 @@ def test_the_state_of_an_object_is_one(model):
 
 
 def compiled_layer(model):
-    """Another module around a layer."""
+    """Replace a layer by its compiled wrapper module."""
     model.model.layers[1] = torch.compile(model.model.layers[1], backend="eager")
 
 
 def compiled_method(model):
-    """A function around a layer's method."""
+    """Replace a layer's method by a compiled function."""
     model.model.layers[1].forward = torch.compile(model.model.layers[1].forward, backend="eager")
 
 
 def compiled_in_place(model):
-    """As modules compile themselves."""
+    """Compile a module in place, as ``Module.compile`` does."""
     model.model.layers[1].compile(backend="eager")
 
 
 @pytest.mark.parametrize("act", [compiled_layer, compiled_method, compiled_in_place])
 def test_what_is_compiled_is_read_as_it_was_before(model, act):
-    """Nothing is compiled for a double, and its hooks count."""
+    """Doubles of compiled models run uncompiled, and their hooks run."""
     scorers, batch = ["fisher", "attention"], {"input_ids": IDS, "attention_mask": ONES, "labels": IDS}
     expected, scored = whole(model), measure_importance(model, [batch], scorers)
     act(model)
     model.model.layers[1].register_forward_hook(lambda _module, _args, output: output * 1)
 
     torch.testing.assert_close(whole(frozen_copy(model)), expected, rtol=1e-6, atol=1e-6)
-    for name, found in measure_importance(model, [batch], scorers).items():
-        torch.testing.assert_close(found.scores, scored[name].scores, rtol=1e-5, atol=0)
+    for name, importance in measure_importance(model, [batch], scorers).items():
+        torch.testing.assert_close(importance.scores, scored[name].scores, rtol=1e-5, atol=0)
 
 
 def test_weights_that_are_elsewhere_are_refused(model):
-    """As accelerate leaves them between two calls; a pass that brings them back is read from all the same."""
+    """Offloaded weights, as accelerate leaves them, are refused; reading through the forward pass works."""
     expected = read(model)
     cpu_offload(model, execution_device=torch.device("cpu"))
 

@@ -1,4 +1,4 @@
-"""Draws of one thread's own leave the global random state alone, while others go on drawing from it."""
+"""Thread-local draws leave the global random state alone, while other threads draw from it."""
 
 import threading
 
@@ -12,7 +12,7 @@ from shortstack.testing.recipes.models import TinyModel
 
 
 def draw():
-    """Numbers by every way that torch has."""
+    """Draw numbers in every way that torch offers."""
     layer = nn.Linear(3, 2)
     return [
         layer.weight.detach(),
@@ -25,39 +25,39 @@ def draw():
 
 @pytest.mark.parametrize("seed", [None, 7])
 def test_the_same_numbers_and_another_state(seed):
-    """What is drawn is what the global state would have given, or that of the seed; the global state stays."""
+    """Draws are those of the global state, or of the seed; the global state is unchanged."""
     torch.manual_seed(3 if seed is None else seed)
     expected = draw()
     torch.manual_seed(3)
     before = torch.get_rng_state()
     with private_draws(seed):
-        found = draw()
+        drawn = draw()
 
     assert torch.equal(before, torch.get_rng_state())
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert all(torch.equal(actual, other) for actual, other in zip(drawn, expected, strict=True))
 
 
 def test_a_generator_of_ones_own_is_used():
-    """It was given for a reason."""
+    """An explicit generator is used as given."""
     with private_draws(1):
-        found = torch.rand(3, generator=torch.Generator().manual_seed(2))
+        drawn = torch.rand(3, generator=torch.Generator().manual_seed(2))
 
-    assert torch.equal(found, torch.rand(3, generator=torch.Generator().manual_seed(2)))
+    assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(2)))
 
 
 def test_students_are_built_beside_a_thread_that_draws():
-    """It draws what it would have drawn alone, none of it twice."""
+    """A concurrent thread draws what it would have drawn alone, without repeats."""
     teacher = TinyModel(family="llama", layers=3, dtype="float32").build()
     torch.manual_seed(5)
     expected = torch.rand(400)
     torch.manual_seed(5)
     built = threading.Thread(target=lambda: [build_student(teacher, [0, 2]) for _ in range(3)])
     built.start()
-    found = []
-    while built.is_alive() and len(found) < len(expected):
-        found.append(torch.rand(1, dtype=torch.float32))
+    drawn = []
+    while built.is_alive() and len(drawn) < len(expected):
+        drawn.append(torch.rand(1, dtype=torch.float32))
         built.join(0.002)
     built.join()
 
-    assert len(found) > 10
-    assert torch.equal(torch.cat(found), expected[: len(found)])
+    assert len(drawn) > 10
+    assert torch.equal(torch.cat(drawn), expected[: len(drawn)])

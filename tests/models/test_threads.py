@@ -1,4 +1,4 @@
-"""Law 71: sixteen threads on one model give what one gives, though Python changes threads all the time."""
+"""Thread safety: sixteen threads on one model give the results of one, under frequent thread switches."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -29,14 +29,14 @@ def _restless():
 
 
 def at_once(call, cases):
-    """What a call gives for each case, from all threads at once; each thread goes through all cases, from another on."""
+    """Return a call's results for each case, from concurrent threads, each of which starts at another case."""
     start = Barrier(THREADS)
 
     def work(first):
         start.wait()
         turned = [*cases[first % len(cases) :], *cases[: first % len(cases)]]
-        found = [call(case) for case in turned]
-        return [found[(place - first) % len(cases)] for place in range(len(cases))]
+        results = [call(case) for case in turned]
+        return [results[(place - first) % len(cases)] for place in range(len(cases))]
 
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(work, range(THREADS)))
@@ -64,7 +64,7 @@ def test_recommending(model, items):
 
 
 def test_rating(model, items):
-    """Of a model that rates."""
+    """Predictions of a rating model do not depend on threads."""
     options = [Option(value=value, token=31 + place) for place, value in enumerate((1.0, 2.0, 3.0))]
     student = CompactStudentModel(model=model, catalogue=Catalogue(items=items, options=options), window=6)
     cases = [([(f"m{i + j}", 1.0 + j % 3) for j in range(i)], f"Film {20 + i}") for i in range(6)]
@@ -75,17 +75,17 @@ def test_rating(model, items):
 
 @pytest.mark.parametrize("mode", [True, False])
 def test_evaluating(model, mode):
-    """Also a model in training mode, of which no module's mode changes meanwhile."""
+    """Concurrent evaluation gives the same scores, and no module's mode changes, even in training mode."""
     model.train(mode)
     ranker = ModelRanker(model=model, candidates=torch.arange(1, ITEMS))
     cases = [[np.arange(i + 1, i + 2 + u) % 20 for u in range(3)] for i in range(6)]
     expected = [ranker.scores(case) for case in cases]
-    found = at_once(lambda case: (ranker.scores(case), all(m.training is mode for m in model.modules())), cases)
+    results = at_once(lambda case: (ranker.scores(case), all(m.training is mode for m in model.modules())), cases)
 
     assert all(
-        torch.equal(one, right) and kept
-        for row in found
-        for (one, kept), right in zip(row, expected, strict=True)
+        torch.equal(scores, right) and kept
+        for row in results
+        for (scores, kept), right in zip(row, expected, strict=True)
     )  # fmt: skip
 
 
@@ -98,7 +98,9 @@ def test_measuring():
     names = ["fisher", "taylor", "block-influence", "attention", "drop-loss"]
 
     def measured(_case):
-        scores = {name: found.scores.tolist() for name, found in measure_importance(model, [batch], names).items()}
+        scores = {
+            name: importance.scores.tolist() for name, importance in measure_importance(model, [batch], names).items()
+        }
         return scores, ranker.scores([np.arange(4)]).tolist()
 
     modes = [(p.requires_grad, p.grad) for p in model.parameters()]
@@ -109,7 +111,7 @@ def test_measuring():
 
 
 def test_training_with_embedding_dropout_beside_readers(model, items):
-    """Steps whose gradients are thrown away, in training mode, while others ask the same model for items."""
+    """Training steps without updates, while other threads request recommendations from the same model."""
     student = CompactStudentModel(model=model, catalogue=Catalogue(items=items), window=6)
     case = [[f"m{i}" for i in range(5)]]
     expected = student.recommend_many(case, k=5)
@@ -130,21 +132,21 @@ def test_training_with_embedding_dropout_beside_readers(model, items):
     with ThreadPoolExecutor(4) as pool:
         readers = [pool.submit(lambda: [student.recommend_many(case, k=5) for _ in range(25)]) for _ in range(4)]
         again = [step() for _ in range(8)]
-        found = [reader.result() for reader in readers]
+        results = [reader.result() for reader in readers]
 
     assert not torch.equal(dropped[0], dropped[1])
-    assert all(torch.equal(one, other) for one, other in zip(dropped, again, strict=True))
+    assert all(torch.equal(first, other) for first, other in zip(dropped, again, strict=True))
     assert torch.equal(gradient, model.get_input_embeddings().weight.grad)
-    assert [[expected] * 25] * 4 == found
+    assert [[expected] * 25] * 4 == results
 
 
 def test_loading_leaves_what_is_logged(model, items, tmp_path):
-    """Whoever loads last puts back how much transformers says; it was the first who knew."""
+    """Concurrent loading restores the verbosity of transformers' logging that the first thread found."""
     from transformers.utils import logging
 
     CompactStudentModel(model=model, catalogue=Catalogue(items=items), window=6).save_pretrained(tmp_path / "student")
     before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    found = at_once(lambda folder: len(CompactStudentModel.from_pretrained(folder).catalogue), [tmp_path / "student"])
+    counts = at_once(lambda folder: len(CompactStudentModel.from_pretrained(folder).catalogue), [tmp_path / "student"])
 
-    assert [[ITEMS]] * THREADS == found
+    assert [[ITEMS]] * THREADS == counts
     assert before == (logging.get_verbosity(), logging.is_progress_bar_enabled())

@@ -1,4 +1,4 @@
-"""What a mutant is, and what is correct."""
+"""Mutants and the components that the kit checks."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ class Subject:
     Attributes:
         component: A descriptor, or the name of something installed; a strategy's name may be ``module:attribute``.
         kind: ``"scorer"``, ``"student"``, ``"dataset"``, ``"loss"`` or ``"strategy"``.
-        settings: What it is built with.
+        settings: Settings that it is built with.
     """
 
     component: Descriptor | str
@@ -23,7 +23,7 @@ class Subject:
 
     @property
     def name(self):
-        """For the ids of tests and the table."""
+        """Name used in test ids and the table."""
         name = self.component if isinstance(self.component, str) else self.component.name
         return name if not self.settings else f"{name} {dict(self.settings)}"
 
@@ -33,11 +33,11 @@ class Mutant(Subject):
     """A deliberately wrong plugin.
 
     Attributes:
-        wrong: What is wrong with it, in one sentence.
+        wrong: The mistake, in one sentence.
         breaks: The names of the laws that it breaks: all of them, and no others.
-        pitfall: Its number in the list of pitfalls; None if it is our own invention.
-        patches: Dotted path → what is put there while it is checked: a mistake in the core rather than in a plugin.
-        called: A name for a mistake in the core, where the component's own says nothing.
+        pitfall: Number in the project's list of known pitfalls; None if it is not on the list.
+        patches: Dotted path → replacement while it is checked: a mistake in the core rather than in a plugin.
+        called: Name of a mistake in the core, where the component's own name does not describe it.
     """
 
     wrong: str
@@ -48,12 +48,12 @@ class Mutant(Subject):
 
     @property
     def name(self):
-        """For the ids of tests and the table."""
+        """Name used in test ids and the table."""
         return self.called or super().name
 
 
 @attrs.frozen
 class SetOfNames:
-    """Settings that no file can hold."""
+    """Settings that cannot be written to a file."""
 
     names: frozenset = frozenset({"a"})

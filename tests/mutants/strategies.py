@@ -15,7 +15,7 @@ from shortstack.selection.strategies import Choice, Contiguous, Keeps, Strategic
 
 @attrs.frozen(kw_only=True)
 class Loose:
-    """An answer that nothing checks or sorts."""
+    """A choice that is neither checked nor sorted."""
 
     kept: tuple[int, ...]
     reason: str = "a test"
@@ -23,7 +23,7 @@ class Loose:
 
 @attrs.frozen
 class TorchTopK:
-    """``torch.topk``, which does not say which of equal scores it takes."""
+    """``torch.topk``, which does not specify its choice among equal scores."""
 
     name = "torch-topk"
     keeps = Keeps(exact=True, continuous=True)
@@ -35,7 +35,7 @@ class TorchTopK:
 
 @attrs.frozen
 class LastOfEquals:
-    """A stable sort, the wrong way round."""
+    """The highest scores by a stable sort in the wrong direction, so that the last of equals stays."""
 
     name = "last-of-equals"
     keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
@@ -48,7 +48,7 @@ class LastOfEquals:
 
 @attrs.frozen
 class OneMore:
-    """One layer more than may stay."""
+    """Keeps one layer more than allowed."""
 
     name = "one-more"
     keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
@@ -60,7 +60,7 @@ class OneMore:
 
 @attrs.frozen
 class OneLess:
-    """One layer less than may stay, if there are two."""
+    """Keeps one layer less than allowed, if two are allowed."""
 
     name = "one-less"
     keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
@@ -72,7 +72,7 @@ class OneLess:
 
 @attrs.frozen
 class BothEnds:
-    """Always the first layer and the last, even where one layer may stay."""
+    """Always keeps the first and the last layer, even if one layer is allowed."""
 
     name = "both-ends"
     keeps = Keeps(nested=True, continuous=True)
@@ -97,7 +97,7 @@ class Unsorted:
 
 @attrs.frozen
 class Repeated:
-    """The best layer, as often as layers may stay."""
+    """The best layer, repeated as often as layers are allowed."""
 
     name = "repeated"
     keeps = Keeps(exact=True, nested=True, order_only=True, continuous=True)
@@ -109,7 +109,7 @@ class Repeated:
 
 @attrs.frozen
 class FromOne:
-    """Layers are counted from 1."""
+    """Selects layers counted from 1."""
 
     name = "from-one"
     keeps = Keeps(exact=True, nested=True, monotone=True, continuous=True)
@@ -133,7 +133,7 @@ class Unseeded:
 
 @attrs.frozen(kw_only=True)
 class NewSeed:
-    """A shuffle whose seed is another each time that the strategy is built."""
+    """A shuffle with a new seed each time that the strategy is built."""
 
     name = "new-seed"
     keeps = Keeps(exact=True, continuous=True)
@@ -148,7 +148,7 @@ class NewSeed:
 
 @attrs.frozen
 class ClaimsNested:
-    """``strategic``, with a claim too many."""
+    """``strategic``, which falsely claims to be nested."""
 
     name = "claims-nested"
     keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
@@ -160,7 +160,7 @@ class ClaimsNested:
 
 @attrs.frozen
 class ClaimsOrderOnly:
-    """``contiguous``, with a claim too many: it sums."""
+    """``contiguous``, which falsely claims to depend on the order of scores only: it sums them."""
 
     name = "claims-order-only"
     keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
@@ -172,7 +172,7 @@ class ClaimsOrderOnly:
 
 @attrs.frozen
 class AroundTheBest:
-    """Layers in a row around the best; who becomes the best moves them. Claims that this is monotone."""
+    """Adjacent layers around the best, so that a new best layer moves them all; falsely claims to be monotone."""
 
     name = "around-the-best"
     keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
@@ -186,7 +186,7 @@ class AroundTheBest:
 
 @attrs.frozen
 class SortsTheQuestion:
-    """Sorts the scores where they are."""
+    """Sorts the question's scores in place."""
 
     name = "sorts-the-question"
     keeps = Keeps(exact=True, nested=True, continuous=True)
@@ -200,7 +200,7 @@ class SortsTheQuestion:
 
 @attrs.frozen
 class Silent:
-    """Says nothing."""
+    """Returns a choice without a reason."""
 
     name = "silent"
     keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
@@ -226,7 +226,7 @@ class NotBelowZero:
 
 @attrs.frozen
 class ClaimsExact:
-    """The same, with a claim too many."""
+    """``NotBelowZero``, which falsely claims to keep exactly the allowed number."""
 
     name = "claims-exact"
     keeps = Keeps(exact=True, nested=True, monotone=True, continuous=True)
@@ -238,7 +238,7 @@ class ClaimsExact:
 
 @attrs.frozen
 class Exhaustive:
-    """Of all sets of layers the one with the least calibration loss; of equal ones the first."""
+    """The set of layers with the least calibration loss; the first among equals."""
 
     name = "exhaustive"
     keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
@@ -253,7 +253,7 @@ class Exhaustive:
 
 @attrs.frozen(kw_only=True)
 class RemembersLosses:
-    """The layers without which the loss is highest; every loss is measured once, whatever the question."""
+    """The layers without which the loss is highest; losses are cached across questions."""
 
     name = "remembers-losses"
     keeps = Keeps(exact=True, nested=True)
@@ -274,7 +274,7 @@ ANSWERS = {}
 
 @attrs.frozen
 class RemembersSizes:
-    """The highest scores, looked up by how many layers there are."""
+    """The highest scores, cached by the number of layers."""
 
     name = "remembers-sizes"
     keeps = Keeps(exact=True)
@@ -287,7 +287,7 @@ class RemembersSizes:
 
 @attrs.frozen
 class SaltedTies:
-    """Of equal scores the one whose name has the lower hash."""
+    """The highest scores; ties go to the layer whose name has the lower (salted) hash."""
 
     name = "salted-ties"
     keeps = Keeps(exact=True, nested=True)
@@ -300,7 +300,7 @@ class SaltedTies:
 
 @attrs.frozen
 class TiesAsText:
-    """Of equal scores the one whose number comes first as text: 10 before 2."""
+    """The highest scores; ties go to the layer whose number comes first as text: 10 before 2."""
 
     name = "ties-as-text"
     keeps = Keeps(exact=True, nested=True, continuous=True)
@@ -313,7 +313,7 @@ class TiesAsText:
 
 @attrs.define
 class OnItself:
-    """Puts the question on itself, where another thread puts its own."""
+    """Stores the question on itself, which is not thread-safe."""
 
     name = "on-itself"
     keeps = Keeps(exact=True, nested=True)
@@ -327,7 +327,7 @@ class OnItself:
         return Choice(kept=order[:keep], reason="the highest scores")
 
     def place(self, layer):
-        """How many layers have a higher score."""
+        """Return the number of layers with a higher score."""
         return sum(score > self.question.scores[layer] for score in self.question.scores)
 
 
@@ -345,7 +345,7 @@ class FirstSixteen:
 
 @attrs.frozen
 class WithoutGradients:
-    """Turns gradients off for everything that comes after it."""
+    """Turns gradients off for the rest of the process."""
 
     name = "without-gradients"
     keeps = Keeps(exact=True, nested=True, monotone=True, order_only=True, continuous=True)
@@ -358,7 +358,7 @@ class WithoutGradients:
 
 @attrs.frozen(kw_only=True)
 class Always:
-    """The highest scores, and besides a layer that has to stay, if one is given."""
+    """The highest scores, plus one layer that always stays, if it is set."""
 
     name = "always"
     keeps = Keeps(exact=True)
@@ -366,13 +366,13 @@ class Always:
 
     def choose(self, question, keep):
         """See ``Strategy``."""
-        given = () if self.layer is None else (self.layer % question.layers,)
-        return Choice(kept={*given, *question.best(range(question.layers), keep)}, reason="the highest scores")
+        forced = () if self.layer is None else (self.layer % question.layers,)
+        return Choice(kept={*forced, *question.best(range(question.layers), keep)}, reason="the highest scores")
 
 
 @attrs.frozen
 class Evenly:
-    """Layers at equal distances, whatever their scores."""
+    """Layers at equal distances, regardless of scores."""
 
     name = "evenly"
     keeps = Keeps(exact=True, monotone=True, order_only=True, continuous=True)
@@ -385,7 +385,7 @@ class Evenly:
 
 @attrs.frozen
 class WholePairs:
-    """Two layers in a row stay or go together."""
+    """Keeps or drops adjacent layers in pairs."""
 
     name = "whole-pairs"
     keeps = Keeps()
@@ -400,7 +400,7 @@ class WholePairs:
 
 @attrs.frozen(kw_only=True)
 class SomeMore:
-    """The highest scores, and some more of them if it is set to, whatever the budget."""
+    """The highest scores, plus a set number beyond the budget."""
 
     name = "some-more"
     keeps = Keeps()
@@ -414,7 +414,7 @@ class SomeMore:
 
 @attrs.frozen
 class AboveTheMean:
-    """The highest scores that are not below the mean: a hair decides, and it promises nothing else."""
+    """The highest scores that are not below the mean; not robust to rounding, and claims nothing else."""
 
     name = "above-the-mean"
     keeps = Keeps()

@@ -22,7 +22,7 @@ def write_ring(path, users=60, seed=0):
 
 
 def without_times(fields):
-    """A result's fields that two equal runs share: neither costs nor the verdict's line about speed."""
+    """Return a result's fields that two equal runs share: neither costs nor the verdict's line about speed."""
     kept = {name: value for name, value in fields.items() if name != "cost"}
     lines = kept["verdict"].splitlines()
     kept["verdict"] = [line for line in lines if " as fast as the teacher " not in line]
@@ -32,12 +32,12 @@ def without_times(fields):
 
 @pytest.fixture(scope="session")
 def ring(tmp_path_factory):
-    """A CSV file of real-looking ratings."""
+    """A CSV file of realistic ratings."""
     return write_ring(tmp_path_factory.mktemp("data") / "ring.csv")
 
 
 def ring_tables(source, **changes):
-    """A run of seconds over the ring: four layers of width 16, one kept."""
+    """Return the tables of a short run over the ring: four layers of width 16, one kept."""
     return {
         "data": {
             "source": str(source),
@@ -79,7 +79,7 @@ def ring_tables(source, **changes):
 
 @pytest.fixture(scope="session")
 def tables():
-    """Makes the tables of a run over a file, with some of them changed."""
+    """Function that returns the tables of a run over a file, with some of them changed."""
     return ring_tables
 
 

@@ -10,7 +10,7 @@ UNTIED = {"tie_word_embeddings": False}
 
 
 def tokenizer(known=WORDS):
-    """One word a token."""
+    """Return a tokenizer with one token per word."""
     numbers = known if isinstance(known, dict) else {word: number for number, word in enumerate(known)}
     words = Tokenizer(models.WordLevel(numbers, unk_token=UNKNOWN))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -18,7 +18,7 @@ def tokenizer(known=WORDS):
 
 
 def llama(**changes):
-    """Four layers of width 16."""
+    """Return a Llama with four layers of width 16."""
     torch.manual_seed(0)
     fields = {
         "vocab_size": len(WORDS) + 4, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 4,
@@ -28,7 +28,7 @@ def llama(**changes):
 
 
 def teacher(path, **changes):
-    """Trained for some steps, its items faster."""
+    """Return the teacher table: a few training steps, with a higher learning rate for items."""
     fit = {
         "steps": 12,
         "batch_size": 16,

@@ -1,4 +1,4 @@
-"""``shortstack audit``: of a finished run, into its result and its report."""
+"""``shortstack audit`` adds the audit of a finished run to its result and report."""
 
 import json
 import shutil
@@ -21,14 +21,14 @@ SCORERS = ["fisher", "attention", "drop-loss"]
 
 
 class Recording(Silent):
-    """Remembers which stages ran."""
+    """Progress that records which stages ran."""
 
     def __init__(self):
-        """Nothing yet."""
+        """Start with no stages."""
         self.ran = []
 
     def stage(self, stage):
-        """A stage runs."""
+        """Record a stage that runs."""
         self.ran.append(stage)
         return super().stage(stage)
 
@@ -44,7 +44,7 @@ def audited(ring, tables, tmp_path_factory):
 
 
 def test_the_oracle_is_drop_loss(audited):
-    """Measured anew on the same examples, it is what the scorer said."""
+    """The oracle, measured again on the same examples, equals the drop-loss score."""
     result = audited[1]
 
     assert result.audit["oracle"]["loss"] == pytest.approx(result.importance["drop-loss"])
@@ -68,7 +68,7 @@ def test_agreement_is_that_of_scipy(audited):
 
 
 def test_the_runs_own_choice_is_among_them(audited):
-    """By the scorer that the run selects by, the same layers stay."""
+    """The scorer that the run selects by keeps the same layers."""
     result = audited[1]
     pruned = result.audit["pruned"]
 
@@ -80,7 +80,7 @@ def test_the_runs_own_choice_is_among_them(audited):
 
 
 def test_ndcg_is_that_of_the_pruned_model(audited):
-    """On the validation users, as the student before distillation has it; all layers are the teacher."""
+    """NDCG is that of the pruned student on the validation users, before distillation; all layers give the teacher."""
     from shortstack.data.sequences import Sequences
 
     folder, result = audited
@@ -107,7 +107,7 @@ def test_losses_end_at_the_teachers(audited):
 
 
 def test_memory_is_that_of_the_run(audited):
-    """The most that a stage of it took, however little the process had that audited."""
+    """Peak memory is that of the run's stages, not of the auditing process."""
     folder, result = audited
     records = [json.loads(path.read_bytes()) for path in folder.glob("*/stage.json") if path.parent.name != "audit"]
     assert result.cost["peak_memory_bytes"] == max(record["peak_memory_bytes"] for record in records) > 0
@@ -121,7 +121,7 @@ def test_pairs_are_recorded(audited):
 
 
 def test_it_is_in_the_report(audited):
-    """Figure and table."""
+    """The report holds the figure and the table."""
     page = (audited[0] / "report.html").read_text(encoding="utf-8")
 
     assert 'aria-label="Rank correlation' in page
@@ -130,7 +130,7 @@ def test_it_is_in_the_report(audited):
 
 
 def test_it_stays_while_scores_do(audited, ring, tables, tmp_path):
-    """A resumed run keeps it; another selection drops it, for it no longer says what the run chose."""
+    """A resumed run keeps the audit; another selection drops it, since it no longer describes the run's selection."""
     folder = tmp_path / "copy"
     shutil.copytree(audited[0], folder)
     run = Run.of_folder(folder)
@@ -143,16 +143,16 @@ def test_it_stays_while_scores_do(audited, ring, tables, tmp_path):
 
 
 def test_a_stopped_audit_goes_on(audited, tmp_path, monkeypatch):
-    """What the model was asked before is not asked again, and the end is the same."""
+    """Measurements made before the stop are not repeated, and the result is the same."""
     folder = tmp_path / "copy"
     shutil.copytree(audited[0], folder)
     shutil.rmtree(folder / "audit")
-    run, asked = Run.of_folder(folder), []
-    own = ModelProbe.log_probability
+    run, questions = Run.of_folder(folder), []
+    measure = ModelProbe.log_probability
 
     def counted(probe, *, skip=()):
-        asked.append(tuple(skip))
-        return own(probe, skip=skip)
+        questions.append(tuple(skip))
+        return measure(probe, skip=skip)
 
     monkeypatch.setattr(ModelProbe, "log_probability", counted)
     stage = import_module("shortstack.pipeline.audit")
@@ -161,11 +161,11 @@ def test_a_stopped_audit_goes_on(audited, tmp_path, monkeypatch):
         stopping.setattr(stage, "_quality", _stopped)
         with pytest.raises(KeyboardInterrupt):
             run.audit(folder)
-    assert len(asked) == len(set(asked)) > 5
-    asked.clear()
+    assert len(questions) == len(set(questions)) > 5
+    questions.clear()
     again = run.audit(folder)
 
-    assert asked == []
+    assert questions == []
     assert again.audit == {**audited[1].audit, "forwards": dict.fromkeys(SCORERS, 1.0)}
 
 
@@ -174,7 +174,7 @@ def _stopped(*_):
 
 
 def test_the_command(audited, capsys, monkeypatch):
-    """A table, or JSON."""
+    """The command prints a table, or JSON."""
     monkeypatch.setenv("COLUMNS", "200")
     for arguments in ([], ["--json"]):
         with pytest.raises(SystemExit) as end:
@@ -189,7 +189,7 @@ def test_the_command(audited, capsys, monkeypatch):
 
 
 def test_no_run(tmp_path, capsys):
-    """One line."""
+    """The error is one line."""
     with pytest.raises(SourceNotFoundError, match=r"is no run's folder: it holds no run\.json"):
         Run.of_folder(tmp_path)
     with pytest.raises(SystemExit) as end:

@@ -1,4 +1,4 @@
-"""``list`` and ``show`` tell of everything that a run's settings can name, and what each setting means."""
+"""``list`` and ``show`` cover everything that a run's settings can name, and describe each setting."""
 
 import io
 import json
@@ -25,11 +25,11 @@ KNOWN = {
 @pytest.mark.parametrize("kind", CHOICES)
 @pytest.mark.parametrize("plural", [False, True], ids=["one", "many"])
 def test_list(kind, plural, capsys):
-    """As JSON for programs, as a table for people."""
+    """Names are listed as JSON for programs, as a table for people."""
     word = (f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s") if plural else kind
     code, out, _ = call("list", word, "--json", capsys=capsys)
     assert code == 0
-    assert {one["name"] for one in json.loads(out)} >= KNOWN[kind]
+    assert {entry["name"] for entry in json.loads(out)} >= KNOWN[kind]
     code, out, _ = call("list", word, capsys=capsys)
     assert code == 0
     assert min(KNOWN[kind]) in out
@@ -37,9 +37,9 @@ def test_list(kind, plural, capsys):
 
 @pytest.mark.parametrize("kind", CHOICES)
 def test_show(kind, capsys):
-    """Each of them, with a summary and what its settings mean."""
-    for one in built_ins(kind):
-        code, out, _ = call("show", kind, one.name, "--json", capsys=capsys)
+    """Each component is shown with a summary and descriptions of its settings."""
+    for choice in built_ins(kind):
+        code, out, _ = call("show", kind, choice.name, "--json", capsys=capsys)
         shown = json.loads(out)
 
         assert code == 0
@@ -48,7 +48,7 @@ def test_show(kind, capsys):
 
 
 def test_show_for_people(capsys, monkeypatch):
-    """The settings and what they mean, and the promises."""
+    """Settings, their descriptions and the traits are shown."""
     monkeypatch.setenv("COLUMNS", "200")
     _, out, _ = call("show", "strategy", "adaptive", capsys=capsys)
 
@@ -58,7 +58,7 @@ def test_show_for_people(capsys, monkeypatch):
 
 
 def test_unknown_names(capsys):
-    """The nearest is named, of all kinds there are."""
+    """An unknown name gets the nearest of any kind as a suggestion."""
     assert (
         "unknown strategy 'strategi'; did you mean 'strategic'?"
         in call("show", "strategy", "strategi", capsys=capsys)[2]
@@ -67,7 +67,7 @@ def test_unknown_names(capsys):
 
 
 def test_every_setting_of_ours_says_what_it_means():
-    """All components of the core."""
+    """Every setting of the core's components has a description."""
     silent = [
         f"{component.full_name}: {setting['name']}"
         for component in Registry.from_environment().components
@@ -79,8 +79,8 @@ def test_every_setting_of_ours_says_what_it_means():
 
 
 def test_the_metrics_of_results_are_known():
-    """Those that models are compared by."""
-    assert {name.replace("@10", "@k") for name in HEADLINES} <= {one.name for one in built_ins("metric")}
+    """The metrics that models are compared by are listed."""
+    assert {name.replace("@10", "@k") for name in HEADLINES} <= {metric.name for metric in built_ins("metric")}
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_the_metrics_of_results_are_known():
     ],
 )
 def test_traceback_of_every_command(capsys, arguments):
-    """Wherever it stands, before the line that is always there."""
-    without = [one for one in arguments if one != "--traceback"]
+    """``--traceback`` is accepted anywhere; the traceback comes before the one-line error."""
+    without = [argument for argument in arguments if argument != "--traceback"]
     code, _, err = call(*arguments, capsys=capsys)
     plain = call(*without, capsys=capsys)[2]
 
@@ -104,9 +104,9 @@ def test_traceback_of_every_command(capsys, arguments):
 
 
 def test_validation_figures_stay_on_a_terminal():
-    """The bar goes when the job ends; what it told does not."""
-    told = io.StringIO()
-    with ToConsole(Console(file=told, force_terminal=True, width=200)).job("teacher", total=9) as step:
+    """The progress bar disappears when the job ends; the figures stay."""
+    terminal = io.StringIO()
+    with ToConsole(Console(file=terminal, force_terminal=True, width=200)).job("teacher", total=9) as step:
         for done, note in [
             (3, ""),
             (3, "validation NDCG@10 0.0712"),
@@ -115,7 +115,7 @@ def test_validation_figures_stay_on_a_terminal():
             (9, ""),
         ]:
             step(done, note)
-    lines = [line for line in told.getvalue().splitlines() if line.lstrip("\r\x1b[2K1A").startswith("  teacher: ")]
+    lines = [line for line in terminal.getvalue().splitlines() if line.lstrip("\r\x1b[2K1A").startswith("  teacher: ")]
 
     assert [line.partition("  teacher: ")[2][:40] for line in lines] == [
         "3 of 9, validation NDCG@10 0.0712, 0 s",
@@ -124,14 +124,14 @@ def test_validation_figures_stay_on_a_terminal():
 
 
 def test_metrics_are_shown_by_the_names_of_reports(capsys):
-    """With a cutoff, in either spelling."""
+    """Metrics are shown by their report names, with a cutoff in either spelling."""
     for name in ("ndcg@k", "ndcg@10", "NDCG@20"):
         code, out, _ = call("show", "metric", name, "--json", capsys=capsys)
         assert (code, json.loads(out)["name"]) == (0, "ndcg@k")
 
 
 def test_no_two_are_described_alike():
-    """A reader chooses by the summaries."""
+    """Summaries are distinct, as readers choose by them."""
     for kind in CHOICES:
-        summaries = [one.summary for one in built_ins(kind)]
+        summaries = [choice.summary for choice in built_ins(kind)]
         assert len({*summaries}) == len(summaries)

@@ -21,10 +21,10 @@ def call(*arguments, capsys):
 def test_plugins_json(capsys):
     """The core's four plugins, none broken."""
     code, out, _ = call("plugins", "--json", capsys=capsys)
-    told = json.loads(out)
+    listing = json.loads(out)
 
     assert code == 0
-    assert {plugin["plugin"] for plugin in told["plugins"]} >= {
+    assert {plugin["plugin"] for plugin in listing["plugins"]} >= {
         "shortstack:importance",
         "shortstack:students",
         "shortstack:datasets",
@@ -42,7 +42,7 @@ def test_list_json(capsys, word):
 
 
 def test_list_of_unknown_kind(capsys):
-    """The kinds are named."""
+    """An unknown kind gets a suggestion, in one line."""
     code, _, err = call("list", "scorrer", capsys=capsys)
 
     assert code == 2
@@ -53,17 +53,17 @@ def test_list_of_unknown_kind(capsys):
 def test_show_json(capsys):
     """Settings with type, default and meaning."""
     code, out, _ = call("show", "loss", "soft-targets", "--json", capsys=capsys)
-    told = json.loads(out)
+    component = json.loads(out)
 
     assert code == 0
-    assert told["full_name"] == "shortstack/soft-targets"
-    (temperature,) = [setting for setting in told["settings"] if setting["name"] == "temperature"]
+    assert component["full_name"] == "shortstack/soft-targets"
+    (temperature,) = [setting for setting in component["settings"] if setting["name"] == "temperature"]
     assert (temperature["type"], temperature["default"]) == ("float", "2.0")
     assert temperature["meaning"].startswith("What both models' logits are divided by")
 
 
 def test_show_for_people(capsys):
-    """The same as a table."""
+    """Settings are shown as a table."""
     code, out, _ = call("show", "scorer", "attention", capsys=capsys)
 
     assert code == 0
@@ -106,7 +106,7 @@ def test_run_and_recommend(capsys, ring, tables, tmp_path):
 
 
 def to_toml(tables, prefix=""):
-    """Nested tables as TOML."""
+    """Format nested tables as TOML."""
     lines, inner = [], []
     for name, value in tables.items():
         if isinstance(value, dict):
@@ -118,7 +118,7 @@ def to_toml(tables, prefix=""):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins", "--json"], ["run", "no.toml", "--out", "x"]])
 def test_fast_commands_import_no_torch(arguments):
-    """Help, listings and error paths stay light."""
+    """Help, listings and error paths do not import torch."""
     code = (
         "import sys; from shortstack.cli import main\n"
         f"try: main({arguments!r})\n"
@@ -131,7 +131,7 @@ def test_fast_commands_import_no_torch(arguments):
 
 
 def test_recommend_before_the_run_is_finished(tmp_path, capsys):
-    """What to do, instead of what is missing."""
+    """The error says what to do, not which file is missing."""
     (tmp_path / "run.json").write_text("{}")
     code, _, err = call("recommend", str(tmp_path), "--history", "a", capsys=capsys)
 

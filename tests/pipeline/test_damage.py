@@ -22,7 +22,7 @@ def teacher(ring, tables, tmp_path_factory):
 
 @pytest.fixture
 def copied(teacher, tmp_path):
-    """A copy of it to damage."""
+    """A copy of the teacher to damage."""
     return shutil.copytree(teacher, tmp_path / "teacher")
 
 
@@ -87,7 +87,7 @@ def test_titles_with_every_kind_of_line_end(tmp_path):
 
 
 def test_other_weights_under_the_same_path_run_again(ring, tables, teacher, copied, tmp_path):
-    """A teacher counts by its content."""
+    """Other weights under the same path run the stages again."""
     from safetensors.torch import load_file, save_file
 
     run = Run.from_mapping(tables(ring, teacher={"path": str(copied)}, evaluation={"resamples": 100, "scratch": False}))
@@ -147,14 +147,14 @@ def test_a_damaged_result_of_a_stage(tmp_path):
     ],
 )
 def test_mistakes_are_found_before_any_work(ring, tables, tmp_path, change, error, message):
-    """One sentence, and no folder is made."""
+    """The error is one sentence, and no folder is made."""
     with pytest.raises(error, match=message):
         Run.from_mapping(tables(ring, **change)).execute(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_data_split(ring, tables, tmp_path):
-    """Named before the data are read."""
+    """An unknown split is reported before the data are read."""
     changed = tables(ring)
     changed["data"]["split"] = "leave-first"
 
@@ -163,7 +163,7 @@ def test_an_unknown_data_split(ring, tables, tmp_path):
 
 
 def test_scratch_sees_all_that_went_into_the_student(ring, tables, tmp_path):
-    """The floor's examples are the teacher's and the student's together."""
+    """The scratch baseline trains on as many examples as the teacher and the student together."""
     work = Run.from_mapping(tables(ring)).execute(tmp_path / "run").cost["work"]
 
     assert work["teacher"]["examples"] + work["student"]["examples"] == work["scratch"]["examples"]
@@ -188,19 +188,19 @@ class Backwards:
     reads: str = "interactions"
 
     def training_examples(self, sequences, catalogue):
-        """As next-item."""
+        """Delegate to next-item."""
         from shortstack.tasks.next_item import NextItem
 
         return NextItem(window=self.window).training_examples(sequences, catalogue)
 
     def calibration_examples(self, sequences, catalogue, *, count=256, seed=0):
-        """As next-item."""
+        """Delegate to next-item."""
         from shortstack.tasks.next_item import NextItem
 
         return NextItem(window=self.window).calibration_examples(sequences, catalogue, count=count, seed=seed)
 
     def candidates(self, catalogue):
-        """The other way round."""
+        """Return the candidates in reverse order."""
         import torch
 
         return torch.tensor(catalogue.tokens[::-1])

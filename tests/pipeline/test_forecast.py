@@ -1,4 +1,4 @@
-"""What the stages of a run will take, told from its settings and the teacher's config."""
+"""Estimates of each stage's time and memory, from the run's settings and the teacher's config."""
 
 import json
 
@@ -20,36 +20,36 @@ from shortstack.planning.workload import Histories, Workload
 
 
 def config_of(run):
-    """Of a teacher that is yet to be trained."""
+    """Return the config of a teacher that is yet to be trained."""
     return initial_config(run.teacher.config, vocabulary=31)
 
 
 def test_every_stage_in_its_order(ring, tables):
-    """Those of a schedule too; each takes some time and some memory."""
+    """Stages of a schedule are included; each takes some time and some memory."""
     run = Run.from_mapping(tables(ring, selection={"keep_layers": 1, "schedule": [2]}))
-    found = run.forecast(config_of(run))
+    forecasts = run.forecast(config_of(run))
 
-    assert [one.stage for one in found] == [
+    assert [forecast.stage for forecast in forecasts] == [
         "teacher", "importance", "distillation-1", "importance-2", "distillation", "scratch", "evaluation",
     ]  # fmt: skip
-    assert all(one.seconds > 0 and one.memory_bytes > 0 for one in found)
+    assert all(forecast.seconds > 0 and forecast.memory_bytes > 0 for forecast in forecasts)
 
 
 def test_operations_are_counted_by_the_formula(ring, tables):
-    """Six a parameter of the body, token and step, and as many a candidate's row and label; validations beside."""
+    """Six operations per body parameter and token, and per candidate row and label; validations come on top."""
     run = Run.from_mapping(tables(ring, evaluation={"scratch": False, "resamples": 100}))
     config = config_of(run)
     extent = Workload.of_data(run, config, run.histories())
     body = count_parameters(config).body
-    found = {one.stage: one.seconds for one in run.forecast(config, tflops=1e-6)}
+    seconds = {forecast.stage: forecast.seconds for forecast in run.forecast(config, tflops=1e-6)}
 
     fit = run.teacher.fit
     label = extent.candidates * 16
     width, labels = extent.width(fit), -(-extent.supervised // 1)
     step = 6 * fit.batch_size * (body * width + label * labels)
     check = 2 * extent.cases[0] * (body * extent.asked + label)  # in float32, six times slower
-    assert found["teacher"] == pytest.approx((fit.steps * step + 3 * 6 * check) / 1e6)
-    assert found["teacher"] > found["distillation"]
+    assert seconds["teacher"] == pytest.approx((fit.steps * step + 3 * 6 * check) / 1e6)
+    assert seconds["teacher"] > seconds["distillation"]
 
 
 def test_memory_is_that_of_the_widest_batch(ring, tables):
@@ -60,7 +60,7 @@ def test_memory_is_that_of_the_widest_batch(ring, tables):
     config = config_of(run)
     extent = Workload.of_data(run, config, run.histories())
     assert extent.width(run.teacher.fit) < extent.widest == 11
-    teacher = next(one for one in run.forecast(config, tflops=1.0) if one.stage == "teacher")
+    teacher = next(forecast for forecast in run.forecast(config, tflops=1.0) if forecast.stage == "teacher")
 
     kept = config.num_hidden_layers * run.teacher.fit.batch_size * 11 * config.hidden_size * ACTIVATIONS
     assert teacher.memory_bytes == pytest.approx(memory_needed(config, "all") + 2 * kept)
@@ -68,7 +68,7 @@ def test_memory_is_that_of_the_widest_batch(ring, tables):
 
 @pytest.mark.parametrize(("learning", "passes"), [("nothing", 1), ("little", 2), ("embeddings", 2), ("all", 3)])
 def test_what_learns_tells_the_passes(learning, passes):
-    """Backwards is twice forwards, or once where gradients only pass through; activations computed again are one more."""
+    """Backward costs two forward passes, or one where gradients only pass through; recomputed activations add one."""
     config = initial_config(
         {
             "model_type": "llama",
@@ -80,14 +80,14 @@ def test_what_learns_tells_the_passes(learning, passes):
         9,
     )
     work = Work(examples=2, tokens=5, positions=0, candidates=3)
-    told = [
+    forecasts = [
         Assumed(tflops=1e-12).of(
             lambda _count: config, 2, work, How(learning=learning, bfloat16=True, recomputed=again)
         )
         for again in (False, True)
     ]
     once = 2 * count_parameters(config).body * 10
-    assert [one.seconds for one in told] == pytest.approx([passes * once, (passes + 1) * once])
+    assert [forecast.seconds for forecast in forecasts] == pytest.approx([passes * once, (passes + 1) * once])
 
 
 def _registry():
@@ -100,8 +100,8 @@ def test_how_much_there_is_to_read(ring, tables, folder):
     """Items as tokens grow the vocabulary; words make longer examples."""
     plain = Run.from_mapping(tables(ring))
     grown = Run.from_mapping(tables(ring, teacher=teacher(folder)))
-    told = {**teacher(folder, item_rows_rate=1.0), "prompt": {"line": " {item} {rating}", "opening": "Item"}}
-    words = Run.from_mapping(tables(ring, teacher=told, task={"name": "rating", "settings": {"window": 10}}))
+    settings = {**teacher(folder, item_rows_rate=1.0), "prompt": {"line": " {item} {rating}", "opening": "Item"}}
+    words = Run.from_mapping(tables(ring, teacher=settings, task={"name": "rating", "settings": {"window": 10}}))
     config, registry = AutoConfig.from_pretrained(folder), _registry()
     small, large, long = (
         Workload.of_data(run, config, run.histories(registry=registry)) for run in (plain, grown, words)
@@ -116,7 +116,7 @@ def test_how_much_there_is_to_read(ring, tables, folder):
 
 
 def test_without_the_data(tables, folder):
-    """Windows are full where users and items are told; else it says what to tell."""
+    """With numbers of users and items given, windows count as full; without, the error says which options to give."""
     run = Run.from_mapping(tables("elsewhere.csv"))
     with pytest.raises(SourceNotFoundError, match="say so with --users and --vocabulary"):
         run.forecast(config_of(run))
@@ -129,7 +129,7 @@ def test_without_the_data(tables, folder):
 
 
 def test_a_teacher_that_an_earlier_run_made(ring, tables, tmp_path):
-    """Its vocabulary holds the items; nothing is added."""
+    """The teacher's vocabulary holds the items already; nothing is added."""
     plain = tables(ring, task={"name": "rating", "settings": {"window": 5}})
     Run.from_mapping({**plain, "evaluation": {"scratch": False, "resamples": 100}}).execute(tmp_path / "run")
     again = Run.from_mapping({**plain, "teacher": {"path": str(tmp_path / "run" / "teacher")}})
@@ -138,11 +138,11 @@ def test_a_teacher_that_an_earlier_run_made(ring, tables, tmp_path):
 
     assert extent.vocabulary == config.vocab_size == 36
     assert extent.asked <= 9
-    assert next(one.stage for one in again.forecast(config, tflops=1.0)) == "importance"
+    assert next(forecast.stage for forecast in again.forecast(config, tflops=1.0)) == "importance"
 
 
 def test_a_teachers_config(ring, tables, folder, tmp_path):
-    """As a run computes it, whatever its folder holds; items have rows where they are tokens."""
+    """The config has the dtype that a run computes in, not that of the folder; items that are tokens have rows."""
     llama().to(torch.bfloat16).save_pretrained(tmp_path)
     grown = Run.from_mapping(tables(ring, teacher={"path": str(tmp_path)}))
     words = Run.from_mapping(tables(ring, teacher={"path": str(tmp_path)}, task={"name": "rating"}))
@@ -158,14 +158,14 @@ def test_a_teachers_config(ring, tables, folder, tmp_path):
 
 
 def test_users_are_counted_where_the_data_are(ring, tables):
-    """Not also told."""
+    """A number of users beside the data is refused."""
     run = Run.from_mapping(tables(ring))
     with pytest.raises(ConfigurationError, match=r"users are counted in .*ring\.csv, which is here; leave --users out"):
         run.forecast(config_of(run), users=9, items=30, tflops=1.0)
 
 
 def test_a_window_that_the_model_does_not_read(ring, tables, folder):
-    """Said before anything is timed."""
+    """The error is raised before anything is timed."""
     short = AutoConfig.from_pretrained(folder, max_position_embeddings=6)
     run = Run.from_mapping(tables(ring, teacher=teacher(folder)))
     with pytest.raises(ConfigurationError, match=r"a window of 10 items may be 17 tokens, but the model reads 6"):
@@ -173,7 +173,7 @@ def test_a_window_that_the_model_does_not_read(ring, tables, folder):
 
 
 def test_a_model_that_is_too_large_to_time(ring, tables, monkeypatch):
-    """Refused with numbers; a speed can be told instead."""
+    """The error gives numbers; ``--tflops`` can be given instead."""
     run = Run.from_mapping(tables(ring))
     monkeypatch.setattr("shortstack.planning.speed.free_bytes", lambda _device: 1 << 10)
     with pytest.raises(ConfigurationError, match=r"too little to time even 4 of the layers, .*: say with --tflops"):
@@ -182,7 +182,7 @@ def test_a_model_that_is_too_large_to_time(ring, tables, monkeypatch):
 
 
 def test_what_lies_between_few_layers_and_more():
-    """A layer's share is drawn on; noise never makes it negative."""
+    """Times are extrapolated per layer; noise never makes a layer's time negative."""
     few, more = Taken(seconds=1.0, optimiser=0.5, activations=10), Taken(seconds=2.5, optimiser=0.4, activations=40)
     grown = more.beyond(few, layers=30, more=4)
     assert grown.seconds == pytest.approx(1.0 + 29 * 0.5)
@@ -191,25 +191,25 @@ def test_what_lies_between_few_layers_and_more():
 
 
 def test_the_command(request, capsys, monkeypatch):
-    """The large example, planned from its config alone; what cannot be told is said in one line."""
+    """The large example is planned from its config alone; a missing option is reported in one line."""
     monkeypatch.setenv("COLUMNS", "200")
     examples = request.config.rootpath / "examples"
-    asked = [str(examples / "llama-8b-amazon.toml"), "--model", str(examples / "llama-3.1-8b")]
+    arguments = [str(examples / "llama-8b-amazon.toml"), "--model", str(examples / "llama-3.1-8b")]
     with pytest.raises(SystemExit, match="0"):
-        main(["plan", *asked, "--users", "1000", "--vocabulary", "5000", "--tflops", "300"])
-    told = capsys.readouterr().out
-    assert "8 of 32" in told
-    assert "8.03G" in told
+        main(["plan", *arguments, "--users", "1000", "--vocabulary", "5000", "--tflops", "300"])
+    printed = capsys.readouterr().out
+    assert "8 of 32" in printed
+    assert "8.03G" in printed
     for stage in ("teacher", "importance", "distillation-1", "distillation", "evaluation"):
-        assert stage in told
+        assert stage in printed
     with pytest.raises(SystemExit, match="0"):
-        main(["plan", *asked])
+        main(["plan", *arguments])
     assert "What the stages take is not told: data/amazon-2023 is not here" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="0"):
-        main(["plan", *asked, "--users", "1000", "--vocabulary", "5000", "--tflops", "300", "--json"])
-    found = json.loads(capsys.readouterr().out)
-    assert [len(row["kept"]) for row in found["budgets"]] == [32, 8]
-    assert found["stages"][0]["stage"] == "teacher"
+        main(["plan", *arguments, "--users", "1000", "--vocabulary", "5000", "--tflops", "300", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert [len(row["kept"]) for row in report["budgets"]] == [32, 8]
+    assert report["stages"][0]["stage"] == "teacher"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_the_command(request, capsys, monkeypatch):
     ],
 )
 def test_mistakes(request, folder, tmp_path, capsys, monkeypatch, arguments, problem):
-    """One sentence each, with the way out."""
+    """Each error is one sentence, with advice."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("COLUMNS", "400")
@@ -239,7 +239,7 @@ def test_mistakes(request, folder, tmp_path, capsys, monkeypatch, arguments, pro
 
 
 def test_a_plan_reads_the_data_once(ring, tables, tmp_path, capsys, monkeypatch):
-    """For both of its tables."""
+    """The data are read once for both tables of a plan."""
     read, times = Histories.load, []
     monkeypatch.setattr(Histories, "load", lambda folder: times.append(1) or read(folder))
     path = tmp_path / "run.toml"

@@ -1,4 +1,4 @@
-"""A process that keeps what it freed is not given cleared pages again at every step."""
+"""A process that keeps freed memory does not get newly zeroed pages at every step."""
 
 import os
 import platform
@@ -26,19 +26,19 @@ print(told, sum(pages[2:]))
 
 
 def steps(**variables):
-    """Whether the C library was told, and how many pages the last four of six equal steps were given."""
+    """Return whether malloc was configured, and the page faults of the last four of six equal steps."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(CHOSEN)} | variables
-    told, pages = subprocess.run(
+    configured, pages = subprocess.run(
         [sys.executable, "-c", STEPS], env=environment, capture_output=True, text=True, check=True
     ).stdout.split()
-    return told == "True", int(pages)
+    return configured == "True", int(pages)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_pages_are_kept():
-    """Steps after the first are given next to none; the choice of a user who set a variable of malloc's stands."""
-    told, pages = steps()
+    """Later steps cause almost no page faults; a user's own malloc variables are respected."""
+    configured, pages = steps()
     left_alone, fresh = steps(MALLOC_MMAP_MAX_="65536")
 
-    assert (told, left_alone) == (True, False)
+    assert (configured, left_alone) == (True, False)
     assert pages < fresh / 10

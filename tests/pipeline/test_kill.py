@@ -1,4 +1,4 @@
-"""A run killed at any moment ends, resumed, as if it had not been."""
+"""A run killed at any moment and resumed gives the result of an uninterrupted run."""
 
 import json
 import os
@@ -52,7 +52,7 @@ Run.from_mapping(tables).execute(folder, progress=Killer())
 
 
 def attempt(tables, folder, stage="none", moment="none"):
-    """Run in a process of its own; the signal that ended it, or 0."""
+    """Run in a new process, and return the signal that ended it, or 0."""
     command = [sys.executable, "-c", KILLER, json.dumps(tables), str(folder), stage, moment]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -63,13 +63,13 @@ def attempt(tables, folder, stage="none", moment="none"):
 
 
 def result_of(folder):
-    """The result without what may differ: times, memory."""
+    """Return the result without the fields that may differ: times, memory."""
     return without_times(json.loads((folder / "result.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(ring, tables, tmp_path_factory):
-    """What the run gives when nobody kills it."""
+    """Result of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     assert attempt(tables(ring), folder) == 0
     return result_of(folder)
@@ -114,7 +114,7 @@ def test_killed_while_the_teacher_and_the_student_train(ring, tables, tmp_path, 
     ],
 )
 def test_killed_in_each_stage(ring, tables, tmp_path, uninterrupted, stage, moment):
-    """Before a stage, after it but before its result is in place, and in the middle of training."""
+    """Kills come before a stage, after it but before its result is in place, and in the middle of training."""
     assert attempt(tables(ring), tmp_path / "run", stage, moment) == signal.SIGKILL
     assert attempt(tables(ring), tmp_path / "run") == 0
     assert uninterrupted == result_of(tmp_path / "run")

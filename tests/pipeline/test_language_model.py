@@ -61,7 +61,7 @@ def test_rows_start_from_their_texts(changes):
 
 
 def test_what_spare_rows_have_learnt_is_forgotten():
-    """An output head's bias says of rows that were never an answer that they are none; items start alike."""
+    """The output bias of spare rows, learnt as never being an answer, is reset; all items start alike."""
     torch.manual_seed(0)
     sizes = {"vocab_size": len(WORDS) + 2, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     model = PhiForCausalLM(PhiConfig(**sizes, num_attention_heads=2, pad_token_id=0))
@@ -95,7 +95,7 @@ def test_item_tokens_are_found_behind_a_normalizer(tmp_path):
 
 
 def test_a_title_that_looks_like_a_special_token():
-    """Is spelt out."""
+    """Such a title is tokenised as plain text."""
     words, model = tokenizer(), llama()
     words.add_special_tokens({"eos_token": "<|end|>"})
     end = words.convert_tokens_to_ids("<|end|>")
@@ -107,7 +107,7 @@ def test_a_title_that_looks_like_a_special_token():
 
 
 def test_words_that_the_tokenizer_does_not_know():
-    """Say nothing: neither beside words that it knows nor alone."""
+    """Unknown words do not contribute, neither beside known words nor alone."""
     model = llama()
     some, known = add_item_tokens(model, tokenizer(), ["Item of 3", "Item 3"])
     rows = model.get_input_embeddings().weight
@@ -117,7 +117,7 @@ def test_words_that_the_tokenizer_does_not_know():
 
 
 def test_rows_spread_like_words():
-    """About the words' mean and as far from it as words are; their differences keep their directions."""
+    """Item rows have the words' mean and spread; their differences keep their directions."""
     models = {start: llama() for start in ("text", "spread")}
     texts = [f"Item {n}" for n in range(30)]
     rows = {}
@@ -175,7 +175,7 @@ def test_a_run_in_bfloat16(folder, ring, tables, tmp_path):
 
 
 def test_a_model_that_was_made_for_other_items(finished, ring, tables, tmp_path):
-    """Its vocabulary holds item tokens already."""
+    """A model whose vocabulary already holds item tokens is refused."""
     root, _ = finished
     words = tokenizer([*WORDS, "<|item_5|>"])
     with pytest.raises(ConfigurationError, match=r"has the token <\|item_5\|> already"):
@@ -190,7 +190,7 @@ def test_a_model_that_was_made_for_other_items(finished, ring, tables, tmp_path)
 
 
 def without_titles(ring, tmp_path):
-    """The same ratings, most items without a title."""
+    """Return the same ratings, most items without a title."""
     path = tmp_path / "ring.csv"
     lines = ring.read_text("utf-8").splitlines()
     path.write_text(
@@ -200,14 +200,14 @@ def without_titles(ring, tmp_path):
 
 
 def only_adapters(_folder, path):
-    """What peft saves."""
+    """Write a folder as saved by peft: adapters without a base model."""
     (path / "adapters").mkdir()
     (path / "adapters" / "adapter_config.json").write_text("{}")
     return {"teacher": teacher(path / "adapters")}
 
 
 def only_a_gguf(_folder, path):
-    """A folder that a GGUF file was fetched into."""
+    """Write a folder that a GGUF file was downloaded into."""
     (path / "fetched").mkdir()
     (path / "fetched" / "model.Q4.gguf").write_bytes(b"GGUF")
     return {"teacher": teacher(path / "fetched")}
@@ -233,14 +233,14 @@ def only_a_gguf(_folder, path):
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_teacher(folder, ring, tables, tmp_path, change, error, problem):
-    """One sentence each."""
+    """Each error is one sentence."""
     with pytest.raises(error, match=problem):
         Run.from_mapping(tables(ring, **change(folder, tmp_path))).execute(tmp_path / "run")
     assert not (tmp_path / "run" / "teacher").exists()
 
 
 def test_items_without_a_text(folder, ring, tables, tmp_path):
-    """Nothing to start from, unless the template needs no title or the rows are random."""
+    """Items without text are refused, unless the template needs no title or the rows start at random."""
     source = without_titles(ring, tmp_path)
     with pytest.raises(
         ConfigurationError, match=r"no item has a text to start from that .*; set teacher\.items\.start = 'random'"
@@ -254,7 +254,7 @@ def test_items_without_a_text(folder, ring, tables, tmp_path):
 
 
 def test_a_tokenizer_of_another_model(folder, tmp_path):
-    """Tokens that the model does not know."""
+    """A tokenizer with tokens outside the model's vocabulary is refused."""
     llama(vocab_size=8).save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     with pytest.raises(
@@ -264,7 +264,7 @@ def test_a_tokenizer_of_another_model(folder, tmp_path):
 
 
 def test_a_tokenizer_of_another_model_that_is_no_larger(tmp_path):
-    """It begins and ends texts with other tokens; one of the two may differ, as it does in published models."""
+    """Different begin and end tokens are refused; one of the two may differ, as it does in published models."""
     words = tokenizer()
     words.add_special_tokens({"bos_token": "1", "eos_token": "2"})
     words.save_pretrained(tmp_path)
@@ -291,7 +291,7 @@ def test_no_tokenizer_and_no_head(tmp_path):
 
 
 def test_gguf(tmp_path, monkeypatch):
-    """A file that is none, and a package that is missing."""
+    """An invalid GGUF file and a missing gguf package are errors."""
     path = tmp_path / "model.GGUF"
     path.write_bytes(random.Random(0).randbytes(64))
     with pytest.raises(DataError, match=r"model\.GGUF is no GGUF that transformers can read"):
@@ -304,7 +304,7 @@ def test_gguf(tmp_path, monkeypatch):
 
 
 def test_the_hub_without_a_network(monkeypatch):
-    """A name that is no folder here."""
+    """A hub name without a network is an error."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
@@ -314,13 +314,13 @@ def test_the_hub_without_a_network(monkeypatch):
 
 
 def test_a_hub_model_without_its_head(tmp_path, monkeypatch):
-    """What is missing is not made up."""
+    """A missing head is an error; it is not initialised at random."""
     llama(**UNTIED).model.save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
 
     def cached(loader):
-        own = loader.from_pretrained
-        return lambda _name, **settings: own(str(tmp_path), **settings)
+        load = loader.from_pretrained
+        return lambda _name, **settings: load(str(tmp_path), **settings)
 
     for loader in (AutoModelForCausalLM, AutoTokenizer):
         monkeypatch.setattr(loader, "from_pretrained", cached(loader))
@@ -331,14 +331,14 @@ def test_a_hub_model_without_its_head(tmp_path, monkeypatch):
 
 
 def test_a_hub_name_of_adapters(monkeypatch):
-    """Their base is elsewhere, and they would not be merged into it."""
+    """A hub name of adapters is refused, as they would not be merged into their base."""
     monkeypatch.setattr("shortstack.models.stored.find_adapter_config_file", lambda _name: "adapter_config.json")
     with pytest.raises(DataError, match=r"some/adapters holds adapters, no whole model; merge them"):
         language_model("some/adapters")
 
 
 def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):
-    """Refused with numbers, before weights are read."""
+    """The error gives numbers, before weights are read."""
     monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)
     with pytest.raises(
         ConfigurationError,
@@ -348,7 +348,7 @@ def test_not_enough_memory(folder, ring, tables, tmp_path, monkeypatch):
 
 
 def test_not_enough_memory_for_the_student_beside_its_teacher(finished, ring, tables, tmp_path, monkeypatch):
-    """Found before anything is loaded, though the teacher alone would fit."""
+    """Too little memory for both models is an error before anything is loaded, though the teacher alone would fit."""
     settings = tables(ring, teacher={"path": str(finished[0] / "teacher")})
     run = Run.from_mapping(settings)
     room = memory_needs.memory_needed(run.teacher_config(), "nothing") + 1000
@@ -362,7 +362,7 @@ def test_not_enough_memory_for_the_student_beside_its_teacher(finished, ring, ta
 
 
 def test_what_a_container_may_still_take(tmp_path):
-    """Its limit, less what is in use; no limit is none."""
+    """Available memory is the container's limit less its usage; None without a limit."""
     group = tmp_path / "group"
     assert memory_needs._left_in(group) is None
     group.mkdir()
@@ -374,14 +374,14 @@ def test_what_a_container_may_still_take(tmp_path):
 
 
 def test_not_enough_memory_for_an_earlier_runs_teacher(finished, ring, tables, tmp_path, monkeypatch):
-    """One that is not trained only has to be loaded."""
+    """A teacher that is not trained needs only the memory to load it."""
     monkeypatch.setattr("shortstack.models.memory_needs.free_bytes", lambda _device: 1 << 10)
     with pytest.raises(ConfigurationError, match=r"loading the teacher needs at least 0\.0 GiB"):
         Run.from_mapping(tables(ring, teacher={"path": str(finished[0] / "teacher")})).execute(tmp_path / "run")
 
 
 def test_an_earlier_runs_teacher_in_another_precision(finished, ring, tables, tmp_path):
-    """It goes on in float32."""
+    """An earlier run's teacher in another precision continues in float32."""
     shutil.copytree(finished[0] / "teacher", tmp_path / "half")
     AutoModelForCausalLM.from_pretrained(tmp_path / "half", dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
     again = teacher(tmp_path / "half", steps=3)
@@ -394,7 +394,7 @@ def test_an_earlier_runs_teacher_in_another_precision(finished, ring, tables, tm
     [("bert", "sees the tokens that it should predict"), ("diffllama", "what the layer does depends on its place")],
 )
 def test_a_family_without_students(ring, tables, tmp_path, monkeypatch, family, problem):
-    """Found out before the teacher is trained."""
+    """A family without students is refused before the teacher is trained."""
     monkeypatch.setattr("shortstack.pipeline.training.train", None)
     config = {**tables(ring)["teacher"]["config"], "model_type": family, "initializer_range": 1.0}
     del config["num_key_value_heads" if family == "bert" else "tie_word_embeddings"]
@@ -403,7 +403,7 @@ def test_a_family_without_students(ring, tables, tmp_path, monkeypatch, family, 
 
 
 def test_conv1d_families_too(ring, tables, tmp_path):
-    """GPT-2 ties its head."""
+    """Families with Conv1D layers work; GPT-2 ties its head."""
     place = tmp_path / "gpt2"
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config(vocab_size=len(WORDS), n_embd=16, n_layer=4, n_head=2, n_positions=32)).save_pretrained(
@@ -416,12 +416,12 @@ def test_conv1d_families_too(ring, tables, tmp_path):
 
 @pytest.mark.parametrize("new", ["kept", "learnt"])
 def test_items_that_nobody_had_before(folder, ring, tables, tmp_path, new):
-    """Kept, their rows are what their texts started from in the teacher and the student; they have a slice of their own."""
+    """New items, if kept, have the rows that their texts give, in teacher and student; they have their own slice."""
     source = tmp_path / "ring.csv"
     late = [f"u{user},late{user % 2},5,{9_000_000 + user},Item {user % 2}" for user in range(60)]
     source.write_text(ring.read_text("utf-8") + "\n".join(late) + "\n", encoding="utf-8")
-    told = {**teacher(folder, weight_decay=0.1), "items": {"new": new}}
-    plain = tables(source, teacher=told)
+    settings = {**teacher(folder, weight_decay=0.1), "items": {"new": new}}
+    plain = tables(source, teacher=settings)
     plain["data"]["split"] = "global-time"
     result = Run.from_mapping(plain).execute(tmp_path / "run")
 
@@ -437,21 +437,23 @@ def test_items_that_nobody_had_before(folder, ring, tables, tmp_path, new):
 
 @pytest.mark.parametrize(("opening", "expected"), [("Item 0", [1, 2]), ("", [])])
 def test_histories_have_an_opening(folder, ring, tables, tmp_path, opening, expected):
-    """Training, evaluation and the student begin with the same words; what is recommended is what the plain model says."""
-    told = {**teacher(folder), "items": {"opening": opening}}
-    run = Run.from_mapping(tables(ring, teacher=told))
+    """Training, evaluation and the student begin with the same words; recommendations are the plain model's."""
+    settings = {**teacher(folder), "items": {"opening": opening}}
+    run = Run.from_mapping(tables(ring, teacher=settings))
     run.execute(tmp_path / "run")
     student = CompactStudentModel.from_pretrained(tmp_path / "run" / "student")
     words = AutoTokenizer.from_pretrained(tmp_path / "run" / "student")
     tokens = student.catalogue.tokens
     history = [student.catalogue.find(f"Item {n}") for n in (3, 4)]
-    asked = words(opening + "".join(item_token(item) for item in history), return_tensors="pt").input_ids
+    ids = words(opening + "".join(item_token(item) for item in history), return_tensors="pt").input_ids
     with torch.no_grad():
-        chances = student.model(asked).logits[0, -1, tokens].log_softmax(-1)
-    found = student.recommend(["Item 3", "Item 4"], k=3, exclude_seen=False)
+        chances = student.model(ids).logits[0, -1, tokens].log_softmax(-1)
+    recommended = student.recommend(["Item 3", "Item 4"], k=3, exclude_seen=False)
 
     assert list(student.catalogue.opening) == expected
-    assert [one.score for one in found] == pytest.approx(chances.sort(descending=True).values[:3].tolist(), abs=1e-5)
+    assert [recommendation.score for recommendation in recommended] == pytest.approx(
+        chances.sort(descending=True).values[:3].tolist(), abs=1e-5
+    )
     examples = task_of(run.task).training_examples(_sequences(tmp_path / "run"), student.catalogue)
     assert all(example["input_ids"][: len(expected)] == expected for example in examples)
     assert all(label == -100 for example in examples for label in example["labels"][: len(expected) + 1])

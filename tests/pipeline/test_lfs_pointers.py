@@ -1,4 +1,4 @@
-"""A clone without git-lfs holds pointers where large files should be: said so, with what to do."""
+"""A clone without git-lfs holds pointers in place of large files: the error says so, and what to do."""
 
 import pytest
 from pipeline.little_language_model import llama, tokenizer
@@ -16,7 +16,7 @@ POINTER = (
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
 def test_in_a_models_folder(tmp_path, name):
-    """Weights, and what else is large."""
+    """Pointers in place of weights and other large files are reported."""
     llama().save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     (tmp_path / name).write_text(POINTER, "utf-8")
@@ -28,7 +28,7 @@ def test_in_a_models_folder(tmp_path, name):
 
 
 def test_a_gguf(tmp_path):
-    """The one file that there is."""
+    """A pointer in place of a GGUF file is reported."""
     (tmp_path / "m.gguf").write_text(POINTER, "utf-8")
     with pytest.raises(DataError, match=r"m\.gguf is a pointer of git-lfs"):
         language_model(str(tmp_path / "m.gguf"))
@@ -36,7 +36,7 @@ def test_a_gguf(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "version 2\n", "x" * 2000 + POINTER, POINTER + "x" * 2000])
 def test_what_is_none(tmp_path, content):
-    """Small files, files that speak of one, and a folder."""
+    """Small files, files that mention a pointer, and a folder are no pointers."""
     (tmp_path / "file").write_text(content, "utf-8")
     refuse_lfs_pointer(tmp_path / "file")
     refuse_lfs_pointer(tmp_path)

@@ -21,7 +21,7 @@ LORA = {"rank": 2, "alpha": 4.0}
 
 
 def with_lora(folder, **changes):
-    """A teacher that learns in adapters."""
+    """Return the table of a teacher that trains adapters."""
     return teacher(folder, **{"lora": LORA, "learning_rate": 0.01, **changes})
 
 
@@ -33,7 +33,7 @@ def finished(folder, ring, tables, tmp_path_factory):
 
 
 def weights(place):
-    """All tensors of a stored model."""
+    """Return all tensors of a stored model."""
     return AutoModelForCausalLM.from_pretrained(place).state_dict()
 
 
@@ -56,12 +56,12 @@ def test_only_adapters_and_items_learn(finished, folder):
 
 
 def test_a_killed_training_goes_on(folder, ring, tables, tmp_path, finished):
-    """From its adapters, to the same teacher bit for bit."""
+    """A killed training resumes from its adapters, and gives the same teacher bit for bit."""
     root, _ = finished
     run = Run.from_mapping(tables(ring, teacher=with_lora(folder)))
 
     class KilledError(Exception):
-        """Stands for the signal."""
+        """Raised in place of a signal."""
 
     original = RowsLearnFaster.on_optimizer_step
     steps = []
@@ -84,13 +84,13 @@ def test_a_killed_training_goes_on(folder, ring, tables, tmp_path, finished):
 
 
 def test_words_have_adapters_alone(folder, ring, tables, tmp_path):
-    """Where items are words nothing but the adapters learns; a student may learn so too."""
+    """With items as words only the adapters are trained; a student may be trained that way too."""
     lora = {**LORA, "modules": ["q_proj", "v_proj"]}
-    told = {
+    settings = {
         **with_lora(folder, lora=lora, item_rows_rate=1.0),
         "prompt": {"line": " {item} {rating}", "opening": "Item"},
     }
-    plain = tables(ring, teacher=told, task={"name": "rating", "settings": {"window": 4}})
+    plain = tables(ring, teacher=settings, task={"name": "rating", "settings": {"window": 4}})
     plain["distillation"]["fit"]["lora"] = LORA
     Run.from_mapping(plain).execute(tmp_path / "run")
     before, after = weights(folder), weights(tmp_path / "run" / "teacher")
@@ -103,7 +103,7 @@ def test_words_have_adapters_alone(folder, ring, tables, tmp_path):
 
 
 def test_transposed_matrices():
-    """GPT-2's; merged, the model says what it said with its adapters."""
+    """GPT-2's transposed matrices are adapted; the merged model gives the logits of the model with adapters."""
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(vocab_size=32, n_embd=16, n_layer=2, n_head=2, n_positions=32)).eval()
     ids = torch.tensor([[3, 5, 7]])
@@ -119,7 +119,7 @@ def test_transposed_matrices():
 
 
 def test_what_cannot_be_adapted(folder, ring, tables, tmp_path, monkeypatch):
-    """A module that is not there, and a package that is not installed: before any work."""
+    """An unknown module and a missing package are refused before any work."""
     wrong = with_lora(folder, lora={"modules": ["query"]})
     with pytest.raises(
         ConfigurationError, match=r"lora\.modules names 'query', but the layers of LlamaForCausalLM have down_proj, "
@@ -132,7 +132,7 @@ def test_what_cannot_be_adapted(folder, ring, tables, tmp_path, monkeypatch):
 
 
 def test_fits_that_ask_for_what_is_not_there(folder, ring, tables, tmp_path):
-    """The student's as well as the teacher's, before anything is trained."""
+    """Fits with unavailable options are refused, for student and teacher, before anything is trained."""
     plain = tables(ring, teacher=teacher(folder))
     plain["distillation"]["fit"]["lora"] = {"modules": ["query"]}
     with pytest.raises(ConfigurationError, match=r"lora\.modules names 'query', but the layers of LlamaForCausalLM"):
@@ -149,25 +149,25 @@ def test_fits_that_ask_for_what_is_not_there(folder, ring, tables, tmp_path):
 
 
 def test_the_precision_is_told(finished):
-    """Of each training, as it was decided when that began."""
+    """The precision of each training is recorded, as decided at its start."""
     _, result = finished
     assert result.cost["precision"] == {"teacher": "float32", "scratch": "float32", "student": "float32"}
 
 
 class Stops(TrainerCallback):
-    """As a signal would."""
+    """A callback that ends training, as a signal would."""
 
     def __init__(self, at):
         self.at = at
 
     def on_step_end(self, args, state, control, **_):
-        """Stop there."""
+        """Raise at the chosen step."""
         if state.global_step == self.at:
             raise KeyboardInterrupt
 
 
 def trained(tmp_path, losses, *, stop=None, **changes):
-    """A little model after three steps on examples of two lengths; the widths of its batches, too."""
+    """Train a little model for three steps on examples of two lengths; return its weights and the batch widths."""
     model, mentor = llama(), llama().eval()
     examples = [{"input_ids": list(range(2, 2 + n)), "labels": list(range(2, 2 + n))} for n in (4, 12) * 32]
     fixed = {"steps": 3, "batch_size": 4, "warmup_steps": 0, "learning_rate": 0.01, "patience": 0}
@@ -175,9 +175,9 @@ def trained(tmp_path, losses, *, stop=None, **changes):
     widths = []
 
     def watching(batch):
-        found = collate(batch)
-        widths.append(found["input_ids"].shape[1])
-        return found
+        collated = collate(batch)
+        widths.append(collated["input_ids"].shape[1])
+        return collated
 
     arguments = training_arguments(tmp_path, settings, seed=0, device="cpu", validated=False)
     trainer = DistillationTrainer(
@@ -195,7 +195,7 @@ def trained(tmp_path, losses, *, stop=None, **changes):
 
 
 def test_recomputed_activations_change_nothing(tmp_path):
-    """The same weights after three steps, losses on hidden states included."""
+    """Recomputed activations give the same weights after three steps, losses on hidden states included."""
     losses = {"labels": 1.0, "soft-targets": 1.0, "hidden-states": 1.0}
     plain, _ = trained(tmp_path / "plain", losses)
     again, _ = trained(tmp_path / "again", losses, gradient_checkpointing=True)
@@ -203,14 +203,14 @@ def test_recomputed_activations_change_nothing(tmp_path):
 
 
 def test_batches_of_one_length(tmp_path):
-    """Less padding, the same examples."""
+    """Batches of one length have less padding and the same examples."""
     _, mixed = trained(tmp_path / "mixed", {"labels": 1.0}, steps=16)
     _, alike = trained(tmp_path / "alike", {"labels": 1.0}, steps=16, group_by_length=True)
     assert sum(alike) < sum(mixed)
 
 
 def test_their_order_is_the_same_after_a_resume():
-    """It hangs on the seed and the epoch, not on what else was drawn."""
+    """The order depends on the seed and the epoch, not on other random draws."""
     lengths = list(range(40))
     first, again = LengthGroups(lengths, 4, 7), LengthGroups(lengths, 4, 7)
     orders = []
@@ -225,7 +225,7 @@ def test_their_order_is_the_same_after_a_resume():
 
 
 def test_a_grouped_training_killed_in_its_second_epoch(tmp_path):
-    """Ends as one that was not."""
+    """It ends with the result of an uninterrupted training."""
     whole, _ = trained(tmp_path / "whole", {"labels": 1.0}, steps=24, group_by_length=True, evaluate_every=10)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "cut", {"labels": 1.0}, steps=24, group_by_length=True, evaluate_every=10, stop=22)

@@ -19,7 +19,7 @@ def untimed(ring, tables):
 
 
 def test_a_run_in_the_order_of_the_file(untimed, tmp_path):
-    """It ends, its parts have the shares, and its facts say that no item has a title."""
+    """The run succeeds, its splits have the shares, and its facts say that no item has a title."""
     result = Run.from_mapping(untimed).execute(tmp_path / "run")
     sequences = Sequences.load(tmp_path / "run" / "data" / "sequences.safetensors")
 
@@ -29,7 +29,7 @@ def test_a_run_in_the_order_of_the_file(untimed, tmp_path):
 
 
 def test_global_time_is_refused_before_any_work(untimed, tmp_path):
-    """With the reason; and shares of a split that has none."""
+    """global-time is refused with the reason, and so are shares of a split that has none."""
     for changes, problem in (
         ({"split": "global-time"}, "'global-time' compares the times of different users"),
         ({"split": "leave-last"}, "the split 'leave-last' has no shares; leave valid_share out"),

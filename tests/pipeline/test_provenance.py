@@ -1,4 +1,4 @@
-"""What lies in a run's folder says of which settings it is, and nothing of other settings passes for it."""
+"""Files in a run's folder record their settings, and files of other settings are not mistaken for them."""
 
 import json
 import shutil
@@ -16,29 +16,29 @@ QUICK = {"evaluation": {"resamples": 100, "scratch": False}}
 
 
 class StoppedError(Exception):
-    """Raised where a kill is played."""
+    """Raised in place of a kill."""
 
 
 class Stopping(Recording):
-    """Ends a run at the start of a stage, and remembers what it was told."""
+    """Progress that ends a run at the start of a stage, and records the notes it receives."""
 
     def __init__(self, where=None):
         super().__init__()
         self.where, self.notes = where, []
 
     def note(self, text):
-        """What whoever started the run should know."""
+        """Record a note for the user."""
         self.notes.append(text)
 
     def stage(self, stage):
-        """A stage runs, or not."""
+        """Raise at the chosen stage."""
         if stage == self.where:
             raise StoppedError
         return super().stage(stage)
 
 
 def run_of(source, **changes):
-    """A quick run, changed."""
+    """Return a quick run with changed settings."""
     return Run.from_mapping(ring_tables(source, **QUICK, **changes))
 
 
@@ -52,7 +52,7 @@ def whole(ring, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def changed(ring, whole, tmp_path_factory):
-    """A copy of it that another run took over and finished, which kept the first result; and what that said."""
+    """A copy of it that another run took over and finished, keeping the first result; and the notes of that run."""
     folder, progress = shutil.copytree(whole, tmp_path_factory.mktemp("runs") / "ring"), Stopping()
     run_of(ring, **LAST).execute(folder, progress=progress, keep=True)
     return folder, progress.notes
@@ -68,7 +68,7 @@ LAST = {"selection": {"keep_ratio": 0.25, "strategy": "last"}}
 
 
 def test_a_finished_folder_holds_no_mixture(folder):
-    """All of it is of one run."""
+    """All files of a finished folder are of one run."""
     assert mixture(folder) == ""
 
 
@@ -76,7 +76,7 @@ def test_a_finished_folder_holds_no_mixture(folder):
     "stage", ["data", pytest.param("selection", marks=pytest.mark.full), "distillation", "evaluation"]
 )
 def test_a_run_that_ended_between_two_settings(folder, ring, stage, capsys):
-    """Whenever it was stopped, what is served says that it is of the settings before."""
+    """Wherever it stopped, the served result says that it belongs to the previous settings."""
     changes = {"selection": {"keep_ratio": 0.25}, "seed": 1} if stage == "data" else LAST
     with pytest.raises(StoppedError):
         run_of(ring, **changes).execute(folder, progress=Stopping(stage))
@@ -99,7 +99,7 @@ def test_a_run_that_ended_between_two_settings(folder, ring, stage, capsys):
 
 @pytest.mark.full
 def test_an_audit_says_that_it_finishes_another_run(folder, ring, capsys):
-    """It does, and then all is of one run again."""
+    """An audit notes that it finishes another run, after which all files are of one run."""
     with pytest.raises(StoppedError):
         run_of(ring, **LAST).execute(folder, progress=Stopping("distillation"))
     said = mixture(folder)
@@ -131,20 +131,20 @@ def test_a_mistake_leaves_a_finished_folder_as_it_is(folder, ring, since):
 
 
 def test_long_values_are_cut():
-    """A whole config says little in a sentence."""
+    """Long values are cut in messages."""
     _, new = in_words([Difference(name="teacher.config", old=None, new={"a": "b" * 200})])
 
     assert new == "teacher.config = {'a': '" + "b" * 73 + "…"
 
 
 def test_a_teacher_is_not_served_as_made_by_a_selection(folder):
-    """Only what was pruned was."""
+    """A served teacher is not described as made by a selection; only pruned models are."""
     assert described_settings(folder / "teacher") == "the teacher of a run with seed = 0"
     assert "latency" not in described_settings(folder / "student")
 
 
 def test_what_is_served_says_what_it_was_made_with(folder, capsys):
-    """In the table's caption."""
+    """The table's caption says which settings the result was made with."""
     code, out, err = call("recommend", str(folder), "--history", "Item 3", capsys=capsys)
 
     assert (code, err) == (0, "")
@@ -152,7 +152,7 @@ def test_what_is_served_says_what_it_was_made_with(folder, capsys):
 
 
 def test_another_setting_says_what_it_replaces(folder, ring):
-    """Before anything is; without a change nothing is said."""
+    """The note comes before anything is replaced; without a change there is none."""
     again, other = Stopping(), Stopping("data")
     run_of(ring).prepare(folder, progress=again)
     with pytest.raises(StoppedError):
@@ -185,7 +185,7 @@ def test_a_result_is_kept_beside(changed, whole, capsys):
 
 @pytest.fixture(scope="module")
 def with_scratch(ring, tmp_path_factory):
-    """A finished run with that floor."""
+    """A finished run with the scratch baseline."""
     folder = tmp_path_factory.mktemp("runs") / "ring"
     Run.from_mapping(ring_tables(ring)).execute(folder)
     return folder
@@ -195,7 +195,7 @@ class TestScratch:
     """The model from scratch is trained once for each config and number of examples."""
 
     def settled(self, ring, folder, **changes):
-        """The stages that another run left as they are, and its result."""
+        """Return the stages that another run kept, and its result."""
         progress = Recording()
         return progress, Run.from_mapping(ring_tables(ring, **changes)).execute(folder, progress=progress)
 
@@ -210,7 +210,7 @@ class TestScratch:
         ids=["strategy", "scorer", "examples", "repair"],
     )
     def test_other_layers_leave_it(self, with_scratch, ring, tmp_path, changes):
-        """They have the same shape."""
+        """Other selected layers reuse the scratch model, as they have the same shape."""
         progress, result = self.settled(ring, shutil.copytree(with_scratch, tmp_path / "run"), **changes)
         fresh = Run.from_mapping(ring_tables(ring, **changes)).execute(tmp_path / "fresh")
 
@@ -228,13 +228,13 @@ class TestScratch:
         ids=["size", "seed", "window"],
     )
     def test_another_shape_or_task_does_not(self, with_scratch, ring, tmp_path, changes):
-        """It is trained again."""
+        """Another shape or task trains the scratch model again."""
         progress, _ = self.settled(ring, shutil.copytree(with_scratch, tmp_path / "run"), **changes)
 
         assert "scratch" in progress.ran
 
     def test_a_run_without_it_does_not_throw_it_away(self, with_scratch, ring, tmp_path):
-        """Nor does it speak of it; the next run with it finds it."""
+        """A run without scratch keeps the stored model without reporting it; the next run with scratch uses it."""
         folder = shutil.copytree(with_scratch, tmp_path / "run")
         without, result = self.settled(ring, folder, **QUICK)
         with_it, again = self.settled(ring, folder)

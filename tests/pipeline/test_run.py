@@ -1,4 +1,4 @@
-"""A run does each thing once, in order, and says what it did."""
+"""A run executes each stage once, in order, and records what it did."""
 
 import json
 import math
@@ -27,24 +27,24 @@ from shortstack.result import RunResult
 
 
 class Recording(Silent):
-    """Remembers which stages ran and which were kept."""
+    """Progress that records which stages ran and which were kept."""
 
     def __init__(self):
         self.ran, self.left = [], []
 
     def kept(self, stage):
-        """A stage was kept."""
+        """Record a stage that was kept."""
         self.left.append(stage)
 
     def stage(self, stage):
-        """A stage runs."""
+        """Record a stage that runs."""
         self.ran.append(stage)
         return super().stage(stage)
 
 
 @pytest.fixture(scope="module")
 def finished(ring, tables, tmp_path_factory):
-    """A finished run: its folder, its result, and what it told."""
+    """A finished run: its folder, its result, and its recorded progress."""
     folder = tmp_path_factory.mktemp("runs") / "ring"
     progress = Recording()
     result = Run.from_mapping(tables(ring)).execute(folder, progress=progress)
@@ -66,10 +66,10 @@ STAGES = [
 
 
 class TestResult:
-    """``result.json`` holds what DESIGN says."""
+    """``result.json`` and its fields."""
 
     def test_stages_run_in_order(self, finished):
-        """Data becomes a student in nine steps."""
+        """The stages run in order, from data to report."""
         assert finished[2].ran == STAGES
 
     def test_keys(self, finished):
@@ -98,7 +98,7 @@ class TestResult:
         ]
 
     def test_methods_and_metrics(self, finished):
-        """Every floor and model has every metric, null where it is undefined."""
+        """Every baseline and model has every metric, null where it is undefined."""
         metrics = finished[1].metrics
 
         floors = {"popularity", "personal-popularity", "item-knn", "markov"}  # some users come round the ring again
@@ -182,7 +182,7 @@ def shortstack_importance_scorers():
 
 
 class TestResume:
-    """What is done stays done; what changed is done again."""
+    """Finished stages are kept; changed ones run again."""
 
     def test_second_time_everything_is_kept(self, finished, ring, tables):
         """Nothing but the report is written again, with the same content."""
@@ -204,7 +204,7 @@ class TestResume:
         assert result.selection["kept"] == [3]
 
     def test_edited_code_of_a_plugin_runs_again(self, ring, tables, tmp_path, monkeypatch):
-        """Its version stays the same while its author works on it, and others may be made from it; the rest stays."""
+        """A plugin's version stays the same while its author edits it, so its code counts; other stages are kept."""
         site = tmp_path / "site"
         site.mkdir()
         install(site, "acme-depth", DEPTH)
@@ -243,16 +243,16 @@ class TestResume:
 
 
 def without_cost(result: RunResult):
-    """All that must not differ between two equal runs."""
+    """Return the part of a result that must not differ between two equal runs."""
     fields = attrs.asdict(result, recurse=False)
     return json.loads(json.dumps(without_times(fields)))
 
 
 class TestTeacherFromPath:
-    """A teacher that is there already."""
+    """A teacher from a path."""
 
     def test_a_stored_teacher_is_used_as_it_is(self, finished, ring, tmp_path, tables):
-        """Its tokens are the items' tokens, and its figures the same."""
+        """A stored teacher keeps its tokens as the items' tokens, and has the same metrics."""
         stored = tables(ring, teacher={"path": str(finished[0] / "teacher")})
         result = Run.from_mapping(stored).execute(tmp_path / "run")
 
@@ -306,13 +306,13 @@ class TestMistakes:
         ],
     )
     def test_named_before_any_work(self, ring, tmp_path, change, error, message, tables):
-        """One sentence that names the setting, and no folder is made."""
+        """The error is one sentence that names the setting, and no folder is made."""
         with pytest.raises(error, match=message):
             Run.from_mapping(tables(ring, **change)).execute(tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
     def test_folder_that_holds_something_else(self, ring, tmp_path, tables):
-        """It is left as it is."""
+        """A folder with other content is left as it is."""
         (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
 
         with pytest.raises(RunFolderError, match="holds something else"):
@@ -350,7 +350,7 @@ class TestMistakes:
 
 
 class TestConfig:
-    """The TOML file is the same object."""
+    """Configs from TOML, JSON and Python agree."""
 
     def test_round_trip(self, ring, tables):
         """A run survives JSON."""
@@ -392,7 +392,7 @@ class TestConfig:
         assert {name: settings[name] for name in BUDGETS if settings[name] is not None} == budget
 
     def test_two_budgets_are_one_too_many(self, request):
-        """By two names, or the same by both."""
+        """Two budgets are refused, by two names or the same name twice."""
         path = request.config.rootpath / "examples" / "quickstart.toml"
         with pytest.raises(ConfigurationError, match=r"exactly one of .*; got keep_layers and bytes"):
             check(Run.from_toml(path, ["selection.layers=6", "selection.bytes=2G"]), Registry.from_environment())
@@ -414,7 +414,7 @@ class TestConfig:
         assert Run.from_mapping(json.loads(run.to_json())) == run
 
     def test_override_without_value(self, request):
-        """The form is named."""
+        """An override without a value is an error that gives the form."""
         path = request.config.rootpath / "examples" / "quickstart.toml"
         with pytest.raises(ConfigurationError, match=r"--set takes setting=value, or .* got 'seed'"):
             Run.from_toml(path, ["seed"])
@@ -440,7 +440,7 @@ class TestConfig:
     ],
 )
 def test_budgets_of_other_kinds(ring, tables, tmp_path, budget, words):
-    """Fewer layers stay, and the record says for which budget; a time is told as measured and as expected."""
+    """Fewer layers stay, and the record names the budget; a time is reported as measured and as estimated."""
     run = Run.from_mapping(tables(ring, selection=budget, evaluation={"resamples": 100, "scratch": False}))
     selection = run.execute(tmp_path / "run").selection
 
@@ -468,7 +468,7 @@ def test_a_narrow_student_fits_more_layers(ring, tables, tmp_path):
 
 @pytest.mark.parametrize("repair", ["magnitude", "linear"])
 def test_a_repaired_student(ring, tables, tmp_path, repair):
-    """In a fresh folder, too, where the teacher that is rehearsed on is untrained. The calibration users are what it is repaired on; what changed is in the student's record."""
+    """Repair uses the calibration users, also in a fresh folder with an untrained teacher, and records its changes."""
     changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"keep_layers": 2}}
     run = Run.from_mapping(tables(ring, **changes, student={"settings": {"repair": repair}}))
     run.execute(tmp_path / "run")
@@ -512,7 +512,7 @@ def test_a_rehearsal_leaves_a_fresh_model_as_it_was():
 
 
 def test_a_family_whose_layers_give_lists(ring, tables, tmp_path, monkeypatch):
-    """GPT-1: the losses on hidden states read them, and its attention cannot be seen, which is said before any training."""
+    """GPT-1: losses on hidden states work; its attention cannot be observed, which is an error before any training."""
     changed = tables(ring, evaluation={"resamples": 100, "scratch": False})
     changed["teacher"]["config"] = {"model_type": "openai-gpt", "n_layer": 4, "n_embd": 16, "n_head": 2}
     changed["distillation"]["losses"] = {"labels": 1.0, "hidden-states": 1.0}

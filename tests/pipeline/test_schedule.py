@@ -17,25 +17,25 @@ from shortstack.report.terminal import terminal_table
 
 
 class Recording(Silent):
-    """Remembers which stages ran."""
+    """Progress that records which stages ran."""
 
     def __init__(self):
         self.ran = []
 
     def stage(self, stage):
-        """A stage runs."""
+        """Record a stage that runs."""
         self.ran.append(stage)
         return super().stage(stage)
 
 
 def scheduled(tables, ring, **selection):
-    """The ring, from four layers by way of two to one."""
+    """Return the tables of a run over the ring, from four layers to two to one."""
     return tables(ring, selection={"schedule": [2], "keep_ratio": 0.25, "strategy": "top-k", **selection})
 
 
 @pytest.fixture(scope="module")
 def finished(ring, tables, tmp_path_factory):
-    """A finished run: its folder, its result, and what it told."""
+    """A finished run: its folder, its result, and its recorded progress."""
     folder = tmp_path_factory.mktemp("runs") / "steps"
     progress = Recording()
     result = Run.from_mapping(scheduled(tables, ring)).execute(folder, progress=progress)
@@ -51,7 +51,7 @@ def test_each_step_has_its_stages(finished):
 
 
 def test_the_selection_is_in_the_teachers_numbers(finished):
-    """One of the two that were left, and a share means a share of the teacher's four layers."""
+    """The last step keeps one of two layers, numbered as in the teacher; shares are of the teacher's four layers."""
     selection = finished[1].selection
     (step,) = selection["steps"]
 
@@ -63,19 +63,19 @@ def test_the_selection_is_in_the_teachers_numbers(finished):
 
 
 def test_the_last_step_prunes_the_first_steps_student(finished):
-    """Its tensors are those of the distilled student with two layers, not the teacher's."""
+    """The pruned tensors are those of the distilled student with two layers, not the teacher's."""
     folder, result, _ = finished
-    own = list(result.selection["steps"][0]["kept"]).index(result.selection["kept"][0])
+    position = list(result.selection["steps"][0]["kept"]).index(result.selection["kept"][0])
     before, pruned = (load_file(folder / name / "model.safetensors") for name in ("student-1", "pruned"))
     name = "model.layers.{}.mlp.down_proj.weight"
 
-    assert before[name.format(own)].equal(pruned[name.format(0)])
+    assert before[name.format(position)].equal(pruned[name.format(0)])
     record = json.loads((folder / "pruned" / "config.json").read_text(encoding="utf-8"))["shortstack"]
     assert record["teacher"]["shortstack"]["kept_layers"] == list(result.selection["steps"][0]["kept"])
 
 
 def test_the_student_on_the_way_is_evaluated(finished):
-    """In the result, its curve, the terminal's table and the page."""
+    """The intermediate student is in the result, with its curve, in the terminal's table and on the page."""
     _, result, _ = finished
 
     assert 0 < result.metrics["step-1"]["ndcg@10"] <= 1
@@ -97,14 +97,14 @@ def test_the_student_on_the_way_is_evaluated(finished):
 
 
 def test_scratch_sees_as_many_examples_as_all_steps(finished):
-    """The teacher's, the first student's and the last one's."""
+    """Scratch trains on as many examples as teacher, first student and last student together."""
     work = finished[1].cost["work"]
 
     assert work["scratch"]["examples"] == sum(work[name]["examples"] for name in ("teacher", "step-1", "student"))
 
 
 def test_another_budget_keeps_the_first_step(finished, ring, tables):
-    """Only what comes after it is done again; and again nothing, where nothing changed."""
+    """Another budget reruns only later stages; an unchanged run reruns nothing."""
     progress = Recording()
     run = Run.from_mapping(scheduled(tables, ring, keep_ratio=None, parameters=3_500))
     result = run.execute(finished[0], progress=progress)
@@ -144,13 +144,13 @@ def test_the_teacher_may_teach_every_step(finished, ring, tables):
     ],
 )
 def test_what_cannot_be_a_schedule(ring, tables, tmp_path, selection, message):
-    """Said before any work, where the config tells how deep the teacher is."""
+    """The error is raised before any work, where the config gives the teacher's depth."""
     with pytest.raises(ConfigurationError, match=message):
         Run.from_mapping(scheduled(tables, ring, **selection)).execute(tmp_path / "run")
 
 
 def test_a_budget_that_takes_nothing_away(ring, tables, tmp_path):
-    """How many layers some parameters are shows only when the model is there."""
+    """The layers that a parameter budget allows are known only once the model exists."""
     run = Run.from_mapping(scheduled(tables, ring, keep_ratio=None, parameters="90%"))
     with pytest.raises(ConfigurationError, match="step 2 of 2 keeps 2 of 2 layers"):
         run.execute(tmp_path / "run")
@@ -158,7 +158,7 @@ def test_a_budget_that_takes_nothing_away(ring, tables, tmp_path):
 
 @st.composite
 def two_selections(draw):
-    """Some of a teacher's layers, and some of those."""
+    """Draw a selection of a teacher's layers, and a selection of those."""
     of = draw(st.integers(1, 12))
     first = sorted(draw(st.sets(st.integers(0, of - 1), min_size=1)))
     second = sorted(draw(st.sets(st.integers(0, len(first) - 1), min_size=1)))
@@ -177,21 +177,21 @@ def test_composed_and_taken_apart(both):
 
 
 def test_without_a_schedule_there_is_one_step(ring, tables):
-    """Which goes by the plain names alone."""
+    """The one step uses the plain stage names alone."""
     (step,) = rounds_of(Run.from_mapping(tables(ring)).selection)
 
     assert (step.source, step.importance, step.named("student")) == ("teacher", "importance", "student")
 
 
 def test_passes_of_a_killed_selection_are_not_made_again(ring, tables, tmp_path, monkeypatch):
-    """``greedy`` asks for nine sets of layers to leave one of four; what was answered before the kill is kept."""
+    """``greedy`` measures nine sets of layers to leave one of four; results from before the kill are kept."""
     from shortstack.importance.probe import ModelProbe
 
-    asked, measure = [], ModelProbe.log_probability
+    questions, measure = [], ModelProbe.log_probability
 
     def counting(self, *, skip=()):
-        asked.append(tuple(skip))
-        if len(asked) == 6:
+        questions.append(tuple(skip))
+        if len(questions) == 6:
             raise KeyboardInterrupt
         return measure(self, skip=skip)
 
@@ -201,6 +201,6 @@ def test_passes_of_a_killed_selection_are_not_made_again(ring, tables, tmp_path,
         run.execute(tmp_path / "run")
     result = run.execute(tmp_path / "run")
 
-    assert len(asked) == 9 + 1  # the sixth was asked twice
+    assert len(questions) == 9 + 1  # the sixth ran twice
     assert result.selection["forwards"] == 9
     assert "in 9 passes" in result.selection["reason"]

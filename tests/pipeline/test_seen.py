@@ -20,25 +20,25 @@ QUICK = {"steps": 4, "batch_size": 16, "learning_rate": 0.01, "warmup_steps": 1,
 
 
 def write_regulars(path, *, elsewhere=10, users=40, seed=0):
-    """Write visits of users who go to three places of their own, but for some of them the last two visits are elsewhere."""
+    """Write visits of users to three favourite places each; for some users the last two visits are elsewhere."""
     generator = random.Random(seed)
     lines = ["user,item,rating,time,title"]
     for user in range(users):
-        own = generator.sample(range(20), 3)
-        places = own + [generator.choice(own) for _ in range(5)]
+        favourites = generator.sample(range(20), 3)
+        places = favourites + [generator.choice(favourites) for _ in range(5)]
         if user < elsewhere:
-            places[-2:] = generator.sample([place for place in range(20) if place not in own], 2)
+            places[-2:] = generator.sample([place for place in range(20) if place not in favourites], 2)
         lines += [f"u{user},i{place},5,{1_000_000 + 100 * n + user},Place {place}" for n, place in enumerate(places)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
 def run_of(tables, source, **evaluation):
-    """A run of two seconds."""
-    found = tables(source, evaluation={"resamples": 100, "scratch": False, **evaluation})
-    found["teacher"]["fit"], found["distillation"] = QUICK, {"fit": QUICK}
-    found["data"]["core"] = 0
-    return Run.from_mapping(found)
+    """Return a run of two seconds."""
+    settings = tables(source, evaluation={"resamples": 100, "scratch": False, **evaluation})
+    settings["teacher"]["fit"], settings["distillation"] = QUICK, {"fit": QUICK}
+    settings["data"]["core"] = 0
+    return Run.from_mapping(settings)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def regulars(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[None, "exclude"])
 def evaluated(request, regulars, tables, tmp_path_factory):
-    """The rule that holds, the run's folder, and its result."""
+    """The rule in force, the run's folder, and its result."""
     folder = tmp_path_factory.mktemp("runs") / "regulars"
     settings = {} if request.param is None else {"seen": request.param}
     return request.param or "include", folder, run_of(tables, regulars, **settings).execute(folder)
@@ -57,7 +57,7 @@ def evaluated(request, regulars, tables, tmp_path_factory):
 
 @pytest.mark.parametrize(("repeats", "rule"), [(0, "exclude"), (9, "exclude"), (10, "include")])
 def test_the_rule_follows_the_data(repeats, rule, regulars, tables, tmp_path):
-    """Of a thousand interactions, ten that repeat an earlier one are a habit and nine are accidents."""
+    """Ten repeats among a thousand interactions include seen items; nine do not."""
     (tmp_path / "data").mkdir()
     write_json(tmp_path / "data" / FACTS, {"interactions": 1000, "duplicate_pairs": repeats})
     context = SimpleNamespace(run=run_of(tables, regulars), root=tmp_path)
@@ -66,7 +66,7 @@ def test_the_rule_follows_the_data(repeats, rule, regulars, tables, tmp_path):
 
 
 def test_a_run_evaluates_as_its_student_recommends(evaluated):
-    """HR@10 is how often the student's ten recommendations hold the target, of the cases that count: no more, no less."""
+    """HR@10 is the share of counted cases whose target is among the student's ten recommendations."""
     rule, folder, result = evaluated
     student = CompactStudentModel.from_pretrained(folder / "student")
     cases = Sequences.load(folder / "data" / SEQUENCES).cases("test")
@@ -74,7 +74,9 @@ def test_a_run_evaluates_as_its_student_recommends(evaluated):
     for row in range(len(cases)):
         history = [names[item] for item in cases.history(row)]
         if rule == "include" or names[cases.targets[row]] not in history:
-            hits.append(names[cases.targets[row]] in {found.id for found in student.recommend(history, k=10)})
+            hits.append(
+                names[cases.targets[row]] in {recommendation.id for recommendation in student.recommend(history, k=10)}
+            )
 
     assert student.seen == rule
     assert len(hits) == result.cases["evaluated"]
@@ -96,7 +98,7 @@ def test_what_was_counted_is_in_the_record(evaluated):
 
 
 def test_the_page_says_the_rule(evaluated):
-    """Beside the protocol."""
+    """The page gives the rule beside the protocol."""
     rule, folder, _ = evaluated
     said = {"exclude": "history are no candidates", "include": "history are candidates like all others"}
 
@@ -111,13 +113,13 @@ def test_models_are_selected_by_the_same_rule(regulars, tables, tmp_path):
     second = run_of(tables, regulars).execute(folder)
 
     assert kept == (folder / "data" / SEQUENCES).stat().st_mtime_ns
-    curves = [[point["ndcg@10"] for point in one.cost["training"]["teacher"]] for one in (first, second)]
+    curves = [[point["ndcg@10"] for point in result.cost["training"]["teacher"]] for result in (first, second)]
     assert curves[0] != curves[1], "the validation targets are repeats too"
     assert CompactStudentModel.from_pretrained(folder / "teacher").seen == "include"
 
 
 def test_a_run_without_any_case_left_ends_before_training(tables, tmp_path, monkeypatch):
-    """Everybody returns, and seen items are excluded."""
+    """All users return, and seen items are excluded."""
     source = write_regulars(tmp_path / "all.csv", elsewhere=0)
     monkeypatch.setattr("shortstack.pipeline.training.train", None)
 
@@ -128,7 +130,7 @@ def test_a_run_without_any_case_left_ends_before_training(tables, tmp_path, monk
 
 
 def test_a_rule_that_is_none(regulars, tables):
-    """From a file or from Python, before any work."""
+    """An unknown rule is refused, from a file or from Python, before any work."""
     message = r"unknown value of (run\.)?evaluation\.seen: 'excluded'; did you mean 'exclude'"
     with pytest.raises(UnknownNameError, match=message):
         run_of(tables, regulars, seen="excluded")
@@ -137,7 +139,7 @@ def test_a_rule_that_is_none(regulars, tables):
 
 
 def test_a_result_of_an_earlier_version_is_read(evaluated, tmp_path):
-    """It does not say how many cases there were."""
+    """A result of an earlier version, without numbers of cases, is read."""
     fields = json.loads((evaluated[1] / "result.json").read_text("utf-8"))
     del fields["cases"]
     (tmp_path / "result.json").write_text(json.dumps(fields), "utf-8")
@@ -152,7 +154,9 @@ def test_recommendations_follow_the_rule_unless_a_call_says_otherwise(evaluated,
     history = [item.id for item in student.catalogue.items[:4]]
 
     def seen(**arguments):
-        return len({found.id for found in student.recommend(history, k=20, **arguments)} & set(history))
+        return len(
+            {recommendation.id for recommendation in student.recommend(history, k=20, **arguments)} & set(history)
+        )
 
     assert seen() == (4 if rule == "include" else 0)
     assert (seen(exclude_seen=True), seen(exclude_seen=False)) == (0, 4)
@@ -174,7 +178,7 @@ def test_a_rule_on_disk_that_is_none(evaluated, tmp_path):
 
 
 def test_a_run_that_goes_on_keeps_the_measured_speed(evaluated, regulars, tables):
-    """As with all else that is done, it is not measured again."""
+    """A resumed run keeps the measured speed, as all that is finished."""
     rule, folder, result = evaluated
     settings = {} if rule == "include" else {"seen": rule}
 

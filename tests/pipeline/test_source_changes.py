@@ -1,4 +1,4 @@
-"""A run sees that what its adapter reads has changed, whatever that is read from."""
+"""A run notices that the data its adapter reads have changed, for any kind of source."""
 
 import polars as pl
 import pytest
@@ -19,17 +19,17 @@ class InMemory:
     """An adapter over two data frames."""
 
     def detect(self, source):
-        """Whatever it is called."""
+        """Accept any source."""
         return Edition(name=str(source))
 
     def read(self, source):
-        """The frames as they are now."""
+        """Return the current frames."""
         return Records(interactions=FRAMES["rows"].lazy(), items=FRAMES["items"].lazy(), edition=Edition(name=source))
 
 
 @hookimpl
 def shortstack_datasets():
-    """One adapter."""
+    """Yield one adapter."""
     yield DatasetDescriptor(
         name="in-memory",
         summary="Two data frames.",
@@ -47,11 +47,11 @@ class Module:
 
 @pytest.fixture(scope="module")
 def registry():
-    """All plugins, and the one above."""
-    found = Registry.from_environment()
-    found.register(Module, Origin("acme", "in-memory", "1"))
-    assert found.failures == ()
-    return found
+    """The installed plugins, and the one above."""
+    installed = Registry.from_environment()
+    installed.register(Module, Origin("acme", "in-memory", "1"))
+    assert installed.failures == ()
+    return installed
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def frames(tmp_path):
 
 
 def prepared(folder, registry, source="here"):
-    """The stages that ran, and that were kept."""
+    """Return the stages that ran, and those that were kept."""
     progress = Recording()
     data = {"source": source, "adapter": "in-memory", "core": 2}
     Run.from_mapping(ring_tables("", data=data)).prepare(folder, registry=registry, progress=progress)
@@ -90,7 +90,7 @@ def prepared(folder, registry, source="here"):
     ids=["half", "no ratings", "later", "other order", "other titles", "no titles"],
 )
 def test_other_rows_are_read_again(tmp_path, frames, registry, change):
-    """The same name and settings, another content: nothing is kept; the same content again: everything is."""
+    """With the same name and settings, other content keeps nothing; the same content keeps everything."""
     assert prepared(tmp_path / "run", registry) == (["data"], [])
     FRAMES["items"] = FRAMES["items"].reverse()  # in no order
     assert prepared(tmp_path / "run", registry) == ([], ["data"])
@@ -126,7 +126,7 @@ def test_the_same_ratings_elsewhere_are_the_same(tmp_path):
 
 
 def records(**columns):
-    """A table of impressions."""
+    """Return a table of impressions."""
     empty = pl.LazyFrame({"item": []})
     return Records(interactions=empty, items=empty, impressions=pl.LazyFrame(columns), edition=Edition(name="e"))
 
@@ -146,7 +146,7 @@ def records(**columns):
     ids=["letters", "null text", "list ends", "null list", "flags", "types", "null number", "names"],
 )
 def test_tables_that_differ_have_other_digests(left, right):
-    """Letters, nulls, where lists end, types and names."""
+    """Tables that differ in text, nulls, list boundaries, types or names have other digests."""
     digests = [digest_of(records(**columns), ["impressions"]) for columns in (left, right, left)]
 
     assert digests[0] == digests[2] != digests[1]

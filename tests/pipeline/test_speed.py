@@ -1,4 +1,4 @@
-"""How fast models answer: measured on the questions of each task, by real passes, within a bound of time."""
+"""Inference speed: measured on each task's inputs, by real passes, within a time limit."""
 
 import time
 
@@ -13,21 +13,21 @@ CPU = torch.device("cpu")
 
 
 def test_it_is_what_the_work_takes():
-    """Two milliseconds a call and a tenth of one a user: 2.1 alone, 5.2 for 32, the set-up of the first call left out."""
+    """Two ms per call and 0.1 ms per user: 2.1 for one user, 5.2 for 32, the set-up of the first call excluded."""
     first = [True]
 
     def answer(rows):
         time.sleep(0.002 + 0.0001 * len(rows) + (0.2 if first and first.pop() else 0))
 
-    found = measured_speed(answer, 100, CPU)
+    speed = measured_speed(answer, 100, CPU)
 
-    assert 2.1 <= found["ms_per_user_1"] < 10
-    assert 5.2 / 32 <= found["ms_per_user_32"] < 1
-    assert found["users_per_second"] == pytest.approx(1000 / found["ms_per_user_32"])
+    assert 2.1 <= speed["ms_per_user_1"] < 10
+    assert 5.2 / 32 <= speed["ms_per_user_32"] < 1
+    assert speed["users_per_second"] == pytest.approx(1000 / speed["ms_per_user_32"])
 
 
 def test_the_same_users_are_answered_alone_and_together():
-    """From the first case to the last; where there are fewer than 32, some twice."""
+    """The same users, from first to last, are timed singly and in batches; with fewer than 32 some occur twice."""
     batches = []
     measured_speed(batches.append, 100, CPU)
     single, whole = ([b.tolist() for b in batches if len(b) == size] for size in (1, 32))
@@ -40,7 +40,7 @@ def test_the_same_users_are_answered_alone_and_together():
 
 
 def test_what_else_the_machine_does_does_not_count():
-    """A pause in one round of three, or in eight of nine, is not the model's."""
+    """Pauses in one round of three, or in eight of nine, do not affect the result."""
     calls = {1: 0, 32: 0}
 
     def answer(rows):
@@ -48,14 +48,14 @@ def test_what_else_the_machine_does_does_not_count():
         busy = 34 < calls[1] <= 66 if len(rows) == 1 else calls[32] > 2
         time.sleep(0.05 if busy else 0.001)
 
-    found = measured_speed(answer, 100, CPU)
+    speed = measured_speed(answer, 100, CPU)
 
-    assert found["ms_per_user_1"] < 10
-    assert found["ms_per_user_32"] < 10 / 32
+    assert speed["ms_per_user_1"] < 10
+    assert speed["ms_per_user_32"] < 10 / 32
 
 
 def test_a_slow_model_is_not_measured_for_long(monkeypatch):
-    """After the bound nothing is repeated: one pass to set up and one that counts, for each size."""
+    """After the time limit nothing is repeated: one warm-up and one measured pass for each size."""
     monkeypatch.setattr(speed, "BUDGET", 0.0)
     batches = []
     measured_speed(batches.append, 100, CPU)

@@ -1,4 +1,4 @@
-"""Which stages run again when a setting changes: every setting has a row, and what depends on these stages runs too."""
+"""Stages that run again when a setting changes: every setting has a row, and dependent stages run too."""
 
 import json
 
@@ -64,7 +64,7 @@ OTHER_BUDGETS = {"keep_layers", "parameters", "body_parameters", "bytes", "cache
 
 
 def own_keys(tables):
-    """Stage → what of the settings it depends on itself."""
+    """Return each stage's own key, of the settings that it depends on itself."""
     run, registry = RunConfig.from_mapping(tables), Registry.from_environment()
     return {
         stage.name: json.dumps(unstructure(stage.depends_on(run, registry)), sort_keys=True, default=str)

@@ -62,12 +62,12 @@ def test_ratings_beside_their_floors(rated):
 
     assert set(result.metrics) == RATING
     assert result.headlines == {"metrics": ["accuracy", "accuracy±0.5", "mae", "rmse"], "selected_by": "accuracy"}
-    for name, found in result.metrics.items():
+    for name, metrics in result.metrics.items():
         assert {"accuracy", "accuracy±0.5", "mae", "mse", "rmse"} <= {
-            key for key, value in found.items() if value is not None
+            key for key, value in metrics.items() if value is not None
         }
-        assert found["rmse"] ** 2 == pytest.approx(found["mse"])
-        assert result.intervals[name]["rmse"][0] <= found["rmse"] <= result.intervals[name]["rmse"][1]
+        assert metrics["rmse"] ** 2 == pytest.approx(metrics["mse"])
+        assert result.intervals[name]["rmse"][0] <= metrics["rmse"] <= result.intervals[name]["rmse"][1]
     assert "of the teacher's accuracy" in result.verdict
     assert "teacher-user-mean" in result.comparisons
     assert "each rating predicted from what the user rated before" in (folder / "report.html").read_text("utf-8")
@@ -75,7 +75,7 @@ def test_ratings_beside_their_floors(rated):
 
 
 def test_a_stored_teacher_that_rates_by_tokens_has_rows_of_items(rated, ring, tables, tmp_path):
-    """They may learn at a rate of their own, which those of a model that reads words have not."""
+    """Item rows of a model that rates by tokens may have their own learning rate; models that read words have none."""
     folder, _ = rated
     teacher = {
         "path": str(folder / "teacher"),
@@ -90,13 +90,13 @@ def test_the_student_rates(rated):
     """A stock model with its items and the scale."""
     folder, _ = rated
     student = CompactStudentModel.from_pretrained(folder / "student")
-    found = student.rate([("Item 3", 5.0), ("Item 4", 1.0)], "Item 5")
+    chances = student.rate([("Item 3", 5.0), ("Item 4", 1.0)], "Item 5")
 
-    assert list(found) == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert sum(found.values()) == pytest.approx(1.0)
-    told = json.loads((folder / "student" / "options.json").read_text("utf-8"))
-    assert [option["value"] for option in told["options"]] == [1, 2, 3, 4, 5]
-    assert told["opening"] == []
+    assert list(chances) == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert sum(chances.values()) == pytest.approx(1.0)
+    options = json.loads((folder / "student" / "options.json").read_text("utf-8"))
+    assert [option["value"] for option in options["options"]] == [1, 2, 3, 4, 5]
+    assert options["opening"] == []
 
 
 @pytest.mark.parametrize("which", ["rated", "clicked"])
@@ -109,7 +109,7 @@ def test_the_audit_is_about_the_task(which, request):
 
 
 def test_clicks_beside_their_floors(clicked):
-    """Readers of one kind of news are told from the others; the floors are ranked on the same lists."""
+    """The model separates readers of the two kinds of news; baselines are ranked on the same lists."""
     folder, result = clicked
 
     assert set(result.metrics) == CLICK
@@ -123,20 +123,20 @@ def test_clicks_beside_their_floors(clicked):
 
 @pytest.mark.parametrize("which", ["rated", "clicked"])
 def test_the_speed_is_measured_on_the_tasks_own_questions(which, request):
-    """Of the large model and the small ones; scratch has the student's shape, and floors are no models."""
+    """Speed is measured for teacher and students; scratch has the student's shape, baselines are no models."""
     folder, result = request.getfixturevalue(which)
     speed = result.cost["speed"]
 
     assert set(speed) == {"teacher", "pruned", "student"}
-    for found in speed.values():
-        assert set(found) == {"ms_per_user_1", "ms_per_user_32", "users_per_second"}
-        assert min(found.values()) > 0
+    for measured in speed.values():
+        assert set(measured) == {"ms_per_user_1", "ms_per_user_32", "users_per_second"}
+        assert min(measured.values()) > 0
     assert " × as fast " in result.verdict
     assert " × as fast)" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_nobody_is_named(rated, clicked):
-    """No user's id in anything that a run writes for others."""
+    """No user id is in any shared output of a run."""
     for (folder, _), name in ((rated, '"u1'), (clicked, "U19")):
         for path in folder.rglob("*"):
             if path.is_file() and path.suffix in {".json", ".jsonl", ".html", ".md"}:
@@ -162,7 +162,7 @@ def test_nobody_is_named(rated, clicked):
     ],
 )
 def test_filters_that_impressions_do_not_have(news, tables, tmp_path, changes, problem):
-    """Said before any work."""
+    """Filters that impressions lack are refused before any work."""
     data = {"source": str(news), "adapter": "mind", **changes}
     with pytest.raises(ConfigurationError, match=problem):
         Run.from_mapping(tables("", data=data, task={"name": "click"})).execute(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Settings that are built in Python check themselves as those of a file do, with the same words."""
+"""Settings built in Python are validated as those of a file, with the same messages."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ WRONG = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_values_fail_when_they_are_built(what):
-    """One sentence that names the setting."""
+    """The error is one sentence that names the setting."""
     build, message = WRONG[what]
     with pytest.raises(ConfigurationError) as refused:
         build()
@@ -51,7 +51,7 @@ def test_wrong_values_fail_when_they_are_built(what):
 
 
 def test_a_file_and_python_say_the_same():
-    """Of one wrong value."""
+    """A wrong value gives the same error in a file and in Python."""
     with pytest.raises(ConfigurationError) as of_python:
         DataSettings(source="x", min_rating="a")
     with pytest.raises(ConfigurationError) as of_a_file:
@@ -61,7 +61,7 @@ def test_a_file_and_python_say_the_same():
 
 
 def test_a_path_is_a_text():
-    """As everywhere in Python."""
+    """A path object is accepted in place of a text, as everywhere in Python."""
     assert DataSettings(source=Path("a") / "b").source == str(Path("a") / "b")
     assert TeacherSettings(path=Path("a")).path == "a"
 
@@ -75,6 +75,6 @@ def test_without_a_budget_a_quarter_stays(selection):
 
 
 def test_one_budget_takes_the_place_of_the_default():
-    """Whichever it is."""
+    """Any one budget replaces the default."""
     assert SelectionSettings(parameters="25%").budget == Budget(parameters="25%")
     assert SelectionSettings(latency_ms=1).budget == Budget(latency_ms=1)

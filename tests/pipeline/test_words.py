@@ -1,4 +1,4 @@
-"""Runs whose teacher is a pretrained language model that is asked for ratings in words."""
+"""Runs whose teacher is a pretrained language model that predicts ratings from text prompts."""
 
 import json
 import random
@@ -25,7 +25,7 @@ PROMPT = {"opening": "Item 0 0", "line": " {item} {rating}", "longest": 3}
 
 @pytest.fixture(scope="module")
 def rated(tmp_path_factory):
-    """Everybody gives even items five and odd ones one; some items have no title."""
+    """Ratings in which all users give even items five and odd ones one; some items have no title."""
     generator = random.Random(0)
     lines = ["user,item,rating,time,title"]
     for user in range(60):
@@ -39,16 +39,18 @@ def rated(tmp_path_factory):
 
 
 def words_of(folder, **fit):
-    """A teacher that learns for some steps to rate in words."""
-    told = teacher(folder, **{"item_rows_rate": 1.0, "steps": 60, "evaluate_every": 20, "learning_rate": 0.01, **fit})
-    return {**told, "prompt": PROMPT}
+    """Return the table of a teacher that is trained for a few steps to rate in words."""
+    settings = teacher(
+        folder, **{"item_rows_rate": 1.0, "steps": 60, "evaluate_every": 20, "learning_rate": 0.01, **fit}
+    )
+    return {**settings, "prompt": PROMPT}
 
 
 def rating(tables, source, folder, window=4, **changes):
-    """A run of the task."""
+    """Return the tables of a run of the task."""
     task = {"name": "rating", "settings": {"window": window}}
-    found = tables(source, teacher=words_of(folder), task=task, **changes)
-    return {**found, "data": {**found["data"], "split": "global-time"}}
+    settings = tables(source, teacher=words_of(folder), task=task, **changes)
+    return {**settings, "data": {**settings["data"], "split": "global-time"}}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def finished(folder, rated, tables, tmp_path_factory):
 
 
 def test_it_learns_what_titles_say(finished):
-    """Better than every floor, in every metric; users that rated several items differently are ordered as well."""
+    """The teacher beats every baseline in every metric, also in ranking items that a user rated differently."""
     _, result = finished
     teacher_found = result.metrics["teacher"]
     for floor in ("mode", "global-mean", "user-mean"):
@@ -78,42 +80,44 @@ def test_teacher_and_student_are_stock_models_with_their_words(finished):
         assert model.config.vocab_size == len(WORDS) + 4
     student = CompactStudentModel.from_pretrained(root / "student")
     assert list(student.rate([("Item 2", 5.0)], "Item 3")) == [1.0, 5.0]
-    told = json.loads((root / "student" / "options.json").read_text("utf-8"))
-    assert told == {"opening": [1, 2, 2], "options": [{"value": 1, "token": 3}, {"value": 5, "token": 7}]}
+    options = json.loads((root / "student" / "options.json").read_text("utf-8"))
+    assert options == {"opening": [1, 2, 2], "options": [{"value": 1, "token": 3}, {"value": 5, "token": 7}]}
 
 
 def test_what_it_is_asked_is_the_plain_text(finished, folder):
-    """The tokens of a question are those of the text; the student's answer is the stock model's at its last position."""
+    """A prompt's tokens are those of its text; the student's prediction is the stock model's at the last position."""
     root, _ = finished
     words, model = tokenizer(), AutoModelForCausalLM.from_pretrained(root / "student").eval()
-    asked = words("Item 0 0 Item 4 5 Item 3 1 Item 7", return_tensors="pt").input_ids
+    ids = words("Item 0 0 Item 4 5 Item 3 1 Item 7", return_tensors="pt").input_ids
     with torch.no_grad():
-        chances = model(asked).logits[0, -1, [3, 7]].softmax(-1).tolist()
-    found = CompactStudentModel.from_pretrained(root / "student").rate([("Item 4", 5.0), ("Item 3", 1.0)], "Item 7")
-    assert list(found.values()) == pytest.approx(chances, abs=1e-5)
+        chances = model(ids).logits[0, -1, [3, 7]].softmax(-1).tolist()
+    distribution = CompactStudentModel.from_pretrained(root / "student").rate(
+        [("Item 4", 5.0), ("Item 3", 1.0)], "Item 7"
+    )
+    assert list(distribution.values()) == pytest.approx(chances, abs=1e-5)
 
 
 def test_calibration_is_told(finished):
-    """In the result, of models alone, and drawn in the report."""
+    """Calibration is in the result, for models alone, and drawn in the report."""
     root, result = finished
     assert set(result.calibration) == {"teacher", "pruned", "student", "scratch"}
     for curve in result.calibration.values():
-        assert sum(one["cases"] for one in curve["bins"]) > 0
+        assert sum(bin_["cases"] for bin_ in curve["bins"]) > 0
         assert 0 <= curve["error"] <= 1
     assert "how sure it was of its likeliest rating" in (root / "report.html").read_text("utf-8")
 
 
 def test_its_student_can_be_the_next_teacher(finished, rated, tables, folder, tmp_path):
-    """With its words, its opening and its tokenizer."""
+    """A student can be the next teacher, with its words, its opening and its tokenizer."""
     root, first = finished
     tables_of = rating(tables, rated, folder)
     run = Run.from_mapping({**tables_of, "teacher": {"path": str(root / "teacher")}})
     again = run.execute(tmp_path / "run")
     assert again.metrics["teacher"]["accuracy"] == first.metrics["teacher"]["accuracy"]
     assert (tmp_path / "run" / "student" / "tokenizer.json").is_file()
-    told = {"path": str(root / "teacher"), "prompt": {"opening": "Item"}}
+    settings = {"path": str(root / "teacher"), "prompt": {"opening": "Item"}}
     with pytest.raises(ConfigurationError, match=r"teacher\.prompt is of a pretrained language model"):
-        Run.from_mapping({**tables_of, "teacher": told}).execute(tmp_path / "other")
+        Run.from_mapping({**tables_of, "teacher": settings}).execute(tmp_path / "other")
     ranks = {**tables_of, "teacher": {"path": str(root / "teacher")}, "task": {"name": "next-item"}}
     with pytest.raises(ConfigurationError, match="was made to rate items, and this task is to rank them"):
         Run.from_mapping(ranks).execute(tmp_path / "other")
@@ -126,17 +130,17 @@ def test_its_student_can_be_the_next_teacher(finished, rated, tables, folder, tm
 
 
 def spelt(catalogue_titles, **changes):
-    """Two ratings in the little model's words."""
+    """Return the pieces for two ratings, in the little model's words."""
     form = {"opening": "Item", "line": " {item} {rating}", **changes}
     return spell(tokenizer(), catalogue_titles, [1.0, 5.0], **form)
 
 
 def test_pieces():
-    """Texts are cut, unnamed ones have a name, and openings say the ends of the scale."""
-    found = spelt(["Item 3", "", "7 8 9 10 11"], longest=2, opening="Item {lowest} {highest}")
-    assert found.opening == (1, 3, 7)
-    assert found.items == ((1, 5), (0, 0), (9, 10))
-    assert found.options == (3, 7)
+    """Long titles are cut, untitled items get a name, and openings give the ends of the scale."""
+    pieces = spelt(["Item 3", "", "7 8 9 10 11"], longest=2, opening="Item {lowest} {highest}")
+    assert pieces.opening == (1, 3, 7)
+    assert pieces.items == ((1, 5), (0, 0), (9, 10))
+    assert pieces.options == (3, 7)
     assert spelt(["7\n8   9"]).items == ((9, 10, 11),)
 
 
@@ -144,7 +148,7 @@ def test_pieces():
     ("single", "opening"), [("<s> $A", (32, 1)), ("$A </s>", (1,)), ("<s> $A </s>", (32, 1)), ("$A", (1,))]
 )
 def test_what_a_tokenizer_puts_before_a_text(single, opening):
-    """It comes before the opening; what it puts behind does not."""
+    """Tokens that the tokenizer prepends come before the opening; those it appends are dropped."""
     words = tokenizer([*WORDS, "<s>", "</s>"])
     words.backend_tokenizer.post_processor = TemplateProcessing(
         single=single, special_tokens=[("<s>", 32), ("</s>", 33)]
@@ -172,13 +176,13 @@ def test_ratings_that_are_no_single_word():
         spell(tokenizer(), ["7"], [0.5, 1.5], opening="Item", line=" {item} {rating}")  # it knows no letters either
     assert spelt(["7"], words=["20", "21"]).options == (22, 23)
     letters = [*WORDS, "A", "B", "an", "is"]
-    found = spell(tokenizer(letters), ["7"], [0.5, 1.5], opening="Item", line=" {item} {rating}")
-    assert found.options == (32, 33)
-    assert found.opening == (1, 32, 35, 0, 33, 35, 0)
+    pieces = spell(tokenizer(letters), ["7"], [0.5, 1.5], opening="Item", line=" {item} {rating}")
+    assert pieces.options == (32, 33)
+    assert pieces.opening == (1, 32, 35, 0, 33, 35, 0)
 
 
 def test_a_rating_that_runs_into_a_title():
-    """Where nothing lies between them, a rating and the end of a title may be one token: said, not cut off."""
+    """Without a separator a rating and the end of a title may be one token: this is an error, not truncated."""
     letters = models.BPE({"x": 0, "1": 1, "5": 2, "3": 3, "31": 4}, merges=[("3", "1")])
     words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(letters))
     with pytest.raises(ConfigurationError, match=r"by which the rating '1' is no token of its own after 'x3'"):
@@ -188,15 +192,15 @@ def test_a_rating_that_runs_into_a_title():
 
 @pytest.mark.parametrize("line", ["{item}", "{rating} {item}", "{item}: {rating}."])
 def test_lines_that_say_no_rating_at_their_end(line, rated, tables, folder, tmp_path):
-    """Named with what is allowed."""
-    told = rating(tables, rated, folder)
-    told["teacher"]["prompt"] = {"line": line}
+    """The error names the line and what is allowed."""
+    settings = rating(tables, rated, folder)
+    settings["teacher"]["prompt"] = {"line": line}
     with pytest.raises(ConfigurationError, match=r"line is a text with \{item\} in it that ends with \{rating\}"):
-        Run.from_mapping(told)
+        Run.from_mapping(settings)
 
 
 def test_a_window_that_is_too_long(rated, tables, tmp_path):
-    """Told in tokens, before anything is trained."""
+    """The error gives the length in tokens, before anything is trained."""
     place = tmp_path / "short"
     llama(max_position_embeddings=16).save_pretrained(place)
     tokenizer().save_pretrained(place)
@@ -208,15 +212,15 @@ def test_a_window_that_is_too_long(rated, tables, tmp_path):
 
 
 def test_only_ratings_are_labels():
-    """Of pieces of several lengths, with an opening that is none."""
-    found = spelt(["Item 3", "7", "Item 9"])
-    items = [{"id": str(n), "title": "", "token": words[0], "words": words} for n, words in enumerate(found.items)]
+    """Ratings are the only labels: titles of any length and the opening have none."""
+    pieces = spelt(["Item 3", "7", "Item 9"])
+    items = [{"id": str(n), "title": "", "token": words[0], "words": words} for n, words in enumerate(pieces.items)]
     from shortstack.data.catalogue import Item, Option
 
     catalogue = Catalogue(
         items=[Item(**item) for item in items],
-        options=[Option(value=v, token=t) for v, t in zip((1.0, 5.0), found.options, strict=True)],
-        opening=found.opening,
+        options=[Option(value=v, token=t) for v, t in zip((1.0, 5.0), pieces.options, strict=True)],
+        opening=pieces.opening,
     )
     sequences = Sequences(
         items=np.array([0, 1, 2, 1, 0]),

@@ -1,4 +1,4 @@
-"""What a model costs, told from its config, is what the real model costs."""
+"""Costs estimated from a config equal those of the real model."""
 
 import json
 import struct
@@ -20,7 +20,7 @@ FAMILIES = ["bloom", "deepseek_v3", "falcon", "gemma2", "gpt2", "llama", "mixtra
 
 
 def header(path):
-    """How long the header of a safetensors file is: eight bytes that say how long the rest of it is."""
+    """Return the size of a safetensors header, with the eight bytes of its length, and the number of tensors."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         tensors = json.loads(file.read(length))
@@ -29,7 +29,7 @@ def header(path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bytes_on_disk_are_those_of_the_file(family, tmp_path):
-    """To the byte, once the header is taken away; ties and kept buffers included."""
+    """Bytes on disk are exact, the header excluded; ties and kept buffers included."""
     teacher = tiny_teacher(family)
     teacher.save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
@@ -39,7 +39,7 @@ def test_bytes_on_disk_are_those_of_the_file(family, tmp_path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_cache_grows_as_it_was_told(family):
-    """Layer by layer, from one token to two, in a real model with a real cache."""
+    """Cache growth from one token to two equals the estimate, layer by layer, in a real model."""
     teacher, sizes = tiny_teacher(family), []
     for tokens in (1, 2):
         ids = torch.full((1, tokens), 5)
@@ -52,7 +52,7 @@ def test_the_cache_grows_as_it_was_told(family):
 
 
 def test_half_precision_takes_half():
-    """Of the disk and of the cache; parameters are as many."""
+    """Half precision halves disk and cache sizes; the number of parameters is the same."""
     config = tiny_config("llama")
     wide, narrow = costs_of(config, dtype=torch.float32), costs_of(config, dtype=torch.bfloat16)
 
@@ -68,7 +68,7 @@ def test_a_cache_that_shapes_do_not_tell():
 
 @pytest.mark.parametrize("family", ["llama", "gemma2", "qwen2_moe", "gpt2"])
 def test_a_plan_is_what_the_student_will_cost(family):
-    """Each row against a count of the student's own config."""
+    """Each row of the plan equals a count on the student's own config."""
     config = tiny_config(family)
     rows = plan(config, [Budget(keep_ratio=0.5), Budget(parameters="70%"), Budget(bytes="60%")], LayerSubset())
     for row in rows[1:]:
@@ -103,7 +103,7 @@ def test_an_8_b_llama_is_counted_exactly():
 
 
 def test_a_config_of_no_causal_model():
-    """An image model."""
+    """A config of no causal model, here an image model, is refused."""
     from transformers import ViTConfig
 
     with pytest.raises(UnsupportedModelError, match="no causal language model is made of a config of type 'vit'"):

@@ -1,4 +1,4 @@
-"""``shortstack plan``: from a folder, a config or a run's file to a table, and what it says to mistakes."""
+"""``shortstack plan``: a table from a folder, a config or a run's file, and its errors."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 
 def told(capsys, *arguments):
-    """What the command prints."""
+    """Return what the command prints."""
     with pytest.raises(SystemExit, match="0"):
         main(["plan", *map(str, arguments)])
     return capsys.readouterr().out
@@ -82,7 +82,7 @@ def test_a_budget_that_cannot_be_met_beside_two_that_can(folder, capsys, monkeyp
 
 
 def test_a_run_with_other_settings(capsys, monkeypatch):
-    """As ``run`` takes them."""
+    """``plan`` takes settings as ``run`` does."""
     monkeypatch.setenv("COLUMNS", "200")
     half = told(capsys, QUICKSTART, "--tflops", 1, "--set", "selection.keep_ratio=0.5")
     assert "keep 50% of 12 layers" in half
@@ -92,7 +92,7 @@ def test_a_run_with_other_settings(capsys, monkeypatch):
 
 
 def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):
-    """A note, and no column."""
+    """An unknown cache size gives a note, and no column."""
     monkeypatch.setenv("COLUMNS", "200")
     tiny_config("dbrx").save_pretrained(tmp_path)
 
@@ -115,7 +115,7 @@ def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):
     ],
 )
 def test_mistakes(folder, capsys, arguments, message):
-    """One line, exit code 2."""
+    """The error is one line, with exit code 2."""
     with pytest.raises(SystemExit, match="2"):
         main(["plan", str(folder), *arguments])
     assert message in capsys.readouterr().err
@@ -132,7 +132,7 @@ def test_mistakes(folder, capsys, arguments, message):
     ],
 )
 def test_sources_that_cannot_be_planned(tmp_path, capsys, content, message):
-    """Named with what is wrong."""
+    """The error names the source and what is wrong."""
     if content is not None:
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(SystemExit, match="2"):
@@ -141,7 +141,7 @@ def test_sources_that_cannot_be_planned(tmp_path, capsys, content, message):
 
 
 def test_a_cache_budget_for_a_family_that_does_not_tell(tmp_path, capsys):
-    """A clear refusal."""
+    """A cache budget for a family with unknown cache sizes is refused."""
     tiny_config("dbrx").save_pretrained(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         main(["plan", str(tmp_path), "--budget", "cache=50%"])
@@ -150,13 +150,13 @@ def test_a_cache_budget_for_a_family_that_does_not_tell(tmp_path, capsys):
 
 @given(st.integers(1, 10**15))
 def test_what_is_spoken_is_near_what_it_is(amount):
-    """Three digits."""
+    """Formatted amounts have three digits, so they are within 1 % of the exact ones."""
     assert written(formatted(amount)) == pytest.approx(amount, rel=0.01)
 
 
 @given(st.integers(1, 10**15), st.sampled_from(["{}", "{:_}", "{:,}"]))
 def test_whole_amounts_are_exact(amount, form):
-    """However the thousands are set apart."""
+    """Whole amounts are exact, with any thousands separator."""
     assert written(form.format(amount)) == amount
 
 
@@ -176,6 +176,6 @@ def test_budgets_by_name(text, budget):
 
 
 def test_an_amount_that_is_too_large():
-    """Not even Python counts that far."""
+    """An amount beyond what Python can parse is an error, not a traceback."""
     with pytest.raises(ConfigurationError, match="an amount is a number"):
         written("1e999M")

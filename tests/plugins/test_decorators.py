@@ -40,7 +40,7 @@ def own_labels(student, teacher, labels):
 
 @pytest.mark.parametrize("component", [state_change, total_variation], ids=lambda one: one.name)
 def test_they_keep_the_laws(component):
-    """Of their kind, like any other plugin."""
+    """Decorated components keep the laws of their kind, like any other plugin."""
     assert [
         outcome.failure for outcome in check(component, examples=3, shrink=False) if outcome.status == "failed"
     ] == []
@@ -57,7 +57,7 @@ def test_a_descriptor_declares_what_the_function_does():
 
 
 def test_a_loss_is_the_sum_over_positions():
-    """And its count is their number."""
+    """A decorated loss is the sum over positions, and its count is their number."""
     student, labels = torch.randn(5, 7, dtype=torch.bfloat16), torch.arange(5)
     batch = LossBatch(labels=labels, mask=torch.ones(1, 5, dtype=torch.bool))
     built = own_labels.build(None)
@@ -69,19 +69,19 @@ def test_a_loss_is_the_sum_over_positions():
 
 
 def test_an_entry_point_may_name_it():
-    """What an entry point names may be the descriptor itself; its code is that of the function's module."""
+    """An entry point may name the descriptor itself; its code is that of the function's module."""
     registry = Registry()
     registry.load(Origin("acme", "change", "1.0"), lambda: state_change)
-    found = registry.find("scorer", "state-change")
+    component = registry.find("scorer", "state-change")
 
     assert registry.failures == ()
-    assert found.full_name == "acme/state-change"
-    assert found.module == __name__
-    assert found.identity[2] != ""
+    assert component.full_name == "acme/state-change"
+    assert component.module == __name__
+    assert component.identity[2] != ""
 
 
 def test_without_a_docstring_there_is_no_summary():
-    """Said when the function is decorated."""
+    """A missing docstring is an error when the function is decorated."""
     with pytest.raises(ValueError, match="nameless needs a docstring"):
 
         @scorer("states")

@@ -1,4 +1,4 @@
-"""What lacks something is told so at once."""
+"""Objects that lack part of a protocol are refused when they are built."""
 
 import pytest
 
@@ -40,6 +40,6 @@ class Unfinished:
     ],
 )
 def test_what_is_missing_is_named(kind, component, lacks):
-    """Of the form that it comes nearest to."""
+    """The error names what is missing of the nearest protocol."""
     with pytest.raises(PluginError, match=f"^this {kind} is .*{lacks}"):
         require_protocol(kind, component)

@@ -16,7 +16,7 @@ from shortstack.registry import Origin, Registry
 
 @attrs.frozen(kw_only=True)
 class Sink:
-    """A made-up scorer, which is its own settings."""
+    """A fake scorer, which is its own settings."""
 
     depth: int = 2
 
@@ -25,19 +25,19 @@ class Sink:
 
 
 def scorer(name, **changes):
-    """A descriptor whose build returns its settings."""
+    """Return a descriptor whose build returns its settings."""
     return ScorerDescriptor(name=name, summary="made up", config=Sink, build=lambda config: config, **changes)
 
 
 def module(**functions):
-    """A module that holds these functions."""
+    """Return a module that holds these functions."""
     made = ModuleType("made_up")
     vars(made).update(functions)
     return made
 
 
 def plugin(*descriptors):
-    """A plugin object with one scorer hook that yields these."""
+    """Return a plugin object with one scorer hook that yields these."""
 
     @hookimpl
     def shortstack_importance_scorers():
@@ -47,7 +47,7 @@ def plugin(*descriptors):
 
 
 def registry_of(**plugins):
-    """A registry with one plugin for each distribution name."""
+    """Return a registry with one plugin for each distribution name."""
     registry = Registry()
     for name, module in plugins.items():
         registry.register(module, Origin(name, "main", "1.0"))
@@ -124,7 +124,7 @@ class TestIsolation:
     """A broken plugin is recorded, named, and does no harm."""
 
     def test_import_error(self):
-        """What import raises becomes a failure; others stay."""
+        """An exception at import is recorded as a failure; other plugins stay."""
         registry = registry_of(acme=plugin(scorer("depth")))
         registry.load(Origin("bad", "main", "0.1"), lambda: __import__("no_such_module_at_all"))
 
@@ -151,13 +151,13 @@ class TestIsolation:
         assert "did you mean 'shortstack_importance_scorers'?" in str(registry.failures[0].error)
 
     def test_undecorated_misspelt_hook(self):
-        """The same without the decorator."""
+        """A misspelt hook is reported even without the decorator."""
         registry = registry_of(bad=module(shortstack_lossess=lambda: ()))
 
         assert "did you mean 'shortstack_losses'?" in str(registry.failures[0].error)
 
     def test_wrong_descriptor_type(self):
-        """A loss is no scorer."""
+        """A descriptor of another kind is a failure."""
         loss = LossDescriptor(name="depth", summary="made up", build=lambda config: config)
         registry = registry_of(bad=plugin(loss))
 
@@ -177,7 +177,7 @@ class TestIsolation:
         assert registry.failures[0].stage == "list"
 
     def test_using_a_broken_plugin_by_full_name_raises_its_failure(self):
-        """The failure is the cause."""
+        """Using a broken plugin by full name raises, with its failure as cause."""
         registry = Registry()
         registry.load(Origin("bad", "main", "0.1"), lambda: 1 / 0)
 
@@ -203,7 +203,7 @@ def shortstack_importance_scorers():
 
 
 class TestDescriptor:
-    """Descriptors refuse nonsense."""
+    """Descriptors validate their arguments."""
 
     @pytest.mark.parametrize("name", ["Fisher", "two words", "-x", "x_y", ""])
     def test_names_are_kebab_case(self, name):
@@ -228,7 +228,7 @@ class TestEnvironment:
     """The installed distributions."""
 
     def test_the_core_offers_its_components(self):
-        """Every built-in arrives through the entry points that a stranger's would."""
+        """Every built-in is registered through the same entry points as third-party plugins."""
         registry = Registry.from_environment()
 
         assert registry.failures == ()

@@ -175,7 +175,7 @@ def test_unknown_names_get_a_suggestion(given_tables, message):
 
 @pytest.mark.parametrize("given", [{"rate": float("nan")}, Inner(rate=float("nan"))])
 def test_nan_is_no_number(given):
-    """It equals nothing, so a run with it could not be found again."""
+    """NaN is refused: it equals nothing, so a run with it could not be resumed."""
     with pytest.raises(ConfigurationError, match=r"run\.rate takes a number, got nan"):
         structure(Inner, given, "run")
 
@@ -198,7 +198,7 @@ def test_replace_leaves_the_original():
 
 
 def test_descriptions_name_type_and_default():
-    """``shortstack show`` prints these."""
+    """Descriptions name type and default, as ``shortstack show`` prints them."""
     rows = {row["name"]: (row["type"], row["default"]) for row in describe_settings(Outer)}
 
     assert rows["name"] == ("str", "required")
@@ -216,7 +216,7 @@ def test_texts_that_need_no_quotes(value, text):
 
 
 def test_a_number_stays_one_where_both_are_taken():
-    """Whatever is named first."""
+    """A number stays a number, whichever type the union names first."""
 
     @attrs.frozen(kw_only=True)
     class Either:

@@ -1,4 +1,4 @@
-"""What code a result depends on."""
+"""Code that a result depends on."""
 
 import sys
 
@@ -31,7 +31,7 @@ def test_any_file_of_the_package_counts(package):
 
 
 def test_a_module_without_a_package(tmp_path, monkeypatch):
-    """Its one file counts, and no other beside it."""
+    """A module without a package counts with its one file alone."""
     (tmp_path / "acme_alone.py").write_text("DEPTH = 2\n")
     monkeypatch.syspath_prepend(tmp_path)
     before = source_digest_of_name("acme_alone:DEPTH")

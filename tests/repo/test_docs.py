@@ -1,4 +1,4 @@
-"""What the README shows works as shown."""
+"""The README's examples work as shown."""
 
 import re
 import tomllib
@@ -10,9 +10,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def block(language, holding):
-    """The README's one code block of a language that holds a text."""
-    (found,) = [code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in code]
-    return found
+    """Return the README's one code block of a language that holds a text."""
+    (matching,) = [code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in code]
+    return matching
 
 
 def test_the_parts_work_on_any_decoder():

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_skipped_without_cuda():
-    """One line, exit code 0."""
+    """Without CUDA the script prints one line and exits with 0."""
     command = [sys.executable, "-m", "benchmarks.gpu", "--part", "quickstart"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 

@@ -21,9 +21,9 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 def test_packages_are_the_folders():
     """Every import package below the source roots is in the wheel, and nothing else."""
-    found = {path.parent for root in ("framework", "plugins/*") for path in ROOT.glob(f"{root}/*/py.typed")}
+    folders = {path.parent for root in ("framework", "plugins/*") for path in ROOT.glob(f"{root}/*/py.typed")}
 
-    assert {str(path.relative_to(ROOT)) for path in found} == set(PACKAGES)
+    assert {str(path.relative_to(ROOT)) for path in folders} == set(PACKAGES)
     assert len(PACKAGES) == 5
 
 
@@ -89,7 +89,7 @@ def test_wheel_holds_the_five_packages(built):
 
 
 def test_wheel_holds_the_templates(built):
-    """What ``shortstack new`` writes is package data."""
+    """The templates of ``shortstack new`` are package data of the wheel."""
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     templates = (ROOT / "framework" / "shortstack" / "scaffold" / "templates").iterdir()
 

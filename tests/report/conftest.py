@@ -18,24 +18,24 @@ METHODS = {
 
 
 def metrics(value, *, model):
-    """A method's metrics, NDCG@10 being ``value``; floors have no loss, and there are no cold users."""
-    found = {f"{name}@{k}": value * scale for name, scale in (("hr", 2), ("ndcg", 1), ("mrr", 0.8)) for k in (5, 10)}
-    found["loss"] = 6.2 if model else None
-    return found | {"ndcg@10/head": value * 1.5, "ndcg@10/tail": value / 2, "ndcg@10/cold": None}
+    """Return a method's metrics, NDCG@10 being ``value``; baselines have no loss, and there are no cold users."""
+    values = {f"{name}@{k}": value * scale for name, scale in (("hr", 2), ("ndcg", 1), ("mrr", 0.8)) for k in (5, 10)}
+    values["loss"] = 6.2 if model else None
+    return values | {"ndcg@10/head": value * 1.5, "ndcg@10/tail": value / 2, "ndcg@10/cold": None}
 
 
 def interval(value):
-    """Ten per cent to both sides."""
+    """Return an interval of ten per cent to both sides."""
     return None if value is None else [0.9 * value, 1.1 * value]
 
 
 def point(step, loss, ndcg):
-    """A point of a training curve."""
+    """Return a point of a training curve."""
     return {"step": step, "loss": loss, "ndcg@10": ndcg, "seconds": step / 10}
 
 
 def audit(scorer="fisher"):
-    """Of one scorer and the oracle; one scorer gave the same score to all layers."""
+    """Return an audit of one scorer and the oracle; one scorer gave the same score to all layers."""
     estimate = [0.5, 0.1, 0.9]
     agreement = {f"{name}/{metric}": estimate for name in ("spearman", "kendall") for metric in ("loss", "ndcg@10")}
     choice = {"kept": [0, 5, 11], "loss": [6.0, 5.9, 6.1], "ndcg@10": [0.015, 0.01, 0.02]}
@@ -71,10 +71,10 @@ def audited():
 
 @pytest.fixture
 def result():
-    """Three of twelve layers kept; the student beats scratch, and the teacher every floor."""
-    found = {name: metrics(value, model=value >= 0.06 or name == "pruned") for name, value in METHODS.items()}
+    """A result with three of twelve layers kept; the student beats scratch, and the teacher every baseline."""
+    metrics_of = {name: metrics(value, model=value >= 0.06 or name == "pruned") for name, value in METHODS.items()}
     parts = {
-        "metrics": found,
+        "metrics": metrics_of,
         "comparisons": {
             "student/teacher": {"hr@10": [0.95, 0.9, 1.0], "ndcg@10": [0.955, 0.91, 0.99], "mrr@10": None},
             "student-scratch": {"ndcg@10": [0.003, 0.001, 0.005]},
@@ -108,7 +108,7 @@ def result():
         importance={"fisher": [float(i * i % 7) for i in range(12)], "constant": [1.0] * 12},
         audit=audit(),
         intervals={
-            name: {metric: interval(value) for metric, value in values.items()} for name, values in found.items()
+            name: {metric: interval(value) for metric, value in values.items()} for name, values in metrics_of.items()
         },
         **parts,
     )

@@ -10,7 +10,7 @@ from shortstack.report.audit import audit_html
 
 
 def printed(result):
-    """What a terminal without colours shows below the heads, one list of cells a line."""
+    """Return the table's rows as printed without colours, one list of cells per line."""
     stream, table = io.StringIO(), audit_table(result)
     table.box = ASCII
     Console(file=stream, width=160).print(table)
@@ -30,7 +30,7 @@ def test_each_choice_has_a_row(result):
 
 
 def test_the_page_has_the_same(result, changed, audited):
-    """Names are escaped."""
+    """The page has the same table, with escaped names."""
     assert "<td>fisher</td><td>0, 5, 11</td><td>+0.50<small>+0.10…+0.90</small></td>" in audit_html(result)
     assert "<td>&lt;b&gt;</td>" in audit_html(changed(audit=audited("<b>")))
     assert "shortstack audit" in audit_html(changed(audit={}))

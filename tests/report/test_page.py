@@ -88,7 +88,7 @@ def test_ids_are_distinct_and_references_resolve(result):
 
 
 def test_the_same_result_gives_the_same_page(result):
-    """To the byte: no dates, no random ids."""
+    """The same result gives the same page, byte for byte: no dates, no random ids."""
     assert render(result) == render(result)
 
 
@@ -156,7 +156,7 @@ def test_a_report_needs_no_torch():
 
 @pytest.mark.parametrize("layers", [1, 48])
 def test_any_depth_has_a_figure(changed, result, layers):
-    """One layer, or more than there is room for ranks in the cells."""
+    """Any depth has a figure: one layer, or too many for ranks in the cells."""
     selection = {**result.selection, "kept": [layers - 1], "of": layers}
 
     checked(render(changed(importance={"fisher": [float(i) for i in range(layers)]}, selection=selection)))

@@ -67,7 +67,7 @@ def test_a_folder_without_a_result_is_named(tmp_path):
 
 @pytest.mark.parametrize("text", ['{"schema": 2}', "[]", "{}"])
 def test_another_schema_is_refused(tmp_path, text):
-    """A newer file is not half read."""
+    """Another schema is refused, not read in part."""
     (tmp_path / "result.json").write_text(text, encoding="utf-8")
 
     with pytest.raises(DataError, match=r"has schema (2|None), but this version of shortstack reads schema 1 only"):
@@ -75,7 +75,7 @@ def test_another_schema_is_refused(tmp_path, text):
 
 
 def test_a_broken_file_is_located(tmp_path):
-    """File and line."""
+    """A broken file is reported with file and line."""
     (tmp_path / "result.json").write_text('{\n"schema": 1,\n', encoding="utf-8")
 
     with pytest.raises(DataError, match=r"result\.json:\d+: not JSON \(.+\); run again to write it anew"):
@@ -83,7 +83,7 @@ def test_a_broken_file_is_located(tmp_path):
 
 
 def test_missing_and_unknown_keys_are_named(result, tmp_path):
-    """All of them at once."""
+    """All missing and unknown keys are named at once."""
     path = result.save(tmp_path)
     fields = json.loads(path.read_text(encoding="utf-8"))
     fields["colour"] = fields.pop("cost")

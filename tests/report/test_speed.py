@@ -22,7 +22,7 @@ def measured(changed, result):
 
 
 def test_the_verdict_says_how_many_times_as_fast(result):
-    """Both ratios with what they are of, after what was kept; nothing where it was not measured."""
+    """The verdict gives both speed ratios after the kept layers; nothing where speed was not measured."""
     parts = {
         "metrics": result.metrics,
         "comparisons": result.comparisons,

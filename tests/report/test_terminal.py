@@ -8,14 +8,14 @@ from shortstack.report import terminal_table
 
 
 def printed(result, width=100):
-    """What a terminal without colours shows."""
+    """Return the output of a terminal without colours."""
     stream = io.StringIO()
     Console(file=stream, width=width).print(terminal_table(result))
     return stream.getvalue()
 
 
 def test_the_table_holds_every_method_in_order(result):
-    """Floors first, the teacher last, each with its figures and sizes."""
+    """Baselines come first, the teacher last, each with its figures and sizes."""
     lines = printed(result).splitlines()
     rows = [line.split("│")[1].strip() for line in lines if "│" in line]
 
@@ -26,7 +26,7 @@ def test_the_table_holds_every_method_in_order(result):
 
 
 def test_the_table_fits_a_terminal(changed, result):
-    """Of 80 columns, with every floor: nothing is cut off."""
+    """With every baseline the table fits 80 columns: nothing is cut off."""
     every = {**result.metrics, "personal-popularity": result.metrics["popularity"]}
     text = printed(changed(metrics=every, parameters={**result.parameters, "teacher": 134_515_008}), width=80)
 

@@ -59,7 +59,7 @@ def test_a_draw_that_leans_to_scratch_is_said(spoken):
 
 
 def test_a_floor_that_beats_the_student_is_said(spoken):
-    """A user must not miss that a floor is better."""
+    """The verdict says that a baseline is better."""
     text = spoken(**{"student-markov": [-0.03, -0.032, -0.028]})
 
     assert "The student is worse than markov (−0.0300 [−0.0320, −0.0280]) in NDCG@10: use that instead." in text
@@ -86,14 +86,14 @@ def test_what_distillation_repaired_is_said(spoken):
 
 
 def test_a_teacher_that_beats_the_floors_is_said(spoken):
-    """Each floor with its difference."""
+    """The verdict gives each baseline with its difference."""
     expected = "The teacher beats the floors popularity (+0.0460 [+0.0400, +0.0520]) and markov (+0.0160"
 
     assert expected in spoken()
 
 
 def test_a_teacher_that_a_floor_matches_is_a_warning(spoken):
-    """Not clearly better is said first, what is beaten second."""
+    """Baselines that are not clearly beaten come first, beaten ones second."""
     text = spoken(teacher_markov=[0.001, -0.001, 0.003], teacher_item_knn=[-0.1, -0.2, -0.05])
 
     assert "Be careful: the teacher does not clearly beat item-knn (−0.1000 [−0.2000, −0.0500]) and markov" in text
@@ -110,7 +110,7 @@ def test_an_undefined_ratio_is_said(spoken):
 
 
 def test_cases_that_were_left_out_are_said(result):
-    """How many, of how many, and why; nothing where users never return."""
+    """The number of excluded cases, the total and the reason; nothing where users never return."""
 
     def last(**cases):
         return verdict(

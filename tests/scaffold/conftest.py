@@ -20,12 +20,12 @@ class Generated:
     registry: Registry
 
     def build(self, settings=None):
-        """Its component."""
+        """Build the component."""
         return self.registry.build(self.plugin.names.kind, self.plugin.names.component, settings)
 
 
 def generated(kind, folder):
-    """A new plugin called ``fresh-KIND``, loaded from its folder."""
+    """Return a new plugin called ``fresh-KIND``, loaded from its folder."""
     plugin = new_plugin(kind, f"fresh-{kind}", folder / kind)
     name = plugin.names.package
     spec = spec_from_file_location(name, plugin.folder / f"{name}.py")
@@ -42,5 +42,5 @@ def plugins(tmp_path_factory):
     folder = Path(tmp_path_factory.mktemp("generated"))
     made = {kind: generated(kind, folder) for kind in KINDS}
     yield made
-    for one in made.values():
-        del sys.modules[one.plugin.names.package]
+    for module in made.values():
+        del sys.modules[module.plugin.names.package]

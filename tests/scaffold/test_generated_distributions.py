@@ -1,4 +1,4 @@
-"""What ``shortstack new`` writes can be built, installed into a fresh environment, found, and passes its own tests."""
+"""Distributions of ``shortstack new`` can be built and installed, are found, and pass their own tests."""
 
 import json
 import os
@@ -65,12 +65,12 @@ def call(*command, cwd):
 
 
 def shortstack(python, *arguments, cwd):
-    """The command of the fresh environment."""
+    """Run the command of the fresh environment."""
     return call(python, "-P", "-c", "from shortstack.cli import main; main()", *arguments, cwd=cwd)
 
 
 def installed(python, kind, name, folder):
-    """The new distribution's folder, once its wheel (built by way of the sdist) is installed."""
+    """Install the new distribution's wheel (built from its sdist), and return its folder."""
     shortstack(python, "new", kind, name, cwd=folder)
     made = folder / f"shortstack-{name}"
     call(sys.executable, "-m", "build", "--no-isolation", cwd=made)
@@ -85,19 +85,19 @@ def test_from_the_command_to_a_green_suite(kind, python, tmp_path):
     name = f"brand-new-{kind}"
     folder = installed(python, kind, name, tmp_path)
     listed = json.loads(shortstack(python, "list", kind, "--json", cwd=tmp_path))
-    (found,) = [component for component in listed if component["name"] == name]
+    (entry,) = [component for component in listed if component["name"] == name]
 
-    assert found["plugin"] == f"shortstack-{name}:{name}"
-    assert found["version"] == "0.1.0"
+    assert entry["plugin"] == f"shortstack-{name}:{name}"
+    assert entry["version"] == "0.1.0"
     shortstack(python, "plugins", "--strict", cwd=tmp_path)
 
     # Only the wheel has the module from here on: what is tested is what was installed.
     (folder / f"shortstack_{name.replace('-', '_')}.py").unlink()
-    told = call(python, "-P", "-m", "pytest", "-p", "no:cacheprovider", cwd=folder)
+    output = call(python, "-P", "-m", "pytest", "-p", "no:cacheprovider", cwd=folder)
 
-    assert " passed" in told
-    assert " failed" not in told
-    assert " skipped" not in told
+    assert " passed" in output
+    assert " failed" not in output
+    assert " skipped" not in output
 
 
 def test_one_run_with_all_four(python, tmp_path):
@@ -109,8 +109,8 @@ def test_one_run_with_all_four(python, tmp_path):
     (tmp_path / "ring.inter").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
     (tmp_path / "run.toml").write_text(RUN, encoding="utf-8")
     shortstack(python, "run", "run.toml", "--out", "run", cwd=tmp_path)
-    told = json.loads((tmp_path / "run" / "student" / "config.json").read_text(encoding="utf-8"))["shortstack"]
+    record = json.loads((tmp_path / "run" / "student" / "config.json").read_text(encoding="utf-8"))["shortstack"]
 
-    assert told["architecture"] == "shortstack-in-a-run-student/in-a-run-student"
-    assert len(told["kept_layers"]) == 2
+    assert record["architecture"] == "shortstack-in-a-run-student/in-a-run-student"
+    assert len(record["kept_layers"]) == 2
     assert (tmp_path / "run" / "report.html").is_file()

@@ -1,4 +1,4 @@
-"""``shortstack new`` writes all of a distribution, or nothing and one clear line."""
+"""``shortstack new`` writes a whole distribution, or nothing and one line of error."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ NOBODY = Registry()
 
 
 def paths(folder):
-    """Every file below a folder."""
+    """Return every file below a folder."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -55,20 +55,20 @@ class TestWhatIsWritten:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_component(self, plugins, kind):
-        """It is on offer and builds; under the author's name stands no method and no reference of somebody else."""
-        one = plugins[kind]
-        component = one.registry.find(kind, f"fresh-{kind}")
-        project = tomllib.loads((one.plugin.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        """The component is registered and builds; it carries no method or reference of another author."""
+        fresh = plugins[kind]
+        component = fresh.registry.find(kind, f"fresh-{kind}")
+        project = tomllib.loads((fresh.plugin.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-        assert one.registry.failures == ()
+        assert fresh.registry.failures == ()
         assert component.full_name == f"shortstack-fresh-{kind}/fresh-{kind}"
         assert component.descriptor.reference == ""
         assert component.descriptor.summary.startswith("Example to replace: ")
         assert project["description"] == component.descriptor.summary
-        assert one.build() is not None
+        assert fresh.build() is not None
 
     def test_a_run_beside_it_is_not_published(self, plugins, tmp_path, monkeypatch):
-        """Not its data, nor a teacher's weights, whatever the folder is called; the plugin and its tests are."""
+        """A run's data and weights are left out, whatever their folder; the plugin and its tests are published."""
         from hatchling.build import build_sdist
 
         folder = shutil.copytree(plugins["loss"].plugin.folder, tmp_path / "plugin")
@@ -128,7 +128,7 @@ class TestNames:
     """A name that would not work is refused before anything is written."""
 
     def test_malformed(self, tmp_path):
-        """With the nearest name that is well formed."""
+        """A malformed name is refused, with the nearest valid name."""
         with pytest.raises(ConfigurationError) as error:
             new_plugin("scorer", "My_Scorer2", tmp_path / "new", registry=NOBODY)
 
@@ -144,7 +144,7 @@ class TestNames:
             new_plugin("loss", name, tmp_path / "new", registry=NOBODY)
 
     def test_a_hint_is_always_a_name(self, tmp_path):
-        """Where nothing well-formed is near, no hint."""
+        """There is no hint if no valid name is near."""
         with pytest.raises(ConfigurationError) as error:
             new_plugin("loss", "77", tmp_path / "new", registry=NOBODY)
 
@@ -207,7 +207,7 @@ class TestFolders:
     """All files, or none; what is there stays."""
 
     def test_folder_that_is_not_empty(self, tmp_path):
-        """Left as it was."""
+        """Existing content is left as it was."""
         (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
         with pytest.raises(ConfigurationError) as error:
             new_plugin("loss", "gap", tmp_path, registry=NOBODY)
@@ -218,7 +218,7 @@ class TestFolders:
         assert paths(tmp_path) == {"mine.txt"}
 
     def test_a_file_of_that_name(self, tmp_path):
-        """Left as it was."""
+        """Existing content is left as it was."""
         (tmp_path / "file").write_text("mine", encoding="utf-8")
         with pytest.raises(ConfigurationError, match=r"file is a file and was left as it is; name a new or empty"):
             new_plugin("loss", "gap", tmp_path / "file", registry=NOBODY)

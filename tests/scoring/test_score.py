@@ -1,4 +1,4 @@
-"""``shortstack score`` and ``merge``: the scores of ``measure_importance``, resumed and sharded without a difference."""
+"""``shortstack score`` and ``merge``: scores equal ``measure_importance``, also resumed and sharded."""
 
 import json
 import re
@@ -44,15 +44,15 @@ SCORERS = {"fisher": {}, "block-influence": {}, "hybrid": {"weights": {"gradient
 
 
 class KilledAt(Silent):
-    """Progress that ends the process, as far as the code can tell, once so many examples are done."""
+    """Progress that simulates a kill once a number of examples are done."""
 
     def __init__(self, done):
-        """Remember when."""
+        """Store the point of failure."""
         self.killed_at = done
 
     @contextmanager
     def job(self, name, total):
-        """The step that does it."""
+        """Yield a step function that does it."""
 
         def step(done, note=""):
             if done >= self.killed_at:
@@ -83,7 +83,7 @@ def score(scoring):
 
 
 def by_hand(model_folder, scorers, rows=TEXTS):
-    """The same scores from batches of one example, made without the tokenizer."""
+    """Return the same scores from batches of one example, made without the tokenizer."""
     batches = []
     for row in rows:
         prompt = [WORDS.index(word) for word in row.get("prompt", "").split()]
@@ -92,11 +92,11 @@ def by_hand(model_folder, scorers, rows=TEXTS):
         labels = torch.tensor([[-100] * len(prompt) + rest])
         batches.append({"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels})
     model = AutoModelForCausalLM.from_pretrained(model_folder)
-    return {name: found.scores for name, found in measure_importance(model, batches, scorers).items()}
+    return {name: importance.scores for name, importance in measure_importance(model, batches, scorers).items()}
 
 
 def assert_same_scores(found, expected):
-    """To float32's last digits."""
+    """Assert that scores are equal within float32 rounding."""
     assert found.keys() == expected.keys()
     for name, scores in expected.items():
         torch.testing.assert_close(
@@ -110,18 +110,18 @@ def assert_same_scores(found, expected):
 def test_scores_are_those_of_measure_importance(score, model_folder, tmp_path):
     """The oracle and a fused scorer too; padding, prompts and order change nothing."""
     scorers = {**SCORERS, "drop-loss": {}}
-    found = score(tmp_path / "scores.json", scorers=scorers)
+    result = score(tmp_path / "scores.json", scorers=scorers)
 
-    assert_same_scores(found["scores"], by_hand(model_folder, scorers))
-    assert (found["examples"], found["layers"]) == (7, 3)
-    assert found["counted"] == {"fisher": 6, "block-influence": 7, "hybrid": 7, "drop-loss": 6}
-    assert "shortstack/fisher" in found["plugins"]
+    assert_same_scores(result["scores"], by_hand(model_folder, scorers))
+    assert (result["examples"], result["layers"]) == (7, 3)
+    assert result["counted"] == {"fisher": 6, "block-influence": 7, "hybrid": 7, "drop-loss": 6}
+    assert "shortstack/fisher" in result["plugins"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.json", "texts.jsonl"]
 
 
 def test_long_texts_are_cut(score, model_folder, tmp_path):
     """A text at its end, a prompt at its start."""
-    found = score(tmp_path / "scores.json", longest=3, scorers={"fisher": {}})
+    result = score(tmp_path / "scores.json", longest=3, scorers={"fisher": {}})
     cut = [
         {"text": "the cat sat"},
         {"text": "two dogs run"},
@@ -132,7 +132,7 @@ def test_long_texts_are_cut(score, model_folder, tmp_path):
         {"text": "the dogs saw"},
     ]
 
-    assert_same_scores(found["scores"], by_hand(model_folder, ["fisher"], cut))
+    assert_same_scores(result["scores"], by_hand(model_folder, ["fisher"], cut))
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])
@@ -150,7 +150,7 @@ def test_shards_merge_to_the_whole(score, scoring, tmp_path, count):
 
 @pytest.mark.parametrize("batch_size", [2, 1])
 def test_a_killed_scoring_goes_on(score, tmp_path, monkeypatch, batch_size):
-    """What was saved is not swept again, whatever the size of the batches."""
+    """Saved examples are not swept again, whatever the batch size."""
     whole = score(tmp_path / "whole.json")
     monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
     with pytest.raises(KeyboardInterrupt):
@@ -161,22 +161,22 @@ def test_a_killed_scoring_goes_on(score, tmp_path, monkeypatch, batch_size):
         return sweep(model, (swept.append(len(batch.input_ids)) or batch for batch in batches), *args, **kwargs)
 
     monkeypatch.setattr(sweeping, "sweep", counting)
-    found = score(tmp_path / "out.json", batch_size=batch_size)
+    result = score(tmp_path / "out.json", batch_size=batch_size)
 
     assert sum(swept) == 3
-    assert_same_scores(found["scores"], whole["scores"])
+    assert_same_scores(result["scores"], whole["scores"])
 
 
 class FullAt(Silent):
-    """Progress that lets the disk be full, as far as files of more than 100 bytes can tell, once so much of a job is done."""
+    """Progress that simulates a full disk for files of more than 100 bytes, once part of a job is done."""
 
     def __init__(self, name, done):
-        """Remember when."""
+        """Store the point of failure."""
         self.name, self.full_at = name, done
 
     @contextmanager
     def job(self, name, total):
-        """The step that does it."""
+        """Yield a step function that does it."""
 
         def step(done, note=""):
             if name == self.name and done >= self.full_at:
@@ -199,7 +199,7 @@ def room_again():
 
 @pytest.mark.parametrize(("full", "left"), [(("examples", 6), 3), (("passes without layers", 2), 0)])
 def test_a_full_disk_costs_no_work(score, tmp_path, monkeypatch, room_again, full, left):
-    """It is told in one line, and what was saved before is gone on from; nothing unfinished stays."""
+    """The error is one line, and the next call resumes from what was saved; no partial file stays."""
     monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
     scorers = {"fisher": {}, "drop-loss": {}}
     whole = score(tmp_path / "whole.json", scorers=scorers)
@@ -215,10 +215,10 @@ def test_a_full_disk_costs_no_work(score, tmp_path, monkeypatch, room_again, ful
         return sweep(model, (swept.append(len(batch.input_ids)) or batch for batch in batches), *args, **kwargs)
 
     monkeypatch.setattr(sweeping, "sweep", counting)
-    found = score(tmp_path / "out.json", scorers=scorers)
+    result = score(tmp_path / "out.json", scorers=scorers)
 
     assert sum(swept) == left
-    assert_same_scores(found["scores"], whole["scores"])
+    assert_same_scores(result["scores"], whole["scores"])
 
 
 CHANGES = [
@@ -230,7 +230,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("change", "said"), CHANGES)
 def test_another_job_has_parts_and_scores_of_its_own(score, tmp_path, monkeypatch, change, said):
-    """It neither goes on from what is not its own nor loses it, and its scores are not written over others."""
+    """Another job neither resumes nor deletes parts of the first, and does not overwrite its scores."""
     monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
     with pytest.raises(KeyboardInterrupt):
         score(tmp_path / "out.json", KilledAt(6))
@@ -248,7 +248,7 @@ def test_another_job_has_parts_and_scores_of_its_own(score, tmp_path, monkeypatc
 
 @pytest.mark.parametrize(("change", "said"), CHANGES)
 def test_a_shard_is_not_written_over_by_another_job(scoring, tmp_path, change, said):
-    """It says in what it differs, and leaves the part as it is."""
+    """Another job does not overwrite a shard: the error says what differs."""
     registry = Registry.from_environment()
     part = scoring(shard=(1, 2)).execute(tmp_path / "out.json", registry, Silent())
     before = part.read_bytes()
@@ -285,7 +285,7 @@ def test_what_is_written_beside_the_model_is_no_part_of_it(scoring, model_folder
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt", "spiece.model"])
 def test_what_the_model_is_read_from_is_part_of_the_job(model_folder, tmp_path, name):
-    """Its weights, its config, and whatever a tokenizer may call its files."""
+    """A job depends on the model's weights, its config, and any tokenizer file."""
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     before = files_read(folder)
@@ -295,7 +295,7 @@ def test_what_the_model_is_read_from_is_part_of_the_job(model_folder, tmp_path, 
 
 
 def test_scores_that_are_there_are_not_measured_again(score, tmp_path, monkeypatch):
-    """The same command twice."""
+    """The same command twice does not measure again."""
     first = score(tmp_path / "out.json")
     monkeypatch.setattr(sweeping, "sweep", None)
 
@@ -303,29 +303,29 @@ def test_scores_that_are_there_are_not_measured_again(score, tmp_path, monkeypat
 
 
 def test_the_oracle_goes_on(score, tmp_path, monkeypatch):
-    """What was asked of the model without some layers is not asked again, for the fitted hybrid's few examples neither."""
+    """Finished measurements without some layers are not repeated, nor those on the fitted hybrid's few examples."""
     scorers = {"drop-loss": {"pairs": True}, "fitted-hybrid": {"examples": 3}}
     whole = score(tmp_path / "whole.json", scorers=scorers)
-    asked, ask, most = [], ModelProbe.log_probability, 5
+    questions, ask, most = [], ModelProbe.log_probability, 5
 
     def counting(probe, *, skip=()):
-        if len(asked) % most == most - 1 and asked[-1] != "killed":
-            asked.append("killed")
+        if len(questions) % most == most - 1 and questions[-1] != "killed":
+            questions.append("killed")
             raise KeyboardInterrupt
-        asked.append((probe.examples, tuple(skip)))
+        questions.append((probe.examples, tuple(skip)))
         return ask(probe, skip=skip)
 
     monkeypatch.setattr(ModelProbe, "log_probability", counting)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             score(tmp_path / "out.json", scorers=scorers)
-    found = score(tmp_path / "out.json", scorers=scorers)
-    answered = [question for question in asked if question != "killed"]
+    result = score(tmp_path / "out.json", scorers=scorers)
+    answered = [question for question in questions if question != "killed"]
 
-    assert len(asked) - len(answered) == 2
+    assert len(questions) - len(answered) == 2
     assert len(set(answered)) == len(answered) == 1 + 3 + 3 + 1 + 3
-    assert found["details"] == whole["details"]
-    assert_same_scores(found["scores"], whole["scores"])
+    assert result["details"] == whole["details"]
+    assert_same_scores(result["scores"], whole["scores"])
     assert not list(tmp_path.glob(".out.json*"))
 
 
@@ -335,7 +335,7 @@ def test_the_oracle_goes_on(score, tmp_path, monkeypatch):
     ids=str,
 )
 def test_what_runs_the_model_again_is_not_sharded(scoring, tmp_path, scorers):
-    """It needs all examples, again and again; that is said before any work."""
+    """Scorers that rerun the model need all examples, so sharding them is refused before any work."""
     said = f"scorer '{'drop-loss' if 'drop-loss' in scorers else 'fitted-hybrid'}' runs the model many times on all examples"
     with pytest.raises(ConfigurationError, match=said):
         scoring(shard=(1, 2), scorers=scorers).execute(tmp_path / "out.json", Registry.from_environment(), Silent())
@@ -343,7 +343,7 @@ def test_what_runs_the_model_again_is_not_sharded(scoring, tmp_path, scorers):
 
 
 def test_two_processes_do_not_write_one_file(score, tmp_path, monkeypatch):
-    """The second is told so."""
+    """The second process gets an error."""
     with (
         held(next(iter([part_of(score, tmp_path, monkeypatch)]))),
         pytest.raises(RunFolderError, match="another process is writing"),
@@ -368,7 +368,7 @@ def test_what_another_job_wrote_in_the_meantime_stays(score, tmp_path, monkeypat
 
 
 def part_of(score, tmp_path, monkeypatch):
-    """Where a killed scoring keeps what it found."""
+    """Return the path of a killed scoring's partial results."""
     with monkeypatch.context() as patch:
         patch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
         with pytest.raises(KeyboardInterrupt):
@@ -378,7 +378,7 @@ def part_of(score, tmp_path, monkeypatch):
 
 
 class TestMerging:
-    """What cannot be merged is said."""
+    """Merging of shards, and the errors of shards that cannot be merged."""
 
     @pytest.fixture
     def parts(self, scoring, tmp_path):
@@ -387,28 +387,28 @@ class TestMerging:
         return [scoring(shard=(i, 2)).execute(tmp_path / "out.json", registry, Silent()) for i in (1, 2)]
 
     def refused(self, parts, out, error, said):
-        """With this error."""
+        """Require that merging raises this error."""
         with pytest.raises(error, match=said):
             merge_parts(parts, out, Registry.from_environment())
         assert not out.exists()
 
     def test_a_missing_shard(self, parts, tmp_path):
-        """Which are there, and which are needed."""
+        """The error names the shards that exist and those that are missing."""
         said = "shards 1/2 to 2/2 are needed, each once; given are 2/2"
         self.refused(parts[1:], tmp_path / "out.json", ConfigurationError, said)
 
     def test_a_shard_twice(self, parts, tmp_path):
-        """It would count double."""
+        """A shard given twice is refused, as it would count double."""
         self.refused([*parts, parts[0]], tmp_path / "out.json", ConfigurationError, "given are 1/2, 1/2, 2/2")
 
     def test_shards_of_different_counts(self, parts, scoring, tmp_path):
-        """Half of the texts and a third of them."""
+        """Shards of different counts are refused."""
         third = scoring(shard=(2, 3)).execute(tmp_path / "out.json", Registry.from_environment(), Silent())
         said = "shards 1/2 to 2/2 are needed, each once; given are 1/2, 2/3"
         self.refused([parts[0], third], tmp_path / "out.json", ConfigurationError, said)
 
     def test_another_file_of_safetensors(self, parts, model_folder, tmp_path):
-        """The model's, for example; nobody is told to remove it."""
+        """Another safetensors file, such as the model's, is refused without advice to remove it."""
         said = "model.safetensors is no part of a scoring"
         self.refused([parts[0], model_folder / "model.safetensors"], tmp_path / "out.json", DataError, said)
         with pytest.raises(
@@ -417,7 +417,7 @@ class TestMerging:
             merge_parts([tmp_path / "nowhere"], tmp_path / "out.json", Registry.from_environment())
 
     def test_an_unfinished_shard(self, parts, scoring, tmp_path, monkeypatch):
-        """How far it is."""
+        """The error says how far the shard is."""
         monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
         parts[0].unlink()
         with pytest.raises(KeyboardInterrupt):
@@ -425,26 +425,26 @@ class TestMerging:
         self.refused(parts, tmp_path / "out.json", ConfigurationError, "shard 1 has swept 2 of its 4 examples")
 
     def test_another_job(self, parts, scoring, tmp_path):
-        """In what it differs."""
+        """The error says in what the jobs differ."""
         parts[1].unlink()
         scoring(shard=(2, 2), longest=5).execute(tmp_path / "out.json", Registry.from_environment(), Silent())
         self.refused(parts, tmp_path / "out.json", ConfigurationError, "shard 2 was made with other length")
 
     def test_no_part(self, parts, texts, tmp_path):
-        """Any other file."""
+        """Any other file is refused as a part."""
         self.refused(
             [parts[0], texts], tmp_path / "out.json", DataError, "texts.jsonl is no part of a scoring, or damaged"
         )
 
     def test_a_damaged_part(self, parts, tmp_path):
-        """Cut short."""
+        """A truncated part is refused."""
         parts[1].write_bytes(parts[1].read_bytes()[:-40])
         self.refused(parts, tmp_path / "out.json", DataError, "2-of-2.safetensors is no part of a scoring, or damaged")
 
 
 @pytest.mark.parametrize("content", [None, '{"scores": [1, 2, 3], "of": "a football club"}', "[" * 100_000])
 def test_nothing_else_is_written_over(score, texts, content):
-    """A slip of the finger costs no texts."""
+    """No other file is overwritten, such as the texts."""
     if content:
         texts.write_text(content)
     before = texts.read_bytes()
@@ -465,7 +465,7 @@ def test_nothing_else_is_written_over(score, texts, content):
     ],
 )
 def test_a_bad_line(score, texts, tmp_path, line, said):
-    """It is named, with what is allowed."""
+    """A bad line is reported, with what is allowed."""
     with texts.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     with pytest.raises(DataError, match=said):
@@ -488,21 +488,21 @@ def test_a_bad_line(score, texts, tmp_path, line, said):
     ],
 )
 def test_mistakes_on_the_command_line(model_folder, texts, tmp_path, capsys, arguments, said):
-    """One line each."""
-    given = [str(model_folder) if argument == "MODEL" else argument for argument in arguments]
+    """Each error is one line."""
+    filled = [str(model_folder) if argument == "MODEL" else argument for argument in arguments]
     defaults = {"--texts": str(texts), "--scorers": "fisher", "--json": str(tmp_path / "out.json")}
-    rest = [part for option, value in defaults.items() if option not in given for part in (option, value)]
+    rest = [part for option, value in defaults.items() if option not in filled for part in (option, value)]
     with pytest.raises(SystemExit) as end:
-        main(["score", *given, *rest])
-    told = capsys.readouterr().err
+        main(["score", *filled, *rest])
+    message = capsys.readouterr().err
 
     assert end.value.code == 2
-    assert said in told
-    assert len(told.splitlines()) == 1
+    assert said in message
+    assert len(message.splitlines()) == 1
 
 
 def test_commands(model_folder, texts, tmp_path, capsys, monkeypatch):
-    """As a user types them."""
+    """The commands work as a user types them."""
     monkeypatch.chdir(tmp_path)
     for shard in ("1/2", "2/2"):
         command = [
@@ -526,7 +526,7 @@ def test_commands(model_folder, texts, tmp_path, capsys, monkeypatch):
 
 
 def test_the_readmes_command(model_folder, texts, tmp_path, capsys, monkeypatch):
-    """With a model for MODEL."""
+    """The README's command works, with a model in place of MODEL."""
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^    \.venv/bin/shortstack (score .*)$", readme, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
@@ -539,7 +539,7 @@ def test_the_readmes_command(model_folder, texts, tmp_path, capsys, monkeypatch)
 
 
 def test_a_text_of_null_beside_a_prompt(score, texts, tmp_path):
-    """What is there counts."""
+    """A null text is ignored beside a prompt."""
     texts.write_text('{"text": null, "prompt": "the cat", "completion": "sat on"}\n', encoding="utf-8")
 
     assert score(tmp_path / "out.json")["examples"] == 1
@@ -577,7 +577,7 @@ def test_a_prompt_does_not_end_before_its_completion(model_folder, tmp_path):
 
 
 def test_an_encoder_is_refused(score, model_folder, tmp_path):
-    """It sees its labels."""
+    """An encoder is refused, as it sees its labels."""
     bert = tmp_path / "bert"
     sizes = {"vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 24}
     BertLMHeadModel(BertConfig(**sizes, num_attention_heads=2, initializer_range=0.5)).save_pretrained(bert)
@@ -601,7 +601,7 @@ def test_a_broken_weight_is_no_sign_of_an_encoder(score, model_folder, tmp_path)
 
 @pytest.mark.parametrize("scorer", ["fisher", "drop-loss", "fitted-hybrid"])
 def test_an_example_that_breaks_is_told_by_its_line(score, model_folder, texts, tmp_path, scorer):
-    """Whatever the order in which they are scored."""
+    """The error gives the example's line, whatever the order of scoring."""
     rows = [{"text": "dogs"}, {"text": "the cat"}, {"text": "two dogs run"}, {"text": "a mat and a cat"}]
     texts.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     broken = tmp_path / "broken"
@@ -643,19 +643,19 @@ class Odd:
     needs = frozenset({Signal.STATES})
 
     def start(self, model):
-        """The state."""
+        """Return the state."""
         return self.state
 
     def update(self, state, signals):
-        """Nothing new."""
+        """Return the state unchanged."""
         return state
 
     def merge(self, left, right):
-        """Fails."""
+        """Raise."""
         raise RuntimeError("cannot merge")
 
     def finish(self, state):
-        """Three layers."""
+        """Return scores of three layers."""
         return Importance(scores=torch.zeros(3, dtype=torch.float64), examples=1)
 
 

@@ -46,7 +46,7 @@ def test_limits_are_shares_or_amounts():
 
 
 def test_what_a_cost_is_of():
-    """What is there anyway, and the layers that stay."""
+    """A cost is a constant part plus that of the layers that stay."""
     assert 91 == Cost(layers=(10, 10, 21), fixed=60).of([0, 2])
     assert 60 == Cost(layers=(10, 10, 21), fixed=60).of([])
 
@@ -105,7 +105,7 @@ def test_a_budget_in_words(budget, words):
     ],
 )
 def test_impossible_budgets_are_refused(settings, message):
-    """One line that names the value and what is allowed."""
+    """The error is one line that names the value and what is allowed."""
     with pytest.raises(ConfigurationError, match=message):
         Budget(**settings)
 
@@ -117,7 +117,7 @@ def test_more_layers_than_there_are():
 
 
 def test_a_budget_shows_what_it_is():
-    """In snippets that are pasted."""
+    """A budget's repr shows only what was set."""
     assert "Budget(keep_ratio=0.25)" == repr(Budget(keep_ratio=0.25))
 
 

@@ -14,7 +14,7 @@ from shortstack.selection.strategies import Question, TopK
 
 @attrs.define
 class TableProbe:
-    """A model whose loss without some layers is a function, which counts how often it is asked."""
+    """A probe whose loss without some layers is a given function, and which counts its calls."""
 
     layers: int
     loss: object
@@ -22,18 +22,18 @@ class TableProbe:
     asked: list = attrs.field(factory=list)
 
     def few(self, examples):
-        """All are alike."""
+        """Return the probe: all examples are alike."""
         return self
 
     def log_probability(self, *, skip=()):
-        """Two examples whose mean is minus the loss."""
+        """Return two examples whose mean is minus the loss."""
         self.asked.append(tuple(skip))
         loss = self.loss(frozenset(skip))
         return torch.tensor([-loss - 1.0, -loss + 1.0], dtype=torch.float64)
 
 
 def interacting(skip):
-    """Layers 1 and 2 stand in for each other: either may go alone, not both."""
+    """Return a loss in which layers 1 and 2 replace each other: either may go alone, not both."""
     alone = {0: 5.0, 1: 0.1, 2: 0.2, 3: 0.5}
     return sum(alone[layer] for layer in skip) + (10.0 if {1, 2} <= skip else 0.0)
 
@@ -50,7 +50,7 @@ def test_greedy_measures_again_after_each_drop():
 
 
 def test_greedy_ties_keep_the_lowest_index():
-    """Of equal losses the last layer goes."""
+    """Of equal losses the last layer is dropped."""
     probe = TableProbe(5, lambda skip: float(len(skip)))
 
     assert (0, 1) == Greedy().choose(Question(scores=(0.0,) * 5, probe=probe), 2).kept
@@ -58,7 +58,7 @@ def test_greedy_ties_keep_the_lowest_index():
 
 
 def test_greedy_is_nested():
-    """Law 25: dropping one at a time, fewer layers are among more."""
+    """Greedy is nested: it drops one layer at a time, so smaller selections are subsets of larger ones."""
     table = {frozenset(c): hash(c) % 97 / 7 for k in range(7) for c in combinations(range(6), k)}
     question = Question(scores=(0.0,) * 6, probe=TableProbe(6, table.__getitem__))
     kept = [set(Greedy().choose(question, keep).kept) for keep in range(1, 7)]
@@ -97,7 +97,7 @@ def test_adaptive_does_not_assume_that_more_layers_are_better():
 
 
 def test_a_parameter_budget_measures_each_set_once():
-    """Trying one size after another asks the model no question twice."""
+    """Trying one size after another measures no set of layers twice."""
     probe = TableProbe(4, interacting)
     selector = AdaptiveLayerSelector(strategy="greedy", budget=Budget(parameters=20))
 
@@ -116,7 +116,7 @@ def test_a_parameter_budget_measures_each_set_once():
     ],
 )
 def test_impossible_bounds_are_refused(settings, message):
-    """One line that names the value and what is allowed."""
+    """The error is one line that names the value and what is allowed."""
     with pytest.raises(ConfigurationError, match=message):
         Adaptive(**settings)
 

@@ -40,7 +40,7 @@ def test_tensors_and_lists_are_the_same():
     st.sampled_from(["parameters", "body_parameters", "bytes", "cache_bytes", "latency_ms"]),
 )
 def test_law_24_what_stays_is_within_the_budget(layers, fixed, share, measure):
-    """It never costs more than is allowed, and with one layer more it would."""
+    """The selection never exceeds the budget, and one more layer would."""
     cost = Cost(layers=layers, fixed=fixed)
     budget = Budget(**{measure: f"{share:.12%}"})
     selector = AdaptiveLayerSelector(strategy="top-k", budget=budget)
@@ -64,7 +64,7 @@ def test_dear_layers_leave_room_for_fewer():
 
 
 def test_any_object_of_the_form_is_a_strategy():
-    """A stranger's strategy needs a name, what it keeps, and ``choose``; by object or by ``module:attribute``."""
+    """A third party's strategy needs ``name``, ``keeps`` and ``choose``: an object, or ``module:attribute``."""
 
     @attrs.frozen
     class Odd:
@@ -98,7 +98,7 @@ def test_a_strategy_that_breaks_its_promise(kept):
 
 
 def test_a_strategy_that_fails_is_named():
-    """With the line on which it did."""
+    """A strategy that raises is named, with the line."""
 
     class Failing:
         name = "failing"
@@ -113,7 +113,7 @@ def test_a_strategy_that_fails_is_named():
 
 
 def test_unknown_names_get_a_suggestion():
-    """Of strategies, and of their settings."""
+    """Unknown names of strategies and of their settings get a suggestion."""
     with pytest.raises(UnknownNameError, match="unknown strategy 'strategik'; did you mean 'strategic'"):
         AdaptiveLayerSelector(strategy="strategik")
     with pytest.raises(UnknownNameError, match="unknown setting of strategy 'random': 'sed'; did you mean 'seed'"):
@@ -137,13 +137,13 @@ def test_unknown_names_get_a_suggestion():
     ],
 )
 def test_a_module_attribute_that_is_no_strategy(name, message):
-    """What was asked for, and what is wrong with it."""
+    """The error names the requested attribute, and what is wrong with it."""
     with pytest.raises(ConfigurationError, match=message):
         strategy_named(name)
 
 
 def test_something_else_instead_of_a_strategy():
-    """Neither a name nor an object with ``choose``."""
+    """An object that is neither a name nor has ``choose`` is refused."""
     with pytest.raises(ConfigurationError, match="a strategy has name, keeps and choose, or is a name; got 3"):
         AdaptiveLayerSelector(strategy=3)
 
@@ -175,6 +175,6 @@ def test_scores_must_be_one_a_layer(scores):
     ],
 )
 def test_a_parameter_budget_that_cannot_be_met(costs, message):
-    """What is missing, or how much one layer would take."""
+    """The error says what is missing, or how much one layer would take."""
     with pytest.raises(ConfigurationError, match=message):
         AdaptiveLayerSelector(budget=Budget(parameters="50%")).select([1.0, 2.0], **costs)

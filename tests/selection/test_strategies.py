@@ -64,7 +64,7 @@ def test_thirds_of_a_depth_that_does_not_divide():
     ],
 )
 def test_ties_go_to_the_lowest_index(name, keep, expected):
-    """Of equal scores the layer nearest the embeddings stays; ``torch.topk`` would not do that."""
+    """Among equal scores the layer nearest the embeddings stays; ``torch.topk`` does not guarantee that."""
     assert expected == strategy_named(name).choose(Question(scores=(1.0,) * 6), keep).kept
 
 

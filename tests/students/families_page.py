@@ -46,7 +46,7 @@ config's fields that speak of layers and were renewed with them.
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What came of one model type.
+    """Outcome of one model type.
 
     Attributes:
         model_type: As in a config.
@@ -66,14 +66,14 @@ class Outcome:
 def outcomes(types: Iterable[str]) -> list[Outcome]:
     """Try each type."""
     with tempfile.TemporaryDirectory() as folder, _quiet(), silenced_transformers():
-        found = [_outcome(name, Path(folder)) for name in types]
-        working = [outcome for outcome in found if outcome.result == "works"]
+        results = [_outcome(name, Path(folder)) for name in types]
+        working = [outcome for outcome in results if outcome.result == "works"]
         strange = _loaded_by_a_stranger([Path(folder) / outcome.model_type for outcome in working])
     return [
         attrs.evolve(outcome, result="wrong", why="stock transformers load something else")
         if outcome in working and not strange[outcome.model_type]
         else outcome
-        for outcome in found
+        for outcome in results
     ]
 
 
@@ -88,7 +88,7 @@ def _outcome(model_type: str, folder: Path) -> Outcome:
         problems = list(_problems(teacher, student))
     except (UnsupportedModelError, ProofError) as error:
         return Outcome(model_type=model_type, model=name, result="refused", why=str(error))
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is a defect to be shown
+    except Exception as error:  # noqa: BLE001 -- any error is a defect to show
         return Outcome(model_type=model_type, model=name, result="wrong", why=f"{type(error).__name__}: {error}")
     if problems:
         return Outcome(model_type=model_type, model=name, result="wrong", why="; ".join(problems))
@@ -98,7 +98,7 @@ def _outcome(model_type: str, folder: Path) -> Outcome:
 
 
 def _problems(teacher: PreTrainedModel, student: PreTrainedModel) -> Iterator[str]:
-    """What is wrong with a student; the builder has proved tensors, ties, memory, reload and cache already."""
+    """Yield what is wrong with a student; the builder has checked tensors, ties, memory, reload and cache already."""
     if not torch.equal(_logits(teacher), _logits(build_student(teacher, range(LAYERS), LayerSubset()))):
         yield "keeping all layers is not the teacher"
     expected = _logits(skipping(Decoder.of(teacher), set(range(LAYERS)) - {*KEPT}).model)
@@ -114,7 +114,7 @@ def _problems(teacher: PreTrainedModel, student: PreTrainedModel) -> Iterator[st
 
 
 def _distinct(model: PreTrainedModel) -> int:
-    """How many numbers the model's parameters are, shared storage once."""
+    """Count the numbers in the model's parameters, shared storage once."""
     return sum({p.data_ptr(): p.numel() for p in model.parameters()}.values())
 
 
@@ -132,14 +132,14 @@ def _generated(model: PreTrainedModel, *, use_cache: bool) -> Tensor:
 
 def _renewed(teacher: PreTrainedModel, student: PreTrainedModel) -> tuple[str, ...]:
     before, after = (model.config.get_text_config().to_dict() for model in (teacher, student))
-    own = {
+    excluded = {
         "architectures",
         "shortstack",
         "dtype",
         "_name_or_path",
         *(name for name, value in after.items() if value == len(KEPT)),
     }
-    return tuple(sorted(name for name in before.keys() & after.keys() - own if before[name] != after[name]))
+    return tuple(sorted(name for name in before.keys() & after.keys() - excluded if before[name] != after[name]))
 
 
 ALONE = """
@@ -164,16 +164,16 @@ assert "shortstack" not in sys.modules
 
 
 def _loaded_by_a_stranger(folders: Sequence[Path]) -> dict[str, bool]:
-    """Model type → whether a process that has only stock transformers on its path gets the same tensors and logits."""
+    """Return by model type whether a process with stock transformers alone gets the same tensors and logits."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-c", ALONE, *map(str, folders)]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    return dict(json.loads(line) for line in told.splitlines() if line.startswith("["))
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(line) for line in output.splitlines() if line.startswith("["))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Transformers warns of missing kernels and odd tiny sizes."""
+    """Silence transformers, which warns of missing kernels and odd tiny sizes."""
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
@@ -185,15 +185,15 @@ def _quiet() -> Iterator[None]:
 
 
 def families_page() -> str:
-    """The page, from trying every type."""
-    found = outcomes(model_types())
-    works = sum(outcome.result == "works" for outcome in found)
-    rows = [f"| `{o.model_type}` | {o.result} | {_cell(o)} |" for o in found]
-    head = _HEAD.format(version=transformers.__version__, works=works, types=len(found))
+    """Return the page, from trying every type."""
+    results = outcomes(model_types())
+    works = sum(outcome.result == "works" for outcome in results)
+    rows = [f"| `{o.model_type}` | {o.result} | {_cell(o)} |" for o in results]
+    head = _HEAD.format(version=transformers.__version__, works=works, types=len(results))
     return head + "\n".join(["| type | result | fields renewed, or why not |", "|---|---|---|", *rows, ""])
 
 
 def _cell(outcome: Outcome) -> str:
-    """Without bars, which would end a cell."""
+    """Return a cell's text without bars, which would end it."""
     text = ", ".join(f"`{name}`" for name in outcome.fields) if outcome.result == "works" else outcome.why
     return text.replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""``build_student``: what it hands out, what it records, and what it refuses."""
+"""``build_student``: its students, their records, and its errors."""
 
 import copy
 
@@ -49,11 +49,11 @@ def test_the_record(teacher, build, selected, tmp_path):
 
 def test_identity_is_of_the_weights(teacher_of):
     """One bit of one weight makes another identity; the same weights make the same."""
-    one, same, other = teacher_of("llama"), teacher_of("llama"), teacher_of("llama")
+    first, same, other = teacher_of("llama"), teacher_of("llama"), teacher_of("llama")
     other.model.norm.weight.data[0] = other.model.norm.weight.data[0].nextafter(torch.tensor(9.0))
 
-    assert identity(one) == identity(same)
-    assert identity(one) != identity(other)
+    assert identity(first) == identity(same)
+    assert identity(first) != identity(other)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -68,14 +68,14 @@ def test_the_teachers_dtype_from_the_start(teacher_of, build, dtype):
 
 
 def test_experts_as_the_teacher_computes_them(teacher_of, build):
-    """A reload computes experts in groups, which float64 does not have; the proof of the reload asks for the teacher's way."""
+    """A reload groups experts, which float64 does not support; the reload check uses the teacher's implementation."""
     teacher = teacher_of("mixtral", num_local_experts=4, experts_implementation="eager", dtype=torch.float64)
 
     assert len(build(teacher, [0, 3, 5]).model.layers) == 3
 
 
 def test_mixed_dtypes_are_kept(teacher_of, build, tmp_path):
-    """DeepSeek-V3 keeps its routing bias in float32 whatever the rest is; so does its student."""
+    """DeepSeek-V3 keeps its routing bias in float32 beside any other dtype; so does its student."""
     from transformers import AutoModelForCausalLM
 
     mla = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8}
@@ -155,7 +155,7 @@ def test_attention_implementation_is_the_teachers(teacher_of, build):
     ],
 )
 def test_kept_layers_that_cannot_be(teacher, build, kept, message):
-    """One line that names the value and what is allowed."""
+    """The error is one line that names the value and what is allowed."""
     with pytest.raises(ConfigurationError, match=message):
         build(teacher, kept)
 
@@ -172,12 +172,12 @@ class TestUnready:
     """Teachers that are not plain tensors in plain modules, and what to do first."""
 
     def refused(self, build, teacher, message):
-        """It says so in one line."""
+        """Assert that the teacher is refused in one line."""
         with pytest.raises(UnsupportedModelError, match=message):
             build(teacher, [0])
 
     def test_not_a_model(self, build):
-        """Something else altogether."""
+        """An object that is no model is refused."""
         self.refused(build, "gpt2", "a teacher is a transformers causal language model, got str")
 
     def test_lora(self, build, teacher):
@@ -203,7 +203,7 @@ class TestUnready:
 
     @pytest.mark.parametrize("how", ["config", "weights"])
     def test_quantised(self, build, teacher, how):
-        """Said by the config, or seen by integer weights."""
+        """Quantised teachers are refused, by their config or by integer weights."""
         if how == "config":
             teacher.config.quantization_config = {"quant_method": "bitsandbytes"}
         else:
@@ -307,7 +307,7 @@ class TestProofs:
         self.broken(build, teacher, spoil, "the student has 19,620 parameters, but its config promises 19,616")
 
     def test_wrong_cache_places(self, build, teacher):
-        """Layers that kept their old indices (PITFALLS 13)."""
+        """Layers that kept their old indices, which the cache uses."""
 
         def spoil(_, student, __):
             for layer in student.model.layers:
@@ -330,7 +330,7 @@ class TestProofs:
         self.broken(build, teacher, spoil, "generation with a cache differs from generation without")
 
     def test_layers_spliced_into_an_old_config(self, build, teacher):
-        """The config says another depth than the model has (PITFALLS 12)."""
+        """The config gives another depth than the model has."""
 
         def spoil(_, student, __):
             student.config.num_hidden_layers = 6
@@ -349,7 +349,7 @@ class TestProofs:
 
 
 def test_wrong_arithmetic_is_caught(teacher_of, build, monkeypatch):
-    """GPT-2's scale not folded (PITFALLS 15): the student is not the teacher without the other layers."""
+    """With GPT-2's per-layer scale not folded, the student is not the teacher without the other layers."""
     from shortstack_students import attention_scale
 
     monkeypatch.setattr(attention_scale, "fold", lambda _student, _selection: [])

@@ -18,7 +18,7 @@ HALF = {"hidden_size": 0.5, "key_value_heads": 0.5, "intermediate_size": 0.5}
 
 
 def family_teacher(name, **changes):
-    """A tiny model; GPT-2 without the scale by depth."""
+    """Return a tiny model; GPT-2 without the scale by depth."""
     config = tiny_config(name)
     if name == "gpt2":
         config.scale_attn_by_inverse_layer_idx = False
@@ -44,21 +44,21 @@ def batches():
 
 
 def logits(model, prompt=None):
-    """To a short prompt."""
+    """Return the logits of a short prompt."""
     ids = torch.arange(3, 15)[None] if prompt is None else prompt
     with torch.no_grad():
         return model(input_ids=ids, use_cache=False).logits
 
 
 def narrow(build, teacher, batches, kept=KEPT, **settings):
-    """A compact student."""
+    """Build a compact student."""
     return build(teacher, kept, Compact(CompactSettings(**settings)), calibration=batches)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 @pytest.mark.parametrize("channels", ["activations", "magnitude", "random"])
 def test_every_family_is_narrowed(build, batches, family, channels):
-    """The builder's proofs hold; sizes are what was asked for, heads keep their width."""
+    """The builder's checks pass; sizes are those requested, heads keep their width."""
     teacher = family_teacher(family)
     student = narrow(build, teacher, batches, **HALF, channels=channels)
     whole, left = Widths.of(teacher.config), Widths.of(student.config)
@@ -82,7 +82,7 @@ def test_at_full_width_it_is_the_teacher(build, family):
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "phi3", "gemma"])
 def test_law_31_dead_channels_are_not_missed(build, batches, family):
-    """Half of the stream's channels, of the heads and of the neurons are 0, here and there: the student is the same function."""
+    """With half of the channels, heads and neurons zero, in scattered places, the student is the same function."""
     teacher = family_teacher(family, rms_norm_eps=1e-12)  # which would weigh more beside fewer channels
     gone = {"hidden": torch.arange(1, 32, 2), "groups": 1, "mlp": torch.arange(0, 48, 2)}
     _kill(teacher, gone)
@@ -92,7 +92,7 @@ def test_law_31_dead_channels_are_not_missed(build, batches, family):
 
 
 def _kill(teacher, gone):
-    """What is written to dead channels is 0, and so is what reads or makes dead neurons and heads."""
+    """Zero all weights that write to dead channels, and all that read or make dead neurons and heads."""
     whole = Widths.of(teacher.config)
     table = family_of(teacher.config).axes
     heads = torch.arange(whole.queries * whole.head, 2 * whole.queries * whole.head)
@@ -143,13 +143,13 @@ def test_padding_does_not_count(build, batches):
     """More masked columns: the same student."""
     teacher = family_teacher("llama")
     wide = [{name: torch.cat([tensor, torch.zeros(8, 4, dtype=torch.long)], 1) for name, tensor in batches[0].items()}]
-    one, other = (narrow(build, teacher, given, **HALF).state_dict() for given in (batches, wide))
+    plain, other = (narrow(build, teacher, examples, **HALF).state_dict() for examples in (batches, wide))
 
-    assert all(torch.allclose(one[name], other[name], rtol=1e-5, atol=1e-6) for name in one)
+    assert all(torch.allclose(plain[name], other[name], rtol=1e-5, atol=1e-6) for name in plain)
 
 
 def test_only_what_is_whole_counts_as_a_copy(build, batches):
-    """The record tells what was cut or rescaled; head norms and untouched matrices are plain copies."""
+    """The record marks tensors that were cut or rescaled; head norms and untouched matrices are plain copies."""
     adapted = narrow(build, family_teacher("qwen3"), batches, intermediate_size=0.5).config.shortstack[
         "adapted_tensors"
     ]
@@ -160,7 +160,7 @@ def test_only_what_is_whole_counts_as_a_copy(build, batches):
 
 
 def test_the_seed_of_an_8_b_llama_is_planned_exactly():
-    """8 of 32 layers, an eighth of the width, one group of heads: 35 M parameters in the body, from the config alone."""
+    """8 of 32 layers, an eighth of the width, one group of heads: 35 M body parameters, from the config alone."""
     from transformers import LlamaConfig
 
     config = LlamaConfig(
@@ -210,7 +210,7 @@ def test_gpt2_ties_its_heads_to_its_stream(build, batches):
 
 
 def test_other_families_are_refused(build, batches):
-    """With the list of those that are known."""
+    """Other families are refused, with the list of supported ones."""
     with pytest.raises(
         UnsupportedModelError, match=r"compact narrows gemma, gpt2, llama, .*, not opt; use layer-subset"
     ):
@@ -233,7 +233,7 @@ def test_activations_need_examples(build):
 
 
 def test_a_tensor_that_the_table_does_not_know(build, batches):
-    """A stranger on a known model is not left out in silence."""
+    """An unknown tensor on a known model is an error, not skipped silently."""
     teacher = family_teacher("llama")
     teacher.model.layers[0].mlp.register_parameter("gain", torch.nn.Parameter(torch.ones(3)))
     with pytest.raises(UnsupportedModelError, match=r"compact does not know what model.layers.0.mlp.gain of LlamaFor"):

@@ -35,7 +35,7 @@ def recommender(teacher, catalogue, build):
 
 
 def expected_scores(recommender, history):
-    """The score of each item: log p(item | last five of the history) over the catalogue, in float64, by one plain forward."""
+    """Return log p(item | last five of the history) over the catalogue, in float64, by one plain forward pass."""
     tokens = [recommender.catalogue.items[i].token for i in history][-5:]
     with torch.no_grad():
         logits = recommender.model(input_ids=torch.tensor([tokens])).logits[0, -1].double()
@@ -50,11 +50,11 @@ def test_the_most_likely_items_come_first(recommender):
     scores = expected_scores(recommender, history)
     order = sorted((i for i in range(ITEMS) if i not in history), key=lambda i: -scores[i])[:4]
 
-    found = recommender.recommend(["Film 3 (1995)", "m7", "Film 1 (1995)"], k=4)
+    recommendations = recommender.recommend(["Film 3 (1995)", "m7", "Film 1 (1995)"], k=4)
 
-    assert [f"m{i}" for i in order] == [r.id for r in found]
-    assert [f"Film {i} (1995)" for i in order] == [r.title for r in found]
-    assert [scores[i] for i in order] == pytest.approx([r.score for r in found], abs=1e-5)
+    assert [f"m{i}" for i in order] == [r.id for r in recommendations]
+    assert [f"Film {i} (1995)" for i in order] == [r.title for r in recommendations]
+    assert [scores[i] for i in order] == pytest.approx([r.score for r in recommendations], abs=1e-5)
 
 
 @pytest.mark.parametrize("k", [1, 3, 7, ITEMS])
@@ -84,7 +84,7 @@ def test_seen_items_may_be_let_in(recommender):
 
 
 def test_only_the_window_is_read(recommender):
-    """What lies further back changes nothing but what is left out."""
+    """Items before the window change only which items are excluded as seen."""
     recent = [f"m{i}" for i in range(5)]
     assert recommender.recommend(recent, exclude_seen=False) == recommender.recommend(
         ["m9", "m8", *recent], exclude_seen=False
@@ -98,10 +98,10 @@ def test_many_are_the_same_as_one_by_one(recommender, batch_size):
     histories = [["m1"], ["m2", "m3", "m4", "m5", "m6", "m7"], ["m8", "m9"], ["m1", "m2", "m3"]]
     many = recommender.recommend_many(histories, 3, batch_size=batch_size)
 
-    for history, found in zip(histories, many, strict=True):
+    for history, recommendations in zip(histories, many, strict=True):
         alone = recommender.recommend(history, 3)
-        assert [r.id for r in alone] == [r.id for r in found]
-        assert [r.score for r in alone] == pytest.approx([r.score for r in found], abs=1e-5)
+        assert [r.id for r in alone] == [r.id for r in recommendations]
+        assert [r.score for r in alone] == pytest.approx([r.score for r in recommendations], abs=1e-5)
     assert recommender.recommend_many([]) == []
 
 
@@ -135,7 +135,7 @@ def test_other_files_of_the_folder_stay(recommender, tmp_path):
 
 
 def test_a_recommender_is_not_overwritten(recommender, tmp_path):
-    """Nor a file of that name."""
+    """Neither a stored recommender nor a file of that name is overwritten."""
     recommender.save_pretrained(tmp_path / "student")
     with pytest.raises(RunFolderError, match="student holds a recommender already; choose a new folder"):
         recommender.save_pretrained(tmp_path / "student")
@@ -172,7 +172,7 @@ def test_a_save_that_fails_leaves_no_recommender(recommender, tmp_path, monkeypa
     ],
 )
 def test_what_cannot_be_answered(recommender, arguments, error, message):
-    """One line that names the value and what is allowed."""
+    """The error is one line that names the value and what is allowed."""
     with pytest.raises(error, match=message):
         recommender.recommend(**arguments)
 
@@ -211,7 +211,7 @@ def test_a_window_that_the_model_cannot_read(recommender):
 
 @pytest.mark.parametrize("history", [5, None, [3]])
 def test_histories_that_are_none(recommender, history):
-    """One sentence, whatever came over the wire."""
+    """Any malformed history gives an error of one sentence."""
     with pytest.raises(
         ConfigurationError, match=r"a history is a list of titles or ids, got|an item is named by its title or id"
     ):

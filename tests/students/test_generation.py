@@ -17,7 +17,7 @@ VAIN = {
 
 @pytest.mark.parametrize("kind", VAIN)
 def test_a_student_can_be_saved(teacher, build, tmp_path, caplog, kind):
-    """What has no effect is unset and named; what has one stays; the teacher keeps its own."""
+    """Generation settings without effect are unset and named; others stay; the teacher's config is unchanged."""
     fields, vain = VAIN[kind]
     teacher.generation_config = GenerationConfig(max_new_tokens=7, eos_token_id=[2, 3])
     for name, value in fields.items():
@@ -35,7 +35,7 @@ def test_a_student_can_be_saved(teacher, build, tmp_path, caplog, kind):
 
 
 def test_generation_is_as_before(teacher):
-    """Greedy it was, and greedy it is."""
+    """Generation stays greedy."""
     teacher.generation_config.temperature = 0.6
     prompt = torch.tensor([[3, 4, 5]])
     before = teacher.generate(prompt, max_new_tokens=5)

@@ -14,12 +14,12 @@ SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 6, "nu
 
 
 def shrunk(family, **fields):
-    """The config of four of six layers."""
+    """Return the config of four of six layers."""
     return subset(AutoConfig.for_model(family, **(SIZES | fields)), KEPT)
 
 
 def test_lists_by_kept_index():
-    """Not the first four entries: the entries of the kept layers (PITFALLS 14)."""
+    """Per-layer lists keep the entries of the kept layers, not the first four."""
     types = ["sliding_attention", "full_attention"] * 3
     config = shrunk("qwen3", layer_types=types, sliding_window=4, use_sliding_window=True)
 
@@ -44,7 +44,7 @@ def test_thresholds_count_the_kept_layers_below():
 
 
 def test_index_lists_are_renumbered():
-    """Sparse every second layer, but layer 3 named dense: of six only 1 and 5 are sparse, so of the kept only the last."""
+    """Sparse every second layer, but layer 3 is dense: of six only 1 and 5 are sparse, of the kept only the last."""
     config = shrunk("qwen2_moe", decoder_sparse_step=2, mlp_only_layers=[3])
 
     assert config.decoder_sparse_step == 1
@@ -80,7 +80,7 @@ def test_a_selection_of_another_depth():
 
 
 class Stubborn(PreTrainedConfig):
-    """A family that computes its lists anew, whatever it is told."""
+    """A config that recomputes its per-layer lists, ignoring given ones."""
 
     model_type = "stubborn"
     num_hidden_layers: int = 6
@@ -104,7 +104,7 @@ class Strict(PreTrainedConfig):
 
 
 def test_a_config_that_rewrites_what_it_is_told():
-    """What is saved would be read back as something else."""
+    """Such a config is refused: it would be read back with other values."""
     with pytest.raises(
         UnsupportedModelError, match="the config of stubborn cannot say which layers are left: it rewrites kinds"
     ):
@@ -184,7 +184,7 @@ def test_lists_that_are_as_long_by_chance(family, layers, name):
 
 
 def test_no_family_has_others():
-    """Every list of every family's default, at a depth of just its length, against what the family says at another depth."""
+    """In every family's default config, lists that merely have as many entries as layers are left whole."""
     tried = 0
     for family in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         for name, layers in _lists_of_another_length(family):
@@ -201,12 +201,12 @@ def test_no_family_has_others():
 
 
 def _lists_of_another_length(family):
-    """Names and lengths of lists of numbers that are as long at 40 layers as at 41, and shorter."""
+    """Yield names and lengths of number lists that have one length, below 40, at 40 and at 41 layers."""
     try:
-        one, other = (AutoConfig.for_model(family, num_hidden_layers=layers).to_dict() for layers in (40, 41))
-    except Exception:  # noqa: BLE001 -- whatever the family says, it has no such default
+        shorter, other = (AutoConfig.for_model(family, num_hidden_layers=layers).to_dict() for layers in (40, 41))
+    except Exception:  # noqa: BLE001 -- any error means that the family has no such default
         return
-    for name, value in one.items():
+    for name, value in shorter.items():
         numbers = isinstance(value, list | tuple) and all(isinstance(v, float) for v in value)
         if numbers and 1 < len(value) < 40 and other.get(name) == value:
             yield name, len(value)

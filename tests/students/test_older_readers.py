@@ -1,4 +1,4 @@
-"""What transformers 4 reads of a student's rotary positions, by the names that it knows, and transformers 5 as before."""
+"""Rotary fields of a student's config that transformers 4 reads, beside those of transformers 5."""
 
 import json
 
@@ -39,7 +39,7 @@ SAID = {
 
 @pytest.mark.parametrize("family", SAID)
 def test_both_names_are_written(teacher_of, build, tmp_path, family):
-    """Where kinds of layers have their own positions, version 4 has no one name for it, and none is written."""
+    """Both names are written; not where each kind of layer has its own positions, for which version 4 has no name."""
     rope, former = SAID[family]
     student = build(teacher_of(family, rope_parameters=rope), [0, 2, 5])
     student.save_pretrained(tmp_path)
@@ -53,7 +53,7 @@ def test_both_names_are_written(teacher_of, build, tmp_path, family):
 
 
 def test_no_positions_to_rotate(teacher_of, build):
-    """GPT-2 learns its own."""
+    """GPT-2, with learned positions, gets no rotary fields."""
     assert not FORMER & build(teacher_of("gpt2"), [0, 2]).config.to_dict().keys()
 
 

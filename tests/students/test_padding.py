@@ -1,4 +1,4 @@
-"""Padding never is an item: its row of the embeddings would not learn."""
+"""The padding token is never an item, as its embedding row would not be trained."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from shortstack.models.stored import stored_model
 
 @pytest.mark.parametrize(("padding", "spare"), [(-1, 0), (-1, 4), (-3, 0)])
 def test_padding_that_counts_from_the_end(tmp_path, padding, spare):
-    """After growth, a reload and a step, every item has learnt; stock transformers reads the config without a complaint."""
+    """After growth, a reload and a step, every item has learnt; stock transformers reads the config without warning."""
     from transformers import AutoModelForCausalLM
 
     model, words = llama(pad_token_id=padding, vocab_size=32 + spare), tokenizer()
@@ -47,7 +47,7 @@ def test_other_padding_stays():
 
 
 def test_a_stored_model(tmp_path):
-    """What an earlier growth left behind is put right when it is read, before it learns."""
+    """An invalid padding token of an earlier growth is repaired on loading, before training."""
     llama(pad_token_id=-1).save_pretrained(tmp_path)
 
     assert padding_row(stored_model(tmp_path)) is None

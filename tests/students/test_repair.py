@@ -1,4 +1,4 @@
-"""``repair``: what removed layers did is made up for in the weights of the others, and the student stays a stock model."""
+"""``repair``: the remaining weights compensate for removed layers, and the student stays a stock model."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def batches():
 
 
 def repaired(build, teacher, repair, batches, kept=KEPT, **settings):
-    """A student of some layers, repaired."""
+    """Build a repaired student of some layers."""
     chosen = LayerSubset(LayerSubsetSettings(repair=repair, **settings))
     return build(teacher, kept, chosen, calibration=batches)
 
@@ -70,7 +70,9 @@ def test_padding_does_not_count(build, batches, repair, side):
         pairs = {"input_ids": ids, "attention_mask": torch.zeros_like(ids), "labels": torch.full_like(ids, -100)}
         order = (lambda a, b: [a, b]) if side == "left" else (lambda a, b: [b, a])
         padded.append({name: torch.cat(order(pairs[name], tensor), dim=1) for name, tensor in batch.items()})
-    plain, other = (repaired(build, teacher, repair, given, ridge=0.1).state_dict() for given in (batches, padded))
+    plain, other = (
+        repaired(build, teacher, repair, examples, ridge=0.1).state_dict() for examples in (batches, padded)
+    )
 
     for name, tensor in plain.items():
         torch.testing.assert_close(tensor, other[name], rtol=1e-3, atol=1e-4)
@@ -84,8 +86,8 @@ def test_growth_is_the_mean_ratio_of_norms(batches):
     for batch in batches:
         mask = batch["attention_mask"].bool()
         with torch.no_grad():
-            given = {name: batch[name] for name in ("input_ids", "attention_mask")}
-            states = teacher(**given, output_hidden_states=True).hidden_states
+            inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+            states = teacher(**inputs, output_hidden_states=True).hidden_states
         norms = [state[mask].norm(dim=-1) for state in (*states[:6], last["states"])]
         sums += torch.stack([(norms[4] / norms[2]).sum(), (norms[6] / norms[5]).sum()])
         tokens += int(mask.sum())
@@ -95,7 +97,7 @@ def test_growth_is_the_mean_ratio_of_norms(batches):
 
 
 def test_gaps():
-    """At the start, between, at the end; none where all stays."""
+    """Gaps are at the start, in between or at the end; none if all layers stay."""
     assert gaps_of(Selection(kept=KEPT, of=6)) == GAPS
     assert gaps_of(Selection(kept=(2, 3), of=5)) == [Gap(first=0, last=1, place=0), Gap(first=4, last=4, place=2)]
     assert gaps_of(Selection(kept=(0, 1), of=2)) == []
@@ -111,15 +113,15 @@ def test_a_gap_at_the_start(build, batches):
 
 
 def test_linear_layers_are_recovered(batches):
-    """Where what the removed layers did is a matrix on what the MLP before them wrote, the fit is that matrix."""
+    """If the removed layers apply a matrix to the output of the MLP before them, the fit recovers it."""
     student = tiny_teacher("llama")
     seam = Seam.of(student, GAPS[0])
     with torch.no_grad():
         written = torch.cat([states["mlp"] for states in seam.states(batches)])
         wanted = torch.randn(32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-        found = solved(written.T @ written, written.T @ (written @ wanted - written), ridge=1e-14)
+        solution = solved(written.T @ written, written.T @ (written @ wanted - written), ridge=1e-14)
 
-    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(solution, wanted, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("once", [False, True])
@@ -148,9 +150,9 @@ def test_the_fit_is_the_best_and_ridge_shrinks_it(batches):
         points = {"out": (Decoder.of(teacher).layers[3], "out")}
         target = torch.cat([states["out"] for states in recorded(teacher, batches, points)])
         expected = torch.eye(32, dtype=torch.float64) + torch.linalg.lstsq(ours[0], target - ours[1]).solution
-        found, still = (fitted(teacher, seam, batches, ridge) for ridge in (1e-14, 1e9))
+        fit, still = (fitted(teacher, seam, batches, ridge) for ridge in (1e-14, 1e9))
 
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fit, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(still, torch.eye(32, dtype=torch.float64), rtol=0, atol=1e-6)
 
 
@@ -175,7 +177,7 @@ def test_none_is_the_teachers_layers(build, batches):
 
 
 def test_nothing_to_repair(build):
-    """Where all stays, no examples are needed either."""
+    """If all layers stay, no examples are needed."""
     assert (
         repaired(build, tiny_teacher("llama"), "linear", [], kept=range(6)).config.shortstack["adapted_tensors"] == []
     )
@@ -184,7 +186,7 @@ def test_nothing_to_repair(build):
 @pytest.mark.parametrize("family", SANDWICHED)
 @pytest.mark.parametrize("repair", ["magnitude", "linear"])
 def test_writers_that_end_in_a_norm_are_refused(build, batches, family, repair):
-    """What is changed before a norm is not what comes out of it."""
+    """Layers whose output passes a norm are refused: a change before the norm is not a linear change after it."""
     with pytest.raises(UnsupportedModelError, match=rf"repair = '{repair}' cannot be folded into"):
         repaired(build, tiny_teacher(family), repair, batches)
 
@@ -198,14 +200,14 @@ def test_experts_have_no_one_projection(build, batches):
 
 @pytest.mark.parametrize("repair", ["magnitude", "linear"])
 def test_examples_are_needed(build, batches, repair):
-    """None, or nothing but padding."""
+    """Repair without examples, or with padding alone, is refused."""
     masked = [{**batches[0], "attention_mask": torch.zeros_like(batches[0]["attention_mask"])}]
-    for given in ([], masked):
+    for examples in ([], masked):
         with pytest.raises(
             EmptyDataError,
             match=f"repair = '{repair}' looks at what the teacher does to calibration examples: give some",
         ):
-            repaired(build, tiny_teacher("llama"), repair, given)
+            repaired(build, tiny_teacher("llama"), repair, examples)
 
 
 def test_too_few_tokens_for_a_matrix(build, batches):

@@ -1,4 +1,4 @@
-"""A student is the teacher's function: a config that says another one is refused, whatever the architecture."""
+"""A student computes the teacher's function: a config that changes it is refused, for every architecture."""
 
 import attrs
 import pytest
@@ -18,17 +18,17 @@ class Careless:
     change: object
 
     def shrink(self, config, selection):
-        """Change it."""
+        """Return the changed config."""
         student = LayerSubset().shrink(config, selection)
         self.change(student)
         return student
 
     def count_parameters(self, config):
-        """As ever."""
+        """Count as ``layer-subset`` does."""
         return LayerSubset().count_parameters(config)
 
     def transfer(self, teacher, student, selection, calibration):
-        """Copy whatever fits."""
+        """Copy the rows that fit, and fill the others with zeros."""
         del calibration
         sources, targets = teacher.state_dict(), student.state_dict()
         path = f"{Decoder.of(teacher).path}."
@@ -44,7 +44,7 @@ class Careless:
 
 
 def rope(**changes):
-    """Changes what the rotary positions are."""
+    """Return a change of the rotary parameters."""
 
     def change(config):
         config.rope_parameters = {**config.rope_parameters, **changes}
@@ -53,7 +53,7 @@ def rope(**changes):
 
 
 def field(name, value):
-    """Changes a field."""
+    """Return a change of a field."""
     return lambda config: setattr(config, name, value)
 
 

@@ -35,12 +35,12 @@ def models(folder):
     from transformers import AutoModelForCausalLM
 
     teacher = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    batches, found = list(texts(folder, CALIBRATION, 1)), [teacher]
+    batches, students = list(texts(folder, CALIBRATION, 1)), [teacher]
     for layers in (15, 8):
-        scores = measure_importance(found[-1], batches, ["block-influence"])["block-influence"]
+        scores = measure_importance(students[-1], batches, ["block-influence"])["block-influence"]
         selector = AdaptiveLayerSelector(strategy="strategic", budget=Budget(keep_layers=layers))
-        found.append(build_student(found[-1], selector.select(scores)))
-    return found
+        students.append(build_student(students[-1], selector.select(scores)))
+    return students
 
 
 def test_layers_and_records(models):
@@ -52,7 +52,7 @@ def test_layers_and_records(models):
 
 
 def test_stock_transformers_load_and_generate(models, folder, tmp_path):
-    """In a process that never sees shortstack: the same text with a cache and without, as here."""
+    """In a process without shortstack, generation gives the same text with and without a cache."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -67,11 +67,13 @@ for cache in (True, False):
     print(model.generate(**ids, max_new_tokens=8, do_sample=False, use_cache=cache)[0].tolist())
 assert not any(name.startswith("shortstack") for name in sys.modules)
 """
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split("\n")
+    lines = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     ids = tokenizer("The capital of France is", return_tensors="pt")
     here = models[2].generate(**ids, max_new_tokens=8, do_sample=False)[0].tolist()
 
-    assert told[0] == told[1] == str(here)
+    assert lines[0] == lines[1] == str(here)
 
 
 def test_each_cut_costs(models, folder):

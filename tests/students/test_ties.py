@@ -21,7 +21,7 @@ PROMPT = torch.arange(3, 12)[None]
 
 
 def own_head(model):
-    """Give a model a trained output head, whatever its config says."""
+    """Give a model a trained output head, regardless of its config."""
     head = model.get_output_embeddings()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
@@ -30,7 +30,7 @@ def own_head(model):
 
 
 def shared_head(model):
-    """Make the output rows the embeddings, whatever its config says."""
+    """Tie the output rows to the embeddings, regardless of the config."""
     model.get_output_embeddings().weight = model.get_input_embeddings().weight
     return model.eval()
 
@@ -38,7 +38,7 @@ def shared_head(model):
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "opt", "gpt_neox"])
 @pytest.mark.parametrize(("said", "change"), [(True, own_head), (False, shared_head)])
 def test_a_student_is_tied_as_its_teacher_is(teacher_of, build, tmp_path, caplog, family, said, change):
-    """It is the teacher without the other layers, also when stock transformers loads it again; the teacher is left alone."""
+    """The student is the teacher without the other layers, also after a stock reload; the teacher is unchanged."""
     from transformers import AutoModelForCausalLM
 
     teacher = change(teacher_of(family, tie_word_embeddings=said))
@@ -68,7 +68,7 @@ def test_a_grown_vocabulary_leaves_what_was_there(said, change):
 
 
 def test_a_stored_model_says_what_it_is(tmp_path, caplog):
-    """Stock transformers keeps both matrices of a folder, and its flag; older versions would tie them when they read it."""
+    """Stock transformers keeps both matrices of a folder, and its flag; older versions would tie them on loading."""
     model = own_head(llama())
     model.save_pretrained(tmp_path)
     stored = stored_model(tmp_path)
@@ -80,7 +80,7 @@ def test_a_stored_model_says_what_it_is(tmp_path, caplog):
 
 
 def test_a_gguf_with_a_head_under_a_flag(tmp_path, monkeypatch):
-    """Its tensors move into a fresh model, where a tied head would be written over the embeddings."""
+    """A GGUF model's tensors move into a fresh model, where a tied head would overwrite the embeddings."""
     trained = own_head(llama())
     folder = tmp_path / "m.gguf"
     folder.touch()
@@ -99,7 +99,7 @@ def test_a_gguf_with_a_head_under_a_flag(tmp_path, monkeypatch):
 
 
 def test_what_agrees_is_left_alone(caplog):
-    """Nothing is logged, and nothing changes."""
+    """Where flag and tensors agree nothing is logged, and nothing changes."""
     for model in (llama(), llama(**UNTIED)):
         before = model.config.to_dict()
         settle_ties(model)
@@ -109,7 +109,7 @@ def test_what_agrees_is_left_alone(caplog):
 
 
 def test_a_family_that_cannot_say_it(monkeypatch):
-    """Its head is one with its embeddings, but no flag would tie them in another process."""
+    """The head is tied to the embeddings, but no flag would tie them after a reload."""
     model = shared_head(llama(**UNTIED))
     monkeypatch.setattr(model, "_tied_weights_keys", None)
     with pytest.raises(
@@ -119,7 +119,7 @@ def test_a_family_that_cannot_say_it(monkeypatch):
 
 
 def test_a_head_over_the_memory_of_the_embeddings_is_refused():
-    """Two parameters over one memory are two matrices to transformers, and one to whoever trains them."""
+    """Two parameters over one memory are two matrices to transformers, but one in training."""
     model = llama(tie_word_embeddings=False)
     model.lm_head.weight = nn.Parameter(model.get_input_embeddings().weight)
     with pytest.raises(UnsupportedModelError, match="is a parameter of its own over the memory of the embeddings"):

@@ -164,12 +164,12 @@ class NoTinyModelError(Exception):
 
 
 def model_types() -> list[str]:
-    """Every type that ``AutoModelForCausalLM`` knows."""
+    """Return every type that ``AutoModelForCausalLM`` knows."""
     return sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 
 def tiny_config(model_type: str) -> PreTrainedConfig:
-    """Its tiny config.
+    """Return the family's tiny config.
 
     Raises:
         NoTinyModelError: It cannot be made.
@@ -190,7 +190,7 @@ def tiny_config(model_type: str) -> PreTrainedConfig:
 
 
 def tiny_teacher(model_type: str) -> PreTrainedModel:
-    """A model of the tiny config in which no weight has a value that would hide a mistake; the same each time.
+    """Return a seeded model of the tiny config, in which no weight has a value that would hide a mistake.
 
     Raises:
         NoTinyModelError: It cannot be made, or not small.
@@ -224,10 +224,10 @@ def tiny_teacher(model_type: str) -> PreTrainedModel:
 
 
 def _line(error: Exception) -> str:
-    """An error in one line."""
+    """Return an error as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
 
 
 def _decoding(known: Mapping[str, Any]) -> dict[str, bool]:
-    """The causal models of encoder families decode only when they are told to."""
+    """Return config fields that make encoder families' causal models decode."""
     return {"is_decoder": True} if "is_decoder" in known and "encoder_layers" not in known else {}

@@ -17,14 +17,14 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "tasks"
 
 @pytest.fixture(autouse=True)
 def on_the_path(monkeypatch):
-    """The example can be imported."""
+    """Make the example importable."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     yield
     sys.modules.pop("next_in_session", None)
 
 
 def ratings(path):
-    """Twenty users with two sessions of five each, a day apart, each around a ring of ten items."""
+    """Write twenty users with two sessions of five each, a day apart, each around a ring of ten items."""
     lines = ["user,item,rating,time,title"]
     for user in range(20):
         for session in (0, 1):
@@ -36,7 +36,7 @@ def ratings(path):
 
 
 def test_it_is_a_task_with_its_own_feedback():
-    """Both protocols, and the pause in the name that results depend on."""
+    """The task satisfies both protocols, and its name holds the pause, on which results depend."""
     task = named_task("next_in_session:NextInSession", {"pause_hours": 2})
 
     assert isinstance(task, Task)
@@ -54,10 +54,10 @@ def test_sessions_are_cut_at_pauses(tmp_path, pause, sessions):
         )
     )
     run.prepare(tmp_path / "run")
-    found = Sequences.load(tmp_path / "run" / DATA / SEQUENCES)
+    sequences = Sequences.load(tmp_path / "run" / DATA / SEQUENCES)
 
-    assert len(found.offsets) - 1 == sessions
-    assert set(pl.Series(found.offsets).diff().drop_nulls()) == {200 // sessions}
+    assert len(sequences.offsets) - 1 == sessions
+    assert set(pl.Series(sequences.offsets).diff().drop_nulls()) == {200 // sessions}
 
 
 def test_a_whole_run(tmp_path):

@@ -26,7 +26,7 @@ CATALOGUE = Catalogue(
 
 
 def sequences(lengths, ratings=True):
-    """Users with so many training items, then valid and test."""
+    """Return users with the given numbers of training items, then valid and test."""
     splits = [code for train in lengths for code in [0] * train + [1, 2]]
     return Sequences(
         items=np.arange(len(splits)) % ITEMS,
@@ -39,19 +39,19 @@ def sequences(lengths, ratings=True):
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=4).filter(any), st.integers(1, 5))
 def test_every_training_rating_is_a_label(lengths, window):
-    """After its item, with the pairs before it, never with a later split's."""
+    """Each training rating is a label after its item, with earlier pairs only, none of a later split."""
     made = sequences(lengths)
     tokens = RatedHistories.of(made, CATALOGUE).tokens
     examples = Rating(window=window).training_examples(made, CATALOGUE)
-    found = set()
+    labels = set()
     for example in examples:
         positions, targets = supervision(collate([example])["labels"])
         for place, target in zip(positions[0].nonzero()[:, 0].tolist(), targets.tolist(), strict=True):
             assert target > ITEMS
-            found.add((example["input_ids"][place], target))
+            labels.add((example["input_ids"][place], target))
     train = np.flatnonzero(made.splits == 0)
 
-    assert found == {(tokens[2 * row], tokens[2 * row + 1]) for row in train}
+    assert labels == {(tokens[2 * row], tokens[2 * row + 1]) for row in train}
     assert max(examples.lengths) <= Rating(window=window).longest
 
 
@@ -67,7 +67,7 @@ def test_calibration_has_one_label_each():
 
 
 def model():
-    """A small one that knows all tokens."""
+    """Return a small model that knows all tokens."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=CATALOGUE.vocabulary,
@@ -80,12 +80,12 @@ def model():
 
 
 def test_predictions_are_those_of_the_plain_model(tmp_path):
-    """One case at a time, without padding; and a saved student says the same of the same history."""
+    """Predictions equal the plain model's on single unpadded cases, and those of a saved student."""
     made, plain = sequences([6, 2, 0]), model()
     cases = RatingCases.of(made, SCALE, "test")
     histories = RatedHistories.of(made, CATALOGUE)
     rater = ModelRater(model=plain, histories=histories, options=Rating().candidates(CATALOGUE), window=4, tokens=8)
-    found = rater.predict(cases)
+    predictions = rater.predict(cases)
     CompactStudentModel(model=plain, catalogue=CATALOGUE, window=4).save_pretrained(tmp_path / "student")
     student = CompactStudentModel.from_pretrained(tmp_path / "student")
     for case, row in enumerate(cases.rows):
@@ -93,8 +93,10 @@ def test_predictions_are_those_of_the_plain_model(tmp_path):
         ids = torch.tensor([histories.question(start, row, row)])
         with torch.no_grad():
             chances = plain(ids).logits[0, -1, ITEMS + 1 :].double().softmax(-1)
-        assert found.values[case] == pytest.approx(float(chances @ torch.tensor(SCALE, dtype=torch.float64)), abs=1e-5)
-        assert found.chances[case] == pytest.approx(chances.numpy(), abs=1e-5)
+        assert predictions.values[case] == pytest.approx(
+            float(chances @ torch.tensor(SCALE, dtype=torch.float64)), abs=1e-5
+        )
+        assert predictions.chances[case] == pytest.approx(chances.numpy(), abs=1e-5)
         history = [(f"i{made.items[r]}", SCALE[made.ratings[r]]) for r in range(cases.starts[case], row)]
         assert student.rate(history, f"T{made.items[row]}") == pytest.approx(
             dict(zip(SCALE, chances.tolist(), strict=True)), abs=1e-5

@@ -20,7 +20,7 @@ SCHEMA = {
 
 
 def records(rows, **other):
-    """Records of impressions (user, time, history, shown, clicked, split)."""
+    """Return records of impressions (user, time, history, shown, clicked, split)."""
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     items = pl.DataFrame(
         {"item": ["a", "z"], "title": ["A", "Z"], "category": ["x", None], "text": [None, None]},
@@ -58,7 +58,7 @@ def test_numbers_mean_what_was_read():
 
 
 def test_learnt_is_the_first_history_and_then_the_clicks():
-    """Of training readers alone."""
+    """Only training readers are learnt from: their first history and then their clicks."""
     made = Shown.from_records(records(ROWS), split="global-time")
     names = [item.id for item in made.catalogue.items]
     learnt = {tuple(names[item] for item in history) for history in made.sequences.train()}
@@ -68,7 +68,7 @@ def test_learnt_is_the_first_history_and_then_the_clicks():
 
 
 def test_the_seed_numbers_items():
-    """The same seed the same, whatever the order of the rows; another seed another."""
+    """The same seed gives the same numbering, whatever the order of the rows; another seed another one."""
     orders = [
         [item.id for item in Shown.from_records(records(rows), split="global-time", seed=seed).catalogue.items]
         for seed, rows in ((0, ROWS), (0, ROWS[::-1]), (1, ROWS))
@@ -81,9 +81,9 @@ def test_official_parts(later, three):
     """Two parts make three: the last tenth of the first in time is valid."""
     parts = ["train"] * 10 + (["valid"] * 5 if three else ["train"] * 5) + [later] * 5
     rows = [(*row[:5], part) for row, part in zip(ROWS, parts, strict=True)]
-    found = Shown.from_records(records(rows), split="official").impressions.splits.tolist()
+    splits = Shown.from_records(records(rows), split="official").impressions.splits.tolist()
 
-    assert found == ([0] * 10 + [1] * 5 + [2] * 5 if three else [0] * 13 + [1] * 2 + [2] * 5)
+    assert splits == ([0] * 10 + [1] * 5 + [2] * 5 if three else [0] * 13 + [1] * 2 + [2] * 5)
 
 
 def test_parts_are_saved_and_taken(tmp_path):
@@ -111,12 +111,12 @@ def test_parts_are_saved_and_taken(tmp_path):
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked(rows, split, other, error, problem):
-    """One sentence each."""
+    """Each error is one sentence."""
     with pytest.raises(error, match=problem):
         Shown.from_records(records(rows, **other), split=split)
 
 
 def test_rows_are_plain_numbers():
-    """For safetensors."""
+    """Rows are plain numbers, as safetensors requires."""
     made = Shown.from_records(records(ROWS), split="global-time").impressions
     assert {made.users.dtype, made.read.dtype, made.shown.dtype, made.shown_offsets.dtype} == {np.dtype("int64")}

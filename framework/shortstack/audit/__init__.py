@@ -1,1 +1,1 @@
-"""How far can a scorer be trusted? Its order against the oracle's, and what its choice costs."""
+"""Audit of scorers: agreement of their ranking with the oracle's, and the loss of their selections."""

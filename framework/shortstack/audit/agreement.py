@@ -1,4 +1,4 @@
-"""Agreement between two orders of the layers: rank correlations, and how much of what is kept is the same."""
+"""Agreement between two rankings of the layers: rank correlations, and the overlap of the kept layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,12 +15,16 @@ Estimate = tuple[float, float, float]
 
 
 def spearman(left: Scores, right: Scores) -> float | None:
-    """The correlation of the ranks, ties shared; None where all scores of one are equal."""
+    """Return the correlation of the ranks, ties averaged; None where all scores of one ranking are equal.
+
+    >>> round(spearman(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])), 6)
+    0.5
+    """
     return _defined(stats.spearmanr, left, right)
 
 
 def kendall(left: Scores, right: Scores) -> float | None:
-    """``τ_b``: concordant less discordant pairs, corrected for ties; None where all scores of one are equal."""
+    """Return ``τ_b``: concordant less discordant pairs, corrected for ties; None where all scores of one are equal."""
     return _defined(stats.kendalltau, left, right)
 
 
@@ -28,9 +32,9 @@ CORRELATIONS: Final[dict[str, Callable[[Scores, Scores], float | None]]] = {"spe
 
 
 def overlaps(left: Scores, right: Scores) -> list[float]:
-    """For k = 1 … layers, the share of the k best of one that are among the k best of the other; ties to the lowest.
+    """Return, for k = 1 … layers, the share of one's k best that are among the other's k best; ties to the lowest index.
 
-    By chance it is ``k / layers``.
+    Its expected value for a random ranking is ``k / layers``.
 
     >>> overlaps(np.array([3.0, 2.0, 1.0]), np.array([3.0, 1.0, 2.0]))
     [1.0, 0.5, 1.0]
@@ -40,7 +44,11 @@ def overlaps(left: Scores, right: Scores) -> list[float]:
 
 
 def best_first(scores: Scores | Sequence[float]) -> list[int]:
-    """The layers by falling score, ties to the lowest index."""
+    """Return the layers by falling score, ties to the lowest index.
+
+    >>> best_first([0.1, 0.7, 0.7])
+    [1, 2, 0]
+    """
     order: list[int] = np.argsort(-np.asarray(scores), kind="stable").tolist()
     return order
 
@@ -48,27 +56,28 @@ def best_first(scores: Scores | Sequence[float]) -> list[int]:
 def with_oracle(
     scores: Scores, drops: Values, measure: Callable[[Scores, Scores], float | None], resamples: int, seed: int
 ) -> Estimate | None:
-    """An agreement with the oracle; the interval is over the examples that the oracle was measured on.
+    """Return the agreement with the oracle; its interval is over the examples that the oracle was measured on.
 
-    None where it is undefined, or there is one example alone, which says nothing about others.
+    None where it is undefined, or there is only one example.
 
     Args:
         scores: ``(layers,)``.
-        drops: ``(examples, layers)``: what leaving each layer out cost each example.
+        drops: ``(examples, layers)``: the change of each example's value when a layer is left out.
         measure: One of ``CORRELATIONS``.
-        resamples: How many bootstrap resamples the interval rests on.
-        seed: Of the resamples.
+        resamples: Number of bootstrap resamples of the interval.
+        seed: Seed of the resamples.
     """
     value = measure(scores, drops.mean(0))
     if value is None or len(drops) < 2:
         return None
     means = resampled_means(drops, np.arange(len(drops)), resamples, seed)
-    found = [measure(scores, mean) for mean in means]
-    ends = interval(np.array([np.nan if one is None else one for one in found]))
+    resampled = [measure(scores, mean) for mean in means]
+    ends = interval(np.array([np.nan if correlation is None else correlation for correlation in resampled]))
     return None if ends is None else (value, *ends)
 
 
 def _defined(measure: Callable[..., tuple[float, float]], left: Scores, right: Scores) -> float | None:
+    # SciPy would warn and return NaN
     if np.ptp(left) == 0 or np.ptp(right) == 0:
         return None
     return float(measure(left, right)[0])

@@ -1,4 +1,4 @@
-"""One model, its scores and its oracle: what is told about every scorer."""
+"""Audit of the scores of one model against the oracle."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,19 +14,19 @@ from shortstack.evaluation.bootstrap import Values, interval, resampled_means
 
 ORACLE = "drop-loss"
 FEW = 12
-"""At how many sizes the loss is measured in large models; in smaller ones it is at every size."""
+"""Number of sizes at which the loss of larger models is measured; smaller ones are measured at every size."""
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
 class Audit:
-    """Scores of one model beside what leaving layers out really costs.
+    """Scores of one model, and the measured effect of leaving layers out.
 
     Attributes:
         scores: Scorer name → ``(layers,)``.
         probes: Metric name → a probe of the teacher on the calibration examples whose values are that metric, the higher
             the better; ``"loss"`` is among them, as log-probabilities.
-        resamples: How many bootstrap resamples an interval rests on.
-        seed: Of the resamples.
+        resamples: Number of bootstrap resamples of an interval.
+        seed: Seed of the resamples.
     """
 
     scores: Mapping[str, Scores]
@@ -36,37 +36,37 @@ class Audit:
 
     @classmethod
     def of(cls, found: Mapping[str, Importance], probes: Mapping[str, Probe], resamples: int, seed: int) -> "Audit":
-        """An audit of what scorers gave."""
+        """Make an audit of scorers' results."""
         scores = {name: importance.scores.numpy() for name, importance in found.items() if name != ORACLE}
         return cls(scores=scores, probes=probes, resamples=resamples, seed=seed)
 
     @cached_property
     def drops(self) -> dict[str, Values]:
-        """Metric → ``(examples, layers)``: what each example loses with each layer; a loss rises, all others fall."""
+        """Metric → ``(examples, layers)``: the rise of each example's loss, or fall of its metric, without each layer."""
         return {metric: _drops(probe) for metric, probe in self.probes.items()}
 
     @property
     def oracle(self) -> dict[str, list[float]]:
-        """Metric → what is lost with each layer, on average."""
+        """Metric → mean rise of the loss, or fall of the metric, without each layer."""
         return {metric: drops.mean(0).tolist() for metric, drops in self.drops.items()}
 
     def agreement(self, scorer: str) -> dict[str, Any]:
-        """Correlations with the oracle on each metric, with intervals, and the overlap of what is kept at each budget."""
+        """Return correlations with the oracle on each metric, with intervals, and the overlap of kept layers at each size."""
         scores = self.scores[scorer]
-        told: dict[str, Any] = {
+        figures: dict[str, Any] = {
             f"{name}/{metric}": with_oracle(scores, drops, measure, self.resamples, self.seed)
             for metric, drops in self.drops.items()
             for name, measure in CORRELATIONS.items()
         }
-        return told | {"overlap": overlaps(scores, self.drops["loss"].mean(0))}
+        return figures | {"overlap": overlaps(scores, self.drops["loss"].mean(0))}
 
     def between(self) -> dict[str, dict[str, float | None]]:
-        """Spearman's correlation of every pair of scorers, the oracle among them."""
+        """Return Spearman's correlation of every pair of scorers, including the oracle."""
         everyone = {**self.scores, ORACLE: self.drops["loss"].mean(0)}
         return {a: {b: spearman(left, right) for b, right in everyone.items()} for a, left in everyone.items()}
 
     def losses(self, scores: Scores | Sequence[float], kept: int) -> list[float | None]:
-        """For k = 1 … layers, the calibration loss of the teacher with the k best layers alone; None where not measured.
+        """Return, for k = 1 … layers, the teacher's calibration loss with the k best layers alone; None where not measured.
 
         Args:
             scores: ``(layers,)``.
@@ -80,7 +80,7 @@ class Audit:
         ]
 
     def loss(self, kept: Sequence[int]) -> tuple[float, float, float]:
-        """The calibration loss with some layers alone, and its interval over examples."""
+        """Return the calibration loss with some layers alone, and its interval over examples."""
         probe = self.probes["loss"]
         losses = -probe.log_probability(skip=[n for n in range(probe.layers) if n not in kept]).numpy()
         means = resampled_means(losses[:, None], np.arange(len(losses)), self.resamples, self.seed)
@@ -89,7 +89,7 @@ class Audit:
 
 
 def sizes(layers: int) -> set[int]:
-    """All of few; of many, some that are about evenly apart in their ratio.
+    """Return the sizes to measure: all for few layers; for many, about a dozen in a geometric sequence.
 
     >>> sorted(sizes(30))
     [1, 2, 3, 5, 6, 9, 12, 16, 22, 30]

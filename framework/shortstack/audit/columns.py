@@ -1,4 +1,4 @@
-"""One of several values that a probe measures at once, as a probe of its own."""
+"""A probe for one of several values that another probe measures at once."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,8 +16,8 @@ class Column:
     """See ``contracts.Probe``.
 
     Attributes:
-        probe: Gives ``(examples, values)``.
-        number: Which of the values this one gives.
+        probe: Returns ``(examples, values)``.
+        number: Index of the value that this one returns.
     """
 
     probe: Probe

@@ -35,19 +35,19 @@ app = typer.Typer(
 
 TRACEBACK = "--traceback"
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 app.add_typer(data_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; an error of ours is one line and exit code 2."""
+    """Run a command; an error of shortstack's own is printed in one line, with exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a title must not end a run on a terminal that lacks a letter
-    given, with_traceback = _without_traceback(sys.argv[1:] if arguments is None else arguments)
+            stream.reconfigure(errors="replace")  # a terminal's encoding may lack a character of a title
+    command, with_traceback = _without_traceback(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=given, prog_name="shortstack")
+        app(args=command, prog_name="shortstack")
     except ShortstackError as error:
         _show_traceback(error, shown=with_traceback)
         say(_one_line(error))
@@ -63,15 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _without_traceback(arguments: Sequence[str]) -> tuple[list[str], bool]:
-    """What is left of a command without ``--traceback``, which may stand anywhere, and whether it was there.
+    """Return the arguments without ``--traceback``, which may stand anywhere, and True if it was among them.
 
-    ``plugins`` has an option of that name, for the errors that it lists.
+    ``plugins`` has its own option of that name, for the errors that it lists, so its arguments are left alone.
     """
-    given = list(arguments)
-    options = given[: given.index("--")] if "--" in given else given
+    given_arguments = list(arguments)
+    options = given_arguments[: given_arguments.index("--")] if "--" in given_arguments else given_arguments
     if TRACEBACK not in options or options[:1] == ["plugins"]:
-        return given, False
-    return [*(one for one in options if one != TRACEBACK), *given[len(options) :]], True
+        return given_arguments, False
+    return [*(option for option in options if option != TRACEBACK), *given_arguments[len(options) :]], True
 
 
 def _show_traceback(error: Exception, *, shown: bool) -> None:
@@ -80,7 +80,7 @@ def _show_traceback(error: Exception, *, shown: bool) -> None:
 
 
 def _one_line(error: ShortstackError) -> str:
-    """The message, with the cause if it says more, and what else is known."""
+    """Return an error in one line: its message, its cause if that says more, and its notes."""
     cause = error.__cause__
     text = " ".join(str(error).split())
     more = "" if cause is None or error_message(cause) in text else f" (caused by {format_error(cause)})"

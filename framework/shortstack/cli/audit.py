@@ -1,4 +1,4 @@
-"""``shortstack audit``: whether the scorers of a run were right."""
+"""``shortstack audit``: how well the scorers of a run predicted the loss of removing layers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ def audit(
     from shortstack.report import audit_table
     from shortstack.run import Run
 
-    keep_freed_memory()  # the process is ours
+    keep_freed_memory()  # only the command line may tune malloc: a Python caller owns its process
 
     console = Console()
     warn_of_mixture(folder)

@@ -1,4 +1,4 @@
-"""What a run's settings can name beside what plugins offer: strategies, tasks, splits, balancings and metrics."""
+"""Values that settings can name besides plugins' components: strategies, tasks, splits, balancings and metrics."""
 
 import inspect
 import re
@@ -13,15 +13,15 @@ from shortstack.errors import UnknownNameError
 
 @attrs.frozen(kw_only=True)
 class BuiltIn:
-    """One thing that a setting can name.
+    """Built-in value that a setting can name.
 
     Attributes:
-        kind: What sort of thing.
-        name: What users write.
+        kind: Kind of the value.
+        name: Name that users write.
         summary: One sentence.
         used_in: The setting that takes the name, and where its own settings go.
-        settings: As ``describe_settings`` gives them.
-        promises: What it keeps, by name.
+        settings: Its settings, as ``describe_settings`` returns them.
+        promises: Its promised properties, by name.
     """
 
     kind: str
@@ -32,12 +32,12 @@ class BuiltIn:
     promises: Mapping[str, Any] = attrs.field(factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return attrs.asdict(self)
 
 
 def built_ins(kind: str) -> list[BuiltIn]:
-    """All of a kind.
+    """Return all built-ins of a kind.
 
     Raises:
         UnknownNameError: There is no such kind.
@@ -48,17 +48,20 @@ def built_ins(kind: str) -> list[BuiltIn]:
 
 
 def built_in(kind: str, name: str) -> BuiltIn:
-    """One of them.
+    """Return a built-in by kind and name.
+
+    >>> built_in("metric", "NDCG@10").name
+    'ndcg@k'
 
     Raises:
-        UnknownNameError: There is none of this name; suggests the nearest.
+        UnknownNameError: There is none of this name; the message suggests the nearest.
     """
-    found = {one.name: one for one in built_ins(kind)}
+    by_name = {each.name: each for each in built_ins(kind)}
     if kind == "metric":
         name = re.sub(r"@\d+$", "@k", name.lower())
-    if name not in found:
-        raise UnknownNameError(kind, name, found)
-    return found[name]
+    if name not in by_name:
+        raise UnknownNameError(kind, name, by_name)
+    return by_name[name]
 
 
 def _strategies() -> list[BuiltIn]:
@@ -95,7 +98,7 @@ def _tasks() -> list[BuiltIn]:
 def _splits() -> list[BuiltIn]:
     from shortstack.data.splits import SPLITS
 
-    shares = {"valid": "valid_share", "test": "test_share"}  # what [data] calls them
+    shares = {"valid": "valid_share", "test": "test_share"}  # their names in [data]
     return [
         BuiltIn(
             kind="split",
@@ -137,7 +140,7 @@ def _metrics() -> list[BuiltIn]:
 
 
 def _statement(thing: type) -> str:
-    """The first paragraph of a docstring, in one line."""
+    """Return the first paragraph of a docstring, in one line."""
     return " ".join(inspect.cleandoc(thing.__doc__ or "").partition("\n\n")[0].split())
 
 
@@ -149,4 +152,4 @@ _OF_KIND: Final[Mapping[str, Callable[[], list[BuiltIn]]]] = {
     "metric": _metrics,
 }
 CHOICES: Final = tuple(_OF_KIND)
-"""The kinds of them."""
+"""Kinds of built-ins."""

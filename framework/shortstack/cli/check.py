@@ -58,7 +58,7 @@ def check(  # noqa: PLR0917 -- typer makes options of them
 
 
 def _say_which(kind: Kind, name: str) -> None:
-    """The component that a name means, and who else offers one of that name."""
+    """Print the component that a name refers to, and the others of that name."""
     registry = Registry.from_environment()
     chosen = registry.find(kind, name)
     echo(str(chosen))

@@ -1,4 +1,4 @@
-"""``shortstack data``: what a data set is, and where to get one."""
+"""``shortstack data``: inspect and download data sets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,15 +40,15 @@ def inspect(  # noqa: PLR0917 -- typer makes options of them
 
     check_order(named_split(split), order)
     registry = Registry.from_environment()
-    given = overridden({}, settings or ()) | ({"skip_bad_rows": True} if skip_bad_rows else {})
-    adapter = registry.build("dataset", name, given)
+    overrides = overridden({}, settings or ()) | ({"skip_bad_rows": True} if skip_bad_rows else {})
+    adapter = registry.build("dataset", name, overrides)
     with plugin_errors(registry.find("dataset", name)):
-        found = inspected(adapter.read(source), split=split, core=core, order=order)
+        facts = inspected(adapter.read(source), split=split, core=core, order=order)
     if as_json:
-        echo_json(found)
+        echo_json(facts)
         return
     table = Table(show_header=False)
-    for row, value in _rows(found):
+    for row, value in _rows(facts):
         table.add_row(row, cell(value))
     Console().print(table)
 
@@ -80,7 +80,7 @@ def fetch(
 
 
 def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Label → text, in the order that people ask."""
+    """Return the label and text of each row, the most asked-for first."""
     tied = found["tied_consecutive_share"]
     skipped = found["skipped"]
     rows = [

@@ -34,11 +34,11 @@ def list_components(
 
 
 def _list_built_ins(kind: str, *, as_json: bool) -> None:
-    found = built_ins(kind)
+    listed = built_ins(kind)
     if as_json:
-        echo_json([one.to_json() for one in found])
+        echo_json([one.to_json() for one in listed])
         return
     table = Table("name", "summary", "used in")
-    for one in found:
+    for one in listed:
         table.add_row(cell(one.name), cell(one.summary), one.used_in)
     Console().print(table)

@@ -1,4 +1,4 @@
-"""``shortstack merge``: the shards of a scoring become one."""
+"""``shortstack merge``: combine the shards of a scoring into one file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,9 +25,9 @@ def merge(
 
 def show_scores(path: Path) -> None:
     """Print a file of scores as a table."""
-    found = read_json(path)
-    table = Table("layer", *found["scores"])
-    for layer, values in enumerate(zip(*found["scores"].values(), strict=True)):
+    record = read_json(path)
+    table = Table("layer", *record["scores"])
+    for layer, values in enumerate(zip(*record["scores"].values(), strict=True)):
         table.add_row(str(layer), *(f"{value:.4g}" for value in values))
     Console().print(table)
-    echo(f"{found['examples']} examples, {found['seconds']:.1f} s: {path}")
+    echo(f"{record['examples']} examples, {record['seconds']:.1f} s: {path}")

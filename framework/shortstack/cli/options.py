@@ -1,4 +1,4 @@
-"""What several commands share: options, and how they speak beside their output."""
+"""Options shared by several commands, and messages beside their output."""
 
 import json
 import sys
@@ -34,14 +34,14 @@ def cell(text: object) -> str:
 
 
 def plain(text: object) -> str:
-    """A text in one line."""
+    """Return a text in one line, with single spaces."""
     return " ".join(str(text).split())
 
 
 def warn_of_mixture(folder: Path) -> None:
-    """Of a run's folder, or of one in it."""
+    """Warn if a run's folder, or the run that holds the folder, mixes results of different settings."""
     from shortstack.pipeline.provenance import mixture
 
-    found = mixture(folder) or mixture(folder.resolve().parent)
-    if found:
-        say(f"warning: {found}")
+    warning = mixture(folder) or mixture(folder.resolve().parent)
+    if warning:
+        say(f"warning: {warning}")

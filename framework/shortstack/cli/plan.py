@@ -1,4 +1,4 @@
-"""``shortstack plan``: what a budget would leave, and what a run would take."""
+"""``shortstack plan``: the students that budgets allow, and the cost of a run's stages."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +54,7 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
 
     warn_of_mixture(source)
     of_run = is_run(source)
-    asked = PlanRequest(
+    request = PlanRequest(
         source=source,
         budgets=budgets or (),
         architecture=architecture,
@@ -66,17 +66,18 @@ def plan(  # noqa: PLR0917 -- typer makes options of them
         tflops=tflops,
         model=model,
     )
+    # on standard error: standard output may be read as JSON
     with Console(stderr=True).status("timing a few layers" if of_run and tflops is None else "counting"):
-        found = asked.answer(Registry.from_environment())
+        report = request.answer(Registry.from_environment())
     if as_json:
-        rows = [row.to_json() for row in found.rows]
-        stages = [attrs.asdict(stage) for stage in found.stages]
-        printed = {"budgets": rows, "stages": stages, "notes": list(found.notes)} if of_run else rows
+        rows = [row.to_json() for row in report.rows]
+        stages = [attrs.asdict(stage) for stage in report.stages]
+        printed = {"budgets": rows, "stages": stages, "notes": list(report.notes)} if of_run else rows
         echo_json(printed)
-        for note in () if of_run else found.notes:
+        for note in () if of_run else report.notes:
             say(note)
     else:
-        _show_plan(Console(), found)
+        _show_plan(Console(), report)
 
 
 def _show_plan(console: Console, found: "PlanReport") -> None:

@@ -1,4 +1,4 @@
-"""The command's words become a config, budgets and an architecture; what it prints is a table."""
+"""Turn the arguments of ``plan`` into a config, budgets and an architecture, and its results into tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,12 +26,12 @@ TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.
 
 @attrs.frozen(kw_only=True)
 class PlanReport:
-    """What was planned.
+    """Result of planning.
 
     Attributes:
-        rows: The teacher, and what each budget leaves of it.
-        stages: Of a run, what each stage will take; empty where that cannot be told.
-        notes: What a reader must know.
+        rows: The teacher, and the student of each budget.
+        stages: Estimated time and memory of each stage of a run; empty if unknown.
+        notes: Notes for the reader.
     """
 
     rows: Sequence[Planned]
@@ -41,7 +41,7 @@ class PlanReport:
 
 @attrs.frozen(kw_only=True)
 class PlanRequest:
-    """What to plan.
+    """Request for a plan.
 
     Attributes:
         source: A model's folder, a ``config.json``, or a run's TOML file or folder.
@@ -50,9 +50,9 @@ class PlanRequest:
         settings: Its settings; of a run's student they are among the overrides.
         overrides: ``"table.setting=value"``: what is changed in a run's TOML file.
         dtype: The name of a type; by default the config's, or float32, in which a run works.
-        vocabulary: How many items there are, for a teacher that is still to learn them.
-        users: How many users there are, where a run's data are not here.
-        tflops: How fast the machine is that a run is for.
+        vocabulary: Number of items, for a teacher that is still to learn them.
+        users: Number of users, where a run's data are not available.
+        tflops: Speed of the run's machine in TFLOP/s.
         model: The config of a run's teacher, where that is not here.
     """
 
@@ -68,7 +68,7 @@ class PlanRequest:
     model: Path | None = None
 
     def answer(self, registry: Registry) -> "PlanReport":
-        """The teacher and each budget; of a run also what each stage will take.
+        """Plan the teacher and each budget, and estimate the stages of a run.
 
         Raises:
             ShortstackError: A name, an amount or the source is wrong, or the family cannot be handled.
@@ -86,10 +86,10 @@ class PlanRequest:
     def _rows(
         self, config: PreTrainedConfig, architecture: StudentArchitecture, budgets: Sequence[Budget]
     ) -> tuple[list[Planned], list[str]]:
-        """The teacher and every budget that can be met, and a line for each that cannot.
+        """Return the teacher and every budget that can be met, and a line for each that cannot.
 
         Raises:
-            ConfigurationError: None can be.
+            ConfigurationError: None of them can be met.
         """
         dtype = TYPES[self.dtype] if self.dtype else None
         rows, unmet = plan(config, [], architecture, dtype=dtype), list[ConfigurationError]()
@@ -109,14 +109,14 @@ class PlanRequest:
         return read(self.source, self.overrides)
 
     def _data(self, run: Run | None, registry: Registry) -> "Histories | None":
-        """A run's, if they are here and can be read."""
+        """Return a run's data, if they are available and readable."""
         try:
             return None if run is None else run.histories(registry=registry)
         except ShortstackError:
-            return None  # why is said of the stages, for which they are tried again
+            return None  # the reason is reported with the stages, which read the data again
 
     def _items(self, run: Run | None, data: "Histories | None") -> int | None:
-        """As many as were named, or as there are in a run's data."""
+        """Return the requested number of items, or else that in a run's data."""
         if run is None or self.vocabulary is not None or not run.learns_items:
             return self.vocabulary
         return None if data is None else data.rows(run)
@@ -134,7 +134,7 @@ class PlanRequest:
     def _stages(
         self, run: Run | None, registry: Registry, data: "Histories | None"
     ) -> tuple[list[Forecast], list[str]]:
-        """What each stage of a run will take, or in a line why that cannot be told."""
+        """Return the estimate of each stage of a run, or a note why there is none."""
         if run is None:
             return [], []
         try:
@@ -147,15 +147,15 @@ class PlanRequest:
         return stages, []
 
     def _notes(self, run: Run | None, rows: Sequence[Planned], items: int | None) -> list[str]:
-        """What a reader must know to trust the figures."""
-        found = []
+        """Return notes that qualify the figures."""
+        notes = []
         if not all(row.alike for row in rows):
-            found.append("Its layers are not all alike: the figures are of evenly spaced ones.")
+            notes.append("Its layers are not all alike: the figures are of evenly spaced ones.")
         if "cache_bytes" not in rows[0].costs:
-            found.append("How the cache of this family grows cannot be told from its config.")
+            notes.append("How the cache of this family grows cannot be told from its config.")
         if run is not None and items is None and run.learns_items:
-            found.append("The first table does not count the items: say how many there are with --vocabulary.")
-        return found
+            notes.append("The first table does not count the items: say how many there are with --vocabulary.")
+        return notes
 
     def _budgets(self, run: Run | None) -> list[Budget]:
         if self.budgets:
@@ -165,31 +165,31 @@ class PlanRequest:
     def _architecture(self, run: Run | None, registry: Registry) -> StudentArchitecture:
         name = self.architecture or (run.student.architecture if run else "layer-subset")
         theirs = run.student.settings if run and self.architecture is None else {}
-        found: StudentArchitecture = registry.build("student", name, self.settings or theirs)
-        return found
+        architecture: StudentArchitecture = registry.build("student", name, self.settings or theirs)
+        return architecture
 
 
 def is_run(source: Path) -> bool:
-    """Whether what is to be planned is a run: its TOML file, or its folder."""
+    """Return True if the source is a run: its TOML file, or its folder."""
     return source.suffix == ".toml" or (source / "run.json").is_file()
 
 
 def table(rows: Sequence[Planned]) -> Table:
-    """One row a budget, amounts with their share of the teacher's."""
+    """Return a table with one row per budget, amounts with their share of the teacher's."""
     measures = [name for name in MEASURES if name in rows[0].costs]
-    found = Table("budget", "layers", *(_HEADS[name] for name in measures))
+    report = Table("budget", "layers", *(_HEADS[name] for name in measures))
     for row in rows:
         cells = [_cell(row, name) for name in measures]
-        found.add_row(row.budget or "the teacher", f"{len(row.kept)} of {row.of}", *cells)
-    return found
+        report.add_row(row.budget or "the teacher", f"{len(row.kept)} of {row.of}", *cells)
+    return report
 
 
 def stages_table(stages: Sequence[Forecast]) -> Table:
-    """One row a stage."""
-    found = Table("stage", "time", "memory")
+    """Return a table with one row per stage."""
+    report = Table("stage", "time", "memory")
     for stage in stages:
-        found.add_row(stage.stage, formatted_time(stage.seconds), f"{stage.memory_bytes / 2**30:.2g} GiB")
-    return found
+        report.add_row(stage.stage, formatted_time(stage.seconds), f"{stage.memory_bytes / 2**30:.2g} GiB")
+    return report
 
 
 _HEADS = {

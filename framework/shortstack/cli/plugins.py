@@ -1,4 +1,4 @@
-"""``shortstack plugins``: what is installed, and what of it is broken."""
+"""``shortstack plugins``: the installed plugins, and the broken ones."""
 
 import traceback
 from typing import Annotated, Any

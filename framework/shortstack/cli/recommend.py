@@ -34,13 +34,13 @@ def recommend(
         raise SourceNotFoundError(
             f"the run in {folder} has no student yet; shortstack run with its settings goes on with it"
         )
-    found = Recommender.from_pretrained(student).recommend(
+    items = Recommender.from_pretrained(student).recommend(
         history, k=top, exclude_seen=None if seen is None else seen == "exclude"
     )
     if as_json:
-        echo_json([{"id": r.id, "title": r.title, "score": r.score} for r in found])
+        echo_json([{"id": r.id, "title": r.title, "score": r.score} for r in items])
         return
     table = Table("rank", "title", "id", "log-probability", caption=cell(described_settings(student)) or None)
-    for rank, item in enumerate(found, start=1):
+    for rank, item in enumerate(items, start=1):
         table.add_row(str(rank), cell(item.title), cell(item.id), f"{item.score:.3f}")
     Console().print(table)

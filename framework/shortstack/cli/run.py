@@ -29,13 +29,13 @@ def run(
     from shortstack.progress import ToConsole
     from shortstack.run import Run
 
-    keep_freed_memory()  # the process is ours; from Python it is the caller's
+    keep_freed_memory()  # only the command line may tune malloc: a Python caller owns its process
 
-    console, asked = Console(), Run.from_toml(config, overrides or ())
+    console, described = Console(), Run.from_toml(config, overrides or ())
     if prepare:
-        asked.prepare(out, progress=ToConsole(console))
+        described.prepare(out, progress=ToConsole(console))
     else:
-        _show_result(console, asked.execute(out, progress=ToConsole(console), keep=keep), out)
+        _show_result(console, described.execute(out, progress=ToConsole(console), keep=keep), out)
 
 
 def _show_result(console: Console, result: "RunResult", out: Path) -> None:

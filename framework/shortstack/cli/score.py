@@ -32,19 +32,19 @@ def score(  # noqa: PLR0917 -- typer makes options of them
     from shortstack.progress import ToConsole
     from shortstack.scoring.score import Scoring
 
-    keep_freed_memory()  # the process is ours
+    keep_freed_memory()  # only the command line may tune malloc: a Python caller owns its process
 
     names = [name.strip() for name in scorers.split(",") if name.strip()]
-    given = overridden({}, settings or ())
-    for name in given:
+    overrides = overridden({}, settings or ())
+    for name in overrides:
         if name not in names:
             raise UnknownNameError("scorer in --set", name, names)
-    asked = structure(
+    scoring = structure(
         Scoring,
         {
             "model": model,
             "texts": texts,
-            "scorers": {name: given.get(name, {}) for name in names},
+            "scorers": {name: overrides.get(name, {}) for name in names},
             "longest": longest,
             "batch_size": batch_size,
             "precision": precision,
@@ -53,7 +53,7 @@ def score(  # noqa: PLR0917 -- typer makes options of them
         },
         "score",
     )
-    written = asked.execute(out, Registry.from_environment(), ToConsole(Console()))
+    written = scoring.execute(out, Registry.from_environment(), ToConsole(Console()))
     if written == out:
         show_scores(out)
     else:

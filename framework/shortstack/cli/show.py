@@ -65,12 +65,16 @@ def _show_built_in(one: BuiltIn, *, as_json: bool) -> None:
 
 
 def choice_named(text: str) -> str:
-    """``strategies`` is ``strategy``."""
+    """Return the singular of a plural kind.
+
+    >>> choice_named("strategies"), choice_named("metrics"), choice_named("split")
+    ('strategy', 'metric', 'split')
+    """
     return next((kind for kind in CHOICES if text in {kind, f"{kind}s", f"{kind[:-1]}ies"}), text)
 
 
 def kind_named(text: str) -> Kind:
-    """The kind of components that a word on the command line means.
+    """Return the kind of components that a word on the command line refers to.
 
     Raises:
         UnknownNameError: There is no such kind.
@@ -82,7 +86,7 @@ def kind_named(text: str) -> Kind:
 
 
 def component_json(component: Component) -> dict[str, Any]:
-    """A component as ``--json`` has it."""
+    """Return a component as ``--json`` prints it."""
     descriptor = component.descriptor
     return {
         "name": descriptor.name,

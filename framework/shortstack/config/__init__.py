@@ -1,1 +1,1 @@
-"""Settings as values that check themselves, the strict reader of tables, and names resolved to objects."""
+"""Settings as validated values, the strict reader of tables, and names resolved to objects."""

@@ -1,4 +1,4 @@
-"""Amounts as people write them: ``25%``, ``35M``, ``1.5G``, ``35_000_000``; a share has a percent sign, a count has none."""
+"""Amounts as users write them: ``25%``, ``35M``, ``1.5G``, ``35_000_000``; only shares have a percent sign."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ _FORM: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def share_in(amount: object) -> float | None:
-    """The share that a text with a percent sign is; None for all else.
+    """Return the share that a text with a percent sign denotes; None for anything else.
 
     >>> share_in("25%"), share_in("25"), share_in(0.25)
     (0.25, None, None)
@@ -20,10 +20,10 @@ def share_in(amount: object) -> float | None:
 
 
 def written(amount: object) -> object:
-    """An amount in its one form: a share as a text, ``"25%"``, a count as a number; what is no text stays as it is.
+    """Normalise an amount: a share to a text, ``"25%"``, a count to a number; what is not a text is returned unchanged.
 
     Raises:
-        ConfigurationError: A text is neither.
+        ConfigurationError: A text is neither a share nor a count.
 
     >>> written("2.5e1 %"), written("1.5G"), written("8"), written("0.5"), written(8)
     ('25%', 1500000000, 8, 0.5, 8)
@@ -32,13 +32,14 @@ def written(amount: object) -> object:
         return amount
     share = share_in(amount)
     if share is not None:
+        # 12 digits hide rounding errors: 0.07 * 100 is 7.000000000000001
         return f"{share * 100:.12g}%"
     text = amount.strip()
     factor = SUFFIXES.get(text[-1:].upper())
-    found = _number(text if factor is None else text[:-1], amount)
+    number = _number(text if factor is None else text[:-1], amount)
     if factor is not None:
-        return round(found * factor)
-    return int(found) if found.is_integer() else found
+        return round(number * factor)
+    return int(number) if number.is_integer() else number
 
 
 def _number(text: str, amount: object) -> float:

@@ -1,4 +1,4 @@
-"""How much of the teacher may remain: so many layers, or so much of what layers cost."""
+"""Budgets: limits on the number of the teacher's layers that remain, or on their cost."""
 
 from collections.abc import Iterable, Mapping
 from math import floor
@@ -16,7 +16,7 @@ MEASURES: Final[Mapping[str, str]] = {
     "cache_bytes": "bytes of cache a token",
     "latency_ms": "milliseconds a user",
 }
-"""What a budget may limit, beside layers, and how it is spoken of."""
+"""Costs that a budget may limit, besides the number of layers, with their names in messages."""
 
 
 def _tuple(layers: Iterable[float]) -> tuple[float, ...]:
@@ -25,12 +25,12 @@ def _tuple(layers: Iterable[float]) -> tuple[float, ...]:
 
 @attrs.frozen(kw_only=True)
 class Cost:
-    """What a model costs by one measure: what is there whatever stays, and what each layer adds.
+    """Cost of a model by one measure: a fixed part, and a part per layer.
 
     Attributes:
-        layers: Of each layer.
-        fixed: Besides.
-        whole: What the teacher costs, of which a share is a share; by default ``fixed`` and all layers.
+        layers: Cost of each layer.
+        fixed: Cost of all that is not a layer.
+        whole: Cost of the whole teacher, to which shares refer; by default ``fixed`` plus all layers.
 
     >>> Cost(layers=(10, 10, 20), fixed=60).of([0, 2])
     90
@@ -41,36 +41,36 @@ class Cost:
     whole: float | None = None
 
     def of(self, kept: Iterable[int]) -> float:
-        """What a model with these layers costs."""
+        """Return the cost of a model with these layers."""
         return self.fixed + sum(self.layers[layer] for layer in kept)
 
     @property
     def teacher(self) -> float:
-        """What a share is a share of."""
+        """Cost of the whole teacher, to which shares refer."""
         return self.of(range(len(self.layers))) if self.whole is None else self.whole
 
 
 def as_ratio(given: object) -> object:
-    """``0.25``, also from ``"25%"`` or ``"0.25"``."""
+    """Return a ratio as a number: ``0.25``, also from ``"25%"`` or ``"0.25"``."""
     share = share_in(given)
     return written(given) if share is None else share
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Budget:
-    """How much may remain. Give exactly one.
+    """Limit on what remains of the teacher. Set exactly one.
 
-    All but the first two limit a cost: an amount, ``2_000_000`` or ``"2M"``, or a share of the teacher's, ``"25%"``. The
-    form tells which, never the type of the number.
+    All but the first two limit a cost: an amount, ``2_000_000`` or ``"2M"``, or a share of the teacher's, ``"25%"``.
+    The percent sign makes it a share, never the type of the number.
 
     Attributes:
-        keep_layers: This many layers.
-        keep_ratio: This share of the layers, in (0, 1]: ``max(1, floor(ratio · layers + 1e-9))`` of them.
+        keep_layers: Number of layers.
+        keep_ratio: Share of the layers, in (0, 1]: ``max(1, floor(ratio · layers + 1e-9))`` of them.
         parameters: All parameters.
         body_parameters: The same without embeddings and output rows.
-        bytes: Of the weights' file, its header of some kilobytes aside.
-        cache_bytes: By which the cache of keys and values grows with each token.
-        latency_ms: Milliseconds a user, measured.
+        bytes: Bytes of the weights' file, without its header of some kilobytes.
+        cache_bytes: Bytes by which the cache of keys and values grows with each token.
+        latency_ms: Measured milliseconds per user.
 
     >>> Budget(keep_ratio=0.25).layers(of=12)
     3
@@ -85,9 +85,9 @@ class Budget:
     latency_ms: int | float | str | None = attrs.field(default=None, converter=written)
 
     def __attrs_post_init__(self) -> None:
-        given = [name for name, value in attrs.asdict(self).items() if value is not None]
-        if len(given) != 1:
-            raise ConfigurationError(f"a budget is exactly one of {RULES}; got {' and '.join(given) or 'none of them'}")
+        names = [name for name, value in attrs.asdict(self).items() if value is not None]
+        if len(names) != 1:
+            raise ConfigurationError(f"a budget is exactly one of {RULES}; got {' and '.join(names) or 'none of them'}")
         if self.keep_layers is not None and not _is_count(self.keep_layers):
             raise ConfigurationError(f"keep_layers must be a whole number of layers from 1, got {self.keep_layers!r}")
         if self.keep_ratio is not None and not _is_ratio(self.keep_ratio):
@@ -96,43 +96,48 @@ class Budget:
             _check_amount(self.measure, self.given)
 
     def __repr__(self) -> str:
-        given = {name: value for name, value in attrs.asdict(self).items() if value is not None}
-        return f"Budget({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+        settings = {name: value for name, value in attrs.asdict(self).items() if value is not None}
+        return f"Budget({', '.join(f'{name}={value!r}' for name, value in settings.items())})"
 
     @property
     def measure(self) -> str | None:
-        """The cost that it limits; None where it limits layers."""
+        """Name of the cost that the budget limits; None if it limits layers."""
         return next(
             (name for name, value in attrs.asdict(self).items() if value is not None and name in MEASURES), None
         )
 
     @property
     def given(self) -> int | float | str:
-        """The one setting that was given."""
-        found: int | float | str = next(value for value in attrs.asdict(self).values() if value is not None)
-        return found
+        """Value of the one setting that is set."""
+        value_set: int | float | str = next(value for value in attrs.asdict(self).values() if value is not None)
+        return value_set
 
     def layers(self, *, of: int) -> int:
-        """The most layers that it allows of a teacher's; all of them where it limits a cost.
+        """Return the largest number of a teacher's layers that the budget allows; all of them if it limits a cost.
 
         Raises:
-            ConfigurationError: It asks for more layers than there are.
+            ConfigurationError: The budget asks for more layers than there are.
         """
         if self.keep_ratio is not None:
+            # 1e-9 against rounding: 0.29 * 100 is 28.999999999999996
             return max(1, floor(self.keep_ratio * of + 1e-9))
         if self.keep_layers is not None and self.keep_layers > of:
             raise ConfigurationError(f"keep_layers is {self.keep_layers}, but the teacher has only {of} layers")
         return of if self.keep_layers is None else int(self.keep_layers)
 
     def limit(self, cost: Cost) -> float:
-        """The most that it allows of the cost that it limits."""
+        """Return the largest allowed value of the cost that the budget limits."""
         share = share_in(self.given)
         if share is None:
             return float(self.given) if self.measure == "latency_ms" else int(self.given)
         return share * cost.teacher if self.measure == "latency_ms" else floor(share * cost.teacher + 1e-9)
 
     def describe(self, *, of: int) -> str:
-        """The budget in words, for example ``"keep 25% of 12 layers"``."""
+        """Return the budget in words.
+
+        >>> Budget(keep_ratio=0.25).describe(of=12), Budget(parameters="2M").describe(of=12)
+        ('keep 25% of 12 layers', 'keep at most 2,000,000 parameters')
+        """
         if self.keep_ratio is not None:
             return f"keep {self.keep_ratio * 100:.4g}% of {of} layers"
         if self.measure is None:
@@ -155,26 +160,26 @@ SHORT_NAMES: Final[Mapping[str, str]] = {
     "cache": "cache_bytes",
     "latency": "latency_ms",
 }
-"""What they may also be called, in ``[selection]`` and for ``plan --budget``."""
+"""Short names of the budgets, in ``[selection]`` and for ``plan --budget``."""
 
 
 def with_full_names(settings: Mapping[str, object]) -> dict[str, object]:
-    """Settings among which budgets may go by their short names, by the full ones.
+    """Return settings with the budgets' short names replaced by the full ones.
 
     Raises:
-        ConfigurationError: One is there by both.
+        ConfigurationError: A budget is given under both names.
 
     >>> with_full_names({"scorer": "fisher", "params": "25%"})
     {'scorer': 'fisher', 'parameters': '25%'}
     """
-    found: dict[str, object] = {}
+    full_settings: dict[str, object] = {}
     for name, value in settings.items():
         full = SHORT_NAMES.get(name, name)
-        if full in found:
+        if full in full_settings:
             short = next(short for short, other in SHORT_NAMES.items() if other == full)
             raise ConfigurationError(f"{full} is given twice, once as {short}; give one of them")
-        found[full] = value
-    return found
+        full_settings[full] = value
+    return full_settings
 
 
 def _is_ratio(amount: object) -> bool:
@@ -187,10 +192,10 @@ def _is_count(amount: object) -> bool:
 
 
 def _check_amount(measure: str, given: object) -> None:
-    """Milliseconds come in fractions, the rest is counted; either may be a share.
+    """Raise unless an amount is a share, a whole count or, for latencies, a number of milliseconds.
 
     Raises:
-        ConfigurationError: It is neither, or a share as it was once written.
+        ConfigurationError: It is neither, or a share in the former notation (a bare ratio).
     """
     share = share_in(given)
     if share is not None and 0 < share <= 1:
@@ -205,10 +210,10 @@ def _check_amount(measure: str, given: object) -> None:
 
 
 def costs_by_measure(costs: "Mapping[str, Cost] | Cost | None", budget: Budget, layers: int) -> Cost | None:
-    """The cost that a budget limits.
+    """Return the cost that a budget limits.
 
     Raises:
-        ConfigurationError: It is not among them, or is of another number of layers.
+        ConfigurationError: It is not among ``costs``, or is for another number of layers.
     """
     if budget.measure is None:
         return None

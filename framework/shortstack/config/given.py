@@ -1,4 +1,4 @@
-"""Objects in place of names: whatever a setting names, Python may give instead; a digest tells one from another."""
+"""Objects in place of names: from Python, a setting takes an object where it takes a name; its digest identifies it."""
 
 from types import FunctionType
 from typing import Any, Final
@@ -9,11 +9,12 @@ from shortstack.errors import ConfigurationError
 _PLAIN: Final = (bool, int, float, complex, str, bytes, type(None))
 
 
+# a str subclass, so that all code that handles names works on it unchanged
 class Given(str):  # noqa: SLOT000 -- it holds the object
-    """An object that a setting was given in place of a name; as a text, the name that it goes by.
+    """Object passed in place of a name; as a string, its name.
 
-    Where settings are written (``run.json``) and compared, it stands as that name and a digest of what it holds, so that a
-    run with another object is another run.
+    Where settings are written (``run.json``) and compared, it is represented by that name and a digest of its content,
+    so that a run with another object is another run.
 
     >>> given = Given.of(print)
     >>> given, given.value
@@ -24,14 +25,14 @@ class Given(str):  # noqa: SLOT000 -- it holds the object
 
     @classmethod
     def of(cls, value: object, *, name: str = "") -> "Given":
-        """Name an object.
+        """Wrap an object and name it.
 
         Args:
-            value: Anything but what a file could say itself.
+            value: Any object except a plain value, which a file could hold.
             name: By default its own ``name``, or that of its class or function, in lower case with ``-`` between words.
 
         Raises:
-            ConfigurationError: It is a class, or a plain value.
+            ConfigurationError: The object is a class, or a plain value.
         """
         if isinstance(value, cls):
             return value
@@ -39,16 +40,16 @@ class Given(str):  # noqa: SLOT000 -- it holds the object
             raise ConfigurationError(f"takes an instance, got the class {value.__name__}; write {value.__name__}()")
         if isinstance(value, _PLAIN):
             raise ConfigurationError(f"takes a text or an object, got {value!r}")
-        found = cls(name or name_of(value))
-        found.value = value
-        return found
+        wrapped = cls(name or name_of(value))
+        wrapped.value = value
+        return wrapped
 
     @property
     def digest(self) -> str:
-        """Of what the object holds and of the code that it is made of.
+        """Digest of the object's content and of its code.
 
         Raises:
-            ConfigurationError: It holds what cannot be digested; the message says what to do.
+            ConfigurationError: Its content cannot be digested; the message says what to do.
         """
         known: str | None = vars(self).get("_digest")
         if known is None:
@@ -56,28 +57,32 @@ class Given(str):  # noqa: SLOT000 -- it holds the object
         return known
 
     def __copy__(self) -> "Given":
-        """Itself: what is given is used, never changed."""
+        """Return the object itself: a given object is used, never changed."""
         return self
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "Given":
-        """Itself."""
+        """Return the object itself."""
         return self
 
     def __getnewargs__(self) -> tuple[str]:
-        """For pickle: the text; the object travels beside it."""
+        """Return the string for pickle; the object itself is pickled as state."""
         return (str(self),)
 
 
 def value_of(name: object) -> Any:
-    """The object where one was given; else the name."""
+    """Return the object if one was given, else the name."""
     return name.value if isinstance(name, Given) else name
 
 
 def name_of(value: object) -> str:
-    """What an object goes by: its ``name``, or that of its class or function."""
-    own = getattr(value, "name", None)
-    if isinstance(own, str) and own:
-        return own
+    """Return an object's name: its ``name``, or that of its class or function.
+
+    >>> name_of(ValueError())
+    'value-error'
+    """
+    name = getattr(value, "name", None)
+    if isinstance(name, str) and name:
+        return name
     called = value if hasattr(value, "__qualname__") else type(value)
     words = str(getattr(called, "__name__", type(value).__name__)).strip("<>_")
     parts = [f"-{c.lower()}" if c.isupper() and i and not words[i - 1].isupper() else c for i, c in enumerate(words)]

@@ -1,4 +1,4 @@
-"""A hash of what an object holds and of the code that it is made of: the same in every process that builds it alike."""
+"""Digests of objects, from their content and their code: equal in every process that builds the object alike."""
 
 import hashlib
 import inspect
@@ -15,43 +15,45 @@ from shortstack.frames import is_table
 
 _PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), PurePath, Enum, range)
 _ABOUT: Final = frozenset({"__doc__", "__module__", "__qualname__", "__firstlineno__"})
-"""What a class says of itself, which changes nothing of what it does."""
+"""Class attributes that do not affect behaviour."""
 _LIBRARIES: Final = sys.stdlib_module_names | {"shortstack"}
 
 
 def digest_of_object(value: object) -> str:
-    """A hash of what an object holds and of the code of its class: equal for objects that do the same.
+    """Return a hash of an object's content and of the code of its class: equal for objects that do the same.
 
-    An object whose ``digest`` is a text is known by it. Models count by their weights and config, tables by their rows,
-    tokenizers by their vocabulary, functions by their code and what it refers to, everything else by its class and its
-    attributes.
+    An object whose ``digest`` is a text is identified by it. Models are hashed by their weights and config, tables by
+    their rows, tokenizers by their vocabulary, functions by their code and what it refers to, everything else by its
+    class and its attributes.
 
     Raises:
-        ConfigurationError: An attribute is of a kind that nothing can be told of, such as an open file.
+        ConfigurationError: An attribute has no stable content to hash, such as an open file.
     """
     hashed = hashlib.blake2b(digest_size=16)
     for part in _parts(value, type(value).__name__, set()):
+        # length first, so that parts cannot run into each other
         hashed.update(len(part).to_bytes(8, "little"))
         hashed.update(part)
     return hashed.hexdigest()
 
 
 def _parts(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """What is hashed of an object."""
+    """Yield the bytes to hash for an object."""
     if isinstance(value, _PLAIN):
         yield f"{type(value).__name__} {value!r}".encode("utf-8", "surrogatepass")
         return
-    if id(value) in seen:  # a circle, or a second time
+    if id(value) in seen:  # a cycle, or a shared object
         yield b"again"
         return
     seen.add(id(value))
-    own = None if isinstance(value, type) else getattr(value, "digest", None)
-    if isinstance(own, str):
-        yield f"{type(value).__qualname__} {own}".encode()
+    identity = None if isinstance(value, type) else getattr(value, "digest", None)
+    if isinstance(identity, str):
+        yield f"{type(value).__qualname__} {identity}".encode()
     elif isinstance(value, Mapping):
         yield from _of_mapping(value, where, seen)
     elif isinstance(value, AbstractSet):
         yield b"set"
+        # sorted: the order of a set differs between processes
         yield from sorted(b"".join(_parts(item, where, seen)) for item in value)
     elif isinstance(value, list | tuple):
         yield type(value).__name__.encode()
@@ -71,7 +73,7 @@ def _of_mapping(value: Mapping[Any, Any], where: str, seen: set[int]) -> Iterato
 
 
 def _of_code(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Of code: that of a library counts by its version, that of a module by its file, and else by what it does."""
+    """Yield the bytes for code: a library's by its version, a module's by its file, other code by its content."""
     if isinstance(value, MethodType):
         yield from _parts(value.__func__, where, seen)
         yield from _parts(value.__self__, where, seen)
@@ -92,7 +94,7 @@ def _of_code(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
 
 
 def _of_class(kind: type, where: str, seen: set[int]) -> Iterator[bytes]:
-    """What of a class tells what its instances do; what attrs generates follows from that."""
+    """Yield the bytes for a class: its members that determine behaviour, without those that attrs generated."""
     for name, member in sorted(vars(kind).items()):
         code = getattr(_unwrapped(member), "__code__", None)
         generated = code is not None and code.co_filename.startswith("<attrs generated")
@@ -104,13 +106,13 @@ def _of_class(kind: type, where: str, seen: set[int]) -> Iterator[bytes]:
 
 
 def _of_function(function: FunctionType, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Code, defaults, and what it reads of its surroundings; of a module's globals only where no file tells them."""
+    """Yield the bytes for a function: code, defaults, closure, and globals if no source file covers them."""
     yield from _parts(function.__code__, where, seen)
     yield from _parts(function.__defaults__, where, seen)
     yield from _parts(function.__kwdefaults__, where, seen)
     try:
         around = inspect.getclosurevars(function)
-    except ValueError:  # a cell that is still empty
+    except ValueError:  # an empty closure cell: the variable is not assigned yet
         return
     read = {**({} if _file(function) else around.globals), **around.nonlocals}
     for name, used in sorted(read.items()):
@@ -125,7 +127,7 @@ def _unwrapped(member: Any) -> Any:
 
 
 def _file(value: Any) -> bytes:
-    """The source of the module that something was written in; nothing of a script or a notebook, which change while in use."""
+    """Return a hash of a module's source; empty for scripts and notebooks, whose file changes while in use."""
     module = sys.modules.get(str(getattr(value, "__module__", "")))
     path = Path(str(getattr(module, "__file__", None) or ""))
     if getattr(value, "__module__", "") == "__main__" or not path.is_file():
@@ -134,13 +136,15 @@ def _file(value: Any) -> bytes:
 
 
 def _of_instance(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Of an instance: its class and what it holds, each kind as its library tells it."""
+    """Yield the bytes for an instance: its class and its content, serialised as its library does."""
     kind = type(value)
     library = kind.__module__.partition(".")[0]
     yield f"{kind.__module__}.{kind.__qualname__}".encode()
     if hasattr(value, "state_dict") and hasattr(value, "named_parameters"):
         yield from _of_weights(value, where, seen)
-    elif hasattr(value, "to_diff_dict"):  # a config of transformers, under which no version of the library counts
+    elif hasattr(
+        value, "to_diff_dict"
+    ):  # a transformers config: equal fields are equal, whatever the library's version
         yield from _parts(value.to_dict(), where, seen)
     elif hasattr(value, "backend_tokenizer"):
         yield value.backend_tokenizer.to_str().encode()
@@ -164,7 +168,7 @@ def _of_weights(module: Any, where: str, seen: set[int]) -> Iterator[bytes]:
 
 
 def _of_array(value: Any) -> Iterator[bytes]:
-    """Of a tensor or an array: type, shape, and every byte."""
+    """Yield the bytes for a tensor or an array: dtype, shape, and all data."""
     yield f"{value.dtype} {tuple(value.shape)}".encode()
     if hasattr(value, "detach"):
         import torch
@@ -178,7 +182,7 @@ def _of_array(value: Any) -> Iterator[bytes]:
 
 
 def _of_table(value: Any) -> Iterator[bytes]:
-    """Of a table: the names and values of its columns."""
+    """Yield the bytes for a table: the names and values of its columns."""
     from shortstack.frames import frame_of, hash_column
 
     hashed = hashlib.sha256()
@@ -188,7 +192,7 @@ def _of_table(value: Any) -> Iterator[bytes]:
 
 
 def _of_attributes(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Of any other instance: its class, and what pickle would keep of it."""
+    """Yield the bytes for any other instance: its class, and the state that pickle would store."""
     kind = type(value)
     yield from _parts(kind, where, seen)
     try:
@@ -198,11 +202,12 @@ def _of_attributes(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
             f"{where} is a {kind.__module__}.{kind.__qualname__}, of which nothing tells whether it is the same as in an earlier "
             "run; give the object an attribute digest, a text that changes whenever the object does"
         ) from error
-    if isinstance(reduced, str):  # the name of something that there is once
+    if isinstance(reduced, str):  # a singleton, which pickle stores by name
         yield reduced.encode()
         return
     arguments, state = reduced[1], reduced[2] if len(reduced) > 2 else None
-    yield from _parts([one for one in arguments if not isinstance(one, type)], where, seen)
+    # the arguments begin with the class, which is hashed above
+    yield from _parts([argument for argument in arguments if not isinstance(argument, type)], where, seen)
     if isinstance(state, Mapping):
         for name, item in sorted(state.items()):
             yield str(name).encode()
@@ -214,7 +219,7 @@ def _of_attributes(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
 
 
 def _is_of_a_library(value: Any) -> bool:
-    """Whether code was installed rather than written here: then its version tells what it is."""
+    """Return True for installed code, which its version identifies."""
     name = str(getattr(value, "__module__", ""))
     file = str(getattr(sys.modules.get(name), "__file__", None) or "")
     return not isinstance(value, CodeType) and ("site-packages" in file or name.partition(".")[0] in _LIBRARIES)

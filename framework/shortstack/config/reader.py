@@ -1,8 +1,8 @@
-"""Settings: from what a TOML file or a keyword says to typed, frozen values, strictly.
+"""Strict conversion of settings, from a TOML file or keywords, to typed, frozen values.
 
-Nothing is coerced but what loses nothing: a whole number becomes a float where that is taken, and a text where that is,
-as a date does, which TOML writes without quotes. ``"3"`` is no number and ``3.7`` no count. Every error names the setting by
-its full path and says what is allowed.
+Only lossless conversions are made: a whole number becomes a float or a text where one is expected, and a date, which
+TOML writes without quotes, becomes a text. ``"3"`` is no number and ``3.7`` no count. Every error names the setting
+by its full path and says what is allowed.
 """
 
 import inspect
@@ -27,15 +27,15 @@ T = TypeVar("T")
 
 
 def structure(cls: type[T], value: object, where: str) -> T:
-    """Make an attrs value from a mapping.
+    """Build an attrs instance from a mapping.
 
     Args:
-        cls: An attrs class; its annotations say what each field takes.
+        cls: An attrs class; its annotations give the type of each field.
         value: A mapping of field names, an instance of ``cls``, or None for the defaults.
-        where: What is being configured, for the error messages, for example ``"teacher.fit"``; empty for a whole run.
+        where: Name of the configured table for error messages, for example ``"teacher.fit"``; empty for a whole run.
 
     Raises:
-        UnknownNameError: There is no such setting; suggests the nearest.
+        UnknownNameError: There is no such setting; the message suggests the nearest.
         ConfigurationError: A value has the wrong type or is out of range, or a required setting is missing.
     """
     if isinstance(value, cls):
@@ -52,7 +52,7 @@ def structure(cls: type[T], value: object, where: str) -> T:
     missing = [n for n, f in fields.items() if f.default is attrs.NOTHING and n not in value]
     if missing:
         raise ConfigurationError(f"{where or 'a run'} needs the setting {missing[0]!r}")
-    settings = {name: _fit(hints[name], given, _path(where, name)) for name, given in value.items()}
+    settings = {name: _fit(hints[name], setting, _path(where, name)) for name, setting in value.items()}
     with _refusals(where):
         return cls(**settings)
 
@@ -61,13 +61,13 @@ Fields = list["attrs.Attribute[Any]"]
 
 
 def validated(table: str) -> Callable[[type, Fields], Fields]:
-    """Make the fields of an attrs class check what they are given, however an instance is built.
+    """Make an attrs class validate its fields, however an instance is built.
 
-    For ``attrs.frozen(field_transformer=validated("data"))``: each value must be of its field's annotation, as from a file,
-    and what a validator refuses is a ``ConfigurationError`` that names the setting.
+    For ``attrs.frozen(field_transformer=validated("data"))``: each value must fit its field's annotation, as from a
+    file, and a validator's error becomes a ``ConfigurationError`` that names the setting.
 
     Args:
-        table: Where the settings stand in a file, for the error messages; empty for the top.
+        table: Name of the table in a file, for error messages; empty for the top level.
     """
     return lambda _cls, fields: [_checked(field, _path(table, field.name)) for field in fields]
 
@@ -89,7 +89,7 @@ def _checked(field: "attrs.Attribute[Any]", where: str) -> "attrs.Attribute[Any]
 
 @contextmanager
 def _refusals(where: str) -> Iterator[None]:
-    """Give what a class says of its own values the name of the setting."""
+    """Turn a class's errors about its own values into ones that name the setting."""
     try:
         yield
     except ConfigurationError as error:
@@ -105,16 +105,20 @@ def _path(table: str, name: str) -> str:
 
 
 def _fitted(instance: T, where: str) -> T:
-    """What Python built, which may hold nothing that a file could not say; itself where all is of its kind already."""
+    """Return an instance built in Python with its fields converted as from a file; itself if nothing changes."""
     hints = get_type_hints(type(instance))
     fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(instance)))
-    given = {field.name: getattr(instance, field.name) for field in fields if field.init}
-    fits = {name: _fit(hints[name], value, _path(where, name)) for name, value in given.items()}
-    return instance if fits == given else type(instance)(**fits)
+    values = {field.name: getattr(instance, field.name) for field in fields if field.init}
+    fits = {name: _fit(hints[name], value, _path(where, name)) for name, value in values.items()}
+    return instance if fits == values else type(instance)(**fits)
 
 
 def unstructure(value: object) -> Any:
-    """The plain lists, mappings and scalars that ``structure`` would read back; for an object that was given, its digest."""
+    """Return plain lists, mappings and scalars, which ``structure`` reads back; given objects become name and digest.
+
+    >>> unstructure({"folders": (PurePath("a"), PurePath("b"))})
+    {'folders': ['a', 'b']}
+    """
     if isinstance(value, Given):
         return {_OBJECT: str(value), "digest": value.digest}
     if attrs.has(type(value)):
@@ -138,12 +142,16 @@ def _unstructured_scalar(value: object) -> Any:
 
 
 def name_in_record(value: Any) -> str:
-    """The name that stands where settings were written, be it a text or that of an object that was given."""
+    """Return the name in written settings, whether a text or the record of a given object.
+
+    >>> name_in_record("fisher"), name_in_record({"python object": "my-scorer", "digest": "5f"})
+    ('fisher', 'my-scorer')
+    """
     return str(value[_OBJECT] if _stands_for_an_object(value) else value)
 
 
 def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
-    """A copy of nested tables with one value, named by its dotted path, set to another.
+    """Return a copy of nested tables with one value, named by its dotted path, replaced.
 
     >>> replace({"teacher": {"fit": {"steps": 9}}}, "teacher.fit.steps", 5)
     {'teacher': {'fit': {'steps': 5}}}
@@ -156,11 +164,11 @@ def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]
 
 
 def overridden(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """A copy of nested tables with some values set as on the command line.
+    """Return a copy of nested tables with values set as on the command line.
 
     Args:
         tree: The tables.
-        overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text.
+        overrides: ``"table.setting=value"``, where the value is TOML, ``none``, or else taken as a text.
 
     Raises:
         ConfigurationError: An override is not of that form.
@@ -188,7 +196,7 @@ def _toml_value(text: str) -> Any:
 
 
 def _fit(kind: Any, value: object, where: str) -> Any:
-    """``value``, if it is of this kind; else an error that names the setting."""
+    """Return ``value`` converted to a type; raise an error that names the setting if it does not fit."""
     container = _CONTAINERS.get(get_origin(kind))
     if container is not None:
         return container(get_args(kind), value, where)
@@ -214,8 +222,9 @@ def _fit_scalar(kind: Any, value: object, where: str) -> Any:
         return str(value)
     if kind is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, float) and math.isnan(value):  # it equals nothing, so no run with it could be found again
+    if isinstance(value, float) and math.isnan(value):  # NaN equals nothing, so a run with it could never be recognised
         raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}")
+    # True is an int in Python, but no number in a file
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         quoted = f"; write '\"{value}\"' for that text" if kind is str and isinstance(value, bool | float) else ""
         raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}{quoted}")
@@ -281,7 +290,7 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
     if isinstance(value, _PLAIN) and not isinstance(value, Given):
         choices = [kind for kind in choices if kind is not Given]
     if type(value) in choices:
-        return _fit(type(value), value, where)  # before another kind makes something else of it
+        return _fit(type(value), value, where)  # exact type first: another choice might convert it
     if Given in kinds and isinstance(value, type):
         return _fit_object(value, where)
     *others, last = choices
@@ -291,7 +300,9 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
     try:
         return _fit(last, value, where)
     except ConfigurationError:
-        named = [kind for kind in choices if kind is not int or float not in choices]  # a number may be whole
+        named = [
+            kind for kind in choices if kind is not int or float not in choices
+        ]  # "a number" already includes whole ones
         spoken = {_SPOKEN.get(kind, "") for kind in named}
         if len(spoken) == 1 or "" in spoken:
             raise
@@ -308,7 +319,7 @@ def _fit_sequence(arguments: Sequence[Any], value: object, where: str) -> tuple[
 
 
 def _first_line(error: BaseException) -> str:
-    """An attrs validator's message is a tuple whose first entry is the sentence."""
+    """Return the first line of an error; an attrs validator's message is a tuple whose first entry is the sentence."""
     text = str(error.args[0]) if error.args else str(error)
     return text.splitlines()[0]
 
@@ -316,7 +327,7 @@ def _first_line(error: BaseException) -> str:
 _PLAIN = (bool, int, float, str, type(None))
 _READABLE = {Any, object, bool, int, float, str, type(None), Given, list, tuple, dict, Mapping, Sequence}
 _OBJECT = "python object"
-"""The key of what stands for an object where settings are written."""
+"""Key of a given object's name in written settings."""
 _SPOKEN: Mapping[type, str] = {
     Given: "an object",
     bool: "true or false",
@@ -339,7 +350,7 @@ _CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
 
 
 def describe_settings(cls: type) -> list[dict[str, str]]:
-    """Name, type, default and meaning of each setting of an attrs class, as text.
+    """Return name, type, default and meaning of each setting of an attrs class, as text.
 
     The meaning is what its docstring, or that of the class that it has the setting from, says under ``Attributes:``.
 
@@ -385,26 +396,26 @@ def _require_readable(kind: Any, where: str) -> None:
 
 
 def documented_attributes(cls: type) -> dict[str, str]:
-    """The entries under ``Attributes:`` of the docstrings of a class and of those that it is made from.
+    """Return the entries under ``Attributes:`` in the docstrings of a class and its bases.
 
     >>> class Shape:
     ...     '''A form.
     ...
     ...     Attributes:
-    ...         sides: How many
-    ...             there are.
+    ...         sides: Number of
+    ...             sides.
     ...     '''
     >>> documented_attributes(Shape)
-    {'sides': 'How many there are.'}
+    {'sides': 'Number of sides.'}
     """
-    found: dict[str, str] = {}
-    for one in reversed(cls.__mro__):
-        found |= attribute_entries(vars(one).get("__doc__"))
-    return found
+    entries: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        entries |= attribute_entries(vars(base).get("__doc__"))
+    return entries
 
 
 def attribute_entries(docstring: str | None) -> dict[str, str]:
-    """Name → text of each entry under ``Attributes:``."""
+    """Return the name and text of each entry under ``Attributes:`` in a docstring."""
     section = inspect.cleandoc(docstring or "").partition("Attributes:\n")[2]
     entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in entries}

@@ -1,4 +1,4 @@
-"""From a name in a configuration to the object that it means: a built-in's, or ``module:attribute``."""
+"""Resolution of names in a configuration to objects: a built-in's, or ``module:attribute``."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -11,7 +11,7 @@ from shortstack.errors import ConfigurationError, UnknownNameError
 
 
 def named_class(what: str, name: str, built_in: Mapping[str, type]) -> type:
-    """The attrs class of settings that a name means.
+    """Return the attrs class of settings that a name refers to.
 
     Args:
         what: The kind of thing, for the error messages, for example ``"strategy"``.
@@ -19,30 +19,30 @@ def named_class(what: str, name: str, built_in: Mapping[str, type]) -> type:
         built_in: The built-ins by name.
 
     Raises:
-        UnknownNameError: No built-in goes by that name; suggests the nearest.
+        UnknownNameError: No built-in has that name; the message suggests the nearest.
         ConfigurationError: There is nothing to import, or it is no attrs class.
     """
     if ":" not in name:
         if name not in built_in:
             raise UnknownNameError(what, name, built_in)
         return built_in[name]
-    found = attribute_named(what, name)
-    if not (isinstance(found, type) and attrs.has(found)):
-        raise ConfigurationError(f"{what} {name!r} must be an attrs class, got {found!r}")
-    return found
+    imported = attribute_named(what, name)
+    if not (isinstance(imported, type) and attrs.has(imported)):
+        raise ConfigurationError(f"{what} {name!r} must be an attrs class, got {imported!r}")
+    return imported
 
 
 def named_object(what: str, name: str, built_in: Mapping[str, type], settings: Mapping[str, object]) -> object:
-    """The object that a name and its settings mean, or that was given in the name's place.
+    """Return the object that a name and its settings define, or that was given in the name's place.
 
     Args:
         what: The kind of thing, for the error messages, for example ``"strategy"``.
         name: As for ``named_class``; or the object (``Given``), which has its settings already.
         built_in: The built-ins by name.
-        settings: Of the named one.
+        settings: Settings of the named object.
 
     Raises:
-        UnknownNameError: No built-in goes by that name, or it has no such setting; suggests the nearest.
+        UnknownNameError: No built-in has that name, or it has no such setting; the message suggests the nearest.
         ConfigurationError: A setting has a value that is not allowed, or an object was given with settings beside it.
     """
     if not isinstance(name, Given):

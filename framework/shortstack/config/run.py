@@ -1,4 +1,4 @@
-"""Everything a run depends on, as one value: read from a TOML file, a mapping, or the folder of an earlier run."""
+"""All settings of a run as one value: read from a TOML file, a mapping, or the folder of an earlier run."""
 
 import json
 import tomllib
@@ -60,7 +60,7 @@ def _evaluation(given: EvaluationSettings | Mapping[str, Any]) -> EvaluationSett
 
 
 def _changed(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """The tables with some values set as on the command line; a budget that is set is the only one."""
+    """Return the tables with values set as on the command line; a budget set there replaces the others."""
     chosen = overridden({}, overrides).get("selection", {})
     budgets = with_full_names(chosen).keys() & BUDGETS if isinstance(chosen, Mapping) else set()
     selection = tables.get("selection")
@@ -72,20 +72,20 @@ def _changed(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, A
 
 @attrs.frozen(kw_only=True, field_transformer=validated(""))
 class RunConfig:
-    """The settings of a run. Each table is a settings object or a mapping of its fields.
+    """Settings of a run. Each table is a settings object or a mapping of its fields.
 
     Attributes:
-        data: Where the interactions come from.
+        data: The interactions.
         teacher: The large model.
-        task: What the models are to do.
-        importance: How layers are measured.
-        selection: Which layers stay.
-        student: What the small model looks like.
-        distillation: How the teacher teaches.
-        evaluation: How models are compared.
-        callbacks: More callbacks of ``transformers`` for every training, as ``module:attribute`` or, in Python, objects.
-        seed: Of all that is drawn.
-        device: Where models live.
+        task: The task of the models.
+        importance: The measurement of the layers.
+        selection: The choice of the layers to keep.
+        student: The architecture of the small model.
+        distillation: The training of the student by the teacher.
+        evaluation: The comparison of the models.
+        callbacks: Further ``transformers`` callbacks for every training: ``module:attribute`` or, in Python, objects.
+        seed: Seed of all random draws.
+        device: Device of the models.
     """
 
     data: DataSettings = attrs.field(converter=_data)
@@ -102,7 +102,7 @@ class RunConfig:
 
     @classmethod
     def from_mapping(cls, tables: Mapping[str, Any]) -> Self:
-        """A run from nested tables, as in a TOML file.
+        """Build a run from nested tables, as in a TOML file.
 
         Raises:
             ConfigurationError: A setting is unknown, missing or has a wrong value; the message names it.
@@ -113,19 +113,19 @@ class RunConfig:
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: Iterable[str] = ()) -> Self:
-        """A run from a TOML file.
+        """Read a run from a TOML file.
 
         Args:
             path: The file.
-            overrides: ``"table.setting=value"``, where the value is TOML, or ``none``, or else a text; a budget takes the
-                place of the file's.
+            overrides: ``"table.setting=value"``, where the value is TOML, ``none``, or else taken as a text; a budget
+                replaces the file's.
 
         Raises:
-            SourceNotFoundError: The file is not there.
+            SourceNotFoundError: The file does not exist.
             ConfigurationError: It is not TOML, or a setting is wrong.
         """
         try:
-            tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a mark
+            tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
         except FileNotFoundError as error:
             raise SourceNotFoundError(f"{path} is not there; name a run's TOML file") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
@@ -133,26 +133,26 @@ class RunConfig:
         return cls.from_mapping(_changed(tables, overrides))
 
     def to_json(self) -> str:
-        """All settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
+        """Return all settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
         return json.dumps(unstructure(self), indent=2, default=str)
 
     def to_mapping(self) -> dict[str, Any]:
-        """The same as plain lists, mappings and scalars."""
+        """Return all settings as plain lists, mappings and scalars."""
         settings: dict[str, Any] = json.loads(self.to_json())
         return settings
 
     @classmethod
     def of_folder(cls, folder: str | Path, overrides: Iterable[str] = ()) -> Self:
-        """The run whose results a folder holds.
+        """Read the run whose results a folder holds.
 
         Args:
-            folder: What ``execute`` wrote to.
+            folder: The folder that ``execute`` wrote to.
             overrides: As for ``from_toml``.
 
         Raises:
-            SourceNotFoundError: It holds none.
-            DataError: What it holds is damaged.
-            ConfigurationError: It was written by another version, and its settings are none of this one's.
+            SourceNotFoundError: The folder holds no run.
+            DataError: Its files are damaged.
+            ConfigurationError: It was written by another version, whose settings this one does not know.
         """
         path = Path(folder) / RUN
         if not path.is_file():
@@ -163,28 +163,28 @@ class RunConfig:
 
     @property
     def teacher_fit(self) -> FitSettings | None:
-        """The settings of the teacher's training; None leaves it as it is."""
+        """Settings of the teacher's training; None leaves the teacher as it is."""
         return self.teacher.fit or (FitSettings() if self.teacher.path is None else None)
 
     @property
     def keeps_new_items(self) -> bool:
-        """Whether the tokens of new items stay what their texts started from: in the teacher, and in what it teaches."""
+        """True if tokens of new items keep their initial rows, in the teacher and in its students."""
         return self.teacher.items.new == "kept"
 
     def scratch_fit(self, examples: int) -> FitSettings:
-        """The settings of the baseline that is trained from scratch: as long as its rival, and never stopped early.
+        """Return the settings of the baseline trained from scratch: as long as its rival, and never stopped early.
 
         The learning rate is the one that suits fresh weights: the teacher's.
 
         Args:
-            examples: How many went into the student, the training of all its teachers included if that was done here.
+            examples: Number of examples that went into the student, with its teachers' trainings if done in this run.
         """
-        own, fresh = self.distillation.fit, self.teacher.fit or self.distillation.fit
+        student_fit, fresh = self.distillation.fit, self.teacher.fit or self.distillation.fit
         return attrs.evolve(
-            own,
-            steps=max(1, examples // own.batch_size),
+            student_fit,
+            steps=max(1, examples // student_fit.batch_size),
             learning_rate=fresh.learning_rate,
-            warmup_steps=min(fresh.warmup_steps, examples // own.batch_size - 1),
+            warmup_steps=min(fresh.warmup_steps, examples // student_fit.batch_size - 1),
             patience=0,
             lora=None,  # fresh layers have nothing to adapt
         )

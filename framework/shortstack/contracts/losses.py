@@ -1,4 +1,4 @@
-"""What a distillation loss is: a sum of terms, and how many terms there are."""
+"""The contract of distillation losses: a sum of terms, and their number."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Output(Enum):
-    """What a loss may ask of the two models.
+    """Output of the student or the teacher that a loss may need.
 
     Attributes:
         STUDENT_LOGITS: ``logits`` of the student.
@@ -30,17 +30,17 @@ class Output(Enum):
 
     @property
     def of_teacher(self) -> bool:
-        """Whether a teacher has to run for it."""
+        """True if a teacher has to run for it."""
         return self in {Output.TEACHER_LOGITS, Output.TEACHER_STATES}
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class ModelOutputs:
-    """What one model gave for one batch; a field is None unless some loss needs it.
+    """Outputs of one model for one batch; a field is None unless some loss needs it.
 
     Attributes:
-        logits: ``(positions, candidates)``: one row a supervised position, one column a candidate. Never the vocabulary.
-        states: Layer index → ``(batch, tokens, hidden)``: what left that layer, before any final norm.
+        logits: ``(positions, candidates)``: a row per supervised position, a column per candidate, not the vocabulary.
+        states: Layer index → ``(batch, tokens, hidden)``: the output of that layer, before any final norm.
     """
 
     logits: "Tensor | None" = None
@@ -49,7 +49,7 @@ class ModelOutputs:
 
 @attrs.frozen(kw_only=True, eq=False)
 class LossBatch:
-    """The labels and masks of one batch.
+    """Labels and masks of one batch.
 
     Attributes:
         labels: int64 ``(positions,)``: the right candidate of each supervised position.
@@ -62,12 +62,12 @@ class LossBatch:
 
 @runtime_checkable
 class DistillationLoss(Protocol):
-    """A sum over terms; the trainer divides by the number of terms of the whole optimiser step.
+    """Sum over terms; the trainer divides by the number of terms of the whole optimiser step.
 
     Sums with a known global count make gradient accumulation and data-parallel training equal to the big batch.
 
     Attributes:
-        needs: What of the two models it reads; all else is None. A loss that needs nothing of the teacher runs none.
+        needs: Outputs of the models that it reads; the others are None. If none is the teacher's, no teacher runs.
     """
 
     needs: frozenset[Output]
@@ -75,7 +75,7 @@ class DistillationLoss(Protocol):
     def prepare(
         self, teacher: "PreTrainedConfig | None", student: "PreTrainedConfig", selection: Selection | None
     ) -> "nn.Module | None":
-        """The loss's own parameters, trained beside the student and never exported; None if it has none.
+        """Return the loss's own parameters, trained beside the student and never exported; None if it has none.
 
         Raises:
             ConfigurationError: A teacher or a selection is missing, or they do not belong to this student.
@@ -83,12 +83,12 @@ class DistillationLoss(Protocol):
         """
 
     def count(self, batch: LossBatch) -> "Tensor":
-        """int64 scalar: how many terms, from labels and masks alone."""
+        """Return the number of terms, an int64 scalar, from labels and masks alone."""
 
     def __call__(
         self, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch, module: "nn.Module | None"
     ) -> "Tensor":
-        """Scalar: the sum over those terms, in float32 or wider. Never a mean.
+        """Return the sum over those terms, a scalar in float32 or wider. Never a mean.
 
-        The teacher is a constant, so a loss detaches what it gave.
+        The teacher is a constant: a loss detaches its outputs.
         """

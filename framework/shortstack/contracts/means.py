@@ -1,4 +1,4 @@
-"""A mean for each layer, as a fold: what most scorers keep between batches."""
+"""Means per layer as a fold, the state of most scorers."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,8 +18,8 @@ class LayerMeans:
 
     Attributes:
         sums: float64 ``(layers,)``.
-        counts: int64 ``(layers,)``: how many terms each sum has.
-        examples: int64 ``(layers,)``: how many examples they come from.
+        counts: int64 ``(layers,)``: the number of terms of each sum.
+        examples: int64 ``(layers,)``: the number of examples they come from.
     """
 
     sums: "Tensor"
@@ -29,12 +29,12 @@ class LayerMeans:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Terms:
-    """What one layer of one batch adds to its mean.
+    """Contribution of one layer of one batch to its mean.
 
     Attributes:
         total: Scalar: the sum of the terms.
-        count: Integer scalar: how many terms.
-        examples: Integer scalar: how many examples they come from.
+        count: Integer scalar: the number of terms.
+        examples: Integer scalar: the number of examples they come from.
     """
 
     total: "Tensor"
@@ -44,12 +44,12 @@ class Terms:
 
 @attrs.frozen(kw_only=True, eq=False)
 class MeanScorer:
-    """A fold scorer that averages terms.
+    """Fold scorer that averages terms.
 
     Attributes:
-        needs: The signals that the terms are made of.
-        terms: Makes them of one layer of one batch.
-        over: What is averaged over, for the error message.
+        needs: The signals that the terms are computed from.
+        terms: Computes the terms of one layer of one batch.
+        over: Name of the terms averaged over, for the error message.
     """
 
     needs: frozenset[Signal]
@@ -57,14 +57,14 @@ class MeanScorer:
     over: str
 
     def start(self, model: DecoderLayers) -> LayerMeans:
-        """No terms: the unit of ``merge``."""
+        """Return the state without terms, the neutral element of ``merge``."""
         import torch
 
         zeros = torch.zeros(len(model.layers), dtype=torch.long)
         return LayerMeans(sums=zeros.double(), counts=zeros, examples=zeros)
 
     def update(self, state: LayerMeans, signals: LayerSignals) -> LayerMeans:
-        """The state after some more terms of one layer."""
+        """Return the state after further terms of one layer."""
         new = self.terms(signals)
         return LayerMeans(
             sums=_raised(state.sums, signals.layer, new.total),
@@ -73,7 +73,7 @@ class MeanScorer:
         )
 
     def merge(self, left: LayerMeans, right: LayerMeans) -> LayerMeans:
-        """The state after the terms of both."""
+        """Return the state with the terms of both."""
         return LayerMeans(
             sums=left.sums + right.sums.to(left.sums.device),
             counts=left.counts + right.counts.to(left.counts.device),
@@ -81,7 +81,7 @@ class MeanScorer:
         )
 
     def finish(self, state: LayerMeans) -> Importance:
-        """The mean of each layer.
+        """Return the mean of each layer as its score.
 
         Raises:
             EmptyDataError: A layer has no terms.
@@ -94,7 +94,7 @@ class MeanScorer:
 
 
 def _raised(values: "Tensor", layer: int, by: "Tensor") -> "Tensor":
-    # the state lives where the signals are, so that a sweep on a GPU does not wait at every layer
+    # keep the state on the signals' device, so that a sweep on a GPU does not synchronise at every layer
     raised = values.to(by.device, copy=True)
     raised[layer] += by.to(raised.dtype)
     return raised

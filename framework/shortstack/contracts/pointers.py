@@ -1,17 +1,17 @@
-"""Pointers of git-lfs, which stand where large files should be."""
+"""Git LFS pointers, which stand in place of large files."""
 
 from shortstack.errors import DataError
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 POINTERS_SIZE = 1024
-"""Bytes that a pointer has at most. Source: git-lfs, docs/spec.md."""
+"""Largest size of a pointer in bytes. Source: git-lfs, docs/spec.md."""
 
 
 def refuse_lfs_text(text: bytes, place: str) -> None:
-    """Refuse what git-lfs left where a file should be, as a clone without git-lfs does.
+    """Raise if a text is a Git LFS pointer, as a clone without git-lfs leaves in place of a file.
 
     Raises:
-        DataError: It is a pointer.
+        DataError: The text is a pointer.
     """
     if text.startswith(_POINTER):
         size = next(

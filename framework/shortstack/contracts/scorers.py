@@ -1,4 +1,4 @@
-"""What an importance scorer is: a fold over signals, a probe of the model, or a fusion of other scores."""
+"""The contract of importance scorers: a fold over signals, a probe of the model, or a fusion of other scores."""
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -13,13 +13,13 @@ State = TypeVar("State")
 
 
 class Signal(Enum):
-    """What one sweep can tell about one layer and one batch.
+    """Signal that one sweep can observe for one layer and one batch.
 
     Attributes:
         STATES: The layer's ``input`` and ``output``.
-        GRADIENTS: ``gradient``: of the log-probability, at the layer's output.
-        PARAMETER_GRADIENTS: ``squared_parameter_gradients``: squared norms, one an example.
-        ATTENTION: ``attention`` and ``visible``: the map, handed over inside the attention call.
+        GRADIENTS: ``gradient``: the log-probability's, at the layer's output.
+        PARAMETER_GRADIENTS: ``squared_parameter_gradients``: squared norms, one per example.
+        ATTENTION: ``attention`` and ``visible``: the attention weights and mask, observed inside the attention call.
     """
 
     STATES = "states"
@@ -30,12 +30,12 @@ class Signal(Enum):
 
 @attrs.frozen(kw_only=True, eq=False)
 class Importance:
-    """One score a layer; higher means keep.
+    """Importance of the layers, one score each; higher means keep.
 
     Attributes:
         scores: float64, shape ``(layers,)``, on the CPU.
-        examples: How many calibration examples were seen; 0 for scores read off the weights.
-        details: What else the scorer wants recorded, for example fitted weights.
+        examples: Number of calibration examples; 0 for scores computed from weights alone.
+        details: Further values to record, for example fitted weights.
     """
 
     scores: "Tensor"
@@ -44,11 +44,11 @@ class Importance:
 
 
 class LayerSignals(Protocol):
-    """The signals of one layer and one batch; asking for one that was not declared raises.
+    """Signals of one layer and one batch; reading one that was not declared raises.
 
     Shapes: B examples, T tokens, H hidden, A attention heads. Floating tensors are float32, or float64 for a
-    float64 model. ``gradient`` and ``squared_parameter_gradients`` are of each example's log-probability ``ℓ_n``. The tensors
-    are the model's own, and other scorers read them too: nothing may be changed in place.
+    float64 model. ``gradient`` and ``squared_parameter_gradients`` are of each example's log-probability ``ℓ_n``. The
+    tensors are the model's own, and other scorers read them too: do not change them in place.
     """
 
     @property
@@ -61,7 +61,7 @@ class LayerSignals(Protocol):
 
     @property
     def supervised(self) -> "Tensor":
-        """Bool ``(B,)``: whether the example has a label; those without contribute nothing to gradient scores."""
+        """Bool ``(B,)``: True if the example has a label; others contribute nothing to gradient scores."""
 
     @property
     def input(self) -> "Tensor":
@@ -69,7 +69,7 @@ class LayerSignals(Protocol):
 
     @property
     def output(self) -> "Tensor":
-        """``(B, T, H)``: the hidden states that leave it, before any final norm."""
+        """``(B, T, H)``: the hidden states that leave the layer, before any final norm."""
 
     @property
     def gradient(self) -> "Tensor":
@@ -85,11 +85,11 @@ class LayerSignals(Protocol):
 
     @property
     def visible(self) -> "Tensor":
-        """Bool, broadcastable to ``attention``: whether the query may see the key; comes with the signal ATTENTION."""
+        """Bool, broadcastable to ``attention``: True if the query may see the key; comes with the signal ATTENTION."""
 
 
 class DecoderLayers(Protocol):
-    """A decoder seen as layers: what a scorer may read before any data, and must leave as it is."""
+    """Decoder seen as layers, which a scorer may read before any data and must not change."""
 
     @property
     def layers(self) -> "Sequence[nn.Module]":
@@ -98,27 +98,27 @@ class DecoderLayers(Protocol):
 
 @runtime_checkable
 class FoldScorer(Protocol[State]):
-    """A score that is a fold over signals: one pass, any batch size, streaming and mergeable.
+    """Scorer that is a fold over signals: one pass, any batch size, streaming and mergeable.
 
     The state holds tensors and plain values only, and is never changed in place by ``update`` or ``merge``'s caller.
 
     Attributes:
-        needs: The signals that ``update`` reads; asking for another raises. Empty for a score read off the weights.
+        needs: The signals that ``update`` reads; reading another raises. Empty for scores computed from weights alone.
     """
 
     needs: frozenset[Signal]
 
     def start(self, model: DecoderLayers) -> State:
-        """The state before any data: the unit of ``merge``."""
+        """Return the state before any data, the neutral element of ``merge``."""
 
     def update(self, state: State, signals: LayerSignals) -> State:
-        """The state after one more layer of one more batch; layers arrive in any order, once a batch."""
+        """Return the state after one layer of one batch; layers arrive in any order, once per batch."""
 
     def merge(self, left: State, right: State) -> State:
-        """The state after both parts of the data."""
+        """Return the state after both parts of the data."""
 
     def finish(self, state: State) -> Importance:
-        """The scores."""
+        """Return the scores."""
 
 
 class Probe(Protocol):
@@ -126,39 +126,39 @@ class Probe(Protocol):
 
     @property
     def layers(self) -> int:
-        """How many layers the model has."""
+        """Number of layers of the model."""
 
     @property
     def examples(self) -> int:
-        """How many supervised calibration examples there are."""
+        """Number of supervised calibration examples."""
 
     def log_probability(self, *, skip: Sequence[int] = ()) -> "Tensor":
-        """float64 ``(examples,)``: each example's log-probability when the layers in ``skip`` are left out."""
+        """Return float64 ``(examples,)``: each example's log-probability without the layers in ``skip``."""
 
     def few(self, examples: int) -> "Probe":
-        """The same access to the first ``examples`` supervised examples alone, or to all if there are no more."""
+        """Return the same access to the first ``examples`` supervised examples, or to all if there are no more."""
 
 
 @runtime_checkable
 class ProbeScorer(Protocol):
-    """A score that needs the model itself: several passes, the oracle."""
+    """Scorer that needs the model itself, for several passes; the oracle is one."""
 
     def measure(self, probe: Probe) -> Importance:
-        """The scores."""
+        """Return the scores."""
 
 
 @runtime_checkable
 class DerivedScorer(Protocol):
-    """A score made from other scorers' results.
+    """Scorer that combines other scorers' results.
 
     Attributes:
-        needs_scores: Names of the scorers whose results ``combine`` takes, short or full.
+        needs_scores: Short or full names of the scorers whose results ``combine`` takes.
     """
 
     needs_scores: tuple[str, ...]
 
     def combine(self, scores: Mapping[str, Importance], probe: Probe) -> Importance:
-        """The fused scores; ``scores`` holds every name in ``needs_scores``, in that order, and no other."""
+        """Return the fused scores; ``scores`` holds exactly the names in ``needs_scores``, in that order."""
 
 
 Scorer = FoldScorer[object] | ProbeScorer | DerivedScorer

@@ -1,4 +1,4 @@
-"""Which layers stay, and why."""
+"""Selections: which layers are kept, and why."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,13 +10,13 @@ import attrs
 
 @runtime_checkable
 class _Array(Protocol):
-    """An array of NumPy or PyTorch."""
+    """Array of NumPy or PyTorch."""
 
     def tolist(self) -> object: ...
 
 
 def _indices(kept: "Iterable[SupportsIndex] | _Array") -> tuple[int, ...]:
-    """Plain integers, for they end up in JSON.
+    """Return plain integers, which can be written to JSON.
 
     >>> _indices([0, 2.0])
     Traceback (most recent call last):
@@ -25,7 +25,7 @@ def _indices(kept: "Iterable[SupportsIndex] | _Array") -> tuple[int, ...]:
     """
     plain = kept.tolist() if isinstance(kept, _Array) else list(kept) if isinstance(kept, Iterable) else kept
     masked = isinstance(plain, list) and any(isinstance(layer, bool) for layer in plain)
-    if isinstance(plain, list) and not masked:  # a mask of two layers would be taken for their indices
+    if isinstance(plain, list) and not masked:  # True and False are integers: a mask would be read as indices 1 and 0
         with suppress(TypeError):
             return tuple(index(layer) for layer in plain)
     raise ValueError(f"kept layers must be a list of whole numbers, got {plain!r}")
@@ -36,12 +36,12 @@ class Selection:
     """The kept layers.
 
     Attributes:
-        kept: Indices of the layers that stay, ascending.
-        of: How many layers the teacher has.
+        kept: Indices of the layers that are kept, ascending.
+        of: Number of layers of the teacher.
         strategy: The name of the strategy that chose them.
         budget: The budget, in words, for example ``"keep 25% of 12 layers"``.
-        reason: Why these, in one sentence.
-        forwards: Passes over the calibration examples that the choice took, the scores not counted.
+        reason: Reason for the choice, in one sentence.
+        forwards: Number of passes over the calibration examples that the choice took, besides the scores'.
     """
 
     kept: tuple[int, ...] = attrs.field(converter=_indices)

@@ -1,4 +1,4 @@
-"""What a student architecture is: a smaller config, and how the teacher's weights get into it."""
+"""The contract of student architectures: a smaller config, and the transfer of the teacher's weights into it."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class StudentArchitecture(Protocol):
-    """Plans a student from the config alone, then fills it from the teacher."""
+    """Architecture that plans a student from the config alone, then fills it from the teacher."""
 
     def shrink(self, config: "PreTrainedConfig", selection: Selection) -> "PreTrainedConfig":
-        """The student's config; ``config`` is left as it was. Needs no weights, so planning is free."""
+        """Return the student's config without changing ``config``. Needs no weights, so planning is free."""
 
     def count_parameters(self, config: "PreTrainedConfig") -> int:
-        """Parameters of a model with this config, shared storage counted once; allocates no weights."""
+        """Return a config's number of parameters, shared storage counted once; allocates no weights."""
 
     def transfer(
         self,
@@ -30,6 +30,6 @@ class StudentArchitecture(Protocol):
         """Copy the teacher's weights into the student; no storage is shared.
 
         Returns:
-            For every tensor of the student's state dict that is a plain copy, the name of the teacher's tensor.
+            Name of the teacher's tensor for every tensor of the student's state dict that is a plain copy.
             The builder checks each of them, bit for bit.
         """

@@ -1,4 +1,4 @@
-"""Promises a component makes; the conformance kit (``shortstack.testing``) checks each of them."""
+"""Traits: properties that a component promises and the conformance kit (``shortstack.testing``) checks."""
 
 from typing import Any, Literal, get_args, get_origin
 
@@ -6,7 +6,7 @@ import attrs
 
 
 def _checked(_cls: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
-    """Each trait takes what its annotation says, for a promise with a slip in it would bind nobody."""
+    """Make each trait check its type: a mistyped promise would silently bind no law."""
     return [field.evolve(validator=_validator(field.type)) for field in fields]
 
 
@@ -18,22 +18,22 @@ def _validator(kind: Any) -> Any:
 
 @attrs.frozen(kw_only=True, field_transformer=_checked)
 class ScorerTraits:
-    """What a scorer promises.
+    """Promises of a scorer.
 
     Attributes:
         lower: No score is below this, exactly; None for no bound.
         upper: No score is above this, exactly; None for no bound.
-        averages_over: What one term of the mean is; ``"nothing"`` for scores read off the weights, ``"batches"`` for
+        averages_over: The unit of the mean's terms; ``"nothing"`` for scores from weights alone, ``"batches"`` for
             scores that depend on how examples are batched (such scores cannot be compared between machines).
-        accumulates: Whether twice the data gives the same scores (``"mean"``) or twice the scores (``"sum"``).
-        needs_labels: Whether the labels change the scores.
+        accumulates: ``"mean"`` if repeating the data leaves the scores, ``"sum"`` if it doubles them.
+        needs_labels: The labels change the scores.
         identity_is_zero: A layer that leaves its input as it is scores 0.
         function_only: Rescaling weights without changing the function leaves the scores.
         rank_valued: The scores are ranks, or fused from ranks.
         local: A layer that is moved to another place, where the same enters it and the same comes back, takes its score
             along; false where its depth or its neighbours count.
-        objective_power: The log-probability times ``c > 0`` gives the scores times ``c`` to this power; None for no promise.
-        weight_power: All weights times ``c > 0`` gives the scores times ``c`` to this power; None for no promise.
+        objective_power: The objective times ``c > 0`` gives the scores times ``c`` to this power; None: no promise.
+        weight_power: All weights times ``c > 0`` give the scores times ``c`` to this power; None: no promise.
     """
 
     lower: float | None = None
@@ -51,7 +51,7 @@ class ScorerTraits:
 
 @attrs.frozen(kw_only=True, field_transformer=_checked)
 class StudentTraits:
-    """What a student architecture promises, with the default settings.
+    """Promises of a student architecture, with the default settings.
 
     Attributes:
         whole_layers: Every kept layer is the teacher's, unchanged: keeping all reproduces the teacher bit for bit,
@@ -63,7 +63,7 @@ class StudentTraits:
 
 @attrs.frozen(kw_only=True, field_transformer=_checked)
 class DatasetTraits:
-    """What an adapter's format holds, with the default settings.
+    """Contents that an adapter's format can hold, with the default settings.
 
     Attributes:
         ratings: Each interaction has a rating.
@@ -71,7 +71,7 @@ class DatasetTraits:
         titles: Items have titles.
         categories: Items have categories.
         text_ids: Ids may be any text without control characters, blanks and quotes and separators included; otherwise
-            only whole numbers are sure to be held.
+            only whole numbers are guaranteed to fit.
     """
 
     ratings: bool = True
@@ -83,7 +83,7 @@ class DatasetTraits:
 
 @attrs.frozen(kw_only=True, field_transformer=_checked)
 class LossTraits:
-    """What a loss promises.
+    """Promises of a loss.
 
     Attributes:
         distribution: A divergence between two distributions over the candidates: 0 when they are equal, never negative.
@@ -92,9 +92,9 @@ class LossTraits:
             temperature ``T`` of the setting ``temperature`` (1 where there is no such setting).
         symmetric: Exchanging the two models leaves the value.
         upper: No term is above this; None for no bound.
-        degree: What both models gave times ``c > 0`` gives the value times ``c`` to this power; None for no promise.
-        paired: Each student layer is drawn to the teacher layer that it was made from: where the two have one width,
-            a student whose layers give what those give has nothing to learn.
+        degree: All outputs times ``c > 0`` give the value times ``c`` to this power; None: no promise.
+        paired: Each student layer is trained towards the teacher layer that it was made from: at equal widths, a
+            student whose layers give the same states has a loss and a gradient of 0.
     """
 
     distribution: bool = False

@@ -1,1 +1,1 @@
-"""From records to histories: filtered, numbered, ordered in time, split; and the catalogue of items."""
+"""Data preparation: records are filtered, numbered, ordered and split into histories; and the item catalogue."""

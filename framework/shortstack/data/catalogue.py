@@ -1,4 +1,4 @@
-"""The items: their names for people and their tokens for the model."""
+"""The item catalogue: ids, titles and the model's tokens."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -25,11 +25,11 @@ class Item:
     """One item of the catalogue.
 
     Attributes:
-        id: Its name in the source.
-        title: What a person would call it; empty where unknown. Titles may repeat.
-        token: Its token in the model's vocabulary; of an item in words, the first of them.
-        category: Its categories as the source writes them; empty where unknown.
-        words: The tokens of its text, where a language model reads that; empty where it has a token of its own.
+        id: Id in the source.
+        title: Title for people; empty if unknown. Titles may repeat.
+        token: Token in the model's vocabulary; of an item in words, the first token.
+        category: Categories as in the source; empty if unknown.
+        words: Tokens of its text, for a language model that reads it; empty if the item has a token of its own.
     """
 
     id: str = attrs.field(validator=attrs.validators.instance_of(str))
@@ -40,16 +40,20 @@ class Item:
 
     @property
     def spelling(self) -> tuple[int, ...]:
-        """What stands for it in a history."""
+        """Tokens of the item in a history.
+
+        >>> Item(id="1", title="Heat", token=5).spelling, Item(id="2", title="Big", token=8, words=(8, 9)).spelling
+        ((5,), (8, 9))
+        """
         return self.words or (self.token,)
 
 
 @attrs.frozen(kw_only=True)
 class Option:
-    """One rating that a model may give.
+    """One rating that a model can predict.
 
     Attributes:
-        value: What it is worth.
+        value: Value of the rating.
         token: Its token in the model's vocabulary.
     """
 
@@ -67,12 +71,12 @@ def _options(options: Iterable[Option]) -> tuple[Option, ...]:
 
 @attrs.frozen(kw_only=True)
 class Catalogue:
-    """All items; an item's dense id is its place here.
+    """All items; an item's dense id is its index here.
 
     Attributes:
         items: The items.
-        options: The ratings that there are, from the lowest to the highest; only where a model is to rate items.
-        opening: The tokens that every history starts with; only for a language model.
+        options: All possible ratings, ascending; only for models that rate items.
+        opening: Tokens at the start of every history; only for a language model.
     """
 
     items: tuple[Item, ...] = attrs.field(converter=_tuple)
@@ -84,55 +88,56 @@ class Catalogue:
 
     @property
     def tokens(self) -> list[int]:
-        """The token of each item: the candidates of a task over the whole catalogue."""
+        """Token of each item: the candidates of a task over the whole catalogue."""
         return [item.token for item in self.items]
 
     @property
     def in_words(self) -> bool:
-        """Whether a language model reads the items' texts; else each has a token of its own."""
+        """True if a language model reads the items' texts; else each item has a token of its own."""
         return any(item.words for item in self.items)
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens a model needs to know all of this, padding included."""
+        """Size of the vocabulary that holds all these tokens and padding."""
         spelt = [token for item in self.items for token in item.spelling]
         return 1 + max([*spelt, *self.opening, *(option.token for option in self.options)])
 
     def longest(self, window: int) -> int:
-        """How many tokens a history of so many items has at most, with their ratings but for the last one's."""
+        """Return the largest number of tokens of a history of ``window`` items, with all ratings but the last."""
         longest_item = max(len(item.spelling) for item in self.items)
         return len(self.opening) + window * longest_item + (window - 1 if self.options else 0)
 
     def find(self, name: str) -> int:
-        """The dense id of the item with this source id, or else this title (the first, if titles repeat).
+        """Return the dense id of the item with this source id, or else this title (the first, if titles repeat).
 
         Raises:
-            UnknownNameError: No item goes by that name; says which title is nearest.
-            ConfigurationError: It is no text.
+            UnknownNameError: No item has that name; suggests the nearest title.
+            ConfigurationError: The name is not a text.
         """
         if not isinstance(name, str):
             raise ConfigurationError(f"an item is named by its title or id, a text, got {name!r}")
-        found = self._places.get(name, self._places.get(normalize("NFC", name)))  # macOS writes titles in NFD
-        if found is None:
+        index = self._places.get(name, self._places.get(normalize("NFC", name)))  # macOS writes titles in NFD
+        if index is None:
             names = [text for item in self.items for text in (item.title, item.id) if text]
             raise UnknownNameError("item", name, near_names(name, names) or names[:3])
-        return found
+        return index
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        """Where each name leads; threads that look for it at once build equal ones."""
+        """Dense id by title and source id; threads that compute it at the same time build equal ones."""
+        # reversed, so that the first of repeated titles wins
         titles = {item.title: index for index, item in reversed([*enumerate(self.items)])}
         places = titles | {item.id: index for index, item in reversed([*enumerate(self.items)])}
         places.pop("", None)
         return places
 
     def save(self, folder: Path) -> None:
-        """Write ``items.jsonl`` into a folder, one item a line, and ``options.json`` if there are options or an opening."""
+        """Write ``items.jsonl`` to a folder, an item per line, and ``options.json`` with any options and opening."""
         lines = (json.dumps(_written(item), ensure_ascii=False) for item in self.items)
         (folder / FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
         if self.options or self.opening:
-            told = {"opening": self.opening, "options": [attrs.asdict(option) for option in self.options]}
-            (folder / OPTIONS).write_text(json.dumps(told) + "\n", encoding="utf-8")
+            contents = {"opening": self.opening, "options": [attrs.asdict(option) for option in self.options]}
+            (folder / OPTIONS).write_text(json.dumps(contents) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Catalogue":
@@ -154,7 +159,7 @@ class Catalogue:
 
 
 def _written(item: Item) -> dict[str, object]:
-    """Its fields; words only where there are any."""
+    """Return the fields of an item, without ``words`` if it has none."""
     fields = attrs.asdict(item)
     return fields if item.words else {name: value for name, value in fields.items() if name != "words"}
 
@@ -170,12 +175,12 @@ def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
 
 
 def _parse_options(path: Path) -> dict[str, Any]:
-    """The options and the opening; nothing where there is no such file."""
+    """Read the options and the opening; empty if there is no such file."""
     if not path.is_file():
         return {}
     try:
-        told = json.loads(path.read_bytes())
-        options = [Option(value=float(one["value"]), token=int(one["token"])) for one in told["options"]]
-        return {"options": options, "opening": _whole_numbers(told["opening"])}
+        contents = json.loads(path.read_bytes())
+        options = [Option(value=float(option["value"]), token=int(option["token"])) for option in contents["options"]]
+        return {"options": options, "opening": _whole_numbers(contents["opening"])}
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} must hold an opening (tokens) and a list of options (value, token)") from error

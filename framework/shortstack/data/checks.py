@@ -1,4 +1,4 @@
-"""Whether tables are what the contract of dataset adapters says."""
+"""Checks of tables against the contract of dataset adapters."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,14 +14,14 @@ SPLITS = ("train", "valid", "test")
 _YEAR_1980 = 315_532_800_000
 _YEAR_1 = -62_135_596_800_000
 _YEAR_10000 = 253_402_300_800_000
-"""Milliseconds since 1970: outside of these there are no dates, and the unit is another."""
+"""Milliseconds since 1970: numbers outside of these are not dates, and so in another unit."""
 
 
 def check(raw: pl.DataFrame) -> None:
-    """Refuse a table of interactions that is not what the contract says.
+    """Raise if a table of interactions violates the contract.
 
     Raises:
-        DataError: Names the column, the first row, and never a user.
+        DataError: A value is invalid; names the column and the first row, never a user.
     """
     _check_columns(
         raw, COLUMNS | {name: dtype for name, dtype in OPTIONAL.items() if name in raw.columns}, "interactions"
@@ -50,10 +50,10 @@ def check(raw: pl.DataFrame) -> None:
 
 
 def check_items(items: pl.DataFrame) -> None:
-    """Refuse a table of items that is not what the contract says.
+    """Raise if a table of items violates the contract.
 
     Raises:
-        DataError: A column is missing or has another type, or an item is named twice or not at all.
+        DataError: A column is missing or has another type, or an id is repeated or empty.
     """
     _check_columns(items, ITEM_COLUMNS, "items")
     if items["item"].null_count() or items["item"].n_unique() != len(items):
@@ -61,7 +61,7 @@ def check_items(items: pl.DataFrame) -> None:
 
 
 def doubts(raw: pl.DataFrame) -> list[str]:
-    """What may be wrong with interactions that are as they should be: a sentence each."""
+    """Return warnings about interactions that are valid but suspicious, a sentence each."""
     latest = raw["timestamp"].max()
     if not isinstance(latest, int) or latest >= _YEAR_1980:
         return []
@@ -80,5 +80,5 @@ def _check_columns(table: pl.DataFrame, columns: Mapping[str, type[pl.DataType]]
 
 
 def _first(flags: pl.Series) -> int:
-    """The number of the first row that is flagged, from 1."""
+    """Return the number of the first flagged row, from 1."""
     return int(flags.arg_max() or 0) + 1

@@ -1,11 +1,11 @@
-"""Which interactions stay: the k-core, to its fixed point."""
+"""The k-core filter, iterated to its fixed point."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def k_core(users: NDArray[np.int64], items: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """The rows of the k-core: the largest set in which every user and every item has at least ``k`` rows.
+    """Return the rows of the k-core: the largest set in which every user and every item has at least ``k`` rows.
 
     One pass is not enough, because dropping an item's rows can leave a user with too few; this repeats until nothing
     changes. The largest such set is unique, so the order of the filters does not matter.
@@ -13,7 +13,7 @@ def k_core(users: NDArray[np.int64], items: NDArray[np.int64], k: int) -> NDArra
     Args:
         users: int64 ``(rows,)``: codes from 0.
         items: int64 ``(rows,)``: codes from 0.
-        k: How many rows each must have; 0 or 1 keeps everything.
+        k: Smallest number of rows of each user and item; 0 or 1 keeps everything.
 
     Returns:
         int64: the numbers of the rows that stay, ascending.
@@ -32,5 +32,9 @@ def k_core(users: NDArray[np.int64], items: NDArray[np.int64], k: int) -> NDArra
 
 
 def _enough(codes: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Bool ``(rows,)``: whether the code in each row occurs at least ``k`` times."""
+    """Return Bool ``(rows,)``: True if the row's code occurs at least ``k`` times.
+
+    >>> _enough(np.array([0, 1, 0]), 2).tolist()
+    [True, False, True]
+    """
     return (np.bincount(codes) >= k)[codes]

@@ -1,4 +1,4 @@
-"""Tables that Python was given as a source: the adapter ``table`` reads them like files, with all its checks and settings."""
+"""In-memory tables as a data source: the adapter ``table`` reads them like files, with all its checks and settings."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -38,32 +38,32 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "title": ("title", "name"),
     "category": ("category", "categories", "genre", "genres"),
 }
-"""What columns are usually called."""
+"""Usual names of the columns, by role."""
 
 
 @contextmanager
 def readable(settings: "DataSettings") -> Iterator["DataSettings"]:
-    """The settings of data that an adapter can read: tables that were given lie in files, as long as this lasts.
+    """Write in-memory tables to temporary files inside the context, and yield settings that name them.
 
-    Columns that the settings do not name are found by their usual names.
+    Columns that the settings do not name are identified by their usual names.
 
     Raises:
-        ConfigurationError: There is a table that cannot be read, or no column of users or items.
+        ConfigurationError: A table cannot be read, or has no column of users or items.
     """
     tables = _tables(settings.source)
     if not tables or settings.adapter != "table":
         yield settings
         return
     with tempfile.TemporaryDirectory(prefix="shortstack-") as folder:
-        own = {**_columns(tables), **settings.settings}
-        _require_columns(tables[INTERACTIONS], own)
+        adapter_settings = {**_columns(tables), **settings.settings}
+        _require_columns(tables[INTERACTIONS], adapter_settings)
         for name, frame in tables.items():
-            _write(frame, Path(folder) / f"{name}.parquet", own)
-        yield attrs.evolve(settings, source=str(Path(folder) / f"{INTERACTIONS}.parquet"), settings=own)
+            _write(frame, Path(folder) / f"{name}.parquet", adapter_settings)
+        yield attrs.evolve(settings, source=str(Path(folder) / f"{INTERACTIONS}.parquet"), settings=adapter_settings)
 
 
 def _tables(source: str | Given) -> "dict[str, pl.DataFrame]":
-    """The tables by name; none where the source is something else."""
+    """Return the tables by name; none if the source is something else."""
     value = source.value if isinstance(source, Given) else None
     if is_table(value):
         return {INTERACTIONS: frame_of(value)}
@@ -77,19 +77,22 @@ def _tables(source: str | Given) -> "dict[str, pl.DataFrame]":
 
 
 def _columns(tables: "Mapping[str, pl.DataFrame]") -> dict[str, Any]:
-    """The settings of the adapter that the names of the columns tell."""
-    found = _named(tables[INTERACTIONS], ("user", "item", "rating", "timestamp"))
+    """Return the adapter settings that follow from the names of the columns."""
+    column_names = _named(tables[INTERACTIONS], ("user", "item", "rating", "timestamp"))
     described = tables.get(ITEMS, tables[INTERACTIONS])
-    found |= _named(described, ("title", "category"))
+    column_names |= _named(described, ("title", "category"))
     if ITEMS in tables:
-        found |= {"items_file": f"{ITEMS}.parquet", "items_item": _named(described, ("item",)).get("item", "item")}
-    times = tables[INTERACTIONS].schema.get(found.get("timestamp", ""))
-    return found | ({"timestamp_unit": "ms"} if times is not None and times.is_temporal() else {})
+        column_names |= {
+            "items_file": f"{ITEMS}.parquet",
+            "items_item": _named(described, ("item",)).get("item", "item"),
+        }
+    times = tables[INTERACTIONS].schema.get(column_names.get("timestamp", ""))
+    return column_names | ({"timestamp_unit": "ms"} if times is not None and times.is_temporal() else {})
 
 
 def _named(frame: "pl.DataFrame", roles: tuple[str, ...]) -> dict[str, str]:
-    usual = {role: [name for name in USUAL[role] if name in frame.columns] for role in roles}
-    return {role: names[0] for role, names in usual.items() if names}
+    names_by_role = {role: [name for name in USUAL[role] if name in frame.columns] for role in roles}
+    return {role: names[0] for role, names in names_by_role.items() if names}
 
 
 def _require_columns(frame: "pl.DataFrame", settings: Mapping[str, Any]) -> None:
@@ -102,7 +105,7 @@ def _require_columns(frame: "pl.DataFrame", settings: Mapping[str, Any]) -> None
 
 
 def _write(frame: "pl.DataFrame", path: Path, settings: Mapping[str, Any]) -> None:
-    """As a file; moments become milliseconds, lists of categories one text."""
+    """Write a table to a file, with dates as milliseconds and lists of categories joined to one text."""
     import polars as pl
 
     category = str(settings.get("category"))

@@ -1,4 +1,4 @@
-"""Orders that depend on a seed and on names alone: never on row numbers, and never on Python's own ``hash``."""
+"""Seeded hashes of names, for orders that depend neither on row numbers nor on Python's own ``hash``."""
 
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 
 def seeded_hashes(names: Iterable[str], *, kind: str, seed: int) -> NDArray[np.uint64]:
-    """One 64-bit hash a name, equal on every machine and version.
+    """Return a 64-bit hash of each name, equal on every machine and version.
 
     Args:
-        names: What to hash; hash each name once only, this is a loop.
-        kind: Keeps namespaces apart, so that user ``"7"`` and item ``"7"`` differ; at most 16 ASCII letters.
-        seed: Another seed is another order.
+        names: Distinct names; pass each only once, since this is a Python loop.
+        kind: Namespace, so that user ``"7"`` and item ``"7"`` differ; at most 16 ASCII letters.
+        seed: Seed of the hashes.
+
+    >>> user, item = (seeded_hashes(["7"], kind=kind, seed=0) for kind in ("user", "item"))
+    >>> bool(user == item)
+    False
     """
     empty = blake2b(digest_size=8, key=str(seed).encode(), person=kind.encode())
     digests = bytearray()
@@ -25,7 +29,7 @@ def seeded_hashes(names: Iterable[str], *, kind: str, seed: int) -> NDArray[np.u
 
 
 def mixed(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """A 64-bit hash of each pair.
+    """Return a 64-bit hash of each pair.
 
     Source: the finaliser of SplitMix64 (Steele, Lea, Flood 2014, figure 16), around each member in turn.
     """

@@ -1,4 +1,4 @@
-"""From what an adapter read of impressions to dense arrays, and to the histories that a model learns from."""
+"""Impressions from an adapter's records as dense arrays, and the histories that a model is trained on."""
 
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,12 @@ _COLUMNS = {
 
 @attrs.frozen(kw_only=True, eq=False)
 class Shown:
-    """Impressions, the items in them, and what the readers of the training part read and clicked.
+    """Impressions, their items, and the histories and clicks of the users of the training part.
 
     Attributes:
-        impressions: All that can be learnt from or asked.
-        catalogue: Every item that was read, shown, or is described.
-        sequences: Each training reader's history at first, then the clicks, oldest first; all of it training.
+        impressions: Impressions of all parts.
+        catalogue: Every item that was read or shown.
+        sequences: Each training user's first history, then the clicks, oldest first; all of it training.
         facts: Counts, for the record.
     """
 
@@ -49,17 +49,17 @@ class Shown:
 
     @classmethod
     def from_records(cls, records: Records, *, split: str, seed: int = 0) -> "Shown":
-        """Number items and readers by a seeded hash, and divide the impressions.
+        """Number items and users by a seeded hash, and split the impressions.
 
         Args:
-            records: What an adapter read.
+            records: Records from an adapter.
             split: ``"global-time"``, or ``"official"``: of two published parts the later one is test, and the last tenth
                 of the first one is valid.
-            seed: Of the hashes.
+            seed: Seed of the hashes.
 
         Raises:
             DataError: There are no impressions, or no official parts.
-            ConfigurationError: The split is another.
+            ConfigurationError: The split is not one of these.
             EmptyDataError: A part is empty.
         """
         table = _checked(records)
@@ -101,11 +101,11 @@ class Shown:
 
 
 def _checked(records: Records) -> pl.DataFrame:
-    """The impressions in the order of time.
+    """Return the impressions in the order of time.
 
     Raises:
-        DataError: There are none, or a column is missing.
-        EmptyDataError: No row.
+        DataError: The source has no impressions, or a column is missing or of another type.
+        EmptyDataError: The table is empty.
     """
     if records.impressions is None:
         raise DataError(
@@ -115,15 +115,15 @@ def _checked(records: Records) -> pl.DataFrame:
     table = records.impressions.collect()
     for name, dtype in _COLUMNS.items():
         if name not in table.columns or table[name].dtype != dtype:
-            found = table[name].dtype if name in table.columns else "nothing"
-            raise DataError(f"the column {name!r} of the impressions must be {dtype}, not {found}")
+            dtype_found = table[name].dtype if name in table.columns else "nothing"
+            raise DataError(f"the column {name!r} of the impressions must be {dtype}, not {dtype_found}")
     if table.is_empty():
         raise EmptyDataError(f"{records.edition.name} holds no impressions")
     return table.sort("timestamp", maintain_order=True)
 
 
 def _by_hash(names: pl.Series, kind: str, seed: int) -> pl.Series:
-    """Each name once, in an order that tells nothing."""
+    """Return the distinct names in the order of a seeded hash, which carries no information."""
     distinct = names.drop_nulls().unique().sort()
     return distinct[np.argsort(seeded_hashes(distinct, kind=kind, seed=seed), kind="stable")]
 
@@ -135,7 +135,7 @@ def _places(values: pl.Series, names: pl.Series) -> NDArray[np.int64]:
 
 
 def _dense(lists: pl.Series, items: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The dense items of all lists, and where each list starts."""
+    """Return the dense items of all lists, and the offsets of the lists."""
     offsets = np.concatenate([[0], np.cumsum(lists.list.len().to_numpy())]).astype(np.int64)
     flat = lists.filter(lists.list.len() > 0).explode()
     return _places(flat, items).astype(np.int64), offsets
@@ -162,7 +162,7 @@ def _parts(table: pl.DataFrame, split: str) -> NDArray[np.int8]:
 
 
 def _learnt(impressions: Impressions, items: int) -> Sequences:
-    """One sequence a training reader: the history as it first was, then each click."""
+    """Return one sequence per training user: the history of the first impression, then each click."""
     train = impressions.of("train")
     owners = np.repeat(np.arange(len(train)), np.diff(train.shown_offsets))[train.clicked]
     clicks, clickers = train.shown[train.clicked], train.users[owners]
@@ -174,8 +174,8 @@ def _learnt(impressions: Impressions, items: int) -> Sequences:
     joined = [np.concatenate(pair) for pair in zip(histories, parts, strict=True)]
     return Sequences(
         items=np.concatenate(joined).astype(np.int64),
-        offsets=np.concatenate([[0], np.cumsum([len(one) for one in joined])]).astype(np.int64),
-        splits=np.zeros(sum(len(one) for one in joined), dtype=np.int8),
+        offsets=np.concatenate([[0], np.cumsum([len(sequence) for sequence in joined])]).astype(np.int64),
+        splits=np.zeros(sum(len(sequence) for sequence in joined), dtype=np.int8),
         catalogue_size=items,
     )
 

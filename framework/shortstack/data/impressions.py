@@ -1,4 +1,4 @@
-"""What users were shown and what they clicked, as plain arrays."""
+"""Impressions: lists of items shown to users, and their clicks, as plain arrays."""
 
 from pathlib import Path
 from typing import get_args
@@ -13,7 +13,7 @@ from shortstack.errors import EmptyDataError
 
 @attrs.frozen(kw_only=True, eq=False)
 class Impressions:
-    """Lists that were shown, one a row.
+    """Impressions, one per row.
 
     Attributes:
         users: int64 ``(impressions,)``.
@@ -22,7 +22,7 @@ class Impressions:
         read_offsets: int64 ``(impressions + 1,)``: row ``r`` owns ``read[read_offsets[r]:read_offsets[r + 1]]``.
         shown: int64: the dense items of all lists, row after row.
         shown_offsets: int64 ``(impressions + 1,)``.
-        clicked: bool, one each of ``shown``.
+        clicked: bool, one per entry of ``shown``.
     """
 
     users: NDArray[np.int64]
@@ -37,19 +37,19 @@ class Impressions:
         return len(self.users)
 
     def history(self, row: int) -> NDArray[np.int64]:
-        """What the user had read before; may be empty."""
+        """Return the items that the user had read before; may be empty."""
         return self.read[self.read_offsets[row] : self.read_offsets[row + 1]]
 
     def candidates(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """What was shown, and which of it was clicked."""
+        """Return the shown items, and the mask of clicked ones."""
         part = slice(self.shown_offsets[row], self.shown_offsets[row + 1])
         return self.shown[part], self.clicked[part]
 
     def of(self, split: SplitName) -> "Impressions":
-        """The rows of one part.
+        """Return the impressions of one part.
 
         Raises:
-            EmptyDataError: It has none.
+            EmptyDataError: The part has no impressions.
         """
         rows = np.flatnonzero(self.splits == get_args(SplitName).index(split))
         if not len(rows):
@@ -81,7 +81,7 @@ class Impressions:
 
 
 def _taken(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the elements of some rows lie, and the offsets of these rows alone.
+    """Return the indices of the elements of some rows, and the offsets of these rows alone.
 
     >>> [part.tolist() for part in _taken(np.array([0, 2, 3, 6]), np.array([0, 2]))]
     [[0, 1, 3, 4, 5], [0, 2, 5]]

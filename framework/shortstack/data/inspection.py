@@ -1,4 +1,4 @@
-"""What a data set is before anything is done to it, and what the filters and the split would leave. Nobody's id."""
+"""Statistics of a data set, before and after the filters and the split; without ids of users."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     import polars as pl
 
 MANY = 20
-"""Of more distinct ratings than these, such as play counts, only a summary is told."""
+"""Largest number of distinct ratings that are listed; of more, such as play counts, a summary is given."""
 
 
 def inspected(records: Records, *, split: str = "leave-last", **how: Any) -> dict[str, Any]:
-    """Counts, shares and times, fit for JSON.
+    """Return counts, shares and times as JSON values.
 
     Args:
-        records: What an adapter read.
+        records: Records from an adapter.
         split: The name of a split.
         **how: The settings of ``shortstack.data.preparation.Preparation``.
 
     Returns:
-        ``edition``, ``facts``, ``users``, ``items``, ``interactions``, ``density``, ``ratings`` (value → how many; or
+        ``edition``, ``facts``, ``users``, ``items``, ``interactions``, ``density``, ``ratings`` (value → count; or
         distinct, min, median, max), ``first`` and ``last`` (ISO 8601), ``tied_consecutive_share``, ``duplicate_pairs``,
-        ``listed_items``, ``titled_share``, ``skipped``, ``remarks``, ``prepared`` (what the filters leave; or ``nothing_left``) and
-        ``split`` (interactions of each part; or ``no_split``).
+        ``listed_items``, ``titled_share``, ``skipped``, ``remarks``, ``prepared`` (counts after the filters; or
+        ``nothing_left``) and ``split`` (interactions of each part; or ``no_split``).
 
     Raises:
-        DataError: The records are not what the contract says.
-        EmptyDataError: There are none.
+        DataError: The records violate the contract.
+        EmptyDataError: There are no records.
     """
     from shortstack.data.interactions import Interactions
 
@@ -58,7 +58,7 @@ def inspected(records: Records, *, split: str = "leave-last", **how: Any) -> dic
 
 
 def _left(records: Records, split_name: str, how: Mapping[str, Any]) -> dict[str, Any]:
-    """What the filters and the split leave, or why nothing is left."""
+    """Return the counts after the filters and the split, or the reason why nothing is left."""
     from shortstack.data.interactions import Interactions
     from shortstack.data.splits import split
 

@@ -1,4 +1,4 @@
-"""Who chose what and when: one typed, validated table in which users and items are dense numbers."""
+"""Interactions of users with items: one typed, validated table in which users and items are dense numbers."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Fact = str | int | float | None
 MOST_OPTIONS = 20
-"""Different ratings that a model can be asked to choose from; scales have 2 to 11."""
+"""Largest number of different ratings for the task ``rating``; usual scales have 2 to 11."""
 _FEW, _RARE = 10, 1_000
-"""A rating with fewer interactions than these, and fewer than one in so many, is taken for a mistake."""
+"""A rating with fewer than 10 interactions, and fewer than one in 1,000, is taken for an error."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -30,14 +30,14 @@ class Interactions:
 
     Attributes:
         table: Columns ``user`` and ``item`` (Int64, dense from 0), ``rating`` (Float64), ``timestamp`` (Int64, ms); and
-            ``split`` and ``category`` (String) where the source has them.
+            ``split`` and ``category`` (String) if the source has them.
         users: External user ids (String) in dense order: private, never printed.
         items: Columns ``item`` (external id), ``title``, ``category`` (String), in dense order.
-        edition: What the source was.
-        preparation: What was done to it.
-        read: How many interactions the source held.
-        skipped: The bad rows that were left out of it.
-        remarks: What a user should know about how it was read.
+        edition: Edition of the source.
+        preparation: Filters that were applied.
+        read: Number of interactions in the source.
+        skipped: Bad rows of the source that were skipped.
+        remarks: Notes for the user about how the source was read.
     """
 
     table: "pl.DataFrame"
@@ -56,16 +56,16 @@ class Interactions:
     def from_records(cls, records: Records, **how: Any) -> "Interactions":
         """Validate, filter, number and order records.
 
-        With ``ties="hash"`` the order of the rows changes nothing, to the byte; nor does ``PYTHONHASHSEED``.
+        With ``ties="hash"`` the result is the same, to the byte, for any order of the rows and any ``PYTHONHASHSEED``.
 
         Args:
-            records: What an adapter read.
+            records: Records from an adapter.
             **how: The settings of ``shortstack.data.preparation.Preparation``.
 
         Raises:
-            DataError: A column is missing, has another type, or holds what it must not.
-            EmptyDataError: Nothing is left.
-            PluginError: They are no records.
+            DataError: A column is missing, has another type, or holds invalid values.
+            EmptyDataError: No interactions are left.
+            PluginError: The adapter did not return ``Records``.
         """
         from shortstack.data.checks import check_items, doubts
         from shortstack.data.preparation import Preparation, prepare
@@ -89,7 +89,7 @@ class Interactions:
         )
 
     def catalogue(self, *, first_token: int = 1) -> Catalogue:
-        """The items for a model whose vocabulary is the items alone: item ``i`` is the token ``i + first_token``."""
+        """Return the catalogue for a vocabulary of items alone: item ``i`` is the token ``i + first_token``."""
         rows = self.items.iter_rows(named=True)
         items = [
             Item(id=row["item"], title=row["title"] or "", category=row["category"] or "", token=token)
@@ -98,10 +98,11 @@ class Interactions:
         return Catalogue(items=items)
 
     def rated(self) -> "tuple[Catalogue, NDArray[np.int64]]":
-        """The items with the ratings that there are, and which of them each interaction has: for the task ``rating``.
+        """Return the catalogue with rating options, and the option of each interaction, for the task ``rating``.
 
         Raises:
-            DataError: Some interactions have no rating, or there are too many different ones to choose from.
+            DataError: Some interactions have no rating, there are too few or too many different ratings, or one is too
+                rare.
         """
         import polars as pl
 
@@ -123,7 +124,7 @@ class Interactions:
         return attrs.evolve(catalogue, options=options), scale.search_sorted(ratings).cast(pl.Int64).to_numpy()
 
     def facts(self) -> dict[str, Fact]:
-        """What the data are, for the record: counts and times, nobody's id."""
+        """Return counts and times for the record, without ids of users."""
         users, items, rows = len(self.users), len(self.items), len(self)
         per_user = self.table["user"].value_counts()["count"]
         return {
@@ -148,10 +149,10 @@ class Interactions:
 
 
 def _require_options(ratings: "pl.Series", source: str) -> None:
-    """No rating is so rare that it looks like a mistake rather than like a part of the scale.
+    """Raise if a rating is so rare that it is more likely an error than part of the scale.
 
     Raises:
-        DataError: One is.
+        DataError: A rating is too rare.
     """
     for value, count in ratings.value_counts().sort("rating").iter_rows():
         if count < _FEW and count * _RARE < len(ratings):
@@ -162,16 +163,16 @@ def _require_options(ratings: "pl.Series", source: str) -> None:
 
 
 def _untitled(items: "pl.DataFrame") -> "pl.Series":
-    """Bool ``(items,)``."""
+    """Return Bool ``(items,)``: True if the item has no title."""
     return items["title"].fill_null("").str.strip_chars() == ""
 
 
 def without_titles(items: "pl.DataFrame", described: "pl.DataFrame") -> Iterator[str]:
-    """A remark if no item has a title, and whether the source has titles of others.
+    """Yield a remark if no item has a title, which mentions titles that the source has for other ids.
 
     Args:
-        items: Columns ``item`` and ``title``, of the items that are used.
-        described: The same, of all that the source describes.
+        items: Columns ``item`` and ``title`` of the items in use.
+        described: The same columns of all items that the source describes.
     """
     if not _untitled(items).all():
         return
@@ -187,7 +188,7 @@ def _too_few_or_many(scale: Sequence[float]) -> str:
 
 
 def tied_share(table: "pl.DataFrame") -> float | None:
-    """The share of a user's consecutive interactions that have one timestamp; None where there are no pairs or times.
+    """Return the share of users' consecutive interactions with equal timestamps; None without pairs or times.
 
     Args:
         table: Columns ``user`` and ``timestamp``, in order.
@@ -200,9 +201,9 @@ def tied_share(table: "pl.DataFrame") -> float | None:
 
 
 def with_descriptions(names: "pl.Series", items: "pl.DataFrame") -> "pl.DataFrame":
-    """``item``, ``title``, ``category`` of each name, in the order of the names; null where nothing is known.
+    """Return ``item``, ``title``, ``category`` of each name, in the order of the names; null if unknown.
 
-    Titles are in Unicode's form NFC, in which they are typed; macOS writes NFD.
+    Titles are normalised to Unicode's form NFC, in which they are typed; macOS writes NFD.
     """
     import polars as pl
 
@@ -219,7 +220,11 @@ def _number(value: object) -> float | None:
 
 
 def _moment(milliseconds: object) -> str | None:
-    """ISO 8601, UTC."""
+    """Return milliseconds since 1970 as ISO 8601, UTC; None if there is no time.
+
+    >>> _moment(0)
+    '1970-01-01T00:00:00+00:00'
+    """
     if not isinstance(milliseconds, int):
         return None
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).isoformat(timespec="seconds")

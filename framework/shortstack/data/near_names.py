@@ -1,4 +1,4 @@
-"""The names nearest to a mistyped one, also among a hundred thousand."""
+"""Nearest names to a mistyped one, fast even among a hundred thousand."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEW: Final = 1000
-"""Names that difflib, at some 30 µs each, compares with all of them."""
+"""Largest number of names that are all compared by difflib, at some 30 µs each."""
 _LIKELIEST: Final = 300
-"""Names that it compares with otherwise."""
+"""Number of preselected names that difflib compares otherwise."""
 _LETTERS: Final = 32
-"""Letters of the name that the others are searched for."""
+"""Largest number of distinct letters of the name that are counted in the others."""
 _OTHERS: Final = 255
-"""Stands for every other letter."""
+"""Code of all other letters."""
 
 
 def near_names(name: str, names: Sequence[str], *, most: int = 3, least: float = 0.5) -> list[str]:
-    """What ``difflib.get_close_matches`` gives, each name once; of many names, it looks at the likeliest alone.
+    """Return ``difflib.get_close_matches`` without duplicates; of many names, only the likeliest are compared.
 
     >>> near_names("Matirx", ["Heat", "Matrix", "Casino", "Matrix"])
     ['Matrix']
 
     Args:
         name: The mistyped name.
-        names: The right ones.
-        most: How many at most.
-        least: The least similarity, from 0 to 1.
+        names: The existing names.
+        most: Largest number of results.
+        least: Smallest similarity, from 0 to 1.
     """
     distinct = list(dict.fromkeys(names))
     if len(distinct) > _FEW:
@@ -38,7 +38,7 @@ def near_names(name: str, names: Sequence[str], *, most: int = 3, least: float =
 
 
 def _likeness(name: str, names: Sequence[str]) -> NDArray[np.float64]:
-    """float64 ``(names,)``: the shares of letters and of neighbouring letters that each has in common with a name."""
+    """Return each name's share of common letters plus that of common pairs of letters, float64 ``(names,)``."""
     lengths = np.fromiter(map(len, names), dtype=np.int64, count=len(names))
     owner = np.repeat(np.arange(len(names)), lengths)
     text = np.frombuffer("".join(names).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -48,13 +48,13 @@ def _likeness(name: str, names: Sequence[str]) -> NDArray[np.float64]:
     letters = number[text]
 
     known = letters != _OTHERS
-    found = np.bincount(owner[known] * len(counts) + letters[known], minlength=len(names) * len(counts))
-    common = np.minimum(found.reshape(len(names), -1), list(counts.values())).sum(1)
+    occurrences = np.bincount(owner[known] * len(counts) + letters[known], minlength=len(names) * len(counts))
+    common = np.minimum(occurrences.reshape(len(names), -1), list(counts.values())).sum(1)
 
     pairs = np.zeros((_OTHERS + 1, _OTHERS + 1), dtype=bool)
     ours = number[[ord(letter) for letter in name]]
     pairs[ours[:-1], ours[1:]] = True
-    pairs[_OTHERS], pairs[:, _OTHERS] = False, False
+    pairs[_OTHERS], pairs[:, _OTHERS] = False, False  # all other letters share a code, but are not equal
     neighbours = pairs[letters[:-1], letters[1:]] & (owner[:-1] == owner[1:])
     shared = np.bincount(owner[:-1][neighbours], minlength=len(names))
     together = lengths + len(name)

@@ -1,4 +1,4 @@
-"""From records as an adapter reads them to filtered, numbered and ordered rows."""
+"""Preparation of an adapter's records: filtered, numbered and ordered rows."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,29 +32,33 @@ def _is_moment(_preparation: object, field: "attrs.Attribute[str | None]", value
 
 
 def _milliseconds(moment: str) -> int:
-    """A time without a zone is UTC."""
+    """Return milliseconds since 1970; a time without a zone is UTC.
+
+    >>> _milliseconds("1970-01-02")
+    86400000
+    """
     parsed = datetime.fromisoformat(moment)
     return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
 @attrs.frozen(kw_only=True)
 class Preparation:
-    """What is done to records, in this order: ratings, dates, duplicates, k-core, sample of users, last of each user.
+    """Filters of records, in this order: ratings, dates, duplicates, k-core, sample of users, last of each user.
 
     Attributes:
-        seed: Of the hashes that number users and items, order ties and draw users.
-        core: Every user and item left has at least this many interactions; 0 filters nothing.
+        seed: Seed of the hashes that number users and items, order ties and sample users.
+        core: Smallest number of interactions of each remaining user and item; 0 filters nothing.
         min_rating: Lower ratings are dropped; None keeps all.
         since: Interactions before this date or time (ISO 8601, UTC) are dropped; None keeps all.
-        until: Those from this date or time on are dropped; None keeps all.
-        sample_users: So many users are drawn by the seed, with all that they have left; None keeps all.
-        last_n: Each user's most recent interactions are kept, so many; None keeps all.
-        duplicates: What becomes of repeated (user, item) pairs. ``"keep"`` is the default because a repeat is an event
+        until: Interactions from this date or time on are dropped; None keeps all.
+        sample_users: Number of users to sample by the seed, with all their remaining interactions; None keeps all.
+        last_n: Number of most recent interactions to keep of each user; None keeps all.
+        duplicates: Treatment of repeated (user, item) pairs. ``"keep"`` is the default because a repeat is an event
             too (a song heard again), and published sizes count it; ``first`` and ``last`` keep one, by time.
-        ties: How a user's interactions with one timestamp are ordered. ``"hash"``, by a seeded hash of (user, item),
-            leaks neither item ids nor row numbers; ``"file"``, as in the file, is for comparison with published numbers.
-        order: ``"time"``, or ``"file"`` for sources whose rows stand in the order of events: then times are not needed,
-            and order nothing where there are any.
+        ties: Order of a user's interactions with equal timestamps. ``"hash"``, by a seeded hash of (user, item), leaks
+            neither item ids nor row numbers; ``"file"``, as in the file, is for comparison with published numbers.
+        order: ``"time"``, or ``"file"`` for sources whose rows are in the order of events: then times are not needed,
+            and are ignored if present.
     """
 
     seed: int = 0
@@ -77,10 +81,10 @@ class Preparation:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Prepared:
-    """What is left, in order.
+    """The remaining interactions, in order.
 
     Attributes:
-        table: ``user``, ``item`` (Int64, dense), ``rating`` and ``timestamp``, and ``split`` and ``category`` where the
+        table: ``user``, ``item`` (Int64, dense), ``rating`` and ``timestamp``, and ``split`` and ``category`` if the
             records have them: user after user, oldest first.
         users: External id of each user, in dense order.
         items: External id of each item, in dense order.
@@ -95,11 +99,12 @@ def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
     """Filter, number and order rows.
 
     Raises:
-        DataError: A column is missing, has another type, or holds what it must not.
+        DataError: A column is missing, has another type, or holds invalid values.
         EmptyDataError: Nothing is left.
     """
     check(raw)
     rated = _dated(_rated(raw, how), how)
+    # in any order: the codes are replaced by numbers in the order of the hashes below
     names = {kind: rated.select(pl.col(kind).unique()).to_series() for kind in ("user", "item")}
     codes = rated.select(_position(pl.col(kind), names[kind]) for kind in names)
     hashes = {kind: seeded_hashes(names[kind], kind=kind, seed=how.seed) for kind in names}
@@ -152,7 +157,7 @@ _BY_FILE = "set order = 'file' if the rows stand in the order of events"
 
 
 def _sampled(table: pl.DataFrame, hashes: NDArray[np.uint64], how: Preparation) -> pl.DataFrame:
-    """The users with the smallest hashes: a draw that depends on the seed and on nothing else."""
+    """Keep the users with the smallest hashes: a sample that depends on the seed and the users' names alone."""
     if how.sample_users is None:
         return table
     users = table["user"].unique().to_numpy()
@@ -169,7 +174,7 @@ def _recent(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFra
 
 
 def _distinct(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
-    """One row a (user, item) pair, unless duplicates are kept."""
+    """Keep one row of each (user, item) pair, unless duplicates are kept."""
     if how.duplicates == "keep":
         return table
     if how.order == "time" and how.ties == "hash":
@@ -180,10 +185,10 @@ def _distinct(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataF
 
 
 def _nothing_left(read: int, rated: int, how: Preparation) -> str:
-    asked = [] if how.min_rating is None else [f"have a rating of at least {how.min_rating:g}"]
-    asked += [] if how.since is None else [f"are since {how.since}"]
-    asked += [] if how.until is None else [f"are before {how.until}"]
-    after = f", of which {rated:,} {' and '.join(asked)}" if asked else ""
+    conditions = [] if how.min_rating is None else [f"have a rating of at least {how.min_rating:g}"]
+    conditions += [] if how.since is None else [f"are since {how.since}"]
+    conditions += [] if how.until is None else [f"are before {how.until}"]
+    after = f", of which {rated:,} {' and '.join(conditions)}" if conditions else ""
     return (
         f"no interactions are left after the {how.core}-core (core = {how.core}) of {read:,} interactions{after}; "
         "lower core or use more data"
@@ -191,19 +196,20 @@ def _nothing_left(read: int, rated: int, how: Preparation) -> str:
 
 
 def _position(values: pl.Expr, names: pl.Series) -> pl.Expr:
-    """Int64: where in ``names`` each value stands."""
+    """Return the index of each value in ``names``, Int64."""
     return values.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
 
 
 def _ordered(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
-    """User after user, by time; what ties in (user, item, time) goes by rating, and is alike after that.
+    """Order rows by user, then time, then hash; ties in (user, item, time) by rating.
 
-    With ``order="file"`` each user's rows stay as they stand.
+    With ``order="file"`` each user's rows keep their order.
     """
     columns = table.select(*COLUMNS, *(name for name in OPTIONAL if name in table.columns))
     if how.order == "file":
         return columns[np.argsort(table["user"].to_numpy(), kind="stable")]
     moments = _moments(table)
+    # the default sort is faster, and the order of its ties is set below
     order = np.argsort(moments, kind="stable" if how.ties == "file" else None)
     if how.ties == "hash":
         _order_ties(order, moments[order], columns, hashes)
@@ -211,12 +217,12 @@ def _ordered(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFr
 
 
 def _moments(table: pl.DataFrame) -> NDArray[np.int64]:
-    """int64 ``(rows,)``: one number for user and time, ordered by user, then by time, rows without a time last."""
+    """Return one sort key for user and time, int64 ``(rows,)``: by user, then by time, rows without a time last."""
     users, times = table["user"].to_numpy(), table["timestamp"]
     earliest, latest = (int(end) if isinstance(end, int) else 0 for end in (times.min(), times.max()))
     since = (times.fill_null(latest + 1) if times.null_count() else times).to_numpy()
     span = latest + 2 - earliest
-    if len(users) and (int(users.max()) + 1) * span >= 2**63:  # more users than there are milliseconds to spare
+    if len(users) and (int(users.max()) + 1) * span >= 2**63:  # would overflow int64: use ranks instead of times
         _, since = np.unique(since, return_inverse=True)
         span = int(since.max()) + 1
     moments: NDArray[np.int64] = users * np.int64(span)
@@ -226,7 +232,7 @@ def _moments(table: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def _order_ties(order: NDArray[np.int64], moments: NDArray[np.int64], columns: pl.DataFrame, hashes: Hashes) -> None:
-    """Put rows of one user and one time into the order of their hashes; then of their ratings, those without last."""
+    """Order rows of one user and one time, in place, by their hashes, then by their ratings, missing ones last."""
     same = moments[1:] == moments[:-1]
     tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
     rows = order[tied]
@@ -237,14 +243,18 @@ def _order_ties(order: NDArray[np.int64], moments: NDArray[np.int64], columns: p
 
 
 def _dense_order(codes: pl.Series, names: pl.Series, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The codes that occur, by hash; equal hashes (one pair in 2⁶⁴) by name."""
+    """Return the codes that occur, by hash; equal hashes (one pair in 2⁶⁴) by name."""
     present = np.flatnonzero(np.bincount(codes.to_numpy(), minlength=1))
     keys = pl.DataFrame({"code": present, "hash": hashes[present], "name": names[present]})
     return keys.sort("hash", "name")["code"].to_numpy()
 
 
 def _numbers(order: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The dense number of each code; −1 where it does not occur."""
+    """Return the dense number of each code; −1 if it does not occur.
+
+    >>> _numbers(np.array([2, 0]), 3).tolist()
+    [1, -1, 0]
+    """
     numbers = np.full(count, -1, dtype=np.int64)
     numbers[order] = np.arange(len(order))
     return numbers

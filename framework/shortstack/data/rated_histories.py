@@ -1,4 +1,4 @@
-"""What a model that rates items reads: items and ratings as one long row of tokens."""
+"""Input of a model that rates items: items and ratings as one flat array of tokens."""
 
 import attrs
 import numpy as np
@@ -12,13 +12,13 @@ Positions = NDArray[np.int64]
 
 @attrs.frozen(kw_only=True, eq=False)
 class RatedHistories:
-    """All histories as tokens: each item, and behind it its rating.
+    """All histories as tokens: each item, followed by its rating.
 
     Attributes:
         tokens: int64: user after user.
         offsets: int64 ``(interactions + 1,)``: interaction ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``, its rating the
             last of them.
-        opening: What comes before every history, or piece of one.
+        opening: Tokens before every history, or part of one.
     """
 
     tokens: Positions
@@ -27,10 +27,10 @@ class RatedHistories:
 
     @classmethod
     def of(cls, sequences: Sequences, catalogue: Catalogue) -> "RatedHistories":
-        """The histories, spelt as the catalogue spells its items.
+        """Return the histories, with the catalogue's tokens for items and ratings.
 
         Raises:
-            ConfigurationError: There are no ratings.
+            ConfigurationError: The sequences have no ratings.
         """
         ratings, spellings = sequences.rated(), [item.spelling for item in catalogue.items]
         lengths = np.array([len(spelling) for spelling in spellings], dtype=np.int64)
@@ -46,13 +46,13 @@ class RatedHistories:
         return cls(tokens=tokens, offsets=offsets, opening=catalogue.opening)
 
     def question(self, start: int, seen: int, row: int) -> list[int]:
-        """How is the item in ``row`` rated, by who did what is from ``start`` up to ``seen``? Without its rating."""
+        """Return the tokens of the history from ``start`` to ``seen``, then of the item in ``row``, unrated."""
         history = self.tokens[self.offsets[start] : self.offsets[seen]]
         item = self.tokens[self.offsets[row] : self.offsets[row + 1] - 1]
         return [*self.opening, *history.tolist(), *item.tolist()]
 
     def question_lengths(self, starts: Positions, seen: Positions, rows: Positions) -> Positions:
-        """int64: how many tokens each ``question`` has."""
+        """Return the number of tokens of each ``question``, int64."""
         history, item = self.offsets[seen] - self.offsets[starts], self.offsets[rows + 1] - 1 - self.offsets[rows]
         lengths: Positions = len(self.opening) + history + item
         return lengths

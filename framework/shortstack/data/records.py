@@ -1,4 +1,4 @@
-"""An adapter's records, read once; and a digest of them, which says whether a source still holds the same."""
+"""An adapter's records, read once; and a digest of them, which detects a changed source."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from shortstack.frames import hash_column
 
 
 def require_records(found: object) -> Records:
-    """What an adapter's ``read`` gave.
+    """Return the result of an adapter's ``read``, checked.
 
     Raises:
-        PluginError: It is something else.
+        PluginError: The result is not ``Records``.
     """
     if not isinstance(found, Records):
         raise PluginError(f"an adapter's read must give shortstack.contracts.Records, got a {type(found).__name__}")
@@ -24,20 +24,22 @@ def require_records(found: object) -> Records:
 
 
 def read_once(records: Records, tables: Sequence[str]) -> Records:
-    """The same records, some of whose tables are in memory: whoever collects them again does not read again.
+    """Return the records with some tables in memory, so that collecting them again does not read the source again.
 
     Args:
-        records: Lazy.
+        records: Records with lazy tables.
         tables: Names among ``interactions``, ``items`` and ``impressions``.
     """
-    found = {name: getattr(require_records(records), name) for name in tables}
-    return attrs.evolve(records, **{name: table.collect().lazy() for name, table in found.items() if table is not None})
+    lazy_tables = {name: getattr(require_records(records), name) for name in tables}
+    return attrs.evolve(
+        records, **{name: table.collect().lazy() for name, table in lazy_tables.items() if table is not None}
+    )
 
 
 def digest_of(records: Records, tables: Sequence[str]) -> str:
-    """A hash of all that these tables hold, of the edition, and of how many rows were left out.
+    """Return a hash of the contents of these tables, of the edition, and of the number of skipped rows.
 
-    It is of the values alone: neither the version of polars nor the number of its threads changes it.
+    It depends on the values alone: neither the version of polars nor the number of its threads changes it.
 
     >>> table = pl.LazyFrame({"item": ["a", None], "title": ["Heat", ""]})
     >>> from shortstack.contracts import Edition
@@ -50,6 +52,7 @@ def digest_of(records: Records, tables: Sequence[str]) -> str:
     for name in tables:
         table = getattr(records, name)
         frame = pl.DataFrame() if table is None else table.collect()
-        for column in frame.sort("item") if name == "items" and "item" in frame.columns else frame:  # in no order
+        # the items have no defined order; other tables keep theirs, which may be the order of events
+        for column in frame.sort("item") if name == "items" and "item" in frame.columns else frame:
             hash_column(hashed, column)
     return hashed.hexdigest()

@@ -1,4 +1,4 @@
-"""Histories as plain tensors: all that the stages after the data need to know of it."""
+"""Histories as plain arrays: all that the stages after the data stage need."""
 
 from functools import cached_property
 from pathlib import Path
@@ -13,18 +13,18 @@ from shortstack.errors import ConfigurationError, EmptyDataError
 SplitName = Literal["train", "valid", "test"]
 
 Seen = Literal["exclude", "include"]
-"""Whether items of a user's history are left out of what is ranked for that user, or are candidates like all others."""
+"""Rule for items of a user's history: excluded from the candidates of that user, or included like all others."""
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
 class Cases:
-    """Questions of the form "what came next?": one row each.
+    """Next-item prediction cases: a history and the item that came next, one per row.
 
     Attributes:
-        users: int64 ``(cases,)``: whose history it is.
+        users: int64 ``(cases,)``: the user.
         targets: int64 ``(cases,)``: the item that came next.
-        starts: int64 ``(cases,)``: where the user's history starts in ``items``.
-        stops: int64 ``(cases,)``: where it ends, the target excluded.
+        starts: int64 ``(cases,)``: start of the user's history in ``items``.
+        stops: int64 ``(cases,)``: its end, exclusive; the target is not part of it.
         items: int64: the flat histories of all users.
     """
 
@@ -38,35 +38,36 @@ class Cases:
         return len(self.targets)
 
     def history(self, case: int) -> NDArray[np.int64]:
-        """Everything the user did before the target, oldest first; may be empty."""
+        """Return all of the user's items before the target, oldest first; may be empty."""
         return self.items[self.starts[case] : self.stops[case]]
 
     def at(self, rows: NDArray[np.int64]) -> "Cases":
-        """Some of the cases."""
+        """Return the cases with these indices."""
         chosen = {name: getattr(self, name)[rows] for name in ("users", "targets", "starts", "stops")}
         return Cases(**chosen, items=self.items)
 
     @cached_property
     def repeats(self) -> NDArray[np.bool_]:
-        """Bool ``(cases,)``: whether the target is in the history already."""
-        places = np.argsort(self.items, kind="stable")  # of each item, in their order
+        """Bool ``(cases,)``: True if the target is in the history."""
+        # all places of each item in order, so that two searches find those in a history
+        places = np.argsort(self.items, kind="stable")
         keys = self.items[places] * len(places) + places
         first = self.targets * len(places)
-        found = np.searchsorted(keys, [first + self.starts, first + self.stops])  # places in the history, as a range
-        repeats: NDArray[np.bool_] = found[0] < found[1]
+        bounds = np.searchsorted(keys, [first + self.starts, first + self.stops])  # places in the history, as a range
+        repeats: NDArray[np.bool_] = bounds[0] < bounds[1]
         return repeats
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Sequences:
-    """Every user's items in time order, and which split each belongs to.
+    """Every user's items in time order, and the split of each.
 
     Attributes:
         items: int64 ``(interactions,)``: dense item ids, user after user, oldest first.
         offsets: int64 ``(users + 1,)``: user ``u`` owns ``items[offsets[u]:offsets[u + 1]]``.
         splits: int8 ``(interactions,)``: 0 train, 1 valid, 2 test; never decreasing within a user.
-        catalogue_size: How many items there are.
-        ratings: int64 ``(interactions,)``: which option of the catalogue each was rated with; None where nobody rates.
+        catalogue_size: Number of items.
+        ratings: int64 ``(interactions,)``: index of the option with which each was rated; None if ratings are not used.
     """
 
     items: NDArray[np.int64]
@@ -77,32 +78,39 @@ class Sequences:
 
     @property
     def users(self) -> int:
-        """How many users there are."""
+        """Number of users."""
         return len(self.offsets) - 1
 
     def rated(self) -> NDArray[np.int64]:
-        """The ratings.
+        """Return the ratings.
 
         Raises:
-            ConfigurationError: There are none.
+            ConfigurationError: There are no ratings.
         """
         if self.ratings is None:
             raise ConfigurationError("the task 'rating' needs sequences with ratings, as the data stage writes them")
         return self.ratings
 
     def train(self) -> list[NDArray[np.int64]]:
-        """Each user's training items, oldest first; users without any are left in, empty."""
+        """Return each user's training items, oldest first; empty for users without any."""
         return self.upto("train")
 
     def upto(self, split: SplitName) -> list[NDArray[np.int64]]:
-        """Each user's items of ``split`` and the splits before it, oldest first."""
+        """Return each user's items of ``split`` and the splits before it, oldest first.
+
+        >>> sequences = Sequences(
+        ...     items=np.array([4, 2, 7]), offsets=np.array([0, 3]), splits=np.array([0, 1, 2]), catalogue_size=8
+        ... )
+        >>> [items.tolist() for items in sequences.upto("valid")]
+        [[4, 2]]
+        """
         code = get_args(SplitName).index(split)
         return [
             self.items[a:b][self.splits[a:b] <= code] for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True)
         ]
 
     def cases(self, split: SplitName) -> Cases:
-        """One case for each interaction of a split, with everything the user did before as history.
+        """Return one case for each interaction of a split, with all of the user's earlier items as history.
 
         Raises:
             EmptyDataError: The split has no interactions.

@@ -1,4 +1,4 @@
-"""Which interactions train, validate and test: by each user's own end, by one moment for everybody, by chance, or as published."""
+"""Splits into train, valid and test: by users' last interactions, by one time for all, at random, or as published."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,13 +21,13 @@ ORDERS = ("time", "file")
 
 @attrs.frozen(kw_only=True)
 class LeaveLast:
-    """Each user's last interaction is test, the one before valid; users with fewer than 3 stay wholly in train.
+    """Each user's last interaction is test, the one before valid; users with fewer than 3 are entirely in train.
 
     Not free of leaks: others' training interactions may lie after a user's test (Ji et al., arXiv 2010.11060).
     """
 
     def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
-        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user, oldest first."""
+        """Mark each interaction, int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user, oldest first."""
         counts = np.bincount(users)
         ends = np.cumsum(counts)[counts >= 3]
         codes = np.zeros(len(users), dtype=np.int8)
@@ -37,10 +37,10 @@ class LeaveLast:
 
 @attrs.frozen(kw_only=True)
 class GlobalTime:
-    """Everything after one moment is test, the stretch before it valid: the split without leaks across users.
+    """Interactions after one time are test, those of the period before it valid: the split without leaks across users.
 
-    Equal timestamps never straddle a cut: max(train) < min(valid) and max(valid) < min(test), so that the shares are
-    upper bounds only where nothing ties.
+    Equal timestamps are never on both sides of a cut: max(train) < min(valid) and max(valid) < min(test), so the shares
+    are approximate where timestamps tie.
 
     Attributes:
         valid: About this share of interactions, in (0, 1).
@@ -54,10 +54,10 @@ class GlobalTime:
         _check_shares(self.valid, self.test)
 
     def codes(self, _users: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int8]:
-        """int8 ``(rows,)``: 0 train, 1 valid, 2 test.
+        """Mark each interaction, int8 ``(rows,)``: 0 train, 1 valid, 2 test.
 
         Raises:
-            EmptyDataError: So many timestamps are equal that a part is empty.
+            EmptyDataError: A part is empty, because too many timestamps are equal.
         """
         ordered = np.sort(times)
         last = len(times) - 1
@@ -83,8 +83,8 @@ def _check_shares(valid: float, test: float) -> None:
 class Ratio:
     """The last share of each user's interactions is test, the share before it valid.
 
-    At least one each, also for train, and no more than the share allows beyond that; users with fewer than 3 stay wholly in train. Not
-    free of leaks across users, as ``LeaveLast``.
+    Each part has at least one interaction, and beyond that the share is rounded down; users with fewer than 3 are
+    entirely in train. Not free of leaks across users, like ``LeaveLast``.
 
     Attributes:
         valid: This share of each user's interactions, in (0, 1).
@@ -98,16 +98,16 @@ class Ratio:
         _check_shares(self.valid, self.test)
 
     def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
-        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user, oldest first."""
+        """Mark each interaction, int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user, oldest first."""
         return _by_place(users, self.valid, self.test)
 
 
 @attrs.frozen(kw_only=True)
 class Random:
-    """Interactions are drawn into the parts by a seed, whenever they happened, which leaks time.
+    """Interactions are assigned to the parts at random, by a seed, whatever their times, which leaks time.
 
-    What a user did later teaches a model that is tested on what came before, and a history is not what was
-    known then. For comparison with results that were made so.
+    Later interactions train a model that is tested on earlier ones, and a history is not what was known at the time.
+    For comparison with published results that use it.
 
     Attributes:
         valid: This share of interactions, in (0, 1).
@@ -123,10 +123,10 @@ class Random:
         _check_shares(self.valid, self.test)
 
     def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
-        """int8 ``(rows,)``: 0 train, 1 valid, 2 test.
+        """Mark each interaction, int8 ``(rows,)``: 0 train, 1 valid, 2 test.
 
         Raises:
-            EmptyDataError: There are so few that a part is empty.
+            EmptyDataError: A part is empty, because there are too few interactions.
         """
         valid, test = (_share(len(users), share) for share in (self.valid, self.test))
         if not (valid and test and valid + test < len(users)):
@@ -141,9 +141,9 @@ class Random:
 
 @attrs.frozen(kw_only=True)
 class RandomByUser:
-    """Each user's interactions are drawn into the parts by a seed, whenever they happened, which leaks time.
+    """Each user's interactions are assigned to the parts at random, by a seed, which leaks time.
 
-    Users with fewer than 3 stay wholly in train. For comparison, as ``Random``.
+    Users with fewer than 3 are entirely in train. For comparison, like ``Random``.
 
     Attributes:
         valid: This share of each user's interactions, in (0, 1).
@@ -159,28 +159,29 @@ class RandomByUser:
         _check_shares(self.valid, self.test)
 
     def codes(self, users: NDArray[np.int64], _times: NDArray[np.int64]) -> NDArray[np.int8]:
-        """int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user."""
+        """Mark each interaction, int8 ``(rows,)``: 0 train, 1 valid, 2 test; rows are user after user."""
         drawn = np.random.default_rng(self.seed).permutation(len(users))
-        drawn = drawn[np.argsort(users[drawn], kind="stable")]
+        drawn = drawn[np.argsort(users[drawn], kind="stable")]  # user after user, each user's rows in drawn order
         codes = np.empty(len(users), dtype=np.int8)
         codes[drawn] = _by_place(users[drawn], self.valid, self.test)
         return codes
 
 
 def _share(count: int, share: float) -> int:
-    return int(count * share + 1e-9)
+    return int(count * share + 1e-9)  # 100 · 0.29 is 28.999… in floating point
 
 
 def _by_place(users: NDArray[np.int64], valid: float, test: float) -> NDArray[np.int8]:
-    """int8 ``(rows,)``: of each user the last share is test, the one before valid, and at least one is train.
+    """Return int8 ``(rows,)``: each user's last share is test, the one before it valid, and at least one row is train.
 
-    Rows are user after user; users with fewer than 3 stay wholly in train.
+    Rows are user after user; users with fewer than 3 are entirely in train.
     """
     _, starts, counts = np.unique(users, return_index=True, return_counts=True)
     tests, valids = (np.maximum(1, (counts * share + 1e-9).astype(np.int64)) for share in (test, valid))
     tests = np.minimum(tests, counts - 2)
     valids = np.minimum(valids, counts - 1 - tests)
-    left = np.repeat(starts + counts, counts) - np.arange(len(users))  # with this one, up to the user's last
+    # rows from this one to the user's last, inclusive
+    left = np.repeat(starts + counts, counts) - np.arange(len(users))
     tests, both = np.repeat(tests, counts), np.repeat(tests + valids, counts)
     codes = np.where(left <= tests, TEST, np.where(left <= both, VALID, TRAIN))
     return np.where(np.repeat(counts, counts) < 3, TRAIN, codes).astype(np.int8)
@@ -188,14 +189,14 @@ def _by_place(users: NDArray[np.int64], valid: float, test: float) -> NDArray[np
 
 @attrs.frozen(kw_only=True)
 class Official:
-    """The parts that the publisher made.
+    """The published parts.
 
-    Where there are two parts, train and a later one, the later one is test, and each user's last training interaction
-    is valid, if there are two before it.
+    If there are two parts, train and a later one, the later one is test, and each user's last training interaction is
+    valid, if there are two before it.
     """
 
     def codes(self, users: NDArray[np.int64], parts: Sequence[str]) -> NDArray[np.int8]:
-        """int8 ``(rows,)``: 0 train, 1 valid, 2 test.
+        """Mark each interaction, int8 ``(rows,)``: 0 train, 1 valid, 2 test.
 
         Args:
             users: int64 ``(rows,)``, user after user, oldest first.
@@ -217,14 +218,14 @@ class Official:
 
 
 def _last_of_train(users: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The last training row of each user that has at least three."""
+    """Return the last training row of each user with at least three."""
     rows = np.flatnonzero(codes == TRAIN)
     counts = np.bincount(users[rows])
     return rows[np.cumsum(counts)[counts >= 3] - 1]
 
 
 class Split(Protocol):
-    """Divides interactions; the built-in ones are in ``SPLITS``, and Python may give one of its own."""
+    """Protocol of splits; the built-in ones are in ``SPLITS``, and a caller may pass one of its own."""
 
     def codes(self, users: NDArray[np.int64], times: Any, /) -> NDArray[np.int8]:
         """Mark each interaction: 0 train, 1 valid, 2 test.
@@ -246,17 +247,20 @@ SPLITS: Mapping[str, Split] = {
 
 
 def named_split(name: str, *, valid: float | None = None, test: float | None = None, seed: int = 0) -> Split:
-    """The split of this name.
+    """Return a split by name.
 
     Args:
-        name: Of the split.
-        valid: Its share of interactions, where it has shares; None for its default.
-        test: The same.
-        seed: Of a random one.
+        name: Name of the split.
+        valid: Share of the interactions in valid, for splits with shares; None for its default.
+        test: Share of the interactions in test, likewise.
+        seed: Seed of a random split.
 
     Raises:
-        UnknownNameError: There is none.
-        ConfigurationError: It has no shares, or they are not between 0 and 1.
+        UnknownNameError: There is no such split.
+        ConfigurationError: The split has no shares, or they are not between 0 and 1.
+
+    >>> named_split("ratio", test=0.2)
+    Ratio(valid=0.1, test=0.2)
     """
     if isinstance(name, Given):
         return _given(name, shares=[valid, test])
@@ -275,10 +279,10 @@ def named_split(name: str, *, valid: float | None = None, test: float | None = N
 
 
 def _given(given: Given, *, shares: Sequence[float | None]) -> Split:
-    """A split that was given, which has its shares already.
+    """Return a split that was given as an object, with shares of its own.
 
     Raises:
-        ConfigurationError: It is none, or shares are given beside it.
+        ConfigurationError: The object is not a split, or shares are set too.
     """
     rule = given.value
     if not callable(getattr(rule, "codes", None)):
@@ -292,21 +296,21 @@ def _given(given: Given, *, shares: Sequence[float | None]) -> Split:
 
 
 def _require_codes(codes: object, rule: object, rows: int) -> NDArray[np.int8]:
-    """What a split of one's own gives, as what the built-in ones give."""
-    found = np.asarray(codes)
-    if found.shape != (rows,) or found.dtype.kind not in "iu" or not np.isin(found, (0, VALID, TEST)).all():
+    """Return a custom split's codes as int8, or raise if they are invalid."""
+    marks = np.asarray(codes)
+    if marks.shape != (rows,) or marks.dtype.kind not in "iu" or not np.isin(marks, (0, VALID, TEST)).all():
         raise ConfigurationError(
             f"the split {type(rule).__name__} gives 0 (train), 1 (valid) or 2 (test) for each of the {rows} interactions, got "
-            f"{found.dtype} of shape {found.shape}"
+            f"{marks.dtype} of shape {marks.shape}"
         )
-    return found.astype(np.int8)
+    return marks.astype(np.int8)
 
 
 def check_order(rule: Split, order: str) -> None:
-    """Whether a split can be made of interactions in this order.
+    """Raise if a split cannot be applied to interactions in this order.
 
     Raises:
-        ConfigurationError: It needs times, and they are in the order of the file.
+        ConfigurationError: The split compares times, but the order is that of the file.
         UnknownNameError: There is no such order.
     """
     if order not in ORDERS:
@@ -321,17 +325,17 @@ def check_order(rule: Split, order: str) -> None:
 def split(
     interactions: "Interactions", by: "str | Split" = "leave-last", ratings: NDArray[np.int64] | None = None
 ) -> Sequences:
-    """Every user's items, oldest first, each marked train, valid or test.
+    """Return every user's items, oldest first, each marked train, valid or test.
 
-    Of parts that are drawn or published, train is before valid and valid before test, whatever the times are.
+    With random or published parts, train is before valid and valid before test, whatever the times.
 
     Args:
-        interactions: With timestamps, or in the order of their file.
+        interactions: Interactions with timestamps, or in the order of their file.
         by: A split, or its name.
-        ratings: int64 ``(interactions,)``: which option each was rated with, if a model is to learn that.
+        ratings: int64 ``(interactions,)``: index of the option with which each was rated, for models that predict it.
 
     Raises:
-        ConfigurationError: It compares times, and the order is that of the file.
+        ConfigurationError: The split compares times, but the order is that of the file.
         DataError: Timestamps are missing.
         EmptyDataError: A part is empty.
         UnknownNameError: No split has this name.
@@ -345,7 +349,8 @@ def split(
     codes = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
     splits = _require_codes(codes, rule, len(users))
     if not isinstance(rule, LeaveLast | Ratio | GlobalTime):
-        placed = np.lexsort((np.arange(len(users)), splits, users))  # where the parts and the times disagree
+        # a history must not hold later parts, and these parts may contradict the times
+        placed = np.lexsort((np.arange(len(users)), splits, users))
         items, splits = items[placed], splits[placed]
         ratings = None if ratings is None else ratings[placed]
     return Sequences(

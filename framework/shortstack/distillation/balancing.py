@@ -1,4 +1,4 @@
-"""How several losses become one number: by what each is multiplied at the next optimiser step."""
+"""Balancing of several losses: the multiplier of each at the next optimiser step."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -12,7 +12,7 @@ from shortstack.config.resolve import attribute_named
 from shortstack.errors import ConfigurationError, UnknownNameError
 
 Memory = Mapping[str, tuple[float, ...]]
-"""What a balancing remembers, a few numbers for each loss; it goes into checkpoints as JSON."""
+"""State of a balancing, a few numbers for each loss; stored in checkpoints as JSON."""
 
 
 @runtime_checkable
@@ -24,52 +24,56 @@ class Balancing(Protocol):
     """
 
     def multipliers(self, weights: Mapping[str, float], memory: Memory) -> dict[str, float]:
-        """What each loss is multiplied by; ``memory`` is empty before the first step."""
+        """Return the multiplier of each loss; ``memory`` is empty before the first step."""
 
     def remember(self, memory: Memory, means: Mapping[str, float]) -> Memory:
-        """The memory after a step in which the losses had these means; losses without terms are left out."""
+        """Return the memory after a step in which the losses had these means; losses without terms are left out."""
 
 
 @attrs.frozen(kw_only=True)
 class Fixed:
-    """The weights as they are: ``Σ_k w_k L_k``."""
+    """Constant multipliers, the weights: ``Σ_k w_k L_k``."""
 
     def multipliers(self, weights: Mapping[str, float], memory: Memory) -> dict[str, float]:  # noqa: ARG002
-        """The weights."""
+        """Return the weights."""
         return dict(weights)
 
     def remember(self, memory: Memory, means: Mapping[str, float]) -> Memory:  # noqa: ARG002
-        """Nothing new."""
+        """Return the memory unchanged."""
         return memory
 
 
 @attrs.frozen(kw_only=True)
 class Ema:
-    """Each loss over its running magnitude, so that weights mean shares: ``Σ_k w_k L_k / m_k / Σ_k w_k``.
+    """Losses divided by their running magnitudes, so that weights mean shares: ``Σ_k w_k L_k / m_k / Σ_k w_k``.
 
-    ``m_k`` is the exponential mean of ``|L_k|`` over the steps so far, corrected for its start; 1 at the first step.
-    The total stays near 1, whatever the losses' own sizes.
+    ``m_k`` is the bias-corrected exponential moving average of ``|L_k|`` over the steps so far; 1 at the first step.
+    The total stays near 1, whatever the scale of the losses.
 
     Attributes:
-        decay: How much of the mean is kept at each step; 0.98 looks back about 50 steps.
-        floor: The least that a magnitude counts for, so that a loss that is all but 0 does not blow up.
+        decay: Decay rate of the moving average at each step; 0.98 averages over about 50 steps.
+        floor: Lower bound of a magnitude, so that a loss near 0 has no huge multiplier.
     """
 
     decay: float = attrs.field(default=0.98, validator=[validators.ge(0.0), validators.lt(1.0)])
     floor: float = attrs.field(default=1e-6, validator=validators.gt(0.0))
 
     def multipliers(self, weights: Mapping[str, float], memory: Memory) -> dict[str, float]:
-        """Each weight's share, over its loss's running magnitude."""
+        """Return each weight's share, divided by its loss's running magnitude.
+
+        >>> Ema().multipliers({"labels": 1.0, "soft-targets": 3.0}, {"labels": (4.0, 2.0)})
+        {'labels': 0.125, 'soft-targets': 0.75}
+        """
         total = sum(weights.values())
         return {name: weight / total / self._magnitude(memory, name) for name, weight in weights.items()}
 
     def remember(self, memory: Memory, means: Mapping[str, float]) -> Memory:
-        """One more step in the running magnitudes."""
+        """Return the running magnitudes after one more step."""
         moved = {name: self._move(memory.get(name, (0.0, 0.0)), abs(mean)) for name, mean in means.items()}
         return {**memory, **moved}
 
     def _move(self, remembered: tuple[float, ...], value: float) -> tuple[float, float]:
-        """The discounted sum of magnitudes and of their weights: their quotient is the corrected mean."""
+        """Return the discounted sums of magnitudes and of their weights: their quotient is the bias-corrected mean."""
         total, mass = remembered
         return self.decay * total + (1 - self.decay) * value, self.decay * mass + (1 - self.decay)
 
@@ -84,15 +88,18 @@ BALANCINGS: Mapping[str, type[Fixed] | type[Ema]] = {"fixed": Fixed, "ema": Ema}
 
 
 def make_balancing(given: "str | Mapping[str, object] | Balancing") -> Balancing:
-    """The balancing that a configuration means.
+    """Build the balancing of a configuration.
+
+    >>> make_balancing({"name": "ema", "decay": 0.9})
+    Ema(decay=0.9, floor=1e-06)
 
     Args:
         given: ``"fixed"``, ``"ema"`` or ``"module:attribute"``; a table of ``name`` and settings, for example
             ``{"name": "ema", "decay": 0.9}``; or any object of the protocol.
 
     Raises:
-        UnknownNameError: There is no such balancing, or no such setting.
-        ConfigurationError: A setting is out of range, or the object is no balancing.
+        UnknownNameError: The balancing, or a setting, does not exist.
+        ConfigurationError: A setting is out of range, or the object is not a balancing.
     """
     if isinstance(given, str) and not isinstance(given, Given):
         given = {"name": given}

@@ -1,4 +1,4 @@
-"""What happens at fixed moments of a training: the clock starts, the last step is never left out."""
+"""Callbacks of a training: clock, learning rate of some rows, and logging of the last step."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from shortstack.distillation.optimiser_step import LossLog
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Starts the clock of the log, which goes on where a resumed training left off."""
+    """Starts the clock of the log; after a resume it continues from the last logged time."""
 
     def __init__(self, log: LossLog) -> None:
-        """Wind it.
+        """Store the log.
 
         Args:
-            log: Whose clock it is.
+            log: Log whose clock is started.
         """
         self._log = log
 
@@ -26,65 +26,65 @@ class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         control: TrainerControl,  # noqa: ARG002
         **_: object,
     ) -> None:
-        """Start it."""
+        """Start the clock."""
         self._log.start(state.log_history)
 
 
 class RowsLearnFaster(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Some rows of matrices have a learning rate of their own: what a step changes in them is multiplied.
+    """A separate learning rate for some rows of matrices: their change in each step is multiplied by a factor.
 
     AdamW's step is linear in the learning rate, decay included, so this is exact; its moments are shared.
     """
 
     def __init__(self, matrices: Sequence[torch.Tensor], rows: torch.Tensor, factor: float) -> None:
-        """Remember them.
+        """Store the rows and the factor.
 
         Args:
             matrices: Parameters, each ``(rows, width)``.
-            rows: int64: which rows.
-            factor: How many times the learning rate they have.
+            rows: Indices of the rows, int64.
+            factor: Multiple of the learning rate for these rows.
         """
         self._matrices, self._rows, self._factor = matrices, rows, factor
         self._before: list[torch.Tensor] = []
 
     @torch.no_grad()
     def on_pre_optimizer_step(self, *_: object, **__: object) -> None:
-        """Keep the rows as they are."""
+        """Copy the rows before the step."""
         self._before = [matrix[self._rows.to(matrix.device)].clone() for matrix in self._matrices]
 
     @torch.no_grad()
     def on_optimizer_step(self, *_: object, **__: object) -> None:
-        """Go on in the direction of the step."""
+        """Multiply the change of the rows by the factor."""
         for matrix, before in zip(self._matrices, self._before, strict=True):
             rows = self._rows.to(matrix.device)
             matrix[rows] = before + self._factor * (matrix[rows] - before)
 
 
 class RowsStay(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Some rows of matrices never change, for weight decay would move even those that have no gradient."""
+    """Frozen rows of matrices: restored after each step, since weight decay moves even rows without a gradient."""
 
     def __init__(self, matrices: Sequence[torch.Tensor], rows: torch.Tensor) -> None:
-        """Remember what they are.
+        """Copy the rows.
 
         Args:
             matrices: Parameters, each ``(rows, width)``.
-            rows: int64: which rows.
+            rows: Indices of the rows, int64.
         """
         self._matrices, self._rows = matrices, rows
         self._kept = [matrix.detach()[rows.to(matrix.device)].clone() for matrix in matrices]
 
     @torch.no_grad()
     def on_optimizer_step(self, *_: object, **__: object) -> None:
-        """Put them back."""
+        """Restore the rows."""
         for matrix, kept in zip(self._matrices, self._kept, strict=True):
             matrix[self._rows.to(matrix.device)] = kept
 
 
 class LastStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """The last step is logged and, where there is validation, validated, whatever the interval."""
+    """Logs and, if there is validation, validates the last step, whatever the interval."""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Ask for both once the last step is done."""
+        """Request both after the last step."""
         if state.global_step >= state.max_steps:
             control.should_log = True
             control.should_evaluate = args.eval_strategy != "no"

@@ -1,4 +1,4 @@
-"""Training state as safetensors and JSON: nothing is pickled, so nothing is ever unpickled."""
+"""Training state as safetensors and JSON: nothing is pickled, so loading executes no code."""
 
 import json
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from shortstack.distillation.lora import adapter_state
 from shortstack.errors import DataError
 
 LEARNING = "learning.safetensors"
-"""What learns in a model with adapters."""
+"""File of the trained parameters of a model with adapters."""
 
 STATE = "trainer_state.json"
-"""transformers writes it last, so a checkpoint with a readable one is whole."""
+"""File that transformers writes last, so a checkpoint in which it is readable is complete."""
 
 
 def save_tree(path: Path, tree: object) -> None:
@@ -27,7 +27,7 @@ def save_tree(path: Path, tree: object) -> None:
     Tensors are stored as such, everything else as JSON in the file's header.
 
     Raises:
-        TypeError: A value is neither a tensor nor plain.
+        TypeError: A value is neither a tensor nor a plain value.
     """
     tensors: dict[str, Tensor] = {}
     layout = json.dumps(_flattened(tree, tensors))
@@ -38,7 +38,7 @@ def load_tree(path: Path) -> Any:
     """Read what ``save_tree`` wrote; tensors are on the CPU.
 
     Raises:
-        DataError: It is no such file.
+        DataError: There is no such file.
     """
     if not path.is_file():
         raise DataError(
@@ -51,7 +51,7 @@ def load_tree(path: Path) -> Any:
 
 
 def save_weights(model: PreTrainedModel, folder: Path) -> None:
-    """Write a model; of one with adapters only what learns, for the rest is where it came from."""
+    """Write a model; for one with adapters only the trained parameters, as the others are the base model's."""
     learning = adapter_state(model)
     if learning:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,14 +73,15 @@ def load_weights(model: PreTrainedModel, folder: Path) -> None:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint in a trainer's folder; None if there is none."""
-    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    newest_first = sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
+    """Return the newest complete checkpoint in a trainer's folder; None if there is none."""
+    checkpoints = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    # by number: as text, checkpoint-10 comes before checkpoint-9
+    newest_first = sorted(checkpoints, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
     return next((path for path in newest_first if read_state(path) is not None and _opens(path)), None)
 
 
 def _opens(checkpoint: Path) -> bool:
-    """Whether weights and training state are there and not cut short; safetensors says so when it opens them."""
+    """Return True if weights and training state exist and are complete; opening a truncated safetensors file fails."""
     weights = [*checkpoint.glob("model*.safetensors"), *checkpoint.glob(LEARNING)]
     for path in (*weights, checkpoint / "training.safetensors"):
         try:
@@ -92,13 +93,13 @@ def _opens(checkpoint: Path) -> bool:
 
 
 def has_ended(checkpoint: Path) -> bool:
-    """Whether the training that wrote a whole checkpoint was at its end there, by its steps or by early stopping."""
+    """Return True if training had ended at a complete checkpoint, by its steps or by early stopping."""
     state = read_state(checkpoint) or {}
     return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
 
 
 def read_state(checkpoint: Path) -> dict[str, Any] | None:
-    """The trainer's state in a checkpoint; None if the checkpoint was cut short."""
+    """Return the trainer's state in a checkpoint; None if the checkpoint is incomplete."""
     try:
         state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -113,6 +114,7 @@ def _flattened(tree: object, tensors: dict[str, Tensor]) -> object:
             tensors[name] = tree.detach().to("cpu", copy=True).contiguous()
             return {"tensor": name}
         case Mapping():
+            # pairs, because JSON objects turn keys into text, and an optimiser's state has integer keys
             return {"mapping": [[key, _flattened(value, tensors)] for key, value in tree.items()]}
         case list():
             return {"list": [_flattened(value, tensors) for value in tree]}
@@ -136,7 +138,7 @@ def _restored(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def random_state() -> dict[str, Any]:
-    """The state of every global random number generator that training uses."""
+    """Return the state of every global random number generator that training uses."""
     import random
 
     import numpy as np
@@ -151,7 +153,7 @@ def random_state() -> dict[str, Any]:
 
 
 def begin_random_state(seed: int, step: int, rank: int) -> None:
-    """Set every global generator to a state of its own for a rank that a checkpoint knows nothing of."""
+    """Seed every global generator for a rank that is not in the checkpoint, with a seed of its own."""
     import numpy as np
     from transformers import set_seed
 
@@ -159,7 +161,7 @@ def begin_random_state(seed: int, step: int, rank: int) -> None:
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """Set every global random number generator to a remembered state."""
+    """Restore every global random number generator from a saved state."""
     import random
 
     import numpy as np

@@ -1,4 +1,4 @@
-"""What must hold before a student can be trained: each check says what is wrong and what to do."""
+"""Checks before a student is trained: each raises with the problem and its remedy."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 
@@ -13,7 +13,7 @@ from shortstack.models.decoder import require_head
 from shortstack.models.padding import padding_row
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
-"""Gives the metrics of a model that is in eval mode."""
+"""Returns the metrics of a model that is in eval mode."""
 
 _NOT_FOLLOWED: Mapping[str, tuple[object, str]] = {
     "label_smoothing_factor": (
@@ -30,30 +30,31 @@ _NOT_FOLLOWED: Mapping[str, tuple[object, str]] = {
     "bf16_full_eval": (False, "validate(model) gets the model as it is"),
     "fp16_full_eval": (False, "validate(model) gets the model as it is"),
 }
-"""Arguments that mean something to a plain Trainer, what they are where they mean nothing, and what to do instead."""
+"""Unsupported arguments of a plain Trainer: the value that disables each, and the remedy."""
 
 
 def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, losses: Sequence[WeightedLoss]) -> None:
-    """There is a teacher if one is needed, and it fits the student.
+    """Raise if a teacher is needed and missing, or does not fit the student.
 
     Raises:
-        ConfigurationError: It is missing, in training mode, the student itself, or of another vocabulary.
+        ConfigurationError: The teacher is missing, in training mode, the student itself, over the same memory, or of
+            another vocabulary.
         UnsupportedModelError: One of them has no output head.
     """
     for model in (student, teacher):
         if model is not None:
             require_head(model)
-    eager = [loss.name for loss in losses if loss.needs_teacher]
+    names_needing_teacher = [loss.name for loss in losses if loss.needs_teacher]
     if teacher is None:
-        if eager:
+        if names_needing_teacher:
             raise ConfigurationError(
-                f"the loss {eager[0]!r} needs a teacher; give one, or train on the loss 'labels' alone"
+                f"the loss {names_needing_teacher[0]!r} needs a teacher; give one, or train on the loss 'labels' alone"
             )
         return
     if teacher is student:
         raise ConfigurationError("the teacher is the student itself; build the student with build_student")
-    theirs = {parameter.data_ptr(): name for name, parameter in teacher.named_parameters() if parameter.numel()}
-    shared = [name for name, p in student.named_parameters() if p.requires_grad and p.data_ptr() in theirs]
+    teacher_memory = {parameter.data_ptr(): name for name, parameter in teacher.named_parameters() if parameter.numel()}
+    shared = [name for name, p in student.named_parameters() if p.requires_grad and p.data_ptr() in teacher_memory]
     if shared:
         raise ConfigurationError(
             f"the student's {shared[0]} lies in the teacher's memory, so training would change the teacher; give the student weights of "
@@ -78,10 +79,10 @@ def check_models(
     examples: object,
     candidates: Tensor | None,
 ) -> None:
-    """The student can learn these candidates from these examples, by these losses, and from this teacher.
+    """Raise if student, teacher, losses, examples and candidates do not fit together.
 
     Raises:
-        UnsupportedModelError: One of the models is none that can be trained or taught from.
+        UnsupportedModelError: The student or the teacher is unsupported.
         ConfigurationError: The parts do not fit.
         EmptyDataError: There are no examples.
     """
@@ -92,11 +93,11 @@ def check_models(
 
 
 def check_student(student: object, examples: object) -> None:
-    """The student can learn, and there is something to learn from.
+    """Raise if the student cannot be trained, or there are no examples.
 
     Raises:
-        UnsupportedModelError: It is no transformers model, as one that ``torch.compile`` gave.
-        ConfigurationError: All of it is frozen.
+        UnsupportedModelError: The student is not a transformers model: for example the result of ``torch.compile``.
+        ConfigurationError: All parameters are frozen.
         EmptyDataError: There are no examples.
     """
     if not isinstance(student, PreTrainedModel):
@@ -112,10 +113,10 @@ def check_student(student: object, examples: object) -> None:
 
 
 def check_layerdrop(student: PreTrainedModel, needs: Collection[Output]) -> None:
-    """No layer is left out at random while its states are needed.
+    """Raise if the student drops layers at random (layerdrop) while a loss needs the states of all.
 
     Raises:
-        ConfigurationError: One may be.
+        ConfigurationError: A layerdrop rate is above 0.
     """
     if Output.STUDENT_STATES not in needs:
         return
@@ -129,15 +130,15 @@ def check_layerdrop(student: PreTrainedModel, needs: Collection[Output]) -> None
 
 
 def _only_holds(module: nn.Module) -> bool:
-    """Whether a module computes nothing, so that its mode means nothing."""
+    """Return True if a module is a container that computes nothing, so that its mode has no effect."""
     return isinstance(module, nn.ModuleList | nn.ModuleDict)
 
 
 def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:
-    """The training arguments ask for nothing that this trainer cannot do right.
+    """Raise if a training argument is not supported by this trainer.
 
     Raises:
-        ConfigurationError: One does; names it.
+        ConfigurationError: An argument is unsupported; names it.
     """
     for name, (nothing, instead) in _NOT_FOLLOWED.items():
         value = vars(args).get(name, nothing)
@@ -159,25 +160,25 @@ def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:
 
 
 def check_batch(batch: object, vocabulary: int) -> None:
-    """A batch holds what training needs, and nothing that it would not read; ``vocabulary`` is how many tokens the model knows.
+    """Raise if a batch lacks a key, has an unread one, or is malformed for a model of ``vocabulary`` tokens.
 
     Raises:
-        ConfigurationError: It does not.
+        ConfigurationError: The batch is invalid.
     """
-    found = sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
+    keys = sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
     if not isinstance(batch, Mapping) or not all(name in batch for name in KEYS):
         raise ConfigurationError(
-            f"a batch must hold {', '.join(KEYS)}, got {found}; give a data_collator that makes them"
+            f"a batch must hold {', '.join(KEYS)}, got {keys}; give a data_collator that makes them"
         )
     if problem := unread(batch) or malformed(batch, vocabulary):
         raise ConfigurationError(f"a batch {problem}")
 
 
 def check_padding(student: PreTrainedModel, candidates: Tensor | None) -> None:
-    """No candidate is the row of the embeddings that never learns.
+    """Raise if a candidate is the padding token, whose row of the embeddings has no gradient.
 
     Raises:
-        ConfigurationError: One is.
+        ConfigurationError: A candidate is the padding token.
     """
     padding = padding_row(student)
     if padding is not None and candidates is not None and bool((candidates == padding).any()):

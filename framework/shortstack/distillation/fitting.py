@@ -1,4 +1,4 @@
-"""What the settings of a training mean to transformers, and what the training leaves behind."""
+"""Training arguments for transformers from our settings, and the history of a training."""
 
 import dataclasses
 import math
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 def training_arguments(
     folder: Path, settings: FitSettings, *, seed: int, device: str, validated: bool, metric: str = SELECTED_BY
 ) -> "TrainingArguments":
-    """What the settings mean to ``transformers.Trainer``: quiet, without trackers, resumable.
+    """Return the arguments for ``transformers.Trainer``: quiet, without trackers, resumable.
 
     Args:
-        folder: Where checkpoints go: the newest, and the best one if ``validated``.
+        folder: Folder of the checkpoints: the newest, and the best one if ``validated``.
         settings: The settings.
-        seed: Of everything random in training.
-        device: ``"cpu"`` or ``"cuda"``; on CUDA the arithmetic is bfloat16 where the device has it.
-        validated: Whether the model is validated, and the best checkpoint kept.
-        metric: The validated metric, higher is better.
+        seed: Seed of everything random in training.
+        device: ``"cpu"`` or ``"cuda"``; on CUDA the arithmetic is bfloat16 if the device supports it.
+        validated: Validate the model, and keep the best checkpoint.
+        metric: Validated metric, higher is better.
     """
     import torch
     from transformers import TrainingArguments
@@ -49,7 +49,7 @@ def training_arguments(
         train_sampling_strategy="group_by_length" if settings.group_by_length else "random",
         **(_recomputing(TrainingArguments) if settings.gradient_checkpointing else {}),
         seed=seed,
-        data_seed=seed,  # the order of examples must not hang on what else was drawn before
+        data_seed=seed,  # the order of examples must not depend on earlier draws from the global state
         use_cpu=not cuda,
         bf16=in_bfloat16(settings.precision, torch.device(device)),
         eval_strategy="steps" if validated else "no",
@@ -66,7 +66,7 @@ def training_arguments(
         restore_callback_states_from_checkpoint=True,
         dataloader_num_workers=0,
         dataloader_pin_memory=cuda,
-        remove_unused_columns=False,
+        remove_unused_columns=False,  # an unread column is refused by name, not dropped
         label_names=["labels"],
         disable_tqdm=True,
         report_to="none",
@@ -74,7 +74,7 @@ def training_arguments(
 
 
 def in_bfloat16(precision: str, device: "torch.device") -> bool:
-    """What a setting of the precision means on a device."""
+    """Return True if a precision setting means bfloat16 on a device."""
     import torch
 
     from shortstack.models.devices import bfloat16_is_faster
@@ -85,21 +85,21 @@ def in_bfloat16(precision: str, device: "torch.device") -> bool:
 
 
 def _recomputing(arguments: type) -> dict[str, Any]:
-    """Gradient checkpointing, by the name that this version of transformers has for it."""
+    """Return the arguments for gradient checkpointing, under their name in this version of transformers."""
     newer = "activation_checkpointing" in {field.name for field in dataclasses.fields(arguments)}
     name = "activation_checkpointing" if newer else "gradient_checkpointing"
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 def early_stopping(settings: FitSettings) -> "list[EarlyStoppingCallback]":
-    """The callback that ends training when validation stops getting better; none if ``patience`` is 0."""
+    """Return the callback that ends training when validation stops improving; none if ``patience`` is 0."""
     from transformers import EarlyStoppingCallback
 
     return [EarlyStoppingCallback(settings.patience)] if settings.patience else []
 
 
 def fit(trainer: "DistillationTrainer") -> list[dict[str, float]]:
-    """Train to the end, from the newest whole checkpoint in the trainer's folder if there is one.
+    """Train to the end, resuming from the newest complete checkpoint in the trainer's folder if there is one.
 
     Returns:
         The history (see ``history``).
@@ -117,7 +117,7 @@ def fit(trainer: "DistillationTrainer") -> list[dict[str, float]]:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """No progress bars for every checkpoint, and no warnings about what this package sees to itself."""
+    """Silence transformers' progress bars, and its warnings about what this package handles itself."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -135,10 +135,11 @@ _PASSED_ON = ("loss", "learning_rate", "grad_norm", "seconds")
 
 
 def history(log_history: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """How training went, one record for each logged step, from ``trainer.state.log_history``.
+    """Return one record for each logged step of a training, from ``trainer.state.log_history``.
 
-    Keys: ``step``, ``seconds`` since the start, ``loss`` (what was minimised), ``loss/NAME`` (each loss's mean, since
-    the record before), ``learning_rate``, ``grad_norm``; and, where the model was validated, each metric by its own
+    Keys: ``step``, ``seconds`` since the start, ``loss`` (the total that was minimised), ``loss/NAME`` (each loss's
+        mean
+    since the last record), ``learning_rate``, ``grad_norm``; and, if the model was validated, each metric by its own
     name (a metric called ``loss`` as ``validation_loss``).
 
     >>> history([{"loss": 2.0, "step": 5}, {"eval_ndcg@10": 0.1, "step": 5}])
@@ -146,9 +147,9 @@ def history(log_history: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
     """
     records: dict[int, dict[str, float]] = {}
     for entry in log_history:
-        found = {_spoken(key): value for key, value in entry.items() if _is_kept(key)}
-        if found.keys() - {"seconds"}:
-            records.setdefault(entry["step"], {"step": entry["step"]}).update(found)
+        values = {_spoken(key): value for key, value in entry.items() if _is_kept(key)}
+        if values.keys() - {"seconds"}:
+            records.setdefault(entry["step"], {"step": entry["step"]}).update(values)
     return [records[step] for step in sorted(records)]
 
 

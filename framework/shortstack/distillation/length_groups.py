@@ -1,4 +1,4 @@
-"""Examples of about one length share a batch, in an order that hangs on the seed and the epoch alone."""
+"""Batches of examples of similar length, in an order that depends on the seed and the epoch alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,15 +9,18 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 
 class LengthGroups(Sampler[int]):
-    """transformers' order of lengths, but the same after a resume: its own draws from the global random state."""
+    """Length-grouped sampler with transformers' order, but the same after a resume.
+
+    transformers' own sampler draws from the global random state.
+    """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
         """Start with the first epoch.
 
         Args:
-            lengths: Of each example.
-            batch_size: Examples that are to be alike.
-            seed: Of the order.
+            lengths: Length of each example.
+            batch_size: Number of examples that should be of similar length.
+            seed: Seed of the order.
         """
         self._lengths, self._batch_size, self._seed, self._epoch = list(lengths), batch_size, seed, 0
 
@@ -30,11 +33,15 @@ class LengthGroups(Sampler[int]):
         return iter(indices)
 
     def set_epoch(self, epoch: int) -> None:
-        """Another epoch has another order; the trainer calls this."""
+        """Set the epoch, which changes the order; called by the trainer."""
         self._epoch = epoch
 
 
 def lengths_of(examples: Any) -> list[int]:
-    """How many tokens each example has; as the examples themselves tell it, if they do."""
+    """Return the number of tokens of each example, from the attribute ``lengths`` of the examples if there is one.
+
+    >>> lengths_of([{"input_ids": [5, 6]}, {"input_ids": [7]}])
+    [2, 1]
+    """
     lengths = getattr(examples, "lengths", None)
     return [len(example["input_ids"]) for example in examples] if lengths is None else [int(n) for n in lengths]

@@ -1,4 +1,4 @@
-"""Low-rank adapters: a model learns in small matrices beside its own, which become part of it in the end."""
+"""Low-rank adapters (LoRA): trained beside a model's matrices, and merged into them afterwards."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PART = "lora_"
-"""What peft calls every parameter of an adapter by."""
+"""Part of the name of every adapter parameter in peft."""
 
 
 def require_peft() -> None:
-    """Adapters are made by the package peft.
+    """Raise if the package peft, which makes adapters, is missing.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: peft is not installed.
     """
     if find_spec("peft") is None:
         raise ConfigurationError("lora needs the extra 'lora': pip install 'shortstack[lora]'")
@@ -31,15 +31,15 @@ def require_peft() -> None:
 def adapted(
     model: "PreTrainedModel", settings: LoraSettings | None, trained: "Sequence[nn.Parameter]"
 ) -> Iterator[None]:
-    """Inside, only adapters and a few other parameters can learn; afterwards the adapters are merged, the model is plain.
+    """Add adapters to a model inside the context, and merge them at its end; all but a few other parameters are frozen.
 
     Args:
         model: Changed in place.
-        settings: Of the adapters; None leaves the model as it is.
-        trained: The model's own parameters that learn as well.
+        settings: Settings of the adapters; None leaves the model unchanged.
+        trained: Parameters of the model itself that are trained as well.
 
     Raises:
-        ConfigurationError: peft is missing, or no module has one of the names.
+        ConfigurationError: peft is missing, or a module name in the settings does not exist.
     """
     if settings is None:
         yield
@@ -50,14 +50,13 @@ def adapted(
     names, fan_in_fan_out = modules_of(model, settings.modules)
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a whole number says the hint, any will do
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # annotated as int, but any number works
         lora_dropout=settings.dropout,
         target_modules=names,
         fan_in_fan_out=fan_in_fan_out,
     )
-    with catch_warnings(
-        action="ignore", category=FutureWarning
-    ):  # peft asks a model by names that transformers gave up
+    # peft reads attributes that transformers has deprecated
+    with catch_warnings(action="ignore", category=FutureWarning):
         wrapped: Any = get_peft_model(model, config)
     for parameter in trained:
         parameter.requires_grad_(True)
@@ -70,7 +69,7 @@ def adapted(
 
 
 def modules_of(model: "PreTrainedModel", wanted: Sequence[str]) -> tuple[list[str], bool]:
-    """The linear modules of the layers by their full names, and whether their matrices are transposed, as GPT-2's are.
+    """Return the full names of the layers' linear modules, and True if their matrices are transposed, as in GPT-2.
 
     Raises:
         ConfigurationError: There are none, or none of a wanted name.
@@ -101,7 +100,7 @@ def modules_of(model: "PreTrainedModel", wanted: Sequence[str]) -> tuple[list[st
 
 
 def adapter_state(model: "nn.Module") -> "dict[str, Tensor]":
-    """What learns in a model with adapters, by name; empty if it has none."""
+    """Return the trained parameters of a model with adapters, by name; empty if it has none."""
     named = dict(model.named_parameters())
     if not any(PART in name for name in named):
         return {}

@@ -1,4 +1,4 @@
-"""One forward pass of a model, keeping what the losses need of it."""
+"""Logits and layer states of one forward pass, as the losses need them."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,13 +16,13 @@ from shortstack.models.shared_weights import copied_modules
 
 @attrs.frozen(kw_only=True, eq=False)
 class OutputReader:
-    """Runs a model and gives its candidate logits and layer states.
+    """Runs a model and returns its candidate logits and layer states.
 
     Attributes:
         model: A stock causal language model.
-        layers: The layers to watch, index 0 nearest the embeddings; empty for none.
+        layers: Layers whose states are returned, index 0 nearest the embeddings; empty for none.
         candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
-        logits: Whether logits are wanted; without them nothing goes through the output matrix.
+        logits: Compute logits; if False, no product with the output matrix is computed.
     """
 
     model: PreTrainedModel
@@ -33,20 +33,21 @@ class OutputReader:
     def __call__(
         self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor, embedded: nn.Module | None = None
     ) -> ModelOutputs:
-        """What one batch gives.
+        """Return the outputs for one batch.
 
         Args:
             input_ids: int64 ``(batch, tokens)``.
             attention_mask: ``(batch, tokens)``, 0 where the token is padding.
-            positions: Bool ``(batch, tokens)``: where logits are wanted.
-            embedded: What the input embeddings go through; None for nothing.
+            positions: Bool ``(batch, tokens)``: positions whose logits are returned.
+            embedded: Module applied to the input embeddings; None for none.
 
         Raises:
             UnsupportedModelError: No state carries a gradient although the model is being trained.
         """
-        asked = positions if self.logits else torch.zeros_like(positions)
+        # without logits the pass runs for its states alone, and no position is projected
+        wanted_positions = positions if self.logits else torch.zeros_like(positions)
         model, states = self._watched(embedded)
-        logits = candidate_logits(model, input_ids, attention_mask, asked, self.candidates)
+        logits = candidate_logits(model, input_ids, attention_mask, wanted_positions, self.candidates)
         if states and logits.requires_grad and not any(state.requires_grad for state in states.values()):
             raise UnsupportedModelError(
                 f"no layer of {type(self.model).__name__} passes on a gradient although the model is trained, so a loss "
@@ -55,7 +56,7 @@ class OutputReader:
         return ModelOutputs(logits=logits if self.logits else None, states=states if self.layers else None)
 
     def _watched(self, embedded: nn.Module | None) -> tuple[PreTrainedModel, dict[int, Tensor]]:
-        """A double of the model, and what leaves its layers, ``(batch, tokens, hidden)``, before any final norm."""
+        """Return a shared-weight copy, and its layers' outputs ``(batch, tokens, hidden)``, before any final norm."""
         embeddings, states = self.model.get_input_embeddings(), dict[int, Tensor]()
         copies = copied_modules(self.model, [*self.layers, *([] if embedded is None else [embeddings])])
         for index, layer in enumerate(self.layers):

@@ -1,4 +1,4 @@
-"""The losses of one optimiser step, whatever the number of micro-batches and ranks, and their log."""
+"""The losses of one optimiser step over all micro-batches and ranks, and their log."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +18,11 @@ class OptimiserStep:
     """The micro-batches of one optimiser step.
 
     Attributes:
-        counts: float64 ``(losses + 1,)``, over all ranks: the terms of every loss, then the labels that are no
-            candidates.
-        scales: float64 ``(losses,)``: what every sum is multiplied by: its multiplier over its count.
+        counts: float64 ``(losses + 1,)``, over all ranks: the number of terms of every loss, then of labels that are
+            not candidates.
+        scales: float64 ``(losses,)``: factor of every sum: its multiplier over its count.
         sums: float64 ``(losses,)``: every loss's sum so far.
-        pending: Micro-batches to come.
+        pending: Number of outstanding micro-batches.
     """
 
     counts: Tensor
@@ -32,17 +32,17 @@ class OptimiserStep:
 
     @classmethod
     def open(cls, *, counts: Tensor, multipliers: Sequence[float], micro_batches: int) -> "OptimiserStep":
-        """Before the first micro-batch."""
-        terms = counts[:-1].clamp_min(1.0)
+        """Return the step before its first micro-batch."""
+        terms = counts[:-1].clamp_min(1.0)  # a loss without terms has the sum 0, which must not become 0 / 0
         factors = torch.tensor(multipliers, dtype=torch.float64, device=counts.device)
         return cls(counts=counts, scales=factors / terms, sums=torch.zeros_like(terms), pending=micro_batches)
 
     def means(self, losses: Sequence[WeightedLoss], *, number: int) -> dict[str, float]:
-        """Every loss's mean; losses without terms are left out.
+        """Return every loss's mean; losses without terms are left out.
 
         Raises:
             NonFiniteError: A loss is NaN or infinite.
-            DataError: A label is no candidate.
+            DataError: A label is not a candidate.
             EmptyDataError: No loss has any term.
         """
         # one transfer from the device for all of it
@@ -65,33 +65,40 @@ class OptimiserStep:
 
 
 class LossLog:
-    """Means of the losses' means since the last log, and a clock that goes on after a resume."""
+    """Running means of the losses since the last log, and a clock that continues after a resume."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Start empty.
+        """Create an empty log.
 
         Args:
-            names: The losses.
+            names: Names of the losses.
         """
         self._seen: dict[str, list[float]] = {name: [] for name in names}
         self._started: float | None = None
 
     def add(self, means: Mapping[str, float]) -> None:
-        """Remember one optimiser step."""
+        """Add the means of one optimiser step."""
         for name, mean in means.items():
             self._seen[name].append(mean)
 
     def take(self) -> dict[str, float]:
-        """``loss/NAME``: the mean since the last call; losses without terms since then are left out."""
+        """Return ``loss/NAME``, the mean since the last call, and reset it; losses without terms are left out.
+
+        >>> log = LossLog(["labels", "soft-targets"])
+        >>> log.add({"labels": 1.0})
+        >>> log.add({"labels": 2.0})
+        >>> log.take()
+        {'loss/labels': 1.5}
+        """
         means = {f"loss/{name}": sum(seen) / len(seen) for name, seen in self._seen.items() if seen}
         self._seen = {name: [] for name in self._seen}
         return means
 
     def start(self, log_history: Sequence[Mapping[str, float]]) -> None:
-        """Set the clock to the last logged second; 0 if there is none."""
+        """Set the clock to the last logged time; 0 if there is none."""
         before = log_history[-1]["seconds"] if log_history else 0.0
         self._started = perf_counter() - before
 
     def seconds(self) -> float:
-        """Seconds of training so far, those before a resume included; 0 if it has not begun."""
+        """Return the seconds of training so far, those before a resume included; 0 if it has not begun."""
         return 0.0 if self._started is None else perf_counter() - self._started

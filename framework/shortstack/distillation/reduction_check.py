@@ -1,4 +1,4 @@
-"""Is a loss the sum that it should be? Tried on made-up outputs before any training, for later nothing would show it."""
+"""Check that losses return sums and not means, on synthetic outputs before training, where it would go unnoticed."""
 
 import copy
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from shortstack.registry.isolation import plugin_errors
 _TOKENS: Final = 4
 _POSITIONS: Final = 3
 _NEAR: Final = 1e-3
-"""A mean gives the same for twice the data but for rounding; a sum gives twice as much."""
+"""Relative tolerance: a mean is the same for twice the data but for rounding; a sum is twice as large."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Shape:
-    """The shapes of what a model gives for one made-up example.
+    """Shapes of a model's outputs for one synthetic example.
 
     Attributes:
-        layers: How many layers' states.
-        hidden: Their width.
-        candidates: How many logits a position.
-        dtype: Of all of it.
+        layers: Number of layers with states.
+        hidden: Width of the states.
+        candidates: Number of logits per position.
+        dtype: Dtype of states and logits.
     """
 
     layers: int
@@ -42,7 +42,7 @@ class Shape:
 
     @classmethod
     def of(cls, model: PreTrainedModel, candidates: Tensor | None) -> "Shape":
-        """That of a model; ``candidates`` is None for the whole vocabulary."""
+        """Return the shape of a model's outputs; ``candidates`` is None for the whole vocabulary."""
         return cls(
             layers=len(Decoder.of(model).layers),
             hidden=model.config.get_text_config().hidden_size,
@@ -51,7 +51,7 @@ class Shape:
         )
 
     def outputs(self, generator: torch.Generator, *, times: int, logits: bool, states: bool) -> ModelOutputs:
-        """The same made-up outputs ``times`` over, one after the other."""
+        """Return synthetic outputs, repeated ``times`` times."""
         rows = self._random(generator, _POSITIONS, self.candidates)
         layers = [self._random(generator, 1, _TOKENS, self.hidden) for _ in range(self.layers)]
         return ModelOutputs(
@@ -66,19 +66,19 @@ class Shape:
 def require_sum(
     losses: Sequence[WeightedLoss], modules: Sequence[nn.Module | None], student: Shape, teacher: Shape | None
 ) -> None:
-    """Refuse a loss that counts twice the terms in twice the data and yet gives the same value.
+    """Raise if a loss counts twice the terms in twice the data and yet has the same value.
 
-    The trainer divides sums by the terms of a whole optimiser step; a mean would shrink with the batch, without a word.
-    A loss that cannot be tried on made-up outputs is let through: what it raises comes again, in its place.
+    The trainer divides sums by the terms of a whole optimiser step; a mean would silently shrink with the batch. A loss
+    that fails on synthetic outputs is accepted here: it raises again in training, with the real cause.
 
     Args:
         losses: The losses.
-        modules: What each one's ``prepare`` gave; copies of them are used, on the CPU.
-        student: The shapes of the student's outputs.
-        teacher: Those of the teacher's; None if there is none.
+        modules: Result of each loss's ``prepare``; copies of them are used, on the CPU.
+        student: Shapes of the student's outputs.
+        teacher: Shapes of the teacher's outputs; None if there is no teacher.
 
     Raises:
-        PluginError: Names the loss.
+        PluginError: A loss returns a mean; names it.
     """
     for weighted, module in zip(losses, modules, strict=True):
         tried = []
@@ -102,22 +102,23 @@ def require_sum(
 def _made_up(
     times: int, student: Shape, teacher: Shape | None, needs: frozenset[Output]
 ) -> tuple[ModelOutputs, ModelOutputs, LossBatch]:
-    """What a loss is called with: the same made-up data ``times`` over, and of it what is needed."""
-    generator, told = torch.Generator().manual_seed(0), ModelOutputs()
+    """Return the arguments of a loss: synthetic data repeated ``times`` times, limited to the outputs in ``needs``."""
+    generator, theirs = torch.Generator().manual_seed(0), ModelOutputs()
     logits, states = Output.STUDENT_LOGITS in needs, Output.STUDENT_STATES in needs
     ours = student.outputs(generator, times=times, logits=logits, states=states)
     if teacher is not None:
         logits, states = Output.TEACHER_LOGITS in needs, Output.TEACHER_STATES in needs
-        told = teacher.outputs(generator, times=times, logits=logits, states=states)
+        theirs = teacher.outputs(generator, times=times, logits=logits, states=states)
     labels = torch.arange(_POSITIONS).remainder(student.candidates).repeat(times)
-    return ours, told, LossBatch(labels=labels, mask=torch.ones(times, _TOKENS, dtype=torch.bool))
+    return ours, theirs, LossBatch(labels=labels, mask=torch.ones(times, _TOKENS, dtype=torch.bool))
 
 
 def _tried(
     loss: DistillationLoss, module: nn.Module | None, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch
 ) -> tuple[float, int]:
-    """The value and the count."""
-    loss, module = copy.deepcopy((loss, module))  # some remember what they have seen
+    """Return a loss's value and count."""
+    # a stateful loss must not start training with synthetic data in its state
+    loss, module = copy.deepcopy((loss, module))
     return loss(student, teacher, batch, module).item(), int(loss.count(batch))
 
 

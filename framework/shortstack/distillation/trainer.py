@@ -1,4 +1,4 @@
-"""Trains a student on weighted losses, with or without a teacher."""
+"""Trainer of a student on weighted losses, with or without a teacher."""
 
 import inspect
 import math
@@ -49,10 +49,10 @@ from shortstack.registry.isolation import plugin_errors, written_in
 class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
     """A ``transformers.Trainer`` whose loss is a balanced sum of distillation losses.
 
-    With ``losses={"labels": 1.0}`` and no teacher it is what fits teachers, and students from scratch.
+    With ``losses={"labels": 1.0}`` and no teacher it trains teachers, and students from scratch.
 
     Each loss's sum is divided by the number of its terms in the whole optimiser step, over all micro-batches and
-    ranks, so that gradient accumulation and data-parallel training equal the big batch. ``trainer.model`` is the
+    ranks, so that gradient accumulation and data-parallel training equal one large batch. ``trainer.model`` is the
     student together with the losses' own parameters; ``trainer.student`` is the student. Checkpoints hold safetensors
     and JSON only.
     """
@@ -75,45 +75,46 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         embedding_dropout: float = 0.0,
         half_weights: bool = False,
     ) -> None:
-        """Put the parts together.
+        """Check the parts and assemble the trainer.
 
         Args:
             model: The student, a stock causal language model; trained in place, in eval mode afterwards. Weights of 16 bits
                 become float32, for AdamW's small steps are lost in them; ``bf16=True`` in ``args`` multiplies in bfloat16.
-            args: As ``fitting.training_arguments`` makes them, or your own.
-            train_dataset: Examples.
+            args: Training arguments, from ``fitting.training_arguments`` or your own.
+            train_dataset: Training examples.
             losses: A weight, or a table of ``weight`` and settings, by name; or ``WeightedLoss`` objects.
             teacher: A stock model in eval mode with the student's vocabulary; moved to the device, never changed.
             balancing: ``"ema"``, ``"fixed"``, a table of name and settings, or an object.
             candidates: int64 ``(candidates,)`` tokens that are ranked; None for the whole vocabulary.
             selection: The layers of the teacher that the student was made from.
-            validate: Gives the metrics of the student, in eval mode; they are logged and selected by as ``eval_NAME``.
-            registry: Where losses are looked up; the environment's plugins by default.
+            validate: Returns the metrics of the student, in eval mode; they are logged and selected by as
+                ``eval_NAME``.
+            registry: Registry of the losses; the environment's plugins by default.
             data_collator: Makes ``{"input_ids", "attention_mask", "labels"}`` of examples.
             callbacks: More callbacks.
-            embedding_dropout: The share of the student's input embeddings' entries that is 0 at each step.
-            half_weights: Train weights of 16 bits as they are.
+            embedding_dropout: Dropout rate of the student's input embeddings.
+            half_weights: Train weights of 16 bits without conversion to float32.
 
         Raises:
-            ConfigurationError: The parts do not fit; the message says which and why.
-            PluginError: A loss failed, or gives a mean where it was given by name; names it and its distribution.
+            ConfigurationError: The parts do not fit together; the message says which and why.
+            PluginError: A loss failed, or one given by name returns a mean; names it and its distribution.
         """
         ready = weighted_losses(losses, registry)
         check_arguments(args, validate)
         check_models(model, teacher, ready, train_dataset, candidates)
         _settle(model, half_weights=half_weights)
-        own = prepare(ready, teacher, model, selection, args.seed)
-        if isinstance(losses, Mapping):  # an object is its owner's to try, and the conformance kit's
-            require_sum(ready, own, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
+        loss_modules = prepare(ready, teacher, model, selection, args.seed)
+        if isinstance(losses, Mapping):  # a WeightedLoss object is left to its author and to the conformance kit
+            require_sum(ready, loss_modules, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
         self.balancing, self.memory = make_balancing(balancing), _NOTHING_YET
         here = None if candidates is None else candidates.to(args.device)
         self._teacher = _teacher_reader(teacher, args.device, here, wanted(ready))
         self._validate, self._loss_log = validate, LossLog([loss.name for loss in ready])
         super().__init__(
-            model=TrainingModule(model.to(args.device), ready, own, here, embedding_dropout),
+            model=TrainingModule(model.to(args.device), ready, loss_modules, here, embedding_dropout),
             args=args,
             train_dataset=train_dataset,
-            eval_dataset=train_dataset,  # never read: evaluate() asks validate, but Trainer insists on one
+            eval_dataset=train_dataset,  # never read: evaluate() calls validate, but Trainer requires one
             data_collator=data_collator,
             callbacks=[*callbacks, LastStep(), Clock(self._loss_log)],
         )
@@ -121,7 +122,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
     @property
     def student(self) -> PreTrainedModel:
-        """The model that learns."""
+        """The model that is trained."""
         return self.model.student
 
     def train(
@@ -134,12 +135,12 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
         Args:
             resume_from_checkpoint: A checkpoint's folder; True for the last one in the output folder.
-            trial: Of a hyperparameter search.
+            trial: Trial of a hyperparameter search.
             ignore_keys_for_eval: Unused.
 
         Raises:
             NonFiniteError: A loss or a validated metric became NaN or infinite; names it and the step.
-            PluginError: A loss failed, or gave no sum; names it and its distribution.
+            PluginError: A loss failed, or did not return a sum; names it and its distribution.
         """
         try:
             return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
@@ -147,7 +148,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             self.student.eval()
 
     def restore(self, checkpoint: Path) -> None:
-        """Take up the state and the weights (the best ones, if they were kept) of a training that had ended."""
+        """Load the state and the weights (the best ones, if they were kept) of a finished training."""
         self.state = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
         if self.args.load_best_model_at_end and self.state.best_global_step:
             self._load_best_model()
@@ -156,7 +157,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         self.student.eval()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        """Lengths together where that is asked for; else as ever."""
+        """Return the length-grouped sampler if the arguments request it; else transformers' default."""
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
         lengths = lengths_of(self.train_dataset if train_dataset is None else train_dataset)
@@ -169,14 +170,14 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         num_batches: int,
         device: torch.device,  # noqa: ARG002
     ) -> tuple[list[Any], OptimiserStep | None]:
-        """The micro-batches of one optimiser step, and the terms of every loss in all of them, on all ranks."""
+        """Return the micro-batches of one optimiser step, and the step with the terms counted over all ranks."""
         batches = list(islice(epoch_iterator, num_batches))
         return batches, self._open(batches) if batches else None
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Tensor | Any], num_items_in_batch: OptimiserStep | None = None
     ) -> Tensor:
-        """One micro-batch, forwards and backwards; after the last one the step's losses are checked and remembered."""
+        """Run one micro-batch forwards and backwards; after the last one, check and record the step's losses."""
         step = num_items_in_batch or self._open([inputs])
         loss: Tensor = super().training_step(model, inputs, step)
         step.pending -= 1
@@ -191,12 +192,12 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         return_outputs: bool = False,
         num_items_in_batch: OptimiserStep | None = None,
     ) -> Any:
-        """This micro-batch's part of ``Σ_k multiplier_k · sum_k / count_k``; with ``return_outputs``, the sums too."""
+        """Return the micro-batch's part of ``Σ_k multiplier_k · sum_k / count_k``, and the sums if requested."""
         step = num_items_in_batch or self._open([inputs])
         batch = {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
         sums = model(**batch, teacher=self._ask_teacher(**batch))
         step.sums += sums.detach()
-        # data-parallel wrappers average the gradients of the ranks, where the sum is meant
+        # data-parallel wrappers average the gradients of the ranks, but counts are of all ranks, so the sum is needed
         loss = (sums * step.scales).sum() * self.accelerator.num_processes
         return (loss, sums) if return_outputs else loss
 
@@ -213,6 +214,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         for batch in batches:
             check_batch(batch, vocabulary)
         placed = [self._prepare_inputs(batch) for batch in batches]
+        # before any forward pass, because the first micro-batch is divided by the counts of all
         counts = sum(self.model.count(batch["attention_mask"], batch["labels"]) for batch in placed)
         weights = {loss.name: loss.weight for loss in self.model.losses}
         with self._blaming():
@@ -241,17 +243,17 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         super().log(logs, start_time)
 
     def predict(self, *_: object, **__: object) -> Any:
-        """Not this trainer's.
+        """Raise: not supported by this trainer.
 
         Raises:
-            ConfigurationError: Always: losses are no predictions.
+            ConfigurationError: Always: losses are not predictions.
         """
         raise ConfigurationError(
             "predict() is not this trainer's: call trainer.student, or use RecommendationEvaluator"
         )
 
     def _set_signature_columns_if_needed(self) -> None:
-        """Columns that mean something to the student are not dropped, but refused by name where they are not read."""
+        """Keep columns that the student's ``forward`` accepts, so that unread ones are refused, not dropped."""
         super()._set_signature_columns_if_needed()
         self._signature_columns += inspect.signature(self.student.forward).parameters
 
@@ -261,7 +263,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         ignore_keys: list[str] | None = None,  # noqa: ARG002
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
-        """Ask ``validate`` for the metrics of the student as it is in evaluation mode; its modules keep their own modes.
+        """Return and log ``validate``'s metrics of the student in evaluation mode; its modules keep their modes.
 
         Raises:
             ConfigurationError: There is no ``validate``, it lacks the metric that models are selected by, or a data set is given.
@@ -291,11 +293,11 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             )
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """The student's matrices: no vectors, and nothing of the losses' own."""
+        """Return the names of the student's matrices: no vectors, and no parameters of the losses."""
         return [n for n, p in model.named_parameters() if p.ndim >= 2 and not n.startswith("loss_modules.")]
 
     def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:  # noqa: ARG002
-        """The student, or what learns of it, alone; transformers would add a pickle of the arguments."""
+        """Save the student, or its trained adapters, alone; transformers would add a pickle of the arguments."""
         if self.args.should_save:
             checkpoints.save_weights(self.student, Path(output_dir or self.args.output_dir))
 
@@ -344,7 +346,7 @@ _NOTHING_YET: Memory = {}
 
 
 def _settle(model: PreTrainedModel, *, half_weights: bool) -> None:
-    """Correct what the config says of the head and of generation, and widen weights of 16 bits, in place."""
+    """Correct the config for a tied head and for generation, and convert 16-bit weights to float32, in place."""
     settle_ties(model)
     settle_generation(model)
     if not half_weights:
@@ -354,7 +356,7 @@ def _settle(model: PreTrainedModel, *, half_weights: bool) -> None:
 def _teacher_reader(
     teacher: PreTrainedModel | None, device: torch.device, candidates: Tensor | None, needs: frozenset[Output]
 ) -> OutputReader | None:
-    """Reads the teacher, on the device; None where no loss needs one."""
+    """Return a reader of the teacher, moved to the device; None if no loss needs a teacher."""
     if teacher is None or not any(output.of_teacher for output in needs):
         return None
     teacher.to(device)

@@ -1,4 +1,4 @@
-"""What is optimised as one module: the student and the losses' own parameters."""
+"""The student and the losses' own parameters as one module, for the optimiser."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from shortstack.registry.isolation import plugin_errors
 
 
 class TrainingModule(nn.Module):
-    """The student and its losses; calling it gives every loss's sum over one batch.
+    """The student and its losses; calling it returns every loss's sum over one batch.
 
     One module, so that data-parallel wrappers, gradient clipping and mixed precision reach the losses' parameters as
     well; only ``student`` is ever exported.
@@ -35,14 +35,14 @@ class TrainingModule(nn.Module):
         candidates: Tensor | None,
         embedding_dropout: float = 0.0,
     ) -> None:
-        """Put them together.
+        """Register the student and the losses' modules.
 
         Args:
-            student: The model that learns.
+            student: The model that is trained.
             losses: The losses.
-            parameters: What each loss's ``prepare`` gave.
+            parameters: Result of each loss's ``prepare``.
             candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
-            embedding_dropout: The share of the student's input embeddings that is dropped in training.
+            embedding_dropout: Dropout rate of the student's input embeddings in training.
         """
         super().__init__()
         self._dropout = nn.Dropout(embedding_dropout)
@@ -54,13 +54,13 @@ class TrainingModule(nn.Module):
         self._places = None if candidates is None else candidate_index(candidates, vocabulary)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, teacher: ModelOutputs) -> Tensor:
-        """Every loss's sum over the batch.
+        """Return every loss's sum over the batch.
 
         Args:
             input_ids: int64 ``(batch, tokens)``.
             attention_mask: ``(batch, tokens)``, 0 where the token is padding.
             labels: int64 ``(batch, tokens)`` in transformers' convention.
-            teacher: What the teacher gave for the same batch.
+            teacher: The teacher's outputs for the same batch.
 
         Returns:
             ``(losses,)``, float32 or wider.
@@ -73,17 +73,17 @@ class TrainingModule(nn.Module):
         )
 
     def _dropping(self) -> nn.Module | None:
-        """Dropout after the student's input embeddings, in training only; it is no part of the student."""
+        """Return the dropout after the student's input embeddings, in training only; it is not part of the student."""
         return self._dropout if self._dropout.p and self._dropout.training else None
 
     def count(self, attention_mask: Tensor, labels: Tensor) -> Tensor:
-        """int64 ``(losses + 1,)``: the terms of every loss in a batch, then the labels that are no candidates."""
+        """Return each loss's number of terms, then that of labels that are no candidates, int64 ``(losses + 1,)``."""
         batch = self.loss_batch(attention_mask, labels)
         strays = (self._targets(labels) < 0).sum()
         return torch.stack([*(_count_of(weighted, batch) for weighted in self.losses), strays])
 
     def loss_batch(self, attention_mask: Tensor, labels: Tensor) -> LossBatch:
-        """What losses see of a batch; a stray label counts as candidate 0, the trainer reports it after the step."""
+        """Return a batch as losses see it; labels that are not candidates become 0, and the trainer reports them."""
         return LossBatch(labels=self._targets(labels).clamp_min(0), mask=attention_mask.bool())
 
     def activation_checkpointing_enable(
@@ -93,11 +93,11 @@ class TrainingModule(nn.Module):
         *,
         offload: bool = False,
     ) -> None:
-        """The student's own; the name by which newer transformers ask for it."""
+        """Enable it in the student; this is its name in newer versions of transformers."""
         self.student.activation_checkpointing_enable(activation_checkpointing_kwargs, every_n_layers, offload)
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
-        """The student's own; the name by which older transformers ask for it."""
+        """Enable it in the student; this is its name in older versions of transformers."""
         self.student.gradient_checkpointing_enable(gradient_checkpointing_kwargs)
 
     def _targets(self, labels: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ def prepare(
     selection: Selection | None,
     seed: int,
 ) -> list[nn.Module | None]:
-    """Each loss's own parameters, in the student's type; the global random state is left as it was."""
+    """Return each loss's own parameters, in the student's dtype; the global random state is not changed."""
     with private_draws(seed):
         return [_prepared(loss, teacher, student, selection) for loss in losses]
 
@@ -134,14 +134,14 @@ def _prepared(
 def output_reader(
     model: PreTrainedModel, candidates: Tensor | None, needs: frozenset[Output], logits: Output, states: Output
 ) -> OutputReader:
-    """Watches of a model what the losses need of it.
+    """Return a reader of the outputs of a model that the losses need.
 
     Args:
         model: The student or the teacher.
         candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
-        needs: All that some loss needs.
-        logits: What this model's logits are called there.
-        states: What this model's states are called there.
+        needs: Outputs that any loss needs.
+        logits: The member of ``needs`` for this model's logits.
+        states: The member of ``needs`` for this model's states.
     """
     layers = tuple(Decoder.of(model).layers) if states in needs else ()
     return OutputReader(model=model, layers=layers, candidates=candidates, logits=logits in needs)

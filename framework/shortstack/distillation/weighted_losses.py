@@ -1,4 +1,4 @@
-"""From what a configuration says about losses to ready, weighted losses."""
+"""Weighted losses, built from a configuration."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from shortstack.registry.isolation import plugin_errors, written_in
 
 @attrs.frozen(kw_only=True, eq=False)
 class WeightedLoss:
-    """A loss and how much it counts.
+    """A loss and its weight.
 
     Attributes:
-        name: What it is logged as.
+        name: Name in logs.
         loss: The loss.
-        weight: Above 0; what it means is the balancing's to say.
-        component: Who it is, in words, for errors.
+        weight: Weight above 0; the balancing defines its meaning.
+        component: Description of the loss and its origin, for error messages.
     """
 
     name: str
@@ -52,28 +52,28 @@ class WeightedLoss:
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether a teacher has to run for it."""
+        """True if the loss needs outputs of a teacher."""
         return any(output.of_teacher for output in self.loss.needs)
 
 
 LossSettings = Mapping[str, "float | Mapping[str, Any] | Given"] | Mapping[str, object] | Sequence[WeightedLoss]
-"""``{"labels": 1.0, "soft-targets": {"weight": 2.0, "temperature": 4.0}}``, or ready ones."""
+"""``{"labels": 1.0, "soft-targets": {"weight": 2.0, "temperature": 4.0}}``, or a sequence of ``WeightedLoss``."""
 
 
 def weighted_losses(losses: LossSettings, registry: Registry | None) -> tuple[WeightedLoss, ...]:
     """Build the losses of a configuration.
 
     Args:
-        losses: For each name a weight, or a table of ``weight`` (1 by default), ``loss`` (its name among the plugins, or a
+        losses: For each name a weight, or a table of ``weight`` (1 by default), ``loss`` (its registered name, or a
             loss; by default the name itself) and the loss's own settings; or ``WeightedLoss`` objects.
-        registry: Where names are looked up; the environment's plugins by default.
+        registry: Registry of the names; the environment's plugins by default.
 
     Raises:
-        ConfigurationError: There is no loss, two have one name, or a weight or setting is wrong.
+        ConfigurationError: There is no loss, two have the same name, or a weight or setting is invalid.
     """
     if isinstance(losses, Mapping):
         plugins = registry or Registry.from_environment()
-        ready = [_built(name, given, plugins) for name, given in losses.items()]
+        ready = [_built(name, table, plugins) for name, table in losses.items()]
     else:
         ready = list(losses)
     names = [loss.name for loss in ready]
@@ -85,13 +85,17 @@ def weighted_losses(losses: LossSettings, registry: Registry | None) -> tuple[We
 
 
 def wanted(losses: Sequence[WeightedLoss]) -> frozenset[Output]:
-    """Everything that some loss needs."""
+    """Return the outputs that any loss needs."""
     return frozenset().union(*(loss.loss.needs for loss in losses))
 
 
 def named_losses(losses: Mapping[str, object]) -> dict[str, str]:
-    """Own name of each loss → the name that it goes by among the plugins, or the loss that was given."""
-    return {name: _table_of(name, given)["loss"] for name, given in losses.items()}
+    """Map the name of each loss to its registered name, or to the given loss object.
+
+    >>> named_losses({"labels": 1.0, "hot": {"loss": "soft-targets", "temperature": 4.0}})
+    {'labels': 'labels', 'hot': 'soft-targets'}
+    """
+    return {name: _table_of(name, table)["loss"] for name, table in losses.items()}
 
 
 def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
@@ -103,7 +107,7 @@ def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
 
 
 def _table_of(name: str, given: object) -> dict[str, Any]:
-    """The table of one loss: ``loss``, its ``weight``, and its own settings."""
+    """Return the table of one loss: ``loss``, its ``weight``, and its own settings."""
     value = value_of(given)
     if isinstance(value, WeightedLoss):
         return {"loss": Given.of(value.loss, name=value.name), "weight": value.weight}

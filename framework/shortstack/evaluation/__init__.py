@@ -1,1 +1,1 @@
-"""How good is a ranker? Ranks, metrics, intervals over users, floors and paired comparisons."""
+"""Evaluation of rankers: ranks, metrics, bootstrap intervals over users, baselines and paired comparisons."""

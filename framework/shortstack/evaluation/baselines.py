@@ -1,4 +1,4 @@
-"""Floors: cheap rankers that a real result must beat."""
+"""Baselines: cheap rankers that a real result must beat."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,7 +18,7 @@ _ROWS = 512  # items whose neighbours are sought at once: bounds the memory
 
 @attrs.frozen(kw_only=True, eq=False)
 class Popularity:
-    """Every history gets the same scores: how often each item occurs in the fitted part.
+    """Scores items by their number of interactions in the fitted part, the same for every history.
 
     Attributes:
         counts: float32 ``(items,)``.
@@ -34,13 +34,13 @@ class Popularity:
         return cls(counts=np.bincount(items, minlength=sequences.catalogue_size).astype(np.float32))
 
     def scores(self, histories: Sequence[History]) -> Tensor:
-        """float32 ``(cases, items)``, all rows alike."""
+        """Return the counts for each history, float32 ``(cases, items)``, with equal rows."""
         return torch.from_numpy(self.counts).expand(len(histories), -1)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class PersonalPopularity:
-    """How often the user had each item; what was had equally often, never for most, goes by popularity.
+    """Scores items by their number of occurrences in the history; ties, as of most items at 0, by popularity.
 
     Where users return to items this is hard to beat.
     Source: Li et al. 2023, A Next Basket Recommendation Reality Check, arXiv 2109.14233, P-TopFreq and G-TopFreq.
@@ -54,22 +54,22 @@ class PersonalPopularity:
 
     @classmethod
     def fit(cls, sequences: Sequences, upto: SplitName = "train") -> "PersonalPopularity":
-        """Only the popularity is learnt."""
+        """Count each item's popularity, the only parameter."""
         counts = np.bincount(np.concatenate(sequences.upto(upto)), minlength=sequences.catalogue_size)
         return cls(popularity=counts / (counts.max() + 1))
 
     def scores(self, histories: Sequence[History]) -> Tensor:
-        """float32 ``(cases, items)``."""
+        """Return occurrences plus popularity, float32 ``(cases, items)``."""
         items = len(self.popularity)
-        own = [np.bincount(history, minlength=items) for history in histories]
-        return torch.from_numpy((np.array(own).reshape(-1, items) + self.popularity).astype(np.float32))
+        occurrences = [np.bincount(history, minlength=items) for history in histories]
+        return torch.from_numpy((np.array(occurrences).reshape(-1, items) + self.popularity).astype(np.float32))
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Markov:
-    """How often each item came directly after the last one; the rest of the history does not count.
+    """First-order Markov chain: scores items by the number of times that they directly followed the last one.
 
-    Items that followed equally often, never for most of them, go by popularity, and so does a case without history.
+    Ties, as of most items at 0, are broken by popularity; a case without history is scored by popularity alone.
 
     Attributes:
         transitions: Sparse ``(items, items)``, row: the item before, column: the item after.
@@ -93,7 +93,7 @@ class Markov:
         )
 
     def scores(self, histories: Sequence[History]) -> Tensor:
-        """float32 ``(cases, items)``."""
+        """Return transition counts plus popularity, float32 ``(cases, items)``."""
         known = np.array([len(history) > 0 for history in histories], dtype=bool)
         last = np.array([history[-1] for history in histories if len(history)], dtype=np.int64)
         scores = np.tile(self.popularity, (len(histories), 1))
@@ -103,7 +103,7 @@ class Markov:
 
 @attrs.frozen(kw_only=True, eq=False)
 class ItemKNN:
-    """Similarity to the items of the history: the cosine of the sets of users who had them.
+    """Item-based k-nearest neighbours: scores items by their similarity to the history, the cosine of sets of users.
 
     Attributes:
         similarities: Sparse ``(items, items)``: each column holds an item's nearest neighbours, itself left out.
@@ -114,21 +114,21 @@ class ItemKNN:
 
     @classmethod
     def fit(cls, sequences: Sequences, upto: SplitName = "train", neighbours: int = 100) -> "ItemKNN":
-        """Find each item's ``neighbours`` nearest items; equal ones at the edge go to the lower dense id.
+        """Find each item's ``neighbours`` nearest items; ties at the last place go to the lower dense id.
 
-        ``cos(i, j) = |U_i ∩ U_j| / √(|U_i|·|U_j|)`` with ``U_i`` the users of item i. Nothing is ever dense.
+        ``cos(i, j) = |U_i ∩ U_j| / √(|U_i|·|U_j|)`` with ``U_i`` the users of item i. All matrices are sparse.
         """
         histories = sequences.upto(upto)
         owners = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         had = _counts(owners, np.concatenate(histories), len(histories), sequences.catalogue_size)
-        had.data[:] = 1.0
+        had.data[:] = 1.0  # the similarity is of sets of users, so repeats count once
         norms = np.sqrt(had.sum(axis=0))
         by_item, starts = csr_array(had.T), range(0, sequences.catalogue_size, _ROWS)
         blocks = [_nearest(csr_array(by_item[s : s + _ROWS] @ had), s, norms, neighbours) for s in starts]
         return cls(similarities=csr_array(vstack(blocks).T))
 
     def scores(self, histories: Sequence[History]) -> Tensor:
-        """float32 ``(cases, items)``: each item's similarities to those of its neighbours that the history holds."""
+        """Return each item's summed similarities to its neighbours in the history, float32 ``(cases, items)``."""
         rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         items = np.concatenate([*histories, np.empty(0, dtype=np.int64)])
         had = _counts(rows, items, len(histories), self.similarities.shape[0])
@@ -137,12 +137,16 @@ class ItemKNN:
 
 
 def _counts(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, width: int) -> csr_array:
-    """How often each pair occurs, as a sparse ``(height, width)`` matrix of float64."""
+    """Return the number of occurrences of each pair, as a sparse float64 ``(height, width)`` matrix.
+
+    >>> _counts(np.array([0, 0]), np.array([1, 1]), 1, 2).toarray().tolist()
+    [[0.0, 2.0]]
+    """
     return csr_array((np.ones(len(rows)), (rows, columns)), shape=(height, width))
 
 
 def _nearest(both: csr_array, start: int, norms: NDArray[np.float64], count: int) -> csr_array:
-    """Turn the numbers of common users of items ``start…`` into cosines, and keep the ``count`` largest of each row."""
+    """Convert numbers of common users, of items ``start…``, to cosines, and keep each row's ``count`` largest."""
     both.sort_indices()
     rows = start + np.repeat(np.arange(both.shape[0]), np.diff(both.indptr))
     cosines = np.where(rows == both.indices, 0.0, both.data / (norms[rows] * norms[both.indices]))
@@ -153,7 +157,11 @@ def _nearest(both: csr_array, start: int, norms: NDArray[np.float64], count: int
 
 
 def _largest(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Zero all but the ``count`` largest values; the first of equal ones stay."""
+    """Zero all but the ``count`` largest values; of ties the first are kept.
+
+    >>> _largest(np.array([0.5, 0.9, 0.5]), 2).tolist()
+    [0.5, 0.9, 0.0]
+    """
     if len(values) <= count:
         return values
     edge = np.partition(values, -count)[-count]

@@ -1,4 +1,4 @@
-"""Is a model right as often as it says? Its confidence against its accuracy."""
+"""Calibration curve: a model's confidence against its accuracy."""
 
 import attrs
 import numpy as np
@@ -11,12 +11,12 @@ BINS = 10
 
 @attrs.frozen(kw_only=True)
 class CalibrationBin:
-    """The cases of about one confidence.
+    """The cases with a confidence in one bin.
 
     Attributes:
-        confidence: The mean probability of what was held to be likeliest.
-        accuracy: How often that was right.
-        cases: How many there are.
+        confidence: Mean probability of the likeliest option.
+        accuracy: Share of cases in which the likeliest option was correct.
+        cases: Number of cases.
     """
 
     confidence: float
@@ -29,8 +29,8 @@ class CalibrationCurve:
     """Confidence against accuracy, in bins of equal width.
 
     Attributes:
-        bins: Those that hold cases, by confidence.
-        error: The mean distance of the two, by cases.
+        bins: Non-empty bins, by confidence.
+        error: Expected calibration error (ECE): the mean absolute difference of the two, weighted by cases.
             Source: Guo et al. 2017, On calibration of modern neural networks, arXiv 1706.04599, equation 3.
     """
 
@@ -39,16 +39,16 @@ class CalibrationCurve:
 
 
 def calibration_curve(confidences: Values, right: NDArray[np.bool_]) -> CalibrationCurve:
-    """The curve of some cases.
+    """Return the calibration curve of some cases.
 
     Args:
         confidences: float64 ``(cases,)``: the probability of each case's likeliest option.
-        right: Bool ``(cases,)``: whether that was the right one.
+        right: Bool ``(cases,)``: True if that option was correct.
 
     >>> round(calibration_curve(np.array([0.95, 0.95, 0.5]), np.array([True, False, True])).error, 3)
     0.467
     """
-    places = np.minimum((confidences * BINS).astype(np.int64), BINS - 1)
+    places = np.minimum((confidences * BINS).astype(np.int64), BINS - 1)  # a confidence of 1 belongs to the last bin
     bins = tuple(
         CalibrationBin(
             confidence=float(confidences[places == place].mean()),
@@ -57,5 +57,5 @@ def calibration_curve(confidences: Values, right: NDArray[np.bool_]) -> Calibrat
         )
         for place in np.unique(places)
     )
-    error = sum(abs(one.confidence - one.accuracy) * one.cases for one in bins) / max(len(right), 1)
+    error = sum(abs(part.confidence - part.accuracy) * part.cases for part in bins) / max(len(right), 1)
     return CalibrationCurve(bins=bins, error=error)

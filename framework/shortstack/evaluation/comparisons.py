@@ -1,4 +1,4 @@
-"""The comparisons that every result holds: which method against which, as a ratio or a difference."""
+"""The standard comparisons of a result: ratios and differences of pairs of methods."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,24 +25,24 @@ DIFFERENCES = (
 def standard_comparisons(
     evaluations: Mapping[str, Evaluation], metrics: Sequence[str], baselines: Sequence[str] = FLOORS
 ) -> dict[str, dict[str, Estimate | None]]:
-    """Compare the methods that are there, paired over users.
+    """Compare the available methods, paired over users.
 
     Args:
         evaluations: Method → its evaluation, all of the same cases.
-        metrics: Which are compared.
-        baselines: Names of those that need no training.
+        metrics: Metrics to compare.
+        baselines: Names of the untrained baselines.
 
     Returns:
-        ``{"student/teacher": {"ndcg@10": (value, low, high), …}, "student-scratch": …}``, None where undefined.
+        ``{"student/teacher": {"ndcg@10": (value, low, high), …}, "student-scratch": …}``, None if undefined.
     """
-    found: dict[str, dict[str, Estimate | None]] = {}
-    differences = [*DIFFERENCES, *((model, own) for model in ("student", "teacher") for own in baselines)]
-    for first, second in dict.fromkeys((*RATIOS, *differences)):
+    comparisons: dict[str, dict[str, Estimate | None]] = {}
+    differences = [*DIFFERENCES, *((model, baseline) for model in ("student", "teacher") for baseline in baselines)]
+    for first, second in dict.fromkeys((*RATIOS, *differences)):  # some pairs are in both
         if first not in evaluations or second not in evaluations:
             continue
         both = compare_all(evaluations[first], evaluations[second], metrics)
         if (first, second) in RATIOS:
-            found[f"{first}/{second}"] = {metric: comparison.ratio for metric, comparison in both.items()}
+            comparisons[f"{first}/{second}"] = {metric: comparison.ratio for metric, comparison in both.items()}
         if (first, second) in differences:
-            found[f"{first}-{second}"] = {metric: comparison.difference for metric, comparison in both.items()}
-    return found
+            comparisons[f"{first}-{second}"] = {metric: comparison.difference for metric, comparison in both.items()}
+    return comparisons

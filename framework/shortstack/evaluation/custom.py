@@ -1,6 +1,6 @@
-"""Metrics of one's own: a function from what a model did on the cases to one number a case.
+"""Custom metrics: functions from a model's results to one number per case.
 
-Its parameters say what it reads, and so for which task it is:
+The names of the parameters decide what a metric reads, and so the task that it is for:
 
 - ``ranks``: the target's rank in the catalogue, float64 ``(cases,)``, from 1 (tasks that rank the catalogue);
 - ``scores, targets``: tensors ``(cases, items)``, −inf where an item is no candidate, and int64 ``(cases,)`` (the same);
@@ -32,12 +32,12 @@ FORMS: Final = (RANKS, SCORES, CLICKS, RATINGS)
 
 @attrs.frozen(kw_only=True)
 class CustomMetric:
-    """A metric of one's own.
+    """A custom metric.
 
     Attributes:
-        name: What it is called in results: the function's name, with ``-`` for ``_``.
-        function: What computes it.
-        reads: The function's parameters, one of ``FORMS``.
+        name: Name in results: the function's name, with ``-`` for ``_``.
+        function: Function that computes it.
+        reads: Names of the function's parameters, one of ``FORMS``.
     """
 
     name: str
@@ -45,41 +45,42 @@ class CustomMetric:
     reads: tuple[str, ...]
 
     def values(self, cases: int, *given: Any) -> Values:
-        """float64 ``(cases,)``.
+        """Return the metric of each case, float64 ``(cases,)``.
 
         Raises:
-            ConfigurationError: The function gives another shape.
+            ConfigurationError: The function returns another shape.
         """
-        found = np.asarray(self.function(*given), dtype=np.float64)
-        if found.shape != (cases,):
+        values = np.asarray(self.function(*given), dtype=np.float64)
+        if values.shape != (cases,):
             raise ConfigurationError(
-                f"the metric {self.name!r} gives one number a case, of shape ({cases},), got {found.shape}"
+                f"the metric {self.name!r} gives one number a case, of shape ({cases},), got {values.shape}"
             )
-        return found
+        return values
 
 
 def custom_metrics(named: Sequence[str | Given]) -> tuple[CustomMetric, ...]:
-    """The metrics of ``evaluation.metrics``.
+    """Return the metrics of the setting ``evaluation.metrics``.
 
     Raises:
-        ConfigurationError: One cannot be imported, is no function of such parameters, or has the name of another.
+        ConfigurationError: A metric cannot be imported, is not a function of such parameters, or has the name of
+            another.
     """
-    found = tuple(_metric(name) for name in named)
-    names = [metric.name for metric in found]
+    metrics = tuple(_metric(name) for name in named)
+    names = [metric.name for metric in metrics]
     taken = next((name for name in names if names.count(name) > 1 or name.partition("@")[0] in _TAKEN), None)
     if taken is not None:
         raise ConfigurationError(f"two metrics are called {taken!r}; give the function another name")
-    return found
+    return metrics
 
 
 _TAKEN: Final = frozenset(name.partition("@")[0] for name in METRICS) | {"mse"}
 
 
 def of_form(metrics: Sequence[CustomMetric], *forms: tuple[str, ...]) -> tuple[CustomMetric, ...]:
-    """The same metrics, if each reads what there is.
+    """Return the metrics, or raise if one has another form than these.
 
     Raises:
-        ConfigurationError: One reads something else.
+        ConfigurationError: A metric reads something that this task does not have.
     """
     for metric in metrics:
         if metric.reads not in forms:

@@ -1,4 +1,4 @@
-"""What a model did on each case, what follows from it, and how two of them compare."""
+"""Per-case metrics of a model, their means and intervals, and paired comparisons of two models."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -12,7 +12,7 @@ from shortstack.evaluation.bootstrap import Values, interval, resampled_means
 from shortstack.evaluation.calibration_curve import CalibrationCurve
 
 Estimate = tuple[float, float, float]
-"""A value and the ends of its 95 % interval."""
+"""A value and the bounds of its 95 % interval."""
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
@@ -22,11 +22,12 @@ class Evaluation:
     Attributes:
         values: Metric → float64 ``(cases,)``; NaN where the case does not count towards the metric.
         users: int64 ``(cases,)``.
-        targets: int64 ``(cases,)``: with ``users``, what tells whether two evaluations are of the same cases.
-        resamples: How many bootstrap resamples an interval rests on.
-        seed: Of the resamples.
-        of_means: Metric → what is done to the mean over cases: the root, for a root mean square.
-        calibration: Confidence against accuracy, of who gives probabilities of ratings.
+        targets: int64 ``(cases,)``: with ``users``, identifies the cases, so that only evaluations of the same are
+            compared.
+        resamples: Number of bootstrap resamples of an interval.
+        seed: Seed of the resamples.
+        of_means: Metric → function of the mean over cases: the root, for a root mean square.
+        calibration: Confidence against accuracy, for models that give probabilities of ratings.
     """
 
     values: Mapping[str, Values]
@@ -44,17 +45,17 @@ class Evaluation:
 
     @cached_property
     def metrics(self) -> dict[str, float | None]:
-        """The mean of each metric over its cases; None where there are none."""
+        """Mean of each metric over its cases; None if it has no cases."""
         return {name: self._finished(name, _mean(values)) for name, values in self.values.items()}
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float] | None]:
-        """The 95 % bootstrap interval of each metric over users; None where the metric is."""
+        """95 % bootstrap interval of each metric over users; None if the metric is None."""
         means = self.resampled(list(self.values))
         return {name: interval(means[:, column]) for column, name in enumerate(self.values)}
 
     def resampled(self, metrics: Sequence[str]) -> Values:
-        """``(resamples, metrics)``: each metric over resampled users."""
+        """Return each metric over resampled users, ``(resamples, metrics)``."""
         columns = np.column_stack([self.values[name] for name in metrics])
         means = resampled_means(columns, self.users, self.resamples, self.seed)
         for column, name in enumerate(metrics):
@@ -71,8 +72,8 @@ class Comparison:
     """One metric of two models on the same cases, each estimate as (value, low, high).
 
     Attributes:
-        ratio: The first over the second; None where the second is 0 or either is undefined.
-        difference: The first minus the second; None where either is undefined.
+        ratio: The first over the second; None if the second is 0 or either is undefined.
+        difference: The first minus the second; None if either is undefined.
     """
 
     ratio: Estimate | None
@@ -80,11 +81,11 @@ class Comparison:
 
 
 def compare_all(first: Evaluation, second: Evaluation, metrics: Sequence[str]) -> dict[str, Comparison]:
-    """Compare two models on several metrics, paired: both see the same resampled users.
+    """Compare two models on several metrics, paired: both are resampled with the same users.
 
     Raises:
         UnknownNameError: There is no such metric.
-        ConfigurationError: The evaluations are not of the same cases, or not resampled alike.
+        ConfigurationError: The evaluations are not of the same cases, or were resampled differently.
     """
     if not (np.array_equal(first.users, second.users) and np.array_equal(first.targets, second.targets)):
         raise ConfigurationError("only evaluations of the same cases can be compared, and these differ")
@@ -103,13 +104,17 @@ def compare_all(first: Evaluation, second: Evaluation, metrics: Sequence[str]) -
 
 
 def _mean(values: Values) -> float | None:
-    """The mean over the cases that count, None if none does."""
+    """Return the mean without NaN; None if all values are NaN.
+
+    >>> _mean(np.array([1.0, np.nan, 2.0]))
+    1.5
+    """
     counted = values[~np.isnan(values)]
     return float(counted.mean()) if len(counted) else None
 
 
 def _comparison(first: float | None, second: float | None, firsts: Values, seconds: Values) -> Comparison:
-    """Ratio and difference of two means, with intervals from their paired resamples."""
+    """Return ratio and difference of two means, with intervals from their paired resamples."""
     if first is None or second is None:
         return Comparison(ratio=None, difference=None)
     ratios = np.divide(firsts, seconds, out=np.full_like(firsts, np.nan), where=seconds != 0)
@@ -120,6 +125,6 @@ def _comparison(first: float | None, second: float | None, firsts: Values, secon
 
 
 def _estimate(value: float, resampled: Values) -> Estimate | None:
-    """A value with its interval."""
+    """Return a value with its interval."""
     ends = interval(resampled)
     return None if ends is None else (value, *ends)

@@ -1,4 +1,4 @@
-"""How good is a ranker? Ranks of the right answers, metrics, intervals over users, and paired comparisons."""
+"""Evaluation of rankers: ranks of the targets, metrics, intervals over users, and paired comparisons."""
 
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -28,14 +28,14 @@ _CASES = 256  # scored at once: bounds the memory to this many rows of the catal
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
 class RankEvaluation(Evaluation):
-    """Where a ranker put the right answers.
+    """Ranks of the targets by a ranker.
 
     Attributes:
         ranks: float64 ``(cases,)``: the mid-rank of the target.
-        rows: int64 ``(cases,)``: which of the cases that were given these are.
-        without_history: How many of them had no history.
-        repeats: How many of the cases that were given have a target that is in the history.
-        left_out: How many cases were given but are not among these.
+        rows: int64 ``(cases,)``: indices of these cases among the given ones.
+        without_history: Number of these cases without history.
+        repeats: Number of given cases whose target is in the history.
+        left_out: Number of given cases that are not evaluated.
     """
 
     ranks: NDArray[np.float64]
@@ -46,13 +46,13 @@ class RankEvaluation(Evaluation):
 
     @property
     def facts(self) -> dict[str, int]:
-        """How many cases there are of each kind, for the record."""
+        """Number of cases of each kind, for the record."""
         kinds = {"repeats": self.repeats, "left_out": self.left_out, "without_history": self.without_history}
         return super().facts | kinds
 
 
 def _custom(metrics: Sequence[Any]) -> tuple[CustomMetric, ...]:
-    """Ready ones, or functions."""
+    """Convert functions to metrics; ``CustomMetric`` objects are kept."""
     ready = [metric for metric in metrics if isinstance(metric, CustomMetric)]
     others = custom_metrics([Given.of(metric) for metric in metrics if not isinstance(metric, CustomMetric)])
     return of_form((*ready, *others), RANKS, SCORES)
@@ -60,16 +60,16 @@ def _custom(metrics: Sequence[Any]) -> tuple[CustomMetric, ...]:
 
 @attrs.frozen(kw_only=True)
 class RecommendationEvaluator:
-    """Evaluates rankers on cases, all in the same way.
+    """Evaluates rankers on cases by one protocol.
 
     Attributes:
-        cutoffs: The k of HR@k, NDCG@k and MRR@k; 10 is added where it is missing, because models are selected by it.
-        protocol: ``"full"``: against the whole catalogue; ``"sampled"``: against 999 seeded negatives a case.
-        seen: ``"exclude"``: items of the history are no candidates, and a case whose target is one of them is left out and
-            counted; ``"include"``: they are candidates like all others, for users who return to items.
-        resamples: How many bootstrap resamples an interval rests on.
-        seed: Of the negatives and of the resamples.
-        slices: How the cases are divided; None for no slices.
+        cutoffs: The k of HR@k, NDCG@k and MRR@k; 10 is added if missing, because models are selected by it.
+        protocol: ``"full"``: against the whole catalogue; ``"sampled"``: against 999 seeded negatives per case.
+        seen: ``"exclude"``: items of the history are not candidates, and a case whose target is one of them is left out
+            and counted; ``"include"``: they are candidates like all others, for users who return to items.
+        resamples: Number of bootstrap resamples of an interval.
+        seed: Seed of the negatives and of the resamples.
+        slices: Division of the cases; None for no slices.
         metrics: More metrics, functions of ``ranks`` or of ``scores, targets``; see ``shortstack.evaluation.custom``.
     """
 
@@ -102,10 +102,10 @@ class RecommendationEvaluator:
             raise ConfigurationError(f"resamples must be at least 1, got {resamples}; 1000 is usual")
 
     def rows(self, cases: Cases) -> NDArray[np.int64]:
-        """Which cases are evaluated.
+        """Return the indices of the evaluated cases.
 
         Raises:
-            EmptyDataError: None is.
+            EmptyDataError: No case is evaluated.
         """
         counted = np.ones(len(cases), dtype=bool) if self.seen == "include" else ~cases.repeats
         if not counted.any():
@@ -116,7 +116,7 @@ class RecommendationEvaluator:
         return np.flatnonzero(counted)
 
     def evaluate(self, ranker: Ranker, cases: Cases) -> RankEvaluation:
-        """Rank every case's target among candidates that the history alone decides.
+        """Rank every case's target among candidates that depend on the history alone.
 
         Raises:
             NonFiniteError: A score is NaN or infinite.
@@ -127,6 +127,7 @@ class RecommendationEvaluator:
         chosen = cases.at(rows)
         ranks, losses, more = self._answers(ranker, chosen)
         values = metric_values(ranks, tuple(sorted({*self.cutoffs, HEADLINE_CUTOFF}))) | more
+        # scores that are not logits give no probabilities, and so no loss
         values["loss"] = losses if ranker.scores_are_logits else np.full(len(chosen), np.nan)
         masks = {} if self.slices is None else self.slices.masks(chosen) | _by_status(repeats[rows])
         values |= {
@@ -148,7 +149,7 @@ class RecommendationEvaluator:
         )
 
     def _answers(self, ranker: Ranker, cases: Cases) -> tuple[Values, Values, dict[str, Values]]:
-        """Ranks, losses and metrics of one's own, ``_CASES`` at a time."""
+        """Return ranks, losses and custom metrics, computed for ``_CASES`` cases at a time."""
         protocol = ranking_protocol(self.protocol, seen=self.seen, seed=self.seed)
         ranks, losses = np.zeros(len(cases)), np.zeros(len(cases))
         more = {metric.name: np.full(len(cases), np.nan) for metric in self.metrics}
@@ -166,7 +167,7 @@ class RecommendationEvaluator:
         return ranks, losses, more
 
     def compare(self, first: Evaluation, second: Evaluation, metric: str = "ndcg@10") -> Comparison:
-        """Compare two rankers on one metric, paired: both see the same resampled users.
+        """Compare two rankers on one metric, paired: both are resampled with the same users.
 
         Raises:
             UnknownNameError: There is no such metric.
@@ -176,12 +177,12 @@ class RecommendationEvaluator:
 
 
 def _by_status(repeats: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """Repeats and new choices apart, where there are repeats: what is easy in one is of no use in the other."""
+    """Return masks of repeats and first choices, if there are repeats: they are different problems."""
     return {"repeat": repeats, "first-time": ~repeats} if repeats.any() else {}
 
 
 def _losses(ranker: Ranker, scores: Tensor, cases: Cases, rows: NDArray[np.int64]) -> Values:
-    """The losses of some cases, float64; they mean nothing where the scores are no logits."""
+    """Return the losses of some cases, float64; 0, and unused, if the scores are not logits."""
     if not ranker.scores_are_logits:
         return np.zeros(len(rows))
     targets = torch.from_numpy(cases.targets[rows]).to(scores.device)
@@ -190,13 +191,13 @@ def _losses(ranker: Ranker, scores: Tensor, cases: Cases, rows: NDArray[np.int64
 
 
 def _of_scores(metric: CustomMetric, scores: Tensor, cases: Cases, rows: NDArray[np.int64], seen: Seen) -> Values:
-    """A metric of the scores of all candidates, whatever the protocol."""
+    """Return a custom metric of the scores of all candidates, independent of the protocol."""
     candidates = without_seen(scores, cases, rows) if seen == "exclude" else scores.clone()
     return metric.values(len(rows), candidates.cpu(), torch.from_numpy(cases.targets[rows]))
 
 
 def _check(ranker: Ranker, scores: Tensor, cases: Cases, rows: NDArray[np.int64]) -> None:
-    """Refuse scores that cannot be ranked."""
+    """Raise if scores cannot be ranked."""
     name, highest = type(ranker).__name__, int(cases.targets[rows].max())
     if scores.ndim != 2 or len(scores) != len(rows) or scores.shape[1] <= highest:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""How well a ranker orders what was shown: AUC, MRR, NDCG@5 and NDCG@10 of each impression, as MIND defines them.
+"""AUC, MRR, NDCG@5 and NDCG@10 of a ranker on each impression, as MIND defines them.
 
 Source: Wu et al. 2020, MIND, and its evaluate.py: all four are means over impressions; the reciprocal rank is the mean over
 an impression's clicks, the gain of a click 1 and its discount log2(1 + rank). Ties have their mid-rank, where the original
@@ -26,8 +26,8 @@ class ImpressionEvaluator:
     """Evaluates rankers on impressions.
 
     Attributes:
-        resamples: How many bootstrap resamples an interval rests on.
-        seed: Of the resamples.
+        resamples: Number of bootstrap resamples of an interval.
+        seed: Seed of the resamples.
         metrics: More metrics, functions of ``scores, clicked``; see ``shortstack.evaluation.custom``.
     """
 
@@ -40,7 +40,7 @@ class ImpressionEvaluator:
         return (*CLICK_HEADLINES.metrics, *(metric.name for metric in self.metrics))
 
     def evaluate(self, ranker: Ranker, impressions: Impressions) -> Evaluation:
-        """Rank what was shown, each impression by itself; those with only clicks or none count towards nothing.
+        """Rank the shown items of each impression; impressions with only clicks, or none, have NaN.
 
         Raises:
             NonFiniteError: A score is NaN or infinite.
@@ -52,24 +52,25 @@ class ImpressionEvaluator:
             scores = ranker.scores([impressions.history(row) for row in rows])
             for row, line in zip(rows, scores.double().cpu().numpy(), strict=True):
                 shown, clicked = impressions.candidates(row)
-                if clicked.all() or not clicked.any():
+                if clicked.all() or not clicked.any():  # AUC compares clicked items with others
                     continue
-                found = _of(line, shown, ranker)
-                for name, value in _metrics(found, clicked).items():
+                shown_scores = _of(line, shown, ranker)
+                for name, value in _metrics(shown_scores, clicked).items():
                     values[name][row] = value
                 for metric in self.metrics:
-                    values[metric.name][row] = metric.function(found.copy(), clicked.copy())
+                    # copies, because a custom metric may write to its arguments
+                    values[metric.name][row] = metric.function(shown_scores.copy(), clicked.copy())
         return Evaluation(
             values=values,
             users=impressions.users,
-            targets=np.diff(impressions.shown_offsets),
+            targets=np.diff(impressions.shown_offsets),  # only identifies the impressions, for comparisons
             resamples=self.resamples,
             seed=self.seed,
         )
 
 
 def _of(line: Values, shown: NDArray[np.int64], ranker: Ranker) -> Values:
-    """The scores of what was shown."""
+    """Return the scores of the shown items, checked."""
     name = type(ranker).__name__
     if shown.max() >= len(line):
         raise ConfigurationError(f"{name} scores {len(line)} items, but item {shown.max()} was shown")
@@ -80,7 +81,7 @@ def _of(line: Values, shown: NDArray[np.int64], ranker: Ranker) -> Values:
 
 
 def _metrics(scores: Values, clicked: NDArray[np.bool_]) -> dict[str, float]:
-    """Of one impression with clicks and others.
+    """Return the metrics of one impression with both clicked and other items.
 
     >>> _metrics(np.array([3.0, 2.0, 1.0]), np.array([False, True, False]))["mrr"]
     0.5
@@ -88,9 +89,9 @@ def _metrics(scores: Values, clicked: NDArray[np.bool_]) -> dict[str, float]:
     ranks = rankdata(-scores)
     clicks, others = int(clicked.sum()), int((~clicked).sum())
     above = ranks[clicked].sum() - clicks * (clicks + 1) / 2  # others ranked above clicks, ties as halves
-    found = {"auc": 1 - above / (clicks * others), "mrr": float((1 / ranks[clicked]).mean())}
+    metrics = {"auc": 1 - above / (clicks * others), "mrr": float((1 / ranks[clicked]).mean())}
     for cutoff in (5, 10):
         ideal = (1 / np.log2(np.arange(min(clicks, cutoff)) + 2)).sum()
         gains = np.where(ranks[clicked] <= cutoff, 1 / np.log2(ranks[clicked] + 1), 0.0)
-        found[f"ndcg@{cutoff}"] = float(gains.sum() / ideal)
-    return found
+        metrics[f"ndcg@{cutoff}"] = float(gains.sum() / ideal)
+    return metrics

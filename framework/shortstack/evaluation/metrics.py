@@ -1,4 +1,4 @@
-"""Ranks and what they are worth: mid-ranks, hit rate, NDCG and reciprocal rank."""
+"""Mid-ranks, and metrics of ranks: hit rate, NDCG and reciprocal rank."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def mid_ranks(scores: "Tensor", target_scores: "Tensor") -> "Tensor":
-    """The target's rank among its candidates: ``1 + #greater + #equal / 2``, the target itself not counted.
+    """Return the target's rank among its candidates: ``1 + #greater + #equal / 2``, the target itself not counted.
 
-    A ranker that scores everything alike puts the target in the middle, not first.
+    So a ranker that gives all items the same score puts the target in the middle, not first.
 
     Args:
-        scores: ``(cases, candidates)``, one column of each row the target's own; −inf where a candidate is ruled out.
+        scores: ``(cases, candidates)``, with the target's own column in each row; −inf where a candidate is excluded.
         target_scores: ``(cases,)``, finite.
 
     Returns:
@@ -26,31 +26,43 @@ def mid_ranks(scores: "Tensor", target_scores: "Tensor") -> "Tensor":
     >>> mid_ranks(torch.tensor([[3.0, 2.0, 2.0, 1.0]]), torch.tensor([2.0])).tolist()
     [2.5]
     """
-    own = target_scores[:, None]
-    greater = (scores > own).sum(dim=1)
-    equal = (scores == own).sum(dim=1) - 1
+    target = target_scores[:, None]
+    greater = (scores > target).sum(dim=1)
+    equal = (scores == target).sum(dim=1) - 1
     return 1.0 + greater.double() + equal.double() / 2
 
 
 def hit(ranks: NDArray[np.float64], cutoff: int) -> NDArray[np.float64]:
-    """``HR@k = [rank ≤ k]``, one value a case."""
+    """Return ``HR@k = [rank ≤ k]`` for each case.
+
+    >>> hit(np.array([1.0, 3.5]), cutoff=3).tolist()
+    [1.0, 0.0]
+    """
     return (ranks <= cutoff).astype(np.float64)
 
 
 def ndcg(ranks: NDArray[np.float64], cutoff: int) -> NDArray[np.float64]:
-    """``NDCG@k = [rank ≤ k] / log2(rank + 1)``: with one right answer the ideal gain is 1."""
+    """Return ``NDCG@k = [rank ≤ k] / log2(rank + 1)`` for each case: with one target the ideal gain is 1.
+
+    >>> ndcg(np.array([1.0, 3.0, 11.0]), cutoff=10).tolist()
+    [1.0, 0.5, 0.0]
+    """
     return hit(ranks, cutoff) / np.log2(ranks + 1)
 
 
 def reciprocal_rank(ranks: NDArray[np.float64], cutoff: int) -> NDArray[np.float64]:
-    """``MRR@k = [rank ≤ k] / rank``, one value a case."""
+    """Return ``MRR@k = [rank ≤ k] / rank`` for each case.
+
+    >>> reciprocal_rank(np.array([2.0, 11.0]), cutoff=10).tolist()
+    [0.5, 0.0]
+    """
     return hit(ranks, cutoff) / ranks
 
 
 METRICS = {"hr": hit, "ndcg": ndcg, "mrr": reciprocal_rank}
-"""The ranking metrics by the names they have in ``result.json``."""
+"""Ranking metrics by their names in ``result.json``."""
 
 
 def metric_values(ranks: NDArray[np.float64], cutoffs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-    """Every metric at every cutoff, one value a case: ``{"hr@1": (cases,), …, "mrr@20": (cases,)}``."""
+    """Return every metric at every cutoff for each case: ``{"hr@1": (cases,), …, "mrr@20": (cases,)}``."""
     return {f"{name}@{k}": metric(ranks, k) for name, metric in METRICS.items() for k in cutoffs}

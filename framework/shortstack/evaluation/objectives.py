@@ -1,4 +1,4 @@
-"""Ranking metrics as objectives of importance: what leaving a layer out costs in NDCG, and not only in loss."""
+"""Ranking metrics as objectives of importance: the cost of skipping a layer in NDCG instead of loss."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from shortstack.models.objectives import Objective, Valued, over_candidates
 
 
 def ranking_objective(candidates: Tensor, metric: str = "ndcg", cutoff: int = 10) -> Objective:
-    """An objective for scorers that need no gradient, such as ``drop-loss``.
+    """Return a ranking metric as an objective, for scorers that need no gradient, such as ``drop-loss``.
 
     Args:
         candidates: int64 ``(candidates,)`` token ids to rank; every label must be among them.
@@ -25,7 +25,7 @@ def ranking_objective(candidates: Tensor, metric: str = "ndcg", cutoff: int = 10
 
 
 def ranked(metric: str, cutoff: int) -> Valued:
-    """Tells metric@k, float64, of each position.
+    """Return a function that gives metric@k, float64, of each position.
 
     Raises:
         UnknownNameError: There is no such metric.

@@ -1,7 +1,8 @@
-"""Against which items a target is ranked: all of them, or a fixed sample; never does this depend on the target.
+"""Ranking protocols: the candidates of a target, all items or a fixed sample, independent of the target.
 
-Items of the history are either no candidates (``seen = "exclude"``), and then a target that was seen cannot be ranked, or
-candidates like all others (``"include"``). Were they left out but for a target among them, "seen or not" alone would tell it.
+Items of the history are either not candidates (``seen = "exclude"``), and then a target that was seen cannot be ranked,
+or candidates like all others (``"include"``). If a seen target were the only seen candidate, this alone would reveal
+it.
 """
 
 from typing import Literal, Protocol
@@ -18,21 +19,21 @@ from shortstack.evaluation.metrics import mid_ranks
 ProtocolName = Literal["full", "sampled"]
 
 NEGATIVES = 999
-"""How many items stand against the target in the sampled protocol."""
+"""Number of negatives per target in the sampled protocol."""
 
 Rows = NDArray[np.int64]
 
 
 class RankingProtocol(Protocol):
-    """Turns the scores of some cases into ranks; where seen items are excluded, of cases whose target was not seen."""
+    """Converts scores to ranks; if seen items are excluded, only for cases whose target was not seen."""
 
     def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
-        """The mid-rank of each target.
+        """Return the mid-rank of each target.
 
         Args:
-            scores: ``(rows, items)``, finite; not changed.
+            scores: ``(rows, items)``, finite; not modified.
             cases: All cases.
-            rows: Which of them the scores belong to.
+            rows: Indices of the cases that the scores are for.
 
         Returns:
             float64 ``(rows,)``.
@@ -40,7 +41,7 @@ class RankingProtocol(Protocol):
 
 
 def without_seen(scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
-    """A copy of the scores, −inf where an item is in the case's history."""
+    """Return a copy of the scores, −inf where an item is in the case's history."""
     scores = scores.clone()
     seen = [cases.history(row) for row in rows]
     owner = np.repeat(np.arange(len(rows)), [len(history) for history in seen])
@@ -51,24 +52,24 @@ def without_seen(scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
 
 @attrs.frozen(kw_only=True)
 class FullCatalogue:
-    """The target against every item, or every item not seen before."""
+    """Ranks the target among all items, or all items not seen before."""
 
     seen: Seen = "exclude"
 
     def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
-        """The mid-rank of each target, float64 ``(rows,)``."""
+        """Return the mid-rank of each target, float64 ``(rows,)``."""
         targets = torch.from_numpy(cases.targets[rows]).to(scores.device)[:, None]
-        own = scores.gather(1, targets)
+        target_scores = scores.gather(1, targets)
         if self.seen == "exclude":
             scores = without_seen(scores, cases, rows)
-        return mid_ranks(scores, own[:, 0])
+        return mid_ranks(scores, target_scores[:, 0])
 
 
 @attrs.frozen(kw_only=True)
 class SampledNegatives:
-    """The target against unseen items drawn uniformly, and against all seen ones where these are candidates.
+    """Ranks the target among unseen items drawn uniformly, and all seen ones if these are candidates.
 
-    A case's negatives follow from the seed, the user and the history alone, but for the target, which is none of them.
+    A case's negatives depend on the seed, the user and the history alone, except that the target is never a negative.
 
     Sampled metrics can reverse the order of models: use them only beside published tables that do.
     Source: Krichene & Rendle, On Sampled Metrics for Item Recommendation, KDD 2020.
@@ -79,15 +80,17 @@ class SampledNegatives:
     negatives: int = NEGATIVES
 
     def ranks(self, scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
-        """The mid-rank of each target among its negatives, float64 ``(rows,)``."""
+        """Return the mid-rank of each target among its negatives, float64 ``(rows,)``."""
         drawn = [torch.from_numpy(self.draw(cases, row, scores.shape[1])).to(scores.device) for row in rows]
         sampled = [mid_ranks(scores[i, columns][None], scores[i, columns[0]][None]) for i, columns in enumerate(drawn)]
         return torch.cat(sampled)
 
     def draw(self, cases: Cases, row: int, items: int) -> Rows:
-        """The target and its negatives, all distinct; fewer where the catalogue has no more unseen items."""
+        """Return the target and its negatives, all distinct; fewer if the catalogue has no more unseen items."""
         target, seen = cases.targets[row], np.unique(cases.history(row))
+        # seeded by the case and not by its row, so that batches and order do not matter
         generator = np.random.default_rng([self.seed, int(cases.users[row]), len(cases.history(row))])
+        # enough for all negatives, even if every seen item and the target are drawn
         distinct = generator.choice(items, size=min(items, self.negatives + len(seen) + 1), replace=False)
         unseen = distinct[~np.isin(distinct, seen) & (distinct != target)][: self.negatives]
         known = seen[seen != target] if self.seen == "include" else seen[:0]
@@ -95,7 +98,11 @@ class SampledNegatives:
 
 
 def ranking_protocol(name: ProtocolName, *, seen: Seen, seed: int) -> RankingProtocol:
-    """The protocol that goes by a name in a configuration."""
+    """Return the protocol with a name in a configuration.
+
+    >>> ranking_protocol("full", seen="include", seed=0)
+    FullCatalogue(seen='include')
+    """
     protocols: dict[ProtocolName, RankingProtocol] = {
         "full": FullCatalogue(seen=seen),
         "sampled": SampledNegatives(seen=seen, seed=seed),

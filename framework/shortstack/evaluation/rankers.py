@@ -1,4 +1,4 @@
-"""What can be evaluated: anything that scores the whole catalogue for a history."""
+"""Rankers: objects that score the whole catalogue for a history."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -22,13 +22,13 @@ class Ranker(Protocol):
 
     @property
     def scores_are_logits(self) -> bool:
-        """Whether a softmax of the scores over the catalogue is a probability, so that a loss makes sense."""
+        """True if a softmax of the scores over the catalogue is a probability, so that a loss is defined."""
 
     def scores(self, histories: Sequence[History]) -> Tensor:
-        """Score all items, none left out, for each history.
+        """Score all items for each history.
 
         Args:
-            histories: Dense item ids, oldest first, one array a case; any may be empty.
+            histories: Dense item ids, oldest first, one array per case; any may be empty.
 
         Returns:
             float32 ``(cases, items)``, finite, on any device.
@@ -37,16 +37,16 @@ class Ranker(Protocol):
 
 @attrs.frozen(kw_only=True, eq=False)
 class ModelRanker:
-    """A stock causal language model, asked for the token after the most recent items.
+    """A stock causal language model that predicts the token after the most recent items.
 
-    A case without history gets the same score for every item: nothing is put into the model in its place.
+    A case without history has the same score for every item; the model is not run for it.
 
     Attributes:
-        model: The model; it scores as in evaluation mode, whatever its own modules' modes, which stay as they are.
+        model: The model; it is run in evaluation mode, and its modules' own modes are not changed.
         candidates: int64 ``(items,)``: the token of each item.
-        window: How many of the most recent items are given to the model.
-        opening: The tokens that come before every history.
-        batch_size: How many histories go through the model at once.
+        window: Number of most recent items in the model's input.
+        opening: Tokens before every history.
+        batch_size: Number of histories per forward pass.
         pad: The token to the right of shorter histories; it is masked.
     """
 
@@ -60,11 +60,12 @@ class ModelRanker:
 
     @torch.no_grad()
     def scores(self, histories: Sequence[History]) -> Tensor:
-        """The logits of all items, float32 ``(cases, items)``, on the model's device."""
+        """Return the logits of all items, float32 ``(cases, items)``, on the model's device."""
         device = self.model.device
         candidates = self.candidates.to(device)
         lengths = np.array([min(len(history), self.window) for history in histories], dtype=np.int64)
         scores = torch.zeros(len(histories), len(candidates), dtype=torch.float32, device=device)
+        # by length, so that a batch needs little padding; empty histories are left out, and keep the score 0
         shortest_first = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
         tokens, opening = self.candidates.cpu(), torch.tensor(self.opening, dtype=torch.long)
         model = evaluation_copy(self.model)

@@ -1,4 +1,4 @@
-"""How well are a user's own items ordered? Metrics over those that rated several items differently."""
+"""Ranking metrics of each user's rated items, over users with different ratings."""
 
 from collections.abc import Iterator
 from math import comb
@@ -12,7 +12,7 @@ CUTOFFS = (5, 10)
 
 
 def rated_lists(predicted: Values, gains: Values, users: NDArray[np.int64]) -> dict[str, Values]:
-    """``ndcg@5``, ``ndcg@10`` and ``mrr`` of each user's items, ordered by what was predicted.
+    """Return ``ndcg@5``, ``ndcg@10`` and ``mrr`` of each user's items, ordered by the predictions.
 
     NDCG has the rating itself as gain (Järvelin & Kekäläinen 2002, with log2); MRR is of the first item with the user's
     highest rating. Items with equal predictions have the expected value over all their orders.
@@ -24,29 +24,33 @@ def rated_lists(predicted: Values, gains: Values, users: NDArray[np.int64]) -> d
 
     Returns:
         Metric → float64 ``(cases,)``: a user's value at the first of the user's cases, NaN elsewhere, and for users with
-        one item or with equal ratings; empty if no user counts.
+        one item or with equal ratings; empty if there are no other users.
     """
-    found = {name: np.full(len(users), np.nan) for name in (*(f"ndcg@{k}" for k in CUTOFFS), "mrr")}
+    metrics = {name: np.full(len(users), np.nan) for name in (*(f"ndcg@{k}" for k in CUTOFFS), "mrr")}
     counted = False
     for cases in _cases_of_users(users):
-        own, values = gains[cases], predicted[cases]
-        if own.min() == own.max():
+        ratings, values = gains[cases], predicted[cases]
+        if ratings.min() == ratings.max():  # every order of equal ratings is perfect
             continue
         counted = True
         for k in CUTOFFS:
-            found[f"ndcg@{k}"][cases[0]] = (own @ _discounts(values, k)) / (own @ _discounts(own, k))
-        found["mrr"][cases[0]] = _reciprocal_rank(values, own == own.max())
-    return found if counted else {}
+            metrics[f"ndcg@{k}"][cases[0]] = (ratings @ _discounts(values, k)) / (ratings @ _discounts(ratings, k))
+        metrics["mrr"][cases[0]] = _reciprocal_rank(values, ratings == ratings.max())
+    return metrics if counted else {}
 
 
 def _cases_of_users(users: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """The places of each user's cases, in their order."""
+    """Yield the indices of each user's cases, in their order.
+
+    >>> [cases.tolist() for cases in _cases_of_users(np.array([7, 3, 7]))]
+    [[1], [0, 2]]
+    """
     order = np.argsort(users, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(users[order])) + 1) if len(order) else ()
 
 
 def _discounts(values: Values, k: int) -> Values:
-    """What each item's gain counts when ordered by these values: the mean over the orders of equal ones.
+    """Return the discount of each item's gain when ordered by these values: the mean over the orders of ties.
 
     >>> _discounts(np.array([3.0, 1.0, 3.0]), 2).round(3).tolist()
     [0.815, 0.0, 0.815]
@@ -60,7 +64,7 @@ def _discounts(values: Values, k: int) -> Values:
 
 
 def _reciprocal_rank(values: Values, best: NDArray[np.bool_]) -> float:
-    """The expected reciprocal rank of the first of the best items.
+    """Return the expected reciprocal rank of the first of the best items, over the orders of ties.
 
     >>> _reciprocal_rank(np.array([2.0, 2.0, 1.0]), np.array([True, False, True]))
     0.75

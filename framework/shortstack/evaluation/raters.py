@@ -1,4 +1,4 @@
-"""Who can be asked for a rating: a model, or a floor: the most frequent rating, the mean, the user's own mean."""
+"""Raters: a model, and the baselines: the most frequent rating, the mean, and the user's own mean."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
@@ -20,7 +20,7 @@ from shortstack.models.frozen import evaluation_copy
 
 @attrs.frozen(kw_only=True, eq=False)
 class ConstantRater:
-    """Predicts one rating for everything: the mode or the mean of what was rated before.
+    """Baseline that predicts one rating for everything: the mode or the mean of earlier ratings.
 
     Attributes:
         value: The rating.
@@ -30,53 +30,53 @@ class ConstantRater:
 
     @classmethod
     def mode(cls, sequences: Sequences, scale: Many[float], upto: SplitName = "valid") -> "ConstantRater":
-        """The most frequent rating of a split and of those before it; the lowest of equally frequent ones."""
+        """Return a rater with the most frequent rating of a split and of those before it; the lowest if tied."""
         return cls(value=scale[int(np.bincount(_before(sequences, upto), minlength=len(scale)).argmax())])
 
     @classmethod
     def mean(cls, sequences: Sequences, scale: Many[float], upto: SplitName = "valid") -> "ConstantRater":
-        """The mean rating of a split and of those before it."""
+        """Return a rater with the mean rating of a split and of those before it."""
         return cls(value=float(np.array(scale)[_before(sequences, upto)].mean()))
 
     def predict(self, cases: RatingCases) -> Predictions:
-        """The same for all."""
+        """Predict the same rating for all cases."""
         return _points(np.full(len(cases), self.value), cases.scale)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class UserMean:
-    """Predicts the mean of the user's own earlier ratings, or the mean of all where there are none.
+    """Baseline that predicts the mean of the user's own earlier ratings, or the overall mean if there are none.
 
     Attributes:
-        otherwise: The mean of all.
+        otherwise: The overall mean.
     """
 
     otherwise: float
 
     @classmethod
     def fit(cls, sequences: Sequences, scale: Many[float], upto: SplitName = "valid") -> "UserMean":
-        """Only the mean of all is learnt."""
+        """Return a rater with the overall mean, its only parameter."""
         return cls(otherwise=ConstantRater.mean(sequences, scale, upto).value)
 
     def predict(self, cases: RatingCases) -> Predictions:
-        """From the user's history alone."""
+        """Predict from the user's history alone."""
         worth = cases.scale[cases.ratings]
         sums = np.concatenate([[0.0], np.cumsum(worth)])
         counts = cases.seen - cases.starts
-        own = (sums[cases.seen] - sums[cases.starts]) / np.maximum(counts, 1)
-        return _points(np.where(counts > 0, own, self.otherwise), cases.scale)
+        means = (sums[cases.seen] - sums[cases.starts]) / np.maximum(counts, 1)
+        return _points(np.where(counts > 0, means, self.otherwise), cases.scale)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class ModelRater:
-    """A stock causal language model, asked for the rating after the item.
+    """A stock causal language model that predicts the rating token after the item.
 
     Attributes:
-        model: The model; it answers as in evaluation mode, whatever its own modules' modes, which stay as they are.
-        histories: What the users rated, in the model's tokens.
+        model: The model; it is run in evaluation mode, and its modules' own modes are not changed.
+        histories: The users' rated histories, in the model's tokens.
         options: int64 ``(options,)``: the tokens of the ratings.
-        window: How many items the model sees, the one to be rated among them.
-        tokens: How many go through the model at once, padding included; at least one case does.
+        window: Number of items in the model's input, including the one to be rated.
+        tokens: Largest number of tokens per batch, padding included; a batch has at least one case.
         pad: The token to the right of shorter histories; it is masked.
     """
 
@@ -89,7 +89,7 @@ class ModelRater:
 
     @torch.no_grad()
     def predict(self, cases: RatingCases) -> Predictions:
-        """The likeliest option, and the mean of the ratings by their probabilities.
+        """Return the likeliest option, and the expected rating.
 
         Raises:
             NonFiniteError: A logit is NaN or infinite.
@@ -103,29 +103,29 @@ class ModelRater:
         return Predictions(values=chances @ cases.scale, options=chances.argmax(1), chances=chances)
 
     def _batches(self, lengths: Rows) -> Iterator[Rows]:
-        """Cases of about one length together, as many as ``tokens`` has room for."""
-        left = np.argsort(-lengths, kind="stable")
+        """Yield batches of cases of similar length, of at most ``tokens`` tokens."""
+        left = np.argsort(-lengths, kind="stable")  # longest first: the first case of a batch is as wide as its padding
         while len(left):
             room = max(1, self.tokens // int(lengths[left[0]]))
             yield left[:room]
             left = left[room:]
 
     def _chances(self, model: PreTrainedModel, questions: list[list[int]]) -> Values:
-        """float64 ``(questions, options)``: the probability of each rating after a question."""
+        """Return the probability of each rating after each question, float64 ``(questions, options)``."""
         rows = [torch.tensor(question) for question in questions]
         logits = last_logits(model, rows, self.options.to(model.device), pad=self.pad)
         if not bool(logits.isfinite().all()):
             raise NonFiniteError("the model's logits are NaN or infinite; it cannot rate items")
-        found: Values = logits.double().softmax(-1).cpu().numpy()
-        return found
+        probabilities: Values = logits.double().softmax(-1).cpu().numpy()
+        return probabilities
 
 
 def _before(sequences: Sequences, upto: SplitName) -> Rows:
-    """The options of a split and of those before it."""
-    found: Rows = sequences.rated()[sequences.splits <= get_args(SplitName).index(upto)]
-    return found
+    """Return the options chosen in a split and in those before it."""
+    options: Rows = sequences.rated()[sequences.splits <= get_args(SplitName).index(upto)]
+    return options
 
 
 def _points(values: Values, scale: Values) -> Predictions:
-    """Single values, each with the option nearest to it; the lower of two."""
+    """Return point predictions, each with the nearest option; the lower one if tied."""
     return Predictions(values=values, options=np.abs(values[:, None] - scale[None]).argmin(1))

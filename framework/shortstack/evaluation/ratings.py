@@ -1,4 +1,4 @@
-"""How well is a rating predicted? The cases, what is predicted, and the metrics."""
+"""Evaluation of predicted ratings: cases, predictions and metrics."""
 
 from collections.abc import Sequence as Many
 from typing import Protocol, get_args, runtime_checkable
@@ -15,7 +15,7 @@ from shortstack.evaluation.custom import CustomMetric
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.rated_lists import rated_lists
 
-_NEAR = 0.5 + 1e-9
+_NEAR = 0.5 + 1e-9  # an error of exactly 0.5 counts as near, whatever the rounding
 Rows = NDArray[np.int64]
 
 
@@ -24,12 +24,12 @@ class RatingCases:
     """Questions of the form "how was this rated?": one row each.
 
     Attributes:
-        rows: int64 ``(cases,)``: where in the sequences the rated items stand.
+        rows: int64 ``(cases,)``: indices of the rated items in the sequences.
         users: int64 ``(cases,)``.
-        starts: int64 ``(cases,)``: where the user's history starts.
-        seen: int64 ``(cases,)``: where it ends; what comes from there on is not known yet.
-        ratings: int64: which option each interaction of the sequences was rated with.
-        scale: float64 ``(options,)``: what each option is worth, ascending.
+        starts: int64 ``(cases,)``: start of the user's known history.
+        seen: int64 ``(cases,)``: its end, exclusive; later interactions are not known yet.
+        ratings: int64: index of the option with which each interaction of the sequences was rated.
+        scale: float64 ``(options,)``: the rating of each option, ascending.
     """
 
     rows: Rows
@@ -44,19 +44,18 @@ class RatingCases:
 
     @property
     def targets(self) -> Rows:
-        """int64 ``(cases,)``: the right options."""
+        """int64 ``(cases,)``: the options that were chosen."""
         return self.ratings[self.rows]
 
     def at(self, places: Rows) -> "RatingCases":
-        """Some of the cases."""
+        """Return the cases with these indices."""
         chosen = {name: getattr(self, name)[places] for name in ("rows", "users", "starts", "seen")}
         return attrs.evolve(self, **chosen)
 
     def lists(self) -> "tuple[RatingCases, Rows]":
-        """The cases of users who rated several items differently, each asked from what came before the user's first.
+        """Return the cases of users with different ratings, each with the user's first history, and their indices.
 
-        Only then do a user's predictions stand on the same knowledge, so that they may be compared; and where they stand
-        among all cases.
+        With one history, a user's predictions use the same information, so that they can be ordered against each other.
         """
         _, first, users = np.unique(self.users, return_index=True, return_inverse=True)
         worth = self.scale[self.targets]
@@ -68,10 +67,10 @@ class RatingCases:
 
     @classmethod
     def of(cls, sequences: Sequences, scale: Many[float], split: SplitName) -> "RatingCases":
-        """One case for each interaction of a split.
+        """Return one case for each interaction of a split.
 
         Raises:
-            EmptyDataError: The split has none.
+            EmptyDataError: The split has no interactions.
             ConfigurationError: There are no ratings.
         """
         ratings = sequences.rated()
@@ -91,12 +90,12 @@ class RatingCases:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Predictions:
-    """What was predicted for some cases.
+    """Predictions for some cases.
 
     Attributes:
         values: float64 ``(cases,)``: the expected rating.
         options: int64 ``(cases,)``: the likeliest option.
-        chances: float64 ``(cases, options)``: the probability of each option; None where no probabilities are given.
+        chances: float64 ``(cases, options)``: the probability of each option; None for raters without probabilities.
     """
 
     values: Values
@@ -109,7 +108,7 @@ class Rater(Protocol):
     """Predicts ratings."""
 
     def predict(self, cases: RatingCases) -> Predictions:
-        """Predict every case from what the user did in ``starts`` to ``seen``, and nothing else."""
+        """Predict every case from the user's interactions from ``starts`` to ``seen`` alone."""
 
 
 @attrs.frozen(kw_only=True)
@@ -117,9 +116,9 @@ class RatingEvaluator:
     """Evaluates raters on cases.
 
     Attributes:
-        resamples: How many bootstrap resamples an interval rests on.
-        seed: Of the resamples.
-        lists: Whether how a user's items are ordered is evaluated too, which takes questions of its own.
+        resamples: Number of bootstrap resamples of an interval.
+        seed: Seed of the resamples.
+        lists: Evaluate the order of each user's items too, which takes predictions of its own.
         metrics: More metrics, functions of ``predicted, actual``; see ``shortstack.evaluation.custom``.
     """
 
@@ -129,11 +128,12 @@ class RatingEvaluator:
     metrics: tuple[CustomMetric, ...] = ()
 
     def evaluate(self, rater: Rater, cases: RatingCases) -> Evaluation:
-        """``accuracy`` of the likeliest option; ``accuracy±0.5``, ``mae``, ``mse`` and ``rmse`` of the expected rating.
+        """Return ``accuracy`` of the likeliest option, and error metrics of the expected rating.
 
-        Where some user has test items of different ratings, also how well they are ordered by the expected rating, all
-        of them predicted from what the user did before the first (``rated_lists``); where there are probabilities, ``loss`` (``−log p`` of the right option) and the curve of
-        calibration.
+        The latter are ``accuracy±0.5``, ``mae``, ``mse`` and ``rmse``. If a user has test items of different ratings,
+        also ranking metrics of their order by the expected rating, with all of them predicted from the user's history
+        before the first (``rated_lists``); with probabilities, also ``loss`` (``−log p`` of the chosen option) and the
+        calibration curve.
 
         Raises:
             NonFiniteError: A prediction is NaN or infinite.
@@ -152,10 +152,12 @@ class RatingEvaluator:
             "loss": np.full(len(cases), np.nan),
         }
         actual = cases.scale[cases.targets]
+        # copies, because a custom metric may write to its arguments
         values |= {m.name: m.values(len(cases), predicted.values.copy(), actual.copy()) for m in self.metrics}
         curve = None
         if predicted.chances is not None:
             each = np.arange(len(cases))
+            # bounded, because a probability that underflows to 0 would make the loss infinite
             values["loss"] = -np.log(np.maximum(predicted.chances[each, cases.targets], np.finfo(np.float64).tiny))
             curve = calibration_curve(predicted.chances[each, predicted.options], right)
         return Evaluation(
@@ -170,9 +172,9 @@ class RatingEvaluator:
 
 
 def _ordered(rater: Rater, cases: RatingCases, values: Values) -> dict[str, Values]:
-    """Metrics over users' lists, each value at the first of its user's cases; none where nobody has a list.
+    """Return metrics over users' lists, each value at the first of its user's cases; empty if there are no lists.
 
-    Who knows the user's first answer knows it in the list too: only the other questions are asked again.
+    The prediction of a user's first case is the same in the list, so only the others are predicted again.
     """
     lists, places = cases.lists()
     if not len(lists):
@@ -182,7 +184,7 @@ def _ordered(rater: Rater, cases: RatingCases, values: Values) -> dict[str, Valu
     worth = lists.scale[lists.targets]
     gains = worth - min(0.0, float(cases.scale.min()))  # a gain below 0 would make the best order not the best
     metrics = rated_lists(predicted, gains, lists.users)
-    found = {name: np.full(len(cases), np.nan) for name in metrics}
-    for name, told in metrics.items():
-        found[name][places] = told
-    return found
+    metrics_by_case = {name: np.full(len(cases), np.nan) for name in metrics}
+    for name, list_values in metrics.items():
+        metrics_by_case[name][places] = list_values
+    return metrics_by_case

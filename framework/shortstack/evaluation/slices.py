@@ -14,12 +14,12 @@ HEAD_SHARE = 0.5
 
 @attrs.frozen(kw_only=True, eq=False)
 class Slices:
-    """How to divide cases, learnt from the training part alone.
+    """Division of cases into slices, fitted on the training part alone.
 
     Attributes:
-        head: Bool ``(items,)``: whether the item is among the fewest that hold half of the training interactions.
-        known: Bool ``(items,)``: whether the item has training interactions.
-        warm: Bool ``(users,)``: whether the user has training interactions.
+        head: Bool ``(items,)``: True for the fewest items that hold half of the training interactions.
+        known: Bool ``(items,)``: True if the item has training interactions.
+        warm: Bool ``(users,)``: True if the user has training interactions.
         short: A history of at most this many items is short: the median over the users with training interactions.
     """
 
@@ -30,7 +30,7 @@ class Slices:
 
     @classmethod
     def fit(cls, sequences: Sequences) -> "Slices":
-        """Learn the borders from the training interactions."""
+        """Fit the slices on the training interactions."""
         histories = sequences.train()
         counts = np.bincount(np.concatenate(histories), minlength=sequences.catalogue_size)
         lengths = np.array([len(history) for history in histories])
@@ -39,7 +39,7 @@ class Slices:
         return cls(head=_head(counts), known=counts > 0, warm=warm, short=short)
 
     def masks(self, cases: Cases) -> dict[str, NDArray[np.bool_]]:
-        """Which cases belong to each slice, ``{name: bool (cases,)}``; pairs of slices divide all cases."""
+        """Return the mask of each slice, ``{name: bool (cases,)}``; each pair of slices partitions the cases."""
         head, warm = self.head[cases.targets], self.warm[cases.users]
         known = self.known[cases.targets]
         short = cases.stops - cases.starts <= self.short
@@ -55,12 +55,16 @@ class Slices:
         }
 
     def facts(self) -> Mapping[str, int]:
-        """The borders, for the record."""
+        """Return the thresholds, for the record."""
         return {"head_items": int(self.head.sum()), "short_history_items": self.short}
 
 
 def _head(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The most frequent items until they hold ``HEAD_SHARE`` of the counts; equal ones by dense id."""
+    """Return the mask of the most frequent items that together hold ``HEAD_SHARE`` of the counts; ties by dense id.
+
+    >>> _head(np.array([1, 5, 2])).tolist()
+    [False, True, False]
+    """
     order = np.argsort(-counts, kind="stable")
     before = np.cumsum(counts[order]) - counts[order]
     head = np.zeros(len(counts), dtype=bool)

@@ -1,1 +1,1 @@
-"""How much does each layer matter? One sweep of the model feeds every scorer at once."""
+"""Layer importance: one sweep of the model feeds every scorer at once."""

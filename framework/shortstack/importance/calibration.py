@@ -1,4 +1,4 @@
-"""Calibration batches: checked at the door, moved to the model's device."""
+"""Calibration batches: validated, and moved to the model's device."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -21,7 +21,7 @@ class Batch:
         input_ids: int64 ``(batch, tokens)``.
         attention_mask: int64 ``(batch, tokens)``, 0 where the token is padding.
         labels: int64 ``(batch, tokens)``, aligned with the inputs, −100 where unsupervised.
-        places: Where each example was read, for messages; empty if that is unknown.
+        places: Source of each example, for messages; empty if unknown.
     """
 
     input_ids: Tensor
@@ -30,7 +30,7 @@ class Batch:
     places: tuple[str, ...] = ()
 
     def rows(self, rows: Tensor) -> "Batch":
-        """Some of its examples, by their index."""
+        """Return the examples with these indices."""
         return Batch(
             input_ids=self.input_ids[rows],
             attention_mask=self.attention_mask[rows],
@@ -39,7 +39,7 @@ class Batch:
         )
 
     def called(self, row: int, number: int) -> str:
-        """What a message calls an example: where it was read, or its number among all that have a label."""
+        """Return an example's name in messages: its source, or its number among all that have a label."""
         return self.places[row] if self.places else f"labelled example {number} (from 0)"
 
     @property
@@ -49,42 +49,42 @@ class Batch:
 
     @property
     def supervised(self) -> Tensor:
-        """Bool ``(batch,)``: whether the example has a label and a token that is not padding."""
+        """Bool ``(batch,)``: True if the example has a label and a token that is not padding."""
         return supervision(self.labels)[0].any(-1) & self.mask.any(-1)
 
 
 def checked_batches(
     batches: Iterable[Mapping[str, Tensor]], device: torch.device, vocabulary: int | None = None
 ) -> Iterator[Batch]:
-    """Each mapping as a ``Batch`` on a device.
+    """Yield each mapping as a validated ``Batch`` on a device.
 
     Args:
         batches: See ``measure_importance``.
-        device: Where the model is.
-        vocabulary: How many tokens the model knows; None where that is certain.
+        device: The model's device.
+        vocabulary: Number of tokens that the model knows; None to skip that check.
 
     Raises:
-        DataError: A batch is no mapping, a tensor is missing or of another type, its shape differs from that of
-            ``input_ids``, the mask holds something else than 0 and 1, a token is none of the model's, or the batch holds
-            something else, such as the ``position_ids`` of packed rows.
+        DataError: A batch is not a mapping, a tensor is missing or of another type, its shape differs from that of
+            ``input_ids``, the mask has values other than 0 and 1, a token is outside the vocabulary, or the batch has
+            another key, such as the ``position_ids`` of packed rows.
     """
     if isinstance(batches, Mapping):
         raise DataError("the calibration batches are one mapping; give a list of them, [batch] for one")
-    for number, given in enumerate(batches):
-        _require_whole(number, given)
+    for number, batch in enumerate(batches):
+        _require_whole(number, batch)
         if vocabulary is not None:
-            _require_tokens(number, given, vocabulary)
-        ids, mask, labels = (_ordinary(given[key]).to(device) for key in KEYS)
+            _require_tokens(number, batch, vocabulary)
+        ids, mask, labels = (_ordinary(batch[key]).to(device) for key in KEYS)
         yield Batch(input_ids=ids, attention_mask=mask, labels=_predictable(labels, mask))
 
 
 def _ordinary(tensor: Tensor) -> Tensor:
-    """A tensor that was made in inference mode counts no changes; a copy does."""
+    """Return a copy of a tensor made in inference mode, which has no version counter; else the tensor itself."""
     return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _require_whole(number: int, given: Mapping[str, Tensor]) -> None:
-    """All three tensors, of one shape and of whole numbers."""
+    """Raise unless a batch holds all three tensors, of one shape and of integers."""
     if not isinstance(given, Mapping):
         raise DataError(
             f"calibration batch {number} is a {type(given).__name__}; a batch is a mapping of {', '.join(KEYS)}"
@@ -124,6 +124,6 @@ def _require_tokens(number: int, given: Mapping[str, Tensor], vocabulary: int) -
 
 
 def _predictable(labels: Tensor, mask: Tensor) -> Tensor:
-    """Labels less those that padding would have to predict: the first token of an example, if padded on the left."""
+    """Mask labels that padding would have to predict: the first token of an example, if padded on the left."""
     predicted_by_padding = F.pad(mask[:, :-1], (1, 0), value=0) == 0
     return labels.masked_fill(predicted_by_padding, IGNORED)

@@ -1,4 +1,4 @@
-"""How the core calls a scorer: in its name, and with an eye on what it does to the model."""
+"""Calls of scorers that attribute errors to them, and check that they do not modify the model."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 
 class GuardedCalls:
-    """The calls of one measurement."""
+    """Guarded calls of the scorers in one measurement."""
 
     def __init__(self, components: Mapping[str, str], model: PreTrainedModel | None = None) -> None:
-        """Take the model's fingerprints: one of all that it is, and one that each call can be compared with.
+        """Take a full snapshot of the model, and a quick one for the check of each call.
 
         Args:
-            components: Who each scorer is, in words, by its name.
-            model: The model that scorers must leave as it was; None to let them.
+            components: Description of each scorer for messages, by its name.
+            model: The model that scorers must not modify; None to skip the check.
         """
         self._culprits = components
         self._whole = None if model is None else ModelSnapshot.of(model)
@@ -30,7 +30,7 @@ class GuardedCalls:
         self._updated: set[str] = set()
 
     def to(self, name: str, call: Callable[[], T]) -> T:
-        """What a scorer answers to a call while nothing else goes on.
+        """Return the result of a scorer's call outside a sweep.
 
         Raises:
             PluginError: The scorer failed, or changed the model.
@@ -40,12 +40,13 @@ class GuardedCalls:
             return call()
 
     def update(self, name: str, signals: Signals, call: Callable[[], T]) -> T:
-        """What it answers to one in the middle of a sweep; the model is looked at after each scorer's first.
+        """Return the result of a scorer's ``update`` in a sweep; the model is checked after each scorer's first one.
 
         Raises:
             PluginError: The scorer failed, or changed the model or its signals.
         """
         component, versions = self._culprits[name], signals.versions()
+        # once per scorer, so that the cost does not grow with the number of batches
         before = None if self._before is None or name in self._updated else self._before
         self._updated.add(name)
         with _watched(before, component), plugin_errors(component):
@@ -55,18 +56,18 @@ class GuardedCalls:
         return answer
 
     def sweep(self, names: Iterable[str]) -> AbstractContextManager[None]:
-        """For a whole sweep: any scorer may have changed the model after its first update.
+        """Check the model after a whole sweep, since a scorer may modify it after its first update.
 
         Raises:
-            PluginError: One did.
+            PluginError: A scorer modified the model.
         """
         return _watched(self._before, " or ".join(self._culprits[name] for name in names))
 
     def all(self) -> AbstractContextManager[None]:
-        """For the whole measurement: weights are read once more, for what no glance can see.
+        """Check the model after the whole measurement, by checksums, which see writes that version counters miss.
 
         Raises:
-            PluginError: Some scorer changed them.
+            PluginError: A scorer modified the model.
         """
         return _watched(self._whole, " or ".join(self._culprits.values()))
 

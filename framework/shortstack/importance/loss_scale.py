@@ -1,6 +1,7 @@
-"""float16 rounds small gradients to 0: the objective is multiplied before the backward pass, signals divided after.
+"""Loss scaling for float16, which rounds small gradients to 0: the objective is multiplied, and signals are divided.
 
-Scales are powers of two, so that nothing else is rounded. Source: Micikevicius et al. 2018, arXiv 1710.03740, section 3.2.
+Scales are powers of two, so that scaling itself is exact. Source: Micikevicius et al. 2018, arXiv 1710.03740, section
+3.2.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from torch import Tensor
 from shortstack.errors import NonFiniteError
 from shortstack.models.decoder import Decoder
 
-FIRST_SCALE = 2.0**12
+FIRST_SCALE = 2.0**12  # gradients below 6e-8 are 0 in float16, and confident examples have them
 _STEP = 2.0**4
 
 
@@ -20,18 +21,18 @@ class GradientOverflowError(NonFiniteError):
 
 
 class LossScale:
-    """What the objective is multiplied by: 1 unless a layer's parameters are float16."""
+    """Dynamic factor of the objective: 1 unless a layer's parameters are float16."""
 
     def __init__(self, decoder: Decoder) -> None:
-        """Choose it by the parameters' type."""
+        """Choose the initial scale by the parameters' dtype."""
         self._half = any(parameter.dtype is torch.float16 for parameter in decoder.layers.parameters())
         self.value = FIRST_SCALE if self._half else 1.0
 
     def require_finite(self, signal: Tensor, layer: int) -> None:
-        """Look at what arrived from a backward pass; only float16 costs a look.
+        """Raise if a gradient signal is not finite; only checked in float16, since it makes a GPU wait.
 
         Raises:
-            GradientOverflowError: It is not finite; names the layer.
+            GradientOverflowError: The signal is not finite; names the layer.
         """
         if self._half and not bool(signal.isfinite().all()):
             raise GradientOverflowError(
@@ -40,10 +41,10 @@ class LossScale:
             )
 
     def lowering(self, run: Callable[[], None], undo: Callable[[], None]) -> None:
-        """Run a pass; where its gradients overflow, undo it and run it again at a smaller scale, kept from then on.
+        """Run a pass; if its gradients overflow, undo it and run it again at a smaller scale, which is kept.
 
         Raises:
-            GradientOverflowError: They overflow without any scale.
+            GradientOverflowError: The gradients overflow at scale 1.
         """
         while True:
             try:

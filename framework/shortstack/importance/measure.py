@@ -1,4 +1,4 @@
-"""How much each layer matters: every requested scorer on one model and one set of examples."""
+"""Importance of each layer, by every requested scorer on one model and one set of examples."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -38,29 +38,29 @@ def measure_importance(
     Args:
         model: A stock causal language model.
         batches: ``{"input_ids", "attention_mask", "labels"}``, int64 ``(batch, tokens)`` each, labels aligned with the
-            inputs and −100 where unsupervised. Padded on the right; on the left only if the model does not hear it, which
-            is tried. Read once, and kept only if a scorer needs more than one pass.
-        scorers: Names; or names to settings, where a value may also be a scorer itself.
+            inputs and −100 where unsupervised. Padded on the right; on the left only if the model's output does not
+            depend on it, which is tested. Read once, and kept only if a scorer needs more than one pass.
+        scorers: Names; or a mapping of names to settings, in which a value may also be a scorer object.
         objective: Each example's log-probability; next-token over the whole vocabulary by default.
-        registry: Where names are looked up; every installed plugin by default.
+        registry: Registry of the names; every installed plugin by default.
 
     Raises:
-        UnknownNameError: No scorer goes by a name.
-        ConfigurationError: A setting is wrong, or scorers need each other in a circle.
+        UnknownNameError: No scorer has a given name.
+        ConfigurationError: A setting is invalid, or scorers depend on each other in a cycle.
         EmptyDataError: There are no examples, or no labels for a scorer that needs them.
         DataError: A batch lacks a tensor, or holds another one, such as the ``position_ids`` of packed rows.
-        UnsupportedModelError: A signal cannot be observed in this model, it has no output head, its weights are not in memory, it
-            sees the tokens that it should predict, or it hears the padding on the left of an example.
-        PluginError: A scorer failed, gave no scores, or changed the model; names it and its distribution.
+        UnsupportedModelError: A signal cannot be observed in this model, it has no output head, its weights are not in
+            memory, it is not causal, or its output depends on the left padding of an example.
+        PluginError: A scorer failed, returned no scores, or modified the model; names it and its distribution.
         NonFiniteError: A score is NaN or infinite; names the scorer and the layer.
-        OutOfMemoryError: A batch is too large; says what to give instead.
+        OutOfMemoryError: A batch is too large; suggests a smaller one.
     """
     with (
         torch.inference_mode(mode=False),
         torch.enable_grad(),
         torch.autocast("cpu", enabled=False),
         torch.autocast("cuda", enabled=False),
-    ):  # whatever the caller is in the middle of
+    ):  # the caller may be in inference mode, under no_grad or autocast, which would change or prevent gradients
         return measured(
             model, batches, scorers, objective=objective, registry=registry, accept=require_sound, watched=True
         )
@@ -76,27 +76,27 @@ def measured(
     accept: Accept,
     watched: bool = False,
 ) -> dict[str, Importance]:
-    """``measure_importance`` with other checks of what the scorers give and do: the conformance kit looks for itself."""
-    asked, decoder = Scorers.of(scorers, registry), Decoder.of(model)
+    """Run ``measure_importance`` with other checks of the scorers; the conformance kit passes its own."""
+    requested, decoder = Scorers.of(scorers, registry), Decoder.of(model)
     require_head(model)
     require_present(model)
     if watched:
         require_causal(model)
-    calls = GuardedCalls(asked.components, model if watched else None)
+    calls = GuardedCalls(requested.components, model if watched else None)
     vocabulary = model.config.get_text_config().vocab_size
     checked: Iterable[Batch] = checked_batches(batches, decoder.device, vocabulary)
     if watched and depends_on_left_padding(model):
         checked = _not_padded_left(checked, model)
-    if len(asked.folds) < len(asked.built):
-        checked = list(checked)  # others go through them again
+    if len(requested.folds) < len(requested.built):
+        checked = list(checked)  # scorers that probe the model read the batches again
     with calls.all():
-        swept = sweep(model, checked, asked.folds, objective or next_token, calls=calls)
+        swept = sweep(model, checked, requested.folds, objective or next_token, calls=calls)
         probe = ModelProbe(model, checked if isinstance(checked, list) else (), objective or next_token)
-        return asked.answers(swept, probe, len(decoder.layers), calls, accept)
+        return requested.answers(swept, probe, len(decoder.layers), calls, accept)
 
 
 def _not_padded_left(batches: Iterable[Batch], model: PreTrainedModel) -> Iterator[Batch]:
-    """The same, for a model that hears padding on the left."""
+    """Yield the batches, for a model whose output depends on left padding; raise if one is padded on the left."""
     for number, batch in enumerate(batches):
         if bool((batch.mask.any(-1) & ~batch.mask[:, 0]).any()):
             raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""What to do when memory runs out: say which batch it was, and what would fit."""
+"""Out-of-memory errors that name the batch and suggest a smaller one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from shortstack.importance.calibration import Batch
 
 @contextmanager
 def suggesting_smaller(batch: Batch) -> Iterator[None]:
-    """Inside, one batch goes through the model.
+    """Replace out-of-memory errors inside the context, in which one batch goes through the model.
 
     Raises:
-        OutOfMemoryError: Memory ran out, in the model or in a scorer; says what to give instead.
+        OutOfMemoryError: Memory ran out, in the model or in a scorer; suggests a smaller batch.
     """
     try:
         yield
@@ -33,5 +33,5 @@ def _ran_out(error: BaseException | None) -> bool:
         of_the_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or of_the_cpu:
             return True
-        error = error.__cause__
+        error = error.__cause__  # an error of a scorer is wrapped in a PluginError
     return False

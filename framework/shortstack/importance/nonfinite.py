@@ -1,4 +1,4 @@
-"""Where a forward pass stops being finite: looked for only once something went wrong."""
+"""Search for the layer at which a forward pass becomes NaN or infinite, run only after an error."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -13,15 +13,15 @@ from shortstack.models.layer_calls import entering, leaving
 
 
 def first_nonfinite_layer(decoder: Decoder, batch: Batch, example: int) -> str:
-    """Where the hidden states of one example are first NaN or infinite, in words; the example goes through again.
+    """Return a phrase for where the hidden states of one example are first NaN or infinite, by running it again.
 
     Args:
         decoder: The model's layers.
         batch: The examples.
-        example: Which of them, from 0.
+        example: Index of the example, from 0.
     """
-    one = slice(example, example + 1)
-    ids, mask = batch.input_ids[one], batch.attention_mask[one]
+    row = slice(example, example + 1)
+    ids, mask = batch.input_ids[row], batch.attention_mask[row]
     broken: list[int] = []
 
     def entered(_layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -38,6 +38,7 @@ def first_nonfinite_layer(decoder: Decoder, batch: Batch, example: int) -> str:
         for index, layer in enumerate(decoder.layers):
             handle = layer.register_forward_hook(lambda _layer, _args, output, index=index: left(index, output))
             stack.callback(handle.remove)
+        # no positions: the hooks only need the states
         candidate_logits(decoder.model, ids, mask, torch.zeros_like(mask, dtype=torch.bool), None)
     if not broken:
         return "all layers give finite numbers, so it is the output head or the objective"

@@ -1,4 +1,4 @@
-"""What importance is measured for: each example's log-probability."""
+"""Objectives whose gradients and changes define importance: each example's log-probability."""
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -8,14 +8,14 @@ from shortstack.models.objectives import Objective, log_probabilities, over_cand
 
 
 def next_token(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
-    """``(batch,)``: each example's ``log p(y | x)`` over the whole vocabulary, in float32 or wider."""
+    """Return each example's ``log p(y | x)`` over the whole vocabulary, ``(batch,)``, in float32 or wider."""
     positions, targets = supervision(labels)
     logits = candidate_logits(model, input_ids, attention_mask, positions, None)
     return summed_by_example(log_probabilities(logits, targets), positions)
 
 
 def candidate_objective(candidates: Tensor) -> Objective:
-    """An objective that ranks only these tokens: the items of a catalogue, for example.
+    """Return an objective over these tokens only: the items of a catalogue, for example.
 
     Args:
         candidates: int64 ``(candidates,)`` token ids; every label must be among them.

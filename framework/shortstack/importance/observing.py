@@ -1,4 +1,4 @@
-"""Hooks on every layer that turn one forward and backward pass into signals, and keep nothing longer than needed."""
+"""Hooks on every layer that extract signals from one forward and backward pass, and free them as soon as possible."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 @attrs.define(eq=False)
 class _Seen:
-    """What is known of one layer in the current batch."""
+    """Tensors recorded for one layer in the current batch."""
 
     call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     input: Tensor | None = None
@@ -40,15 +40,15 @@ class _Seen:
 
 
 class LayerObserver:
-    """Watches a model's layers for the signals that are wanted and delivers them as soon as they are there."""
+    """Observes a model's layers, and delivers the wanted signals as soon as they are available."""
 
     def __init__(self, decoder: Decoder, wanted: frozenset[Signal], keep: frozenset[Signal], deliver: Deliver) -> None:
-        """Prepare to watch.
+        """Create the observer; hooks are registered by ``watching``.
 
         Args:
             decoder: The model's layers.
             wanted: All signals that any scorer needs.
-            keep: Those that must be kept until the backward pass, because some scorer needs them together with gradients.
+            keep: Signals kept until the backward pass, because a scorer needs them together with gradients.
             deliver: Called with each layer's signals at each stage.
         """
         self._decoder, self._wanted, self._keep, self._deliver = decoder, wanted, keep, deliver
@@ -58,12 +58,12 @@ class LayerObserver:
 
     @property
     def differentiates(self) -> bool:
-        """Whether a backward pass is needed."""
+        """True if a backward pass is needed."""
         return bool(self._wanted & {Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Hooks are on the model inside, and gone afterwards."""
+        """Register the hooks inside the context, and remove them afterwards."""
         attention = Signal.ATTENTION in self._wanted
         with ExitStack() as stack:
             model = self._decoder.model
@@ -80,14 +80,14 @@ class LayerObserver:
             yield
 
     def begin(self, batch: Batch) -> None:
-        """A batch is about to go through the model."""
+        """Prepare for a batch."""
         self._mask, self._supervised = batch.mask, batch.supervised
         self._seen = [_Seen() for _ in self._decoder.layers]
         for tape in self._tapes:
             tape.begin(*self._mask.shape)
 
     def end(self) -> None:
-        """It has gone through; deliver what could not be delivered on the way."""
+        """Finish a batch: deliver the signals that were not complete before."""
         self.require_run()
         for index, seen in enumerate(self._seen):
             self._require_seen(index, seen)
@@ -96,7 +96,7 @@ class LayerObserver:
         self._seen = []
 
     def _calling(self, index: int) -> Callable[..., None]:
-        """Comes before the hooks of others, which change the call once more when it is made again."""
+        """Return a hook that records the call, before other hooks, which run again if the call is repeated."""
 
         def call(_layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if not self._paused:
@@ -114,6 +114,7 @@ class LayerObserver:
                     f"layer {index} runs twice in one pass, so its signals cannot be told apart"
                 )
             seen.entered, states, changed = True, self._checked(entering(args, kwargs), index), None
+            # all weights are frozen, so the graph starts at the input of the first layer
             if self.differentiates and not states.requires_grad:
                 states = states.detach().requires_grad_()
                 args, kwargs = changed = with_entering(args, kwargs, states)
@@ -133,7 +134,7 @@ class LayerObserver:
                 seen.output = states.detach()
                 self._deliver(SweepPhase.OUTPUT, self._signals(index))
             if Signal.STATES not in self._keep:
-                seen.input = seen.output = None
+                seen.input = seen.output = None  # freed before the next layer runs
             if self._tapes:
                 self._tapes[index].leave()
                 output = with_views_beside(output)
@@ -172,7 +173,7 @@ class LayerObserver:
             self._seen[index] = _Seen(entered=True, visible=self._seen[index].visible, complete=True)
 
     def _arrived(self, index: int) -> None:
-        """The gradient of the layer's input is there: unless something is left over, the layer is done."""
+        """Complete the layer after the gradient of its input has arrived, unless parameters are left over."""
         if not self._tapes[index].pending:
             self._complete(index)
 
@@ -181,7 +182,7 @@ class LayerObserver:
         squared = tape.squared().to(self._mask.device)
         if tape.left_over and seen.call is not None and seen.gradient is not None:
             self._tell(index, tape)
-            with self.paused():
+            with self.paused():  # the layer runs again, which the hooks must not record
                 gradients = {0: seen.gradient} | seen.beside
                 squared = squared + squared_by_example(
                     tape.layer, seen.call, tape.left_over, gradients, self._supervised
@@ -192,7 +193,7 @@ class LayerObserver:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Inside, what runs is not watched."""
+        """Ignore all module calls inside the context."""
         self._pause(paused=True)
         try:
             yield
@@ -229,10 +230,10 @@ class LayerObserver:
         )
 
     def require_run(self) -> None:
-        """Every layer has run.
+        """Raise unless every layer has run.
 
         Raises:
-            UnsupportedModelError: One has not.
+            UnsupportedModelError: A layer has not run.
         """
         for index, seen in enumerate(self._seen):
             if not seen.entered:
@@ -253,7 +254,7 @@ def _unscaled(values: Tensor, scale: float) -> Tensor:
 
 
 def _tapes(decoder: Decoder) -> list[GradientTape]:
-    """One tape a layer.
+    """Return a gradient tape for each layer.
 
     Raises:
         UnsupportedModelError: Two layers share a parameter.

@@ -1,4 +1,4 @@
-"""Repeatable access to a model on its calibration examples, with layers left out at will."""
+"""Forward passes of a model on its calibration examples with any layers skipped."""
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -18,20 +18,20 @@ from shortstack.models.objectives import Objective
 from shortstack.models.partial_passes import Bare, recording_input, skipping, starting_at
 
 MOST_BYTES = 2**32
-"""Of hidden states that a probe remembers."""
+"""Limit of the hidden states that a probe caches, in bytes."""
 
 
 class ModelProbe:
     """A ``Probe`` of a model; see ``contracts.Probe``.
 
-    It remembers the hidden states that entered the first skipped layer of the last call, one tensor a batch, within
-    ``MOST_BYTES``, and starts there when the next call skips nothing earlier: leaving out each layer in turn, first to last, costs about
-    half as many layers as running the model each time. Beyond layers that hand on more than hidden states it never does.
-    An objective that tells several values gives ``(examples, values)``.
+    It caches the hidden states that entered the first skipped layer of the last call, one tensor per batch, within
+    ``MOST_BYTES``, and starts there if the next call skips no earlier layer: skipping each layer in turn, first to
+    last, runs about half as many layers as without the cache. It never starts after a layer that returns more than
+    hidden states. An objective with several values gives ``(examples, values)``.
     """
 
     def __init__(self, model: PreTrainedModel, batches: Iterable[Batch], objective: Objective = next_token) -> None:
-        """Keep the batches."""
+        """Store the batches."""
         self._model, self._decoder, self._objective = model, Decoder.of(model), objective
         self._batches = list(batches)
         self._supervised = [batch.supervised for batch in self._batches]
@@ -73,19 +73,19 @@ class ModelProbe:
         if out:
             raise ConfigurationError(f"cannot skip layer {out[0]}: the model has layers 0 to {self.layers - 1}")
         branch = min(skip, default=self.layers)
-        if branch < self._start:
+        if branch < self._start:  # the cached states have passed a layer that is skipped now
             self._start, self._prefix = 0, []
         decoder = Decoder.of(frozen_copy(self._model))
         with torch.inference_mode(), finite_masks(decoder.model):
-            found = [self._run(decoder, number, set(skip), branch) for number in range(len(self._batches))]
+            results = [self._run(decoder, number, set(skip), branch) for number in range(len(self._batches))]
         if branch < self.layers and self._bare.keys() >= {*range(branch)}:
-            self._start, self._prefix = branch, _within_bounds([states for _, states in found])
-        values = torch.cat([value for value, _ in found])
+            self._start, self._prefix = branch, _within_bounds([states for _, states in results])
+        values = torch.cat([value for value, _ in results])
         self._require_finite(values, skip)
         return values
 
     def _run(self, decoder: Decoder, number: int, skip: set[int], branch: int) -> tuple[Tensor, Tensor]:
-        """One batch's log-probabilities, and the states that entered the layer ``branch``."""
+        """Return one batch's log-probabilities, and the states that entered the layer ``branch``."""
         batch = self._batches[number]
         prefix = self._prefix[number] if self._start else None
         if prefix is not None:
@@ -111,6 +111,6 @@ class ModelProbe:
 
 
 def _within_bounds(states: Sequence[Tensor]) -> list[Tensor | None]:
-    """Those that fit into the memory set aside for them, the first ones; the others are run from the start again."""
+    """Return the first tensors that fit into ``MOST_BYTES``, and None for the others, which are computed again."""
     ends = accumulate(tensor.numel() * tensor.element_size() for tensor in states)
     return [tensor if end <= MOST_BYTES else None for tensor, end in zip(states, ends, strict=True)]

@@ -1,4 +1,4 @@
-"""What a model answered without some of its layers, kept on disk, so that a kill does not ask again."""
+"""Disk cache of a probe's results, so that an interrupted measurement does not repeat passes."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -19,15 +19,15 @@ SECONDS_BETWEEN_SAVES: Final = 30.0
 
 
 class ProbeCache(AbstractContextManager["ProbeCache"]):
-    """Answers by question, in a file; on disk when the context ends, however it ends."""
+    """Results by query, in a file; written when the context ends, also by an exception."""
 
     @classmethod
     def of(cls, part: Path, step: ProgressCallback) -> "ProbeCache":
-        """Those that belong to a part."""
+        """Return the cache that belongs to a part."""
         return cls(part.with_name(f"{part.name}.answers"), step)
 
     def __init__(self, path: Path, step: ProgressCallback) -> None:
-        """Read those of an earlier try.
+        """Read the results of an earlier attempt.
 
         Raises:
             DataError: The file is damaged.
@@ -39,14 +39,14 @@ class ProbeCache(AbstractContextManager["ProbeCache"]):
             raise DataError(f"{path} is damaged ({error}); remove it, and the same command begins again") from error
 
     def get(self, question: str) -> Tensor | None:
-        """What was answered before."""
+        """Return a stored result; None if there is none."""
         return self._known.get(question)
 
     def put(self, question: str, answer: Tensor) -> None:
-        """Keep an answer; on disk within half a minute."""
+        """Store a result; it is on disk within half a minute."""
         self._known[question] = answer
         self._step(len(self._known))
-        if perf_counter() - self._saved > SECONDS_BETWEEN_SAVES:
+        if perf_counter() - self._saved > SECONDS_BETWEEN_SAVES:  # not each time, for a save writes all results
             self.save()
 
     def __exit__(self, *_error: object) -> None:
@@ -54,14 +54,14 @@ class ProbeCache(AbstractContextManager["ProbeCache"]):
             self.save()
 
     def remove(self) -> None:
-        """They are no longer needed."""
+        """Delete the file."""
         self._path.unlink(missing_ok=True)
 
     def save(self) -> None:
-        """Write all of them, whole or not at all.
+        """Write all results atomically.
 
         Raises:
-            UnwritableError: They cannot be written; those that were before still are.
+            UnwritableError: The file cannot be written; the previous one is intact.
         """
         with written_whole(self._path) as partial:
             save_file(self._known, partial)
@@ -69,10 +69,10 @@ class ProbeCache(AbstractContextManager["ProbeCache"]):
 
 
 class CachedProbe:
-    """A probe that asks the model only what no earlier try has asked; see ``contracts.Probe``."""
+    """A probe that runs the model only for queries without a stored result; see ``contracts.Probe``."""
 
     def __init__(self, probe: Probe, answers: ProbeCache) -> None:
-        """Stand in front of a probe."""
+        """Wrap a probe."""
         self._probe, self._answers = probe, answers
 
     @property

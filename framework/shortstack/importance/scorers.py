@@ -1,4 +1,4 @@
-"""Scorers: built from what was asked for, and asked what they found."""
+"""Scorers: built from the requested names and settings, and run in the order of their dependencies."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -19,17 +19,17 @@ from shortstack.registry.isolation import plugin_errors, written_in
 from shortstack.registry.validation import PROTOCOLS
 
 Accept = Callable[[str, Importance, int], None]
-"""``(scorer, importance, layers)``: raises if the importance is of no use."""
+"""``(scorer, importance, layers)``: raises if the importance is invalid."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Scorers:
-    """The scorers that were asked for, and those that they are made from.
+    """The requested scorers and their dependencies.
 
     Attributes:
-        asked: Names, in the order in which they were asked for.
+        asked: Names in the order of the request.
         built: Every scorer by name.
-        components: Who each of them is, in words.
+        components: Description of each scorer for messages.
     """
 
     asked: tuple[str, ...]
@@ -38,37 +38,37 @@ class Scorers:
 
     @classmethod
     def of(cls, asked: Sequence[str] | Mapping[str, object], registry: Registry | None) -> "Scorers":
-        """Build them.
+        """Build the requested scorers and their dependencies.
 
         Args:
-            asked: Names; or names to settings, where a value may also be a scorer itself.
-            registry: Where names are looked up; every installed plugin by default.
+            asked: Names; or a mapping of names to settings, in which a value may also be a scorer object.
+            registry: Registry of the names; every installed plugin by default.
 
         Raises:
-            ConfigurationError: A name or a setting is wrong, or scorers need each other in a circle.
-            PluginError: A plugin built no scorer.
+            ConfigurationError: A name or a setting is invalid, or scorers depend on each other in a cycle.
+            PluginError: A plugin did not build a scorer.
         """
         wanted = dict(asked) if isinstance(asked, Mapping) else dict.fromkeys(_listed(asked))
         built, components = _build(wanted, registry)
         scorers = cls(asked=tuple(wanted), built=built, components=components)
-        scorers.in_order()
+        scorers.in_order()  # raises for a cycle now, before the model runs
         return scorers
 
     @property
     def folds(self) -> dict[str, FoldScorer[Any]]:
-        """Those that one sweep feeds."""
+        """Scorers that are fed by one sweep."""
         return {name: scorer for name, scorer in self.built.items() if isinstance(scorer, FoldScorer)}
 
     @property
     def probes(self) -> dict[str, ProbeScorer]:
-        """Those that run the model themselves."""
+        """Scorers that run the model themselves."""
         return {name: scorer for name, scorer in self.built.items() if isinstance(scorer, ProbeScorer)}
 
     def in_order(self) -> list[tuple[str, Any]]:
-        """All of them, each after those that it is made from.
+        """Return all scorers, each after its dependencies.
 
         Raises:
-            ConfigurationError: They need each other in a circle.
+            ConfigurationError: Scorers depend on each other in a cycle.
         """
         order = [*self.folds.items(), *self.probes.items()]
         waiting = {name: scorer for name, scorer in self.built.items() if name not in dict(order)}
@@ -82,22 +82,22 @@ class Scorers:
     def answers(
         self, swept: Swept, probe: Probe, layers: int, calls: GuardedCalls, accept: Accept
     ) -> dict[str, Importance]:
-        """What every scorer that was asked for says.
+        """Return the importance by every requested scorer.
 
         Args:
-            swept: Where the sweep of the folds ended.
-            probe: For the others.
-            layers: How many layers the model has.
-            calls: How scorers are called.
-            accept: What is required of each answer.
+            swept: Final states of the fold scorers.
+            probe: Probe for the other scorers.
+            layers: Number of the model's layers.
+            calls: Guarded calls of the scorers.
+            accept: Check of each result.
 
         Raises:
             EmptyDataError: A scorer had no examples, or none with a label.
-            PluginError: A scorer failed or gave no scores.
+            PluginError: A scorer failed or returned no scores.
         """
 
         def accepted(name: str, ask: Callable[[], Importance]) -> Importance:
-            def answer() -> Importance:
+            def answer() -> Importance:  # with the checks, so that their errors name the scorer too
                 importance = ask()
                 _require_importance(name, importance)
                 accept(name, importance, layers)
@@ -107,18 +107,18 @@ class Scorers:
 
         for name, fold in self.folds.items():
             _require_data(name, fold, swept)
-        found = {name: accepted(name, partial(s.finish, swept.states[name])) for name, s in self.folds.items()}
-        found |= {name: accepted(name, partial(scorer.measure, probe)) for name, scorer in self.probes.items()}
-        for name, scorer in self.in_order()[len(found) :]:
-            found[name] = accepted(name, partial(scorer.combine, _named(found, scorer.needs_scores), probe))
-        return {name: found[name] for name in self.asked}
+        results = {name: accepted(name, partial(s.finish, swept.states[name])) for name, s in self.folds.items()}
+        results |= {name: accepted(name, partial(scorer.measure, probe)) for name, scorer in self.probes.items()}
+        for name, scorer in self.in_order()[len(results) :]:
+            results[name] = accepted(name, partial(scorer.combine, _named(results, scorer.needs_scores), probe))
+        return {name: results[name] for name in self.asked}
 
 
 def require_sound(name: str, importance: Importance, layers: int) -> None:
-    """It must be one finite float64 a layer.
+    """Raise unless there is one finite float64 score per layer.
 
     Raises:
-        PluginError: The type or the shape is another.
+        PluginError: The dtype or the shape is wrong.
         NonFiniteError: A score is NaN or infinite.
     """
     scores = importance.scores
@@ -140,7 +140,7 @@ def _listed(scorers: Sequence[str]) -> Sequence[str]:
 
 
 def _build(asked: Mapping[str, object], registry: Registry | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """Every scorer asked for, and every scorer that those are made from; and who each of them is."""
+    """Return every requested scorer and dependency, and the description of each for messages."""
     built, components = dict[str, Any](), dict[str, str]()
     waiting = dict(asked)
     while waiting:
@@ -197,7 +197,7 @@ def _is_detail(item: tuple[object, object]) -> bool:
 
 
 def _named(found: Mapping[str, Importance], names: Iterable[str]) -> dict[str, Importance]:
-    """What a scorer named, and no more; copies, for what it does in place must not change what others said."""
+    """Return copies of the named results only: changes in place must not reach the results of other scorers."""
     return {
         name: attrs.evolve(found[name], scores=found[name].scores.clone(), details=dict(found[name].details))
         for name in names

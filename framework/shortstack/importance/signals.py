@@ -10,7 +10,7 @@ from shortstack.errors import ConfigurationError
 
 
 class SweepPhase(IntEnum):
-    """When, during a sweep, a layer's signals are there."""
+    """Point in a sweep at which a layer's signals are available."""
 
     ATTENTION = 0  # inside the attention call
     OUTPUT = 1  # when the layer returns
@@ -27,7 +27,11 @@ _FROM = {
 
 
 def stage_of(needs: frozenset[Signal]) -> SweepPhase:
-    """The first stage at which all these signals are there."""
+    """Return the first stage at which all these signals are available.
+
+    >>> stage_of(frozenset({Signal.STATES, Signal.GRADIENTS})).name
+    'GRADIENT'
+    """
     return max(_FROM[signal] for signal in needs)
 
 
@@ -39,7 +43,7 @@ class Signals:
         layer: The layer's index.
         mask: Bool ``(batch, tokens)``.
         supervised: Bool ``(batch,)``.
-        declared: What may be asked for.
+        declared: Signals that the scorer declared in its ``needs``; reading another raises.
     """
 
     layer: int
@@ -84,7 +88,7 @@ class Signals:
         return self._declared(Signal.ATTENTION, self._visible)
 
     def versions(self) -> tuple[int, ...]:
-        """How often each tensor was changed in place."""
+        """Return the version counter of each tensor, which counts changes in place."""
         tensors = (
             self._input,
             self._output,

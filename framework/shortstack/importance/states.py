@@ -1,4 +1,4 @@
-"""The state of a fold, put away as tensors and plain values and rebuilt from them; nothing is pickled."""
+"""Serialisation of a fold scorer's state to tensors and plain values; nothing is pickled."""
 
 import json
 import sys
@@ -16,14 +16,17 @@ Plain = dict[str, Any]
 
 
 def put_away(state: Any, place: str = "state") -> tuple[Tensors, Plain]:
-    """A state as tensors by name, and as what JSON can hold by name.
+    """Return a state as tensors by name and JSON values by name.
 
     Args:
         state: Tensors, plain values, and attrs classes, named tuples, mappings and lists of them.
-        place: What the names start with.
+        place: Prefix of the names.
 
     Raises:
-        TypeError: It holds something else; says what, and where.
+        TypeError: The state holds a value of another type; names it and its place.
+
+    >>> put_away({"count": 2})
+    ({}, {'state is': 'dict', 'state holds': ['"count"'], 'state."count"': 2})
     """
     tensors: Tensors = {}
     plain: Plain = {}
@@ -32,13 +35,16 @@ def put_away(state: Any, place: str = "state") -> tuple[Tensors, Plain]:
 
 
 def rebuilt(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], place: str = "state") -> Any:
-    """The state that was put away.
+    """Return the state that ``put_away`` serialised.
 
-    Its classes are looked up in modules that are loaded already, so that reading a file runs no code.
+    Its classes are looked up in modules that are already loaded, so that reading a file runs no code.
 
     Raises:
-        TypeError: A class is not there, or is none that holds a state.
-        KeyError: Something is missing.
+        TypeError: A class is missing, or is not a class of states.
+        KeyError: A value is missing.
+
+    >>> rebuilt(*put_away({"count": 2, "sizes": (3, 4)}))
+    {'count': 2, 'sizes': (3, 4)}
     """
     if place in tensors:
         return tensors[place]
@@ -71,7 +77,7 @@ def _put_away(value: Any, place: str, tensors: Tensors, plain: Plain) -> None:
 
 
 def _parts(value: Any, place: str) -> tuple[str, Mapping[str, Any]]:
-    """What a container is, and what it holds by name."""
+    """Return a container's kind, and its contents by name."""
     cls = type(value)
     if attrs.has(cls):
         return _named(cls), {field.name: getattr(value, field.name) for field in attrs.fields(cls)}
@@ -79,6 +85,7 @@ def _parts(value: Any, place: str) -> tuple[str, Mapping[str, Any]]:
         for key in value:
             if not isinstance(key, _PLAIN):
                 raise TypeError(f"{place} has the key {key!r:.40}; the keys of a mapping in a state are plain values")
+        # as JSON, because names are texts, and the type of a key must survive
         return "dict", {json.dumps(key): item for key, item in value.items()}
     if isinstance(value, list | tuple):
         kind = _named(cls) if hasattr(cls, "_fields") else "list" if isinstance(value, list) else "tuple"
@@ -94,9 +101,9 @@ def _named(cls: type) -> str:
 
 def _loaded(name: str) -> Any:
     module, _, path = name.partition(":")
-    found: Any = sys.modules.get(module)
+    cls: Any = sys.modules.get(module)
     for part in path.split("."):
-        found = getattr(found, part, None)
-    if not isinstance(found, type) or not (attrs.has(found) or hasattr(found, "_fields")):
+        cls = getattr(cls, part, None)
+    if not isinstance(cls, type) or not (attrs.has(cls) or hasattr(cls, "_fields")):
         raise TypeError(f"{name} is no class of states in any module that is loaded")
-    return found
+    return cls

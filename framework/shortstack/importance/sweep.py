@@ -1,4 +1,4 @@
-"""One forward and one backward pass, to activations only, that feeds every fold scorer at once."""
+"""The sweep: one forward and one backward pass per batch, to activations only, that feeds every fold scorer."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -30,12 +30,12 @@ _GRADIENTS = frozenset({Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
 
 @attrs.frozen(kw_only=True, eq=False)
 class Swept:
-    """What a sweep leaves behind.
+    """Result of a sweep.
 
     Attributes:
         states: Each scorer's state, by name.
         examples: Examples with at least one token that is not padding.
-        supervised: Those of them that have a label.
+        supervised: The number of these with a label.
     """
 
     states: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Swept:
     supervised: int
 
     def merged(self, other: "Swept", scorers: Mapping[str, FoldScorer[Any]], calls: GuardedCalls) -> "Swept":
-        """What one sweep of both parts of the data would have left behind.
+        """Return the result of one sweep over both parts of the data.
 
         Raises:
             PluginError: A scorer failed.
@@ -68,17 +68,17 @@ def sweep(
     calls: GuardedCalls | None = None,
     before: Swept | None = None,
 ) -> Swept:
-    """Feed every scorer; scorers that need no signal look at the weights alone, and are only started.
+    """Feed every scorer; scorers that need no signal read the weights alone, and are only started.
 
-    All of it happens in the model's double: the model is never changed, and no gradient of a parameter is ever formed.
+    It runs on a shared-weight copy: the model is not modified, and no gradient of a parameter is computed.
 
     Args:
         model: A stock causal language model.
-        batches: Each is read once.
+        batches: Batches, read once.
         scorers: Fold scorers by name.
-        objective: What the gradients are of.
-        calls: How scorers are called; by default in the names of their classes.
-        before: Where an earlier sweep of the same scorers ended, to go on from there.
+        objective: Objective to differentiate.
+        calls: Guarded calls of the scorers; by default errors name their classes.
+        before: Result of an earlier sweep of the same scorers, to continue from.
 
     Raises:
         PluginError: A scorer failed.
@@ -102,8 +102,9 @@ def sweep(
         ):
             for batch in batches:
                 with suggesting_smaller(batch):
-                    one = partial(_pass, observer, decoder, batch, objective, supervised)
-                    observer.scale.lowering(one, undo=partial(feed.go_back, dict(feed.states)))
+                    run_batch = partial(_pass, observer, decoder, batch, objective, supervised)
+                    # scorers return new states, so the dict alone restores the ones before the batch
+                    observer.scale.lowering(run_batch, undo=partial(feed.go_back, dict(feed.states)))
                 examples += int(batch.mask.any(-1).sum())
                 supervised += int(batch.supervised.sum())
     return Swept(states=feed.states, examples=examples, supervised=supervised)
@@ -117,7 +118,7 @@ class _Blocks:
 
 
 class _Feed:
-    """Hands each scorer its signals at the first stage at which all of them are there."""
+    """Updates each scorer at the first stage at which all of its signals are available."""
 
     def __init__(
         self,
@@ -134,28 +135,29 @@ class _Feed:
         self._fed = {name: scorer for name, scorer in scorers.items() if scorer.needs}
         self._stages = {name: stage_of(scorer.needs) for name, scorer in self._fed.items()}
         self.wanted = frozenset[Signal]().union(*(scorer.needs for scorer in self._fed.values()))
+        # attention arrives first, so it must be kept for scorers that need other signals with it
         late = [s.needs for s in self._fed.values() if s.needs & _GRADIENTS or s.needs > {Signal.ATTENTION}]
         self.keep = frozenset[Signal]().union(*late)
 
     def deliver(self, stage: SweepPhase, signals: Signals) -> None:
         for name, scorer in self._fed.items():
             if self._stages[name] is stage:
-                view = attrs.evolve(signals, declared=scorer.needs)
+                view = attrs.evolve(signals, declared=scorer.needs)  # reading an undeclared signal raises
                 update = partial(scorer.update, self.states[name], view)
                 with torch.no_grad():
                     self.states[name] = self._calls.update(name, view, update)
 
     def go_back(self, states: Mapping[str, Any]) -> None:
-        """Forget what was delivered since the states were these."""
+        """Restore earlier states, after a pass that overflowed."""
         self.states = dict(states)
 
 
 def _pass(observer: LayerObserver, decoder: Decoder, batch: Batch, objective: Objective, before: int) -> None:
-    """One batch goes through the model, and back if that is wanted; ``before`` it came so many labelled examples."""
+    """Run one batch, with a backward pass if needed; ``before`` is the number of labelled examples before it."""
     observer.begin(batch)
     if observer.differentiates:
         values = _values(decoder.model, batch, objective)
-        observer.require_run()  # or else the gradients would be another model's
+        observer.require_run()  # an objective that runs another model would give gradients of that one
         _require_finite(values.detach(), observer, decoder, batch, before)
         torch.autograd.backward(values.sum() * observer.scale.value)
     else:
@@ -164,13 +166,13 @@ def _pass(observer: LayerObserver, decoder: Decoder, batch: Batch, objective: Ob
 
 
 def _run(model: PreTrainedModel, batch: Batch) -> None:
-    """A forward pass that projects no position."""
+    """Run a forward pass without logits at any position."""
     nowhere = torch.zeros_like(batch.mask)
     candidate_logits(model, batch.input_ids, batch.attention_mask, nowhere, None)
 
 
 def _values(model: PreTrainedModel, batch: Batch, objective: Objective) -> Tensor:
-    """The supervised examples' log-probabilities, with their graph."""
+    """Return the supervised examples' log-probabilities, with their graph."""
     values = objective(model, batch.input_ids, batch.attention_mask, batch.labels)
     if values.shape != (len(batch.input_ids),):
         raise ConfigurationError(

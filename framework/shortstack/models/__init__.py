@@ -1,4 +1,4 @@
-"""Stock decoders: seen as layers, started afresh, counted, and asked for some logits only.
+"""Stock decoders: access to their layers, fresh weights, parameter counts, and logits of selected tokens.
 
 The names in ``__all__`` are for plugins too. They load what they need when they are first used, so that importing this
 package imports no torch.

@@ -1,4 +1,4 @@
-"""Attention weights, observed while a model runs: in the attention call, or in what modules return."""
+"""Attention weights, observed in a forward pass: in the attention call, or in the return values of modules."""
 
 import math
 import sys
@@ -20,14 +20,14 @@ from shortstack.models.ghost_norms import wide
 
 @attrs.frozen(kw_only=True)
 class Terms:
-    """What besides queries, keys and mask goes into attention weights.
+    """Further terms of attention weights, besides queries, keys and mask.
 
     Attributes:
         scaling: Multiplies the products; None for ``1/√width``.
         softcap: ``c·tanh(z/c)`` is applied to the logits, before the mask.
         sinks: ``(heads,)`` extra logits that take part in the softmax and are then left out.
         position_bias: Added to the logits, broadcastable to them.
-        causal: Whether a missing mask means a causal one.
+        causal: A missing mask means a causal one.
     """
 
     scaling: float | None = None
@@ -39,13 +39,13 @@ class Terms:
 
 @torch.no_grad()
 def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, terms: Terms) -> tuple[Tensor, Tensor]:
-    """Attention weights in float32 or wider, and which keys each query may see.
+    """Return attention weights in float32 or wider, and the keys visible to each query.
 
     Args:
         query: ``(batch, heads, queries, width)``.
         key: ``(batch, key heads, keys, width)``; each key head serves ``heads / key heads`` neighbouring heads.
         mask: Bool (True where visible) or additive, broadcastable to ``(batch, heads, queries, keys)``; or None.
-        terms: What else goes in.
+        terms: Further terms of the weights.
 
     Returns:
         Weights ``(batch, heads, queries, keys)``, exactly 0 where invisible, and bool visibility, broadcastable.
@@ -62,7 +62,7 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, terms: Te
     if mask is not None and mask.dtype != torch.bool:
         logits = logits + mask.to(wide)
     invisible = ~visible
-    logits.masked_fill_(invisible, torch.finfo(wide).min)
+    logits.masked_fill_(invisible, torch.finfo(wide).min)  # not −∞, which gives NaN in a row that sees no key
     return _softmax(logits, terms.sinks).masked_fill_(invisible, 0), visible
 
 
@@ -89,16 +89,17 @@ Listener = Callable[[Tensor, Tensor], None]
 
 @contextmanager
 def observing_returned(model: nn.Module, listener: Listener) -> Iterator[None]:
-    """Inside, ``listener`` receives the weights of every module that returns ``(output, weights)``, as soon as it does.
+    """Call ``listener`` with the weights of every module that returns ``(output, weights)``, inside the context.
 
-    A module that hands on what a module inside it returned is not heard again. What a query may see is what any head of
-    it looked at: softmax gives an exact 0 to what is masked.
+    Weights that an outer module returns again are reported once. A key counts as visible to a query if any head gives
+    it
+    weight: softmax gives an exact 0 to masked keys.
     """
-    hear = _Hearing(listener)
+    hook = _Hearing(listener)
     with ExitStack() as stack:
         for module in model.modules():
             if any(module.children()):
-                stack.callback(module.register_forward_hook(hear).remove)
+                stack.callback(module.register_forward_hook(hook).remove)
         yield
 
 
@@ -111,13 +112,13 @@ class _Hearing:
         weights = _weights(output)
         if weights is None or (self._last is not None and self._last() is weights):
             return
-        self._last = weakref.ref(weights)
+        self._last = weakref.ref(weights)  # weak, so that the weights are freed with the model's own reference
         seen = wide(weights.detach())
         self._listener(seen, (seen > 0).any(1, keepdim=True))
 
 
 def _weights(output: Any) -> Tensor | None:
-    """The ``(batch, heads, tokens, tokens)`` after hidden states ``(batch, tokens, hidden)``."""
+    """Return the tensor ``(batch, heads, tokens, tokens)`` after hidden states ``(batch, tokens, hidden)``, if any."""
     parts = output[:2] if isinstance(output, tuple) else ()
     if [part.dim() for part in parts if isinstance(part, Tensor)] != [3, 4]:
         return None
@@ -129,29 +130,29 @@ def _weights(output: Any) -> Tensor | None:
 _NUMBERS = count()
 _WITHOUT_INFLUENCE = frozenset({"position_ids", "cache_position"})
 _OWN = frozenset({"eager", "sdpa", None})
-"""Implementations with which every family's attention modules are its plain ones."""
+"""Implementations under which every family uses its plain attention modules."""
 
 
 @contextmanager
 def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
-    """Inside, ``listener`` receives the weights of every attention call, in the order of the calls.
+    """Call ``listener`` with the weights of every attention call inside the context, in the order of the calls.
 
     The output still comes from the model's own eager function, or from ``sdpa`` if it uses anything else. A family
     without transformers' attention interface runs eagerly, and its modules return their weights.
 
     Raises:
         UnsupportedModelError: The family has no such interface and was loaded with another attention than its own, or its
-            attention uses something unknown to ``attention_weights``.
+            attention has a term unknown to ``attention_weights``.
     """
-    asked = model.config._attn_implementation  # noqa: SLF001 -- the setting has no other public name
+    implementation = model.config._attn_implementation  # noqa: SLF001 -- the setting has no other public name
     if _has_interface(model):
-        eager = asked == "eager"
+        eager = implementation == "eager"
         with _implementation(model, _heard(listener, eager=eager), _finite_eager_mask if eager else sdpa_mask):
             yield
         return
-    if asked not in _OWN:
+    if implementation not in _OWN:
         raise UnsupportedModelError(
-            f"the attention of {type(model).__name__} cannot be observed as {asked!r}; load the model with "
+            f"the attention of {type(model).__name__} cannot be observed as {implementation!r}; load the model with "
             "attn_implementation='eager', or ask for other scorers"
         )
     with observing_returned(model, listener), _implementation(model, _never, _finite_eager_mask):
@@ -159,13 +160,13 @@ def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[
 
 
 def _has_interface(model: PreTrainedModel) -> bool:
-    """Whether its family's attention goes through transformers' interface; its flag for that is not set by all that do."""
+    """Return True if the family's code uses transformers' attention interface; not all such families set the flag."""
     homes = {type(module).__module__ for module in model.modules()}
     return any("ALL_ATTENTION_FUNCTIONS" in vars(sys.modules[home]) for home in homes)
 
 
 def _heard(listener: Listener, *, eager: bool) -> Callable[..., Any]:
-    """An attention function that tells the listener what it is given."""
+    """Return an attention function that calls the listener with the weights of its arguments."""
 
     def attend(
         module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **rest: Any
@@ -182,7 +183,7 @@ def _never(module: nn.Module, *_args: Any, **_kwargs: Any) -> Any:
 
 @contextmanager
 def finite_masks(model: PreTrainedModel) -> Iterator[None]:
-    """Inside, eager masks never overflow to −∞ when they are cast to float32.
+    """Keep eager masks finite when they are cast to float32, inside the context.
 
     The eager softmax of several families is float32 even in a float64 model: there a padded query's row becomes
     NaN, and through the next layer's keys every row does.
@@ -202,7 +203,7 @@ def finite_masks(model: PreTrainedModel) -> Iterator[None]:
 def _implementation(
     model: PreTrainedModel, attend: Callable[..., Any], make_mask: Callable[..., Any]
 ) -> Iterator[None]:
-    """Register an attention and its mask under a fresh name and use it; an unknown name would change the masks."""
+    """Register and use an attention and its mask inside the context; an unregistered name would change the masks."""
     name = f"shortstack-{next(_NUMBERS)}"
     configs = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
     configs[id(model.config.get_text_config())] = model.config.get_text_config()
@@ -233,7 +234,7 @@ _SDPA = _sdpa()
 
 
 def _eager(module: nn.Module) -> Callable[..., Any]:
-    """The eager function of a family: a public name of the module that defines its attention class."""
+    """Return the eager function of a family: a public name of the module that defines its attention class."""
     function: Callable[..., Any] = vars(sys.modules[type(module).__module__])["eager_attention_forward"]
     return function
 
@@ -245,13 +246,13 @@ def _terms(module: nn.Module, rest: dict[str, Any]) -> Terms:
             f"the attention of {type(module).__name__} takes a tensor {strange[0]!r} whose part in the weights is "
             "unknown; ask for other scorers"
         )
-    given = rest.get("is_causal")
+    is_causal = rest.get("is_causal")
     return Terms(
         scaling=rest.get("scaling"),
         softcap=rest.get("softcap"),
         sinks=rest.get("s_aux"),
         position_bias=rest.get("position_bias"),
-        causal=bool(vars(module).get("is_causal", True)) if given is None else bool(given),
+        causal=bool(vars(module).get("is_causal", True)) if is_causal is None else bool(is_causal),
     )
 
 

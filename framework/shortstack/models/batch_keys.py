@@ -1,4 +1,4 @@
-"""What a batch holds: what is not read is refused by name, for a model may mean something by it."""
+"""Keys and tensors of a batch: unread keys are refused by name, since a model may give them a meaning."""
 
 from collections.abc import Mapping
 from typing import Final, cast
@@ -13,9 +13,12 @@ _PACKED: Final = "position_ids"
 
 
 def unread(batch: Mapping[str, object]) -> str:
-    """What is wrong with the keys of a batch that holds ``KEYS`` at least, and what to do; empty if nothing is.
+    """Return the error and remedy for the keys of a batch that holds at least ``KEYS``; empty if they are valid.
 
-    ``position_ids`` are allowed where they are those that the mask gives, which every model is called with.
+    ``position_ids`` are allowed where they equal those computed from the mask, which every model is called with.
+
+    >>> unread({"input_ids": 0, "attention_mask": 0, "labels": 0})
+    ''
     """
     others = [str(name) for name in batch if name not in KEYS]
     if _PACKED in others:
@@ -31,11 +34,11 @@ def unread(batch: Mapping[str, object]) -> str:
 
 
 def malformed(batch: Mapping[str, object], vocabulary: int) -> str:
-    """What is wrong with the tensors of a batch that holds ``KEYS``, and what is right; empty if nothing is.
+    """Return the error and remedy for the tensors of a batch that holds ``KEYS``; empty if they are valid.
 
     Args:
-        batch: Of any origin.
-        vocabulary: How many tokens the model knows.
+        batch: Unchecked batch.
+        vocabulary: Number of tokens that the model knows.
     """
     for key in KEYS:
         tensor = batch[key]
@@ -54,7 +57,7 @@ def malformed(batch: Mapping[str, object], vocabulary: int) -> str:
 
 
 def _follows_mask(positions: object, mask: object) -> bool:
-    """Whether they number the tokens that are not padding; what stands at padding means nothing."""
+    """Return True if positions number the tokens that are not padding; positions of padding are ignored."""
     if not isinstance(positions, Tensor) or not isinstance(mask, Tensor) or positions.shape != mask.shape:
         return False
     real = mask.bool()

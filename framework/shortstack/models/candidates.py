@@ -1,4 +1,4 @@
-"""Logits of the candidates at the supervised positions only: nothing else goes through the output matrix."""
+"""Logits of the candidates at the supervised positions only: no other product with the output matrix is computed."""
 
 from collections.abc import Sequence
 from typing import TypeGuard, cast
@@ -24,6 +24,9 @@ def supervision(labels: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Bool ``(batch, tokens)``, True where a token's successor is a label, and those labels, ``(positions,)``,
         row by row.
+
+    >>> supervision(torch.tensor([[-100, 7, -100, 9]]))
+    (tensor([[ True, False,  True, False]]), tensor([7, 9]))
     """
     following = F.pad(labels[:, 1:], (0, 1), value=IGNORED)
     positions = following != IGNORED
@@ -31,10 +34,13 @@ def supervision(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def candidate_index(candidates: Tensor, vocabulary: int) -> Tensor:
-    """int64 ``(vocabulary,)``: the place of each token id among the candidates, −1 for tokens that are none.
+    """Return the index of each token id among the candidates, int64 ``(vocabulary,)``; −1 for other tokens.
 
     Raises:
-        ConfigurationError: A candidate lies outside the vocabulary, or is there twice.
+        ConfigurationError: A candidate lies outside the vocabulary, or occurs twice.
+
+    >>> candidate_index(torch.tensor([3, 1]), vocabulary=5)
+    tensor([-1,  1, -1,  0, -1])
     """
     outside = candidates[(candidates < 0) | (candidates >= vocabulary)]
     if len(outside):
@@ -42,10 +48,10 @@ def candidate_index(candidates: Tensor, vocabulary: int) -> Tensor:
             f"candidate token {int(outside.max())} lies outside the model's vocabulary of {vocabulary} tokens; "
             "the vocabulary must hold every item"
         )
-    found, times = candidates.unique(return_counts=True)
-    if len(found) < len(candidates):
+    unique, times = candidates.unique(return_counts=True)
+    if len(unique) < len(candidates):
         raise ConfigurationError(
-            f"candidate token {int(found[times > 1][0])} is there twice; name each item's token once"
+            f"candidate token {int(unique[times > 1][0])} is there twice; name each item's token once"
         )
     index = torch.full((vocabulary,), -1, dtype=torch.long, device=candidates.device)
     index[candidates] = torch.arange(len(candidates), device=candidates.device)
@@ -55,9 +61,9 @@ def candidate_index(candidates: Tensor, vocabulary: int) -> Tensor:
 def candidate_logits(
     model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, positions: Tensor, candidates: Tensor | None
 ) -> Tensor:
-    """The model's own logits, soft caps and scales included, at some positions and for some tokens.
+    """Return a model's own logits, soft caps and scales included, at some positions and for some tokens.
 
-    Nothing of the model is changed, so any number of threads may do this at once.
+    The model is not modified, so any number of threads may do this at once.
 
     Args:
         model: A stock causal language model.
@@ -80,11 +86,12 @@ def candidate_logits(
     logits: Tensor = copies[model](**model_inputs(model, input_ids, attention_mask)).logits
     if projection.called:
         return logits[0]
+    # the model bypassed the head's module, or called it on several streams: it computed the logits of all positions
     return logits[positions] if candidates is None else logits[positions][:, candidates]
 
 
 def last_logits(model: PreTrainedModel, rows: Sequence[Tensor], candidates: Tensor, *, pad: int = 0) -> Tensor:
-    """What comes after each of some rows of tokens: the logits of some tokens.
+    """Return the logits of some tokens after the last token of each row.
 
     Args:
         model: A stock causal language model.
@@ -104,20 +111,22 @@ def last_logits(model: PreTrainedModel, rows: Sequence[Tensor], candidates: Tens
 
 
 class _Projection:
-    """An output head that sees only some positions and has only the rows of some tokens."""
+    """An output head restricted to some positions and to the rows of some tokens."""
 
     def __init__(self, head: nn.Module, positions: Tensor, candidates: Tensor | None) -> None:
-        """Of the model's own head, which stays as it is."""
+        """Wrap the model's own head, which is not modified."""
         self._head, self._positions, self._candidates = head, positions, candidates
         self.called = False
 
     def stand_in_for(self, copied: nn.Module) -> None:
-        """Let the copy of the head do this; what others hung on the head is called with the head itself."""
-        own = vars(copied)
-        own.update({name: type(own[name])() for name in own if name.endswith("_hooks")}, forward=self)
+        """Replace the ``forward`` of the head's copy; the hooks of the head stay on the head itself."""
+        attributes = vars(copied)
+        attributes.update(
+            {name: type(attributes[name])() for name in attributes if name.endswith("_hooks")}, forward=self
+        )
 
     def __call__(self, hidden: Tensor) -> Tensor:
-        """``(batch, tokens, hidden)`` → ``(1, positions, candidates)``."""
+        """Map hidden states ``(batch, tokens, hidden)`` to logits ``(1, positions, candidates)``."""
         head, wanted = self._head, self._candidates
         if hidden.shape[:-1] != self._positions.shape:  # of several streams at once, as in ProphetNet
             return cast("Tensor", head(hidden))
@@ -131,7 +140,11 @@ class _Projection:
 
 
 def _is_plain(head: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether a head does what its weights say and nothing else: no hook, no patch, no adapter."""
-    own = vars(head)
-    stock = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward and "forward" not in own
-    return stock and type(head.weight) is nn.Parameter and not any(own[name] for name in own if name.endswith("_hooks"))
+    """Return True if a head is a plain linear map, without hooks, patches or adapters."""
+    attributes = vars(head)
+    stock = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward and "forward" not in attributes
+    return (
+        stock
+        and type(head.weight) is nn.Parameter
+        and not any(attributes[name] for name in attributes if name.endswith("_hooks"))
+    )

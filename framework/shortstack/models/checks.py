@@ -1,4 +1,4 @@
-"""What a model must be before it is scored: causal, with plain weights, and whether its output depends on left padding."""
+"""Checks of a model before it is scored: causal, with plain weights, and independent of left padding or not."""
 
 import inspect
 from typing import Final
@@ -12,17 +12,17 @@ from shortstack.models.decoder import Decoder, model_inputs
 from shortstack.models.frozen import frozen_copy
 
 _SEEN: Final = 1e-3
-"""Of what other tokens change at their own place. An untrained encoder of 16 channels changes 3e-3 of it before them, a
-decoder nothing, or in a mixture of experts what rounding does."""
+"""Tolerated change at earlier positions, relative to the change at a token's own. For an untrained encoder of 16
+channels it is 3e-3, for a decoder 0, or rounding in a mixture of experts."""
 
 
 def require_causal(model: PreTrainedModel) -> None:
-    """What a model says at a position must not depend on later tokens: they are the labels.
+    """Raise if a model's logits depend on later tokens, which are the labels.
 
-    A model with NaN logits passes; the layer that causes them is found when it is scored.
+    A model with NaN logits passes; the layer that causes them is identified when it is scored.
 
     Raises:
-        UnsupportedModelError: It does, as an encoder does.
+        UnsupportedModelError: The model is not causal, as an encoder.
     """
     pair = torch.tensor([[0, 0, 0, 0], [0, 0, 1, 1]], device=model.device)
     resting = frozen_copy(model)
@@ -38,7 +38,7 @@ def require_causal(model: PreTrainedModel) -> None:
 
 
 _HEARD: Final = 1e-4
-"""Of the largest logit, besides what rounding does."""
+"""Tolerated difference, relative to the largest logit, in addition to rounding."""
 _EXAMPLE: Final = (1, 0, 0, 1)
 _PADDING: Final = ((0, 0, 0), (1, 1, 1))
 
@@ -46,8 +46,8 @@ _PADDING: Final = ((0, 0, 0), (1, 1, 1))
 def depends_on_left_padding(model: PreTrainedModel) -> bool:
     """Return whether a model's output for an example depends on the masked tokens before it.
 
-    It does in recurrent models, which read them all the same, and in those that count positions by themselves. A model
-    with NaN logits counts as independent.
+    It does in recurrent models, which read masked tokens, and in those that count positions themselves. A model with
+    NaN logits counts as independent.
     """
     zeros, ones = _PADDING
     ids = torch.tensor([(*zeros, *_EXAMPLE), (*ones, *_EXAMPLE), (*_EXAMPLE, *zeros)], device=model.device)
@@ -65,14 +65,14 @@ def depends_on_left_padding(model: PreTrainedModel) -> bool:
 
 
 _INDICES: Final = frozenset({torch.int64, torch.bool})
-"""What masks and tables of indices are kept in; packed weights never are."""
+"""Dtypes of masks and index tables, which packed weights never have."""
 
 
 def require_plain_weights(decoder: Decoder) -> None:
-    """Quantised weights are often no parameters, so that a sum over parameters would leave them out without a word.
+    """Raise if a layer has quantised weights: often they are not parameters, so sums over parameters would miss them.
 
     Raises:
-        UnsupportedModelError: A weight of a layer is packed, or kept in integers or in 8 bits.
+        UnsupportedModelError: A weight of a layer is packed, or stored as integers or in 8 bits.
     """
     for index, layer in enumerate(decoder.layers):
         parameters = dict(layer.named_parameters())

@@ -1,4 +1,4 @@
-"""A stock causal language model, seen as embeddings, a list of layers, and an output head."""
+"""A stock causal language model as embeddings, a list of layers, and an output head."""
 
 import inspect
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from shortstack.models.shared_weights import copied_modules
 
 @attrs.frozen(kw_only=True, eq=False)
 class Decoder:
-    """The layers of a model, and where they hang.
+    """The layers of a model, and their dotted name.
 
     Attributes:
         model: The causal language model.
@@ -29,10 +29,10 @@ class Decoder:
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> "Decoder":
-        """Find the layers: the outermost module list as long as the config says there are layers.
+        """Find the layers: the outermost module list whose length is the config's number of layers.
 
         Raises:
-            UnsupportedModelError: There is no such list, or more than one, or the model has an encoder too.
+            UnsupportedModelError: There is no such list, or more than one; or the model has an encoder too.
         """
         if model.config.is_encoder_decoder:
             raise UnsupportedModelError(
@@ -45,34 +45,35 @@ class Decoder:
             )
         count = model.config.get_text_config().num_hidden_layers
         lists = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+        # the outermost, because a layer may hold a list of the same length: of experts, for example
         depth = min((p.count(".") for p, _ in lists), default=0)
         outermost = [(p, m) for p, m in lists if p.count(".") == depth]
         if len(outermost) != 1:
-            found = ", ".join(p for p, _ in outermost) or "none"
+            paths = ", ".join(p for p, _ in outermost) or "none"
             raise UnsupportedModelError(
                 f"cannot tell the {count} layers of {type(model).__name__}: it should have one list of {count} modules, "
-                f"found {found}; use a decoder-only causal language model"
+                f"found {paths}; use a decoder-only causal language model"
             )
         path, layers = outermost[0]
         return cls(model=model, path=path, layers=layers)
 
     def copied_modules(self, layers: Iterable[int]) -> "Decoder":
-        """The layers of a double of the model, of which these are copies."""
+        """Return the decoder of a shared-weight copy of the model in which these layers are copies."""
         parts = [self.layers[index] for index in layers]
         copies = copied_modules(self.model, [self.layers, *parts])
         return attrs.evolve(self, model=copies[self.model], layers=copies[self.layers])
 
     @property
     def device(self) -> torch.device:
-        """Where the first layer's parameters are."""
+        """Device of the first layer's parameters."""
         return next(self.layers.parameters()).device
 
 
 def require_head(model: PreTrainedModel) -> None:
-    """Refuse a model without an output head, as ``AutoModel`` loads it: it predicts nothing.
+    """Raise if a model has no output head, as one loaded by ``AutoModel``: it predicts no tokens.
 
     Raises:
-        UnsupportedModelError: It has none.
+        UnsupportedModelError: The model has no output head.
     """
     if model.get_output_embeddings() is None:
         raise UnsupportedModelError(
@@ -82,10 +83,10 @@ def require_head(model: PreTrainedModel) -> None:
 
 
 def require_present(model: PreTrainedModel) -> None:
-    """Refuse a model whose weights lie elsewhere than in memory until they are needed.
+    """Raise if weights of a model are offloaded, and so not in memory.
 
     Raises:
-        UnsupportedModelError: Some do.
+        UnsupportedModelError: A parameter is on the meta device.
     """
     absent = next((name for name, parameter in model.named_parameters() if parameter.is_meta), None)
     if absent is not None:
@@ -96,29 +97,30 @@ def require_present(model: PreTrainedModel) -> None:
 
 
 def most_positions(config: PreTrainedConfig) -> int | None:
-    """How many tokens a model of this config can read; None where its config sets no bound."""
+    """Return the number of positions of a model of this config; None if the config sets no bound."""
     name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")
-    found: int | None = config.to_dict().get(name)
-    return found
+    positions: int | None = config.to_dict().get(name)
+    return positions
 
 
 def most_tokens(model: PreTrainedModel) -> int | None:
-    """How many tokens a model can read; None where its config sets no bound."""
+    """Return the largest number of tokens in a model's input; None if its config sets no bound."""
     positions = most_positions(model.config.get_text_config())
     return None if positions is None else positions - first_position(model)
 
 
 def first_position(model: PreTrainedModel) -> int:
-    """The position of the first token: 0, but in RoBERTa and its like the first one after that of padding."""
+    """Return the position of the first token: 0, but in RoBERTa and its kind the one after that of padding."""
     embeddings: Any = getattr(model.base_model, "embeddings", None)
     counts = hasattr(embeddings, "create_position_ids_from_input_ids")
     return int(embeddings.padding_idx) + 1 if counts else 0
 
 
 def model_inputs(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
-    """The keyword arguments of a forward pass without cache.
+    """Return the keyword arguments of a forward pass without a cache.
 
-    ``position_ids = first_position + mask.cumsum − 1`` are given where the model takes them, so that left padding changes nothing.
+    ``position_ids = first_position + mask.cumsum − 1`` are passed if the model takes them, so that left padding changes
+    nothing.
 
     Args:
         model: The model that will be called.
@@ -136,5 +138,6 @@ RESIDUAL_WRITERS: Final = ("o_proj", "down_proj", "c_proj", "out_proj", "fc2", "
 
 
 def residual_writers(layer: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Weights and biases of a layer's last matrices, with their names in the layer; experts are parameters themselves."""
+    """Return the parameters of a layer that write to the residual stream, with their names in the layer."""
+    # the last two parts of a name: in a mixture of experts the parameter itself has the name, not its module
     return [(n, p) for n, p in layer.named_parameters() if set(n.split(".")[-2:]) & set(RESIDUAL_WRITERS)]

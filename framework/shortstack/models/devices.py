@@ -1,4 +1,4 @@
-"""Where models live."""
+"""Devices that models are placed on."""
 
 from statistics import median
 from time import perf_counter
@@ -9,13 +9,13 @@ from shortstack.errors import ConfigurationError
 
 
 def device_named(wanted: str) -> torch.device:
-    """The device that a setting means.
+    """Return the device that a setting names.
 
     Args:
-        wanted: ``"cpu"``, ``"cuda"``, or ``"auto"`` for CUDA where there is some.
+        wanted: ``"cpu"``, ``"cuda"``, or ``"auto"`` for CUDA if it is available.
 
     Raises:
-        ConfigurationError: It is not there.
+        ConfigurationError: The device is not available.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("device is 'cuda', but torch finds no CUDA device here; use 'cpu' or 'auto'")
@@ -23,18 +23,21 @@ def device_named(wanted: str) -> torch.device:
 
 
 def bfloat16_is_faster(device: torch.device) -> bool:
-    """Whether a device multiplies matrices faster in bfloat16 than in float32: most GPUs do, few CPUs; tried, not guessed."""
+    """Return True if a device multiplies matrices faster in bfloat16 than in float32, by timing both.
+
+    Most GPUs do, few CPUs; no public name reports which, so it is measured.
+    """
     return _seconds(torch.bfloat16, device) < _seconds(torch.float32, device)
 
 
 def _seconds(dtype: torch.dtype, device: torch.device) -> float:
-    """For a product of two matrices."""
+    """Return the median time of a product of two matrices of 512 × 512."""
     left = torch.ones(512, 512, dtype=dtype, device=device)
-    found = []
+    durations = []
     for _ in range(7):
         start = perf_counter()
         torch.mm(left, left)
-        if device.type == "cuda":
+        if device.type == "cuda":  # kernels run asynchronously
             torch.cuda.synchronize(device)
-        found.append(perf_counter() - start)
-    return median(found)
+        durations.append(perf_counter() - start)
+    return median(durations)

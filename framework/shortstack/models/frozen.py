@@ -1,4 +1,4 @@
-"""A model at rest: in evaluation mode, without a change to the model."""
+"""A model in evaluation mode, without a change to the original."""
 
 from transformers import PreTrainedModel
 
@@ -6,13 +6,13 @@ from shortstack.models.shared_weights import shared_copy
 
 
 def frozen_copy(model: PreTrainedModel, *, frozen: bool = True) -> PreTrainedModel:
-    """The model's double in evaluation mode, to read from and to hang hooks on; the model keeps each module's own mode.
+    """Return a shared-weight copy in evaluation mode, for reading and hooks; the model's own modes stay as they are.
 
     Evaluation mode also turns off dropout and gradient checkpointing, which would fire inner hooks twice.
 
     Args:
         model: Left as it is.
-        frozen: Whether no parameter asks for a gradient, however it is in the model.
+        frozen: Set ``requires_grad`` of every parameter of the copy to False.
     """
     double = shared_copy(model, frozen=frozen)
     for module in double.modules():
@@ -21,5 +21,5 @@ def frozen_copy(model: PreTrainedModel, *, frozen: bool = True) -> PreTrainedMod
 
 
 def evaluation_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """The model itself where all of it is in evaluation mode; else its double that is."""
+    """Return the model itself if all of it is in evaluation mode; else a shared-weight copy that is."""
     return frozen_copy(model, frozen=False) if any(module.training for module in model.modules()) else model

@@ -7,12 +7,12 @@ from typing import Final
 from transformers import GenerationConfig, PreTrainedModel
 
 _MODES: Final = ("do_sample", "num_beams", "return_dict_in_generate", "use_cache")
-"""What decides whether other fields have an effect."""
+"""Fields that decide whether other fields have an effect; they are set first."""
 _LOG = logging.getLogger(__name__)
 
 
 def settle_generation(model: PreTrainedModel) -> None:
-    """Unset what a model's generation config says in vain, in place, and log it.
+    """Unset the fields of a model's generation config that have no effect, in place, and log them.
 
     A ``temperature`` without ``do_sample``, for example: generation is greedy with it and without it, but transformers refuses to save
     such a config once anything in it has changed, which would end a training at its first checkpoint.
@@ -31,12 +31,12 @@ def settle_generation(model: PreTrainedModel) -> None:
 
 
 def _vain(config: GenerationConfig) -> list[str]:
-    """The fields without which the others are sound together, found by setting one after the other."""
-    given = {name: value for name, value in vars(config).items() if not name.startswith("_") and value is not None}
+    """Return the fields that make the config invalid, found by setting one after the other."""
+    fields = {name: value for name, value in vars(config).items() if not name.startswith("_") and value is not None}
     growing, vain = GenerationConfig(), []
-    for name in sorted(given, key=lambda name: (name not in _MODES, name)):
+    for name in sorted(fields, key=lambda name: (name not in _MODES, name)):
         before = vars(growing).get(name)
-        setattr(growing, name, copy.deepcopy(given[name]))
+        setattr(growing, name, copy.deepcopy(fields[name]))
         if not _is_sound(growing):
             setattr(growing, name, before)
             vain.append(name)
@@ -44,7 +44,7 @@ def _vain(config: GenerationConfig) -> list[str]:
 
 
 def _is_sound(config: GenerationConfig) -> bool:
-    """Whether transformers would save it."""
+    """Return True if transformers would save the config."""
     try:
         config.validate(strict=True)
     except ValueError:

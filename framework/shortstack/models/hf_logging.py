@@ -1,4 +1,4 @@
-"""What transformers and the hub's client say while they read or write: our own progress and errors say it instead."""
+"""Output of transformers and the hub client during reads and writes, replaced by our own progress and errors."""
 
 import logging as standard
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ _ONE_AT_A_TIME: Final = RLock()
 
 @contextmanager
 def silenced_transformers() -> Iterator[None]:
-    """Without transformers' progress bars and warnings, and the hub's; afterwards as before.
+    """Silence progress bars and warnings of transformers and the hub client inside the context.
 
-    One thread at a time: how much is said is one setting for all, and transformers itself loses tied weights where two
-    threads load at once.
+    One thread at a time: verbosity is a global setting, and transformers itself loses tied weights where two threads
+    load at once.
 
-    What they warn of when a model is loaded, we refuse; what the hub does not give, we say in a line.
+    What they warn of when a model is loaded, we refuse; a failed download is reported in one line of ours.
     """
     with _ONE_AT_A_TIME:
         bars, verbosity, level = logging.is_progress_bar_enabled(), logging.get_verbosity(), _HUB.level

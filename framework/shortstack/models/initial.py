@@ -15,15 +15,15 @@ from shortstack.models.decoder import RESIDUAL_WRITERS
 
 
 def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConfig:
-    """The config of a model over ``vocabulary`` tokens, of which 0 is padding.
+    """Return the config of a model over ``vocabulary`` tokens, of which 0 is padding.
 
     Args:
         fields: ``model_type`` and the fields of that family's config.
-        vocabulary: How many tokens there are.
+        vocabulary: Number of tokens.
 
     Raises:
         ConfigurationError: ``model_type`` is missing, or the fields do not fit together.
-        UnknownNameError: There is no such family, or it has no such field.
+        UnknownNameError: The family, or a field of it, does not exist.
     """
     if not isinstance(fields.get("model_type"), str):
         raise ConfigurationError('teacher.config needs model_type, for example model_type = "llama"')
@@ -31,23 +31,23 @@ def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConf
     if family not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise UnknownNameError("model type", family, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys())
     config_class = CONFIG_MAPPING[family]
-    known = {*config_class().to_dict(), *config_class.attribute_map}
+    known = {*config_class().to_dict(), *config_class.attribute_map}  # common names too: GPT-2 calls layers n_layer
     for name in fields:
         if name not in known:
             raise UnknownNameError(f"field of a {family} config:", name, known)
-    given = {name: value for name, value in fields.items() if name != "model_type"}
-    given.update(vocab_size=vocabulary, pad_token_id=0, bos_token_id=None, eos_token_id=None)
+    values = {name: value for name, value in fields.items() if name != "model_type"}
+    values.update(vocab_size=vocabulary, pad_token_id=0, bos_token_id=None, eos_token_id=None)
     try:
-        return config_class(**given)
+        return config_class(**values)
     except (ValueError, TypeError, StrictDataclassError) as error:
         raise ConfigurationError(f"teacher.config does not fit together: {' '.join(str(error).split())}") from error
 
 
 def planned(fields: Mapping[str, Any]) -> PreTrainedConfig:
-    """The config, once a model of it has been made in outline, without weights.
+    """Return the config after building its model on the meta device, without weights.
 
     Raises:
-        ConfigurationError: No model can be made of it.
+        ConfigurationError: No model can be built from the config.
     """
     config = initial_config(fields, vocabulary=8).get_text_config()
     if config.num_hidden_layers < 1:
@@ -61,17 +61,17 @@ def planned(fields: Mapping[str, Any]) -> PreTrainedConfig:
 
 
 def initial_model(config: PreTrainedConfig) -> PreTrainedModel:
-    """A float32 model with fresh weights from torch's present random state, in which every layer is the identity.
+    """Return a float32 model with fresh weights, from torch's current random state; every layer is the identity.
 
     The matrices that write to the residual stream start at 0, so depth costs no training time at first
     (a trial: 12 layers, 300 steps, validation NDCG@10 .052 instead of .039).
     Source: Zhang et al. 2019, Fixup initialization, arXiv 1901.09321, rule 1.
 
     Raises:
-        UnsupportedModelError: The family looks ahead, as an encoder does.
+        UnsupportedModelError: The family is not causal: it attends to later tokens, as an encoder does.
     """
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    require_causal(model.eval())  # now, for no identity looks anywhere
+    require_causal(model.eval())  # before the layers become the identity, which always passes
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.rpartition(".")[0].rpartition(".")[2] in RESIDUAL_WRITERS:
@@ -80,15 +80,15 @@ def initial_model(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 _SPREAD: Final = 0.02
-"""Of made-up weights: what most families draw theirs with."""
+"""Standard deviation of the temporary weights: the default initialiser range of most families."""
 
 
 @contextmanager
 def as_if_trained(model: PreTrainedModel) -> Iterator[None]:
-    """Inside, matrices that are all 0 hold small random numbers, so that every layer does something; 0 again afterwards.
+    """Fill all-zero matrices with small random numbers inside the context, so that no layer is the identity.
 
-    What looks at data finds nothing in a fresh model: a matrix fitted to layers that write nothing has no solution, and any
-    student equals its teacher.
+    A rehearsal on a fresh model would prove nothing: least squares on layers that write nothing has no solution, and
+    any student equals its teacher. The matrices are 0 again afterwards.
     """
     empty = [p for p in model.parameters() if p.ndim > 1 and not bool(p.any())]
     generator = torch.Generator().manual_seed(0)

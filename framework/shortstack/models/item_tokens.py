@@ -1,4 +1,4 @@
-"""Items become tokens of a language model: its vocabulary grows by one each, which starts from what the item's text means."""
+"""Item tokens in a language model's vocabulary: one for each item, initialised from the item's text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -16,7 +16,7 @@ Start = Literal["text", "spread", "random"]
 
 
 def item_token(number: int) -> str:
-    """How the tokenizer writes an item.
+    """Return the text of an item's token.
 
     >>> item_token(7)
     '<|item_7|>'
@@ -32,22 +32,22 @@ def add_item_tokens(
     start: Start = "text",
     seed: int = 0,
 ) -> list[int]:
-    """Grow a model and its tokenizer, in place.
+    """Add a token for each item to a model and its tokenizer, in place.
 
-    A new row of the embeddings, and of the output head where that is another matrix, is the mean of the rows of its
-    text's tokens; of a text that is empty, or of unknown words alone, the mean of the rows of all texts. Means lie
-    close together: ``spread`` moves and stretches them to where words are, and as far apart. ``random`` draws rows with
-    the mean and the spread of the old ones instead.
+    A new row of the embeddings, and of the output head if that is another matrix, is the mean of the rows of its text's
+    tokens; for a text that is empty, or has unknown words only, the mean over all items. Means lie close together:
+    ``spread`` gives them the centre and the average distance from it of the old rows. ``random`` draws rows with the
+    mean and the standard deviation of the old ones instead.
 
-    The config is corrected where it says otherwise than the weights whether the output head is tied, and where its padding
-    would be the last item.
+    The config is corrected if it contradicts the weights on whether the output head is tied, or if its padding would be
+    the last item.
 
     Args:
-        model: With an embedding for each of the tokenizer's tokens.
-        tokenizer: The model's own.
-        texts: What each item is called; may be empty.
-        start: What the rows start from.
-        seed: Of the draw.
+        model: Has an embedding for each of the tokenizer's tokens.
+        tokenizer: The model's tokenizer.
+        texts: Text of each item; may be empty.
+        start: Initialisation of the rows.
+        seed: Seed of the ``random`` initialisation.
 
     Returns:
         The token of each item.
@@ -65,7 +65,7 @@ def add_item_tokens(
             "no item has a text to start from that the tokenizer knows a word of; set teacher.items.start = 'random', or name "
             "a template"
         )
-    # as it stands: a normalizer that puts something before every word would not find it again
+    # not normalised: a normalizer that puts a prefix before every word would not match the token again
     tokenizer.add_tokens([AddedToken(name, normalized=False) for name in names])
     tokens: list[int] = tokenizer.convert_tokens_to_ids(names)
     _require_free(tokens, known, padding_row(model))
@@ -73,8 +73,8 @@ def add_item_tokens(
     tied = is_tied(model)
     if not tied:
         matrices.append(_rows(model.get_output_embeddings()).detach().clone())
-    size = max(len(tokenizer), len(matrices[0]))
-    model.resize_token_embeddings(size, mean_resizing=False)
+    size = max(len(tokenizer), len(matrices[0]))  # embeddings may have spare rows, which are kept
+    model.resize_token_embeddings(size, mean_resizing=False)  # the new rows are written below
     model.config.get_text_config().vocab_size = size
     settle_padding(model, tokens)
     modules = [model.get_input_embeddings(), *([] if tied else [model.get_output_embeddings()])]
@@ -84,7 +84,7 @@ def add_item_tokens(
 
 
 def _require_new(names: Sequence[str], known: Mapping[str, int]) -> None:
-    """No item is called like a token that is there."""
+    """Raise if an item's token is in the vocabulary already."""
     ours = next((name for name in names if name in known), None)
     if ours is not None:
         raise ConfigurationError(
@@ -94,7 +94,7 @@ def _require_new(names: Sequence[str], known: Mapping[str, int]) -> None:
 
 
 def _require_free(tokens: Sequence[int], known: Mapping[str, int], padding: int | None) -> None:
-    """The ids that the tokenizer gave to items stand for nothing else; a row that pads would never learn."""
+    """Raise if the id of an item's token is taken by a word or by padding, whose row never learns."""
     taken = {number: repr(word) for word, number in known.items()} | {padding: "padding (the config's pad_token_id)"}
     for token in tokens:
         if token in taken:
@@ -105,7 +105,7 @@ def _require_free(tokens: Sequence[int], known: Mapping[str, int], padding: int 
 
 
 def _first_rows(old: Tensor, spelt: Sequence[Sequence[int]], start: Start, seed: int) -> Tensor:
-    """What items start from, float32 ``(items, width)``; see ``add_item_tokens``."""
+    """Return the initial rows of the items, float32 ``(items, width)``; see ``add_item_tokens``."""
     if start == "random":
         return _drawn(old, len(spelt), seed)
     means = _means(old, spelt)
@@ -114,12 +114,12 @@ def _first_rows(old: Tensor, spelt: Sequence[Sequence[int]], start: Start, seed:
 
 @torch.no_grad()
 def _write(module: torch.nn.Module, tokens: Sequence[int], rows: Tensor) -> None:
-    """Put the rows of some tokens into embeddings or an output head."""
+    """Write the rows of some tokens into embeddings or an output head."""
     weight, places = _rows(module), torch.tensor(tokens)
     weight[places] = rows.to(weight.dtype)
     bias = getattr(module, "bias", None)
     if bias is not None:
-        bias[places] = 0.0  # spare rows have learnt that they are never the answer
+        bias[places] = 0.0  # a spare row has learnt a low bias, since it was never the label
 
 
 def _rows(module: torch.nn.Module) -> Tensor:
@@ -130,14 +130,14 @@ def _rows(module: torch.nn.Module) -> Tensor:
 
 
 def _means(old: Tensor, spelt: Sequence[Sequence[int]]) -> Tensor:
-    """float32 ``(items, width)``."""
+    """Return the mean row of each text's tokens, float32 ``(items, width)``."""
     means = [old[torch.tensor(tokens)].float().mean(0) if tokens else None for tokens in spelt]
     everything = torch.stack([mean for mean in means if mean is not None]).mean(0)
     return torch.stack([everything if mean is None else mean for mean in means])
 
 
 def _like(old: Tensor, new: Tensor) -> Tensor:
-    """New rows about the mean of old ones, and as far from it in the mean; differences keep their directions."""
+    """Return new rows with the centre, and the mean distance from it, of the old ones; their directions stay."""
     centre, apart = old.float().mean(0), new - new.mean(0)
     wanted = (old.float() - centre).norm(dim=1).mean()
     rows: Tensor = centre + apart * (wanted / apart.norm(dim=1).mean().clamp_min(1e-12))

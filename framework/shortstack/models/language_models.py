@@ -18,15 +18,15 @@ _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model in float32 on the CPU, and its tokenizer; runs no code from there and unpickles nothing.
+    """Return a model in float32 on the CPU and its tokenizer; runs no code from the source and unpickles nothing.
 
     Args:
         source: A folder, a file that ends in ``.gguf``, or a name on the hub, such as ``"HuggingFaceTB/SmolLM2-135M"``.
 
     Raises:
-        SourceNotFoundError: It is neither here nor can it be had from the hub.
-        DataError: It cannot be read.
-        ConfigurationError: The package ``gguf`` is missing, or the tokenizer is not the model's.
+        SourceNotFoundError: The source is neither a local path nor available from the hub.
+        DataError: The source cannot be read.
+        ConfigurationError: The package ``gguf`` is missing, or the tokenizer belongs to another model.
     """
     path = Path(source)
     if is_gguf(path):
@@ -40,26 +40,35 @@ def language_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
 
 
 def is_gguf(path: Path) -> bool:
-    """Whether the name says so."""
+    """Return True if the path has the suffix ``.gguf``, in any case.
+
+    >>> is_gguf(Path("model.Q8_0.GGUF"))
+    True
+    """
     return path.suffix.lower() == ".gguf"
 
 
 def may_be_on_the_hub(path: str) -> bool:
-    """Whether it looks like ``owner/name``, and not like something that is missing from a folder here."""
+    """Return True if the path looks like ``owner/name`` on the hub, and not like a file missing from a folder.
+
+    >>> may_be_on_the_hub("HuggingFaceTB/SmolLM2-135M"), may_be_on_the_hub("teacher.gguf")
+    (True, False)
+    """
     return not is_gguf(Path(path)) and bool(_HUB_NAME.fullmatch(path)) and not Path(path).parent.is_dir()
 
 
 def require_own(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
-    """The tokenizer is no larger than the model, and agrees with its config on how a text begins or on how it ends.
+    """Raise if the tokenizer is larger than the vocabulary, or disagrees with the config on both ends of a text.
 
     Raises:
-        ConfigurationError: It is not, or does not: it belongs to another model.
+        ConfigurationError: The tokenizer belongs to another model.
     """
     rows, config = model.get_input_embeddings().num_embeddings, model.config.get_text_config()
     if len(tokenizer) > rows:
         raise ConfigurationError(
             f"the tokenizer of {source} has {len(tokenizer)} tokens, but the model knows {rows}; give the model its own"
         )
+    # a chat model may end a text with another token than its config, so one end alone is no evidence
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     if None not in {begin, end, config.bos_token_id, *ends} and begin != config.bos_token_id and end not in ends:
@@ -71,11 +80,11 @@ def require_own(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sour
 
 
 def require_gguf(path: Path) -> None:
-    """The file is there, and so is what reads it.
+    """Raise if a GGUF file, or the package that reads it, is missing.
 
     Raises:
-        SourceNotFoundError: The file is not there.
-        DataError: It is a pointer of git-lfs.
+        SourceNotFoundError: There is no such file.
+        DataError: The file is a git-lfs pointer.
         ConfigurationError: The package ``gguf`` is missing.
     """
     if not path.is_file():
@@ -86,7 +95,7 @@ def require_gguf(path: Path) -> None:
 
 
 def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model loaded from GGUF refuses to be saved, so its tensors move into a fresh one."""
+    """Load a GGUF file; its tensors are copied into a fresh model, since one loaded from GGUF cannot be saved."""
     require_gguf(path)
     place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
@@ -95,7 +104,7 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
                 **place, dtype=torch.float32, output_loading_info=True
             )
             config, tokenizer = AutoConfig.from_pretrained(**place), AutoTokenizer.from_pretrained(**place)
-    except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone
+    except Exception as error:  # any type may be raised: only transformers knows which architectures it can read
         raise DataError(f"{path} is no GGUF that transformers can read: {_line(error)}") from error
     require_whole(report, str(path))
     set_tied(config, tied=is_tied(loaded))  # else the head would be written over the embeddings

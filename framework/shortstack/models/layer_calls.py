@@ -1,4 +1,4 @@
-"""What goes into and comes out of one call of a decoder layer, whatever the family's signature."""
+"""Inputs and outputs of one decoder layer call, whatever the family's signature."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,15 @@ from torch import Tensor
 from shortstack.errors import UnsupportedModelError
 
 HIDDEN = "hidden_states"
-"""What every family calls the argument that carries the hidden states."""
+"""Name of the argument that carries the hidden states in every family."""
 
 
 def entering(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    """The hidden states ``(batch, tokens, hidden)`` that a layer is called with."""
+    """Return the hidden states ``(batch, tokens, hidden)`` that a layer is called with.
+
+    >>> entering((), {"hidden_states": "states", "use_cache": False})
+    'states'
+    """
     states: Tensor = args[0] if args else kwargs[HIDDEN]
     return states
 
@@ -20,21 +24,25 @@ def entering(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
 def with_entering(
     args: tuple[Any, ...], kwargs: dict[str, Any], states: Tensor
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same arguments with other hidden states."""
+    """Return the same arguments with other hidden states.
+
+    >>> with_entering(("states", "mask"), {}, "others")
+    (('others', 'mask'), {})
+    """
     if args:
         return (states, *args[1:]), kwargs
     return args, {**kwargs, HIDDEN: states}
 
 
 LayerOutput = Tensor | tuple[Any, ...] | list[Any]
-"""What a layer returns: hidden states ``(batch, tokens, hidden)``, alone or first of several things."""
+"""Return value of a layer: hidden states ``(batch, tokens, hidden)``, alone or first of several values."""
 
 
 def leaving(output: LayerOutput) -> Tensor:
-    """The hidden states among what a layer returns.
+    """Return the hidden states in a layer's return value.
 
     Raises:
-        UnsupportedModelError: They are neither it nor its first part.
+        UnsupportedModelError: Neither the value nor its first element is a tensor.
     """
     states = output[0] if isinstance(output, tuple | list) else output
     if not isinstance(states, Tensor):
@@ -43,7 +51,7 @@ def leaving(output: LayerOutput) -> Tensor:
 
 
 def beside(output: LayerOutput) -> dict[int, Tensor]:
-    """What else is differentiable in it, by its place."""
+    """Return the other differentiable tensors of a layer's return value, by position."""
     parts = output if isinstance(output, tuple | list) else ()
     return {
         place: part for place, part in enumerate(parts) if place and isinstance(part, Tensor) and part.requires_grad
@@ -51,10 +59,10 @@ def beside(output: LayerOutput) -> dict[int, Tensor]:
 
 
 def with_views_beside(output: LayerOutput) -> LayerOutput:
-    """The same return value, what else is differentiable in it as views of it.
+    """Return the same value with its other differentiable tensors replaced by views.
 
-    The gradient of such a view is of what layers above make of it, and not of what the layer itself did: attention weights,
-    which some families return, have their part in the hidden states too.
+    A view's gradient holds only the use that later layers make of the tensor, not the layer's own: attention weights,
+    which some families return, contribute to the hidden states too.
     """
     parts = beside(output)
     if not parts or type(output) not in {tuple, list}:
@@ -63,15 +71,19 @@ def with_views_beside(output: LayerOutput) -> LayerOutput:
 
 
 def is_alone(output: LayerOutput) -> bool:
-    """Whether there is nothing in it but the hidden states."""
+    """Return True if a layer returns nothing but the hidden states.
+
+    >>> is_alone(("states", None)), is_alone(("states", "weights"))
+    (True, False)
+    """
     return isinstance(output, Tensor) or all(part is None for part in output[1:])
 
 
 def with_leaving(output: LayerOutput, states: Tensor) -> LayerOutput:
-    """The same return value with other hidden states.
+    """Return the same value with other hidden states.
 
     Raises:
-        UnsupportedModelError: What else is in it has names, and so a meaning that is unknown here.
+        UnsupportedModelError: The value is a named tuple, whose other fields have an unknown meaning.
     """
     if isinstance(output, tuple) and type(output) is not tuple:
         raise UnsupportedModelError(f"a layer returns {type(output).__name__}, whose hidden states are not known")

@@ -1,25 +1,25 @@
-"""Freed memory that stays with the process: on a CPU every step needs the gigabytes of the one before."""
+"""Freed memory that stays with the process: on a CPU every step needs as much memory as the one before."""
 
 import ctypes
 import os
 import platform
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's ``malloc.h``."""
+"""Parameter numbers from glibc's ``malloc.h``."""
 MAPPED_FROM = 32 * 2**20
-"""Bytes from which a block is still borrowed from the system and given back: the most that a 64-bit glibc takes in every version."""
+"""Block size in bytes from which memory is still mapped and unmapped: the maximum that every 64-bit glibc accepts."""
 CHOSEN = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
-"""How variables begin by which a user has chosen an allocator already."""
+"""Prefixes of environment variables that configure or replace the allocator."""
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library not to hand freed blocks back to the system, which would have to clear them again.
+    """Configure glibc not to return freed blocks to the system, which would have to clear them again.
 
-    The process then holds on to the most that it ever needed, but for the largest blocks. Source: mallopt(3),
+    The process then keeps its peak memory, but for the largest blocks. Source: mallopt(3),
     ``M_MMAP_THRESHOLD`` and ``M_TRIM_THRESHOLD``.
 
     Returns:
-        Whether it was told: only glibc knows how, and an allocator that the environment chooses is left alone.
+        True if it was configured: other C libraries, and an allocator set by the environment, are left alone.
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith(CHOSEN) for name in os.environ):
         return False

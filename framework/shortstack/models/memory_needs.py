@@ -1,4 +1,4 @@
-"""Does a training fit into memory? Told from a config, before anything is loaded."""
+"""Lower bound of a training's memory, estimated from a config before anything is loaded."""
 
 from pathlib import Path
 from typing import Literal
@@ -15,27 +15,27 @@ LOADED = 4
 
 
 Learning = Literal["all", "embeddings", "little", "nothing"]
-"""What of a model is trained: everything; adapters, with its embeddings and output rows or without; nothing."""
+"""Trained part of a model: everything; adapters, with its embeddings and output rows or without; nothing."""
 
 
 def memory_needed(config: PreTrainedConfig, learning: Learning) -> int:
-    """Bytes at the least: activations, and the small matrices of adapters, are not counted."""
+    """Return a lower bound in bytes: activations, and the small matrices of adapters, are not counted."""
     count = count_parameters(config)
     trained = {"all": count.total, "embeddings": count.embeddings, "little": 0, "nothing": 0}[learning]
     return count.total * LOADED + trained * (TRAINED - LOADED)
 
 
 def require_memory(needed: int, device: torch.device, what: str, advice: str) -> None:
-    """Refuse what cannot fit.
+    """Raise if something certainly does not fit into a device's free memory.
 
     Args:
-        needed: Bytes.
-        device: Where.
-        what: Needs them.
-        advice: What to do about it.
+        needed: Lower bound in bytes.
+        device: Device to fit into.
+        what: Subject of the message: what needs the memory.
+        advice: Remedy, as the end of the message.
 
     Raises:
-        ConfigurationError: It needs more than there is; says how much.
+        ConfigurationError: More is needed than is free; gives both.
     """
     free = free_bytes(device)
     if free is not None and needed > free:
@@ -46,16 +46,17 @@ def require_memory(needed: int, device: torch.device, what: str, advice: str) ->
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """What is free, and, on a processor, what a container may still take; None where nobody tells."""
+    """Return the free bytes, on a CPU within the container's limit; None if the system does not report them."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
+    # in a container, /proc/meminfo is the host's, so the control group's limit counts too
     available = _told(Path("/proc/meminfo"), "MemAvailable:")
-    told = [None if available is None else available * 1024, _left_in(Path("/sys/fs/cgroup"))]
-    return min((free for free in told if free is not None), default=None)
+    limits = [None if available is None else available * 1024, _left_in(Path("/sys/fs/cgroup"))]
+    return min((free for free in limits if free is not None), default=None)
 
 
 def _left_in(group: Path) -> int | None:
-    """What a control group may still take: its limit less what is in use, files that are only cached not counted."""
+    """Return the bytes left in a control group: its limit less its use, without cached files."""
     limit, used = group / "memory.max", _told(group / "memory.stat", "anon")
     if used is None or not limit.is_file() or limit.read_text().strip() == "max":
         return None
@@ -63,6 +64,6 @@ def _left_in(group: Path) -> int | None:
 
 
 def _told(file: Path, name: str) -> int | None:
-    """The number in the line that begins with a name."""
+    """Return the number in the line of a file that begins with a name; None if there is none."""
     lines = [line.split() for line in file.read_text().splitlines()] if file.is_file() else []
     return next((int(line[1]) for line in lines if line[:1] == [name]), None)

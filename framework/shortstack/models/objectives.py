@@ -1,4 +1,4 @@
-"""What is told of each example, from the logits at its supervised positions."""
+"""Per-example objectives, computed from the logits at the supervised positions."""
 
 from collections.abc import Callable
 
@@ -12,20 +12,20 @@ from shortstack.models.candidates import candidate_index, candidate_logits, supe
 Objective = Callable[[PreTrainedModel, Tensor, Tensor, Tensor], Tensor]
 """``(model, input_ids, attention_mask, labels) → (batch,)``: the sum over an example's supervised positions."""
 Valued = Callable[[Tensor, Tensor], Tensor]
-"""``(logits, targets) → (positions,)``, of logits ``(positions, candidates)`` and the places of the right candidates; or
-``(positions, values)``, for several at once."""
+"""``(logits, targets) → (positions,)``, of logits ``(positions, candidates)`` and the correct candidates' indices; or
+``(positions, values)``, for several values at once."""
 
 
 def over_candidates(candidates: Tensor, valued: Valued) -> Objective:
-    """An objective that looks at the logits of some tokens.
+    """Return an objective over the logits of some tokens.
 
     Args:
         candidates: int64 ``(candidates,)`` token ids; every label must be among them.
-        valued: What is told of each supervised position.
+        valued: Value, or values, of each supervised position.
 
     Returns:
-        The objective; ``(batch, values)`` if several values are told at once. It raises a DataError for a label that is
-        no candidate.
+        The objective; ``(batch, values)`` if ``valued`` gives several values. It raises a DataError for a label that is
+        not a candidate.
     """
 
     def objective(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
@@ -44,11 +44,19 @@ def over_candidates(candidates: Tensor, valued: Valued) -> Objective:
 
 
 def log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
-    """``(positions,)``: ``log p`` of the right candidate at each position, in float32 or wider."""
-    wide = torch.promote_types(logits.dtype, torch.float32)
+    """Return ``log p`` of the correct candidate at each position, ``(positions,)``, in float32 or wider.
+
+    >>> log_probabilities(torch.zeros(1, 2), torch.tensor([1])).exp()
+    tensor([0.5000])
+    """
+    wide = torch.promote_types(logits.dtype, torch.float32)  # half precision would round the log-probabilities
     return logits.to(wide).log_softmax(-1).gather(-1, targets[:, None])[:, 0]
 
 
 def summed_by_example(values: Tensor, positions: Tensor) -> Tensor:
-    """``(batch, …)``, of ``(positions, …)`` and a mask ``(batch, tokens)`` of where they stand."""
+    """Sum values ``(positions, …)`` by example, ``(batch, …)``, given a mask ``(batch, tokens)`` of their positions.
+
+    >>> summed_by_example(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([[True, True], [False, True]]))
+    tensor([3., 4.])
+    """
     return values.new_zeros(len(positions), *values.shape[1:]).index_add(0, positions.nonzero()[:, 0], values)

@@ -1,4 +1,4 @@
-"""Configs that transformers 4 reads as transformers 5 does: rotary positions by their former names too.
+"""Configs that transformers 4 reads as transformers 5 does: rotary positions under their former names too.
 
 transformers 5 writes ``rope_parameters`` alone. Version 4 does not know it, takes its defaults (a base of 10,000 instead of 500,000, say),
 and answers otherwise without an error.
@@ -9,15 +9,15 @@ from typing import Final
 from transformers import PreTrainedConfig
 
 FORMER: Final = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "rotary_emb_base", "rotary_pct"})
-"""The names that version 4 has for what ``rope_parameters`` says."""
+"""Names in version 4 for the entries of ``rope_parameters``."""
 _SAME_FIELDS: Final = frozenset({"default", "linear", "dynamic", "yarn", "llama3"})
 """Kinds of scaling whose fields are called the same in both; of others version 4 refuses fields that it does not know."""
 
 
 def write_former_names(config: PreTrainedConfig) -> None:
-    """Have a config say its rotary positions by their former names too, in place; transformers 5 reads it as before.
+    """Add the former names of rotary position fields to a config, in place; transformers 5 reads it as before.
 
-    Kinds of layers with positions of their own, as in Gemma 3, and other kinds of scaling cannot be said so.
+    Positions that differ by kind of layer, as in Gemma 3, and other kinds of scaling have no former names.
     """
     text = config.get_text_config()
     rope = vars(text).get("rope_parameters") or {}

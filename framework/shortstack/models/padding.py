@@ -1,4 +1,4 @@
-"""Padding: the row of the embeddings that never learns must not be an item's."""
+"""Padding: the row of the embeddings without a gradient must not be an item's."""
 
 import logging
 from collections.abc import Collection
@@ -9,19 +9,19 @@ _LOG = logging.getLogger(__name__)
 
 
 def padding_row(model: PreTrainedModel) -> int | None:
-    """The row of the input embeddings that has no gradient; None if all have."""
-    found: int | None = vars(model.get_input_embeddings()).get("padding_idx")
-    return found
+    """Return the row of the input embeddings that has no gradient; None if all rows have one."""
+    row: int | None = vars(model.get_input_embeddings()).get("padding_idx")
+    return row
 
 
 def settle_padding(model: PreTrainedModel, items: Collection[int] = ()) -> None:
-    """Take padding away from tokens that it must not stand for, in place, and log it.
+    """Unset a padding token that is negative or an item's, in place, and log it.
 
     A negative ``pad_token_id`` counts from the end of the vocabulary: once that has grown, it is the last item, whose row would
-    never learn. So it is no padding at all, as in a model whose config names none; rows of a batch are masked either way.
+    never learn. It is set to None, as in a model whose config names no padding; rows of a batch are masked either way.
 
     Args:
-        model: Whose config, generation config and embeddings are looked at.
+        model: Model whose config, generation config and embeddings are corrected.
         items: Tokens of items.
     """
     config = model.config.get_text_config()

@@ -19,9 +19,9 @@ _FLATTENING = frozenset({"OPTDecoderLayer"})
 
 @attrs.define(eq=False)
 class _Call:
-    """One call of a module: what it was given and gave and, later, the gradient there, all ``(batch, …, width)``.
+    """One call of a module: its input, output and, later, the gradient at the output, all ``(batch, …, width)``.
 
-    The output is kept of channel scales only.
+    The output is kept for channel scales only.
     """
 
     inputs: "_Kept"
@@ -31,39 +31,40 @@ class _Call:
 
 @attrs.frozen(eq=False)
 class _Kept:
-    """A tensor that somebody may change in place before it is read again."""
+    """Tensor retained for the backward pass, which other code may modify in place before then."""
 
     values: Tensor
     version: int
 
     @classmethod
     def of(cls, values: Tensor) -> "_Kept":
-        """Without its graph."""
+        """Record a tensor, detached from its graph."""
         return cls(values.detach(), values._version)  # noqa: SLF001 -- the only way to notice a change in place
 
     @property
     def intact(self) -> bool:
-        """Whether nobody did."""
+        """True if the tensor was not modified in place since it was recorded."""
         return self.values._version == self.version  # noqa: SLF001 -- as above
 
     @property
     def source(self) -> tuple[object, ...]:
-        """The same for all that hold the same numbers, as long as one of them is held."""
+        """Key that is equal for tensors over the same unmodified memory, as long as one of them is alive."""
         return (self.values.data_ptr(), self.version, self.values.shape, self.values.stride())
 
 
 class GradientTape:
-    """Follows the modules of one layer through batches; the results are read with ``squared``.
+    """Records the calls of one layer's modules, and reduces their gradients to squared norms (``squared``).
 
     Linear maps and channel scales are reduced when their gradient arrives. Everything else (bare parameters, experts,
     modules that were not called, rows regathered across examples) is ``left_over`` for ``squared_by_example``.
     """
 
     def __init__(self, layer: nn.Module) -> None:
-        """Sort the layer's modules, whose weights are plain, into those with a fast rule and those without."""
+        """Divide the layer's modules, whose weights are plain, into those with a fast rule and those without."""
         self.layer, self.paused = layer, False
         owners = [module for module in layer.modules() if next(module.parameters(recurse=False), None) is not None]
         owned = [p for module in owners for p in module.parameters(recurse=False)]
+        # the gradient of a parameter of several modules is a sum, of which each module's rule sees a part
         shared = {id(p) for p in owned if sum(p is other for other in owned) > 1}
         self._linears = {m for m in owners if _is_linear(m)}
         self._biased = {m for m in owners if _has_bias(m)}
@@ -74,16 +75,12 @@ class GradientTape:
         self.begin(0, 0)
 
     def hook(self) -> list[RemovableHandle]:
-        """Start to follow the modules."""
-        return [
-            module.register_forward_hook(
-                self._called, prepend=True, with_kwargs=True
-            )  # before others change the output
-            for module in self._known
-        ]
+        """Register the forward hooks, and return their handles."""
+        # prepended, so that it runs before other hooks change the output
+        return [module.register_forward_hook(self._called, prepend=True, with_kwargs=True) for module in self._known]
 
     def begin(self, batch: int, tokens: int) -> None:
-        """Forget the last batch."""
+        """Reset the tape for a batch of ``batch`` examples of ``tokens`` tokens."""
         self._shape = (batch, tokens)
         self._calls: dict[nn.Module, list[_Call]] = {}
         self._readers: dict[tuple[object, ...], list[nn.Module]] = {}
@@ -92,30 +89,30 @@ class GradientTape:
 
     @property
     def pending(self) -> bool:
-        """Whether a gradient has yet to arrive, or something is left over."""
+        """True if a gradient is outstanding, or a parameter is left over."""
         return bool(self._calls) or bool(self.left_over)
 
     @property
     def left_over(self) -> list[nn.Parameter]:
-        """The parameters that no fast rule covered in this batch, each once."""
+        """Parameters that no fast rule covered in this batch, without duplicates."""
         modules = [*self._unknown, *self._irregular]
         return list({id(p): p for m in modules for p in m.parameters(recurse=False)}.values())
 
     @property
     def names_left_over(self) -> list[str]:
-        """Their names within the layer."""
+        """Names of the left-over parameters within the layer."""
         left = {id(p) for p in self.left_over}
         return [name for name, p in self.layer.named_parameters() if id(p) in left]
 
     def leave(self) -> None:
-        """The layer's forward pass is over: a module that was not called may have had its weights used directly."""
+        """End the layer's forward pass: a module that was not called may have had its weights used directly."""
         called = set(self._calls) | self._irregular
         self._irregular |= {module for module in self._known if module not in called}
         for module in self._irregular:
             self._calls.pop(module, None)
 
     def squared(self) -> Tensor:
-        """float64 ``(batch,)``: what the fast rules found; gradients that never arrived are 0."""
+        """Return the squared norms by the fast rules, float64 ``(batch,)``; gradients that never arrived count as 0."""
         for module in list(self._calls):
             self._reduce([module])
         total = self._total
@@ -135,11 +132,11 @@ class GradientTape:
         calls = self._calls.setdefault(module, [])
         calls.append(call)
         if not output.requires_grad:
-            output.requires_grad_()  # a module of constants: its parameters have gradients nonetheless
+            output.requires_grad_()  # with a constant input and frozen weights, no gradient would arrive
         output.register_hook(self._arrived(module, len(calls) - 1))
 
     def _arrived(self, module: nn.Module, place: int) -> Callable[[Tensor], None]:
-        # the graph lives as long as the batch, so what hangs on it must not hold the call's tensors
+        # the graph lives as long as the batch, so its hooks must not hold references to the call's tensors
         def arrived(gradient: Tensor) -> None:
             if module in self._calls:
                 self._calls[module][place].gradient = self._by_example(gradient.detach())
@@ -150,13 +147,13 @@ class GradientTape:
         return arrived
 
     def _together(self, module: nn.Module) -> list[nn.Module]:
-        """The linear maps that were called once, on the same input as this one: queries, keys and values, say."""
+        """Return the linear maps called once, on the same input as this one: queries, keys and values, for example."""
         calls = self._calls[module]
         readers = self._readers.get(calls[0].inputs.source, []) if len(calls) == 1 else []
         return [m for m in readers if len(self._calls.get(m, ())) == 1] or [module]
 
     def _by_example(self, states: Tensor) -> Tensor | None:
-        """The same numbers as ``(batch, …, width)``, if it is certain which rows are whose."""
+        """Return states as ``(batch, …, width)``; None if it is not certain which rows belong to which example."""
         batch, tokens = self._shape
         if states.dim() >= 3 and len(states) == batch:
             return states
@@ -165,30 +162,30 @@ class GradientTape:
         return None
 
     def _reduce(self, modules: Sequence[nn.Module]) -> None:
-        """Add the squares of one module, or of several linear maps of one input."""
+        """Add the squared gradients of one module, or of several linear maps of one input, to the total."""
         calls = {m: [call for call in self._calls.pop(m) if call.gradient is not None] for m in modules}
-        calls = {module: own for module, own in calls.items() if own}
+        calls = {module: recorded for module, recorded in calls.items() if recorded}
         if not calls:
             return
-        if not all(call.inputs.intact for own in calls.values() for call in own):
+        if not all(call.inputs.intact for recorded in calls.values() for call in recorded):
             self._irregular.update(calls)
             return
         module = next(iter(calls))
-        found = self._linear(calls) if module in self._linears else self._elementwise(module, calls[module])
-        if found is None:
+        squared = self._linear(calls) if module in self._linears else self._elementwise(module, calls[module])
+        if squared is None:
             self._known.remove(module)
             self._unknown.append(module)
         else:
-            self._total = found if self._total is None else self._total + found
+            self._total = squared if self._total is None else self._total + squared
 
     def _linear(self, calls: Mapping[nn.Module, Sequence[_Call]]) -> Tensor:
-        """A module called twice has one gradient, the sum: its tokens are taken together."""
-        gradients = [_in_a_row([_gradient(call) for call in own]) for own in calls.values()]
+        """Return the squares for linear maps; tokens of several calls are concatenated, since gradients add up."""
+        gradients = [_in_a_row([_gradient(call) for call in recorded]) for recorded in calls.values()]
         inputs = _in_a_row([call.inputs.values for call in next(iter(calls.values()))])
-        found = squared_matrix_gradient(inputs, *gradients)
+        squared = squared_matrix_gradient(inputs, *gradients)
         for module, gradient in zip(calls, gradients, strict=True):
-            found = found + squared_vector_gradient(gradient) if module in self._biased else found
-        return found
+            squared = squared + squared_vector_gradient(gradient) if module in self._biased else squared
+        return squared
 
     def _elementwise(self, module: nn.Module, calls: Sequence[_Call]) -> Tensor | None:
         gradients = [wide(_gradient(call)) for call in calls]
@@ -206,8 +203,8 @@ class GradientTape:
             scaled = [normalised(module, call.inputs.values, self._units[module]) for call in calls]
         finally:
             self.paused = False
-        found = squared_vector_gradient(_products(scaled, gradients))
-        return found + squared_vector_gradient(_in_a_row(gradients)) if module in self._biased else found
+        squared = squared_vector_gradient(_products(scaled, gradients))
+        return squared + squared_vector_gradient(_in_a_row(gradients)) if module in self._biased else squared
 
 
 def squared_by_example(
@@ -217,14 +214,14 @@ def squared_by_example(
     gradients: Mapping[int, Tensor],
     supervised: Tensor,
 ) -> Tensor:
-    """The slow and general path: the layer is run again, and differentiated once for each example.
+    """Return the squared norms by the slow and general path: run the layer again, and differentiate for each example.
 
     Args:
         layer: The layer.
-        call: The arguments it was called with.
-        parameters: Which to differentiate by.
-        gradients: Of the objective at the layer's output: ``(batch, tokens, hidden)`` at 0, and ``(batch, …)`` at the place
-            of anything else that layers above make use of.
+        call: The positional and keyword arguments of its call.
+        parameters: Parameters to differentiate with respect to.
+        gradients: Gradients of the objective at the layer's output: ``(batch, tokens, hidden)`` at 0, and ``(batch,
+            …)`` at the position of any other value that later layers use.
         supervised: Bool ``(batch,)``: the other examples have no gradient.
 
     Returns:
@@ -240,14 +237,14 @@ def squared_by_example(
         parts = {0: leaving(output)} | beside(output)
         ends = [place for place, part in parts.items() if place in gradients and part.requires_grad]
         for example in supervised.nonzero()[:, 0].tolist() if ends else ():  # or else no parameter takes part
-            found = torch.autograd.grad(
+            example_gradients = torch.autograd.grad(
                 [parts[place][example] for place in ends],
                 parameters,
                 [gradients[place][example] for place in ends],
                 retain_graph=True,
                 allow_unused=True,
             )
-            total[example] = sum(wide(g).square().sum().double() for g in found if g is not None)
+            total[example] = sum(wide(g).square().sum().double() for g in example_gradients if g is not None)
     finally:
         for parameter in parameters:
             parameter.requires_grad = False
@@ -255,7 +252,7 @@ def squared_by_example(
 
 
 def _in_a_row(parts: Sequence[Tensor]) -> Tensor:
-    """``(batch, …, width)`` tensors as one ``(batch, tokens, width)``."""
+    """Concatenate ``(batch, …, width)`` tensors into one ``(batch, tokens, width)``."""
     return torch.cat([part.flatten(1, -2) for part in parts], 1) if len(parts) > 1 else parts[0].flatten(1, -2)
 
 
@@ -274,7 +271,7 @@ def _has_rule(module: nn.Module) -> bool:
 
 
 def _is_linear(module: nn.Module) -> bool:
-    """Whether the class, or the one it inherits its forward pass from, is a plain linear map with a plain weight."""
+    """Return True if a module is a linear map with a plain weight, by the class that defines its forward pass."""
     plain = (isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward) or type(module) is Conv1D
     return plain and set(dict(module.named_parameters())) <= {"weight", "bias"} and "weight" in module._parameters  # noqa: SLF001 -- parametrised weights are elsewhere
 

@@ -1,4 +1,4 @@
-"""How many parameters a model has, and where; shared storage counted once."""
+"""Parameter counts of a model by part; shared storage is counted once."""
 
 import copy
 
@@ -15,9 +15,9 @@ class ParameterCount:
     """Parameters by place.
 
     Attributes:
-        layers: Of each layer.
-        embeddings: Of embeddings (positions included) and output rows, outside the layers.
-        other: Of what is left, for example the final norm.
+        layers: Parameters of each layer.
+        embeddings: Parameters of embeddings (positions included) and output rows, outside the layers.
+        other: All other parameters, for example of the final norm.
     """
 
     layers: tuple[int, ...]
@@ -47,11 +47,12 @@ def count_parameters(source: PreTrainedModel | PreTrainedConfig) -> ParameterCou
         source: A causal language model, or the config of one.
 
     Raises:
-        UnsupportedModelError: It has no one list of layers.
+        UnsupportedModelError: The model has no single list of layers.
     """
     model = planned_model(source) if isinstance(source, PreTrainedConfig) else source
     decoder = Decoder.of(model)
     layers = tuple(sum(p.numel() for p in layer.parameters()) for layer in decoder.layers)
+    # by identity, so that tied weights count once
     inside = {id(p) for p in decoder.layers.parameters()}
     outside = {id(p): p for p in model.parameters() if id(p) not in inside}
     rows = [m for m in model.modules() if isinstance(m, nn.Embedding) or m is model.get_output_embeddings()]
@@ -64,7 +65,7 @@ def count_parameters(source: PreTrainedModel | PreTrainedConfig) -> ParameterCou
 
 
 def planned_model(config: PreTrainedConfig) -> PreTrainedModel:
-    """The causal language model of a config, on the meta device: shapes without weights."""
+    """Return the causal language model of a config on the meta device: shapes without weights."""
     with torch.device("meta"):
         model: PreTrainedModel = AutoModelForCausalLM.from_config(copy.deepcopy(config))
     return model

@@ -1,4 +1,4 @@
-"""Running a model with some of its layers left out, or from the middle: in doubles, which leave the model as it is."""
+"""Forward passes that skip layers or start in the middle: on shared-weight copies, which leave the model unchanged."""
 
 from collections.abc import Callable, Collection, MutableMapping
 from typing import Any
@@ -9,19 +9,19 @@ from shortstack.models.decoder import Decoder
 from shortstack.models.layer_calls import LayerOutput, entering, is_alone, with_entering, with_leaving
 
 Bare = dict[int, LayerOutput]
-"""Layers known to hand on hidden states alone, with what they return, which is to be filled with states."""
+"""Layers known to return hidden states alone, with a return value of theirs in which the states are to be replaced."""
 
 
 def skipping(decoder: Decoder, layers: Collection[int], bare: Bare | None = None) -> Decoder:
-    """A double of which each of these layers passes its input through.
+    """Return a shared-weight copy in which each of these layers passes its input through.
 
-    A layer that hands on hidden states alone need not be computed; one that returns more, or leaves something in a
-    mapping that it was given, is, because that may be needed further up.
+    A layer that returns hidden states alone is not computed; one that returns more, or writes to a mapping among its
+    arguments, is, because later layers may need that.
 
     Args:
         decoder: The model's layers; they stay as they are.
-        layers: Which to leave out.
-        bare: Layers known to hand on hidden states alone; those that turn out to do so are added, left out or not.
+        layers: Indices of the layers to skip.
+        bare: Layers known to return hidden states alone; those found to do so are added, skipped or not.
     """
     bare = {} if bare is None else bare
     noted = [index for index in range(len(decoder.layers)) if index in layers or index not in bare]
@@ -32,9 +32,9 @@ def skipping(decoder: Decoder, layers: Collection[int], bare: Bare | None = None
 
 
 def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: Bare) -> Decoder:
-    """A double of which layers before ``layer`` are skipped, and ``states`` enter it instead of what they would have given.
+    """Return a shared-weight copy that skips the layers before ``layer`` and feeds ``states`` to it.
 
-    Nothing else of what they would have given is there, so all of them must be among ``bare``.
+    Other return values of the skipped layers are missing, so all of them must be in ``bare``.
     """
 
     def replace(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -46,7 +46,7 @@ def starting_at(decoder: Decoder, layer: int, states: Tensor, bare: Bare) -> Dec
 
 
 def recording_input(decoder: Decoder, layer: int) -> tuple[Decoder, list[Tensor]]:
-    """A double, and a list to which whatever enters ``layer`` of it is appended."""
+    """Return a shared-weight copy, and a list to which the hidden states entering its ``layer`` are appended."""
     seen: list[Tensor] = []
 
     def record(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -58,16 +58,16 @@ def recording_input(decoder: Decoder, layer: int) -> tuple[Decoder, list[Tensor]
 
 
 def _note(layer: nn.Module, index: int, bare: Bare, *, skipped: bool) -> None:
-    """From now on, a layer is added to ``bare`` if it is, and passes its input through if it is ``skipped``."""
-    own: Callable[..., Any] = layer.forward
+    """Patch a layer's ``forward`` to record if the layer is bare, and to pass its input through if ``skipped``."""
+    original: Callable[..., Any] = layer.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         states = entering(args, kwargs)
         if skipped and index in bare:
             return with_leaving(bare[index], states)
         held = _held(args, kwargs)
-        output = own(*args, **kwargs)
-        if is_alone(output) and held == _held(args, kwargs):
+        output = original(*args, **kwargs)
+        if is_alone(output) and held == _held(args, kwargs):  # it left nothing for later layers in a mapping either
             bare[index] = with_leaving(output, states.new_empty(0))
         return with_leaving(output, states) if skipped else output
 
@@ -75,6 +75,6 @@ def _note(layer: nn.Module, index: int, bare: Bare, *, skipped: bool) -> None:
 
 
 def _held(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[dict[Any, int]]:
-    """What the mappings among a layer's arguments hold: in them it may hand on keys and values, as in Gemma 3n."""
+    """Return the identities in mappings among a layer's arguments: Gemma 3n passes keys and values in them."""
     mappings = [value for value in (*args, *kwargs.values()) if isinstance(value, MutableMapping)]
     return [{key: id(value) for key, value in mapping.items()} for mapping in mappings]

@@ -1,4 +1,4 @@
-"""In how many bits a model learns."""
+"""Precision of trained weights."""
 
 import logging
 from typing import Final
@@ -7,12 +7,12 @@ import torch
 from transformers import PreTrainedModel
 
 _FEWEST: Final = 4
-"""Bytes of a number whose sum with a small step is another number: bfloat16 has 8 bits of mantissa, so 1 + 1/512 is 1."""
+"""Smallest size in bytes of a trained weight: bfloat16 has 8 bits of mantissa, so 1 + 1/512 is 1."""
 _LOG = logging.getLogger(__name__)
 
 
 def widen(model: PreTrainedModel) -> None:
-    """Make the weights of a model float32, in place, if any that learns has 16 bits, and log it."""
+    """Convert a model to float32, in place, if any trained weight has 16 bits, and log it."""
     narrow = {p.dtype for p in model.parameters() if p.requires_grad and p.element_size() < _FEWEST}
     if not narrow:
         return

@@ -1,4 +1,4 @@
-"""Random draws of one thread's own: others that train at the same time neither see nor disturb them."""
+"""Thread-local random draws: threads that train at the same time neither see nor disturb them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @contextmanager
 def private_draws(seed: int | None = None) -> Iterator[None]:
-    """Inside, this thread's draws on the CPU come from a generator of its own; the global one stays as it is.
+    """Draw from a generator of its own in this thread, on the CPU, inside the context; the global one is not changed.
 
-    To put the global state back afterwards is no way beside a thread that trains: what it drew meanwhile it would draw again.
+    Restoring the global state afterwards would not do: a thread that trains meanwhile would repeat its draws.
 
     Args:
-        seed: Where the draws start; None for where the global state is.
+        seed: Seed of the generator; None to start from the current global state.
     """
     generator = torch.Generator()
     if seed is None:
@@ -28,7 +28,7 @@ def private_draws(seed: int | None = None) -> Iterator[None]:
 
 
 class _Drawing(TorchDispatchMode):
-    """Gives a generator to each operation that takes one and was given none; torch keeps such modes for each thread."""
+    """Passes a generator to each operation that takes one and was given none; torch keeps such modes per thread."""
 
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch is untyped here
@@ -46,19 +46,19 @@ class _Drawing(TorchDispatchMode):
 
 
 def _on_cpu(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether numbers are drawn there: in a tensor that is given, or in a new one."""
+    """Return True if an operation draws on the CPU, by its tensor arguments or, without any, by ``device``."""
     tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
     device = tensors[0].device if tensors else kwargs.get("device")
     return device is None or torch.device(device).type == "cpu"
 
 
 def _with_generator(operation: Any) -> Any | None:
-    """The operation itself, or its overload, that takes a generator; None if there is none, as of dropout."""
-    own, packet = operation._overloadname, operation._overloadpacket  # noqa: SLF001 -- torch's names
+    """Return the operation's overload that takes a generator; None if there is none, as for dropout."""
+    name, packet = operation._overloadname, operation._overloadpacket  # noqa: SLF001 -- torch's names
     names = (
-        own,
-        *("generator" if own == "default" else "", f"{own}_generator", f"generator_{own}"),
-        own.replace("low", "low_generator"),
+        name,
+        *("generator" if name == "default" else "", f"{name}_generator", f"generator_{name}"),
+        name.replace("low", "low_generator"),
     )
-    found = (getattr(packet, name) for name in names if name in packet.overloads())
-    return next((one for one in found if any(a.name == "generator" for a in one._schema.arguments)), None)  # noqa: SLF001 -- as above
+    overloads = (getattr(packet, name) for name in names if name in packet.overloads())
+    return next((op for op in overloads if any(a.name == "generator" for a in op._schema.arguments)), None)  # noqa: SLF001 -- as above

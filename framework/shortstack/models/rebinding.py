@@ -1,7 +1,8 @@
-"""The same hook, patch or table about other modules: what hangs on a module's double must speak of doubles.
+"""Rebinding of hooks, patches and tables from a model's modules to the copies of them.
 
-A patched ``forward`` calls the method of the module that it was taken from, and a hook may know modules by identity: in a closure, a
-default, a table of names, or an object that it is a method of. All of it is followed, and what refers to no copied module stays itself.
+A patched ``forward`` calls the method of the module that it was taken from, and a hook may hold modules by identity: in
+a closure, a default, a table of names, or an object that it is a method of. All of these are followed; a value that
+refers to no copied module is kept as it is.
 """
 
 from collections import OrderedDict, defaultdict
@@ -14,30 +15,30 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 COMPILED: Final = "_torchdynamo_orig_callable"
-"""Where ``torch.compile`` keeps the function that it compiled."""
+"""Attribute in which ``torch.compile`` keeps the original function."""
 _PLAIN: Final = frozenset({bool, int, float, str, bytes, type(None)})
 _OTHERS: Final = (nn.Module, Tensor, PreTrainedConfig, ModuleType, type)
-"""Values that are not looked into."""
+"""Types of values that are not traversed."""
 _FOREIGN: Final = frozenset({"builtins", "torch", "transformers", "numpy"})
-"""Packages whose objects know no module of a user's model."""
+"""Packages whose objects refer to no module of a user's model."""
 _DEEPEST: Final = 32
-"""How far references are followed: a patch around a patch takes two steps."""
+"""Largest depth to which references are followed: a patch around a patch takes two steps."""
 _LARGEST: Final = 4096
-"""Entries of a container that is looked into: data sets are larger, tables of modules are not."""
+"""Largest container that is traversed, in entries: data sets are larger, tables of modules are not."""
 
 Again = Callable[[Any], Any]
 
 
 class Rebinding:
-    """Gives for each value the one that is about other modules."""
+    """Maps a value to one that refers to the copied modules instead of the originals."""
 
     def __init__(self, known: dict[int, Any]) -> None:
-        """Keep what stands for what, by identity."""
+        """Store the replacements, keyed by the identity of the original."""
         self._known = known
         self._done = dict[int, tuple[Any, Any]]()  # with the value itself, whose identity is its own while it lives
 
     def __call__(self, value: Any, depth: int = _DEEPEST) -> Any:
-        """The value itself where it refers to nothing that is replaced."""
+        """Return the rebound value; the value itself if it refers to nothing that is replaced."""
         if type(value) in _PLAIN:
             return value
         if id(value) in self._known:
@@ -46,19 +47,19 @@ class Rebinding:
         if how is None:
             return value
         if id(value) not in self._done:
-            self._done[id(value)] = (value, value)  # what refers to itself
+            self._done[id(value)] = (value, value)  # ends the recursion for a value that refers to itself
             self._done[id(value)] = (value, how(value, partial(self.__call__, depth=depth - 1)))
         return self._done[id(value)][1]
 
 
 def _how(value: Any) -> Callable[[Any, Again], Any] | None:
-    """How a value is looked into; None if it is not."""
+    """Return the function that rebinds a value of this type; None if it is not traversed."""
     if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > _LARGEST:
         return None
-    found = _EACH.get(type(value))
-    if found is None and hasattr(value, "__dict__") and not isinstance(value, _OTHERS):
+    rebind = _EACH.get(type(value))
+    if rebind is None and hasattr(value, "__dict__") and not isinstance(value, _OTHERS):
         return None if type(value).__module__.partition(".")[0] in _FOREIGN else _object
-    return found
+    return rebind
 
 
 def _method(value: MethodType, again: Again) -> MethodType:
@@ -76,7 +77,7 @@ def _partial(value: "partial[Any]", again: Again) -> "partial[Any]":
 
 
 def _function(value: FunctionType, again: Again) -> Any:
-    """The same function about other modules; what it keeps besides, it shares with the first. A compiled one as it was before."""
+    """Rebind a function's closure and defaults; globals are shared. A compiled function becomes the original."""
     compiled = vars(value).get(COMPILED)
     if compiled is not None:
         before = again(compiled)
@@ -98,30 +99,33 @@ def _cell(cell: CellType, again: Again) -> CellType:
         held = cell.cell_contents
     except ValueError:  # not yet filled
         return cell
-    found = again(held)
-    return cell if found is held else CellType(found)
+    rebound = again(held)
+    return cell if rebound is held else CellType(rebound)
 
 
 def _entries(value: Any, again: Again) -> Any:
-    found = [(again(one), one) for one in tuple(value)]  # at once, for other threads may add to it
-    return value if all(new is old for new, old in found) else type(value)(new for new, _ in found)
+    pairs = [(again(entry), entry) for entry in tuple(value)]  # at once, for other threads may add to it
+    return value if all(new is old for new, old in pairs) else type(value)(new for new, _ in pairs)
 
 
 def _mapping(value: Any, again: Again) -> Any:
-    """Keys, too: hooks look up the name of the module that they are called with."""
-    found = [(again(key), again(one), key, one) for key, one in tuple(value.items())]
-    if all(new is old and now is before for new, now, old, before in found):
+    """Rebind values and keys: hooks look up the name of the module that they are called with."""
+    pairs = [(again(key), again(entry), key, entry) for key, entry in tuple(value.items())]
+    if all(new is old and now is before for new, now, old, before in pairs):
         return value
     copied = value.copy()
     copied.clear()
-    copied.update((key, one) for key, one, _, _ in found)
+    copied.update((key, entry) for key, entry, _, _ in pairs)
     return copied
 
 
 def _object(value: Any, again: Again) -> Any:
-    """The same object, state included, but for the attributes that refer to modules."""
-    kind, found = type(value), [(name, one, again(one)) for name, one in tuple(vars(value).items())]
-    others = {name: _instead(name, old, new) for name, old, new in found if new is not old}
+    """Return an object that shares the state of the first, but for the attributes that refer to modules."""
+    kind, attributes = (
+        type(value),
+        [(name, attribute, again(attribute)) for name, attribute in tuple(vars(value).items())],
+    )
+    others = {name: _instead(name, old, new) for name, old, new in attributes if new is not old}
     if not others:
         return value
     seeing: type[Any] = new_class(
@@ -133,7 +137,7 @@ def _object(value: Any, again: Again) -> Any:
 
 
 def _instead(name: str, old: Any, new: Any) -> property:
-    """An attribute that is another for as long as it is the old one."""
+    """Return a property that gives ``new`` for as long as the stored attribute is ``old``."""
 
     def get(self: Any) -> Any:
         held = vars(self)[name]

@@ -1,8 +1,8 @@
-"""A model's double: modules of its own over the same weights, so that what is done to the double is not done to the model.
+"""Shared-weight copies ("doubles") of a model: modules of their own over the same weights.
 
-Reading a model from several threads is right only if no reader changes what the others see: a hook, a patched ``forward``,
-a mode or a setting of the config reaches every thread that calls the module. So whatever a reader must change it changes
-in copies of the modules concerned, which take a few microseconds each; weights are never copied.
+Several threads may read one model only if none changes what the others see: a hook, a patched ``forward``, a mode or a
+setting of the config reaches every thread that calls the module. So a reader changes copies of the modules concerned,
+which take a few microseconds each; weights are never copied.
 """
 
 import copy
@@ -16,20 +16,20 @@ from shortstack.models.rebinding import Rebinding
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 _REGISTRIES: Final = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict | set))
-"""Where a module keeps its children, tensors and hooks."""
+"""Attributes in which a module keeps its children, tensors and hooks."""
 _CORE: Final = frozenset(vars(nn.Module())) - {*_REGISTRIES}
 _HOOKS: Final = tuple(name for name in _REGISTRIES if name.endswith("_hooks"))
 _COMPILED: Final = "_orig_mod"
-"""The only child of a module that ``torch.compile`` made: what it was before."""
+"""Name of the only child of a module made by ``torch.compile``: the original module."""
 _REWRITTEN: Final = frozenset({"dynamic", "longrope"})
-"""Rotary positions whose frequencies are written anew for longer texts."""
+"""Kinds of rotary positions whose frequencies are recomputed in place for longer texts."""
 
 
 class Copies:
-    """The modules of a double, by those that they were copied from."""
+    """The modules of a shared-weight copy, looked up by the original modules."""
 
     def __init__(self, known: Mapping[int, Any]) -> None:
-        """Keep them by identity."""
+        """Store the replacements, keyed by the identity of the original."""
         self._known = known
 
     def __getitem__(self, module: ModuleT) -> ModuleT:
@@ -37,25 +37,25 @@ class Copies:
 
 
 def copied_modules(model: PreTrainedModel, parts: Collection[nn.Module]) -> Copies:
-    """A double in which some modules, and all that hold them, are copies; all others are the model's own.
+    """Return a shared-weight copy in which some modules and their parents are copies; all others are the model's own.
 
-    Forward hooks and patched ``forward`` methods of others come along, and those that refer to copied modules refer to the
-    copies; not so through a global variable, so hooks had better know modules by name. A compiled module, if it or what is in
-    it is copied, runs as it was before.
+    Forward hooks and patched ``forward`` methods are kept, and references in them to copied modules become references
+    to the copies; not so through a global variable, so hooks had better know modules by name. A compiled module, if it
+    or a module in it is copied, runs uncompiled.
 
     Args:
-        model: Left as it is.
-        parts: Modules of it.
+        model: Not modified.
+        parts: Modules of the model to copy.
     """
     return Copies(_Doubling({id(part) for part in (*parts, model)}).of(model))
 
 
 def shared_copy(model: PreTrainedModel, *, frozen: bool = False) -> PreTrainedModel:
-    """A double in which every module and every config is a copy.
+    """Return a shared-weight copy in which every module and every config is a copy.
 
     Args:
-        model: Left as it is.
-        frozen: Whether parameters are others too, over the same memory, that ask for no gradient.
+        model: Not modified.
+        frozen: Replace the parameters, too, by ones over the same memory that require no gradient.
     """
     doubling = _Doubling(None)
     if frozen:
@@ -65,52 +65,52 @@ def shared_copy(model: PreTrainedModel, *, frozen: bool = False) -> PreTrainedMo
 
 
 def _frozen(parameter: nn.Parameter) -> nn.Parameter:
-    """The same memory; integers of a quantised model have no gradient anyway."""
+    """Return a parameter over the same memory without a gradient; integers of a quantised model never have one."""
     plain = parameter.is_floating_point()
     return nn.Parameter(parameter.detach(), requires_grad=False) if plain else parameter
 
 
 class _Doubling:
-    """The making of one double."""
+    """Builder of one shared-weight copy."""
 
     def __init__(self, wanted: set[int] | None) -> None:
-        """Name the modules that are wanted by their identity; None for all, and the configs too."""
+        """Set the modules to copy, by identity; None for all of them, and the configs too."""
         self._wanted, self.known = wanted, dict[int, Any]()
         self._copies: list[nn.Module] = []
         self._rebound = Rebinding(self.known)
 
     def of(self, model: nn.Module) -> dict[int, Any]:
-        """What stands for what, by identity."""
+        """Return the replacement of each module of a model, keyed by identity."""
         self._module(model)
         if self._wanted is None:
             for copied in self._copies:
-                configs = {name: one for name, one in vars(copied).items() if isinstance(one, PreTrainedConfig)}
+                configs = {name: value for name, value in vars(copied).items() if isinstance(value, PreTrainedConfig)}
                 vars(copied).update({name: self._config(config) for name, config in configs.items()})
         for copied in self._copies:
             self._rebind(vars(copied))
         return self.known
 
     def _module(self, module: nn.Module) -> nn.Module:
-        """The copy of a module, or itself; written for speed, since it visits a whole model before each pass."""
-        found: nn.Module | None = self.known.get(id(module))
-        if found is not None:
-            return found
-        own, changed = vars(module), dict[str, nn.Module]()
-        if _COMPILED in own["_modules"]:
-            self.known[id(module)] = found = self._uncompiled(module, own["_modules"][_COMPILED])
-            return found
-        for name, child in own["_modules"].items():
+        """Return the copy of a module, or itself; optimised, since it visits the whole model before each pass."""
+        copied: nn.Module | None = self.known.get(id(module))
+        if copied is not None:
+            return copied
+        attributes, changed = vars(module), dict[str, nn.Module]()
+        if _COMPILED in attributes["_modules"]:
+            self.known[id(module)] = copied = self._uncompiled(module, attributes["_modules"][_COMPILED])
+            return copied
+        for name, child in attributes["_modules"].items():
             if child is not None and (new := self._module(child)) is not child:
                 changed[name] = new
-        found = module
-        if changed or self._wanted is None or id(module) in self._wanted or _writes_itself(own):
-            found = _shallow(module, {**own["_modules"], **changed})
-            self._copies.append(found)
-        self.known[id(module)] = found
-        return found
+        copied = module
+        if changed or self._wanted is None or id(module) in self._wanted or _writes_itself(attributes):
+            copied = _shallow(module, {**attributes["_modules"], **changed})
+            self._copies.append(copied)
+        self.known[id(module)] = copied
+        return copied
 
     def _uncompiled(self, module: nn.Module, before: nn.Module) -> nn.Module:
-        """A compiled module itself, or, if something in it is copied, the copy of what it was, with the hooks of both."""
+        """Return a compiled module; or, if a module in it is copied, the original's copy with the hooks of both."""
         if self._wanted is not None and id(module) in self._wanted:
             self._wanted.add(id(before))
         copied = self._module(before)
@@ -121,7 +121,7 @@ class _Doubling:
         return copied
 
     def _rebind(self, own: dict[str, Any]) -> None:
-        """Let what hangs on a copy speak of copies."""
+        """Redirect the attributes and hooks of a copied module to copied modules."""
         for name, value in own.items():
             if name not in _CORE and name not in _REGISTRIES:
                 own[name] = self._rebound(value)
@@ -133,10 +133,10 @@ class _Doubling:
                 own["_parameters"][name] = self.known.get(id(parameter), parameter)
 
     def _config(self, config: PreTrainedConfig) -> PreTrainedConfig:
-        """A copy, and copies of the configs within it."""
+        """Return a copy of a config and of the configs within it."""
         if id(config) in self.known:
-            found: PreTrainedConfig = self.known[id(config)]
-            return found
+            known_copy: PreTrainedConfig = self.known[id(config)]
+            return known_copy
         copied = object.__new__(type(config))
         self.known[id(config)] = copied
         for name, value in vars(config).items():
@@ -145,26 +145,33 @@ class _Doubling:
 
 
 def _shallow(module: nn.Module, children: dict[str, nn.Module | None]) -> nn.Module:
-    """Another module of the same class, with the same tensors and hooks, and these children."""
+    """Return a new module of the same class with the same tensors and hooks, and these children."""
     copied = object.__new__(type(module))
-    own = vars(copied)
-    own.update(vars(module))
+    attributes = vars(copied)
+    attributes.update(vars(module))
     for name in _REGISTRIES:
-        own[name] = own[name].copy() if own[name] else type(own[name])()
-    own["_modules"] = children
-    own["_compiled_call_impl"] = None  # it would run the model's own modules
-    if "rope_type" in own and _writes_itself(own):  # in place
-        own["_buffers"] = {name: None if one is None else one.clone() for name, one in own["_buffers"].items()}
-    if own.get("layers_are_rescaled") is False:
-        own["config"] = copy.copy(own["config"])
-        own["config"].rescale_every = 0  # weights, which are the model's, stay as they are; the function is the same
+        attributes[name] = attributes[name].copy() if attributes[name] else type(attributes[name])()
+    attributes["_modules"] = children
+    attributes["_compiled_call_impl"] = None  # it would run the model's own modules
+    if "rope_type" in attributes and _writes_itself(attributes):  # in place, which would reach the model's own buffers
+        attributes["_buffers"] = {
+            name: None if buffer is None else buffer.clone() for name, buffer in attributes["_buffers"].items()
+        }
+    if attributes.get("layers_are_rescaled") is False:
+        # the weights are the model's, so they must not be rescaled; the function is the same
+        attributes["config"] = copy.copy(attributes["config"])
+        attributes["config"].rescale_every = 0
     return copied
 
 
 def _writes_itself(own: Mapping[str, Any]) -> bool:
-    """Whether the family changes a module with these attributes as it runs.
+    """Return True if a module with these attributes modifies itself in its forward pass.
 
-    Frequencies of rotary positions for longer texts; the last states of RecurrentGemma; RWKV, which halves its weights.
+    Rotary positions recompute frequencies for longer texts, RecurrentGemma stores its last states, and RWKV halves its
+    weights.
+
+    >>> _writes_itself({"rope_type": "dynamic"}), _writes_itself({"rope_type": "default"})
+    (True, False)
     """
     if "rope_type" in own:
         kinds = own["rope_type"]

@@ -1,4 +1,4 @@
-"""A model that third-party code may use but must leave as it was."""
+"""Snapshots of a model, to detect and undo changes by third-party code that must not modify it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,27 +15,28 @@ _HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_ba
 _WORDS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 _NONE: Final[dict[int, Any]] = {}
 _SHOWN: Final = 3
-"""Changes that a message lists at most."""
+"""Largest number of changes listed in a message."""
 
 
 class _ChangedError(PluginError):
-    """Somebody changed the model."""
+    """A component modified the model."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class ModelSnapshot:
-    """What a model was at some moment.
+    """Fingerprint of a model at one moment.
 
     Weights are kept as checksums of their rows: taking a fingerprint costs about as much as reading the weights, and
-    hardly any memory. At a glance, torch's own count of writes stands for them, which costs next to nothing and misses
-    what is written through ``.data``. Buffers that are not saved are left out, for some models change them as they run.
+    hardly any memory. A quick snapshot uses torch's version counters instead, which costs almost nothing and misses
+    writes through ``.data``. Buffers that are not saved are left out, for some models change them as they run.
 
     Attributes:
         model: The model.
-        mark: What stands for a tensor.
-        certain: What a glance is checked against before anybody is blamed; None if it is no glance.
-        facts: What cannot be put back, by what it is called.
-        settings: What can.
+        mark: Fingerprint of a tensor: a checksum, or its version counter.
+        certain: Checksums that confirm a change seen by version counters before it is reported; None for a full
+            snapshot.
+        facts: State that cannot be restored, by the name for messages.
+        settings: State that can be restored.
     """
 
     model: PreTrainedModel
@@ -46,22 +47,23 @@ class ModelSnapshot:
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> "ModelSnapshot":
-        """What it is now."""
+        """Take a snapshot of a model as it is now."""
         return cls(model=model, mark=_checksum, facts=dict(_facts(model, _checksum)), settings=tuple(_settings(model)))
 
     def at_a_glance(self) -> "ModelSnapshot":
-        """The same of the same moment, without reading the weights again."""
+        """Return a quick snapshot of the same moment, by version counters, without reading the weights again."""
         return attrs.evolve(self, mark=_writes, facts=dict(_facts(self.model, _writes)), certain=self.facts)
 
     def complaint(self, component: object) -> str:
-        """What is not as it was, in a sentence, and is put back if it can be; empty if all is.
+        """Restore what can be restored, and return a message that names the changes; empty if there are none.
 
-        Weights that were changed and changed back are as they were.
+        Weights that were changed and changed back count as unchanged.
 
         Args:
-            component: Who did it, in words.
+            component: Component that is named as the cause.
         """
         lasting = _different(self.facts, dict(_facts(self.model, self.mark)))
+        # version counters also move if weights are changed and restored, as an ablation does: only checksums decide
         if lasting and self.certain is not None:
             lasting = _different(self.certain, dict(_facts(self.model, _checksum)))
         changed = [*lasting, *(name for setting in self.settings for name in setting.put_back())]
@@ -74,14 +76,14 @@ class ModelSnapshot:
 
 @contextmanager
 def assert_unmodified(before: ModelSnapshot, component: object) -> Iterator[None]:
-    """See to it that a model is afterwards as it was.
+    """Raise if the model differs after the context from a snapshot.
 
     Args:
-        before: What it was.
-        component: Whose code runs inside, in words.
+        before: Snapshot of the model.
+        component: Component whose code runs inside, for messages.
 
     Raises:
-        PluginError: It is not; says what was changed and what to do. After another error a note says so.
+        PluginError: The model was modified; names the changes and a remedy. Another error is kept, with this as a note.
     """
     try:
         yield
@@ -112,12 +114,12 @@ def _facts(model: PreTrainedModel, mark: Callable[[Tensor], object]) -> Iterator
 
 
 def _writes(tensor: Tensor) -> tuple[int, int]:
-    """Where it lies, and how often it was written to."""
+    """Return a tensor's address and its version counter."""
     return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 -- torch's name
 
 
 def _checksum(tensor: Tensor) -> Tensor | int:
-    """int64: the sum of each row's bits, which other values hardly ever have."""
+    """Return int64 sums of each row's bits, which other values hardly ever share."""
     if type(tensor) not in {Tensor, nn.Parameter}:
         return id(tensor)  # quantised or sharded: its bytes are its own affair
     plain = tensor.detach().contiguous()
@@ -145,7 +147,7 @@ def _settings(model: PreTrainedModel) -> Iterator["_Flags | _Gradient"]:
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Flags:
-    """What a module does beside its weights."""
+    """Mode, hooks and ``forward`` of a module."""
 
     name: str
     module: nn.Module
@@ -155,31 +157,31 @@ class _Flags:
 
     @classmethod
     def of(cls, name: str, module: nn.Module) -> "_Flags":
-        own = vars(module)
-        hooks = tuple(dict(own[kind]) if own[kind] else _NONE for kind in _HOOKS)
-        return cls(name=name, module=module, training=module.training, hooks=hooks, forward=own.get("forward"))
+        attributes = vars(module)
+        hooks = tuple(dict(attributes[kind]) if attributes[kind] else _NONE for kind in _HOOKS)
+        return cls(name=name, module=module, training=module.training, hooks=hooks, forward=attributes.get("forward"))
 
     def put_back(self) -> Iterator[str]:
         """Undo what was changed, and name it."""
-        own = vars(self.module)
+        attributes = vars(self.module)
         if self.module.training != self.training:
             self.module.training = self.training
             yield f"the mode of {self.name}"
         for kind, hooks in zip(_HOOKS, self.hooks, strict=True):
-            if own[kind].keys() != hooks.keys():
-                own[kind].clear()
-                own[kind].update(hooks)
+            if attributes[kind].keys() != hooks.keys():
+                attributes[kind].clear()
+                attributes[kind].update(hooks)
                 yield f"the hooks of {self.name}"
-        if own.get("forward") is not self.forward:
-            own["forward"] = self.forward
+        if attributes.get("forward") is not self.forward:
+            attributes["forward"] = self.forward
             if self.forward is None:
-                del own["forward"]
+                del attributes["forward"]
             yield f"the method forward of {self.name}"
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Gradient:
-    """Whether a parameter is trained, and its gradient."""
+    """A parameter's ``requires_grad`` and gradient."""
 
     name: str
     parameter: nn.Parameter

@@ -1,4 +1,4 @@
-"""Stock models in local folders: read whole, or refused."""
+"""Stock models in local folders: read completely, or refused."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -19,22 +19,23 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel:
-    """The causal language model of a folder, on the CPU; runs no code from there and unpickles nothing.
+    """Load the causal language model of a folder, on the CPU; runs no code from there and unpickles nothing.
 
-    Its config is settled: see ``settle``.
+    Its config is corrected: see ``settle``.
 
     Args:
         folder: Holds ``config.json`` and safetensors.
-        precision: The type of the weights; ``"auto"`` is the one they are stored in.
+        precision: The dtype of the weights; ``"auto"`` is the stored one.
 
     Raises:
         SourceNotFoundError: There is no such folder.
-        DataError: It holds no readable model, or not every weight: transformers would make up the missing ones at random.
-            Or a file is a pointer of git-lfs. Or it holds adapters: transformers would look for their base elsewhere, and leave both unmerged.
+        DataError: The folder holds no readable model; or lacks a weight, which transformers would draw at random; or a
+            file is a git-lfs pointer; or it holds adapters, whose base transformers would look for elsewhere and leave
+            unmerged.
     """
     if not folder.is_dir():
         raise SourceNotFoundError(f"{folder} is no folder; name one with config.json and safetensors")
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.iterdir()):  # a pointer would fail below, as weights that cannot be read
         refuse_lfs_pointer(file)
     refuse_adapters(str(folder))
     require_own_safetensors(folder)
@@ -61,17 +62,17 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
 
 
 def settle(model: PreTrainedModel) -> None:
-    """Correct what a config says against the weights, and log it: tied weights, padding from the end, vain generation."""
+    """Correct a config that contradicts the weights, and log it: tied weights, padding, and generation fields."""
     settle_ties(model)
     settle_padding(model)
     settle_generation(model)
 
 
 def refuse_adapters(source: str) -> None:
-    """Refuse a folder, or a name on the hub, that holds adapters alone.
+    """Raise if a folder, or a name on the hub, holds adapters alone.
 
     Raises:
-        DataError: It does.
+        DataError: The source holds adapters.
     """
     if find_adapter_config_file(source) is not None:
         raise DataError(
@@ -81,7 +82,7 @@ def refuse_adapters(source: str) -> None:
 
 
 def require_whole(report: Mapping[str, Collection[object]], source: str) -> None:
-    """Refuse what transformers reports of loading a model: it makes up missing weights at random.
+    """Raise if transformers' loading report lists any mismatch: it draws missing weights at random.
 
     Raises:
         DataError: A weight is missing, left over, or of another shape.
@@ -93,10 +94,10 @@ def require_whole(report: Mapping[str, Collection[object]], source: str) -> None
 
 
 def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder; runs no code from there.
+    """Load the tokenizer of a folder; runs no code from there.
 
     Raises:
-        DataError: It holds none.
+        DataError: The folder holds no readable tokenizer.
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(

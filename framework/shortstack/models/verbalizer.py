@@ -1,4 +1,4 @@
-"""Items and ratings in words: a history of ratings as a text that a language model goes on with."""
+"""Verbalizer: items and ratings as words, and a history of ratings as a prompt for a language model."""
 
 from collections.abc import Sequence
 from string import ascii_uppercase
@@ -10,16 +10,16 @@ from transformers import PreTrainedTokenizerBase
 from shortstack.errors import ConfigurationError
 
 UNNAMED: Final = "something without a name"
-"""What stands for an item without a text."""
+"""Text of an item without a text."""
 
 
 @attrs.frozen(kw_only=True)
 class Spelling:
-    """The pieces that histories are put together from, as tokens.
+    """The token sequences that histories are composed of.
 
     Attributes:
-        opening: Before every history.
-        items: What stands for each item, up to its rating.
+        opening: Tokens before every history.
+        items: Tokens of each item, up to its rating.
         options: The token of each rating.
     """
 
@@ -38,20 +38,21 @@ def spell(
     words: Sequence[str] = (),
     longest: int = 24,
 ) -> Spelling:
-    """Write items and ratings with the words of a language model, each rating a single token.
+    """Tokenise items and ratings as words of a language model, each rating a single token.
 
     Args:
-        tokenizer: The model's.
-        texts: What each item is called; "something without a name" where that is empty.
-        ratings: What there is to choose from, ascending.
-        opening: The text before every history, with ``{lowest}`` and ``{highest}`` in it, or neither.
-        line: An item and then its rating, ``{item}`` and ``{rating}``.
-        words: What each rating is called; by default its number, or letters, which the opening then explains, where a
-            number is more than one token.
-        longest: Tokens that an item's text is cut to.
+        tokenizer: The model's tokenizer.
+        texts: Text of each item; "something without a name" is used for an empty one.
+        ratings: All possible ratings, ascending.
+        opening: The text before every history, with both ``{lowest}`` and ``{highest}`` in it, or neither.
+        line: Template of an item and then its rating, ``{item}`` and ``{rating}``.
+        words: Word for each rating; by default its number, or, if a number is more than one token, letters, which the
+            opening then explains.
+        longest: Largest number of tokens of an item's text; longer texts are truncated.
 
     Raises:
-        ConfigurationError: There is not one word a rating, a word is more than one token, or one runs into an item's text.
+        ConfigurationError: The numbers of words and ratings differ, a word is more than one token, or a word merges
+            with an item's text into one token.
     """
     names = [f"{rating:g}" for rating in ratings]
     if words and len(words) != len(ratings):
@@ -73,7 +74,8 @@ def spell(
             f"{tried}the word {odd!r} is more than one token of its own, or the same as another rating's; name other words "
             "in teacher.prompt.words"
         )
-    told = opening.replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
+    filled_opening = opening.replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
+    # within a line, because a tokenizer may join a word to the space before it
     options = tuple(words_alone(tokenizer, _line(line, "x", word))[-1] for word in chosen)
     cut = [_cut(tokenizer, text, longest) for text in texts]
     lines = [words_alone(tokenizer, _line(line, text, chosen[0])) for text in cut]
@@ -84,14 +86,14 @@ def spell(
                 f"{text[-30:]!r}; put something between, such as ': '"
             )
     return Spelling(
-        opening=opening_of(tokenizer, told),
+        opening=opening_of(tokenizer, filled_opening),
         items=tuple(tuple(tokens[:-1]) for tokens in lines),
         options=options,
     )
 
 
 def _odd(tokenizer: PreTrainedTokenizerBase, line: str, words: Sequence[str]) -> str | None:
-    """A word that is not a single token of its own after the same text as the others; None if there is none."""
+    """Return a word that is not a single token of its own after the same text as the others; None if there is none."""
     head = min(
         (words_alone(tokenizer, _line(line, "x", word))[:-1] for word in words if word.strip()), key=len, default=[]
     )
@@ -112,7 +114,7 @@ def _line(line: str, item: str, rating: str) -> str:
 
 
 def _cut(tokenizer: PreTrainedTokenizerBase, text: str, longest: int) -> str:
-    """One line of so many tokens; a cut may halve a letter, which is left out."""
+    """Truncate a text to one line of at most ``longest`` tokens; a character that the cut splits is dropped."""
     text = " ".join(text.split()) or UNNAMED
     tokens = words_alone(tokenizer, text)
     if len(tokens) <= longest:
@@ -121,18 +123,18 @@ def _cut(tokenizer: PreTrainedTokenizerBase, text: str, longest: int) -> str:
 
 
 def words_alone(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Words alone: what looks like a special token in a title is none."""
+    """Tokenise a text as words alone: the text of a special token, in a title, is split like any other."""
     tokens: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
     return tokens
 
 
 def opening_of(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
-    """The tokens of a text that histories start with, special ones among them; none of an empty one."""
+    """Return the tokens of a history's opening text, including special ones; none for an empty text."""
     return (*_start(tokenizer), *tokenizer(text, add_special_tokens=False).input_ids) if text else ()
 
 
 def _start(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """What the tokenizer puts before a text."""
+    """Return the tokens that the tokenizer puts before a text."""
     whole, bare = tokenizer("x").input_ids, tokenizer("x", add_special_tokens=False).input_ids
     places = [place for place in range(len(whole)) if whole[place : place + len(bare)] == bare]
     return list(whole[: places[0]]) if places else []

@@ -1,1 +1,4 @@
-"""A run, stage by stage: data, teacher, importance, selection, pruning, distillation, scratch, evaluation, report, audit."""
+"""The stages of a run: data, teacher, calibration, importance, selection, pruning, distillation, scratch, evaluation, report.
+
+Stages import torch and polars inside functions: commands that need neither start quickly, and run without polars.
+"""

@@ -1,4 +1,4 @@
-"""On request: how far each scorer agrees with the oracle, and what the choice of each costs before distillation."""
+"""Audit of the scorers, on request: agreement with the oracle, and quality of each scorer's selection before distillation."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 BY_POSITION = ("first", "last", "ends", "uniform")
 LONG = 5.0
-"""Seconds after which a scorer's cost is not measured again."""
+"""Seconds of measuring after which a scorer's cost is not measured again."""
 DRAWS = 3
-"""How often layers are drawn at random: one draw alone may be lucky."""
+"""Number of random selections; a single draw may be lucky."""
 
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
@@ -46,17 +46,17 @@ def _execute(context: Context, folder: Path) -> None:
     from shortstack.pipeline.stage_model import StageModel
 
     teacher = StageModel.load(context, TEACHER)
-    found = load_scores(context.root / IMPORTANCE)
+    importances = load_scores(context.root / IMPORTANCE)
     with (
-        context.progress.job("passes of audit", total=_passes(found)) as passed,
-        ProbeCache.of(folder.with_name("passes"), passed) as answers,  # a killed try's are still there
+        context.progress.job("passes of audit", total=_passes(importances)) as passed,
+        ProbeCache.of(folder.with_name("passes"), passed) as answers,  # keeps the passes of an interrupted run
     ):
         probes = _probes(context, teacher, answers)
-        audit = Audit.of(found, probes, context.run.evaluation.resamples, context.run.seed)
+        audit = Audit.of(importances, probes, context.run.evaluation.resamples, context.run.seed)
         everyone = {**audit.scores, ORACLE: np.array(audit.oracle["loss"])}
         chosen = load_selection(context.root)
         choices = _choices(context, teacher, everyone, audit.probes["loss"], len(chosen.kept))
-        told: dict[str, Any] = {
+        record: dict[str, Any] = {
             "examples": audit.probes["loss"].examples,
             "budget": chosen.budget,
             "oracle": audit.oracle,
@@ -64,17 +64,20 @@ def _execute(context: Context, folder: Path) -> None:
             "between": audit.between(),
             "losses": {name: audit.losses(scores, len(chosen.kept)) for name, scores in everyone.items()},
             "pruned": {name: {"kept": list(layers), "loss": audit.loss(layers)} for name, layers in choices.items()},
-            "details": {name: dict(one.details) for name, one in found.items() if one.details},
+            "details": {
+                name: dict(importance.details) for name, importance in importances.items() if importance.details
+            },
         }
+    # a set, for scorers that agree select the same layers, which need one evaluation
     quality, selected_by = _quality(context, teacher, {*choices.values()}), headlines_of(context.run).selected_by
     for name, layers in choices.items():
-        told["pruned"][name][selected_by] = quality[layers]
-    told["forwards"] = _forwards(context, teacher, everyone)
-    write_json(folder / AUDITED, told)
+        record["pruned"][name][selected_by] = quality[layers]
+    record["forwards"] = _forwards(context, teacher, everyone)
+    write_json(folder / AUDITED, record)
 
 
 def _passes(found: "Mapping[str, Importance]") -> int:
-    """How many there are, if no choice is the same as another, and the strategy asks for none of its own."""
+    """Return the number of passes if no two selections coincide and the strategy makes none of its own."""
     from shortstack.audit.auditing import sizes
 
     layers = len(next(iter(found.values())).scores)
@@ -82,9 +85,9 @@ def _passes(found: "Mapping[str, Importance]") -> int:
 
 
 def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> dict[str, Any]:
-    """The teacher on the calibration examples, in loss and in what models are selected by; each set of layers runs once.
+    """Return probes of the teacher on the calibration examples: loss and selection metric; each set of layers runs once.
 
-    Of what was shown nothing is asked there: a click is ranked among all items.
+    Impressions play no part here: a clicked item is ranked among all items.
     """
     from torch import Tensor, stack
 
@@ -110,10 +113,11 @@ def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> d
 def _choices(
     context: Context, teacher: "StageModel", scores: "Mapping[str, Scores]", probe: "Probe", size: int
 ) -> dict[str, tuple[int, ...]]:
-    """What stays by each scorer with the run's strategy, by position alone, and all layers."""
+    """Return the layers kept: all of them, by each scorer with the run's strategy, and by position alone."""
+    # the audit compares selections of the teacher itself, so later steps of a schedule do not apply
     settings, step = attrs.evolve(context.run.selection, schedule=()), Round(number=1, steps=1)
     costs = costs_for(context, step, teacher.model, calibration_batches(context)[0])
-    kept = {name: select(settings, one.tolist(), costs, probe).kept for name, one in scores.items()}
+    kept = {name: select(settings, values.tolist(), costs, probe).kept for name, values in scores.items()}
     layers = len(next(iter(scores.values())))
     return {"all layers": tuple(range(layers)), **kept, **_by_position(size, layers, context.run.seed)}
 
@@ -132,30 +136,30 @@ def _by_position(size: int, layers: int, seed: int) -> dict[str, tuple[int, ...]
 def _quality(
     context: Context, teacher: "StageModel", choices: Collection[tuple[int, ...]]
 ) -> dict[tuple[int, ...], tuple[float, float, float] | None]:
-    """The teacher with some of its layers alone on the validation cases, with its interval over users.
+    """Return the selection metric on the validation cases, with its interval over users, for each set of kept layers.
 
-    Never on the test users: who reads an audit may choose by it.
+    Test users are never used: a reader of the audit may choose a scorer by it.
     """
     from shortstack.models.decoder import Decoder
     from shortstack.models.partial_passes import skipping
 
-    asked = task_evaluation(context, "valid", in_full=False)
-    decoder, selected_by = Decoder.of(teacher.model), asked.headlines.selected_by
-    found = dict[tuple[int, ...], tuple[float, float, float] | None]()
+    evaluator = task_evaluation(context, "valid", in_full=False)
+    decoder, selected_by = Decoder.of(teacher.model), evaluator.headlines.selected_by
+    qualities = dict[tuple[int, ...], tuple[float, float, float] | None]()
     with context.progress.job("choices in audit", total=len(choices)) as step:
         for kept in choices:
             pruned = skipping(decoder, set(range(len(decoder.layers))) - {*kept}).model
-            evaluation = asked.evaluate(asked.candidate(attrs.evolve(teacher, model=pruned)))
+            evaluation = evaluator.evaluate(evaluator.candidate(attrs.evolve(teacher, model=pruned)))
             value, ends = evaluation.metrics[selected_by], evaluation.intervals[selected_by]
-            found[kept] = None if value is None or ends is None else (value, *ends)
-            step(len(found))
-    return found
+            qualities[kept] = None if value is None or ends is None else (value, *ends)
+            step(len(qualities))
+    return qualities
 
 
 def _forwards(context: Context, teacher: "StageModel", scorers: Iterable[str]) -> dict[str, float]:
-    """What each scorer costs when it is asked for alone, in forward passes over the same examples: a ratio of seconds.
+    """Return each scorer's cost when run alone, in forward passes over the same examples: a ratio of seconds.
 
-    The oracle's is that of the first batch: it costs each batch as much, and has been run once already.
+    The oracle is timed on the first batch alone: its cost is the same for every batch, and it has already run once.
     """
     from shortstack.audit.auditing import ORACLE
     from shortstack.importance.calibration import checked_batches
@@ -170,32 +174,32 @@ def _forwards(context: Context, teacher: "StageModel", scorers: Iterable[str]) -
         ModelProbe(teacher.model, checked_batches(batches, context.device), objective).log_probability()
 
     def measure(name: str, batches: list[dict[str, Any]]) -> None:
-        asked = {name: settings.get(name, {})}
-        measure_importance(teacher.model, batches, asked, objective=objective, registry=context.registry)
+        scorer = {name: settings.get(name, {})}
+        measure_importance(teacher.model, batches, scorer, objective=objective, registry=context.registry)
 
     first = batches[:1]
     whole, part = (_seconds(partial(forward, some)) for some in (batches, first))
-    found = {ORACLE: _seconds(partial(measure, ORACLE, first)) / part}
+    ratios = {ORACLE: _seconds(partial(measure, ORACLE, first)) / part}
     others = [name for name in scorers if name != ORACLE]
     with context.progress.job("costs in audit", total=len(others)) as step:
         for number, name in enumerate(others, start=1):
-            found[name] = _seconds(partial(measure, name, batches)) / whole
+            ratios[name] = _seconds(partial(measure, name, batches)) / whole
             step(number)
-    return found
+    return ratios
 
 
 def _seconds(work: Callable[[], None]) -> float:
-    """The least of three, or the first where it takes so long that chance is small in it."""
-    found: list[float] = []
-    while len(found) < 3 and sum(found) < LONG:
+    """Return the least of three timings, or the first if it is so long that noise matters little."""
+    times: list[float] = []
+    while len(times) < 3 and sum(times) < LONG:
         start = perf_counter()
         work()
-        found.append(perf_counter() - start)
-    return min(found)
+        times.append(perf_counter() - start)
+    return min(times)
 
 
 def load_audit(root: Path) -> dict[str, Any]:
-    """What the stage wrote below a run's folder."""
+    """Read the audit below a run's folder."""
     return dict(read_json(root / AUDIT / AUDITED))
 
 
@@ -206,4 +210,4 @@ AUDIT_STAGE = Stage(
     depends_on=_depends_on,
     execute=_execute,
 )
-"""Not one of a run's stages: ``Run.audit`` asks for it."""
+"""The audit stage; not part of every run: ``Run.audit`` adds it."""

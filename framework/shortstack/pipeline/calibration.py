@@ -1,4 +1,4 @@
-"""Stage 3: the training users on whom layers are measured, as batches: the same for all that is measured after."""
+"""Stage 3: calibration batches of training users; every later measurement of layers uses the same ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,16 +30,17 @@ def _execute(context: Context, folder: Path) -> None:
     from safetensors.torch import save_file
 
     batches = drawn_batches(context, Catalogue.load(context.root / TEACHER))
+    # safetensors files are flat, so the number of the batch becomes part of the key
     named = {f"{number}.{name}": tensor for number, batch in enumerate(batches) for name, tensor in batch.items()}
     save_file(named, folder / BATCHES)
 
 
 def drawn_batches(context: Context, catalogue: Catalogue) -> "list[Batch]":
-    """Draw the users, each with the last training position supervised; on the CPU.
+    """Draw the calibration users, each with the last training position supervised; on the CPU.
 
     Args:
-        context: The run, whose data are there.
-        catalogue: The items, with the tokens that the teacher knows them by.
+        context: The run, whose data stage is done.
+        catalogue: The items, with the teacher's tokens for them.
     """
     from shortstack.tasks import collate
 
@@ -53,7 +54,7 @@ def drawn_batches(context: Context, catalogue: Catalogue) -> "list[Batch]":
 
 
 def calibration_batches(context: Context) -> "list[dict[str, Tensor]]":
-    """Read what the stage wrote: int64 ``(users, tokens)`` each of a batch, on the run's device.
+    """Read the batches that the stage wrote: tensors of int64 ``(users, tokens)``, on the run's device.
 
     Raises:
         DataError: The file is damaged.

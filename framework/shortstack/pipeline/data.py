@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shortstack.registry import Registry
 
 OF_THE_ADAPTER = frozenset({"source", "adapter", "settings"})
-"""Settings that say what is read; whether that is the same is seen in the records."""
+"""Settings that only say what is read; a change of the data shows in the digest of the records instead."""
 
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:  # noqa: ARG001 -- every stage takes both
@@ -27,7 +27,7 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:  # noqa: ARG0
 
 
 def _reads(context: Context) -> str:
-    """A digest of what the adapter reads today: of the records themselves, for not every source is a file."""
+    """Return a digest of the records that the adapter reads now; not of files, for not every source is one."""
     from shortstack.data.records import digest_of
     from shortstack.registry.isolation import plugin_errors
 
@@ -55,15 +55,15 @@ def _execute(context: Context, folder: Path) -> str:
 
 
 def _records(context: Context) -> "Records":
-    """What the adapter reads; the tables that are needed are in memory."""
+    """Read the records, with the tables that the task needs in memory."""
     from shortstack.contracts import Records
     from shortstack.data.given_tables import readable
     from shortstack.data.records import read_once
 
-    given, tables = context.run.data, _feedback(context.run).tables
-    if isinstance(value_of(given.source), Records):
-        return read_once(value_of(given.source), tables)
-    with readable(given) as settings:
+    data, tables = context.run.data, _feedback(context.run).tables
+    if isinstance(value_of(data.source), Records):
+        return read_once(value_of(data.source), tables)
+    with readable(data) as settings:
         adapter = context.registry.build("dataset", settings.adapter, settings.settings)
         return read_once(adapter.read(value_of(settings.source)), tables)
 

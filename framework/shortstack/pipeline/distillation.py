@@ -1,4 +1,4 @@
-"""Stage 7: the teacher teaches the pruned student; what comes out is the product."""
+"""Stage 7: the pruned student is distilled from the teacher; its result is the product."""
 
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
     from shortstack.pipeline.training import train
 
     settings = context.run.distillation
+    # the selection must index the layers of the model that teaches: losses such as hidden-states pair them
     by_the_first = settings.taught_by == "teacher"
     teacher = StageModel.load(context, TEACHER if by_the_first else step.source)
     student = StageModel.load(context, step.named(PRUNED))
@@ -54,7 +55,7 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
 
 
 def rehearse_losses(context: Context, teacher: "StageModel") -> None:
-    """See whether the losses get what they need of students of a teacher that is yet to be trained.
+    """Check that students of a teacher that is not yet trained provide what the losses need.
 
     Raises:
         ConfigurationError: They do not.
@@ -67,10 +68,11 @@ def rehearse_losses(context: Context, teacher: "StageModel") -> None:
 
 
 def distillation_stage(step: Round) -> Stage:
-    """The student of this step."""
+    """Return the stage that distils this step's student."""
     return Stage(
         name=step.named("distillation"),
         folder=step.named(STUDENT),
+        # without duplicates: the first step is made by the teacher's stage
         after=tuple(dict.fromkeys(("data", "teacher", step.made_by, step.named("selection"), step.named("pruning")))),
         depends_on=_depends_on,
         execute=partial(_execute, step=step),

@@ -1,4 +1,4 @@
-"""Stage 9: everything on the same test cases: floors, teacher, pruned, student, and the model from scratch."""
+"""Stage 9: baselines, teacher, pruned model, student and the model from scratch, on the same test cases."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -28,41 +28,41 @@ def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
     from shortstack.pipeline.speed import measured_speed
     from shortstack.pipeline.task_evaluation import task_evaluation
 
-    asked = task_evaluation(context, "test", in_full=True)
+    task = task_evaluation(context, "test", in_full=True)
     evaluations: dict[str, Evaluation] = {}
     speed: dict[str, dict[str, float]] = {}
     models = _models(context.run, steps)
-    with context.progress.job("evaluation", total=len(asked.baselines) + len(models)) as advance:
-        for name, candidate in _candidates(context, asked, models):
-            evaluations[name] = asked.evaluate(candidate)
+    with context.progress.job("evaluation", total=len(task.baselines) + len(models)) as advance:
+        for name, candidate in _candidates(context, task, models):
+            evaluations[name] = task.evaluate(candidate)
             if name in models and name != "scratch":  # which is of the student's shape
-                speed[name] = measured_speed(partial(asked.answer, candidate), asked.cases, context.device)
+                speed[name] = measured_speed(partial(task.answer, candidate), task.cases, context.device)
             advance(len(evaluations), name)
-    found = {
-        "headlines": attrs.asdict(asked.headlines),
+    record = {
+        "headlines": attrs.asdict(task.headlines),
         "metrics": {name: evaluation.metrics for name, evaluation in evaluations.items()},
         "intervals": {name: evaluation.intervals for name, evaluation in evaluations.items()},
-        "comparisons": standard_comparisons(evaluations, asked.headlines.metrics, list(asked.baselines)),
+        "comparisons": standard_comparisons(evaluations, task.headlines.metrics, list(task.baselines)),
         "speed": speed,
-        "cases": evaluations["teacher"].facts | ({} if asked.seen is None else {"seen": asked.seen}),
+        "cases": evaluations["teacher"].facts | ({} if task.seen is None else {"seen": task.seen}),
         "calibration": {
             name: attrs.asdict(evaluation.calibration)
             for name, evaluation in evaluations.items()
             if evaluation.calibration is not None
         },
     }
-    write_json(folder / METRICS, found)
+    write_json(folder / METRICS, record)
 
 
 def _models(run: "RunConfig", steps: tuple[Round, ...]) -> dict[str, str]:
-    """Name in the result → folder of the run."""
+    """Return the models to evaluate: name in the result → folder of the run."""
     scratch = {"scratch": "scratch"} if run.evaluation.scratch else {}
     between = {f"step-{step.number}": step.named("student") for step in steps if not step.is_last}
     return {**scratch, "teacher": "teacher", **between, "pruned": "pruned", "student": "student"}
 
 
 def _candidates(context: Context, asked: "TaskEvaluation", models: dict[str, str]) -> Iterator[tuple[str, Any]]:
-    """The floors, then the models, one in memory at a time."""
+    """Yield the baselines, then the models, one in memory at a time."""
     from shortstack.pipeline.stage_model import StageModel
 
     for name, baseline in asked.baselines.items():
@@ -72,10 +72,10 @@ def _candidates(context: Context, asked: "TaskEvaluation", models: dict[str, str
 
 
 def evaluation_stage(steps: tuple[Round, ...], scratch: Sequence[str]) -> Stage:
-    """The metrics of all that a run made; the last step's students stand on those before.
+    """Return the stage that evaluates every model of a run; the last step's students depend on all steps before.
 
     Args:
-        steps: Of the run.
+        steps: The run's steps.
         scratch: The stage of the model from scratch, if the run has one.
     """
     return Stage(

@@ -1,4 +1,4 @@
-"""Stage 4: how much each layer matters for the task, by every scorer, from one sweep."""
+"""Stage 4: importance of each layer for the task, by every scorer, from one sweep."""
 
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
 
 
 def asked(settings: "ImportanceSettings") -> dict[str, object]:
-    """Scorer → its own settings."""
+    """Return the scorers of a run: name → settings."""
     return {name: settings.settings.get(name, {}) for name in settings.scorers}
 
 
@@ -48,12 +48,12 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
 
 
 def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
-    """Put one batch through a teacher that is yet to be trained, for every scorer, and forget it.
+    """Put one batch through a teacher that is not yet trained, for every scorer, and discard the scores.
 
-    A signal that a scorer needs and the family does not show is found before hours of training, not after.
+    A signal that a scorer needs and the model family does not provide is found before hours of training, not after.
 
     Raises:
-        ShortstackError: A scorer cannot be fed.
+        ShortstackError: A scorer does not get a signal that it needs.
     """
     from shortstack.importance.calibration import checked_batches
     from shortstack.importance.guarded_calls import GuardedCalls
@@ -68,7 +68,7 @@ def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
 
 
 def load_scores(folder: Path) -> dict[str, Importance]:
-    """Read what the stage wrote."""
+    """Read the scores that the stage wrote."""
     import torch
 
     return {
@@ -90,7 +90,7 @@ def _plain(importance: Importance) -> dict[str, Any]:
 
 
 def importance_stage(step: Round) -> Stage:
-    """The scores of the model that this step makes smaller."""
+    """Return the stage that scores the layers of the model that this step prunes."""
     return Stage(
         name=step.importance,
         folder=step.importance,

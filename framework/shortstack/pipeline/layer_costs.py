@@ -1,4 +1,4 @@
-"""What the layers of a run's student would cost, by the measure that its budget limits."""
+"""Costs of the layers of a run's student, by the measure that its budget limits."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def costs_for(
     context: Context, step: Round, source: "PreTrainedModel", batch: "Mapping[str, Tensor]"
 ) -> "dict[str, Cost]":
-    """What the layers of a student cost that the run's architecture would make of a model, beside the run's teacher.
+    """Return the layer costs of the student that the run's architecture makes of a model, relative to the run's teacher.
 
-    An architecture may make them narrower. Milliseconds are measured, on the model itself, where they are the budget.
+    An architecture may make layers narrower. For a budget of milliseconds, latency is measured on the model itself.
     """
     from transformers import AutoConfig
 
@@ -37,10 +37,12 @@ def costs_for(
         if step.before is None:
             return {"latency_ms": measured}
         teacher = StageModel.load(context, TEACHER).model
+        # shares of a budget are relative to the run's teacher, not to the last student
         whole = measured_latency(teacher, batch, settings.latency_batch_size).teacher
         return {"latency_ms": attrs.evolve(measured, whole=whole)}
     layers = source.config.get_text_config().num_hidden_layers
     architecture = context.registry.build("student", context.run.student.architecture, context.run.student.settings)
+    # a student of all layers has the widths of the real one, and gives the cost of every layer
     everything = architecture.shrink(source.config, Selection(kept=range(layers), of=layers))
     first = costs_of(AutoConfig.from_pretrained(context.root / TEACHER), dtype=source.dtype)
     return costs_of(everything, dtype=source.dtype, teacher=first)
@@ -49,14 +51,14 @@ def costs_for(
 def timed(
     found: Selection, model: "PreTrainedModel", batch: "Mapping[str, Tensor]", batch_size: int, planned: "Cost"
 ) -> Selection:
-    """The selection with what it really takes, beside what the layers' times add up to."""
+    """Return the selection with its measured latency in its reason, beside the sum of the layers' latencies."""
     from shortstack.models.decoder import Decoder
     from shortstack.models.partial_passes import skipping
     from shortstack.planning.latency import measured_latency
 
     pruned = skipping(Decoder.of(model), set(range(found.of)) - {*found.kept}).model
     measured = measured_latency(pruned, batch, batch_size).teacher
-    told = (
+    latency = (
         f"{measured:.3g} ms a user in batches of {batch_size} were measured, {planned.of(found.kept):.3g} were expected"
     )
-    return attrs.evolve(found, reason=f"{found.reason}; {told}")
+    return attrs.evolve(found, reason=f"{found.reason}; {latency}")

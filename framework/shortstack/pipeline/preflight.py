@@ -1,4 +1,4 @@
-"""Before any work: does every name in the run exist, and does every setting fit?"""
+"""Checks before any work: that every name in a run exists, and that its settings are allowed and go together."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def check(run: "RunConfig", registry: "Registry") -> "torch.device":
-    """Find every mistake that can be found without data.
+    """Check a run for every mistake that can be found without data.
 
     Returns:
-        The device that the models will live on.
+        The device that the models will be on.
 
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
@@ -67,10 +67,10 @@ def _check_settings_are_used(run: "RunConfig") -> None:
 
 
 def _check_fits(run: "RunConfig") -> None:
-    """What the fits of teacher and student ask for is installed, and fits the task.
+    """Check that what the training settings need is installed, and that they suit the task.
 
     Raises:
-        ConfigurationError: It does not; names the setting.
+        ConfigurationError: A setting does not; names it.
     """
     from shortstack.distillation.lora import require_peft
 
@@ -90,16 +90,16 @@ def _check_fits(run: "RunConfig") -> None:
 
 
 def _fits(run: "RunConfig") -> dict[str, "FitSettings"]:
-    """Those of teacher and student, by where they are set."""
+    """Return the training settings of teacher and student, by their path in the run."""
     fits = {"teacher.fit": run.teacher.fit, "distillation.fit": run.distillation.fit}
     return {name: fit for name, fit in fits.items() if fit is not None}
 
 
 def _check_family(config: "PreTrainedConfig", run: "RunConfig") -> None:
-    """The teacher's family can do what fits ask of it.
+    """Check that the teacher's family supports the LoRA modules and gradient checkpointing that are set.
 
     Raises:
-        ConfigurationError: Its layers lack a module, or cannot be computed again on the way back.
+        ConfigurationError: Its layers lack a module, or cannot be recomputed in the backward pass.
     """
     import torch
 
@@ -120,10 +120,10 @@ def _check_family(config: "PreTrainedConfig", run: "RunConfig") -> None:
 
 
 def _check_items(run: "RunConfig") -> None:
-    """New items can only be kept where their tokens start from texts, and settings are not silently without effect.
+    """Check that new items are kept only where their tokens start from texts, and that no item setting goes unused.
 
     Raises:
-        ConfigurationError: They cannot.
+        ConfigurationError: They cannot be kept, or a setting would have no effect.
     """
     from shortstack.config.run_tables import PromptSettings
 
@@ -142,11 +142,11 @@ def _check_items(run: "RunConfig") -> None:
 
 
 def _teachers_config(run: "RunConfig") -> "PreTrainedConfig | None":
-    """The teacher's config; None where it is on the hub, which is asked no sooner than for the weights.
+    """Return the teacher's config; None if it is on the hub, which is not contacted before the weights are needed.
 
     Raises:
         SourceNotFoundError: ``teacher.path`` is not there.
-        ShortstackError: What is there is no model's, or no model can be made of ``teacher.config``.
+        ShortstackError: ``teacher.path`` holds no model, or no model can be made of ``teacher.config``.
     """
     from shortstack.models.language_models import may_be_on_the_hub
     from shortstack.teachers.config import teacher_config
@@ -163,7 +163,7 @@ def _teachers_config(run: "RunConfig") -> "PreTrainedConfig | None":
 
 
 def _check_positions(config: "PreTrainedConfig", run: "RunConfig") -> None:
-    """A teacher that is yet to be made reads a whole window; of another one, only its tokenizer tells."""
+    """Check that a teacher made from a config reads a whole window; for a pretrained one that depends on its tokenizer."""
     from shortstack.models.decoder import most_positions
 
     task, positions = task_of(run.task), most_positions(config)
@@ -174,7 +174,7 @@ def _check_positions(config: "PreTrainedConfig", run: "RunConfig") -> None:
 
 
 def _check_selection(run: "RunConfig", config: "PreTrainedConfig | None") -> None:
-    """The scorer must be measured, and the budget fit a teacher whose depth the config tells."""
+    """Check that the selection's scorer is measured, and that the budget suits the teacher's depth where that is known."""
     if run.selection.scorer not in run.importance.scorers:
         raise ConfigurationError(
             f"selection.scorer is {run.selection.scorer!r}, which importance.scorers does not list "
@@ -185,6 +185,7 @@ def _check_selection(run: "RunConfig", config: "PreTrainedConfig | None") -> Non
         budget = selector_for(step.settings(run.selection)).budget
         if layers is not None and left is not None:
             kept = budget.layers(of=layers)
+            # the size that another budget leaves is known only once costs are
             if budget.measure is None:
                 require_smaller(kept, left, step)
             left = kept

@@ -1,4 +1,4 @@
-"""Of which settings the things in a run's folder are: those of ``run.json``, or of a run before it."""
+"""Provenance of the results in a run's folder: the settings of ``run.json``, or those of an earlier run."""
 
 import hashlib
 import json
@@ -13,18 +13,18 @@ import attrs
 from shortstack.run_layout import RECORD, REPORT, RESULT, RUN, STUDENT
 
 LONGEST = 80
-"""Letters of a setting's value in a sentence."""
+"""Length, in characters, to which a setting's value is cut in a message."""
 Settings = Mapping[str, Any]
 
 
 @attrs.frozen(kw_only=True)
 class Difference:
-    """A setting that two runs do not share.
+    """A setting that differs between two runs.
 
     Attributes:
-        name: Its dotted path.
-        old: Its value in the first.
-        new: Its value in the second.
+        name: Dotted path of the setting.
+        old: Value in the first run.
+        new: Value in the second run.
     """
 
     name: str
@@ -33,9 +33,9 @@ class Difference:
 
 
 def differences(old: Settings, new: Settings, prefix: str = "") -> Iterator[Difference]:
-    """The settings that differ; what one of them does not have counts as none.
+    """Yield the settings that differ; a missing setting counts as None.
 
-    >>> [found.name for found in differences({"seed": 0, "data": {"core": 5}}, {"seed": 1, "data": {"core": 5}})]
+    >>> [change.name for change in differences({"seed": 0, "data": {"core": 5}}, {"seed": 1, "data": {"core": 5}})]
     ['seed']
     """
     for name in dict.fromkeys([*old, *new]):
@@ -47,9 +47,9 @@ def differences(old: Settings, new: Settings, prefix: str = "") -> Iterator[Diff
 
 
 def mixture(root: Path) -> str:
-    """How a run's folder holds things of other settings than its ``run.json`` has, in a sentence; empty if it does not.
+    """Return a sentence about results in a run's folder whose settings differ from its ``run.json``; empty if none do.
 
-    That is what a run leaves that was started over another's results and did not come to its end.
+    Such a folder is left by a run that was started over another's results and did not finish.
     """
     promised = _tables(root / RUN)
     if not promised:
@@ -59,7 +59,7 @@ def mixture(root: Path) -> str:
         f"{STUDENT}/": list(differences(student, _without_evaluation(promised))) if student else [],
         RESULT: list(differences(result_settings(root), promised)) if result_settings(root) else [],
     }
-    older = [name for name, found in parts.items() if found]
+    older = [name for name, changes in parts.items() if changes]
     if not older:
         return ""
     old, new = in_words(max(parts.values(), key=len))
@@ -70,56 +70,57 @@ def mixture(root: Path) -> str:
 
 
 def replacement(root: Path, settings: Settings) -> tuple[str, str]:
-    """What differs between the result that a folder holds and some settings, as ``in_words`` tells; empty if nothing."""
+    """Return the differences between a folder's result and some settings, as ``in_words`` gives them; empty if none."""
     finished = result_settings(root)
-    found = list(differences(finished, settings)) if finished else []
-    return in_words(found) if found else ("", "")
+    changes = list(differences(finished, settings)) if finished else []
+    return in_words(changes) if changes else ("", "")
 
 
 def in_words(found: list[Difference]) -> tuple[str, str]:
-    """The settings of both runs: the first three, and how many more there are.
+    """Return the differing settings of both runs in words: the first three, and the number of the others.
 
     >>> in_words([Difference(name="selection.strategy", old="strategic", new="last")])
     ("selection.strategy = 'strategic'", "selection.strategy = 'last'")
     """
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return (
-        ", ".join(f"{one.name} = {_word(one.old)}" for one in found[:3]) + more,
-        ", ".join(f"{one.name} = {_word(one.new)}" for one in found[:3]) + more,
+        ", ".join(f"{change.name} = {_word(change.old)}" for change in found[:3]) + more,
+        ", ".join(f"{change.name} = {_word(change.new)}" for change in found[:3]) + more,
     )
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """What a finished stage recorded; nothing if it did not finish or the record is damaged: then it is done again."""
+    """Return the record of a finished stage; empty if it did not finish or the record is damaged, so that it runs again."""
     record = folder / RECORD
     try:
-        found = json.loads(record.read_bytes()) if record.is_file() else {}
+        content = json.loads(record.read_bytes()) if record.is_file() else {}
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def result_settings(root: Path) -> Settings:
-    """The settings of the result that a folder holds; empty where there is none, or it is damaged."""
-    found = _tables(root / RESULT).get("config")
-    return found if isinstance(found, dict) else {}
+    """Return the settings of a folder's result; empty if there is none, or it is damaged."""
+    settings = _tables(root / RESULT).get("config")
+    return settings if isinstance(settings, dict) else {}
 
 
 def kept_beside(root: Path) -> Path:
-    """Where a folder's result goes if another takes its place: ``NAME@KEY``, by its settings."""
+    """Return the path that a folder's result moves to when another replaces it: ``NAME@KEY``, by its settings."""
     text = json.dumps(result_settings(root), sort_keys=True)
     place = root.resolve()
     return place.with_name(f"{place.name}@{hashlib.sha256(text.encode()).hexdigest()[:8]}")
 
 
 def keep_beside(root: Path) -> Path:
-    """Keep a folder's result: settings, figures, report and student; nothing is copied where files can be linked.
+    """Keep a folder's result under another name: settings, figures, report and student, hard-linked where possible.
 
     A stage never writes into the files of an earlier result, so both may share them.
     """
     target, settings = kept_beside(root), result_settings(root)
     if target.exists():
         return target
+    # made under another name and renamed, so that a kill leaves no incomplete copy
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
@@ -133,16 +134,17 @@ def keep_beside(root: Path) -> Path:
 
 
 def described_settings(folder: Path) -> str:
-    """What the student in a folder was made with, in a few words; empty where no run recorded it."""
+    """Describe the settings of the model in a folder in a few words; empty where no run recorded them."""
     record = recorded(folder)
     run = record.get("run") or {}
     if not run:
         return ""
-    if record.get("stage") in {"teacher", "scratch"}:  # of no selection
+    if record.get("stage") in {"teacher", "scratch"}:  # these depend on no selection
         return f"the {'teacher' if record['stage'] == 'teacher' else 'model from scratch'} of a run with seed = {run['seed']}"
-    given = run["selection"].items()
+    settings = run["selection"].items()
+    # without a budget of milliseconds, the size of a batch has no effect
     unused = {"latency_batch_size"} if run["selection"].get("latency_ms") is None else set()
-    selection = {name: value for name, value in given if value not in (None, {}, [], ()) and name not in unused}
+    selection = {name: value for name, value in settings if value not in (None, {}, [], ()) and name not in unused}
     chosen = ", ".join(f"{name} = {_word(value)}" for name, value in selection.items())
     return f"made with {chosen}, student.architecture = {_word(run['student']['architecture'])}, seed = {run['seed']}"
 
@@ -156,16 +158,16 @@ def _link(source: str, target: str) -> str:
 
 
 def _without_evaluation(settings: Settings) -> Settings:
-    """The settings that a student depends on."""
+    """Return the settings that a student depends on."""
     return {name: value for name, value in settings.items() if name != "evaluation"}
 
 
 def _tables(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _word(value: object) -> str:

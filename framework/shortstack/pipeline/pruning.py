@@ -1,4 +1,4 @@
-"""Stage 6: the pruned student, before it has learnt anything: a stock model that has proved itself."""
+"""Stage 6: the pruned student, before distillation: a stock model that has passed the checks of ``build_student``."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -35,13 +35,13 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
 
 
 def rehearse_pruning(context: Context, teacher: "StageModel") -> None:
-    """Make a student of the first layer and the upper half of a teacher that is yet to be trained, and throw it away.
+    """Build a student from the first layer and the upper half of a teacher that is not yet trained, and discard it.
 
-    What cannot be done with its family is found before hours of training, not after. These layers are of every kind that
-    a family mixes, and all but the first are in another place than before.
+    A model family whose layers cannot be removed is found before hours of training, not after. These layers include
+    every kind that a family mixes, and all but the first change their position.
 
     Raises:
-        ShortstackError: No student can be made of it.
+        ShortstackError: No student can be built.
     """
     layers = teacher.model.config.get_text_config().num_hidden_layers
     selection = Selection(kept=sorted({0, *range(layers // 2, layers)}), of=layers)
@@ -64,7 +64,7 @@ def _built(
 
 
 def pruning_stage(step: Round) -> Stage:
-    """The pruned model of this step."""
+    """Return the stage that makes this step's pruned model."""
     return Stage(
         name=step.named("pruning"),
         folder=step.named(PRUNED),

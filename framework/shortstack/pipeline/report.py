@@ -1,4 +1,4 @@
-"""Last stage: one ``result.json`` from what the stages wrote, and a report from that alone."""
+"""Last stage: ``result.json`` from the results of all stages, and a report from that file alone."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, Any]) -> "RunResult":
-    """Gather what the stages wrote, and an audit if there was one, into ``result.json`` and ``report.html``."""
+    """Gather the results of the stages, and of an audit if there was one, into ``result.json`` and ``report.html``."""
     from shortstack.config.reader import unstructure
     from shortstack.report import verdict, write_report
     from shortstack.result import RunResult
@@ -46,7 +46,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         data=read_json(root / DATA / FACTS),
         cost={**_cost(context, stages), "speed": evaluation["speed"]},
         verdict=conclusion,
-        importance={name: found["scores"] for name, found in read_json(root / IMPORTANCE / SCORES).items()},
+        importance={name: record["scores"] for name, record in read_json(root / IMPORTANCE / SCORES).items()},
         audit=audit,
         selection=selection,
         parameters=parameters,
@@ -64,7 +64,7 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
 
 
 def _plugins(run: "RunConfig", registry: "Registry") -> dict[str, str]:
-    """Full name → version of every component that the run used."""
+    """Return the components that the run used: full name → version."""
     used = [registry.find("dataset", run.data.adapter), registry.find("student", run.student.architecture)]
     used += [registry.find("scorer", name) for name in run.importance.scorers]
     used += [registry.find("loss", name) for name in named_losses(run.distillation.losses).values()]
@@ -86,24 +86,29 @@ def _environment(context: Context) -> dict[str, Any]:
 
 
 def _selection(context: Context) -> "SelectionRecord":
-    """What the last step left of the teacher, and the steps on the way there."""
-    found = load_selection(context.root)
+    """Return the last step's selection of the teacher's layers, and the steps before it."""
+    selection = load_selection(context.root)
     steps = [_step(context, step) for step in _between(context)]
     record: SelectionRecord = {
-        "strategy": found.strategy,
-        "budget": found.budget,
-        "kept": list(found.kept),
-        "of": found.of,
-        "reason": found.reason,
-        "forwards": found.forwards,
+        "strategy": selection.strategy,
+        "budget": selection.budget,
+        "kept": list(selection.kept),
+        "of": selection.of,
+        "reason": selection.reason,
+        "forwards": selection.forwards,
     }
     return {**record, "steps": steps} if steps else record
 
 
 def _step(context: Context, step: Round) -> "StepRecord":
-    found = load_selection(context.root, step)
+    selection = load_selection(context.root, step)
     parameters = _count(context, step.named("student")).total
-    return {"kept": list(found.kept), "reason": found.reason, "forwards": found.forwards, "parameters": parameters}
+    return {
+        "kept": list(selection.kept),
+        "reason": selection.reason,
+        "forwards": selection.forwards,
+        "parameters": parameters,
+    }
 
 
 def _between(context: Context) -> list[Round]:
@@ -115,14 +120,14 @@ def _cost(context: Context, stages: Sequence[Stage]) -> "CostRecord":
     scratch = {"scratch": "scratch"} if context.run.evaluation.scratch else {}
     folders = {"teacher": "teacher", **between, **scratch, "student": "student"}
     trained = {name: training_of(context.root / folder) for name, folder in folders.items()}
-    done = {name: found for name, found in trained.items() if found}
+    done = {name: training for name, training in trained.items() if training}
     work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
     records = {stage.name: read_json(context.root / stage.folder / RECORD) for stage in stages}
     return {
         "seconds": {name: record["seconds"] for name, record in records.items()},
-        "training": {name: found["curve"] for name, found in done.items()},
-        "work": {name: {key: found[key] for key in work} for name, found in done.items()},
-        "precision": {name: found["precision"] for name, found in done.items() if "precision" in found},
+        "training": {name: training["curve"] for name, training in done.items()},
+        "work": {name: {key: training[key] for key in work} for name, training in done.items()},
+        "precision": {name: training["precision"] for name, training in done.items() if "precision" in training},
         "peak_memory_bytes": max(record.get("peak_memory_bytes", 0) for record in records.values()),
     }
 
@@ -138,7 +143,7 @@ def _parameters(context: Context) -> "Parameters":
 
 
 def _count(context: Context, folder: str) -> "ParameterCount":
-    """Of a model in a folder of the run."""
+    """Count the parameters of a model in a folder of the run."""
     from transformers import AutoConfig
 
     from shortstack.models.parameters import count_parameters

@@ -1,4 +1,4 @@
-"""The steps of a run, one a file, in the order they are done: how data becomes a student."""
+"""Runs the stages of a run in order, each keyed by what it depends on."""
 
 import json
 import os
@@ -41,10 +41,10 @@ __all__ = ["audit", "execute", "prepare"]
 
 
 def _stages(run: "RunConfig") -> tuple[Stage, ...]:
-    """All stages, in order: in each step a model is scored, pruned, and taught again."""
+    """Return all stages, in order: in each step a model is scored, pruned and distilled."""
     steps = rounds_of(run.selection)
     made_smaller = [stage for step in steps for stage in _made_smaller(step)]
-    scratch = (scratch_stage(steps),) if run.evaluation.scratch else ()  # one that is there already stays there
+    scratch = (scratch_stage(steps),) if run.evaluation.scratch else ()  # an existing scratch model is left in place
     return (
         DATA_STAGE,
         TEACHER_STAGE,
@@ -99,12 +99,13 @@ def _opened(
     progress = progress or default_progress()
     with _claimed(root), _random_states_kept():
         _tell_what_is_replaced(run, root, progress, keep=keep)
+        # written before any stage: a folder of an interrupted run is recognised by it
         write_json(root / RUN, unstructure(run))
         yield Context(run=run, registry=registry, root=root, device=device, progress=progress)
 
 
 def _tell_what_is_replaced(run: "RunConfig", root: Path, progress: "Progress", *, keep: bool) -> None:
-    """A folder's result has one place: another's takes it, unless the old one is kept beside."""
+    """Report that a folder's earlier result will be replaced, or keep it under another name."""
     old, new = replacement(root, run.to_mapping())
     if not old:
         return
@@ -113,7 +114,7 @@ def _tell_what_is_replaced(run: "RunConfig", root: Path, progress: "Progress", *
 
 
 def _settle_all(context: Context, stages: Iterable[Stage]) -> dict[str, str]:
-    """Perform what is not done; the keys of all, by name."""
+    """Perform the stages that are not done; return the keys of all by name."""
     keys: dict[str, str] = {}
     for stage in stages:
         key = stage.key(context, keys)
@@ -123,7 +124,7 @@ def _settle_all(context: Context, stages: Iterable[Stage]) -> dict[str, str]:
 
 
 def _settle(stage: Stage, context: Context, key: str) -> None:
-    """Keep a stage's result if it is for this key, else make it."""
+    """Keep a stage's result if it has this key, else perform the stage."""
     if stage.is_done(context, key):
         stage.tidy(context.root)
         stage.confirm(context)
@@ -135,7 +136,7 @@ def _settle(stage: Stage, context: Context, key: str) -> None:
 
 
 def _seed(seed: int) -> None:
-    """Start every stage from the same random state, whatever ran before it."""
+    """Set the global random states, so that a stage does not depend on what ran before it."""
     import numpy as np
     import torch
 
@@ -146,7 +147,7 @@ def _seed(seed: int) -> None:
 
 @contextmanager
 def _random_states_kept() -> Iterator[None]:
-    """Whoever calls draws on as if no run had been between: the states of ``random``, numpy and torch are put back."""
+    """Restore the global random states of ``random``, numpy and torch on exit, so that the caller's draws are unaffected."""
     import numpy as np
     import torch
 
@@ -171,6 +172,7 @@ def _claimed(root: Path) -> Iterator[None]:
     if root.is_dir() and not _is_a_runs(root):
         raise RunFolderError(f"{root} holds something else; name a new folder, or one that an earlier run wrote")
     root.mkdir(parents=True, exist_ok=True)
+    # a lock on the folder itself needs no lock file, and ends with the process
     lock = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -182,9 +184,10 @@ def _claimed(root: Path) -> Iterator[None]:
 
 
 def _is_a_runs(root: Path) -> bool:
-    """Whether a folder is empty, or holds settings that a run wrote."""
+    """Return True if a folder is empty, or holds settings that a run wrote."""
     from shortstack.config.run import RunConfig
 
+    # a kill during the first write of run.json leaves its temporary file alone
     if all(path.name == unfinished(root / RUN).name for path in root.iterdir()):
         return True
     try:

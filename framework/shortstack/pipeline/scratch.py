@@ -1,4 +1,4 @@
-"""Stage 8: the honest floor: the student's config and data and as many examples, but no teacher."""
+"""Stage 8: the baseline from scratch: the student's config, data and number of examples, but no teacher."""
 
 from functools import partial
 from pathlib import Path
@@ -29,10 +29,10 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
 
 
 def _looks_at(context: Context, steps: tuple[Round, ...]) -> object:
-    """The student's config, items and words, and its fit: not its weights, nor which layers they are from."""
+    """Return the student's config, items, words and training settings; not its weights, nor which layers it keeps."""
     folder = context.root / PRUNED
     config = read_json(folder / "config.json")
-    config.pop("shortstack", None)  # which layers these are, and how they were chosen
+    config.pop("shortstack", None)  # names the kept layers, which a model from scratch does not depend on
     files = [path for path in sorted(folder.iterdir()) if path.name != "config.json" and _is_plain(path)]
     return [config, [digest(path) for path in files], unstructure(context.run.scratch_fit(_examples(context, steps)))]
 
@@ -42,7 +42,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def _examples(context: Context, steps: tuple[Round, ...]) -> int:
-    """How many went into the student, and into its teachers as far as they were trained here."""
+    """Return the number of examples that trained the student, and its teachers as far as they were trained in this run."""
     trained = ("teacher", *(step.named("student") for step in steps))
     return sum(int(training_of(context.root / name).get("examples", 0)) for name in trained)
 
@@ -59,7 +59,7 @@ def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
 
 
 def scratch_stage(steps: tuple[Round, ...]) -> Stage:
-    """The floor of the last step's student."""
+    """Return the stage that trains the last step's student from scratch."""
     return Stage(
         name="scratch",
         folder=SCRATCH,

@@ -1,4 +1,4 @@
-"""Whether what a user had before may be recommended again: as the settings say, or as users behave."""
+"""Recommendation of items that a user had before: as the settings say, or else as users behave in the data."""
 
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from shortstack.pipeline.stage import Context
 
 RETURNING = 0.01
-"""The share of interactions with an item that the user had before, from which on users are taken to return to items."""
+"""Share of interactions with an item that the user had before, from which on users are taken to return to items."""
 
 
 def seen_by(context: "Context") -> "Seen":
-    """Whether items of the history are candidates: as the settings say, else as the data do, which are there."""
+    """Return whether items of the history are candidates: as set, else by the share of repeats in the prepared data."""
     if context.run.evaluation.seen is not None:
         return context.run.evaluation.seen
     facts = read_json(context.root / DATA / FACTS)

@@ -1,4 +1,4 @@
-"""Stage 5: which layers stay under the budget."""
+"""Stage 5: selection of the layers that are kept within the budget."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "RunConfig", registry: "Registry", step: Round) -> object:
     settings = step.settings(run.selection)
-    own = [settings, source_digest_of_name(settings.strategy)]
+    parts = [settings, source_digest_of_name(settings.strategy)]
     if selector_for(settings).budget.measure is None:
-        return own
-    return [*own, run.student, registry.find("student", run.student.architecture).identity]  # whose layers cost less
+        return parts
+    # an architecture may make layers narrower, so that more of them fit into a budget of parameters, bytes or time
+    return [*parts, run.student, registry.find("student", run.student.architecture).identity]
 
 
 def _execute(context: Context, folder: Path, step: Round) -> None:
@@ -48,22 +49,24 @@ def _execute(context: Context, folder: Path, step: Round) -> None:
     costs = costs_for(context, step, source.model, batches[0])
     with (
         context.progress.job(
-            f"passes of {step.named('selection')}", total=len(scores) * (len(scores) + 1) // 2
+            # an upper bound: greedy removal tries every remaining layer in each round
+            f"passes of {step.named('selection')}",
+            total=len(scores) * (len(scores) + 1) // 2,
         ) as advance,
-        ProbeCache.of(folder.with_name("passes"), advance) as answers,  # a killed try's are still there
+        ProbeCache.of(folder.with_name("passes"), advance) as answers,  # keeps the passes of an interrupted run
     ):
-        own = select(settings, scores, costs, CachedProbe(model, answers))
-    require_smaller(len(own.kept), own.of, step)
+        selection = select(settings, scores, costs, CachedProbe(model, answers))
+    require_smaller(len(selection.kept), selection.of, step)
     if "latency_ms" in costs:
-        own = timed(own, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
+        selection = timed(selection, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
     before = step.before
-    whole = own if before is None else composed(load_selection(context.root, before), own)
+    whole = selection if before is None else composed(load_selection(context.root, before), selection)
     budget = selector_for(step.settings(context.run.selection)).budget.describe(of=whole.of)
     write_json(folder / SELECTED, attrs.asdict(attrs.evolve(whole, budget=budget)))
 
 
 def _resolved(context: Context, step: Round) -> "SelectionSettings":
-    """The settings of a step; a share of the run's teacher's layers becomes a number, for fewer are left."""
+    """Return the settings of a step, with a share of the teacher's layers as a number, for fewer layers are left."""
     from transformers import AutoConfig
 
     settings = step.settings(context.run.selection)
@@ -76,23 +79,23 @@ def _resolved(context: Context, step: Round) -> "SelectionSettings":
 def select(
     settings: "SelectionSettings", scores: Sequence[float], costs: "Mapping[str, Cost]", probe: Probe
 ) -> Selection:
-    """What stays of a model by some scores, with a strategy and a budget."""
+    """Select layers by their scores, with a strategy and a budget."""
     return selector_for(settings).select(scores, costs=costs, probe=probe)
 
 
 def load_selection(root: Path, step: Round | None = None) -> Selection:
-    """What stays of the run's teacher after a step, by default the last; read below a run's folder."""
+    """Read which of the run's teacher's layers are kept after a step, by default the last one."""
     return Selection(**read_json(root / ("selection" if step is None else step.named("selection")) / SELECTED))
 
 
 def own_selection(root: Path, step: Round) -> Selection:
-    """What a step left of the model that it made smaller."""
+    """Read which layers a step kept of the model that it pruned."""
     whole = load_selection(root, step)
     return whole if step.before is None else within(load_selection(root, step.before), whole)
 
 
 def selection_stage(step: Round) -> Stage:
-    """The choice of this step."""
+    """Return the stage that selects layers in this step."""
     return Stage(
         name=step.named("selection"),
         folder=step.named("selection"),

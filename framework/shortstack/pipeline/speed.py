@@ -1,4 +1,4 @@
-"""How fast the models of a run answer: test users alone, and many at once, on the run's device."""
+"""Inference speed of a run's models on its device: for test users one by one, and in a batch."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,29 +13,29 @@ from numpy.typing import NDArray
 from shortstack.planning.latency import milliseconds
 
 USERS: Final = 32
-"""How many users are answered, alone and then at once."""
+"""Number of users that are timed, one by one and then in one batch."""
 ROUNDS_ALONE: Final = 3
 ROUNDS_TOGETHER: Final = 9
-"""How often each is answered; the quickest counts, for whatever else the machine does only adds to it."""
+"""Number of repetitions; the quickest counts, for other load on the machine only adds time."""
 BUDGET: Final = 5.0
-"""Seconds after which nothing is repeated any more: of a large model one time says enough."""
+"""Seconds after which nothing is repeated; a large model's single time has little relative noise."""
 
 Rows = NDArray[np.int64]
 
 
 def measured_speed(answer: Callable[[Rows], object], cases: int, device: torch.device) -> dict[str, float]:
-    """Milliseconds a user, and users a second; the work before a model is asked, such as padding, counts.
+    """Measure milliseconds per user and users per second; work before the forward pass, such as padding, counts.
 
-    The same users are answered one by one and together, evenly drawn from all cases, so that their histories are of all
+    The same users are timed one by one and together, evenly spaced over all cases, so that their histories are of all
     lengths.
 
     Args:
-        answer: Answers some cases at once.
-        cases: How many there are.
-        device: Where the model is.
+        answer: Makes predictions for some cases at once.
+        cases: Number of cases.
+        device: The model's device.
 
     Returns:
-        ``ms_per_user_1`` (the median user's), ``ms_per_user_32`` and ``users_per_second``, both in batches of ``USERS``.
+        ``ms_per_user_1`` (of the median user), ``ms_per_user_32`` and ``users_per_second``, both in batches of ``USERS``.
     """
     rows = np.linspace(0, cases - 1, USERS).astype(np.int64)
     alone = _quickest(list(rows.reshape(-1, 1)), ROUNDS_ALONE, answer, device)
@@ -44,7 +44,7 @@ def measured_speed(answer: Callable[[Rows], object], cases: int, device: torch.d
 
 
 def _quickest(batches: list[Rows], rounds: int, answer: Callable[[Rows], object], device: torch.device) -> float:
-    """Milliseconds of the median batch in its quickest round, after one answer that sets things up."""
+    """Return the median over batches of each one's quickest round, in milliseconds, after one warm-up."""
     answer(batches[0])
     times: list[list[float]] = [[] for _ in batches]
     end = perf_counter() + BUDGET
@@ -53,4 +53,4 @@ def _quickest(batches: list[Rows], rounds: int, answer: Callable[[Rows], object]
         times[place].append(milliseconds(partial(answer, batches[place]), device))
         if perf_counter() > end:
             break
-    return median(min(found) for found in times if found)
+    return median(min(repeats) for repeats in times if repeats)

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Context:
-    """What every stage may use.
+    """The objects that every stage works with.
 
     Attributes:
         run: The settings.
         registry: The plugins.
         root: The run's folder.
-        device: Where models live.
-        progress: Where to report to.
+        device: The device of all models.
+        progress: Receiver of progress reports.
     """
 
     run: "RunConfig"
@@ -50,14 +50,13 @@ class Stage:
     """One step of a run.
 
     Attributes:
-        name: What it is called in reports.
-        folder: Where its result lies, below the run's folder.
+        name: Its name in reports.
+        folder: Its result's folder, below the run's folder.
         after: The stages whose results it reads.
         depends_on: The settings that change its result, plugin versions included.
-        execute: Does the work into a folder of its own; finds there what a killed try left behind. Gives what ``reads``
-            would give, where there is that.
-        looks_at: What of the run's folder changes its result, where that is not all that the stages before it made.
-        reads: A digest of what it reads from outside of the run's folder; None where it reads nothing.
+        execute: Writes the result into an empty folder of its own. Returns what ``reads`` would return, if that is set.
+        looks_at: The part of earlier results that changes its result, where it does not depend on all of them.
+        reads: Returns a digest of what it reads from outside the run's folder; None where it reads nothing.
     """
 
     name: str
@@ -69,7 +68,7 @@ class Stage:
     reads: Callable[[Context], str] | None = None
 
     def key(self, context: Context, keys: Mapping[str, str]) -> str:
-        """A hash of all that the result depends on, but for what is read from outside."""
+        """Return a hash of all that the result depends on, except what is read from outside the run's folder."""
         settings = unstructure(self.depends_on(context.run, context.registry))
         parts = [self.name, settings, [keys[name] for name in self.after]]
         if self.looks_at is not None:
@@ -77,29 +76,30 @@ class Stage:
         return _hashed(parts)
 
     def result_key(self, context: Context, key: str) -> str:
-        """The same of the result that is there, with what was read from outside."""
+        """Return the key with the digest of what the existing result read from outside."""
         read = recorded(context.root / self.folder).get("read")
         return key if read is None else _hashed([key, read])
 
     def is_done(self, context: Context, key: str) -> bool:
-        """Whether the folder holds the result for this key, made of what would be read today."""
-        found = recorded(context.root / self.folder)
-        return found.get("key") == key and (self.reads is None or found.get("read") == self.reads(context))
+        """Return True if the folder holds the result for this key, made from data that are still the same."""
+        record = recorded(context.root / self.folder)
+        return record.get("key") == key and (self.reads is None or record.get("read") == self.reads(context))
 
     def confirm(self, context: Context) -> None:
-        """Note that the result that is there is one of this run, though it may have been made by another."""
-        found, settings = recorded(context.root / self.folder), context.run.to_mapping()
-        if found.get("run") != settings:
-            write_json(context.root / self.folder / RECORD, {**found, "run": settings})
+        """Record the existing result as one of this run, though another run may have made it."""
+        record, settings = recorded(context.root / self.folder), context.run.to_mapping()
+        if record.get("run") != settings:
+            write_json(context.root / self.folder / RECORD, {**record, "run": settings})
 
     def perform(self, context: Context, key: str) -> None:
-        """Do the work beside the old result, then put it in its place at once.
+        """Perform the stage beside the old result, then replace that atomically.
 
-        A kill at any moment leaves either the old result or the new; the next try goes on from what is there.
+        A kill at any moment leaves either the old result or the new; the next run resumes from what is there.
         ``execute`` finds its folder empty, and may keep checkpoints beside it until it is done.
         """
         work = self._work(context.root)
         result = work / "result"
+        # a kill before the move leaves a complete result, but an outside source may have changed since
         if self.reads is not None or recorded(result).get("key") != key:
             _start_afresh(work, key)
             shutil.rmtree(result, ignore_errors=True)
@@ -113,7 +113,7 @@ class Stage:
         self.tidy(context.root)
 
     def tidy(self, root: Path) -> None:
-        """Remove what a killed try left beside a finished result."""
+        """Remove what an interrupted run left beside a finished result."""
         shutil.rmtree(self._work(root), ignore_errors=True)
         shutil.rmtree(_old(root / self.folder), ignore_errors=True)
 
@@ -122,7 +122,7 @@ class Stage:
 
 
 def _start_afresh(work: Path, key: str) -> None:
-    """Throw away what a try for another key left; keep what one for this key did."""
+    """Remove the unfinished work of another key; keep that of this key."""
     marker = work / KEY
     if not (marker.is_file() and marker.read_bytes() == key.encode()):
         (work / "result" / RECORD).unlink(missing_ok=True)  # first, so that half a removal cannot pass for a result
@@ -132,7 +132,7 @@ def _start_afresh(work: Path, key: str) -> None:
 
 
 def _peak_memory(device: "torch.device") -> int:
-    """Bytes that this process has had at most: on the GPU if that is where it runs, else resident."""
+    """Return the peak memory of this process in bytes: allocated on the GPU if it runs there, else resident."""
     if device.type == "cuda":
         import torch
 
@@ -141,12 +141,12 @@ def _peak_memory(device: "torch.device") -> int:
 
 
 def with_digests(names: Iterable[str]) -> list[list[str]]:
-    """Names of a run's own objects, each with a digest of the code that it stands for."""
+    """Return the names of user-defined objects, each with a digest of its code."""
     return [[name, source_digest_of_name(name)] for name in names]
 
 
 def training_of(folder: Path) -> dict[str, Any]:
-    """The course of a training, as ``stages.training`` records it; empty for a model that was only loaded or left out."""
+    """Return the record that ``pipeline.training`` wrote; empty for a model that was only loaded, or is not there."""
     path = folder / TRAINING
     return dict(read_json(path)) if path.is_file() else {}
 
@@ -160,10 +160,11 @@ def _put_in_place(result: Path, target: Path) -> None:
         raise RunFolderError(f"{target} is no result of a run; move it away, so that it is not lost")
     shutil.rmtree(_old(target), ignore_errors=True)
     if target.exists():
+        # a rename cannot replace a folder that is not empty
         target.rename(_old(target))
     result.rename(target)
 
 
 def _old(target: Path) -> Path:
-    """Where a result waits while the next one takes its place."""
+    """Return the path that a result is moved to while the next one replaces it."""
     return target.with_name(f".{target.name}.old")

@@ -1,4 +1,4 @@
-"""A model with its items, the histories, and the task it is for: what the stages hand to each other."""
+"""A model with its items, histories and task, as stages pass it to each other."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class StageModel:
-    """All that a stage needs to train, measure or evaluate a model.
+    """A model with all that a stage needs to train, measure or evaluate it.
 
     Attributes:
         model: A stock causal language model on the run's device.
         catalogue: The items and their tokens.
         sequences: The histories.
-        task: What the model is for.
-        tokenizer: Of a language model.
-        seen: Whether items of the history are candidates; whoever is given the model gets its recommendations so, too.
+        task: The model's task.
+        tokenizer: A language model's tokenizer; None for a model of item tokens alone.
+        seen: Whether items of the history are candidates; stored with the model, whose recommendations follow it.
     """
 
     model: "PreTrainedModel"
@@ -51,7 +51,7 @@ class StageModel:
         catalogue: "Catalogue",
         tokenizer: "PreTrainedTokenizerBase | None" = None,
     ) -> "StageModel":
-        """A model for the run's data and task, moved to the run's device."""
+        """Combine a model with the run's data and task, and move it to the run's device."""
         return cls(
             tokenizer=tokenizer,
             model=model.to(context.device),
@@ -63,12 +63,12 @@ class StageModel:
 
     @classmethod
     def load(cls, context: Context, folder: str) -> "StageModel":
-        """What an earlier stage saved."""
+        """Load the model that an earlier stage saved."""
         stored = Recommender.from_pretrained(context.root / folder, device=context.device)
         return cls.of(context, stored.model, stored.catalogue, stored.tokenizer)
 
     def save(self, folder: Path) -> None:
-        """Write model and items for ``load``, and for anyone who has ``Recommender``."""
+        """Write model and items for ``load`` and ``Recommender.from_pretrained``."""
         stored = Recommender(
             model=self.model,
             catalogue=self.catalogue,
@@ -80,18 +80,19 @@ class StageModel:
 
     @property
     def candidates(self) -> "Tensor":
-        """int64 ``(candidates,)``: the token of each answer, on the model's device."""
+        """Tokens of the candidates, int64 ``(candidates,)``, on the model's device."""
         return self.task.candidates(self.catalogue).to(self.model.device)
 
     def known_candidates(self) -> "Tensor":
-        """int64: the tokens of the items that are in somebody's training history, on the model's device."""
+        """Return the tokens, int64, of the items that are in any training history, on the model's device."""
         import numpy as np
 
+        # split 0 is training
         seen = np.unique(self.sequences.items[self.sequences.splits == 0])
         return self.candidates[seen]
 
     def ranker(self) -> "ModelRanker":
-        """The model as something that ranks items.
+        """Return a ranker of items that uses the model.
 
         Raises:
             ConfigurationError: The task ranks something else than the catalogue in its order.
@@ -99,6 +100,7 @@ class StageModel:
         from shortstack.evaluation.rankers import ModelRanker
 
         candidates = self.candidates
+        # ranks are of positions in the catalogue: candidates in another order would be other items
         if candidates.tolist() != self.catalogue.tokens:
             raise ConfigurationError(
                 f"the candidates of {type(self.task).__name__} must be the catalogue's tokens, in its order"
@@ -108,7 +110,7 @@ class StageModel:
         )
 
     def rater(self) -> "ModelRater":
-        """The model as something that rates items."""
+        """Return a predictor of ratings that uses the model."""
         from shortstack.data.rated_histories import RatedHistories
         from shortstack.evaluation.raters import ModelRater
 

@@ -1,4 +1,4 @@
-"""The evaluation of a run's task, on the run's prepared data."""
+"""Evaluation of a run's task on the run's prepared data."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def headlines_of(run: "RunConfig") -> Headlines:
-    """What the run's models are judged by: its task's metrics, and its own.
+    """Return the headline metrics of a run: those of its task, and its custom metrics.
 
     Raises:
-        ConfigurationError: A metric of its own is none, or models cannot be selected by what they are to be.
+        ConfigurationError: A custom metric is not a metric, or models cannot be selected by ``selected_by``.
     """
     from shortstack.evaluation.custom import custom_metrics
 
@@ -40,22 +40,22 @@ def headlines_of(run: "RunConfig") -> Headlines:
 
 
 def require_cases(context: "Context") -> None:
-    """Find out before anything is trained whether there is something to select models by, and to evaluate them on.
+    """Check, before anything is trained, that there are validation and test cases.
 
     Raises:
-        EmptyDataError: There is not.
+        EmptyDataError: There are none.
     """
     task_evaluation(context, "valid", in_full=False)
     task_evaluation(context, "test", in_full=False)
 
 
 def task_evaluation(context: "Context", split: "SplitName", *, in_full: bool) -> TaskEvaluation:
-    """The cases of one split, with metrics and baselines.
+    """Return the cases of a split, with metrics and baselines.
 
     Args:
-        context: The run, whose data are there.
-        split: Whose cases are evaluated.
-        in_full: As ``EvaluationRequest`` has it.
+        context: The run, whose data stage is done.
+        split: The split whose cases are evaluated.
+        in_full: See ``EvaluationRequest``.
     """
     request = EvaluationRequest(
         folder=context.root / DATA,
@@ -65,13 +65,13 @@ def task_evaluation(context: "Context", split: "SplitName", *, in_full: bool) ->
         seed=context.run.seed,
         in_full=in_full,
     )
-    found = feedback_of(task_of(context.run.task).reads).evaluation(request)
-    baselines = _baselines(context.run.evaluation, found)
-    return attrs.evolve(found, headlines=headlines_of(context.run), baselines=baselines)
+    evaluation = feedback_of(task_of(context.run.task).reads).evaluation(request)
+    baselines = _baselines(context.run.evaluation, evaluation)
+    return attrs.evolve(evaluation, headlines=headlines_of(context.run), baselines=baselines)
 
 
 def _baselines(settings: "EvaluationSettings", found: TaskEvaluation) -> Mapping[str, Callable[[], Any]]:
-    """The task's own, or those that are wanted of them, and the run's own."""
+    """Return the task's baselines, or, where ``evaluation.baselines`` is set, those and functions that it names."""
     if settings.baselines is None:
         return found.baselines
     chosen: dict[str, Callable[[], Any]] = {}
@@ -82,6 +82,7 @@ def _baselines(settings: "EvaluationSettings", found: TaskEvaluation) -> Mapping
                 raise ConfigurationError(
                     f"the baseline {str(name)!r} must be a function that fits one, got {fit!r:.80}"
                 )
+            # named like the built-in methods, which have hyphens
             chosen[str(name).rpartition(":")[2].replace("_", "-")] = partial(found.fit, fit)
         elif name in found.baselines:
             chosen[name] = found.baselines[name]

@@ -1,4 +1,4 @@
-"""Stage 2: a teacher that knows the task, either loaded or trained from its config."""
+"""Stage 2: the teacher, either loaded, fine-tuned on the task, or trained from its config."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +22,14 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     files = [digest(path) for path in _files(run.teacher.path)]
     parts = [run.teacher, files, run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
     judged = [run.evaluation.seen, run.evaluation.selected_by, with_digests(run.evaluation.metrics)]
-    return [*parts, *judged, with_digests(run.callbacks)]  # what models are selected by, in all later stages too
+    # stages after this one select models by the same metrics, and depend on them through the teacher's key
+    return [*parts, *judged, with_digests(run.callbacks)]
 
 
 def _files(path: str | None) -> list[Path]:
-    """What a teacher is read from, if it is here."""
+    """Return the files that a teacher is read from, where they are on this machine."""
     place = Path(path or "")
-    if isinstance(path, Given):  # whose digest is in the settings
+    if isinstance(path, Given):  # a model object's digest is already part of the settings
         return []
     if path and place.is_dir():
         return sorted(entry for entry in place.iterdir() if entry.is_file())
@@ -49,6 +50,7 @@ def _execute(context: Context, folder: Path) -> None:
     if fit is None:
         teacher.save(folder)
         return
+    # the matrices of a fresh teacher that write to the residual stream are 0, which would hide what fails
     with as_if_trained(teacher.model):
         rehearse_pruning(context, teacher)
         rehearse_sweep(context, teacher)
@@ -56,7 +58,7 @@ def _execute(context: Context, folder: Path) -> None:
 
 
 def _untrained(context: Context) -> "StageModel":
-    """The teacher as it is before its training, with the data's items.
+    """Return the teacher before its training, with the data's items.
 
     Raises:
         ConfigurationError: It, or a student beside it, does not fit into memory, or it does not go with the data.

@@ -1,4 +1,4 @@
-"""Training within a stage: the same for the teacher, the student, and the floor from scratch."""
+"""Training within a stage: the same for the teacher, the student, and the baseline from scratch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -48,21 +48,21 @@ def train(
     selection: "Selection | None" = None,
     keep_new: bool = False,
 ) -> None:
-    """Train a model, keep its best state on the validation cases, and save it with the course of its training.
+    """Train a model, keep its best state on the validation cases, and save it with its training history.
 
-    Goes on from the last checkpoint, if a killed try left one.
+    Resumes from the last checkpoint, if an interrupted run left one.
 
     Args:
         context: The run.
-        name: What is trained, for the progress bar.
+        name: Name of the model in the progress bar.
         recommender: The model, trained in place.
-        settings: How.
-        folder: Where the result goes.
+        settings: Training settings.
+        folder: Folder of the result.
         losses: The losses by name.
-        balancing: How they become one number.
-        teacher: The model that teaches.
-        selection: Which of its layers the model was made from.
-        keep_new: Whether items that are in no training history are left out of the softmax, and their rows as they are.
+        balancing: The way in which the losses are combined into one number.
+        teacher: The model to distil from; None to train without one.
+        selection: The teacher's layers that the model was made from.
+        keep_new: Whether items that are in no training history are left out of the softmax, with their rows unchanged.
     """
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
     selected_by = headlines_of(context.run).selected_by
@@ -96,23 +96,23 @@ def train(
 
 
 def own_callbacks(run: "RunConfig") -> list[TrainerCallback]:
-    """The run's own callbacks of ``transformers``.
+    """Return the ``transformers`` callbacks that the run names.
 
     Raises:
-        ConfigurationError: One cannot be imported, or is none.
+        ConfigurationError: One cannot be imported, or is no ``TrainerCallback``.
     """
-    found = []
+    callbacks = []
     for name in run.callbacks:
         made: Any = name.value if isinstance(name, Given) else attribute_named("callback", name)
         made = made() if isinstance(made, type) else made
         if not isinstance(made, TrainerCallback):
             raise ConfigurationError(f"callback {str(name)!r} is no transformers.TrainerCallback, got {made!r:.80}")
-        found.append(made)
-    return found
+        callbacks.append(made)
+    return callbacks
 
 
 def _arguments(context: Context, settings: "FitSettings", folder: Path, selected_by: str) -> "TrainingArguments":
-    """What the settings mean on the run's device; checkpoints go beside the result."""
+    """Return the trainer's arguments for the run's device, with checkpoints beside the result."""
     precision = _precision(folder.with_name(PRECISION), settings, context.device)
     return training_arguments(
         folder.with_name(CHECKPOINTS),
@@ -125,7 +125,7 @@ def _arguments(context: Context, settings: "FitSettings", folder: Path, selected
 
 
 def _precision(marker: Path, settings: "FitSettings", device: torch.device) -> Literal["bfloat16", "float32"]:
-    """Decided once: a busy machine may be faster in another one when a killed training goes on."""
+    """Choose the precision once and store it: on resuming, a busy machine might time the other one as faster."""
     if not marker.is_file():
         in_half = in_bfloat16(settings.precision, device)
         marker.write_text("bfloat16" if in_half else "float32", encoding="utf-8")
@@ -133,7 +133,7 @@ def _precision(marker: Path, settings: "FitSettings", device: torch.device) -> L
 
 
 def _course(history: Sequence[Mapping[str, float]], selected_by: str, arguments: "TrainingArguments") -> dict[str, Any]:
-    """How long a training took, in which precision, and its curve as the result file has it."""
+    """Return the seconds, precision and curve of a training, as the result file has them."""
     shown = ("step", "loss", selected_by, "seconds")
     return {
         "seconds": history[-1]["seconds"],
@@ -143,10 +143,11 @@ def _course(history: Sequence[Mapping[str, float]], selected_by: str, arguments:
 
 
 def _item_matrices(recommender: StageModel) -> "list[nn.Parameter]":
-    """Where the items' rows are: the embeddings, and an output head of its own; none where items are words."""
+    """Return the matrices with the items' rows: embeddings, and an untied output head; none where items are words."""
     if recommender.catalogue.in_words:
         return []
     model = recommender.model
+    # by identity: tied embeddings and head are one parameter
     matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
     return list(matrices.values())
 
@@ -154,34 +155,38 @@ def _item_matrices(recommender: StageModel) -> "list[nn.Parameter]":
 def _rows_of_their_own(
     recommender: StageModel, matrices: "Sequence[nn.Parameter]", learning: torch.Tensor, settings: "FitSettings"
 ) -> list[TrainerCallback]:
-    """The items' rows at their own learning rate; what must not change, put back: with adapters, all other rows.
+    """Return callbacks that give the items' rows their own learning rate, and that keep rows that must not change.
+
+    With adapters, all rows but the items' are kept.
 
     Args:
         recommender: The model with its items.
-        matrices: Where the items' rows are; none where items are words.
-        learning: int64: the rows of the items that learn; those of other items stay.
-        settings: Of the fit.
+        matrices: The matrices with the items' rows; none where items are words.
+        learning: int64: the rows of the items that are trained; those of other items stay as they are.
+        settings: Training settings.
     """
     if not matrices:
         return []
-    found: list[TrainerCallback] = []
+    callbacks: list[TrainerCallback] = []
     if settings.item_rows_rate != 1.0:
-        found.append(RowsLearnFaster(matrices, learning, settings.item_rows_rate))
+        callbacks.append(RowsLearnFaster(matrices, learning, settings.item_rows_rate))
+    # with adapters, the rows of the language model's own words stay as well
     staying = torch.full((len(matrices[0]),), settings.lora is not None)
     staying[recommender.candidates.cpu()] = True
     staying[learning.cpu()] = False
     if staying.any():
-        found.append(RowsStay(matrices, staying.nonzero()[:, 0]))
-    return found
+        callbacks.append(RowsStay(matrices, staying.nonzero()[:, 0]))
+    return callbacks
 
 
 def _validation(context: Context, recommender: StageModel) -> "Callable[[PreTrainedModel], dict[str, float]]":
-    """What a model is selected by: its metrics and loss on the validation cases."""
-    asked = task_evaluation(context, "valid", in_full=False)
-    candidate = asked.candidate(recommender)
+    """Return a function that computes a model's metrics on the validation cases, to select checkpoints by."""
+    evaluator = task_evaluation(context, "valid", in_full=False)
+    candidate = evaluator.candidate(recommender)
 
+    # the model that Trainer passes is the recommender's own, which is trained in place
     def validate(_model: "PreTrainedModel") -> dict[str, float]:
-        metrics = asked.evaluate(candidate).metrics
+        metrics = evaluator.evaluate(candidate).metrics
         return {name: value for name, value in metrics.items() if value is not None}
 
     return validate
@@ -194,7 +199,7 @@ def _work(
     teacher: "PreTrainedModel | None",
     seconds: float,
 ) -> dict[str, float]:
-    """What the training took: examples, tokens, and an estimate of floating-point operations.
+    """Return the examples and tokens of the training, and an estimate of its floating-point operations.
 
     A forward pass takes two operations a parameter and token, a backward pass four; embeddings are looked up, but the
     candidates' output rows take part. Source: Kaplan et al. 2020, arXiv 2001.08361, section 2.1.
@@ -215,16 +220,16 @@ def _work(
 
 
 class _Progress(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Moves the bar of a training."""
+    """Progress bar of a training."""
 
     def __init__(self, step: "ProgressCallback", metric: str) -> None:
         self._step, self._metric = step, metric
 
     def on_step_end(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
-        """Move it by one."""
+        """Move the bar to the current step."""
         self._step(state.global_step)
 
     def on_evaluate(self, _args: object, state: TrainerState, _control: object, **_more: object) -> None:
-        """Say how good the model is."""
-        found = [entry[f"eval_{self._metric}"] for entry in state.log_history if f"eval_{self._metric}" in entry]
-        self._step(state.global_step, f"validation {formatted_metric(self._metric)} {found[-1]:.4f}" if found else "")
+        """Show the validation metric."""
+        values = [entry[f"eval_{self._metric}"] for entry in state.log_history if f"eval_{self._metric}" in entry]
+        self._step(state.global_step, f"validation {formatted_metric(self._metric)} {values[-1]:.4f}" if values else "")

@@ -1,1 +1,1 @@
-"""What a model costs, and what a budget would leave of it, from its config alone."""
+"""Costs of a model, and what a budget would leave of it, from its config alone."""

@@ -1,4 +1,4 @@
-"""Amounts as people read them: ``8.03G``, ``42 s``; and budgets as they write them."""
+"""Formatting of amounts (``8.03G``, ``42 s``), and parsing of budgets."""
 
 from shortstack.config.amounts import SUFFIXES
 from shortstack.config.budget import BUDGETS, SHORT_NAMES, Budget
@@ -6,7 +6,7 @@ from shortstack.errors import ConfigurationError, UnknownNameError
 
 
 def budget_named(text: str) -> Budget:
-    """A budget from ``"name=amount"``, with the names and amounts that ``[selection]`` takes.
+    """Parse a budget from ``"name=amount"``, with the names and amounts that ``[selection]`` takes.
 
     Raises:
         ConfigurationError: It is not of that form, or the amount is not allowed.
@@ -27,7 +27,7 @@ def budget_named(text: str) -> Budget:
 
 
 def formatted(amount: float) -> str:
-    """An amount with three digits and a suffix.
+    """Format an amount with three digits and a suffix.
 
     >>> formatted(8030261248), formatted(4096), formatted(12)
     ('8.03G', '4.10K', '12')
@@ -35,6 +35,7 @@ def formatted(amount: float) -> str:
     for suffix in ("T", "G", "M", "K"):
         if abs(amount) >= SUFFIXES[suffix]:
             return (
+                # ``#`` keeps trailing zeros, but would leave a dot behind three digits
                 f"{amount / SUFFIXES[suffix]:.3g}{suffix}"
                 if amount / SUFFIXES[suffix] >= 100
                 else f"{amount / SUFFIXES[suffix]:#.3g}{suffix}"
@@ -43,7 +44,7 @@ def formatted(amount: float) -> str:
 
 
 def formatted_time(seconds: float) -> str:
-    """A time with two digits or three.
+    """Format a time with two or three digits.
 
     >>> formatted_time(0.3), formatted_time(42.4), formatted_time(600), formatted_time(9000)
     ('< 1 s', '42 s', '10 min', '2.5 h')

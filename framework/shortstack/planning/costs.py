@@ -1,4 +1,4 @@
-"""What each layer of a model costs: parameters, bytes on disk, bytes of cache a token; without weights."""
+"""Costs of each layer of a model: parameters, bytes on disk, bytes of cache per token; without weights."""
 
 import copy
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ from shortstack.models.decoder import Decoder
 from shortstack.models.parameters import count_parameters
 
 TOKENS = (1, 2)
-"""How far a cache is filled to see by how much it grows with a token; within any window."""
+"""Numbers of tokens that a cache is filled with to measure its growth per token; within any attention window."""
 
 
 def costs_of(
     config: PreTrainedConfig, *, dtype: torch.dtype | None = None, teacher: Mapping[str, Cost] | None = None
 ) -> dict[str, Cost]:
-    """What a model of this config costs, by measure: ``parameters``, ``body_parameters``, ``bytes``, ``cache_bytes``.
+    """Return a model's costs by measure: ``parameters``, ``body_parameters``, ``bytes``, ``cache_bytes``.
 
     Args:
-        config: Of a decoder-only causal language model.
+        config: Config of a decoder-only causal language model.
         dtype: The type of the weights and of the cache; by default the config's, or else float32.
-        teacher: The costs of another model, of which a share is a share; by default this one's.
+        teacher: Costs of the model that shares are relative to; by default this one's.
 
     Returns:
         ``cache_bytes`` is left out where the family's cache cannot be filled without weights.
@@ -50,7 +50,7 @@ def costs_of(
 
 
 def outlined(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """A model of this config and type on the meta device: shapes without weights.
+    """Return a model of this config and type on the meta device: shapes without weights.
 
     Raises:
         UnsupportedModelError: No causal language model is made of such a config.
@@ -62,12 +62,12 @@ def outlined(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
         raise UnsupportedModelError(
             f"no causal language model is made of a config of type {config.model_type!r}: {' '.join(str(error).split())[:150]}"
         ) from error
-    model.tie_weights()  # which is left out with the values of the weights
+    model.tie_weights()  # no_init_weights skips the tying as well
     return model.eval()
 
 
 def _bytes_on_disk(model: PreTrainedModel) -> Cost:
-    """What ``save_pretrained`` writes: parameters, shared storage once, and the buffers that are kept."""
+    """Return the bytes that ``save_pretrained`` writes: parameters, shared storage once, and persistent buffers."""
     decoder = Decoder.of(model)
     inside = {id(tensor) for tensor in _stored(decoder.layers)}
     outside = [tensor for tensor in _stored(model) if id(tensor) not in inside]
@@ -87,10 +87,12 @@ def _size(tensors: list[torch.Tensor]) -> int:
 
 
 def _cache(model: PreTrainedModel) -> Cost | None:
-    """By how many bytes each layer's cache grows with a token while it is within its window; states do not grow."""
-    model.config.get_text_config().pad_token_id = None  # a warning about it looks at the tokens
+    """Return the bytes by which each layer's cache grows per token within its window; recurrent states do not grow."""
+    model.config.get_text_config().pad_token_id = (
+        None  # the warning about it reads token values, which meta has none of
+    )
     with suppress(ValueError):
-        model.set_experts_implementation("batched_mm")  # the others count how many tokens each expert gets
+        model.set_experts_implementation("batched_mm")  # the others read how many tokens each expert gets
     few, more = (_filled(model, tokens) for tokens in TOKENS)
     if few is None or more is None or len(few) != len(more):
         return None
@@ -100,13 +102,13 @@ def _cache(model: PreTrainedModel) -> Cost | None:
 
 
 def _filled(model: PreTrainedModel, tokens: int) -> list[int] | None:
-    """Bytes of each layer's cache after some tokens; None where it cannot be told from shapes."""
+    """Return the bytes of each layer's cache after some tokens; None where shapes alone do not determine it."""
     ids = torch.zeros((1, tokens), dtype=torch.long, device="meta")
     try:
         with torch.no_grad():
             cache = model(input_ids=ids, use_cache=True).get("past_key_values")
     except (RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError):
-        return None  # something in the family's forward pass looks at values
+        return None  # the family's forward pass depends on values, which the meta device does not have
     if not isinstance(cache, DynamicCache):
         return None
     return [

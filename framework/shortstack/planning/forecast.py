@@ -1,4 +1,4 @@
-"""What each stage of a run will take, in seconds and in memory, told before any weight is loaded."""
+"""Estimates of each stage's time and memory, before any weight is loaded."""
 
 import copy
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Forecast", "forecast"]
 
 CASES_AT_ONCE = 256
-"""How many histories the evaluation puts through a model at once."""
+"""Batch size of the evaluation, in histories."""
 
 
 def forecast(
@@ -41,7 +41,7 @@ def forecast(
     tflops: float | None = None,
     data: Histories | None = None,
 ) -> list[Forecast]:
-    """Every stage that puts much through a model; see ``Run.forecast``; data that were read are not read again."""
+    """Estimate every stage that runs a model; see ``Run.forecast``. Data that are given as ``data`` are not read again."""
     from shortstack.models.devices import device_named
 
     if data is not None:
@@ -82,21 +82,23 @@ class _Forecaster:
             yield self._training("teacher", fit, shapes.of_teacher, shapes.layers)
         examples = 0 if fit is None else fit.steps * fit.batch_size
         sizes = [shapes.layers]
-        for found in shapes.steps():
-            yield self._sweep(found)
-            name = found.step.named("distillation")
-            yield self._training(name, run.distillation.fit, shapes.of_student, found.kept, taught=found)
+        for round_ in shapes.steps():
+            yield self._sweep(round_)
+            name = round_.step.named("distillation")
+            yield self._training(name, run.distillation.fit, shapes.of_student, round_.kept, taught=round_)
+            # the model from scratch is trained on as many examples as the student and its teachers
             examples += run.distillation.fit.steps * run.distillation.fit.batch_size
-            sizes.append(found.kept)
+            sizes.append(round_.kept)
         if run.evaluation.scratch:
             yield self._training("scratch", run.scratch_fit(examples), shapes.of_student, sizes[-1])
             sizes.append(sizes[-1])
+        # once more, for the last step's pruned model and its student have the same depth
         yield self._evaluation([*sizes, sizes[-1]])
 
     def _training(
         self, stage: str, fit: "FitSettings", cut: Cut, layers: int, taught: DistillationRound | None = None
     ) -> Forecast:
-        """Steps and validations; a teacher only reads."""
+        """Estimate a training: steps, validations, and forward passes of the teacher, if there is one."""
         width, how = self.extent.width(fit), self._how(fit)
         work = self._work(fit.batch_size // fit.accumulate, width, ceil(self.extent.supervised))
         taken = self.speed.of(cut, layers, work, how)
@@ -107,20 +109,20 @@ class _Forecaster:
             seconds += fit.accumulate * self.speed.of(teacher, taught.taught_by, work, reading).seconds
             memory += memory_needed(teacher(taught.taught_by), "nothing")
         checks = ceil(fit.steps / fit.evaluate_every)
-        asked = self._asked(cut, layers, self.extent.cases[0])
-        return Forecast(stage=stage, seconds=fit.steps * seconds + checks * asked, memory_bytes=memory)
+        checking = self._asked(cut, layers, self.extent.cases[0])
+        return Forecast(stage=stage, seconds=fit.steps * seconds + checks * checking, memory_bytes=memory)
 
     def _how(self, fit: "FitSettings") -> How:
-        """In bfloat16 wherever a machine that is elsewhere may be."""
+        """Return how a training computes; on a machine that is not this one, in bfloat16 unless that is ruled out."""
         from shortstack.distillation.fitting import in_bfloat16
 
         in_half = fit.precision != "float32" if self.device is None else in_bfloat16(fit.precision, self.device)
         return How(learning=self.shapes.learning(fit), bfloat16=in_half, recomputed=fit.gradient_checkpointing)
 
     def _sweep(self, found: DistillationRound) -> Forecast:
-        """One pass over the calibration examples.
+        """Estimate one pass over the calibration examples.
 
-        It takes about what a training's does: what scorers do lasts as long as the gradients that are not formed.
+        It takes about as long as one of training: the scorers' work costs what the gradients of the weights would.
         """
         step, layers, settings = found.step, found.before, self.run.importance
         cut = self.shapes.of_teacher if step.before is None else self.shapes.of_student
@@ -131,11 +133,11 @@ class _Forecaster:
         return Forecast(stage=step.importance, seconds=batches * taken.seconds, memory_bytes=memory)
 
     def _at_most(self, taken: Taken, width: int) -> float:
-        """Bytes of activations of the widest batch, told from those of one that is ``width`` tokens wide."""
+        """Return the bytes of activations of the widest batch, in proportion to those of one ``width`` tokens wide."""
         return taken.activations * self.extent.widest / width
 
     def _evaluation(self, sizes: list[int]) -> Forecast:
-        """Every model reads every test case."""
+        """Estimate the evaluation: every model on every test case."""
         teacher, *others = sizes
         seconds = self._asked(self.shapes.of_teacher, teacher, self.extent.cases[1])
         for layers in set(others):
@@ -144,7 +146,7 @@ class _Forecaster:
         return Forecast(stage="evaluation", seconds=seconds, memory_bytes=memory)
 
     def _asked(self, cut: Cut, layers: int, cases: int) -> float:
-        """Seconds that a model takes for some cases."""
+        """Return the seconds that a model takes for some cases."""
         at_once = min(cases, CASES_AT_ONCE)
         work = self._work(at_once, self.extent.asked, 1)
         return cases / at_once * self.speed.of(cut, layers, work, How()).seconds

@@ -1,4 +1,4 @@
-"""How long a model takes for a user, and what part of that each layer has: measured, on the model's own device."""
+"""Latency of a model per user and of each of its layers, measured on the model's own device."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,16 +15,16 @@ from shortstack.models.decoder import Decoder, model_inputs
 from shortstack.models.frozen import frozen_copy
 
 REPEATS: Final = 9
-"""Of which the median counts."""
+"""Number of passes, of which the median counts."""
 
 
 def measured_latency(model: PreTrainedModel, batch: Mapping[str, Tensor], batch_size: int) -> Cost:
-    """Milliseconds a user: of each layer, and besides.
+    """Measure milliseconds per user: of each layer, and of the rest of the model.
 
     Args:
-        model: Where it is, as it is.
-        batch: ``input_ids`` and ``attention_mask``, ``(batch, tokens)``; repeated to the size that is asked for.
-        batch_size: Users at a time.
+        model: The model, measured on its device and in its type.
+        batch: ``input_ids`` and ``attention_mask``, ``(batch, tokens)``; rows are repeated up to ``batch_size``.
+        batch_size: Users in a batch.
     """
     rows = torch.arange(batch_size) % len(batch["input_ids"])
     inputs = model_inputs(
@@ -34,19 +34,20 @@ def measured_latency(model: PreTrainedModel, batch: Mapping[str, Tensor], batch_
     decoder = Decoder.of(model)
     wholes, layers = [], [[] for _ in decoder.layers]  # type: list[float], list[list[float]]
     with torch.inference_mode():
-        model(**inputs)  # the first pass sets things up
+        model(**inputs)  # warm-up: the first pass allocates and selects kernels
         for _ in range(REPEATS):
             with _timing(decoder.layers, model.device) as spent:
                 wholes.append(milliseconds(lambda: model(**inputs), model.device))
-            for found, one in zip(layers, spent, strict=True):
-                found.append(one)
-    each = [median(found) / batch_size for found in layers]
+            for times, time in zip(layers, spent, strict=True):
+                times.append(time)
+    each = [median(times) / batch_size for times in layers]
+    # noise can make the sum of the layers exceed the whole
     return Cost(layers=each, fixed=max(0.0, median(wholes) / batch_size - sum(each)))
 
 
 @contextmanager
 def _timing(layers: nn.ModuleList, device: torch.device) -> Iterator[list[float]]:
-    """Inside, the milliseconds of each layer's call are added to the list."""
+    """Within the context, add the milliseconds of each layer's call to the list."""
     spent, starts = [0.0] * len(layers), [0.0] * len(layers)
 
     def enter(index: int) -> Callable[..., None]:
@@ -73,7 +74,7 @@ def _timing(layers: nn.ModuleList, device: torch.device) -> Iterator[list[float]
 
 
 def milliseconds(work: Callable[[], object], device: torch.device) -> float:
-    """What some work takes until the device is done with it."""
+    """Measure the milliseconds that some work takes until the device has finished it."""
     _wait(device)
     start = perf_counter()
     work()
@@ -82,6 +83,6 @@ def milliseconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _wait(device: torch.device) -> None:
-    """A GPU works on while Python goes on."""
+    """Synchronise with a GPU, which works asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""The shapes of a run's models, told from the teacher's config, and whether training them fits into memory."""
+"""Shapes of a run's models, derived from the teacher's config, and a check that training them fits into memory."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class DistillationRound:
-    """One step of a run.
+    """One step of a run, with the depths of its models.
 
     Attributes:
-        step: Which.
-        before: Layers of the model that is made smaller.
-        kept: Layers of the student.
-        taught_by: Layers of the model that teaches it.
+        step: The step.
+        before: Number of layers of the model that is pruned.
+        kept: Number of layers of the student.
+        taught_by: Number of layers of the model that the student is distilled from.
     """
 
     step: Round
@@ -40,12 +40,12 @@ class DistillationRound:
 
 @attrs.frozen(kw_only=True, eq=False)
 class ModelShapes:
-    """The configs of a run's models, of any depth.
+    """The configs of a run's models, at any depth.
 
     Attributes:
         run: The run.
-        config: Of its teacher, with all items.
-        registry: Where its student architecture is found.
+        config: Its teacher's config, with all items.
+        registry: The plugins, its student architecture among them.
     """
 
     run: "RunConfig"
@@ -54,34 +54,34 @@ class ModelShapes:
 
     @property
     def layers(self) -> int:
-        """Of the teacher."""
+        """Number of the teacher's layers."""
         depth: int = self.config.get_text_config().num_hidden_layers
         return depth
 
     def of_teacher(self, layers: int) -> "PreTrainedConfig":
-        """The teacher's with so many layers."""
+        """Return the teacher's config with ``layers`` layers."""
         return self._cut("layer-subset", {}, layers)
 
     def of_student(self, layers: int) -> "PreTrainedConfig":
-        """What the run's architecture makes of the teacher's with so many layers."""
+        """Return the config that the run's architecture makes of the teacher's, with ``layers`` layers."""
         return self._cut(self.run.student.architecture, self.run.student.settings, layers)
 
     def teaching(self, found: DistillationRound) -> Callable[[int], "PreTrainedConfig"]:
-        """Of the kind of model that teaches a step's student: the run's teacher, or an earlier student."""
+        """Return ``of_teacher`` or ``of_student``, whichever gives the model that a step's student is distilled from."""
         return self.of_teacher if self._first_teaches(found.step) else self.of_student
 
     def learning(self, fit: "FitSettings | None") -> Learning:
-        """What a fit trains."""
+        """Return which parameters a fit trains."""
         return what_learns(fit, items_in_words(self.run))
 
     def steps(self, *, measured: int | None = None) -> Iterator[DistillationRound]:
-        """The run's steps with their depths; where the budget is not of layers, as many as evenly spaced ones would be.
+        """Yield the run's steps with their depths; for a budget other than of layers, evenly spaced layers are counted.
 
         Args:
-            measured: How many layers a budget of milliseconds is taken to keep.
+            measured: Number of layers that a budget of milliseconds is assumed to keep.
 
         Raises:
-            ConfigurationError: The budget is of milliseconds, and nothing is taken.
+            ConfigurationError: The budget is of milliseconds, and ``measured`` is None.
         """
         before = self.layers
         for step in rounds_of(self.run.selection):
@@ -91,22 +91,23 @@ class ModelShapes:
             before = kept
 
     def require_memory(self, device: "torch.device") -> None:
-        """The teacher must fit, and every student beside what teaches it.
+        """Raise if the teacher, or a student beside the model that it is distilled from, does not fit into memory.
 
         Raises:
-            ConfigurationError: One does not; says which, and how much it takes.
+            ConfigurationError: One does not; names it, and the bytes that it needs.
         """
         require_memory(memory_needed(self.config, self.learning(self.run.teacher_fit)), device, *self._teaching())
         learning = self.learning(self.run.distillation.fit)
-        for found in self.steps(measured=1):
-            teacher = self.teaching(found)(found.taught_by)
-            needed = memory_needed(self.of_student(found.kept), learning) + memory_needed(teacher, "nothing")
-            what = f"distilling {found.taught_by} layers into {found.kept}"
+        # a budget of milliseconds may keep as few as one layer; assuming more would refuse runs that fit
+        for step in self.steps(measured=1):
+            teacher = self.teaching(step)(step.taught_by)
+            needed = memory_needed(self.of_student(step.kept), learning) + memory_needed(teacher, "nothing")
+            what = f"distilling {step.taught_by} layers into {step.kept}"
             adapters = ", or set distillation.fit.lora" if learning == "all" else ""
             require_memory(needed, device, what, f"keep fewer layers{adapters}")
 
     def _teaching(self) -> tuple[str, str]:
-        """What becomes of the teacher, and what to do if it is too large for that."""
+        """Return what is done with the teacher, and the advice if it is too large for that."""
         settings = self.run.teacher
         if self.run.teacher_fit is None:
             return "loading the teacher", "use a smaller teacher"

@@ -1,4 +1,4 @@
-"""``shortstack plan``: what each budget would leave of a model, from its config alone."""
+"""``shortstack plan``: the student that each budget leaves of a model, from its config alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 USUAL: Final = (Budget(keep_ratio=0.5), Budget(keep_ratio=0.25), Budget(keep_ratio=0.125))
-"""What is planned where no budget is named; a quarter is the headline case."""
+"""Budgets that are planned where none is named; a quarter is the headline case."""
 
 
 @attrs.frozen(kw_only=True)
 class Planned:
-    """A model, planned.
+    """The planned figures of a model.
 
     Attributes:
-        budget: In words; empty for the teacher.
-        kept: The layers that the figures are of; which will stay is not known before they are scored.
-        of: The teacher's layers.
+        budget: The budget in words; empty for the teacher.
+        kept: The layers that the figures are for; which will be kept is not known before they are scored.
+        of: Number of the teacher's layers.
         costs: Measure → amount.
         shares: Measure → share of the teacher's.
         alike: Whether every layer costs the same, so that any others would give the same figures.
@@ -42,18 +42,18 @@ class Planned:
     alike: bool
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the attributes as JSON values."""
         return attrs.asdict(self)
 
 
 @attrs.frozen(kw_only=True)
 class Forecast:
-    """What a stage will take.
+    """The estimated time and memory of a stage.
 
     Attributes:
-        stage: Its name.
-        seconds: Of its models' passes; reading, writing and bootstrapping are not among them.
-        memory_bytes: Weights, gradients, moments and activations, at their most.
+        stage: Name of the stage.
+        seconds: Time of its models' passes, without reading, writing and bootstrapping.
+        memory_bytes: Peak of weights, gradients, optimiser moments and activations.
     """
 
     stage: str
@@ -68,12 +68,12 @@ def plan(
     *,
     dtype: "torch.dtype | None" = None,
 ) -> list[Planned]:
-    """The teacher, and what each budget leaves of it: exact counts, of evenly spaced layers.
+    """Plan the teacher and the student of each budget: exact counts, for evenly spaced layers.
 
     Args:
-        config: The teacher's.
-        budgets: What may remain.
-        architecture: What the student is made by.
+        config: The teacher's config.
+        budgets: The budgets, one for each student.
+        architecture: The architecture of the students.
         dtype: The type of weights and cache; by default the config's.
 
     Raises:
@@ -86,17 +86,18 @@ def plan(
     narrow = architecture.shrink(config, every)
     same = narrow.to_dict() == config.to_dict()
     costs = teacher if same else costs_of(narrow, dtype=dtype, teacher=teacher)
-    found = [_row("", every, costs=teacher, teacher=teacher)]
+    rows = [_row("", every, costs=teacher, teacher=teacher)]
     for budget in budgets:
         selection = _selection(budget, layers, costs)
         student = architecture.shrink(config, selection)
+        # where a student is not the sum of its layers, its costs are counted on its own config
         adds_up = architecture.count_parameters(student) == costs["parameters"].of(selection.kept)
-        found.append(
+        rows.append(
             _row(
                 selection.budget, selection, costs=costs if adds_up else costs_of(student, dtype=dtype), teacher=teacher
             )
         )
-    return found
+    return rows
 
 
 def _selection(budget: Budget, layers: int, costs: Mapping[str, Cost]) -> Selection:
@@ -104,11 +105,12 @@ def _selection(budget: Budget, layers: int, costs: Mapping[str, Cost]) -> Select
         how = "latency is measured on a model, in a run" if budget.measure == "latency_ms" else "not for this family"
         raise ConfigurationError(f"{budget.measure} cannot be planned from a config: {how}; plan another budget")
     selector = AdaptiveLayerSelector(strategy=Uniform(), budget=budget)
+    # evenly spaced layers do not depend on scores
     return selector.select([0.0] * layers, costs=costs)
 
 
 def _row(budget: str, selection: Selection, *, costs: Mapping[str, Cost], teacher: Mapping[str, Cost]) -> Planned:
-    """A row from the costs of a model with all layers, or of one with the kept layers alone."""
+    """Make a row from the costs of a model with all layers, or of one with the kept layers alone."""
     amounts = {
         name: cost.of(selection.kept if len(cost.layers) == selection.of else range(len(cost.layers)))
         for name, cost in costs.items()
@@ -124,5 +126,5 @@ def _row(budget: str, selection: Selection, *, costs: Mapping[str, Cost], teache
 
 
 def _counts(teacher: Mapping[str, Cost], name: str) -> bool:
-    """A share of nothing is none: some families keep no cache."""
+    """Return True if a share of the teacher's cost is defined: some families keep no cache."""
     return name in teacher and teacher[name].teacher > 0

@@ -1,4 +1,4 @@
-"""A run makes its teacher smaller in one step, or in several: each student is the next step's teacher."""
+"""The steps of iterative pruning: the teacher is pruned once or several times, each step starting from the last student."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Round:
-    """One of the times that a run scores a model, prunes it, and distils what it was into what is left.
+    """One step of a run: a model is scored, pruned, and distilled into what is left of it.
 
-    The teacher's scores, and what the last step makes, go by the plain names; what lies between has a number.
+    The teacher's scores and the last step's results have plain names; those in between have a number.
 
     Attributes:
-        number: From 1.
-        steps: How many there are.
+        number: Number of the step, from 1.
+        steps: Number of steps in the run.
+
+    >>> first, last = Round(number=1, steps=2), Round(number=2, steps=2)
+    >>> first.named("student"), last.named("student"), last.source
+    ('student-1', 'student', 'student-1')
     """
 
     number: int
@@ -27,7 +31,7 @@ class Round:
 
     @property
     def is_last(self) -> bool:
-        """Whether its student is the run's."""
+        """True if this step's student is the run's."""
         return self.number == self.steps
 
     @property
@@ -37,7 +41,7 @@ class Round:
 
     @property
     def source(self) -> str:
-        """The folder of the model that is made smaller."""
+        """The folder of the model that is pruned."""
         return "teacher" if self.before is None else self.before.named("student")
 
     @property
@@ -46,34 +50,35 @@ class Round:
         return "teacher" if self.before is None else self.before.named("distillation")
 
     def named(self, name: str) -> str:
-        """What a stage or folder of this step is called."""
+        """Return the name of a stage or folder of this step."""
         return name if self.is_last else f"{name}-{self.number}"
 
     @property
     def importance(self) -> str:
-        """What the stage and folder of its scores are called."""
+        """Name of the stage and folder of its scores."""
         return "importance" if self.number == 1 else f"importance-{self.number}"
 
     def settings(self, run: "SelectionSettings") -> "SelectionSettings":
-        """How much this step leaves: its entry in the schedule, or at last the run's own budget."""
+        """Return the settings with this step's budget: its entry in the schedule, or the run's own in the last step."""
         if self.is_last:
             return attrs.evolve(run, schedule=())
         from shortstack.config.budget import Budget
 
         size = run.schedule[self.number - 1]
+        # None for every measure, so that the run's own budget does not limit this step as well
         budget: dict[str, Any] = dict.fromkeys(field.name for field in attrs.fields(Budget))
         budget["keep_layers" if isinstance(size, int) else "keep_ratio"] = size
         return attrs.evolve(run, schedule=(), **budget)
 
 
 def rounds_of(selection: "SelectionSettings") -> tuple[Round, ...]:
-    """The steps of a run, in order; one where there is no schedule."""
+    """Return the steps of a run, in order; a single one where there is no schedule."""
     count = len(selection.schedule) + 1
     return tuple(Round(number=number, steps=count) for number in range(1, count + 1))
 
 
 def composed(earlier: Selection, later: Selection) -> Selection:
-    """Two selections as one: the first of a teacher's layers, the second of what the first left.
+    """Compose two selections: the first of a teacher's layers, the second of those that the first kept.
 
     >>> first = Selection(kept=(0, 2, 3, 5), of=6, reason="the best")
     >>> composed(first, Selection(kept=(1, 3), of=4, reason="the best of these")).kept
@@ -89,12 +94,16 @@ def composed(earlier: Selection, later: Selection) -> Selection:
 
 
 def within(earlier: Selection, whole: Selection) -> Selection:
-    """The later selection that ``composed`` made ``whole`` from."""
+    """Return the later selection that ``composed`` made ``whole`` from.
+
+    >>> within(Selection(kept=(0, 2, 3, 5), of=6, reason="a"), Selection(kept=(2, 5), of=6, reason="b")).kept
+    (1, 3)
+    """
     return attrs.evolve(whole, kept=[earlier.kept.index(layer) for layer in whole.kept], of=len(earlier.kept))
 
 
 def require_smaller(kept: int, of: int, step: Round) -> None:
-    """A step of a schedule must take something away.
+    """Raise if a step of a schedule removes no layer.
 
     Raises:
         ConfigurationError: It keeps as many layers as there are.

@@ -1,4 +1,4 @@
-"""How long models of a shape take on a device: timed on a few of their layers with made-up weights, or told from operations."""
+"""Time and memory of models of a shape on a device: timed on a few random layers, or estimated from operation counts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,21 +20,21 @@ from shortstack.models.private_draws import private_draws
 
 REPEATS: Final = 3
 FEW, MORE = 1, 4
-"""Layers of the models that are timed; what lies between tells what a layer takes."""
+"""Depths of the two models that are timed; their difference gives the time of a layer."""
 
 Cut = Callable[[int], PreTrainedConfig]
-"""The config with so many layers."""
+"""Returns the config with the given number of layers."""
 
 
 @attrs.frozen(kw_only=True)
 class Work:
-    """What goes through a model at once.
+    """The size of a batch.
 
     Attributes:
-        examples: How many.
-        tokens: Of each, padding included.
-        positions: At how many of each the candidates are scored.
-        candidates: How many there are.
+        examples: Number of examples.
+        tokens: Tokens of each example, padding included.
+        positions: Positions of each example at which the candidates are scored.
+        candidates: Number of candidates.
     """
 
     examples: int
@@ -45,12 +45,15 @@ class Work:
 
 @attrs.frozen(kw_only=True)
 class Taken:
-    """What a pass over some work takes.
+    """The time and memory of a pass.
 
     Attributes:
-        seconds: Of the pass, forwards and, in training, backwards.
+        seconds: Seconds of the forward and, in training, the backward pass.
         optimiser: Seconds of the optimiser's step; 0 without training.
-        activations: Bytes that are kept for the way back; 0 without training.
+        activations: Bytes of activations that are kept for the backward pass; 0 without training.
+
+    >>> Taken(seconds=5.0).beyond(Taken(seconds=2.0), layers=10, more=4).seconds
+    11.0
     """
 
     seconds: float
@@ -58,7 +61,7 @@ class Taken:
     activations: float = 0.0
 
     def beyond(self, few: "Taken", layers: int, more: int) -> "Taken":
-        """What ``layers`` take, if ``few`` is of ``FEW`` of them and this one of ``more``."""
+        """Extrapolate linearly to ``layers`` layers, where ``few`` is for ``FEW`` of them and this one for ``more``."""
         share = (layers - FEW) / (more - FEW) if more > FEW else 1.0
 
         def drawn_on(first: float, second: float) -> float:
@@ -73,12 +76,12 @@ class Taken:
 
 @attrs.frozen(kw_only=True)
 class How:
-    """How work goes through a model.
+    """The mode of a pass.
 
     Attributes:
-        learning: What of the model learns from it.
+        learning: The part of the model that is trained.
         bfloat16: Whether the arithmetic is in bfloat16; else it is in float32.
-        recomputed: Whether activations are computed again on the way back.
+        recomputed: Whether activations are recomputed in the backward pass (gradient checkpointing).
     """
 
     learning: Learning = "nothing"
@@ -87,34 +90,35 @@ class How:
 
 
 class Speed(Protocol):
-    """Tells what models take."""
+    """Estimates the time and memory of models."""
 
     def of(self, cut: Cut, layers: int, work: Work, how: How) -> Taken:
-        """What a model with so many layers takes for some work."""
+        """Return the time and memory of a model with ``layers`` layers for some work."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Measured:
-    """On this machine; the same work is timed once.
+    """Speed as timed on this machine; the same work is timed once.
 
     Attributes:
-        device: Where.
+        device: The device to time on.
     """
 
     device: torch.device
     _known: dict[tuple[str, Work, How], Taken] = attrs.field(factory=dict, init=False)
 
     def of(self, cut: Cut, layers: int, work: Work, how: How) -> Taken:
-        """Timed with few layers and with some more; the rest is in proportion.
+        """Time a model of few layers and one of some more, and extrapolate linearly.
 
         Raises:
-            ConfigurationError: Even so few layers do not fit into memory.
+            ConfigurationError: Even these few layers do not fit into memory.
         """
         more = min(layers, MORE)
         most = self._timed(cut(more), work, how)  # the larger first: it may not fit
         return most.beyond(self._timed(cut(FEW), work, how), layers, more)
 
     def _timed(self, config: PreTrainedConfig, work: Work, how: How) -> Taken:
+        # configs are not hashable, their JSON is
         key = (config.to_json_string(), work, how)
         if key not in self._known:
             self._require_room(config, how)
@@ -151,7 +155,7 @@ class Measured:
         return self._training(model, forwards, how.learning)
 
     def _training(self, model: PreTrainedModel, forwards: Callable[[], Tensor], learning: Learning) -> Taken:
-        """Adapters are few: beside them gradients only pass through the layers."""
+        """Time a training step; with adapters, which are few, gradients only pass through the frozen layers."""
         if learning != "all":
             model.requires_grad_(False)
             model.get_input_embeddings().requires_grad_(True)
@@ -159,6 +163,7 @@ class Measured:
 
         def both() -> None:
             logits = forwards().float()
+            # the labels do not change the time
             F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=self.device)).backward()
 
         with _kept_bytes() as kept:
@@ -168,19 +173,19 @@ class Measured:
 
     def _median(self, job: Callable[[], Any]) -> float:
         job()
-        found = []
+        times = []
         for _ in range(REPEATS):
             start = perf_counter()
             job()
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
-            found.append(perf_counter() - start)
-        return median(found)
+            times.append(perf_counter() - start)
+        return median(times)
 
 
 @contextmanager
 def _kept_bytes() -> Iterator[Callable[[], int]]:
-    """Inside, what is kept for the way back is counted, shared storage once, parameters not."""
+    """Within the context, count the bytes kept for the backward pass: shared storage once, parameters not at all."""
     seen: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -194,29 +199,29 @@ def _kept_bytes() -> Iterator[Callable[[], int]]:
 
 
 PASSES: Final[Mapping[Learning, int]] = {"nothing": 1, "little": 2, "embeddings": 2, "all": 3}
-"""How many times the operations of a forward pass: two of a backward pass for all gradients, one where gradients only pass through."""
+"""Operations in forward passes: a backward pass is two for all gradients, one where gradients only pass through."""
 FLOAT32: Final = 6
-"""How many times slower a GPU is in float32, about: an H100 gives 67 TFLOP/s at its best, and 989 in bfloat16, of which training reaches less."""
+"""Slowdown of a GPU in float32, roughly: an H100 peaks at 67 TFLOP/s, and at 989 in bfloat16, of which training reaches less."""
 ACTIVATIONS: Final = 17
-"""Numbers a token, layer and channel that are kept for the way back, about; of Llama with fused attention: norms, queries, keys, values, what
-attention gives, and an MLP 3.5 times as wide."""
+"""Values per token, layer and channel that are kept for the backward pass, roughly; for Llama with fused attention: norms, queries, keys,
+values, the attention's output, and an MLP 3.5 times as wide."""
 
 
 @attrs.frozen(kw_only=True)
 class Assumed:
-    """On a machine that is not this one.
+    """Speed on a machine that is not this one, from operation counts.
 
     Source of the count: Kaplan et al. 2020, arXiv 2001.08361, section 2.1: two operations a parameter and token forwards,
     four backwards.
 
     Attributes:
-        tflops: How many million million operations a second its training reaches in bfloat16.
+        tflops: TFLOP/s that training reaches there in bfloat16.
     """
 
     tflops: float = attrs.field(validator=attrs.validators.gt(0))
 
     def of(self, cut: Cut, layers: int, work: Work, how: How) -> Taken:
-        """From parameters and tokens alone; attention over few tokens hardly counts."""
+        """Estimate from parameters and tokens alone; attention over few tokens hardly counts."""
         config = cut(layers)
         width = config.get_text_config().hidden_size
         tokens = work.examples * work.tokens

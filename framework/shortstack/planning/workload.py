@@ -1,4 +1,4 @@
-"""How much a run's models will have to read: counted in the data, or told."""
+"""Workload of a run's models: counted in the data, or assumed from numbers of users and items."""
 
 from math import ceil
 from pathlib import Path
@@ -36,7 +36,7 @@ class Histories:
     """A run's data, read and split.
 
     Attributes:
-        sequences: Of each user.
+        sequences: The users' histories.
         catalogue: The items, and ratings where models learn those as well.
     """
 
@@ -45,24 +45,24 @@ class Histories:
 
     @classmethod
     def load(cls, folder: Path) -> "Histories":
-        """What the data stage wrote."""
+        """Load what the data stage wrote."""
         return cls(sequences=Sequences.load(folder / SEQUENCES), catalogue=Catalogue.load(folder))
 
     def rows(self, run: "RunConfig") -> int:
-        """How many they add to the vocabulary of a teacher that learns them."""
+        """Return the number of tokens that they add to the vocabulary of a teacher that learns them."""
         return self.catalogue.vocabulary - 1 if run.teacher.path is None else len(self.catalogue)
 
 
 @attrs.frozen(kw_only=True)
 class Workload:
-    """How much a run's models have to read.
+    """The amount of data that a run's models process.
 
     Attributes:
         vocabulary: Rows of the embeddings.
-        candidates: Answers to choose from.
+        candidates: Number of candidates.
         lengths: int64: tokens of each training example.
         supervised: The mean number of labels a training example.
-        cases: Cases of the validation and of the test split.
+        cases: Numbers of validation and test cases.
         asked: The mean number of tokens of a case.
     """
 
@@ -75,33 +75,35 @@ class Workload:
 
     @classmethod
     def of_data(cls, run: "RunConfig", config: "PreTrainedConfig", data: Histories) -> "Workload":
-        """Count in the data."""
+        """Count the workload in the data."""
         from shortstack.data.rated_histories import RatedHistories
 
         sequences, catalogue = data.sequences, _spelt(run, data.catalogue)
         task = task_of(run.task)
         examples = task.training_examples(sequences, catalogue)
+        # a sample of 256 examples, evenly spaced, is enough for a mean
         some = [examples[int(index)] for index in np.unique(np.linspace(0, len(examples) - 1, 256).astype(int))]
         valid, test = sequences.cases("valid"), sequences.cases("test")
         if catalogue.options:
             first = np.maximum(test.starts, test.stops + 1 - task.window)
-            asked = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops, test.stops)
+            lengths = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops, test.stops)
         else:
-            asked = len(catalogue.opening) + np.minimum(test.stops - test.starts, task.window)
+            lengths = len(catalogue.opening) + np.minimum(test.stops - test.starts, task.window)
         return cls(
             vocabulary=_vocabulary(run, config, catalogue),
             candidates=len(catalogue.options) or len(catalogue),
             lengths=examples.lengths,
-            supervised=float(np.mean([sum(label != IGNORED for label in one["labels"]) for one in some])),
+            supervised=float(np.mean([sum(label != IGNORED for label in example["labels"]) for example in some])),
             cases=(len(valid), len(test)),
-            asked=max(1, round(float(asked.mean()))),
+            asked=max(1, round(float(lengths.mean()))),
         )
 
     @classmethod
     def assumed(cls, run: "RunConfig", config: "PreTrainedConfig", users: int, items: int) -> "Workload":
-        """Every user has a full window, and one case of each split."""
+        """Assume that every user has a full window and one case in each split."""
         task, options = task_of(run.task), feedback_of(task_of(run.task).reads).rates
         whole = [Item(id="", title="", token=token) for token in range(1, items + 1)]
+        # a scale of five ratings is assumed
         scale = [Option(value=value, token=items + value) for value in range(1, 6)]
         catalogue = _spelt(run, Catalogue(items=whole, options=scale if options else ()))
         longest = catalogue.longest(task.window) + 1
@@ -116,23 +118,24 @@ class Workload:
 
     @property
     def widest(self) -> int:
-        """Tokens of the longest training example: what the batch that takes most memory is padded to."""
+        """Tokens of the longest training example, to which the batch that takes most memory is padded."""
         return int(self.lengths.max())
 
     def width(self, fit: "FitSettings") -> int:
-        """The mean number of tokens of a batch's examples, padding included."""
+        """Return the mean number of tokens of an example in a batch, padding included."""
+        # the widest examples of 64 random batches; batches of similar lengths have hardly any padding
         drawn = np.random.default_rng(0).choice(self.lengths, size=(64, fit.batch_size // fit.accumulate))
         return ceil(float(np.mean(self.lengths) if fit.group_by_length else drawn.max(1).mean()))
 
 
 def is_here(run: "RunConfig") -> bool:
-    """Whether a run's data can be read on this machine."""
+    """Return True if a run's data can be read on this machine."""
     source = run.data.source
     return isinstance(source, Given) or Path(source).exists() or ":" in source
 
 
 def _spelt(run: "RunConfig", catalogue: Catalogue) -> Catalogue:
-    """The items as the run's teacher will read them; words of the greatest length where its tokenizer is not here."""
+    """Return the items as the teacher will read them; texts have the greatest length where its tokenizer is not here."""
     from shortstack.models.stored import stored_tokenizer
     from shortstack.models.verbalizer import opening_of
 
@@ -141,13 +144,14 @@ def _spelt(run: "RunConfig", catalogue: Catalogue) -> Catalogue:
     folder = Path(run.teacher.path)
     if brings_items(run.teacher):
         return known_to(str(folder), brought_catalogue(run.teacher), catalogue)
-    given = given_tokenizer(run.teacher)
-    if given is not None or folder.is_dir():
-        tokenizer = given or stored_tokenizer(folder)
+    tokenizer_given = given_tokenizer(run.teacher)
+    if tokenizer_given is not None or folder.is_dir():
+        tokenizer = tokenizer_given or stored_tokenizer(folder)
         if catalogue.options:
             return in_words(run.teacher, tokenizer, texts_of(run.teacher, catalogue), catalogue)
         return attrs.evolve(catalogue, opening=opening_of(tokenizer, run.teacher.items.opening))
     if not catalogue.options:
+        # about four letters per token; the values of the tokens do not matter
         return attrs.evolve(catalogue, opening=[1] * (len(run.teacher.items.opening) // 4))
     longest = run.teacher.prompt.longest + len(run.teacher.prompt.line) // 4
     items = [attrs.evolve(item, words=[1] * longest) for item in catalogue.items]
@@ -155,7 +159,7 @@ def _spelt(run: "RunConfig", catalogue: Catalogue) -> Catalogue:
 
 
 def _vocabulary(run: "RunConfig", config: "PreTrainedConfig", catalogue: Catalogue) -> int:
-    """How many rows the embeddings will have."""
+    """Return the number of rows of the embeddings."""
     if run.teacher.path is None:
         return catalogue.vocabulary
     known: int = config.get_text_config().vocab_size

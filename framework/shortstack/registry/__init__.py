@@ -1,4 +1,4 @@
-"""Plugins: found, isolated from each other, checked, and looked up by name."""
+"""Plugins: discovered, isolated from each other, checked, and looked up by name."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Components that Python was given as objects: each is presented as a plugin would present it."""
+"""Components that are passed as Python objects: each gets the descriptor that a plugin would declare."""
 
 import re
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ DESCRIPTORS: Final[Mapping[str, type[Descriptor]]] = {
 
 
 def descriptor_of(kind: str, given: Given) -> Descriptor:
-    """The descriptor that was given, or one that builds the object that was; of a function, a loss over logits.
+    """Return the given descriptor, or one that builds the given object; a function becomes a loss over logits.
 
     Raises:
-        ConfigurationError: It is no component of that kind.
+        ConfigurationError: The object is not a component of that kind.
     """
     value, expected = given.value, DESCRIPTORS[kind]
     if isinstance(value, Descriptor):
@@ -51,7 +51,7 @@ def descriptor_of(kind: str, given: Given) -> Descriptor:
 
 
 def _kebab_case(name: str) -> str:
-    """As components are called: letters, digits and hyphens, a letter first.
+    """Return a valid component name: letters, digits and hyphens, a letter first.
 
     >>> _kebab_case("MyScorer 2")
     'myscorer-2'

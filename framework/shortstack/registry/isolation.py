@@ -1,4 +1,4 @@
-"""Whose code failed: what a plugin raises leaves the core with the plugin's name on it."""
+"""Attribution of errors: an exception from a plugin's code leaves the core with the plugin's name on it."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -11,17 +11,17 @@ import attrs
 from shortstack.errors import PluginError, ShortstackError
 
 _LONGEST: Final = 500
-"""Characters of a third party's message that ours repeats."""
+"""Largest number of characters of a third party's message that ours repeats."""
 _LIBRARIES: Final = frozenset(
     {"shortstack", "torch", "transformers", "polars", "numpy", "datasets", "attr", "attrs", "pluggy", "hypothesis"}
 )
-"""Where an error may come from that is not where its cause is."""
+"""Packages whose frames do not show the cause of an error."""
 
 
 def plugin_errors(component: object, deed: str = "failed") -> AbstractContextManager[None]:
     """Attribute the errors of a plugin's code to its component.
 
-    An error of our family was raised on purpose: it stays what it is and notes where it came from. Ctrl-C stays too.
+    A ``ShortstackError`` was raised on purpose: it keeps its type and gets a note of its origin. Ctrl-C passes too.
 
     Args:
         component: Its kind, name and origin in words, for example ``"importance scorer acme/depth (acme:main 1.0)"``.
@@ -35,7 +35,7 @@ def plugin_errors(component: object, deed: str = "failed") -> AbstractContextMan
 
 @attrs.frozen(kw_only=True, eq=False)
 class _PluginErrors(AbstractContextManager[None]):
-    """See ``plugin_errors``; no generator, for contextlib takes our error about a ``StopIteration`` for Python's own."""
+    """Context manager of ``plugin_errors``; a generator-based one would misread our error about a ``StopIteration``."""
 
     component: object
     deed: str
@@ -50,7 +50,7 @@ class _PluginErrors(AbstractContextManager[None]):
 
 
 def written_in(component: object) -> str:
-    """Where the class of an object was written, for one that came without a name.
+    """Return where the class of an unnamed object is defined.
 
     >>> written_in(Exception())
     'builtins:Exception'
@@ -59,7 +59,7 @@ def written_in(component: object) -> str:
 
 
 def error_place(error: BaseException) -> str:
-    """`` (file, line 3, in function)``: the innermost line that is neither ours nor a library's; empty if none is.
+    """Return `` (file, line 3, in function)`` of the innermost frame outside shortstack and libraries, or nothing.
 
     >>> error_place(ValueError("never raised"))
     ''
@@ -77,7 +77,7 @@ def _is_third_party(frame: FrameType) -> bool:
 
 
 def format_error(error: BaseException) -> str:
-    """The type and message of an error.
+    """Return the type and message of an error.
 
     >>> format_error(ValueError("too many"))
     'ValueError: too many'
@@ -87,7 +87,7 @@ def format_error(error: BaseException) -> str:
 
 
 def error_message(error: BaseException) -> str:
-    """The message of an error in one line that is not too long, whatever a third-party class does when it is asked."""
+    """Return an error's message in one line of limited length, even if a third-party class fails to format it."""
     try:
         line = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 -- a third-party __str__ may raise anything

@@ -1,4 +1,4 @@
-"""Finds plugins, isolates the broken ones, and looks their components up by name."""
+"""Discover plugins, isolate broken ones, and look their components up by name."""
 
 import os
 import re
@@ -50,12 +50,12 @@ HOOKS: Final[Mapping[Kind, tuple[str, type[Descriptor]]]] = {
     "dataset": ("shortstack_datasets", DatasetDescriptor),
     "loss": ("shortstack_losses", LossDescriptor),
 }
-"""The hook that offers each kind, and the descriptors that it yields."""
+"""Hook of each kind, and the class of the descriptors that it yields."""
 
 
 @attrs.frozen(order=True)
 class Origin:
-    """Where a plugin comes from.
+    """Origin of a plugin.
 
     Attributes:
         distribution: The installed distribution, for example ``"shortstack"``.
@@ -74,7 +74,7 @@ class Origin:
 
     @property
     def ids(self) -> frozenset[str]:
-        """By which ``SHORTSTACK_PLUGINS`` may name it: its own, and its distribution's, both with the normal name."""
+        """Ids by which ``SHORTSTACK_PLUGINS`` may name it: its own and its distribution's, also normalised."""
         return frozenset({_normal_id(self.id), _normal_id(self.distribution)})
 
     def __str__(self) -> str:
@@ -83,12 +83,12 @@ class Origin:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Component:
-    """One thing that a plugin offers.
+    """Component that a plugin offers.
 
     Attributes:
-        kind: What sort of thing.
-        origin: Whose it is.
-        descriptor: What the plugin says about it.
+        kind: Kind of component.
+        origin: The plugin that offers it.
+        descriptor: The plugin's declaration of it.
         module: The name of the plugin's module.
     """
 
@@ -99,22 +99,22 @@ class Component:
 
     @property
     def full_name(self) -> str:
-        """``distribution/name``: what run records store."""
+        """``distribution/name``, as stored in run records."""
         return f"{self.origin.distribution}/{self.descriptor.name}"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every short name that it answers to."""
+        """Every short name of the component, former ones included."""
         return (self.descriptor.name, *self.descriptor.former_names)
 
     @property
     def full_names(self) -> tuple[str, ...]:
-        """Every full name that it answers to."""
+        """Every full name of the component, former ones included."""
         return tuple(f"{self.origin.distribution}/{name}" for name in self.names)
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Its full name, its version, and a hash of its code, which its author edits between versions."""
+        """Full name, version, and a hash of the code, which its author may edit between versions."""
         return (self.full_name, self.origin.version, source_digest(self.module))
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ class Component:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Failure:
-    """A plugin that could not be used, and why; the others go on."""
+    """Plugin that could not be used, and why; the others are unaffected."""
 
     origin: Origin
     stage: Phase
@@ -134,7 +134,7 @@ class Failure:
 
 
 class Registry:
-    """A set of plugins and what they offer. A plain object: make as many as you like.
+    """Set of plugins and the components they offer. A plain object: make as many as you like.
 
     >>> Registry().components
     ()
@@ -151,25 +151,27 @@ class Registry:
 
     @classmethod
     def from_environment(cls) -> "Registry":
-        """Every plugin of the installed distributions.
+        """Return a registry of every plugin of the installed distributions.
 
         ``SHORTSTACK_PLUGINS`` (ids, comma-separated) allows only those beside the core's own;
-        ``SHORTSTACK_BLOCK_PLUGINS`` leaves some out. An id is ``distribution:entry_point``, or ``distribution`` for all of
-        its plugins; a distribution's name may be written in any way that installers take for the same. An id that means
-        nothing is a failure.
+        ``SHORTSTACK_BLOCK_PLUGINS`` excludes some. An id is ``distribution:entry_point``, or ``distribution`` for all
+        its plugins; a distribution's name may be written in any form that installers treat as equal. An unknown id
+        is a failure.
         """
         allowed, blocked = _ids("SHORTSTACK_PLUGINS"), _ids("SHORTSTACK_BLOCK_PLUGINS") or {}
-        registry, found = cls(), dict[Origin, EntryPoint]()
+        registry, entry_points = cls(), dict[Origin, EntryPoint]()
         for name, distribution in _distributions():
             with registry._isolated(Origin(name, "?", "?"), "find"):
-                found |= _entry_points(name, distribution)
-        # the core comes first, so that whatever a third party breaks breaks after it
-        for origin, entry_point in sorted(found.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0])):
+                entry_points |= _entry_points(name, distribution)
+        # the core comes first: it must be registered before a third party can break anything
+        for origin, entry_point in sorted(
+            entry_points.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0])
+        ):
             chosen = allowed is None or origin.distribution == CORE or not origin.ids.isdisjoint(allowed)
             if chosen and origin.ids.isdisjoint(blocked):
                 registry.load(origin, entry_point.load)
         for variable, named in (("SHORTSTACK_PLUGINS", allowed or {}), ("SHORTSTACK_BLOCK_PLUGINS", blocked)):
-            registry._report_unknown(variable, named, found)
+            registry._report_unknown(variable, named, entry_points)
         return registry
 
     def _report_unknown(self, variable: str, named: Mapping[str, str], found: Iterable[Origin]) -> None:
@@ -191,23 +193,23 @@ class Registry:
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """The plugins that could not be used."""
+        """Plugins that could not be used."""
         return tuple(self._failures)
 
     @property
     def origins(self) -> tuple[Origin, ...]:
-        """The plugins that are in use."""
+        """Plugins that are in use."""
         return tuple(sorted(self._origins))
 
     @property
     def printed(self) -> Mapping[Origin, str]:
-        """What plugins printed while they were loaded; standard output never sees it, standard error does."""
+        """Output of plugins while they were loaded, which went to standard error instead of standard output."""
         return dict(self._printed)
 
     def load(self, origin: Origin, importer: Callable[[], object]) -> None:
-        """Import a plugin and register it; whatever it raises becomes a ``Failure``, but for Ctrl-C.
+        """Import a plugin and register it; any exception it raises becomes a ``Failure``, except Ctrl-C.
 
-        Nothing can be done about a module that ends the process itself (``os._exit``, a crash in C), that never
+        There is no protection against a module that ends the process itself (``os._exit``, a crash in C), that never
         returns, or that writes to the file descriptor of standard output.
 
         Args:
@@ -217,11 +219,11 @@ class Registry:
         imported: list[object] = []
         with self._isolated(origin, "import"):
             imported.append(importer())
-        for found in imported:
-            self.register(offering(found) if isinstance(found, Descriptor) else found, origin)
+        for plugin in imported:
+            self.register(offering(plugin) if isinstance(plugin, Descriptor) else plugin, origin)
 
     def register(self, module: object, origin: Origin) -> None:
-        """Add a plugin: all of what it offers, or, if anything about it is wrong, nothing.
+        """Add a plugin: all that it offers or, if anything about it is wrong, nothing.
 
         Args:
             module: An object with hook implementations.
@@ -231,13 +233,13 @@ class Registry:
             self._manager.register(module, name=origin.id)
             _require_hooks(self._manager, module)
             with self._isolated(origin, "list", module):
-                found = list(self._offered(module, origin))
-                _reject_clashes(found, self._components)
-                self._components += found
+                components = list(self._offered(module, origin))
+                _reject_clashes(components, self._components)
+                self._components += components
                 self._origins.append(origin)
 
     def beside(self, module: object, origin: Origin) -> "Registry":
-        """All that this registry offers and one plugin more; this one stays as it is.
+        """Return a registry with this one's plugins and one more, without changing this one.
 
         Args:
             module: An object with hook implementations.
@@ -252,17 +254,18 @@ class Registry:
         return more
 
     def find(self, kind: Kind, name: str) -> Component:
-        """The component of a kind that goes by a short name (``fisher``) or a full one (``shortstack/fisher``), or that was given.
+        """Return the component of a kind by short name (``fisher``) or full name (``shortstack/fisher``), or as given.
 
-        The core's own short names win; two third parties with one name must be told apart by full name.
+        The core's own short names take precedence; two third parties' components of one name need the full name.
 
         Raises:
-            UnknownNameError: Nothing goes by that name; suggests the nearest.
-            ConfigurationError: Several third parties do.
+            UnknownNameError: No component has that name; the message suggests the nearest.
+            ConfigurationError: Several third parties offer that name.
             PluginError: The plugin that the full name points at is broken; the cause is chained.
         """
         if isinstance(name, Given):
             descriptor = descriptor_of(kind, name)
+            # the digest serves as the version: another object is another component
             origin = Origin("python", "given", name.digest[:12])
             return Component(kind=kind, origin=origin, descriptor=descriptor, module="")
         offered = [c for c in self.components if c.kind == kind]
@@ -279,17 +282,17 @@ class Registry:
         return matches[0]
 
     def build(self, kind: Kind, name: str, settings: object = None) -> Any:
-        """Make a component.
+        """Build a component.
 
         Args:
-            kind: What sort of component.
+            kind: Kind of component.
             name: Its short or full name.
             settings: A mapping of its settings, an instance of its config class, or None for the defaults.
 
         Raises:
             ConfigurationError: A setting is unknown or has a wrong value, or ``find`` failed.
-            PluginError: The plugin's own code failed, or what it made is no such component; names its distribution and
-                version.
+            PluginError: The plugin's own code failed, or its result is not such a component; the message names its
+                distribution and version.
         """
         component = self.find(kind, name)
         config = self.configure(kind, name, settings)
@@ -299,7 +302,7 @@ class Registry:
             return built
 
     def configure(self, kind: Kind, name: str, settings: object = None) -> object:
-        """The instance of a component's config class that settings mean; see ``build``.
+        """Return an instance of a component's config class from settings; see ``build``.
 
         Raises:
             ConfigurationError: A setting is unknown or has a wrong value, or ``find`` failed.
@@ -320,14 +323,15 @@ class Registry:
                             f"{hook} must yield {expected.__name__} objects, got {type(descriptor).__name__}: "
                             f"{descriptor!r:.80}"
                         )
-                    describe_settings(descriptor.config)  # what cannot be listed must not break the list of all others
+                    # fail now: a component that cannot be listed would break every listing
+                    describe_settings(descriptor.config)
                     yield Component(
                         kind=kind, origin=origin, descriptor=descriptor, module=getattr(module, "__name__", "")
                     )
 
     @contextmanager
     def _isolated(self, origin: Origin, stage: Phase, module: object = None) -> Iterator[None]:
-        """Inside, a third-party plugin may raise and print what it likes; a plugin that raised is discarded and remembered."""
+        """Within the context, a third-party plugin may raise and print; one that raised is discarded and recorded."""
         overheard = StdoutCapture(origin)
         try:
             with redirect_stdout(cast("Any", overheard)):
@@ -391,7 +395,7 @@ def _looks_like_a_hook(module: object, name: str) -> bool:
 
 
 def _reject_clashes(found: Iterable[Component], others: Iterable[Component]) -> None:
-    """Within one distribution a full name means one component; between distributions the short name may be shared."""
+    """Raise if a full name means two components; different distributions may share a short name."""
     owners = {(c.kind, name): c for c in others for name in c.full_names}
     for component in found:
         for name in component.full_names:
@@ -403,7 +407,7 @@ def _reject_clashes(found: Iterable[Component], others: Iterable[Component]) -> 
 
 
 def _distributions() -> Iterator[tuple[str, Distribution]]:
-    """Every distribution with plugins, under its name, once: of two copies on the path only the first can be imported."""
+    """Yield each distribution with plugins once, with its name: of two copies on the path the first is imported."""
     seen: set[str] = set()
     for distribution in filter(_may_have_plugins, distributions()):
         name = _name(distribution)
@@ -415,7 +419,7 @@ def _distributions() -> Iterator[tuple[str, Distribution]]:
 
 
 def _may_have_plugins(distribution: Distribution) -> bool:
-    """A cheap look, before the metadata are read; one that is damaged is looked at again."""
+    """Return False if a distribution has no plugins: a cheap check, True for damaged metadata, to report them."""
     try:
         return any(point.group == GROUP for point in distribution.entry_points)
     except Exception:  # noqa: BLE001 -- as for the name
@@ -423,18 +427,18 @@ def _may_have_plugins(distribution: Distribution) -> bool:
 
 
 def _name(distribution: Distribution) -> str:
-    """Its name; empty where a removal that went wrong left none."""
+    """Return a distribution's name; empty if an incomplete removal left none."""
     try:
         metadata: Any = distribution.metadata
         return str(metadata["Name"] or "")
-    except Exception:  # noqa: BLE001 -- a file that is missing or damaged, which each Python tells in another way
+    except Exception:  # noqa: BLE001 -- a missing or damaged file raises another error in each Python version
         return ""
 
 
 def _entry_points(name: str, distribution: Distribution) -> dict[Origin, EntryPoint]:
-    """A distribution's entry points of our group.
+    """Return a distribution's entry points of our group.
 
-    pluggy's own loader registers by entry-point name and drops the second plugin of a name without a word.
+    pluggy's own loader registers by entry-point name and silently drops the second plugin of a name.
     """
     points = [point for point in distribution.entry_points if point.group == GROUP]
     if points and name == _NAMELESS:
@@ -443,7 +447,7 @@ def _entry_points(name: str, distribution: Distribution) -> dict[Origin, EntryPo
 
 
 def _ids(variable: str) -> dict[str, str] | None:
-    """Normal id → as it was written; None where the variable is not set."""
+    """Return normalised id → id as written; None if the variable is not set."""
     text = os.environ.get(variable)
     if text is None:
         return None
@@ -451,7 +455,7 @@ def _ids(variable: str) -> dict[str, str] | None:
 
 
 def _normal_id(text: str) -> str:
-    """An id whose distribution's name is in the form of PEP 503: ``My_Plugin:x`` is ``my-plugin:x``."""
+    """Return an id with its distribution's name normalised as in PEP 503: ``My_Plugin:x`` becomes ``my-plugin:x``."""
     distribution, separator, point = text.partition(":")
     return f"{_normal(distribution)}{separator}{point}"
 

@@ -1,4 +1,4 @@
-"""Which code something was written in: what a result depends on, though its version stays the same."""
+"""Hashes of source code, on which results depend even if the version stays the same."""
 
 import hashlib
 import sys
@@ -9,7 +9,7 @@ from shortstack.config.given import Given
 
 
 def source_digest(module: str) -> str:
-    """A hash of the Python files of the package that a module belongs to, or of the one file; empty if it has none.
+    """Return a hash of the Python files of a module's package, or of its one file; empty if it has none.
 
     Args:
         module: The name of a module that is loaded, for example a component's ``__module__``.
@@ -25,12 +25,13 @@ def source_digest(module: str) -> str:
     hashed = hashlib.sha256()
     for path in paths:
         if path.is_file():
+            # NUL separates names and contents, so that none can pass for another
             hashed.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return hashed.hexdigest() if any(path.is_file() for path in paths) else ""
 
 
 def source_digest_of_name(name: str) -> str:
-    """The same for what ``module:attribute`` names; empty for the name of a built-in, which changes with the version."""
+    """Return the hash of the code that ``module:attribute`` names; empty for a built-in, known by the version."""
     if isinstance(name, Given):
         return name.digest
     module, separator, _ = name.partition(":")

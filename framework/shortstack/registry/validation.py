@@ -1,4 +1,4 @@
-"""What a component of each kind must have, so that a slip of the finger is told in one line and not by what it breaks."""
+"""Checks that a component has all members of its protocol, so that a typo is reported in one line."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,14 +19,14 @@ PROTOCOLS: Final[Mapping[str, tuple[type, ...]]] = {
     "dataset": (DatasetAdapter,),
     "loss": (DistillationLoss,),
 }
-"""The forms that a component of a kind may have: it must have one of them."""
+"""Protocols of each kind; a component must implement one of them."""
 
 
 def require_protocol(kind: str, component: object) -> None:
-    """A component has all that one of its kind's forms has.
+    """Raise unless a component implements one of its kind's protocols.
 
     Raises:
-        PluginError: It has not; says what the nearest form has and it lacks. A class is no component.
+        PluginError: It does not; the message lists what it lacks of the nearest protocol. A class is refused.
     """
     forms = PROTOCOLS[kind]
     if isinstance(component, type):

@@ -1,4 +1,4 @@
-"""The report of a run: a page with figures and tables, a table for the terminal, and a verdict in plain words."""
+"""The report of a run: an HTML page with figures and tables, tables for the terminal, and a verdict in words."""
 
 from shortstack.report.audit import audit_table
 from shortstack.report.page import write_report

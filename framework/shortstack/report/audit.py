@@ -1,4 +1,4 @@
-"""The audit of the scorers as a table, on the page and in the terminal."""
+"""Tables of the audit of the scorers, for the page and the terminal."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -11,7 +11,7 @@ from shortstack.contracts.headlines import formatted_metric
 from shortstack.result import RunResult
 
 Cell = tuple[str, str]
-"""A value, and its interval or nothing."""
+"""A value, and its interval or an empty text."""
 
 _HEADS = ("choice", "kept", "Spearman", "Kendall", "overlap", "loss", "quality", "cost")
 _IN_TERMINALS = tuple(head for head in _HEADS if head != "Kendall")
@@ -19,7 +19,7 @@ _NOT_AUDITED = "<p>The scorers were not audited: <code>shortstack audit</code> d
 
 
 def audit_table(result: RunResult) -> Table:
-    """For the terminal: each scorer against the oracle, and what its choice costs before distillation."""
+    """Return the terminal table: each scorer against the oracle, and the quality of its selection before distillation."""
     title = f"calibration users; quality: {formatted_metric(result.selected_by)} on validation users; cost in forwards"
     table = Table(title=title, title_justify="left", title_style="dim", box=SIMPLE, padding=(0, 1, 0, 0))
     for head in _IN_TERMINALS:
@@ -31,7 +31,7 @@ def audit_table(result: RunResult) -> Table:
 
 
 def audit_html(result: RunResult) -> str:
-    """The same for the page."""
+    """Return the audit's table as HTML."""
     if not result.audit:
         return _NOT_AUDITED
     head = "".join(f"<th>{head}</th>" for head in _HEADS)
@@ -43,7 +43,7 @@ def audit_html(result: RunResult) -> str:
 
 
 def _rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
-    """A cell for each of ``_HEADS``: the scorers, the oracle among them, then choices by position alone."""
+    """Yield rows with a cell for each of ``_HEADS``: scorers, including the oracle, then selections by position alone."""
     audit, size = result.audit, len(result.selection["kept"])
     for name, choice in audit["pruned"].items():
         agreement = audit["agreement"].get(name, {})

@@ -1,4 +1,4 @@
-"""The methods of a result: their order, their names for people, and the colour each has in every figure."""
+"""The methods of a result: their order, labels, and colours in all figures."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,12 @@ from shortstack.result import RunResult
 
 @attrs.frozen
 class Method:
-    """How a method is shown.
+    """The presentation of a method.
 
     Attributes:
         key: Its key in ``result.json``.
-        label: Its name for people.
-        colour: From the palette of Okabe & Ito, which colour-blind readers can tell apart; floors are grey.
+        label: Its displayed name.
+        colour: Its colour, from the palette of Okabe & Ito, which colour-blind readers can tell apart; baselines are grey.
         marker: Its shape in figures, so that colour is never the only difference.
     """
 
@@ -25,22 +25,23 @@ class Method:
 
     @property
     def step(self) -> int:
-        """The number of the step that made it, if it is a student on the way to the student; else 0."""
+        """Number of the step that made it, if it is an intermediate student; else 0."""
         name, _, number = self.key.partition("-")
         return int(number) if name == "step" else 0
 
     @property
     def about(self) -> str:
-        """What it is, in a few words; empty where only the result knows."""
+        """Short explanation of the method; empty for methods that are not built in."""
         return "a student on the way, the next one's teacher" if self.step else EXPLANATIONS.get(self.key, "")
 
     @property
     def swatch(self) -> str:
-        """The colour as CSS: the page's variable of this name, which differs in dark mode."""
+        """The colour as CSS: the page's variable of this name, which dark mode changes."""
         return f"var(--{self.key}, {self.colour})" if self.key.replace("-", "").isalpha() else self.colour
 
 
 METHODS = (
+    # the greys of methods in one figure differ, so that ``canvas`` can replace each by its own CSS variable
     Method("mode", "mode", "#8a929c", "v"),
     Method("global-mean", "global mean", "#8a929d", "p"),
     Method("user-mean", "user mean", "#8a929e", "^"),
@@ -53,7 +54,7 @@ METHODS = (
     Method("student", "student", "#d55e00", "o"),
     Method("teacher", "teacher", "#0072b2", "o"),
 )
-"""From floor to teacher; a method that is not among these comes first, in grey."""
+"""From baselines to the teacher; a method that is not among these comes first, in grey."""
 
 EXPLANATIONS: Mapping[str, str] = {
     "mode": "the most frequent rating for everything",
@@ -71,25 +72,26 @@ EXPLANATIONS: Mapping[str, str] = {
 
 
 def methods_of(metrics: Mapping[str, object]) -> list[Method]:
-    """The methods that a mapping has something of, in the order of ``METHODS``; students on the way come just before the teacher."""
+    """Return the methods of a mapping's keys, in the order of ``METHODS``; intermediate students precede the teacher."""
     return sorted(map(_method, metrics), key=_place)
 
 
 def _place(method: Method) -> float:
     keys = [known.key for known in METHODS]
     if method.step:
+        # later steps are further from the teacher
         return keys.index("teacher") - method.step / 1000
     return keys.index(method.key) if method.key in keys else -1
 
 
 def _method(key: str) -> Method:
-    """One of ``METHODS``, a student on the way to the student, or something that only the result knows."""
+    """Return the method of a key: one of ``METHODS``, an intermediate student, or a method that is not built in."""
     known = next((method for method in METHODS if method.key == key), Method(key, key, "#8a929c", "X"))
     return attrs.evolve(known, label=f"after step {known.step}", colour="#e69f00", marker="P") if known.step else known
 
 
 def estimate_of(result: RunResult, method: str, metric: str) -> tuple[float, float, float] | None:
-    """A method's value with its interval, (value, low, high); None where undefined."""
+    """Return a method's value with its interval, (value, low, high); None where undefined."""
     value = result.metrics.get(method, {}).get(metric)
     ends = result.intervals.get(method, {}).get(metric)
     if value is None:

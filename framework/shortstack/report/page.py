@@ -1,4 +1,4 @@
-"""``report.html``: one page that needs nothing but itself."""
+"""``report.html``: one self-contained page."""
 
 import os
 from html import escape
@@ -40,7 +40,7 @@ _OF_TASKS = {
 
 
 def write_report(run_folder: Path) -> Path:
-    """Read ``result.json`` in a run's folder and write ``report.html`` beside it, whole or not at all.
+    """Read ``result.json`` in a run's folder and write ``report.html`` beside it, atomically.
 
     Raises:
         SourceNotFoundError: The folder has no ``result.json``.
@@ -49,14 +49,15 @@ def write_report(run_folder: Path) -> Path:
     page = render(RunResult.load(run_folder))
     path, unfinished = run_folder / REPORT, run_folder / f".{REPORT}.unfinished"
     unfinished.write_text(page, encoding="utf-8")
-    os.replace(unfinished, path)  # noqa: PTH105 -- says "replace" on every system
+    os.replace(unfinished, path)  # noqa: PTH105 -- replaces an existing file on every system
     return path
 
 
 def render(result: RunResult) -> str:
-    """The whole page; every text of the result is escaped, and nothing is fetched from anywhere."""
+    """Return the page; every text of the result is escaped, and the page loads no other resources."""
     here = files("shortstack.report")
     selection = result.selection
+    # training curves and speed have figures of their own
     curves = {name: value for name, value in result.cost.items() if name not in {"training", "speed"}}
     return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
         style=here.joinpath("style.css").read_text(encoding="utf-8"),
@@ -93,21 +94,21 @@ def render(result: RunResult) -> str:
 
 
 def _protocol(result: RunResult) -> str:
-    """What was asked of everybody."""
+    """Describe the evaluation protocol."""
     task = name_in_record(result.config.get("task", {}).get("name"))
     protocol = _OF_TASKS.get(task) or _PROTOCOLS[result.config.get("evaluation", {}).get("protocol", "full")]
     return protocol + _SEEN.get(result.cases.get("seen", ""), "")
 
 
 def _calibration(result: RunResult) -> str:
-    """A figure where ratings have probabilities, nothing elsewhere."""
+    """Return the calibration figure; empty where ratings have no probabilities."""
     figure = calibration_figure(result)
-    told = "Ten bins of confidence on the test cases, larger marks for more of them; in brackets the mean distance from the dotted line."
-    return f"<figure>{figure}<figcaption>{told}</figcaption></figure>" if figure else ""
+    caption = "Ten bins of confidence on the test cases, larger marks for more of them; in brackets the mean distance from the dotted line."
+    return f"<figure>{figure}<figcaption>{caption}</figcaption></figure>" if figure else ""
 
 
 def _speed(result: RunResult) -> str:
-    """A figure and a table; nothing where the speed was not measured."""
+    """Return the speed's figure and table; empty where it was not measured."""
     figure = speed_figure(result)
     if not figure:
         return ""
@@ -117,7 +118,7 @@ def _speed(result: RunResult) -> str:
 
 
 def _steps(result: RunResult) -> str:
-    """What was left after each step before the last."""
+    """List the kept layers of each step before the last."""
     steps = result.selection.get("steps", ())
     points = (
         f"<li>After step {number}: layers {escape(', '.join(map(str, step['kept'])))} ({escape(step['reason'])}), "
@@ -128,25 +129,25 @@ def _steps(result: RunResult) -> str:
 
 
 def _details(result: RunResult) -> str:
-    """What scorers recorded besides their scores, such as fitted weights; folded up, for pairs of layers are many."""
+    """Return what scorers recorded besides their scores, such as fitted weights; collapsed, for there may be many entries."""
     details = result.audit.get("details")
     return f"<details><summary>What the scorers recorded</summary>{facts_table(details)}</details>" if details else ""
 
 
 def _source(result: RunResult) -> str:
-    """The data's source as the settings name it."""
+    """Return the data's source as the settings name it."""
     return str(result.config.get("data", {}).get("source", "given interactions"))
 
 
 def _verdict(text: str) -> str:
-    """The first statement large, the others as a list."""
+    """Return the verdict with the first statement large, the others as a list."""
     first, *others = text.splitlines() or [""]
     points = "".join(f"<li>{escape(line)}</li>" for line in others)
     return f'<p class="lead">{escape(first)}</p>' + (f"<ul>{points}</ul>" if points else "")
 
 
 def _tiles(result: RunResult) -> str:
-    """The figures that a reader wants first."""
+    """Return the key figures, at the top of the page."""
     sizes, kept = result.parameters, result.comparisons.get("student/teacher", {}).get(result.selected_by)
     quality = ("–", "undefined") if kept is None else (f"{kept[0]:.1%}", f"{kept[1]:.1%} to {kept[2]:.1%}")
     tiles = (

@@ -1,4 +1,4 @@
-"""The tables of the page, as HTML; every text of a result passes ``escape``."""
+"""Tables of the page as HTML; every text of a result is escaped."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -9,18 +9,18 @@ from shortstack.result import RunResult
 
 
 def metrics_table(result: RunResult) -> str:
-    """Metrics × methods with their intervals; slices have their own table."""
+    """Return metrics × methods with their intervals; slices have their own table."""
     return _by_method(result, [name for name in _metric_names(result) if "/" not in name])
 
 
 def slices_table(result: RunResult) -> str:
-    """The slices of the metric that models are selected by × methods."""
+    """Return slices × methods, in the metric that models are selected by."""
     sliced = [name for name in _metric_names(result) if name.startswith(f"{result.selected_by}/")]
     return _by_method(result, sliced) if sliced else "<p>No slices were evaluated.</p>"
 
 
 def _metric_names(result: RunResult) -> list[str]:
-    """Every metric that is defined for at least one method."""
+    """Return every metric that is defined for at least one method."""
     defined = (name for values in result.metrics.values() for name, value in values.items() if value is not None)
     return list(dict.fromkeys(defined))
 
@@ -35,7 +35,7 @@ def _by_method(result: RunResult, metrics: Sequence[str]) -> str:
 
 
 def comparisons_table(result: RunResult) -> str:
-    """Each comparison with its interval, in the metrics that are always compared."""
+    """Return each comparison with its interval, in the headline metrics."""
     compared = result.headlines["metrics"]
     head = _row("th", ("", *(_label(metric) for metric in compared)))
     rows = (
@@ -46,7 +46,7 @@ def comparisons_table(result: RunResult) -> str:
 
 
 def speed_table(result: RunResult) -> str:
-    """What each model takes for a user, alone and in batches."""
+    """Return each model's time per user, alone and in batches."""
     speed = result.cost.get("speed", {})
     columns = {"users_per_second": "users a second", "ms_per_user_32": "ms a user", "ms_per_user_1": "ms a user, alone"}
     rows = (
@@ -57,7 +57,7 @@ def speed_table(result: RunResult) -> str:
 
 
 def facts_table(facts: Mapping[str, object]) -> str:
-    """Names and values, nested names joined by dots."""
+    """Return names and values, nested names joined by dots."""
     if not facts:
         return "<p>Nothing was recorded.</p>"
     rows = (_row("td", (f"<code>{escape(name)}</code>", escape(value))) for name, value in _flat(facts))
@@ -65,7 +65,7 @@ def facts_table(facts: Mapping[str, object]) -> str:
 
 
 def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every value within, under its dotted name."""
+    """Yield every nested value with its dotted name."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _flat(inner, f"{prefix}.{name}" if prefix else str(name))
@@ -74,7 +74,7 @@ def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _plain(value: object) -> str:
-    """A value for people: thousands separated, floats in six digits, nothing as a dash."""
+    """Format a value: thousands separated, floats in six digits, missing values as a dash."""
     match value:
         case bool():
             return "yes" if value else "no"
@@ -88,13 +88,13 @@ def _plain(value: object) -> str:
 
 
 def _label(metric: str) -> str:
-    """``ndcg@10/tail`` as NDCG@10 tail."""
+    """Format a metric's name: ``ndcg@10/tail`` as NDCG@10 tail."""
     name, _, part = metric.partition("/")
     return escape(f"{formatted_metric(name)} {part}".strip())
 
 
 def _name(method: Method) -> str:
-    """A swatch in the method's colour, and its name with what it is on pointing at it."""
+    """Return a swatch in the method's colour, and its label with the explanation as a tooltip."""
     return (
         f'<i style="background:{method.swatch}"></i><span title="{escape(method.about)}">{escape(method.label)}</span>'
     )
@@ -113,7 +113,7 @@ def _comparison_name(name: str) -> str:
 
 
 def _minus(name: str) -> str:
-    """``teacher-item-knn`` as ``teacher − item-knn``."""
+    """Format a difference: ``teacher-item-knn`` as ``teacher − item-knn``."""
     return name.replace("-", " − ", 1)
 
 

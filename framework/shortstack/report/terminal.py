@@ -1,4 +1,4 @@
-"""The table at the end of a run, for a terminal."""
+"""Tables at the end of a run, for a terminal."""
 
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +10,7 @@ from shortstack.terminal_text import visible
 
 
 def terminal_table(result: RunResult) -> Table:
-    """Methods × metrics with 95 % intervals on what models are selected by, the student and the teacher in bold."""
+    """Return methods × metrics, with 95 % intervals of the selection metric, and student and teacher in bold."""
     table = Table(title="test users; intervals over users", title_justify="left", title_style="dim")
     table.add_column("method", no_wrap=True)
     shown = [*(name for name in result.headlines["metrics"][:1] if name != result.selected_by), result.selected_by]
@@ -27,15 +27,15 @@ def terminal_table(result: RunResult) -> Table:
 
 
 def speed_table(result: RunResult) -> Table:
-    """How fast the models are; no rows where that was not measured."""
+    """Return the models' speeds; no rows where they were not measured."""
     device = result.environment.get("device", "the device of the run")
     table = Table(title=f"speed on {device}; medians over test users", title_justify="left", title_style="dim")
     for name in ("model", "users/s, 32 at once", "ms a user, 32 at once", "ms a user, alone"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     speed = result.cost.get("speed", {})
     for method in methods_of(speed):
-        found = speed[method.key]
-        figures = [f"{found['users_per_second']:,.0f}", *(f"{found[f'ms_per_user_{n}']:,.2f}" for n in (32, 1))]
+        timing = speed[method.key]
+        figures = [f"{timing['users_per_second']:,.0f}", *(f"{timing[f'ms_per_user_{n}']:,.2f}" for n in (32, 1))]
         table.add_row(
             Text(visible(method.label)), *figures, style="bold" if method.key in {"student", "teacher"} else ""
         )

@@ -1,4 +1,4 @@
-"""The outcome in plain words: what was kept, at what size, and whether it was worth it."""
+"""The verdict on a run in words: the quality kept, the size, and whether distillation paid."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -22,29 +22,29 @@ def verdict(
     cases: Mapping[str, Any] | None = None,
     speed: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
-    """Say honestly what a run found, one statement a line, the most important first.
+    """Return the verdict on a run, one statement per line, the most important first.
 
     Args:
-        metrics: As in ``RunResult``; this and the rest are all it rests on.
-        comparisons: As ``standard_comparisons`` makes them; what is not there is not spoken of.
-        parameters: Of teacher and student.
-        selection: How many layers stayed.
-        selected_by: The metric that it is about; higher is better.
+        metrics: As in ``RunResult``.
+        comparisons: As ``standard_comparisons`` returns them; missing ones are left out of the verdict.
+        parameters: Parameters of teacher and student.
+        selection: The kept layers.
+        selected_by: The metric of the statements; higher is better.
         cases: As in ``RunResult``.
-        speed: As in its ``cost``.
+        speed: As in the ``cost`` of ``RunResult``.
     """
-    told = _Verdict(comparisons=comparisons, metric=selected_by)
+    writer = _Verdict(comparisons=comparisons, metric=selected_by)
     users = (cases or {}).get("users")
     if users is not None and users < FEWEST_USERS:
-        alone = [told.built(parameters, selection), too_few(users), faster(speed or {}), repeated(cases or {})]
+        alone = [writer.built(parameters, selection), too_few(users), faster(speed or {}), repeated(cases or {})]
         return "\n".join(statement for statement in alone if statement)
     statements = [
-        told.kept(metrics, parameters, selection),
+        writer.kept(metrics, parameters, selection),
         faster(speed or {}),
-        told.against_scratch(),
-        told.against_pruned(),
-        told.student_against_floors(),
-        told.against_floors(),
+        writer.against_scratch(),
+        writer.against_pruned(),
+        writer.student_against_floors(),
+        writer.against_floors(),
         repeated(cases or {}),
     ]
     return "\n".join(statement for statement in statements if statement)
@@ -81,6 +81,7 @@ class _Verdict:
         )
 
     def against_scratch(self) -> str:
+        # only an interval wholly above or below 0 decides
         difference = self.found("student-scratch")
         if difference is None:
             return "No model of the student's size was trained without the teacher, so nothing shows that distillation paid."
@@ -108,7 +109,7 @@ class _Verdict:
         return f"Distillation did not measurably improve on the pruned teacher ({figures})."
 
     def student_against_floors(self) -> str:
-        """Spoken only where a floor is clearly better: that is the one thing a user must not miss."""
+        """Return a warning if a baseline is clearly better than the student; otherwise empty."""
         better = [
             f"{floor} ({_signed(difference)})"
             for floor, difference in self.differences("student").items()
@@ -129,11 +130,12 @@ class _Verdict:
         return f"The teacher beats the floors {_listed(beaten)} in {self.name}." if beaten else ""
 
     def differences(self, method: str) -> dict[str, Sequence[float]]:
-        """Floor → the method's lead over it, where that is known."""
+        """Return the method's lead over each baseline, where it is defined."""
         against = [name.removeprefix(f"{method}-") for name in self.comparisons if name.startswith(f"{method}-")]
-        own = [name for name in against if name not in {*FLOORS, "teacher", "scratch", "pruned"}]
-        found = {floor: self.found(f"{method}-{floor}") for floor in (*FLOORS, *own)}
-        return {floor: difference for floor, difference in found.items() if difference is not None}
+        # baselines of a task's or the run's own
+        further = [name for name in against if name not in {*FLOORS, "teacher", "scratch", "pruned"}]
+        leads = {floor: self.found(f"{method}-{floor}") for floor in (*FLOORS, *further)}
+        return {floor: difference for floor, difference in leads.items() if difference is not None}
 
 
 def too_few(users: int) -> str:
@@ -155,7 +157,7 @@ def _size(parameters: Parameters, selection: SelectionRecord) -> str:
 
 
 def faster(speed: Mapping[str, Mapping[str, float]]) -> str:
-    """How the student's speed compares with the teacher's; empty where it was not measured."""
+    """Compare the student's speed with the teacher's; empty where it was not measured."""
     if not {"student", "teacher"} <= speed.keys():
         return ""
     student, teacher = speed["student"], speed["teacher"]
@@ -169,7 +171,7 @@ def faster(speed: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def repeated(cases: Mapping[str, Any]) -> str:
-    """How many users come back to what they had, and what becomes of such cases; empty where none does."""
+    """Return the share of cases with a target in the history, and their treatment; empty where there are none."""
     left_out, repeats = cases.get("left_out", 0), cases.get("repeats", 0)
     every = cases.get("evaluated", 0) + left_out
     if left_out:
@@ -186,11 +188,15 @@ def repeated(cases: Mapping[str, Any]) -> str:
 
 
 def _signed(estimate: Sequence[float]) -> str:
-    """A difference with its interval: ``+0.0021 [−0.0013, +0.0055]``."""
+    """Format a difference with its interval: ``+0.0021 [−0.0013, +0.0055]``."""
     value, low, high = estimate
     return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]".replace("-", "−")
 
 
 def _listed(parts: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """Join parts in a list.
+
+    >>> _listed(["a"]), _listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
     return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)

@@ -1,4 +1,4 @@
-"""A new plugin, written out as a complete distribution whose tests pass at once."""
+"""Scaffolding of a new plugin: a complete distribution whose tests pass."""
 
 import shlex
 from pathlib import Path
@@ -15,11 +15,11 @@ __all__ = ["NewPlugin", "new_plugin"]
 
 @attrs.frozen(kw_only=True)
 class NewPlugin:
-    """What was written, and where.
+    """A plugin that was written.
 
     Attributes:
-        names: What it is called.
-        folder: Where it is.
+        names: Its names.
+        folder: Its folder.
     """
 
     names: Names
@@ -27,7 +27,7 @@ class NewPlugin:
 
     @property
     def next_steps(self) -> str:
-        """What to do with it, for a terminal."""
+        """The next commands to run, for a terminal."""
         kind, component = self.names.kind, self.names.component
         return (
             f"{self.folder} holds the distribution {self.names.distribution} with the {kind} {component!r}; next:\n"
@@ -43,10 +43,10 @@ def new_plugin(kind: Kind, name: str, folder: Path | None = None, *, registry: R
     """Write a distribution with one component, its tests, a README and a CI workflow.
 
     Args:
-        kind: What sort of component.
+        kind: Kind of the component.
         name: The component's name: lower-case words joined by ``-``.
         folder: A new or empty folder; by default ``shortstack-NAME`` in the current one.
-        registry: The plugins whose names are taken; this environment's by default.
+        registry: The plugins whose names are taken; by default those of this environment.
 
     Raises:
         ConfigurationError: The name is no component's name or is taken, or the folder is not empty.

@@ -1,4 +1,4 @@
-"""What the new distributions of the four kinds differ in, apart from their modules."""
+"""The differences between new distributions of the four kinds, apart from their modules."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,14 +10,14 @@ from shortstack.registry import Kind
 
 @attrs.frozen(kw_only=True)
 class Wording:
-    """The words for one kind.
+    """The texts for one kind.
 
     Attributes:
         article: The kind with its article.
         suite: Its suite in ``shortstack.testing``.
-        summary: What the component does, in one sentence.
-        about: The same for the README, with what is worth knowing.
-        use: The tables of a run's TOML file that use it; ``$name`` stands for the component's.
+        summary: Summary of the component in one sentence.
+        about: A longer description for the README.
+        use: The tables of a run's TOML file that use it; ``$name`` stands for the component's name.
     """
 
     article: str

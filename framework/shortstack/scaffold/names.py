@@ -1,4 +1,4 @@
-"""From a component's name to all names of a new distribution, and whether they are free."""
+"""Names of a new distribution, derived from a component's name, and a check that they are free."""
 
 import re
 from importlib.util import find_spec
@@ -14,11 +14,15 @@ _PREFIX = f"{CORE}-"
 
 @attrs.frozen(kw_only=True)
 class Names:
-    """What a new plugin is called.
+    """The names of a new plugin.
 
     Attributes:
-        kind: What sort of component it offers.
+        kind: Kind of the component that it offers.
         component: The component's name, which is also its entry point's.
+
+    >>> names = Names(kind="scorer", component="my-scorer")
+    >>> names.distribution, names.package, names.camel
+    ('shortstack-my-scorer', 'shortstack_my_scorer', 'MyScorer')
     """
 
     kind: Kind
@@ -26,30 +30,30 @@ class Names:
 
     @property
     def distribution(self) -> str:
-        """``shortstack-NAME``: what is installed; the prefix keeps it apart from all that is no plugin."""
+        """Name of the distribution, ``shortstack-NAME``; the prefix distinguishes it from packages that are no plugins."""
         return f"{_PREFIX}{self.component}"
 
     @property
     def package(self) -> str:
-        """``shortstack_name``: what is imported; with its prefix no keyword, and no module of the standard library."""
+        """Name of the import package, ``shortstack_name``; with the prefix it is no keyword or standard-library module."""
         return self.distribution.replace("-", "_")
 
     @property
     def camel(self) -> str:
-        """``Name``: for classes."""
+        """Stem of class names, ``Name``."""
         return "".join(word.capitalize() for word in self.component.split("-"))
 
 
 def free_names(kind: Kind, component: str, registry: Registry) -> Names:
-    """The names of a new plugin.
+    """Return the names of a new plugin.
 
     Args:
-        kind: What sort of component.
+        kind: Kind of the component.
         component: Its name.
-        registry: The plugins that are there already.
+        registry: The existing plugins.
 
     Raises:
-        ConfigurationError: It is no name for a component, or it is taken.
+        ConfigurationError: The name is not well-formed, or it is taken.
     """
     _require_well_formed(component)
     if component.startswith(_PREFIX):
@@ -74,6 +78,7 @@ def free_names(kind: Kind, component: str, registry: Registry) -> Names:
 
 def _require_well_formed(component: str) -> None:
     try:
+        # the descriptor's own validator decides which names are allowed
         Descriptor(name=component, summary="new", build=str)
     except ValueError as error:
         near = _nearest(component)
@@ -81,6 +86,10 @@ def _require_well_formed(component: str) -> None:
 
 
 def _nearest(text: str) -> str:
-    """A well-formed name that looks like this text; empty if there is none."""
+    """Return a well-formed name that resembles a text; empty if there is none.
+
+    >>> _nearest("MyScorer 2")
+    'my-scorer-2'
+    """
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text).lower()
     return re.sub(r"[^a-z0-9]+", "-", apart).lstrip("-0123456789").rstrip("-")

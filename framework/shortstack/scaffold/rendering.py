@@ -1,4 +1,4 @@
-"""The files of a new distribution, as text."""
+"""Contents of the files of a new distribution."""
 
 from importlib.resources import files
 from string import Template
@@ -11,9 +11,9 @@ _TEMPLATES = files("shortstack.scaffold") / "templates"
 
 
 def rendered(names: Names) -> dict[str, str]:
-    """Path within the distribution → text.
+    """Render the files of a distribution: path → text.
 
-    The templates are called ``*.tmpl``, so that nothing lints, imports or collects them as modules.
+    The templates have the extension ``.tmpl``, so that tools do not lint, import or collect them as modules.
     """
     sources = {
         ".github/workflows/test.yml": "workflow.yml",

@@ -1,4 +1,4 @@
-"""Files into a folder: all of them, or none."""
+"""Writing of several files into a folder: all of them, or none."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,19 +8,19 @@ from shortstack.errors import ConfigurationError
 
 
 def write_all(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files into a folder that is new or empty; they are made beside it and appear at the end.
+    """Write files into a folder that is new or empty; they are written beside it and moved at the end.
 
     Args:
-        folder: Where to; its parents are made.
-        texts: Path within the folder → UTF-8 text.
+        folder: The folder; its parents are created.
+        texts: Path within the folder → text, written as UTF-8.
 
     Raises:
-        ConfigurationError: There is something already; it is left as it is.
-        OSError: The place cannot be written to.
+        ConfigurationError: The folder is not empty, or is a file; it is left as it is.
+        OSError: The folder cannot be written to.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        found = "is not empty" if folder.is_dir() else "is a file"
-        raise ConfigurationError(f"{folder} {found} and was left as it is; name a new or empty folder with --folder")
+        problem = "is not empty" if folder.is_dir() else "is a file"
+        raise ConfigurationError(f"{folder} {problem} and was left as it is; name a new or empty folder with --folder")
     parent = folder.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=parent, prefix=".new-") as staging:
@@ -35,5 +35,5 @@ def _move(made: Path, folder: Path) -> None:
     if not folder.exists():
         made.rename(folder)
         return
-    for entry in sorted(made.iterdir()):  # a shell may stand in the empty folder: keep that very folder
+    for entry in sorted(made.iterdir()):  # the empty folder may be a shell's working directory, so it is not replaced
         entry.rename(folder / entry.name)

@@ -1,1 +1,1 @@
-"""Scores of any stock causal language model on plain texts: resumable, and sharded over processes."""
+"""Scoring of any stock causal language model on plain texts: resumable, and sharded over processes."""

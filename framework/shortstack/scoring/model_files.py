@@ -1,4 +1,4 @@
-"""Which files of a model's folder its scores depend on: those that the model and its tokenizer are read from."""
+"""The files of a model's folder that its scores depend on: those of the model and its tokenizer."""
 
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,12 +17,12 @@ _READ: Final = (
     "tekken.json",
     "word_*.json",
 )
-"""Weights, config, and what transformers' tokenizers call their files."""
+"""Weights, config, and the file names of transformers' tokenizers."""
 _SHARD_OF_SCORES: Final = "*.[0-9]*-of-[0-9]*.safetensors"
 
 
 def files_read(folder: Path) -> list[Path]:
-    """The files that count, by name; scores, shards of them, logs and the like may lie beside them and come and go."""
+    """Return the files that scores depend on, by name; others, such as scores or logs, may change without effect."""
     names = sorted(path.name for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
     read = [name for name in names if any(fnmatch(name, pattern) for pattern in _READ)]
     return [folder / name for name in read if not fnmatch(name, _SHARD_OF_SCORES)]

@@ -1,4 +1,4 @@
-"""Shards are merged where there is no model any more: scorers that need one are told apart before any work."""
+"""Check that scorers of shards need no model afterwards: shards are merged without one."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,10 +16,10 @@ _NEEDS_MODEL: Final = "scorer {!r} runs the model many times on all examples; sc
 
 
 def require_no_model(scorers: Scorers) -> None:
-    """Scorers of shards must do with what the sweep found; derived ones are tried on made-up scores.
+    """Raise if a scorer needs more than the results of the sweep; derived ones are tried on made-up scores.
 
     Raises:
-        ConfigurationError: One runs the model again and again, on all examples.
+        ConfigurationError: A scorer runs the model repeatedly on all examples.
     """
     for name in scorers.probes:
         raise ConfigurationError(_NEEDS_MODEL.format(name))
@@ -35,20 +35,20 @@ def require_no_model(scorers: Scorers) -> None:
 
 
 class _NeedsModelError(ConfigurationError):
-    """There is no model any more."""
+    """A scorer ran the model where there is none."""
 
 
 @attrs.frozen(kw_only=True)
 class NoModel:
-    """A ``Probe`` where there is no model any more."""
+    """A ``Probe`` without a model."""
 
     layers: int
     examples: int
 
     def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
-        """Impossible."""
+        """Raise, for there is no model."""
         raise _NeedsModelError(f"a scorer runs the model without layers {list(skip)}; score it without shards")
 
     def few(self, examples: int) -> Probe:
-        """Impossible too."""
+        """Raise, for there is no model."""
         raise _NeedsModelError(f"a scorer runs the model on {examples} examples; score it without shards")

@@ -1,4 +1,4 @@
-"""What one process has found so far: a safetensors file that the next one goes on from, or that is merged with others."""
+"""Intermediate results of a scoring: a safetensors file to resume from, or to merge with others."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,21 +21,21 @@ from shortstack.registry.isolation import plugin_errors
 _HEADER: Final = "shortstack"
 
 Job = Mapping[str, Any]
-"""All that the scores depend on, as JSON can hold it."""
+"""All that the scores depend on, as JSON values."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Part:
-    """A sweep of some of the examples.
+    """A sweep over some of the examples.
 
     Attributes:
-        job: What it is part of.
-        shard: ``(2, 4)`` is the second of four.
-        layers: How many the model has.
-        total: How many examples the shard has.
-        done: How many of them have been swept.
-        seconds: What that took, all tries together.
-        swept: Where the sweep stands; None before it started.
+        job: The job that it is part of.
+        shard: The shard; ``(2, 4)`` is the second of four.
+        layers: Number of the model's layers.
+        total: Number of the shard's examples.
+        done: Number of examples swept so far.
+        seconds: Time of the sweep so far, over all runs.
+        swept: State of the sweep; None before it started.
     """
 
     job: Job
@@ -47,17 +47,18 @@ class Part:
     swept: Swept | None = None
 
     def save(self, path: Path, scorers: Scorers) -> None:
-        """Write it, whole or not at all.
+        """Write the part atomically.
 
         Raises:
-            PluginError: A scorer's state holds something that no file can hold.
-            UnwritableError: It cannot be written; what was saved before is kept.
+            PluginError: A scorer's state holds a value that cannot be saved.
+            UnwritableError: The file cannot be written; an earlier one is kept.
         """
+        # states are saved one by one, so that an error can name the scorer
         tensors, plain = put_away(None if self.swept is None else attrs.evolve(self.swept, states={}))
         for name, state in ({} if self.swept is None else self.swept.states).items():
             with plugin_errors(scorers.components[name], "has a state that cannot be saved"):
-                found = put_away(state, f"state of {name}")
-            tensors, plain = tensors | found[0], plain | found[1]
+                saved = put_away(state, f"state of {name}")
+            tensors, plain = tensors | saved[0], plain | saved[1]
         header = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "swept")
         header |= {"plain": plain, "scorers": list(self.swept.states if self.swept else ())}
         with written_whole(path) as partial:
@@ -65,10 +66,10 @@ class Part:
 
     @classmethod
     def load(cls, path: Path) -> "Part":
-        """Read what was saved; the scorers must be built, for their states are of classes of theirs.
+        """Read a saved part; the scorers must have been built, so that the classes of their states are imported.
 
         Raises:
-            DataError: It is no part, or damaged.
+            DataError: The file is no part, or damaged.
         """
         header = _header(path)
         plain = header.pop("plain")
@@ -85,20 +86,20 @@ class Part:
 
 
 def job_of(path: Path) -> Job:
-    """What a saved part is part of.
+    """Return the job of a saved part.
 
     Raises:
-        DataError: It is no part, or damaged.
+        DataError: The file is no part, or damaged.
     """
     job: Job = _header(path)["job"]
     return job
 
 
 def merged(parts: Sequence[Part], scorers: Scorers) -> Part:
-    """One part from all shards of a job, whatever their order.
+    """Merge all shards of a job, in any order, into one part.
 
     Raises:
-        ConfigurationError: They are not of one job, a shard is not there or there twice, or one has not finished.
+        ConfigurationError: They are not of one job, a shard is missing or occurs twice, or one has not finished.
         PluginError: A scorer failed.
     """
     shards, calls = sorted(parts, key=lambda part: part.shard), GuardedCalls(scorers.components)
@@ -122,15 +123,15 @@ def merged(parts: Sequence[Part], scorers: Scorers) -> Part:
 
 
 def require_same(job: Job, other: Job, found: str) -> None:
-    """Two jobs are one.
+    """Raise if two jobs differ.
 
     Args:
-        job: One.
-        other: The other, which is to blame.
-        found: What the other is, in words.
+        job: The expected job.
+        other: The other job, which the error names.
+        found: Beginning of the error, which describes the other job.
 
     Raises:
-        ConfigurationError: They are not; says in what they differ.
+        ConfigurationError: They differ; names the differences.
     """
     differing = differences(job, other)
     if differing:
@@ -138,7 +139,11 @@ def require_same(job: Job, other: Job, found: str) -> None:
 
 
 def differences(job: Job, other: Job) -> str:
-    """In what two jobs differ, in words; empty if they are one."""
+    """Return the keys in which two jobs differ, in words; empty if they are equal.
+
+    >>> differences({"model": "a", "length": 8}, {"model": "b", "length": 8})
+    'model'
+    """
     return " and ".join(key for key in {**job, **other} if job.get(key) != other.get(key))
 
 

@@ -1,4 +1,4 @@
-"""Score a stored model on texts: all of them, or one shard."""
+"""Scoring of a stored model on texts: on all of them, or on one shard."""
 
 import hashlib
 import json
@@ -32,17 +32,17 @@ from shortstack.version import __version__
 
 @attrs.frozen(kw_only=True)
 class Scoring:
-    """What to score, and on what.
+    """Settings of a scoring.
 
     Attributes:
         model: A folder with a stock causal language model and its tokenizer.
         texts: JSON lines; see ``read_examples``.
         scorers: Scorer name → its settings.
-        longest: How many tokens an example has at most.
-        batch_size: Examples a batch; changes no score, and may differ between one try and the next.
-        precision: The type of the weights; ``"auto"`` is the one they are stored in.
+        longest: Largest number of tokens of an example.
+        batch_size: Examples in a batch; changes no score, and may differ when a scoring is resumed.
+        precision: The type of the weights; ``"auto"`` is the stored type.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        shard: ``(2, 4)`` is the second of four.
+        shard: The shard; ``(2, 4)`` is the second of four.
     """
 
     model: Path
@@ -65,18 +65,18 @@ class Scoring:
             raise ConfigurationError(f"shard {shard[0]}/{shard[1]} does not exist; the first of four is 1/4")
 
     def execute(self, out: Path, registry: Registry, progress: Progress) -> Path:
-        """Write the scores, or, for one shard of several, a part to merge; a second try goes on where the first ended.
+        """Write the scores, or, for one shard of several, a part to merge; an interrupted scoring is resumed.
 
         Returns:
             The file that was written.
 
         Raises:
             ShortstackError: As ``measure_importance``, ``read_examples`` and ``stored_model``.
-            ConfigurationError: A shard of another job is there, or a scorer cannot be sharded.
-            RunFolderError: ``out`` is there and holds something else than the scores of this job, or another process is
+            ConfigurationError: A shard of another job exists, or a scorer cannot be sharded.
+            RunFolderError: ``out`` exists and holds something else than the scores of this job, or another process is
                 writing them.
-            OutOfMemoryError: A batch is too large; what was saved until then is kept.
-            UnwritableError: The disk is full, say; what was saved until then is kept.
+            OutOfMemoryError: A batch is too large; the last saved state is kept.
+            UnwritableError: A file cannot be written, for example to a full disk; the last saved state is kept.
         """
         scorers = Scorers.of(self.scorers, registry)
         if self.shard[1] > 1:
@@ -99,6 +99,7 @@ class Scoring:
             part = sweeping.finish(left or sweeping.begin(job, self.shard), scorers, calls, progress)
             if self.shard[1] > 1:
                 return path
+            # scorers that are folds are complete after the sweep; the others run the model again
             again = examples if len(scorers.folds) < len(scorers.built) else []
             probe = ModelProbe(model, in_batches(again, self.batch_size, model.device))
             with (
@@ -106,12 +107,13 @@ class Scoring:
                 ProbeCache.of(path, step) as answers,
             ):
                 write_scores(out, part, scorers, CachedProbe(probe, answers), calls)
+        # only after the scores are written: until then a resumed run needs both files
         answers.remove()
         path.unlink()
         return out
 
     def _part(self, out: Path, job: Job) -> Path:
-        """Where what has been found so far is kept: a shard beside the scores, all else out of sight, by its job."""
+        """Return the path of the part: visible beside the scores for a shard, else a hidden file named by the job."""
         shard, count = self.shard
         mark = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:12]
         return out.with_name(f"{out.name}.{shard}-of-{count}.safetensors" if count > 1 else f".{out.name}.{mark}")
@@ -133,13 +135,13 @@ class Scoring:
         return read_examples(self.texts, stored_tokenizer(self.model), longest, vocabulary)
 
     def _shard_of(self, examples: list[ReadExample]) -> list[ReadExample]:
-        """The longest first: what is too much for the memory shows at once, and little is padded."""
+        """Return the shard's examples, the longest first: lack of memory shows at once, and there is little padding."""
         by_length = sorted(examples, key=lambda read: len(read.example["input_ids"]), reverse=True)
         return by_length[self.shard[0] - 1 :: self.shard[1]]
 
 
 def _left_behind(path: Path, job: Job) -> Part | None:
-    """What an earlier try of this job found."""
+    """Load the part that an interrupted run of this job left, if there is one."""
     if not path.is_file():
         return None
     require_same(job, job_of(path), f"{path} was made")

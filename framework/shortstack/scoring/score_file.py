@@ -1,4 +1,4 @@
-"""The scores as a JSON file: from one process, or merged from shards."""
+"""The JSON file of scores, from one process or merged from shards."""
 
 import json
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ SCHEMA: Final = 1
 
 
 def merge_parts(paths: Sequence[Path], out: Path, registry: Registry) -> None:
-    """Write the scores of all shards of a job.
+    """Merge all shards of a job and write their scores.
 
     Raises:
-        SourceNotFoundError: A file is not there.
+        SourceNotFoundError: A file does not exist.
         DataError: A file is no part, or damaged.
         ConfigurationError: The parts are not all shards of one job, or were made by scorers that have changed since.
-        RunFolderError: ``out`` is there and holds something else than the scores of this job.
+        RunFolderError: ``out`` exists and holds something else than the scores of this job.
     """
     job = job_of(paths[0])
     require_room(out, job)
@@ -38,7 +38,7 @@ def merge_parts(paths: Sequence[Path], out: Path, registry: Registry) -> None:
 
 
 def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: GuardedCalls) -> None:
-    """Ask the scorers what they found, and write it.
+    """Finish the scorers and write their scores.
 
     Raises:
         RunFolderError: Another job has written its scores there in the meantime.
@@ -46,7 +46,7 @@ def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: G
     if part.swept is None:
         raise AssertionError("scores are written once the sweep has ended")
     start = perf_counter()
-    found = scorers.answers(part.swept, probe, part.layers, calls, require_sound)
+    scores = scorers.answers(part.swept, probe, part.layers, calls, require_sound)
     require_room(out, part.job)
     write_json(
         out,
@@ -58,32 +58,34 @@ def write_scores(out: Path, part: Part, scorers: Scorers, probe: Probe, calls: G
             "layers": part.layers,
             "examples": part.total,
             "seconds": part.seconds + perf_counter() - start,
-            "scores": {name: importance.scores.tolist() for name, importance in found.items()},
-            "counted": {name: importance.examples for name, importance in found.items()},
-            "details": {name: dict(importance.details) for name, importance in found.items() if importance.details},
+            "scores": {name: importance.scores.tolist() for name, importance in scores.items()},
+            "counted": {name: importance.examples for name, importance in scores.items()},
+            "details": {name: dict(importance.details) for name, importance in scores.items() if importance.details},
         },
     )
 
 
 def require_room(out: Path, job: Job) -> None:
-    """Nothing is written over but scores of the same job.
+    """Raise if a file holds anything but scores of the same job, which alone may be overwritten.
 
     Raises:
-        RunFolderError: The file is there, and holds something else.
+        RunFolderError: The file exists, and holds something else.
     """
     if not out.exists():
         return
     try:
-        found = json.loads(out.read_bytes())
+        content = json.loads(out.read_bytes())
     except (OSError, ValueError, RecursionError):
-        found = None
-    if not (isinstance(found, dict) and found.keys() >= {"schema", "scores"} and isinstance(found.get("job"), dict)):
+        content = None
+    if not (
+        isinstance(content, dict) and content.keys() >= {"schema", "scores"} and isinstance(content.get("job"), dict)
+    ):
         raise RunFolderError(f"{out} is there, and holds no scores; name another file, so that it is not lost")
-    differing = differences(job, found["job"])
+    differing = differences(job, content["job"])
     if differing:
         raise RunFolderError(f"{out} holds scores with other {differing}; remove it, or name another file")
 
 
 def code_of_scorers(scorers: Scorers, registry: Registry) -> list[Any]:
-    """Which code each scorer is, those that others are made from too."""
+    """Return the identity of the code of each scorer, including those that derived scorers need."""
     return [list(registry.find("scorer", name).identity) for name in scorers.built]

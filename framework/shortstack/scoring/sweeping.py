@@ -1,4 +1,4 @@
-"""A sweep that is saved on the way, so that a kill costs half a minute."""
+"""A sweep with regular checkpoints, so that a kill loses half a minute at most."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,13 +22,13 @@ from shortstack.tasks.examples import collate
 
 @attrs.frozen(kw_only=True, eq=False)
 class Sweeping:
-    """The examples of one part.
+    """A sweep over the examples of one part.
 
     Attributes:
-        model: What is scored.
-        examples: All of the part's, those of an earlier try too.
-        batch_size: Examples a batch.
-        path: Where the part is saved.
+        model: The model to score.
+        examples: All examples of the part, including those that are done.
+        batch_size: Examples in a batch.
+        path: File of the part.
     """
 
     model: PreTrainedModel
@@ -37,11 +37,11 @@ class Sweeping:
     path: Path
 
     def begin(self, job: Job, shard: tuple[int, int]) -> Part:
-        """Before anything was swept."""
+        """Return the part before the sweep."""
         return Part(job=job, shard=shard, layers=len(Decoder.of(self.model).layers), total=len(self.examples))
 
     def finish(self, part: Part, scorers: Scorers, calls: GuardedCalls, progress: Progress) -> Part:
-        """The part once all of its examples are swept, saved every half minute and at the end."""
+        """Sweep the remaining examples, saving every half minute and at the end; return the finished part."""
         with progress.job("examples", total=part.total) as step:
             while part.swept is None or part.done < part.total:
                 rest = in_batches(self.examples[part.done :], self.batch_size, self.model.device)
@@ -54,7 +54,7 @@ class Sweeping:
 
 
 def in_batches(examples: Sequence[ReadExample], size: int, device: torch.device) -> Iterator[Batch]:
-    """The examples in their order, on a device."""
+    """Yield the examples in batches, in their order, on a device."""
     groups = [examples[start : start + size] for start in range(0, len(examples), size)]
     batches = checked_batches((collate(read.example for read in group) for group in groups), device)
     for group, batch in zip(groups, batches, strict=True):
@@ -62,7 +62,7 @@ def in_batches(examples: Sequence[ReadExample], size: int, device: torch.device)
 
 
 class _Stretch(Iterable[Batch]):
-    """Batches until it is time to save."""
+    """The batches up to the next checkpoint."""
 
     def __init__(self, batches: Iterator[Batch], step: ProgressCallback, done: int) -> None:
         self._batches, self._step, self._start = batches, step, perf_counter()

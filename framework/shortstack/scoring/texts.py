@@ -1,4 +1,4 @@
-"""Texts as examples: read from JSON lines, cut to length."""
+"""Examples from texts in JSON lines, cut to length."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class ReadExample:
 
     Attributes:
         place: Its file and line, ``"texts.jsonl:8"``.
-        example: Its tokens, and which of them are supervised.
+        example: Its tokens and labels.
     """
 
     place: str
@@ -30,20 +30,20 @@ class ReadExample:
 
 
 def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, vocabulary: int) -> list[ReadExample]:
-    """One example a line, in their order; those of blanks alone are left out.
+    """Read one example per line, in their order; blank ones are left out.
 
-    Of a text every token is supervised, of a prompt with a completion those of the completion. A text is cut at its
-    end, a prompt at its start.
+    Every token of a text is a label, but only those of the completion of a prompt with a completion. A text is cut at
+    its end, a prompt at its start.
 
     Args:
         path: JSON lines, each ``{"text"}`` or ``{"prompt", "completion"}``; other keys are ignored.
-        tokenizer: The model's own.
-        longest: How many tokens an example has at most.
-        vocabulary: How many tokens the model knows.
+        tokenizer: The model's own tokenizer.
+        longest: Largest number of tokens of an example.
+        vocabulary: Size of the model's vocabulary.
 
     Raises:
-        SourceNotFoundError: There is no such file.
-        RowError: A line is something else, or has tokens that the model does not know; names it.
+        SourceNotFoundError: The file does not exist.
+        RowError: A line has another form, or tokens outside the model's vocabulary; names the line.
         EmptyDataError: No line has a token.
     """
     if not path.is_file():
@@ -63,7 +63,7 @@ def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, 
 
 
 def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The number of each line, and its text, or its prompt and completion."""
+    """Yield the number of each line, and its text, or its prompt and completion."""
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
             if text.strip():
@@ -71,15 +71,15 @@ def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
                     row = json.loads(text)
                 except (ValueError, RecursionError) as error:
                     raise RowError(path, line, f"not JSON ({error}); a line is {FORM}") from error
-                found = next((texts for keys in _KEYS if (texts := _texts(row, keys))), None)
-                if found is None:
-                    given = text.decode(errors="replace").strip()
-                    raise RowError(path, line, f"got {given:.80}; a line is {FORM}, with texts as values")
-                yield line, found
+                texts_found = next((texts for keys in _KEYS if (texts := _texts(row, keys))), None)
+                if texts_found is None:
+                    line_text = text.decode(errors="replace").strip()
+                    raise RowError(path, line, f"got {line_text:.80}; a line is {FORM}, with texts as values")
+                yield line, texts_found
 
 
 def _texts(row: Any, keys: tuple[str, ...]) -> tuple[str, ...]:
-    """The values of some keys, if all of them are texts that can be written down."""
+    """Return the values of some keys, if all of them are texts that UTF-8 can encode; else empty."""
     values = [row.get(key) for key in keys] if isinstance(row, dict) else []
     texts = tuple(value for value in values if isinstance(value, str) and _is_unicode(value))
     return texts if len(texts) == len(keys) else ()
@@ -94,7 +94,7 @@ def _example(texts: tuple[str, ...], tokenizer: PreTrainedTokenizerBase, longest
     if len(texts) == 1:
         return {"input_ids": tokens[:longest], "labels": [IGNORED, *tokens[1:longest]]}
     completion = list(tokenizer(texts[1], add_special_tokens=False).input_ids)
-    if tokens and tokens[-1] == tokenizer.eos_token_id:  # a tokenizer that ends its texts ends this one once
+    if tokens and tokens[-1] == tokenizer.eos_token_id:  # an end token after the prompt belongs after the completion
         completion.append(tokens.pop())
     labels = [IGNORED] * len(tokens) + completion
     return {"input_ids": (tokens + completion)[-longest:], "labels": labels[-longest:]}

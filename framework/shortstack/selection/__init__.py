@@ -1,1 +1,1 @@
-"""Which layers stay? Scores and a budget in, a selection out."""
+"""Selection of the kept layers from scores and a budget."""

@@ -1,4 +1,4 @@
-"""Which layers stay: the strategies that measure the model without some layers."""
+"""Selection strategies that measure the model without some layers."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Greedy:
-    """Drop the layer whose absence costs least, measure the rest again, repeat.
+    """Backward elimination: drop the layer whose removal costs least, measure the rest again, repeat.
 
-    The measure is the mean calibration loss without the layer and without all that went before; of equal losses the
-    last layer goes. It takes ``(L + k + 1)(L − k) / 2`` passes and does not look at the scores.
+    The cost is the mean calibration loss without the layer and without those dropped before; of equal losses the last
+    layer is dropped. It takes ``(L + k + 1)(L − k) / 2`` passes and ignores the scores.
     """
 
     name = "greedy"
@@ -31,6 +31,7 @@ class Greedy:
         while len(kept) > keep:
             losses = {layer: calibration_loss(probe, question.layers, set(kept) - {layer}) for layer in kept}
             passes += len(kept)
+            # negative indices, so that of equal losses the last layer is dropped
             loss, victim = min((value, -layer) for layer, value in losses.items())
             kept.remove(-victim)
         if loss is None:
@@ -48,10 +49,10 @@ class Adaptive:
     Sizes are tried from the smallest; if none is within the bound, the largest allowed is taken.
 
     Attributes:
-        tolerance: How much the mean calibration loss may exceed the teacher's, in nats an example.
-        min_layers: The smallest student to try.
-        max_layers: The largest; the budget caps it too.
-        by: Which k layers stay, for each k.
+        tolerance: How much the mean calibration loss may exceed the teacher's, in nats per example.
+        min_layers: Smallest size to try.
+        max_layers: Largest size to try; the budget limits it too.
+        by: Strategy that selects the k layers of each size k.
     """
 
     name = "adaptive"
@@ -70,7 +71,7 @@ class Adaptive:
 
     @property
     def keeps(self) -> Keeps:
-        """Order alone matters if it does to the inner strategy; the size hangs on measurements."""
+        """Traits of the inner strategy that still hold; the size depends on measurements, so most do not."""
         return Keeps(order_only=self.by.keeps.order_only, continuous=self.by.keeps.continuous)
 
     def choose(self, question: Question, keep: int) -> Choice:
@@ -95,7 +96,7 @@ class Adaptive:
 
 @attrs.frozen(kw_only=True)
 class RememberingProbe:
-    """A probe that measures each set of layers once; a parameter budget asks a strategy for several sizes.
+    """A probe with a cache: a parameter budget tries several sizes, and each set of layers is measured once.
 
     Attributes:
         probe: The probe that measures.
@@ -116,7 +117,7 @@ class RememberingProbe:
 
     @property
     def passes(self) -> int:
-        """How many different sets of layers were left out, one pass over the examples each."""
+        """Number of different sets of skipped layers, one pass over the examples each."""
         return len(self._measured)
 
     def few(self, examples: int) -> "RememberingProbe":
@@ -132,10 +133,10 @@ class RememberingProbe:
 
 
 def needed_probe(question: Question, name: str) -> Probe:
-    """The probe of a question, for a strategy that cannot do without.
+    """Return the probe of a question, for a strategy that requires one.
 
     Raises:
-        ConfigurationError: There is none, or it is of another model.
+        ConfigurationError: There is no probe, or it is for another model.
     """
     if question.probe is None:
         raise ConfigurationError(f"strategy {name!r} measures the model: give select() a probe")
@@ -147,10 +148,10 @@ def needed_probe(question: Question, name: str) -> Probe:
 
 
 def calibration_loss(probe: Probe, layers: int, kept: Iterable[int]) -> float:
-    """The mean negative log-probability, in nats, when only these layers run.
+    """Return the mean negative log-probability, in nats, when only these layers run.
 
     Raises:
-        NonFiniteError: It is NaN or infinite.
+        NonFiniteError: The loss is NaN or infinite.
     """
     skip = tuple(sorted(set(range(layers)) - set(kept)))
     loss = -float(probe.log_probability(skip=skip).mean())

@@ -1,4 +1,4 @@
-"""``AdaptiveLayerSelector``: scores and a budget in, the kept layers out."""
+"""``AdaptiveLayerSelector``: selects the kept layers from scores and a budget."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -41,20 +41,23 @@ STRATEGIES: Final[Mapping[str, type]] = {
 
 
 def strategy_named(name: str, settings: Mapping[str, object] | None = None) -> Strategy:
-    """A strategy by the name it goes by, or by ``module:attribute``.
+    """Return a strategy by its name, or by ``module:attribute``.
 
     Args:
-        name: For example ``"strategic"``; or where to import a class of settings from, ``"my_package:MyStrategy"``.
+        name: For example ``"strategic"``; or the import path of a class of settings, ``"my_package:MyStrategy"``.
         settings: Values of its settings, for example ``{"seed": 3}`` for ``random``.
 
     Raises:
-        UnknownNameError: There is no such strategy or setting; suggests the nearest.
-        ConfigurationError: A setting has a value that is not allowed.
+        UnknownNameError: The strategy, or a setting, does not exist; suggests the nearest name.
+        ConfigurationError: A setting has an invalid value.
+
+    >>> strategy_named("random", {"seed": 3})
+    Random(seed=3)
     """
-    given = dict(settings or {})
-    if name == Adaptive.name and isinstance(given.get("by"), str):
-        given["by"] = strategy_named(str(given["by"]))
-    strategy = named_object("strategy", name, STRATEGIES, given)
+    values = dict(settings or {})
+    if name == Adaptive.name and isinstance(values.get("by"), str):  # in a file it can only be a name
+        values["by"] = strategy_named(str(values["by"]))
+    strategy = named_object("strategy", name, STRATEGIES, values)
     if not isinstance(strategy, Strategy):
         raise ConfigurationError(
             f"strategy {name!r} must have name, keeps and choose, see shortstack.selection.strategies.Strategy"
@@ -72,11 +75,11 @@ def _strategy(value: str | Strategy) -> Strategy:
 
 @attrs.frozen
 class AdaptiveLayerSelector:
-    """Selects the layers that stay.
+    """Selects the kept layers.
 
     Attributes:
-        strategy: A name (see ``STRATEGIES``), or any object of the ``Strategy`` form.
-        budget: How much may remain.
+        strategy: A name (see ``STRATEGIES``), or any object of the ``Strategy`` protocol.
+        budget: Limit of what remains.
 
     >>> selector = AdaptiveLayerSelector(strategy="strategic", budget=Budget(keep_layers=3))
     >>> selector.select([0.1, 0.5, 0.9, 0.2]).kept
@@ -93,12 +96,12 @@ class AdaptiveLayerSelector:
         costs: Mapping[str, Cost] | Cost | None = None,
         probe: Probe | None = None,
     ) -> Selection:
-        """The layers that stay. Deterministic; ties go to the lowest index.
+        """Return the kept layers. Deterministic; ties go to the lowest index.
 
         Args:
-            scores: One a layer, ``(layers,)``; higher means keep.
-            costs: What the layers cost, by measure or by the one that the budget limits; see ``costs_of``.
-            probe: Measures the teacher without some layers; ``greedy`` and ``adaptive`` need it.
+            scores: One per layer, ``(layers,)``; higher means keep.
+            costs: Costs of the layers, by measure or in the one that the budget limits; see ``costs_of``.
+            probe: Measures the teacher without some layers; required by ``greedy`` and ``adaptive``.
 
         Raises:
             NonFiniteError: A score is NaN or infinite.
@@ -118,7 +121,8 @@ class AdaptiveLayerSelector:
         )
 
     def _fitting(self, question: Question, cost: Cost | None) -> Choice:
-        """The largest choice within the budget."""
+        """Return the largest choice within the budget."""
+        # layers differ in cost, so what fits is only known for a choice
         for keep in range(self.budget.layers(of=question.layers), 0, -1):
             choice = self._asked(question, keep)
             if cost is None or cost.of(choice.kept) <= self.budget.limit(cost):

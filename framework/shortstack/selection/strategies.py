@@ -1,4 +1,4 @@
-"""Which k of L layers stay: the strategies that look at scores and positions alone."""
+"""Selection strategies that use scores and positions alone."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -12,15 +12,16 @@ from shortstack.contracts import Probe
 
 @attrs.frozen(kw_only=True)
 class Keeps:
-    """Which laws a strategy keeps; the conformance kit (``shortstack.testing``) checks each of them.
+    """Properties that a strategy promises; the conformance kit (``shortstack.testing``) checks each of them.
 
     Attributes:
-        nested: What it keeps of k layers is among what it keeps of k + 1 (law 25).
-        monotone: Raising a kept layer's score, or lowering a dropped one's, changes nothing (law 26).
-        order_only: Only the order of the scores matters (law 26).
-        exact: It keeps exactly as many layers as it may, and so all of them where all may stay (law 24).
-        continuous: A hair more for a layer, less than any scores or sums of scores differ by, decides between equals alone:
-            of equal scores the lowest index stays. A strategy that compares scores with a threshold does not promise it.
+        nested: The layers kept for a size k are among those kept for k + 1.
+        monotone: Raising a kept layer's score, or lowering a dropped one's, changes nothing.
+        order_only: Only the order of the scores matters.
+        exact: It keeps exactly the allowed number of layers, and so all of them where all may stay.
+        continuous: Raising a score by less than any difference of scores or of their sums decides between ties alone:
+            of equal scores the lowest index stays. A strategy that compares scores with a threshold does not promise
+            it.
     """
 
     nested: bool = False
@@ -32,11 +33,11 @@ class Keeps:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Question:
-    """What a strategy is asked: which layers of these?
+    """Input of a strategy.
 
     Attributes:
-        scores: One finite score a layer; higher means keep.
-        probe: Measures the model without some layers, on the calibration examples; None where there is no model.
+        scores: One finite score per layer; higher means keep.
+        probe: Measures the model without some layers, on the calibration examples; None if there is no model.
     """
 
     scores: tuple[float, ...]
@@ -44,11 +45,15 @@ class Question:
 
     @property
     def layers(self) -> int:
-        """How many layers there are."""
+        """Number of layers."""
         return len(self.scores)
 
     def best(self, among: Iterable[int], count: int) -> list[int]:
-        """The ``count`` layers with the highest scores, ties to the lowest index."""
+        """Return the ``count`` layers with the highest scores, ties to the lowest index.
+
+        >>> Question(scores=(0.2, 0.9, 0.2)).best(range(3), 2)
+        [1, 0]
+        """
         return sorted(among, key=lambda layer: (-self.scores[layer], layer))[:count]
 
 
@@ -58,11 +63,11 @@ def _ascending(kept: Iterable[int]) -> tuple[int, ...]:
 
 @attrs.frozen(kw_only=True)
 class Choice:
-    """What a strategy answers.
+    """Result of a strategy.
 
     Attributes:
-        kept: The layers that stay, ascending.
-        reason: Why these, in one sentence.
+        kept: The kept layers, ascending.
+        reason: The reason for them, in one sentence.
     """
 
     kept: tuple[int, ...] = attrs.field(converter=_ascending)
@@ -71,18 +76,18 @@ class Choice:
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Chooses layers. Any object of this form will do."""
+    """Protocol of selection strategies."""
 
     @property
     def name(self) -> str:
-        """What users write and records say."""
+        """Name in configurations and records."""
 
     @property
     def keeps(self) -> Keeps:
-        """The laws it keeps."""
+        """Properties that the strategy promises."""
 
     def choose(self, question: Question, keep: int) -> Choice:
-        """1 to ``keep`` layers (exactly so many where ``keeps.exact``), the same each time.
+        """Choose 1 to ``keep`` layers (exactly ``keep`` if ``keeps.exact``), deterministically.
 
         Raises:
             ConfigurationError: The strategy refuses such a number of layers, or needs a probe and has none.
@@ -103,7 +108,7 @@ class TopK:
 
 @attrs.frozen
 class Distributed:
-    """The best of each third of the depth; what does not divide goes to early, then late, then middle."""
+    """The best layers of each third of the depth; the remainder goes to the early third, then to the late one."""
 
     name = "distributed"
     keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
@@ -123,7 +128,7 @@ class Distributed:
 
 @attrs.frozen
 class Strategic:
-    """The first and the last layer, then the highest scores; of one layer, the best."""
+    """The first and the last layer, then the highest scores; the best layer if only one is kept."""
 
     name = "strategic"
     keeps = Keeps(monotone=True, order_only=True, exact=True, continuous=True)
@@ -140,7 +145,7 @@ class Strategic:
 
 @attrs.frozen
 class Contiguous:
-    """All but the block of consecutive layers whose scores add up to the least; of equal blocks the last."""
+    """All but the block of consecutive layers with the lowest sum of scores; of equal blocks the last is dropped."""
 
     name = "contiguous"
     keeps = Keeps(monotone=True, exact=True, continuous=True)
@@ -184,7 +189,7 @@ class Last:
 
 @attrs.frozen
 class Ends:
-    """``⌈k/2⌉`` first and ``⌊k/2⌋`` last layers."""
+    """The first ``⌈k/2⌉`` and the last ``⌊k/2⌋`` layers."""
 
     name = "ends"
     keeps = Keeps(nested=True, monotone=True, order_only=True, exact=True, continuous=True)
@@ -198,7 +203,7 @@ class Ends:
 
 @attrs.frozen
 class Uniform:
-    """Evenly spaced: ``⌊(i + ½) · L / k⌋`` for i = 0 … k − 1."""
+    """Evenly spaced layers: ``⌊(i + ½) · L / k⌋`` for i = 0 … k − 1."""
 
     name = "uniform"
     keeps = Keeps(monotone=True, order_only=True, exact=True, continuous=True)
@@ -229,6 +234,10 @@ class Random:
 
 
 def _thirds(count: int) -> Sequence[int]:
-    """Early, middle and late parts of a count; remainders to early, then late."""
+    """Divide a count into early, middle and late parts; the remainder goes to early, then late.
+
+    >>> _thirds(8)
+    (3, 2, 3)
+    """
     part, rest = divmod(count, 3)
     return (part + (rest > 0), part, part + (rest > 1))

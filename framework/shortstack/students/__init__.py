@@ -1,1 +1,1 @@
-"""A teacher and the kept layers in, a stock model that has proved itself out."""
+"""Construction and verification of students: stock models from the kept layers of a teacher."""

@@ -1,4 +1,4 @@
-"""``build_student``: a teacher and the kept layers in, a stock model that has proved itself out."""
+"""``build_student``: builds and verifies a stock model from the kept layers of a teacher."""
 
 import copy
 import logging
@@ -43,31 +43,32 @@ def build_student(
 ) -> PreTrainedModel:
     """Build a student from some of a teacher's layers.
 
-    The student is a stock model: ``AutoModelForCausalLM.from_pretrained`` loads it without shortstack. What was kept,
-    why, and from whom is in ``student.config.shortstack``.
+    The student is a stock model: ``AutoModelForCausalLM.from_pretrained`` loads it without shortstack. The kept layers,
+    the reason for them and the teacher's identity are in ``student.config.shortstack``.
 
     Args:
-        teacher: A stock decoder-only causal language model; left as it was.
-        kept_layers: Indices of the layers that stay, ascending (a list, or an array of NumPy or PyTorch), or a selection.
-        architecture: The name of a student architecture, or one.
-        settings: The architecture's settings, where it is given by name.
-        registry: Where names are looked up; by default the plugins of this environment.
-        calibration: Batches of ``input_ids``, ``attention_mask`` and ``labels``, for architectures that look at data.
+        teacher: A stock decoder-only causal language model; not modified.
+        kept_layers: Indices of the kept layers, ascending (a list, or an array of NumPy or PyTorch), or a selection.
+        architecture: A student architecture, or the name of one.
+        settings: Settings of an architecture that is given by name.
+        registry: Registry of the names; by default the plugins of this environment.
+        calibration: Batches of ``input_ids``, ``attention_mask`` and ``labels``, for architectures that use data.
 
     Returns:
         The student in eval mode, on the teacher's device and in its dtype, sharing no memory with it.
 
     Raises:
-        ConfigurationError: The kept layers are not ascending indices of the teacher's, or the architecture is unknown.
-        DataError: A calibration batch holds something that is not read, such as the ``position_ids`` of packed rows.
-        UnsupportedModelError: The teacher is of a family, or in a state, that cannot be handled.
-        PluginError: The architecture failed, or changed the teacher; names it and its distribution.
+        ConfigurationError: The kept layers are not ascending indices of the teacher's layers, or the architecture is
+            unknown.
+        DataError: A calibration batch has a key that is not read, such as the ``position_ids`` of packed rows.
+        UnsupportedModelError: The teacher's family, or its state, is not supported.
+        PluginError: The architecture failed, or modified the teacher; names it and its distribution.
         ProofError: The finished student failed a check; this is a defect of the architecture.
     """
     require_ready_teacher(teacher)
     selection = _selection(kept_layers, len(Decoder.of(teacher).layers))
     name, method, component = _architecture(architecture, settings, registry)
-    teacher = frozen_copy(teacher, frozen=False)
+    teacher = frozen_copy(teacher, frozen=False)  # evaluation mode, without a change to the caller's model
     with (
         assert_unmodified(ModelSnapshot.of(teacher), component),
         plugin_errors(component),
@@ -92,20 +93,20 @@ def assembled(
     method: StudentArchitecture,
     calibration: Iterable[dict[str, Tensor]] = (),
 ) -> tuple[PreTrainedModel, dict[str, str]]:
-    """A student that has proved nothing yet, and the teacher's tensor for each of its tensors that is a plain copy.
+    """Return an unverified student, and the name of the teacher's tensor for each of its plain copies.
 
-    ``build_student`` proves it; the conformance kit tries its laws on it.
+    ``build_student`` verifies it; the conformance kit applies its laws to it.
 
     Args:
-        teacher: A model that is ready, in eval mode.
-        config: What ``method`` planned for this selection.
+        teacher: A checked teacher, in eval mode.
+        config: The config from ``method.shrink`` for this selection.
         selection: The kept layers.
         method: The architecture.
-        calibration: Batches, for architectures that look at data.
+        calibration: Batches, for architectures that use data.
 
     Raises:
-        UnsupportedModelError: ``AutoModelForCausalLM`` makes another class of model of the config.
-        PluginError: The architecture gave no config, or no map of copies.
+        UnsupportedModelError: ``AutoModelForCausalLM`` builds another class of model from the config.
+        PluginError: The architecture returned no config, or no mapping of copies.
     """
     if not isinstance(config, PreTrainedConfig):
         raise PluginError(f"shrink gave {config!r:.80}; it must give the student's config")
@@ -117,7 +118,7 @@ def assembled(
 
 
 def _tie_as_the_weights(teacher: PreTrainedModel, config: PreTrainedConfig) -> None:
-    """A teacher's config may say otherwise than its weights, and is left so; the student's says what they are."""
+    """Set the student config's flag for tied weights by the teacher's weights, which its config may contradict."""
     tied = is_tied(teacher)
     if isinstance(config, PreTrainedConfig) and says_tied(teacher) != tied:
         set_tied(config, tied=tied)
@@ -126,7 +127,7 @@ def _tie_as_the_weights(teacher: PreTrainedModel, config: PreTrainedConfig) -> N
 
 @attrs.frozen
 class _ReadWhole:
-    """The same batches, as often as they can be gone through; none holds anything that no architecture would read."""
+    """The given batches, checked for unread keys on each iteration."""
 
     given: Iterable[dict[str, Tensor]]
 
@@ -152,20 +153,20 @@ def _selection(kept: Iterable[SupportsIndex] | Selection, layers: int) -> Select
 def _architecture(
     given: str | StudentArchitecture, settings: Mapping[str, object] | None, registry: Registry | None
 ) -> tuple[str, StudentArchitecture, str]:
-    """Its name for the record, itself, and who it is in words."""
+    """Return an architecture's name for the record, the architecture, and its description for messages."""
     if isinstance(given, str):
         registry = registry or Registry.from_environment()
-        found = registry.find("student", given)
-        return found.full_name, registry.build("student", given, settings), str(found)
+        component = registry.find("student", given)
+        return component.full_name, registry.build("student", given, settings), str(component)
     if settings is not None:
         raise ConfigurationError("settings go with the name of an architecture; this one is already built")
     return written_in(given), given, f"student architecture {written_in(given)}"
 
 
 def _unfilled(teacher: PreTrainedModel, config: PreTrainedConfig) -> PreTrainedModel:
-    """A model of this config in the teacher's dtype and place, every weight NaN until it is written.
+    """Return a model of this config in the teacher's dtype and on its device, with every weight NaN.
 
-    It is built under the dtype: casting afterwards would round the frequencies of rotary positions.
+    It is built in the dtype: casting afterwards would round the frequencies of rotary positions.
     """
     student: PreTrainedModel = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=teacher.dtype)
     if type(student) is not type(teacher):
@@ -182,7 +183,7 @@ def _unfilled(teacher: PreTrainedModel, config: PreTrainedConfig) -> PreTrainedM
 
 
 def _record(name: str, selection: Selection, teacher: PreTrainedModel, adapted: Sequence[str]) -> dict[str, Any]:
-    """Plain JSON for the student's config; stock transformers carries it along."""
+    """Return the record for the student's config as plain JSON, which stock transformers preserves."""
     return {
         "architecture": name,
         "kept_layers": list(selection.kept),

@@ -1,7 +1,7 @@
-"""Does a student's config say what its teacher's does, but for which layers are left and how wide they are?
+"""Comparison of a student's config with its teacher's, apart from the kept layers and their widths.
 
 A copy of every weight under another rotary base, epsilon or window is another model, and a short prompt may not show it. So
-every field must be the same, unless it speaks of layers, or is a size that tensors have, or means nothing for the function.
+every field must be equal, unless it describes layers, is a size of tensors, or has no effect on the function.
 """
 
 import copy
@@ -16,9 +16,9 @@ from shortstack.models.older_readers import FORMER
 from shortstack.models.parameters import planned_model
 
 _OF_LAYERS: Final = frozenset({"layer", "layers", "block", "blocks", "dense", "sparse"})
-"""Words of fields that say which layers there are."""
+"""Words in names of fields that describe the layers."""
 _OF_TRAINING: Final = ("dropout", "pdrop", "layerdrop", "drop", "initializer", "init", "token")
-"""Words of fields that matter in training, or in generation, alone."""
+"""Prefixes of words in names of fields that only affect training or generation."""
 _ELSEWHERE: Final = FORMER | {
     "architectures",
     "dtype",
@@ -28,16 +28,16 @@ _ELSEWHERE: Final = FORMER | {
     "transformers_version",
     "use_cache",
 }
-"""What is compared by another proof, or is no property of the function."""
+"""Fields that another proof compares, or that do not affect the function."""
 _PLAIN: Final = (bool, int, float, str, type(None))
 
 
 def different_settings(teacher: PreTrainedModel, student: PreTrainedModel) -> list[str]:
-    """Each field in which the student's config is another than the teacher's without a reason, in words."""
+    """Return a phrase for each unexplained difference between the student's config and the teacher's."""
     theirs, ours = teacher.config.get_text_config(), student.config.get_text_config()
     before, after = theirs.to_dict(), ours.to_dict()
     layers = (theirs.num_hidden_layers, ours.num_hidden_layers)
-    found, sizes = list[str](), dict[str, Any]()
+    differences, sizes = list[str](), dict[str, Any]()
     for name in sorted((before.keys() | after.keys()) - _ELSEWHERE):
         for field, old, new in _leaves(name, before.get(name), after.get(name)):
             if _is_explained(field, old, new, layers):
@@ -45,14 +45,14 @@ def different_settings(teacher: PreTrainedModel, student: PreTrainedModel) -> li
             if field == name and _is_size(ours, name, old, new):
                 sizes[name] = old
             else:
-                found.append(f"{field} is {new!r} instead of {old!r}")
+                differences.append(f"{field} is {new!r} instead of {old!r}")
     if sizes and _are_other_heads(ours, sizes):
-        found += [f"{name} is {after[name]!r} instead of {old!r}" for name, old in sizes.items()]
-    return found
+        differences += [f"{name} is {after[name]!r} instead of {old!r}" for name, old in sizes.items()]
+    return differences
 
 
 def _leaves(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """A field, or what is in it, where the two differ."""
+    """Yield a field, or its entries, where the two configs differ."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted(old.keys() & new.keys(), key=str):
             yield from _leaves(f"{name}.{key}", old[key], new[key])
@@ -65,7 +65,11 @@ def _leaves(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _is_explained(name: str, old: Any, new: Any, layers: tuple[int, int]) -> bool:
-    """Whether it speaks of layers, or of training."""
+    """Return True if a difference is expected: the field describes layers, or affects training only.
+
+    >>> _is_explained("num_hidden_layers", 12, 3, (12, 3)), _is_explained("rope_theta", 1e4, 1e6, (12, 3))
+    (True, False)
+    """
     words = name.replace(".", "_").split("_")
     if any(word.startswith(_OF_TRAINING) for word in words):
         return True
@@ -78,9 +82,9 @@ def _is_explained(name: str, old: Any, new: Any, layers: tuple[int, int]) -> boo
 
 
 def _is_size(config: PreTrainedConfig, name: str, old: Any, new: Any) -> bool:
-    """Whether a whole number is a size of tensors: with twice as much, their shapes would be others.
+    """Return True if an integer field is a size of tensors: doubling it changes their shapes.
 
-    Heads are one too, though in GPT-2 all of them together are as wide as the stream, however many there are.
+    Numbers of heads count too, although in GPT-2 they change no shape: all heads together are as wide as the stream.
     """
     if name == "vocab_size" or not {type(old), type(new)} <= {int, type(None)}:
         return False
@@ -91,7 +95,7 @@ def _is_size(config: PreTrainedConfig, name: str, old: Any, new: Any) -> bool:
 
 
 def _are_other_heads(config: PreTrainedConfig, sizes: Mapping[str, Any]) -> bool:
-    """Whether the teacher's sizes give tensors of the same shapes to modules that use them otherwise: two heads of one, say."""
+    """Return True if the teacher's sizes give the same shapes but other modules: two heads instead of one, say."""
     reverted = _planned(config, sizes)
     if reverted is None or _shapes(reverted) != _shapes(now := planned_model(config)):
         return False
@@ -99,7 +103,7 @@ def _are_other_heads(config: PreTrainedConfig, sizes: Mapping[str, Any]) -> bool
 
 
 def _planned(config: PreTrainedConfig, changes: Mapping[str, Any]) -> PreTrainedModel | None:
-    """A model of the config with some fields changed, without weights; None if there is none."""
+    """Return a model, without weights, of the config with some fields changed; None if it cannot be built."""
     changed = copy.deepcopy(config)
     try:
         for name, value in changes.items():
@@ -114,9 +118,11 @@ def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def _attributes(model: nn.Module) -> dict[str, object]:
-    """What modules are and know beside their weights."""
-    found: dict[str, object] = {}
+    """Return the classes and plain attributes of all modules."""
+    attributes: dict[str, object] = {}
     for path, module in model.named_modules():
-        found[path] = type(module)
-        found |= {f"{path}.{n}": v for n, v in vars(module).items() if not n.startswith("_") and isinstance(v, _PLAIN)}
-    return found
+        attributes[path] = type(module)
+        attributes |= {
+            f"{path}.{n}": v for n, v in vars(module).items() if not n.startswith("_") and isinstance(v, _PLAIN)
+        }
+    return attributes

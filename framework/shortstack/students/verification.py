@@ -1,4 +1,4 @@
-"""What every student must pass before it is handed out. All of it is cheap; a failure is a ``ProofError``."""
+"""Proofs that every student must pass before it is returned. All are cheap; a failure raises a ``ProofError``."""
 
 import tempfile
 from collections import defaultdict
@@ -15,17 +15,17 @@ from shortstack.models.ties import is_tied
 from shortstack.students.config_comparison import different_settings
 
 CACHES = ("past_key_values", "cache_params", "state")
-"""What the families call the cache that they return and take."""
+"""Names of the cache among the families' arguments and outputs."""
 
 
 def verify(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str], planned: int) -> None:
     """Run every proof.
 
     Args:
-        teacher: Where the weights came from; left as it was.
+        teacher: The source of the weights; not modified.
         student: The finished student, in eval mode.
         copies: Student tensor → teacher tensor, for every plain copy.
-        planned: How many parameters the config promised.
+        planned: Number of parameters by the config.
 
     Raises:
         ProofError: A proof failed; the student must not be used.
@@ -41,17 +41,17 @@ def verify(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[s
 
 
 def prove_filled(student: PreTrainedModel, copies: Mapping[str, str]) -> None:
-    """No tensor was forgotten: the builder filled them with NaN before the transfer."""
+    """Prove that every tensor was written: the builder filled them with NaN before the transfer."""
     for name, tensor in student.state_dict().items():
         if name not in copies and tensor.is_floating_point() and bool(tensor.isnan().any()):
             raise ProofError(f"the architecture left {name} unfilled: it must write every tensor of the student")
 
 
 def prove_settings(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
-    """The config says what the teacher's does, but for its layers and widths; the vocabulary is the teacher's.
+    """Prove that the config equals the teacher's, apart from layers and widths, and that the vocabulary is the same.
 
     Raises:
-        ProofError: Names the field.
+        ProofError: A field differs; names it.
     """
     rows = [model.get_input_embeddings().num_embeddings for model in (teacher, student)]
     different = [f"the vocabulary has {rows[1]} tokens instead of {rows[0]}"] if rows[0] != rows[1] else []
@@ -61,7 +61,7 @@ def prove_settings(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
 
 
 def prove_copies(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str]) -> None:
-    """Every plain copy equals the teacher's tensor, bit for bit and in dtype."""
+    """Prove that every plain copy equals the teacher's tensor, bit for bit and in dtype."""
     ours, theirs = student.state_dict(), teacher.state_dict()
     for name, source in copies.items():
         if name not in ours or source not in theirs:
@@ -71,7 +71,7 @@ def prove_copies(teacher: PreTrainedModel, student: PreTrainedModel, copies: Map
 
 
 def prove_unshared(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
-    """No tensor of the student lies in the teacher's memory."""
+    """Prove that no tensor of the student shares memory with the teacher."""
     owners = {_storage(tensor): name for name, tensor in teacher.state_dict().items() if tensor.numel()}
     for name, tensor in student.state_dict().items():
         if tensor.numel() and _storage(tensor) in owners:
@@ -79,12 +79,12 @@ def prove_unshared(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
 
 
 def prove_ties(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[str, str]) -> None:
-    """What is one tensor in the teacher is one in the student, and the other way round."""
+    """Prove that tensors are tied in the student exactly where they are tied in the teacher."""
     ours, theirs = student.state_dict(), teacher.state_dict()
     partners: dict[int, set[int]] = defaultdict(set)
     for name, source in copies.items():
         partners[_storage(theirs[source])].add(_storage(ours[name]))
-    untied = any(len(found) > 1 for found in partners.values())
+    untied = any(len(copied_to) > 1 for copied_to in partners.values())
     if untied or is_tied(teacher) != is_tied(student) or len(set().union(*partners.values())) != len(partners):
         raise ProofError(
             "tied weights differ: what the teacher keeps in one tensor the student must keep in one, and no more"
@@ -92,18 +92,18 @@ def prove_ties(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mappi
 
 
 def prove_count(student: PreTrainedModel, planned: int) -> None:
-    """As many parameters as the config promised."""
+    """Prove that the number of parameters is the planned one."""
     actual = sum(p.numel() for p in student.parameters())
     if actual != planned:
         raise ProofError(f"the student has {actual:,} parameters, but its config promises {planned:,}")
 
 
 def prove_cache(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
-    """Token by token with a cache gives the logits of one pass without.
+    """Prove that generation token by token with a cache gives the logits of one pass without.
 
     Raises:
-        ProofError: It does not.
-        UnsupportedModelError: It does not in the teacher either, so that nothing can be proved.
+        ProofError: The logits differ.
+        UnsupportedModelError: They differ in the teacher too, so that nothing can be proved.
     """
     problem = _cache_problem(student)
     if problem and _cache_problem(teacher):
@@ -116,7 +116,7 @@ def prove_cache(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
 
 
 def _cache_problem(model: PreTrainedModel) -> str:
-    """What is wrong with generation with a cache; nothing where all is well, or where the family has no cache."""
+    """Return the error of generation with a cache; empty if it is correct, or if the family has no cache."""
     try:
         whole, steps = _with_and_without_cache(model, short_prompt(model))
     except (IndexError, RuntimeError, ValueError) as error:
@@ -127,7 +127,7 @@ def _cache_problem(model: PreTrainedModel) -> str:
 
 
 def _with_and_without_cache(model: PreTrainedModel, prompt: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits from the middle of the prompt on, in one pass and token by token."""
+    """Return the logits from the middle of the prompt on, in one pass and token by token."""
     mask, half = torch.ones_like(prompt), prompt.shape[1] // 2
     whole = uncached_logits(model)[:, half - 1 :]
     with torch.no_grad():
@@ -137,17 +137,18 @@ def _with_and_without_cache(model: PreTrainedModel, prompt: Tensor) -> tuple[Ten
             return whole[:, :1], output.logits[:, -1:]
         steps = [output.logits[:, -1:]]
         for place in range(half, prompt.shape[1]):
-            seen = {"attention_mask": mask[:, : place + 1]} if cache == CACHES[0] else {}  # states are of no length
+            # recurrent states have no length that a mask could have
+            seen = {"attention_mask": mask[:, : place + 1]} if cache == CACHES[0] else {}
             output = model(input_ids=prompt[:, place : place + 1], use_cache=True, **{cache: output[cache]}, **seen)
             steps.append(output.logits)
     return whole, torch.cat(steps, dim=1)
 
 
 def prove_reload(student: PreTrainedModel) -> None:
-    """Saved and loaded by stock transformers, it is the same model."""
+    """Prove that the student is the same model after saving, and loading by stock transformers."""
     with tempfile.TemporaryDirectory() as folder, silenced_transformers():
         student.save_pretrained(folder)
-        student.config.dtype = student.dtype  # saving leaves its name there
+        student.config.dtype = student.dtype  # saving replaces the dtype by its name
         reloaded, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=student.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
         )

@@ -1,4 +1,4 @@
-"""What a model is to do: a task turns histories into examples. Needs neither polars nor datasets.
+"""Tasks: a task turns histories into training and calibration examples. Needs neither polars nor datasets.
 
 ``next-item`` predicts what a user chooses next, ``click`` which of the shown items, ``rating`` how an item is rated.
 """
@@ -18,7 +18,7 @@ __all__ = ["Examples", "Feedback", "Reads", "Task", "built_in_tasks", "collate",
 
 
 def named_task(name: str, settings: Mapping[str, object] | None = None) -> Task:
-    """A task by the name it goes by, or by ``module:attribute``, where an attrs class of this form is.
+    """Build a task by its name, or by the ``module:attribute`` of an attrs class that has the form of ``Task``.
 
     Raises:
         UnknownNameError: There is no such task or setting; suggests the nearest.
@@ -36,14 +36,14 @@ def task_of(settings: "TaskSettings") -> Task:
     """Build the task that ``[task]`` names.
 
     Raises:
-        UnknownNameError: There is none of this name, or it has no such setting.
+        UnknownNameError: There is no task of this name, or it has no such setting.
         ConfigurationError: A setting has a wrong value.
     """
     return named_task(settings.name, settings.settings)
 
 
 def built_in_tasks() -> dict[str, type]:
-    """The tasks that need no module's name."""
+    """Return the built-in tasks by name."""
     from shortstack.tasks.click import Click
     from shortstack.tasks.next_item import NextItem
     from shortstack.tasks.rating import Rating

@@ -1,4 +1,4 @@
-"""Which of the shown items does a reader click? Learnt as what is read next, asked about what was shown."""
+"""Click prediction: which of the shown items a reader clicks; trained as next-item prediction, evaluated on impressions."""
 
 from typing import TYPE_CHECKING
 
@@ -16,5 +16,5 @@ class Click(NextItem):
 
     @property
     def reads(self) -> "Reads":
-        """What users were shown."""
+        """Impressions: the items that users were shown, and their clicks."""
         return "impressions"

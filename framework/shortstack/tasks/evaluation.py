@@ -1,4 +1,4 @@
-"""The evaluation that a task gives every method: the same cases, metrics and baselines."""
+"""Evaluation of a task, with the same cases, metrics and baselines for every method."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,16 +20,16 @@ Rows = NDArray[np.int64]
 
 @attrs.frozen(kw_only=True)
 class EvaluationRequest:
-    """Which evaluation of a run is wanted.
+    """The requested evaluation of a run.
 
     Attributes:
-        folder: Of the prepared data.
-        split: Whose cases are evaluated.
-        settings: Of the run.
+        folder: Folder of the prepared data.
+        split: The split whose cases are evaluated.
+        settings: The run's evaluation settings.
         seen: Whether items of the history are candidates.
-        seed: Of everything that is drawn.
-        in_full: Whether every metric is wanted, of parts of the cases and of lists too; else those that models are
-            selected by are enough.
+        seed: Seed of all random draws.
+        in_full: Whether to compute every metric, including slices and list metrics; else only those that models are
+            selected by.
     """
 
     folder: Path
@@ -42,18 +42,19 @@ class EvaluationRequest:
 
 @attrs.frozen(kw_only=True, eq=False)
 class TaskEvaluation:
-    """The cases of one split, for every method alike.
+    """The evaluation of one split, the same for every method.
 
     Attributes:
-        headlines: What is compared, and what models are selected by.
-        evaluate: Evaluates what ``candidate`` or a baseline gives, on all cases.
-        baselines: Name → makes the baseline, fitted on all that comes before the test.
+        headlines: The metrics that are compared, and the one that models are selected by.
+        evaluate: Evaluates a ranker or rater, as ``candidate`` or a baseline returns it, on all cases.
+        baselines: Name → function that returns the baseline, fitted on all data before the test split.
         candidate: Turns a model with its items into what ``evaluate`` takes.
-        answer: Lets it answer some of the cases at once, by their numbers, and discards the answers: for timing.
-        cases: How many there are.
+        answer: Makes it predict some cases at once, given by row, and discards the predictions: for timing.
+        cases: Number of cases.
         seen: Whether items of the history are candidates, where the catalogue is ranked.
-        fit: Calls a function that fits a baseline on all that comes before the test, as ``shortstack.evaluation.baselines``
-            has them: with the sequences, the scale of ratings where there is one, and ``"valid"``, the last part to use.
+        fit: Calls a function that fits a baseline on all data before the test split, like those of
+            ``shortstack.evaluation.baselines``: with the sequences, the scale of ratings where there is one, and
+            ``"valid"``, the last split to use.
     """
 
     headlines: Headlines

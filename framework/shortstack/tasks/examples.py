@@ -1,4 +1,4 @@
-"""Examples for a model: pieces of token sequences, and which of their tokens are to be predicted."""
+"""Examples for a model: pieces of token sequences, and the tokens in them that are labels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, overload
@@ -18,16 +18,20 @@ Example = dict[str, list[int]]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Examples(Sequence[Example]):
-    """A map-style data set of ``{"input_ids", "labels"}``, each a list of one length; nothing is copied until asked for.
+    """A map-style data set of ``{"input_ids", "labels"}``, lists of equal length that are made on access.
 
     Attributes:
         tokens: int64: the flat token sequences that the examples are pieces of.
-        starts: int64 ``(examples,)``: where each piece starts in ``tokens``.
-        stops: int64 ``(examples,)``: where it ends.
-        supervised: int64 ``(examples,)``: where its labels start, at the earliest its second token: the first has nothing
-            to be predicted from.
-        answers: Bool, one each of ``tokens``: which may be labels at all; None for all.
-        opening: Tokens that every piece has before it; none of them is a label.
+        starts: int64 ``(examples,)``: start of each piece in ``tokens``.
+        stops: int64 ``(examples,)``: end of each piece, exclusive.
+        supervised: int64 ``(examples,)``: position in ``tokens`` of the first label, at the earliest the piece's second
+            token, for nothing precedes the first.
+        answers: Bool, one for each of ``tokens``: whether it may be a label; None if all may.
+        opening: Tokens that precede every piece; none of them is a label.
+
+    >>> tokens = np.array([7, 8, 9])
+    >>> Examples(tokens=tokens, starts=np.array([0]), stops=np.array([3]), supervised=np.array([2]))[0]
+    {'input_ids': [7, 8, 9], 'labels': [-100, -100, 9]}
     """
 
     tokens: NDArray[np.int64]
@@ -60,11 +64,11 @@ class Examples(Sequence[Example]):
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """int64 ``(examples,)``: how many tokens each has."""
+        """Number of tokens of each example, int64 ``(examples,)``."""
         return self.stops - self.starts + len(self.opening)
 
     def to_dataset(self) -> "Dataset":
-        """The same as a ``datasets.Dataset``."""
+        """Return the examples as a ``datasets.Dataset``."""
         from datasets import Dataset
 
         columns: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
@@ -75,11 +79,11 @@ class Examples(Sequence[Example]):
 
 
 def collate(examples: Iterable[Mapping[str, Sequence[int]]], pad_token_id: int = 0) -> "dict[str, Tensor]":
-    """A batch, padded on the right to its longest example.
+    """Collate examples into a batch, padded on the right to the longest one.
 
     Args:
         examples: Each with ``input_ids`` and ``labels`` of one length.
-        pad_token_id: Fills ``input_ids``; its value never matters, since the mask hides it.
+        pad_token_id: Padding of ``input_ids``; its value never matters, since the mask hides it.
 
     Returns:
         ``input_ids``, ``attention_mask`` (1 where a token is real) and ``labels`` (−100 where unsupervised), each int64

@@ -1,4 +1,4 @@
-"""The feedback of users that a task reads: what of the data a run prepares, evaluates on, and compares with."""
+"""Kinds of user feedback: a task's kind decides how a run prepares and evaluates its data, and with which baselines."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 Reads = Literal["interactions", "ratings", "impressions"]
-"""What users chose; the same with how they rated it; or what they were shown and what of it they chose."""
+"""The built-in kinds: chosen items; rated items; or shown items with the clicked ones among them."""
 
 
 @runtime_checkable
 class Feedback(Protocol):
-    """A kind of feedback; a task names a built-in one in ``reads``, or gives an object of this form there."""
+    """A kind of feedback; the ``reads`` of a task is the name of a built-in one, or an object with this interface."""
 
     @property
     def name(self) -> str:
-        """What it is called where results depend on it."""
+        """Name of the kind; part of the data stage's key, so that other kinds prepare the data anew."""
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -35,20 +35,20 @@ class Feedback(Protocol):
 
     @property
     def rates(self) -> bool:
-        """Whether the candidates are ratings, and not items."""
+        """True if the candidates are ratings, and not items."""
 
     def check(self, settings: "DataSettings", task: str) -> None:
-        """Refuse settings of ``[data]`` that do not go with it.
+        """Check that the settings of ``[data]`` go with this kind.
 
         Raises:
             ConfigurationError: One does not; names the setting and the task.
         """
 
     def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
-        """Write sequences, catalogue, and what else the evaluation needs into a folder.
+        """Write sequences, catalogue, and other data that the evaluation needs into a folder.
 
         Returns:
-            Counts, for the report.
+            Counts for the report.
         """
 
     def evaluation(self, request: "EvaluationRequest") -> "TaskEvaluation":

@@ -1,4 +1,4 @@
-"""Impressions: which items users were shown, and which of them they clicked; what was shown is ranked."""
+"""Impressions: the items that users were shown and those that they clicked; the shown items are ranked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shortstack.contracts import Records
     from shortstack.data.interactions import Fact
 
+# the values at which a setting filters nothing
 _UNFILTERED: Final[Mapping[str, object]] = {
     "core": 0,
     "min_rating": None,
@@ -30,7 +31,7 @@ _UNFILTERED: Final[Mapping[str, object]] = {
 
 @attrs.frozen
 class ImpressionFeedback:
-    """What users were shown and what of it they clicked. Baselines are popularity, item-KNN and Markov."""
+    """Shown and clicked items of each impression. Baselines are popularity, item-KNN and Markov."""
 
     name: str = "impressions"
     tables: tuple[str, ...] = ("items", "impressions")
@@ -38,10 +39,10 @@ class ImpressionFeedback:
     rates: bool = False
 
     def check(self, settings: "DataSettings", task: str) -> None:
-        """Impressions are ranked as they were shown: nothing of them may be filtered away.
+        """Check that no setting filters impressions, which are ranked as they were shown.
 
         Raises:
-            ConfigurationError: A setting would, or has no use here.
+            ConfigurationError: A setting filters them, or has no use here.
         """
         for name, value in _UNFILTERED.items():
             if getattr(settings, name) != value:
@@ -71,7 +72,7 @@ class ImpressionFeedback:
         return shown.facts
 
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
-        """Rank what was shown in each impression."""
+        """Build the evaluation that ranks the shown items of each impression."""
         from shortstack.data.impressions import Impressions
         from shortstack.data.sequences import Sequences
         from shortstack.evaluation.custom import CLICKS, custom_metrics, of_form

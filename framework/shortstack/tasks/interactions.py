@@ -1,4 +1,4 @@
-"""Interactions, or implicit feedback: which items users chose, in order; the whole catalogue is ranked."""
+"""Interactions (implicit feedback): the items that users chose, in order; the whole catalogue is ranked."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,7 +23,7 @@ _NOT_OF_ROWS: Final = frozenset({"source", "adapter", "settings", "split", "vali
 
 @attrs.frozen
 class InteractionFeedback:
-    """What users chose. Baselines are popularity, item-KNN and Markov; and each user's own popularity where users return."""
+    """Chosen items. Baselines are popularity, item-KNN and Markov, and personal popularity where seen items are candidates."""
 
     name: str = "interactions"
     tables: tuple[str, ...] = ("items", "interactions")
@@ -31,7 +31,7 @@ class InteractionFeedback:
     rates: bool = False
 
     def check(self, settings: "DataSettings", task: str) -> None:  # noqa: ARG002 -- the form of a feedback
-        """Refuse a preparation or a split that cannot be."""
+        """Check the settings of preparation and split."""
         check_preparation(settings)
 
     def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
@@ -44,7 +44,7 @@ class InteractionFeedback:
         return interactions.facts()
 
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
-        """Rank the catalogue for each case."""
+        """Build the evaluation that ranks the catalogue for each case."""
         from shortstack.data.sequences import Sequences
         from shortstack.evaluation.custom import RANKS, SCORES, custom_metrics, of_form
         from shortstack.evaluation.evaluator import RecommendationEvaluator
@@ -75,7 +75,7 @@ class InteractionFeedback:
 
 
 def check_preparation(settings: "DataSettings") -> None:
-    """Refuse a preparation or a split of interactions that cannot be.
+    """Check the settings of preparation and split of interactions.
 
     Raises:
         ConfigurationError: One setting of ``[data]`` is not allowed, or does not go with another.
@@ -88,12 +88,12 @@ def check_preparation(settings: "DataSettings") -> None:
 
 
 def preparation(settings: "DataSettings", *, seed: int) -> dict[str, Any]:
-    """What is done to the rows, as ``shortstack.data.preparation.Preparation`` takes it."""
+    """Return the arguments of ``shortstack.data.preparation.Preparation``."""
     return {"seed": seed, **{name: value for name, value in attrs.asdict(settings).items() if name not in _NOT_OF_ROWS}}
 
 
 def prepared(records: "Records", settings: "DataSettings", seed: int) -> "tuple[Interactions, Split]":
-    """The interactions that are kept, and the rule that will divide them."""
+    """Return the filtered interactions, and the rule that splits them."""
     from shortstack.data.interactions import Interactions
     from shortstack.data.splits import named_split
 
@@ -102,13 +102,13 @@ def prepared(records: "Records", settings: "DataSettings", seed: int) -> "tuple[
 
 
 def ranking_baselines(sequences: "Sequences", seen: "Seen") -> dict[str, Callable[[], Any]]:
-    """Those of all ranking tasks; where users return to items, also what each of them had most often."""
+    """Return the baselines of all ranking tasks; personal popularity is among them where seen items are candidates."""
     from shortstack.evaluation.baselines import ItemKNN, Markov, PersonalPopularity, Popularity
 
-    own = {"personal-popularity": PersonalPopularity.fit} if seen == "include" else {}
+    personal = {"personal-popularity": PersonalPopularity.fit} if seen == "include" else {}
     fits: dict[str, Callable[..., Any]] = {
         "popularity": Popularity.fit,
-        **own,
+        **personal,
         "item-knn": ItemKNN.fit,
         "markov": Markov.fit,
     }

@@ -1,4 +1,4 @@
-"""Which item comes next? A history is a sequence of item tokens, every item of the catalogue a candidate."""
+"""Next-item prediction: a history is a sequence of item tokens, and every item of the catalogue is a candidate."""
 
 from typing import TYPE_CHECKING
 
@@ -26,16 +26,16 @@ class NextItem(Windows):
 
     @property
     def longest(self) -> int:
-        """How many tokens an example has at most: the window, and what comes after it."""
+        """Largest number of tokens of an example: the window and its target."""
         return self.window + 1
 
     @property
     def reads(self) -> "Reads":
-        """What users chose."""
+        """Interactions: the items that users chose."""
         return "interactions"
 
     def training_examples(self, sequences: Sequences, catalogue: Catalogue) -> Examples:
-        """Windows of every user's training items, balanced over users; every position is supervised.
+        """Return windows of every user's training items, balanced over users; every position is supervised.
 
         Raises:
             EmptyDataError: No user has two training items.
@@ -46,13 +46,13 @@ class NextItem(Windows):
     def calibration_examples(
         self, sequences: Sequences, catalogue: Catalogue, *, count: int = 256, seed: int = 0
     ) -> Examples:
-        """The most recent training window of a seeded sample of users; its last item is the only label.
+        """Return the most recent training window of a seeded sample of users; its last item is the only label.
 
         Args:
-            sequences: The histories; never their validation or test items.
+            sequences: The histories; their validation and test items are not used.
             catalogue: The items.
-            count: How many users; all, if there are fewer.
-            seed: Of the sample.
+            count: Number of users; all, if there are fewer.
+            seed: Seed of the sample.
 
         Raises:
             EmptyDataError: No user has two training items.
@@ -62,9 +62,9 @@ class NextItem(Windows):
         return _examples(sequences, catalogue, starts, stops, stops - 1)
 
     def evaluation_examples(self, sequences: Sequences, catalogue: Catalogue, *, split: SplitName) -> Examples:
-        """The most recent window before each case's target, and the target as the only label.
+        """Return the most recent window before each case's target, with the target as the only label.
 
-        A case without history is one token without a label: nothing comes before it to predict it from.
+        A case without history is one token without a label, for nothing precedes it.
 
         Raises:
             EmptyDataError: The split has no interactions.
@@ -75,7 +75,7 @@ class NextItem(Windows):
         return _examples(sequences, catalogue, starts, stops, stops - 1)
 
     def candidates(self, catalogue: Catalogue) -> "Tensor":
-        """int64 ``(items,)``: the token of each item, in dense order."""
+        """Return the token of each item, int64 ``(items,)``, in the catalogue's order."""
         import torch
 
         return torch.tensor(catalogue.tokens, dtype=torch.long)
@@ -88,6 +88,6 @@ def _examples(
     stops: NDArray[np.int64],
     supervised: NDArray[np.int64],
 ) -> Examples:
-    """Spans of interactions, each the token of its item."""
+    """Make examples of spans of interactions, each the token of its item."""
     tokens = np.asarray(catalogue.tokens, dtype=np.int64)[sequences.items]
     return Examples(tokens=tokens, starts=starts, stops=stops, supervised=supervised, opening=catalogue.opening)

@@ -1,4 +1,4 @@
-"""How does a user rate an item? A history is items, each with its rating behind it; the ratings that there are the candidates."""
+"""Rating prediction: a history is items, each followed by its rating; the ratings of the data's scale are the candidates."""
 
 from typing import TYPE_CHECKING
 
@@ -23,23 +23,23 @@ class Rating(Windows):
     """Windows over each user's rated items; each is the item's token, or its words, and then its rating: the label.
 
     Attributes:
-        window: How many items the model sees at most, the one to be rated among them.
+        window: Largest number of items that the model sees, the one to rate included.
     """
 
     window: int = attrs.field(default=25, validator=attrs.validators.ge(1))
 
     @property
     def longest(self) -> int:
-        """How many tokens an example has at most, where each item is one."""
+        """Largest number of tokens of an example, where each item is one token."""
         return 2 * self.window
 
     @property
     def reads(self) -> "Reads":
-        """What users chose and how they rated it."""
+        """Ratings: the items that users chose, and their ratings."""
         return "ratings"
 
     def training_examples(self, sequences: Sequences, catalogue: Catalogue) -> Examples:
-        """Windows of every user's training items, balanced over users; every rating is supervised.
+        """Return windows of every user's training items, balanced over users; every rating is supervised.
 
         Raises:
             EmptyDataError: No user has a training item.
@@ -50,7 +50,7 @@ class Rating(Windows):
     def calibration_examples(
         self, sequences: Sequences, catalogue: Catalogue, *, count: int = 256, seed: int = 0
     ) -> Examples:
-        """The most recent training window of a seeded sample of users; its last rating is the only label.
+        """Return the most recent training window of a seeded sample of users; its last rating is the only label.
 
         Raises:
             EmptyDataError: No user has a training item.
@@ -59,7 +59,7 @@ class Rating(Windows):
         return _examples(sequences, catalogue, np.maximum(starts, stops - self.window), stops, stops - 1)
 
     def candidates(self, catalogue: Catalogue) -> "Tensor":
-        """int64 ``(options,)``: the token of each rating, from the lowest to the highest.
+        """Return the token of each rating, int64 ``(options,)``, from the lowest to the highest.
 
         Raises:
             ConfigurationError: The catalogue has no ratings.
@@ -74,15 +74,16 @@ class Rating(Windows):
 def _examples(
     sequences: Sequences, catalogue: Catalogue, starts: Positions, stops: Positions, supervised: Positions
 ) -> Examples:
-    """Spans of interactions as spans of tokens; labels from the rating of each one's first supervised interaction on."""
-    told = RatedHistories.of(sequences, catalogue)
-    answers = np.zeros(len(told.tokens), dtype=bool)
-    answers[told.offsets[1:] - 1] = True
+    """Make examples of spans of interactions; labels start at the rating of each one's first supervised interaction."""
+    histories = RatedHistories.of(sequences, catalogue)
+    answers = np.zeros(len(histories.tokens), dtype=bool)
+    # the last token of each interaction is its rating
+    answers[histories.offsets[1:] - 1] = True
     return Examples(
-        tokens=told.tokens,
-        starts=told.offsets[starts],
-        stops=told.offsets[stops],
-        supervised=told.offsets[supervised + 1] - 1,
+        tokens=histories.tokens,
+        starts=histories.offsets[starts],
+        stops=histories.offsets[stops],
+        supervised=histories.offsets[supervised + 1] - 1,
         answers=answers,
-        opening=told.opening,
+        opening=histories.opening,
     )

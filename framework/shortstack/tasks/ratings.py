@@ -1,4 +1,4 @@
-"""Ratings, or explicit feedback: which items users chose and how they rated them; the ratings there are, are the candidates."""
+"""Ratings (explicit feedback): the items that users chose and their ratings; the ratings of the scale are the candidates."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class RatingFeedback:
-    """What users chose and how they rated it. Baselines are the commonest rating, the mean, and each user's mean."""
+    """Rated items. Baselines are the most frequent rating, the global mean, and each user's mean."""
 
     name: str = "ratings"
     tables: tuple[str, ...] = ("items", "interactions")
@@ -28,7 +28,7 @@ class RatingFeedback:
     rates: bool = True
 
     def check(self, settings: "DataSettings", task: str) -> None:  # noqa: ARG002 -- the form of a feedback
-        """Refuse a preparation or a split that cannot be."""
+        """Check the settings of preparation and split."""
         check_preparation(settings)
 
     def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
@@ -42,7 +42,7 @@ class RatingFeedback:
         return interactions.facts()
 
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
-        """Predict the rating of each case."""
+        """Build the evaluation that predicts the rating of each case."""
         from shortstack.data.catalogue import Catalogue
         from shortstack.data.sequences import Sequences
         from shortstack.evaluation.custom import RATINGS, custom_metrics, of_form

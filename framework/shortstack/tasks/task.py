@@ -1,4 +1,4 @@
-"""The form of a task."""
+"""The interface of a task."""
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Task(Protocol):
-    """Turns every user's items into token sequences, and says which answers there are."""
+    """A task: turns every user's items into token sequences, and names the candidates."""
 
     @property
     def window(self) -> int:
-        """How many items of a history the model sees at most."""
+        """Largest number of items of a history that the model sees."""
 
     @property
     def longest(self) -> int:
-        """How many tokens an example has at most."""
+        """Largest number of tokens of an example."""
 
     @property
     def reads(self) -> Reads | Feedback:
-        """What the data must hold: a built-in kind of feedback, or one of the task's own."""
+        """The feedback that the data must hold: the name of a built-in kind, or an object of the task's own."""
 
     def training_examples(self, sequences: "Sequences", catalogue: "Catalogue") -> Examples:
-        """What to learn from: training interactions only."""
+        """Return the examples to train on, from training interactions only."""
 
     def calibration_examples(
         self, sequences: "Sequences", catalogue: "Catalogue", *, count: int = 256, seed: int = 0
     ) -> Examples:
-        """What to measure importance on: a seeded sample of training users, each with one supervised position."""
+        """Return the examples to measure importance on: a seeded sample of training users, one label each."""
 
     def candidates(self, catalogue: "Catalogue") -> "Tensor":
-        """int64 ``(candidates,)``: the token of each answer."""
+        """Return the token of each candidate, int64 ``(candidates,)``."""

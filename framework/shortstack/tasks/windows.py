@@ -1,4 +1,4 @@
-"""Windows over long histories: how they are cut, and whose are taken."""
+"""Windows over long histories: cutting them, and balancing them over users."""
 
 import attrs
 import numpy as np
@@ -15,9 +15,9 @@ class Windows:
     """Settings of every task that reads histories.
 
     Attributes:
-        window: How many items the model sees at most.
-        stride: Earlier windows end this many items before the next; by default half a window. At most ``window``, so
-            that every item after a user's first is predicted somewhere.
+        window: Largest number of items that the model sees.
+        stride: Distance in items between the ends of consecutive windows; by default half a window. At most ``window``,
+            so that every item after a user's first is a label in some window.
         user_balance: A user's share of the training examples grows with ``windows ** user_balance``: 1 takes every window
             once; below 1, users with few windows have theirs repeated and users with many have some left out; 0 gives
             every user the same share, as evaluation does.
@@ -33,17 +33,17 @@ class Windows:
             raise ValueError(f"stride must be from 1 to the window of {self.window}, got {stride}")
 
     def cut(self, starts: Positions, stops: Positions, length: int) -> tuple[Positions, Positions]:
-        """Windows of at most ``length`` over each span, balanced over the spans: where each starts and stops."""
+        """Return the starts and stops of windows of at most ``length`` over each span, balanced over the spans."""
         starts, stops, counts = _windows(starts, stops, length, self.stride or max(1, self.window // 2))
         chosen = _balanced(counts, self.user_balance)
         return starts[chosen], stops[chosen]
 
 
 def training_spans(sequences: Sequences, least: int = 2) -> tuple[Positions, Positions]:
-    """Where the training items start and stop, of each user with at least two: one to see, one to predict.
+    """Return the starts and stops of the training items of each user with at least ``least``: one to see, one to predict.
 
     Raises:
-        EmptyDataError: No user has so many.
+        EmptyDataError: No user has ``least`` of them.
     """
     seen = np.concatenate([[0], np.cumsum(sequences.splits == 0)])
     starts = sequences.offsets[:-1]
@@ -56,13 +56,17 @@ def training_spans(sequences: Sequences, least: int = 2) -> tuple[Positions, Pos
 
 
 def drawn(starts: Positions, stops: Positions, count: int, seed: int) -> tuple[Positions, Positions]:
-    """A seeded sample of spans, in their order; all, if there are fewer."""
+    """Return a seeded sample of ``count`` spans, in their order; all, if there are fewer.
+
+    >>> [edges.tolist() for edges in drawn(np.array([0, 4]), np.array([4, 9]), count=5, seed=0)]
+    [[0, 4], [4, 9]]
+    """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(starts))[:count])
     return starts[chosen], stops[chosen]
 
 
 def _windows(starts: Positions, stops: Positions, length: int, stride: int) -> tuple[Positions, Positions, Positions]:
-    """Cut each span into windows of at most ``length``, the last ending where the span does; and how many each has.
+    """Cut each span into windows of at most ``length``, the last ending with the span; return starts, stops and counts.
 
     >>> [edges.tolist() for edges in _windows(np.array([0, 9]), np.array([9, 12]), length=4, stride=3)]
     [[0, 2, 5, 9], [3, 6, 9, 12], [3, 1]]
@@ -70,15 +74,16 @@ def _windows(starts: Positions, stops: Positions, length: int, stride: int) -> t
     counts = 1 + np.maximum(0, -(-(stops - starts - length) // stride))
     spans = np.repeat(np.arange(len(starts)), counts)
     first = np.cumsum(counts) - counts
+    # counted from the last window of the span, which ends where the span does
     back = (counts[spans] - 1 - (np.arange(len(spans)) - first[spans])) * stride
     ends = stops[spans] - back
     return np.maximum(starts[spans], ends - length), ends, counts
 
 
 def _balanced(counts: Positions, power: float) -> Positions:
-    """Which windows to take, ``counts ** power`` of each user's up to a common factor, about as many as there are.
+    """Return the indices of windows to take: ``counts ** power`` of each user's up to a common factor, about as many as before.
 
-    A user's windows are taken evenly, the last one always.
+    A user's windows are taken evenly, and always the last one.
 
     >>> _balanced(np.array([6, 2]), 0.0).tolist()
     [1, 2, 4, 5, 6, 6, 7, 7]

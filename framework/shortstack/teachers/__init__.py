@@ -1,1 +1,1 @@
-"""What a teacher must be, and how it learns the items of the data."""
+"""Teachers: the requirements on them, and the ways in which they learn the items of the data."""

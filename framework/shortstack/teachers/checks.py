@@ -1,4 +1,4 @@
-"""What a teacher must be before a student can be built from it, and who it is."""
+"""Checks that a student can be built from a teacher, and a digest that identifies a model."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ _HALVES = frozenset({"encoder_layers", "decoder_layers", "num_encoder_layers", "
 
 
 def require_ready_teacher(teacher: object) -> None:
-    """Refuse a model whose layers are not plain tensors in plain modules; say what to do first.
+    """Raise if a model's layers are not plain tensors in plain modules; the message says what to do first.
 
     Raises:
         UnsupportedModelError: It is compiled, LoRA-wrapped, quantised, spread over devices, or no decoder-only model.
@@ -62,7 +62,7 @@ def _refuse_wrapped(teacher: torch.nn.Module) -> None:
 
 
 def identity(model: PreTrainedModel) -> str:
-    """SHA-256 over the names, types, shapes and bytes of all tensors: the same weights give the same identity."""
+    """Return a SHA-256 digest of the names, types, shapes and bytes of all tensors."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

@@ -1,4 +1,4 @@
-"""What a run's teacher will be, told before it is loaded or made."""
+"""The config of a run's teacher, before the teacher is loaded or made."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
 
 FEW = 8
-"""Items, where their number is not known before the data are read."""
+"""Number of items that is assumed before the data are read."""
 
 
 def teacher_config(run: "RunConfig", *, items: int | None = None, model: Path | None = None) -> "PreTrainedConfig":
-    """The config of a run's teacher; see ``Run.teacher_config``."""
+    """Return the config of a run's teacher; see ``Run.teacher_config``."""
     from shortstack.models.initial import initial_config, planned
 
     fields, path = run.teacher.config or {}, model or run.teacher.path

@@ -1,4 +1,4 @@
-"""A teacher that is there already meets the data's items: one that knows them, or a language model that has yet to."""
+"""The data's items for a pretrained teacher: one that was trained on them, or a language model that learns them."""
 
 import copy
 from pathlib import Path
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 def pretrained(
     settings: "TeacherSettings", wanted: Catalogue, *, window: int, seed: int
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase, Catalogue]":
-    """A language model, and the items as tokens that its vocabulary has grown by; or as words, where it is to rate them.
+    """Load a language model, and add the items as tokens to its vocabulary; or spell them in words, where it rates them.
 
     Raises:
-        ConfigurationError: It knows such tokens already, has no single tokens for the ratings, or reads less than a window.
+        ConfigurationError: Its vocabulary has such tokens already or no single tokens for the ratings, or a window exceeds
+            its positions.
     """
     from shortstack.models.item_tokens import add_item_tokens
     from shortstack.models.language_models import language_model
@@ -48,7 +49,7 @@ def pretrained(
 def given_language_model(
     settings: "TeacherSettings",
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase] | None":
-    """A copy of the model that was given, in float32 on the CPU, and its tokenizer; None where a place was named.
+    """Return a copy of a model that was passed as an object, in float32 on the CPU, with its tokenizer; None for a path.
 
     Raises:
         ConfigurationError: It is no model of transformers, or came without its tokenizer.
@@ -70,13 +71,13 @@ def given_language_model(
             f"the teacher {settings.path} came without its tokenizer, which says what the items' texts are to it; give "
             "teacher=(model, tokenizer)"
         )
-    own = copy.deepcopy(model).to("cpu").float().eval()
-    require_own(own, tokenizer, str(settings.path))
-    return own, tokenizer
+    copied = copy.deepcopy(model).to("cpu").float().eval()
+    require_own(copied, tokenizer, str(settings.path))
+    return copied, tokenizer
 
 
 def given_tokenizer(settings: "TeacherSettings") -> "PreTrainedTokenizerBase | None":
-    """A copy of the tokenizer that was given with a model, or the one in the folder that was; None for none."""
+    """Return a copy of the tokenizer that was passed, or the one in the folder that was named; None if neither was."""
     from shortstack.models.stored import stored_tokenizer
 
     if settings.tokenizer is None:
@@ -86,14 +87,14 @@ def given_tokenizer(settings: "TeacherSettings") -> "PreTrainedTokenizerBase | N
 
 
 def brings_items(teacher: "TeacherSettings") -> bool:
-    """Whether its path is a folder with a recommender and its items, or a recommender."""
+    """Return True if the teacher is a recommender with its items, as a folder or as an object."""
     if isinstance(teacher.path, Given):
         return hasattr(teacher.path.value, "catalogue")
     return teacher.path is not None and (Path(teacher.path) / FILE).is_file()
 
 
 def brought_catalogue(teacher: "TeacherSettings") -> Catalogue:
-    """The items that a teacher brings."""
+    """Return the catalogue of a teacher that is a recommender."""
     if isinstance(teacher.path, Given):
         brought: Catalogue = teacher.path.value.catalogue
         return brought
@@ -101,7 +102,7 @@ def brought_catalogue(teacher: "TeacherSettings") -> Catalogue:
 
 
 def items_in_words(run: "RunConfig") -> bool:
-    """Whether the run's teacher reads items as words: it was stored so, or it is a language model that will rate."""
+    """Return True if the run's teacher reads items as words: it was stored so, or is a language model that rates."""
     if run.teacher.path is None:
         return False
     if brings_items(run.teacher):
@@ -110,26 +111,27 @@ def items_in_words(run: "RunConfig") -> bool:
 
 
 def learns_items(run: "RunConfig") -> bool:
-    """Whether each item becomes a token that the run's teacher is yet to learn."""
+    """Return True if each item becomes a new token that the run's teacher learns."""
     return not brings_items(run.teacher) and not items_in_words(run)
 
 
 def what_learns(fit: "FitSettings | None", in_words: bool) -> "Learning":
-    """What a fit trains of a language model."""
+    """Return which parameters a fit trains."""
     if fit is None:
         return "nothing"
     if fit.lora is None:
         return "all"
+    # tokens of new items have rows that must be trained beside the adapters
     return "little" if in_words else "embeddings"
 
 
 def texts_of(settings: "TeacherSettings", catalogue: Catalogue) -> list[str]:
-    """What each item is called."""
+    """Return the text of each item, by the template."""
     return [_text(settings.items.template, item) for item in catalogue.items]
 
 
 def _text(template: str, item: Item) -> str:
-    """Nothing where the title is unknown: a template around nothing would start all such items alike."""
+    """Return an item's text; empty if its title is unknown, for the bare template would start all such items alike."""
     named = item.title or "{title}" not in template
     return template.format(title=item.title, category=item.category, id=item.id).strip() if named else ""
 
@@ -137,7 +139,7 @@ def _text(template: str, item: Item) -> str:
 def in_words(
     settings: "TeacherSettings", tokenizer: "PreTrainedTokenizerBase", texts: list[str], wanted: Catalogue
 ) -> Catalogue:
-    """The items and ratings in a language model's words.
+    """Return the items and ratings as tokens of a language model's own vocabulary.
 
     Raises:
         ConfigurationError: It has no single tokens for the ratings, or no item has a text.
@@ -159,17 +161,17 @@ def in_words(
 
 
 def _require_positions(model: "PreTrainedModel", window: int, catalogue: Catalogue) -> None:
-    """A whole window of the longest items fits into what the model reads."""
+    """Raise if a window of the longest items exceeds the positions of the model."""
     from shortstack.models.decoder import most_tokens
 
     require_positions(most_tokens(model), catalogue.longest(window) + 1, window, in_words=catalogue.in_words)
 
 
 def require_positions(positions: int | None, longest: int, window: int, *, in_words: bool) -> None:
-    """So many tokens fit into what a model reads.
+    """Raise if an example of ``longest`` tokens exceeds a model's positions.
 
     Raises:
-        ConfigurationError: They do not.
+        ConfigurationError: It does.
     """
     if positions is not None and longest > positions:
         raise ConfigurationError(
@@ -181,26 +183,26 @@ def require_positions(positions: int | None, longest: int, window: int, *, in_wo
 def trained_before(
     settings: "TeacherSettings", wanted: Catalogue, window: int
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase | None, Catalogue]":
-    """Load a teacher, in float32, and give the data's items the tokens that it knows them by.
+    """Load a recommender as the teacher, in float32, and give the data's items its tokens.
 
     Raises:
-        ConfigurationError: It was made for another task, its vocabulary does not hold all the items, or it reads less than
-            a window.
+        ConfigurationError: It was made for another task, its vocabulary does not hold all the items, or a window exceeds
+            its positions.
     """
     from shortstack.recommender import Recommender
 
-    given = value_of(settings.path)
-    teacher = copy.deepcopy(given) if isinstance(given, Recommender) else Recommender.from_pretrained(str(given))
+    source = value_of(settings.path)
+    teacher = copy.deepcopy(source) if isinstance(source, Recommender) else Recommender.from_pretrained(str(source))
     catalogue = known_to(str(settings.path), teacher.catalogue, wanted)
     _require_positions(teacher.model, window, catalogue)
     return teacher.model.float(), teacher.tokenizer, catalogue
 
 
 def known_to(path: str, known: Catalogue, wanted: Catalogue) -> Catalogue:
-    """The data's items as the teacher in a folder knows them.
+    """Return the data's items with the tokens of a recommender.
 
     Raises:
-        ConfigurationError: It does not.
+        ConfigurationError: It lacks some of them, or was made for another task or scale of ratings.
     """
     tokens = {item.id: item for item in known.items}
     missing = [item for item in wanted.items if item.id not in tokens]
@@ -210,9 +212,9 @@ def known_to(path: str, known: Catalogue, wanted: Catalogue) -> Catalogue:
             f"example {missing[0].id!r} ({missing[0].title}); use the data it was made for, or train one from a config"
         )
     if bool(known.options) != bool(wanted.options):
-        made, asked = ("rate", "rank") if known.options else ("rank", "rate")
+        made, wanted_verb = ("rate", "rank") if known.options else ("rank", "rate")
         raise ConfigurationError(
-            f"the teacher in {path} was made to {made} items, and this task is to {asked} them; name one that was made for it"
+            f"the teacher in {path} was made to {made} items, and this task is to {wanted_verb} them; name one that was made for it"
         )
     if [option.value for option in wanted.options] != [option.value for option in known.options]:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Configs of models: in a folder, a ``config.json``, a GGUF file, or on the hub."""
+"""Configs of models from a folder, a ``config.json``, a GGUF file, or the hub."""
 
 import copy
 from functools import lru_cache
@@ -17,13 +17,13 @@ _USUAL: Final = "a model's folder, a config.json, or a run's TOML file"
 
 
 def config_in(source: Path) -> PreTrainedConfig:
-    """The config of a folder, a ``config.json``, or a GGUF file; runs no code from there.
+    """Read the config of a folder, a ``config.json``, or a GGUF file; runs no code from there.
 
     Raises:
-        SourceNotFoundError: It is not there, or the folder holds no ``config.json``.
+        SourceNotFoundError: It does not exist, or the folder holds no ``config.json``.
         DataError: It is no config of a model that transformers knows, or the folder holds adapters alone.
         ConfigurationError: The package ``gguf`` is missing.
-        UnsupportedModelError: It is one of an encoder-decoder.
+        UnsupportedModelError: The model is an encoder-decoder.
     """
     if is_gguf(source):
         return _config_in_gguf(source)
@@ -48,7 +48,7 @@ def config_in(source: Path) -> PreTrainedConfig:
 
 
 def given_config(given: Given) -> PreTrainedConfig:
-    """A copy of the config of a model or a recommender that was given.
+    """Return a copy of the config of a model or recommender that was passed as an object.
 
     Raises:
         ConfigurationError: It is neither.
@@ -62,13 +62,13 @@ def given_config(given: Given) -> PreTrainedConfig:
 
 
 def config_of_path(path: str) -> PreTrainedConfig:
-    """Of a folder, a ``config.json``, a GGUF file, or a name on the hub.
+    """Return the config of a folder, a ``config.json``, a GGUF file, or a name on the hub.
 
     Raises:
-        SourceNotFoundError: It is neither here nor to be had.
+        SourceNotFoundError: It is neither on this machine nor can be downloaded.
         DataError: It cannot be read.
         ConfigurationError: The package ``gguf`` is missing.
-        UnsupportedModelError: It is one of an encoder-decoder.
+        UnsupportedModelError: The model is an encoder-decoder.
     """
     place = Path(path)
     if place.exists() or not may_be_on_the_hub(path):
@@ -86,12 +86,13 @@ def config_of_path(path: str) -> PreTrainedConfig:
 
 def _config_in_gguf(file: Path) -> PreTrainedConfig:
     require_gguf(file)
+    # the time of the last change is part of the cache's key; a copy, for callers change configs
     return copy.deepcopy(_read_gguf(file, file.stat().st_mtime_ns))
 
 
 @lru_cache(maxsize=4)
 def _read_gguf(file: Path, _written: int) -> PreTrainedConfig:
-    """Kept, for it takes seconds: transformers reads every word of the tokenizer along with it."""
+    """Read a config, cached: it takes seconds, for transformers also reads the whole tokenizer."""
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(str(file.parent), gguf_file=file.name)
     except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone

@@ -1,4 +1,4 @@
-"""What is raised when a law does not hold: all that its author needs to see it again."""
+"""The error for a law that does not hold, with all that the component's author needs to reproduce it."""
 
 from collections.abc import Iterator, Mapping
 from textwrap import indent
@@ -22,13 +22,13 @@ class BrokenLawError(AssertionError):
     """A component breaks a law; the cause is chained."""
 
     def __init__(self, law: Law, subject: Subject, recipes: Mapping[str, object], error: BaseException) -> None:
-        """Say which law, on what, how it failed, and how to see it again.
+        """Compose the message: the law, the component, the recipes, the failure, and a snippet that reproduces it.
 
         Args:
             law: The law.
             subject: The component.
-            recipes: What was drawn.
-            error: What the law raised.
+            recipes: The recipes that Hypothesis drew, by parameter.
+            error: The exception that the law raised.
         """
         self.law, self.subject, self.recipes, self.error = law, subject, recipes, error
         drawn = "\n".join(f"{name} = {value!r}" for name, value in recipes.items()) or "nothing was drawn"
@@ -43,42 +43,42 @@ class BrokenLawError(AssertionError):
 
     @property
     def cause(self) -> str:
-        """What was raised within the component, and where; empty where a law found what it gave wrong."""
+        """Exception raised inside the component, and its place; empty if the law itself rejected a result."""
         if isinstance(self.error, AssertionError):
             return ""
         return f"{type(self.error).__name__}{error_place(self.error)}" if error_place(self.error) else f"{self.error}"
 
     @property
     def snippet(self) -> str:
-        """Python that fails in the same way when it is pasted."""
+        """Python code that reproduces the failure when it is pasted."""
         return snippet(self.law, self.subject, self.recipes)
 
 
 def _settings(subject: Subject) -> str:
-    """With which settings, if not with the defaults."""
-    given = ", ".join(f"{name} = {value!r}" for name, value in subject.settings.items())
-    return f" with {given}" if given else ""
+    """Return the settings that differ from the defaults, for the message; empty if there are none."""
+    values = ", ".join(f"{name} = {value!r}" for name, value in subject.settings.items())
+    return f" with {values}" if values else ""
 
 
 def _place(error: BaseException) -> str:
-    """Where it was raised, unless it says so itself."""
+    """Return where an error was raised; empty if its own message says so."""
     return "" if isinstance(error, ShortstackError) else error_place(error)
 
 
 def snippet(law: Law, subject: Subject, recipes: Mapping[str, object]) -> str:
-    """Python that tries a law on a component once, with these recipes."""
+    """Return Python code that tries a law on a component once, with these recipes."""
     names = sorted({"reproduce", *(name for value in recipes.values() for name in _recipe_names(value))})
     expression, needed = subject.written
-    given = [expression, repr(law.name), f"kind={subject.kind!r}"]
+    arguments = [expression, repr(law.name), f"kind={subject.kind!r}"]
     if subject.settings:
-        given.append(f"settings={dict(subject.settings)!r}")
-    given += [f"{name}={value!r}" for name, value in recipes.items()]
+        arguments.append(f"settings={dict(subject.settings)!r}")
+    arguments += [f"{name}={value!r}" for name, value in recipes.items()]
     lines = [f"from {_PACKAGE} import {', '.join(names)}", *([needed] if needed else []), ""]
-    return "\n".join([*lines, "reproduce(", *(f"    {part}," for part in given), ")"])
+    return "\n".join([*lines, "reproduce(", *(f"    {part}," for part in arguments), ")"])
 
 
 def _recipe_names(value: Any) -> Iterator[str]:
-    """The classes that a recipe's ``repr`` names."""
+    """Yield the names of the classes that a recipe's ``repr`` mentions, so that the snippet can import them."""
     if attrs.has(type(value)):
         yield type(value).__name__
         for field in attrs.fields(type(value)):

@@ -29,19 +29,19 @@ def check(
     """Try every law of a component's kind on drawn examples.
 
     Args:
-        component: A short or full name, ``module:attribute``, or a descriptor.
+        component: Short or full name, ``module:attribute``, or a descriptor.
         kind: ``"scorer"``, ``"student"``, ``"dataset"``, ``"loss"`` or ``"strategy"``; needed only where a name is used
             for several, and for strategies.
         settings: The component's settings.
         laws: Names of the laws to try; all by default.
-        examples: How many examples each law is tried on; each law's own number by default.
+        examples: Number of examples per law; each law's own number by default.
         seed: The same seed draws the same examples.
         registry: Where names are looked up; the environment's plugins by default.
-        shrink: Whether failures are made as small as possible.
-        tell: Called with each outcome as soon as it is there.
+        shrink: True to reduce each failing example to a minimal one.
+        tell: Called with each outcome as soon as it is known.
 
     Returns:
-        One outcome a law, in the order of the laws' numbers; laws that the component's traits do not claim are
+        One outcome per law, in the order of the laws' numbers; laws that the component's traits do not claim are
         ``"not-promised"``.
 
     Raises:
@@ -58,7 +58,7 @@ def check(
 
 
 def laws_for(kind: Kind, names: Sequence[str] = ()) -> tuple[Law, ...]:
-    """The laws of a kind of component, or some of them, in the order of their numbers.
+    """Return the laws of a kind of component, or the named ones, in the order of their numbers.
 
     Raises:
         UnknownNameError: There is no law of such a name for this kind.
@@ -83,38 +83,38 @@ def reproduce(
     registry: Registry | None = None,
     **recipes: object,
 ) -> None:
-    """Try one law on a component once, with given recipes: what a failure's snippet calls.
+    """Try one law on a component once, with given recipes; the snippet of a failure calls this.
 
     Raises:
         BrokenLawError: The law does not hold.
-        ConfigurationError: The recipes are not those that the law draws.
+        ConfigurationError: The recipes' names are not the parameters that the law draws.
     """
     subject = subject_of(component, kind, settings, registry)
-    (found,) = laws_for(subject.kind, [law])
-    if set(recipes) != set(found.draws):
+    (chosen,) = laws_for(subject.kind, [law])
+    if set(recipes) != set(chosen.draws):
         raise ConfigurationError(
-            f"the law {law!r} draws {', '.join(found.draws) or 'nothing'}, got {', '.join(recipes)}"
+            f"the law {law!r} draws {', '.join(chosen.draws) or 'nothing'}, got {', '.join(recipes)}"
         )
     with one_thread():
-        attempt(found, subject, recipes)
+        attempt(chosen, subject, recipes)
 
 
 def _outcome(law: Law, subject: Subject, examples: int | None, seed: int, shrink: bool) -> Outcome:
-    told = {
+    shared = {
         "law": law.name,
         "number": law.number,
         "statement": law.statement,
         "when": law.when.words if law.when else "",
     }
     if not law.binds(subject):
-        return Outcome(**told, status="not-promised")  # type: ignore[arg-type]
+        return Outcome(**shared, status="not-promised")  # type: ignore[arg-type]
     start, failure, cause = time.perf_counter(), "", ""
     try:
         trial(law, subject, examples=examples, seed=seed, shrink=shrink)()
     except BrokenLawError as broken:
         failure, cause = str(broken), broken.cause
     return Outcome(
-        **told,  # type: ignore[arg-type]
+        **shared,  # type: ignore[arg-type]
         status="failed" if failure else "passed",
         examples=(examples or law.examples) if law.draws else 1,
         seconds=time.perf_counter() - start,

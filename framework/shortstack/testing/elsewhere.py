@@ -1,4 +1,4 @@
-"""Another machine, as far as one process can be one: another hash salt, time zone, locale and working directory."""
+"""A simulated other machine within one process: another hash salt, time zone, locale and working directory."""
 
 import builtins
 import locale
@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 ZONE: Final = "NPT-5:45"
-"""A zone of a quarter of an hour, so that no time that is read in it looks like another one by chance."""
+"""Time zone with an offset of a quarter of an hour, so that a time read in it cannot match another zone's by chance."""
 
 
 @contextmanager
 def elsewhere() -> Iterator[None]:
-    """Inside, ``hash`` of texts has another salt, the local time is Nepal's, the locale is C, the folder an empty one.
+    """Run the context with another salt for ``hash`` of strings, Nepal's time, the C locale and an empty folder.
 
-    A component whose answer is another one in here would answer otherwise on another machine, or in another process.
+    A component whose result differs in here would also differ on another machine, or in another process.
     """
     with ExitStack() as stack:
         for place in (_other_salt, _other_zone, _plain_locale, _other_folder):
@@ -28,16 +28,16 @@ def elsewhere() -> Iterator[None]:
 
 @contextmanager
 def _other_salt() -> Iterator[None]:
-    """What is no number hashes to another number where a component calls ``hash``.
+    """Make ``hash`` return other values for everything but numbers, where a component calls it.
 
-    Dictionaries that are older hold what they held, so ``__hash__`` methods are left alone.
+    Calls from ``__hash__`` methods keep their value: existing dictionaries rely on it.
     """
     original = builtins.hash
 
     def salted(value: object, /) -> int:
-        found = original(value)
+        unsalted = original(value)
         looked_up = sys._getframe(1).f_code.co_name == "__hash__"  # noqa: SLF001 -- the caller's name
-        return found if looked_up or isinstance(value, int | float) else original((found, "salt"))
+        return unsalted if looked_up or isinstance(value, int | float) else original((unsalted, "salt"))
 
     builtins.hash = salted
     try:
@@ -48,7 +48,7 @@ def _other_salt() -> Iterator[None]:
 
 @contextmanager
 def _other_zone() -> Iterator[None]:
-    """Naive times mean another moment; nothing where the system cannot change its zone."""
+    """Change the local time zone, so that naive times mean another moment; do nothing where the system cannot."""
     if not hasattr(time, "tzset"):
         yield
         return
@@ -67,7 +67,7 @@ def _other_zone() -> Iterator[None]:
 
 @contextmanager
 def _plain_locale() -> Iterator[None]:
-    """Files that are opened without an encoding are ASCII, unless Python is in UTF-8 mode."""
+    """Set the C locale: files opened without an encoding are ASCII, unless Python is in UTF-8 mode."""
     before = locale.setlocale(locale.LC_ALL)
     locale.setlocale(locale.LC_ALL, "C")
     try:
@@ -78,7 +78,7 @@ def _plain_locale() -> Iterator[None]:
 
 @contextmanager
 def _other_folder() -> Iterator[None]:
-    """Paths that are relative lead nowhere."""
+    """Change to an empty working directory, so that relative paths lead nowhere."""
     before = os.getcwd()  # noqa: PTH109 -- what chdir takes back
     with TemporaryDirectory(prefix="shortstack-") as folder:
         os.chdir(folder)

@@ -1,4 +1,4 @@
-"""All that may be different about a model after somebody used it."""
+"""Fingerprints of a model, which show what a component changed in it."""
 
 import random
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from shortstack.testing.shared import shared_settings
 
 
 def fingerprint(model: PreTrainedModel) -> Mapping[str, object]:
-    """What there is to know of a model and of what all code of the process shares, in plain values, by what it is called."""
+    """Return the observable state of a model and of what the process shares, as plain values by name."""
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     facts: dict[str, object] = {f"the weight {name}": _bytes(tensor) for name, tensor in tensors.items()}
     for name, parameter in model.named_parameters():
@@ -24,6 +24,7 @@ def fingerprint(model: PreTrainedModel) -> Mapping[str, object]:
         facts[f"forward of {name or 'the model'}"] = "forward" in vars(module)
     facts["the config"] = repr(sorted(model.config.to_dict().items(), key=str))
     facts["the attention implementation"] = model.config._attn_implementation  # noqa: SLF001 -- its only name
+    # named_parameters lists a tied tensor once, state_dict under each of its names
     facts["which weights are tied"] = tuple(sorted(model.state_dict().keys() - tensors.keys()))
     facts["torch's random state"] = torch.get_rng_state().numpy().tobytes()
     facts["numpy's random state"] = repr(np.random.get_state())  # noqa: NPY002 -- the legacy state is the global one
@@ -33,7 +34,7 @@ def fingerprint(model: PreTrainedModel) -> Mapping[str, object]:
 
 
 def differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """What is not as it was, by name."""
+    """Return the names of the entries that differ."""
     return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 
 

@@ -1,4 +1,4 @@
-"""What a law is: a plain function whose docstring is the statement, and when it binds."""
+"""Laws: plain functions whose docstring is the statement, with a condition for the components that they bind."""
 
 from collections.abc import Callable, Mapping
 from inspect import cleandoc
@@ -16,11 +16,11 @@ Kind = Literal["scorer", "student", "dataset", "loss", "strategy"]
 
 @attrs.frozen(kw_only=True)
 class Condition:
-    """When a law binds.
+    """Condition on a component under which a law binds it.
 
     Attributes:
-        words: The same for people, for example ``"traits.identity_is_zero"``.
-        holds: Whether a component is bound.
+        words: The condition as text for people, for example ``"traits.identity_is_zero"``.
+        holds: Returns True for a component that is bound.
     """
 
     words: str
@@ -28,29 +28,29 @@ class Condition:
 
 
 def promises(trait: str) -> Condition:
-    """A law binds components whose trait of this name is true."""
+    """Return the condition that the component's trait of this name is true."""
     return Condition(words=f"traits.{trait}", holds=lambda subject: bool(vars_of(subject)[trait]))
 
 
 def vars_of(subject: Subject) -> dict[str, Any]:
-    """The traits of a component by name."""
+    """Return the traits of a component by name."""
     return attrs.asdict(subject.traits, recurse=False)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Law:
-    """A statement that binds components of one kind.
+    """Law: a statement that binds components of one kind.
 
     Attributes:
         name: Lower-case words joined by ``-``: the function's name.
-        kind: What sort of component it binds.
+        kind: Kind of component that it binds.
         number: Its number in the list of laws.
         statement: The function's docstring.
-        when: Which components of that kind it binds; None for all.
+        when: Condition on the components of that kind; None binds all.
         draws: Parameter → the Hypothesis strategy that draws it.
         assertion: Raises if the law does not hold: ``assertion(subject, **drawn)``.
-        examples: How many examples are tried unless somebody asks for another number; less for dear laws.
-        since: The release that brought it.
+        examples: Default number of examples; fewer for expensive laws.
+        since: The release that added it.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Law:
 
     @property
     def home(self) -> str:
-        """The module that it is written in."""
+        """Module in which the law is defined."""
         return self.assertion.__module__
 
     def binds(self, subject: Subject) -> bool:
-        """Whether a component must keep it."""
+        """Return True if the law binds this component."""
         return self.kind == subject.kind and (self.when is None or self.when.holds(subject))
 
 
@@ -82,14 +82,14 @@ def law(
     since: str = "0.2",
     **draws: "SearchStrategy[Any]",
 ) -> Callable[[Callable[..., None]], Law]:
-    """Make a law of a function ``(subject, *, drawn…)``.
+    """Turn a function ``(subject, *, drawn…)`` into a law.
 
     Args:
-        kind: What sort of component it binds.
+        kind: Kind of component that the law binds.
         number: Its number in the list of laws.
-        when: Which components of that kind; all by default.
-        examples: How many examples are tried by default.
-        since: The release that brought it.
+        when: Condition on the components of that kind; all by default.
+        examples: Default number of examples.
+        since: The release that added it.
         draws: A Hypothesis strategy for each keyword-only parameter.
     """
 

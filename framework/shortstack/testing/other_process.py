@@ -1,4 +1,4 @@
-"""Questions put to a component in a fresh Python: another hash salt, time zone, locale and working directory."""
+"""Run a component in a fresh Python process: another hash salt, time zone, locale and working directory."""
 
 import importlib
 import json
@@ -22,10 +22,10 @@ OTHER: Final = {
     "PYTHONUTF8": "0",
     "PYTHONCOERCECLOCALE": "0",
 }
-"""What the environment says there: a time zone of a quarter of an hour, and files that are ASCII unless told otherwise."""
+"""Environment of that process: a time zone of a quarter of an hour, and ASCII as the default encoding of files."""
 
 SALTS: Final = ("20117", "30011")
-"""Of ``hash``: the second where the first is this process's own."""
+"""Values of ``PYTHONHASHSEED``; the second is used where the first is this process's own."""
 
 _CODE: Final = "import sys; from shortstack.testing.other_process import answer; answer(sys.argv[1])"
 
@@ -33,15 +33,15 @@ _CODE: Final = "import sys; from shortstack.testing.other_process import answer;
 def asked_elsewhere(
     subject: Subject, ask: Callable[[Subject, Sequence[int]], list[str]], order: Sequence[int]
 ) -> list[str]:
-    """What another Python answers.
+    """Return the answers of another Python process.
 
     Args:
-        subject: The component under test, which that Python has to find: see ``FINDABLE``.
-        ask: A function of a module, ``(subject, order) → one answer a question``; questions are known by their number.
-        order: In which order they are put.
+        subject: The component under test, which that process must be able to import: see ``FINDABLE``.
+        ask: A module-level function, ``(subject, order) → one answer per question``; questions go by their number.
+        order: The order in which the questions are put.
 
     Raises:
-        AssertionError: It ended with an error; says which.
+        AssertionError: The process failed; the message holds its error.
     """
     with TemporaryDirectory(prefix="shortstack-") as folder:
         job = Path(folder, "job.json")
@@ -62,17 +62,17 @@ def asked_elsewhere(
 
 
 def answer(job: str) -> None:
-    """Answer the questions of a file: what the other Python does."""
-    given = json.loads(Path(job).read_text(encoding="ascii"))
-    component = _member(given["component"]) if given["imported"] else given["component"]
-    subject = subject_of(component, given["kind"], given["settings"])
+    """Answer the questions in a job file; the entry point of the other process."""
+    fields = json.loads(Path(job).read_text(encoding="ascii"))
+    component = _member(fields["component"]) if fields["imported"] else fields["component"]
+    subject = subject_of(component, fields["kind"], fields["settings"])
     with one_thread():
-        answers = _member(given["ask"])(subject, given["order"])
+        answers = _member(fields["ask"])(subject, fields["order"])
     Path(job).with_suffix(".answers").write_text(json.dumps(answers), encoding="ascii")
 
 
 def _findable(subject: Subject) -> bool:
-    """Whether another Python finds the component: by an installed name, or in a module that can be imported."""
+    """Return True if another Python can get the component: by an installed name or by importing its module."""
     if isinstance(subject.given, Descriptor):
         place = place_of(subject.given)
         return place is not None and _can_be_imported(place[0])
@@ -86,7 +86,7 @@ FINDABLE: Final = Condition(words="another process finds it by its name or in a 
 
 
 def _can_be_imported(module: str) -> bool:
-    """Whether a module is found where modules are looked for, not only among those that are loaded."""
+    """Return True if the import system finds a module; one that is only in ``sys.modules`` does not count."""
     parts, places = module.split("."), None
     for count in range(1, len(parts) + 1):
         name = ".".join(parts[:count])
@@ -104,17 +104,18 @@ def _job(subject: Subject, ask: Callable[..., Any], order: Sequence[int]) -> dic
         "imported": place is not None,
         "kind": subject.kind,
         "settings": dict(subject.settings),
+        # by name, not pickled: the other process must import the component itself
         "ask": f"{ask.__module__}:{ask.__qualname__}",
         "order": list(order),
     }
 
 
 def _member(path: str) -> Any:
-    """What ``module:name`` names."""
+    """Return the object that ``module:name`` names."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def _search_path() -> list[str]:
-    """Where this Python looks for modules, wherever it stands."""
+    """Return ``sys.path`` with absolute paths, which hold in any working directory."""
     return [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 -- '' is the working directory

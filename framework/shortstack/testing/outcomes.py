@@ -1,4 +1,4 @@
-"""What became of one law on one component."""
+"""Outcomes: results of trying one law on one component."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -10,19 +10,19 @@ Status = Literal["passed", "failed", "not-promised"]
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What became of one law on one component.
+    """Outcome of one law on one component.
 
     Attributes:
         law: The law's name.
-        number: Its place in the list of laws; laws about one thing share it.
-        statement: What it says.
+        number: The law's number; laws about the same property share it.
+        statement: The law's text.
         status: ``"passed"``, ``"failed"``, or ``"not-promised"`` where the component's traits do not claim it.
-        examples: How many examples were asked for; 0 if it was not tried.
-        when: Which components the law binds; empty if all.
-        seconds: How long it took.
-        failure: The text of the failure, with a snippet that shows it again; empty unless it failed.
-        cause: What went wrong within the component, and where, which several laws may meet; empty where a law alone
-            saw that something is wrong.
+        examples: Number of examples requested; 0 if it was not tried.
+        when: Condition under which the law binds, as text; empty if always.
+        seconds: Duration in seconds.
+        failure: The failure's message, with a snippet that reproduces it; empty unless it failed.
+        cause: Exception raised inside the component, and its place, which several laws may meet; empty where the law
+            itself rejected a result.
     """
 
     law: str
@@ -36,7 +36,7 @@ class Outcome:
     cause: str = ""
 
     def __str__(self) -> str:
-        """One line for a terminal."""
+        """Return one line for a terminal."""
         tried = f"{self.examples} examples, {self.seconds:.1f} s"
         return (
             f"{self.status:>12}  {self.law}  {f'binds where {self.when}' if self.status == 'not-promised' else tried}"
@@ -44,7 +44,7 @@ class Outcome:
 
 
 def by_cause(failed: Iterable[Outcome]) -> list[list[Outcome]]:
-    """Failures in the order of their laws, those of one cause together."""
+    """Group failures by cause, in the order of their laws."""
     groups: dict[str, list[Outcome]] = {}
     for outcome in failed:
         groups.setdefault(outcome.cause or outcome.law, []).append(outcome)

@@ -1,4 +1,4 @@
-"""The global random generators, for laws about what draws from them."""
+"""Global random generators: seeding and reading them, for laws about components that draw from them."""
 
 import random
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, the global generators of Python, NumPy and torch start at a seed; afterwards they are as before."""
+    """Seed the global generators of Python, NumPy and torch within the context; restore their states after it."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the legacy state is the global one
     try:
         with torch.random.fork_rng(devices=[]):
@@ -24,7 +24,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def random_states() -> dict[str, object]:
-    """The states of the three, in plain values."""
+    """Return the states of the three generators as plain values."""
     return {
         "Python": random.getstate(),
         "NumPy": repr(np.random.get_state()),  # noqa: NPY002 -- as above

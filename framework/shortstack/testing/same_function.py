@@ -1,4 +1,4 @@
-"""Changes to a model's weights that leave the function it computes as it was, or only rename its tokens."""
+"""Changes to a model's weights that preserve the function it computes, or only rename its tokens."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -13,14 +13,14 @@ from shortstack.models.decoder import Decoder
 _UP: Final = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "dense_h_to_4h", "fc1")
 _DOWN: Final = ("down_proj", "dense_4h_to_h", "fc2")
 _LINEAR: Final = {"silu": ("up_proj", "gate_up_proj"), "relu": ("fc1",)}
-"""Activation → the matrices whose output the MLP's result is proportional to."""
+"""Activation → the matrices to whose output the MLP's result is proportional."""
 
 SCALABLE: Final = ("llama", "mistral", "qwen2", "qwen3", "phi3", "opt", "olmo2")
-"""Families with neurons that can be scaled up here and down there: gated ones, and those with ReLU."""
+"""Families whose neurons can be scaled up at the input and down at the output: gated ones, and those with ReLU."""
 
 
 def permute_neurons(model: PreTrainedModel, seed: int) -> None:
-    """Reorder the inner channels of every MLP, in all matrices alike: the function stays."""
+    """Reorder the inner channels of every MLP, in all matrices alike; the function stays the same."""
     generator = torch.Generator().manual_seed(seed)
     for layer in Decoder.of(model).layers:
         views = [view for matrix in _matrices(layer, (*_UP, *_DOWN, "mlp.c_proj")) for view in matrix]
@@ -30,7 +30,7 @@ def permute_neurons(model: PreTrainedModel, seed: int) -> None:
 
 
 def rescale_neurons(model: PreTrainedModel, power: int) -> None:
-    """Multiply what goes into every second inner channel by ``2^power`` and what comes out by ``2^-power``: exact."""
+    """Scale every second inner channel by ``2^power`` at the input and by ``2^-power`` at the output: exact."""
     kind = "relu" if model.config.model_type == "opt" else "silu"
     for layer in Decoder.of(model).layers:
         for matrix in _matrices(layer, _LINEAR[kind]):
@@ -42,7 +42,7 @@ def rescale_neurons(model: PreTrainedModel, power: int) -> None:
 
 
 def relabel(model: PreTrainedModel, batches: list[dict[str, Tensor]], seed: int) -> list[dict[str, Tensor]]:
-    """Give every token another id, in the model's rows and in the batches: only the names change."""
+    """Permute the token ids, in the model's rows and in the batches: only the names change."""
     embeddings = model.get_input_embeddings().weight
     order = torch.randperm(len(embeddings), generator=torch.Generator().manual_seed(seed))
     rows = {id(w): w for w in (embeddings, model.get_output_embeddings().weight)}
@@ -58,7 +58,7 @@ def _renamed(batch: Mapping[str, Tensor], order: Tensor) -> dict[str, Tensor]:
 
 
 def _matrices(layer: nn.Module, names: tuple[str, ...]) -> Iterator[list[Tensor]]:
-    """The named matrices of a layer, each as views with one row an inner channel (a bias is such a view too)."""
+    """Yield the named matrices of a layer, each as views with one row per inner channel (biases are such views too)."""
     for path, module in layer.named_modules():
         if path.rpartition(".")[2] in names or path in names:
             yield list(_by_channel(path.rpartition(".")[2], module))

@@ -1,4 +1,4 @@
-"""What a process has but once, so that all of its code shares it: the folder, the locale, the time zone, torch's modes."""
+"""Process-wide settings that all code shares: working directory, locale, time zone, torch's modes."""
 
 import locale
 import os
@@ -11,17 +11,17 @@ from typing import Any, Final
 _VARIABLES: Final = ("TZ", "LC_ALL", "LANG", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "TOKENIZERS_PARALLELISM")
 
 _Way = tuple[Callable[[], Any], Callable[[Any], object]]
-"""How something is read, and how it is set."""
+"""A setting's getter and setter."""
 
 
 def shared_settings() -> dict[str, object]:
-    """What all code of this process shares, by what it is called."""
+    """Return the process-wide settings by name."""
     return {name: read() for name, (read, _) in _ways().items()}
 
 
 @contextmanager
 def shared_settings_kept() -> Iterator[None]:
-    """Afterwards they are as before, whatever was done inside."""
+    """Restore the process-wide settings on exit, whatever was changed inside."""
     before = shared_settings()
     try:
         yield
@@ -39,7 +39,7 @@ def _ways() -> Mapping[str, _Way]:
         "the locale": (partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
         **{f"the environment's {name}": (partial(os.environ.get, name), partial(_set, name)) for name in _VARIABLES},
     }
-    torch = sys.modules.get("torch")  # adapters are checked without it
+    torch = sys.modules.get("torch")  # adapters are checked without torch: do not import it for them
     if torch is not None:
         ways |= {
             "whether torch keeps track of gradients": (torch.is_grad_enabled, torch.set_grad_enabled),

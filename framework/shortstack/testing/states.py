@@ -1,4 +1,4 @@
-"""The state of a fold, put away as safetensors and JSON and read back."""
+"""States of folds, written as safetensors and JSON and read back."""
 
 import json
 from typing import Any
@@ -10,17 +10,17 @@ from shortstack.importance.states import put_away, rebuilt
 
 
 def stored_and_read(state: Any) -> Any:
-    """A copy of a state that has been through bytes: tensors through safetensors, plain values through JSON.
+    """Return a copy of a state after serialisation: tensors through safetensors, plain values through JSON.
 
     Raises:
-        TypeError: It holds something that is neither; says what, and where.
+        TypeError: The state holds something that is neither; the message gives its type and place.
     """
     tensors, plain = put_away(state)
     return rebuilt(load(save(tensors)), json.loads(json.dumps(plain)))
 
 
 def same_state(left: Any, right: Any) -> bool:
-    """Whether two states hold the same tensors, bit for bit, and the same values."""
+    """Return True if two states hold bitwise equal tensors and equal values."""
     ours, theirs = put_away(left), put_away(right)
     same = all(torch.equal(tensor, theirs[0][name]) for name, tensor in ours[0].items() if name in theirs[0])
     return same and ours[0].keys() == theirs[0].keys() and repr(ours[1]) == repr(theirs[1])

@@ -1,4 +1,4 @@
-"""The component under test, however it was named: what it is, what it promises, and how to make a fresh one."""
+"""The component under test, found by name or descriptor: its declaration, its traits, and how to build a fresh one."""
 
 import sys
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from shortstack.registry.plugins import offering
 from shortstack.selection.selector import strategy_named
 
 UNDER_TEST = Origin("under-test", "kit", "0")
-"""Where a descriptor comes from that no entry point offers."""
+"""Origin of a descriptor that no entry point offers."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -22,13 +22,13 @@ class Subject:
     """A component under test.
 
     Attributes:
-        kind: What sort of component.
-        name: The name by which ``registry`` knows it, a full one.
-        descriptor: What it declares.
-        traits: What it promises.
+        kind: Kind of component.
+        name: Its full name in ``registry``.
+        descriptor: The descriptor that declares it.
+        traits: The properties that it claims.
         settings: Its settings, by name.
-        registry: Where it and everything else is looked up.
-        given: The name or descriptor that it was asked for by.
+        registry: Registry in which it and all else is looked up.
+        given: The name or descriptor as the caller passed it.
     """
 
     kind: Literal["scorer", "student", "dataset", "loss", "strategy"]
@@ -41,14 +41,14 @@ class Subject:
 
     @property
     def written(self) -> tuple[str, str]:
-        """A Python expression for it, and the import that the expression needs, for snippets."""
+        """Python expression for the component, and the import that it needs, for snippets."""
         return (repr(self.given), "") if isinstance(self.given, str) else _written(self.given)
 
     def build(self) -> Any:
-        """A fresh component.
+        """Return a fresh component.
 
         Raises:
-            PluginError: Its own code failed.
+            PluginError: The component's own code failed.
         """
         if self.kind == "strategy":
             return self.descriptor.build(self.settings)
@@ -61,21 +61,21 @@ def subject_of(
     settings: Mapping[str, object] | None = None,
     registry: Registry | None = None,
 ) -> Subject:
-    """The component that a name or a descriptor means.
+    """Return the component that a name or a descriptor refers to.
 
     Args:
         component: A short or full name, ``module:attribute``, or a descriptor.
-        kind: What sort; needed only where a name is used for several.
+        kind: Kind of component; needed only where a name is used for several.
         settings: Its settings.
         registry: Where names are looked up; the environment's plugins by default.
 
     Raises:
-        UnknownNameError: Nothing goes by that name.
-        ConfigurationError: Several kinds have a component of that name, it is no component at all, or a setting is wrong.
+        UnknownNameError: No component has that name.
+        ConfigurationError: Several kinds have a component of that name, it is no component, or a setting is wrong.
         PluginError: The plugin that offers it is broken, or what it builds is no such component.
     """
     subject = _subject(component, kind, settings or {}, registry or Registry.from_environment())
-    subject.build()  # what cannot be built, or lacks a method, is told once and not by every law
+    subject.build()  # report a component that cannot be built, or lacks a method, once and not for every law
     return subject
 
 
@@ -88,11 +88,11 @@ def _subject(component: object, kind: str | None, settings: Mapping[str, object]
         return _strategy(component, settings, registry)
     if ":" in component:
         return attrs.evolve(_described(_imported(component), settings, registry), given=component)
-    found = registry.find(_kind(component, kind, registry), component)
-    descriptor: Any = found.descriptor
+    offered = registry.find(_kind(component, kind, registry), component)
+    descriptor: Any = offered.descriptor
     return Subject(
-        kind=found.kind,
-        name=found.full_name,
+        kind=offered.kind,
+        name=offered.full_name,
         descriptor=descriptor,
         traits=descriptor.traits,
         settings=settings,
@@ -102,7 +102,7 @@ def _subject(component: object, kind: str | None, settings: Mapping[str, object]
 
 
 def _strategy(name: str, settings: Mapping[str, object], registry: Registry) -> Subject:
-    """The strategy of a name, or of ``module:attribute``.
+    """Return the strategy of a name, or of ``module:attribute``.
 
     Raises:
         UnknownNameError: There is no such strategy or setting.
@@ -127,15 +127,15 @@ def _strategy(name: str, settings: Mapping[str, object], registry: Registry) -> 
 
 
 def _imported(path: str) -> Descriptor:
-    """The descriptor that ``module:attribute`` names, before it is installed as a plugin.
+    """Return the descriptor that ``module:attribute`` names, before it is installed as a plugin.
 
     Raises:
         ConfigurationError: There is nothing to import, or it is no descriptor.
     """
-    found = attribute_named("component", path)
-    if not isinstance(found, Descriptor):
-        raise ConfigurationError(f"component {path!r} must be a descriptor, got {found!r:.80}")
-    return found
+    imported = attribute_named("component", path)
+    if not isinstance(imported, Descriptor):
+        raise ConfigurationError(f"component {path!r} must be a descriptor, got {imported!r:.80}")
+    return imported
 
 
 def _kind(name: str, kind: str | None, registry: Registry) -> Kind:
@@ -153,15 +153,16 @@ def _kind(name: str, kind: str | None, registry: Registry) -> Kind:
 
 
 def _described(descriptor: Descriptor, settings: Mapping[str, object], registry: Registry) -> Subject:
-    """A descriptor that may not be installed: offered by a plugin of its own, beside all others."""
+    """Return the subject of a descriptor that may not be installed, registered as a plugin beside all others."""
     kind = next(kind for kind, (_, cls) in HOOKS.items() if isinstance(descriptor, cls))
     beside = registry.beside(offering(descriptor), UNDER_TEST)
-    found: Any = descriptor
+    # kinds of descriptors share no base class that declares traits
+    declared: Any = descriptor
     return Subject(
         kind=kind,
         name=f"{UNDER_TEST.distribution}/{descriptor.name}",
         descriptor=descriptor,
-        traits=found.traits,
+        traits=declared.traits,
         settings=settings,
         registry=beside,
         given=descriptor,
@@ -169,7 +170,7 @@ def _described(descriptor: Descriptor, settings: Mapping[str, object], registry:
 
 
 def place_of(descriptor: Descriptor) -> tuple[str, str] | None:
-    """The module that names a descriptor, among those that are loaded, and the name; None if there is none."""
+    """Return the loaded module that holds a descriptor, and its name there; None if there is none."""
     for place, module in list(sys.modules.items()):
         for name, value in list(vars(module).items()) if module and not place.startswith("__") else ():
             if value is descriptor and name.isidentifier():

@@ -1,4 +1,4 @@
-"""Three lines for an author: a class that names a component gets one pytest test for each law that binds it."""
+"""Test suites for plugin authors: a class that names a component gets one pytest test for each law that binds it."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ __all__ = ["DatasetSuite", "LossSuite", "ScorerSuite", "StrategySuite", "Student
 
 
 def _require_spelling(suite: "type[Suite]") -> None:
-    """A suite that pytest collects must name a component, and what it sets must be there to be set."""
+    """Raise if a suite that pytest collects names no component, or sets an attribute that does not exist."""
     known = [name for name in vars(Suite)["__annotations__"] if name != "kind"]
     for name, value in vars(suite).items():
         if not (name.startswith(("_", "test")) or name in {*known, "kind"} or callable(value)):
@@ -25,13 +25,13 @@ def _require_spelling(suite: "type[Suite]") -> None:
 
 
 class Suite:
-    """Subclass one of the five, and name a component.
+    """Base of the suites: subclass one of the five and set ``component``.
 
     Attributes:
-        component: Its name, which is looked up as a user's would be, so that the entry point is tested too; or a
+        component: The component's name, looked up as a user's would be, so that the entry point is tested too; or a
             descriptor.
         settings: Its settings.
-        examples: How many examples each law is tried on; each law's own number by default.
+        examples: Number of examples per law; each law's own number by default.
         seed: The same seed draws the same examples.
         expected_failures: Law → why it does not hold here. Strict: a law that holds after all fails the suite.
         registry: Where names are looked up; the environment's plugins by default.
@@ -46,7 +46,7 @@ class Suite:
     registry: ClassVar[Registry | None] = None
 
     def __init_subclass__(cls) -> None:
-        """Give the class its tests, fresh ones: Hypothesis must not see one function in two classes."""
+        """Generate fresh test methods for the class: Hypothesis must not see one function in two classes."""
         super().__init_subclass__()
         _require_spelling(cls)
         if "component" in vars(cls):
@@ -90,7 +90,7 @@ class StrategySuite(Suite):
 
 
 def _test(suite: type[Suite], law: Law, subject: Subject) -> Callable[[Any], None]:
-    """One law as a test method."""
+    """Return a test method for one law."""
 
     def test(_self: object) -> None:
         from shortstack.testing.broken import BrokenLawError

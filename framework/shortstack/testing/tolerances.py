@@ -8,11 +8,11 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Tolerance:
-    """How far two numbers may be apart: ``|a − b| ≤ absolute + relative · max(|a|, |b|)`` over the whole tensor.
+    """Largest allowed difference: ``|a − b| ≤ absolute + relative · max(|a|, |b|)`` over the whole tensor.
 
     Attributes:
-        relative: Of the largest magnitude in either tensor.
-        absolute: Whatever their size.
+        relative: Factor of the largest magnitude in either tensor.
+        absolute: Constant part, whatever the magnitudes.
     """
 
     relative: float
@@ -33,18 +33,18 @@ CACHED: Final[Mapping[str, Tolerance]] = {
     "float64": Tolerance(relative=1e-5),  # measured ≤ 1.5e-15, but 6.1e-7 for Gemma-2, whose softmax is in float32
     "float32": Tolerance(relative=1e-4),  # measured ≤ 2.3e-6
 }
-"""Logits with a cache beside those without, and those of experts that were given other groups of tokens (≤ 3.5e-7)."""
+"""Tolerance of logits with a cache against those without, and of experts with other groups of tokens (≤ 3.5e-7)."""
 IDLE: Final[Mapping[str, Tolerance]] = {
     "float64": Tolerance(relative=0.0, absolute=1e-7),
     "float32": Tolerance(relative=0.0, absolute=5e-4),  # an arc cosine near 1 turns 6e-8 into 1.1e-4 of π
 }
-"""Scores of a layer that does nothing; ours are exactly 0."""
+"""Tolerance of the scores of a layer that does nothing; the built-in scorers give exactly 0."""
 A_TERM: Final[Mapping[str, float]] = {"float64": 1e-12, "float32": 1e-6}
-"""What rounding may add to each term of a loss on logits of size 1, at temperature 1."""
+"""Rounding allowed for each term of a loss on logits of size 1, at temperature 1."""
 SHIFTED_TERM: Final = 50.0
-"""What shifts up to ±100 may add to a term, in terms: measured ≤ 5.7e-6 in float32."""
+"""Rounding allowed for each term after shifts up to ±100, in units of ``A_TERM``: measured ≤ 5.7e-6 in float32."""
 CANCELLED: Final[Mapping[str, float]] = {"float64": 1e-14, "float32": 1e-5}
-"""What cancellation costs a term of a divergence at temperature ``T``, over ``T²``."""
+"""Error of cancellation in a term of a divergence at temperature ``T``, divided by ``T²``."""
 SCALED: Final = Tolerance(
     relative=1e-4, absolute=1e-9
 )  # a wrong degree is off by a factor; small constants against division by 0 are fine
@@ -53,4 +53,4 @@ DIFFERENCES: Final[Mapping[str, tuple[float, Tolerance]]] = {
     "float64": (1e-6, Tolerance(relative=1e-3, absolute=1e-5)),
     "float32": (2e-3, Tolerance(relative=1e-2, absolute=5e-3)),
 }
-"""The step of a finite difference, and how far it may be from the gradient, by the type of the loss's sum."""
+"""Step of a finite difference, and its tolerance against the gradient, by the dtype of the loss's sum."""

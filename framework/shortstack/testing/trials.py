@@ -1,4 +1,4 @@
-"""One fresh Hypothesis test for one law and one component."""
+"""Hypothesis tests, one for each law and component."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 VARIED: Final = {"loss", "scorer", "strategy", "student"}
-"""The kinds whose laws are tried with settings away from their defaults too."""
+"""Kinds whose laws are also tried with settings away from their defaults."""
 
 
 def trial(
     law: Law, subject: Subject, *, examples: int | None = None, seed: int = 0, shrink: bool = True
 ) -> Callable[[], None]:
-    """A test that draws recipes and tries a law on them; fresh each time, so that Hypothesis never mixes two components.
+    """Return a test that draws recipes and tries a law; fresh each time, as Hypothesis must not mix components.
 
     Args:
         law: The law.
         subject: The component.
-        examples: How many examples; the law's own number by default.
+        examples: Number of examples; the law's own by default.
         seed: The same seed draws the same examples.
-        shrink: Whether a failure is made as small as possible before it is shown.
+        shrink: True to reduce a failing example to a minimal one before it is shown.
     """
     from hypothesis import HealthCheck, Phase, given, reject, settings
     from hypothesis import seed as seeded
@@ -37,6 +37,7 @@ def trial(
     if not law.draws:
         return lambda: _with_one_thread(lambda: attempt(law, subject, {}))
 
+    # kept to explain the case where every example was refused
     refusals: list[str] = []
 
     def tried(variant: Subject, **recipes: object) -> None:
@@ -50,6 +51,7 @@ def trial(
     chosen = settings(
         max_examples=examples or law.examples,
         deadline=None,
+        # no example database: the same seed must draw the same examples on every machine
         database=None,
         phases=phases,
         suppress_health_check=list(HealthCheck),
@@ -74,9 +76,9 @@ def trial(
 
 
 def _subjects(law: Law, subject: Subject) -> "SearchStrategy[Subject]":
-    """The component as it is, or with a setting away from its default where the law binds it so.
+    """Draw the component as it is, or with one setting away from its default if the law still binds it.
 
-    What a student promises it promises with the default settings, so those laws alone are tried that bind all students.
+    A student's traits hold for its default settings only, so variants are tried on laws that bind all students.
     """
     from hypothesis import strategies as st
 
@@ -87,7 +89,7 @@ def _subjects(law: Law, subject: Subject) -> "SearchStrategy[Subject]":
 
 
 def _once(flaky: BaseExceptionGroup) -> BaseException:
-    """The failure of a component that failed on some recipes, and not when it was tried on them again."""
+    """Return the failure of a component that failed on some recipes but not when they were tried again."""
     for error in flaky.exceptions:
         if isinstance(error, BrokenLawError):
             problem = f"{error.error}\nbut not again on the same: the component does not do the same each time"
@@ -96,7 +98,7 @@ def _once(flaky: BaseExceptionGroup) -> BaseException:
 
 
 def _attempt_variant(law: Law, subject: Subject, recipes: Mapping[str, object], *, given: bool) -> None:
-    """Try a law once; a value that nobody gave may not fit the example, and be refused for it.
+    """Try a law once; a varied setting may not fit the example, and a refusal for that reason is no failure.
 
     Raises:
         BrokenLawError: It does not hold.
@@ -123,20 +125,20 @@ def attempt(law: Law, subject: Subject, recipes: Mapping[str, object]) -> None:
     except UntriedError:
         raise
     except (UnsupportedModelError, EmptyDataError) as error:
-        raise UntriedError(str(error)) from error  # a clear refusal is no broken promise
+        raise UntriedError(str(error)) from error  # a clear refusal is allowed: the law was not tried
     except (Exception, SystemExit) as error:
         raise BrokenLawError(law, subject, recipes, error) from error
 
 
 def _with_one_thread(test: Callable[[], object]) -> None:
-    """Tiny models are many times faster on one thread than on several busy ones."""
+    """Run a test on one torch thread: tiny models are many times faster so than on several busy threads."""
     with one_thread():
         test()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, torch uses one thread."""
+    """Within the context, torch uses one thread."""
     import torch
 
     before = torch.get_num_threads()
@@ -148,10 +150,10 @@ def one_thread() -> Iterator[None]:
 
 
 def require_hypothesis() -> None:
-    """Say what to install where Hypothesis is missing.
+    """Raise if Hypothesis is not installed.
 
     Raises:
-        ConfigurationError: It is missing.
+        ConfigurationError: It is missing; the message says what to install.
     """
     try:
         import hypothesis  # noqa: F401

@@ -1,4 +1,4 @@
-"""Threads that take turns as often as they can."""
+"""Frequent thread switches, to expose races."""
 
 import sys
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def frequent_turns() -> Iterator[None]:
-    """Inside, Python switches between threads after a microsecond, so that what they share shows."""
+    """Within the context, Python switches threads every microsecond, so that races on shared state show."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

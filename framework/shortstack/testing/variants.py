@@ -1,4 +1,4 @@
-"""A component with its settings away from their defaults: what holds with some values should hold with all."""
+"""Variants of a component with settings away from their defaults: a law that holds with some should hold with all."""
 
 import types
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from shortstack.testing.subject import Subject
 
 
 def variants(subject: Subject) -> list[Subject]:
-    """The component with one of its settings at another value each time, as far as it can be built so.
+    """Return the component with one setting changed at a time, where it can be built so.
 
-    Settings that were given stay as they are; texts stay too, since nobody can tell which others are allowed.
+    Settings that the caller set stay as they are; so do strings, whose other allowed values are unknown.
     """
-    return [found for found in _evolved(subject) if _can_be_built(found)]
+    return [variant for variant in _evolved(subject) if _can_be_built(variant)]
 
 
 def other_values(kind: Any, default: Any) -> Iterator[Any]:
-    """Other values of a type than a default, near it.
+    """Yield other values of a type, near a default.
 
     >>> list(other_values(float, 2.0)), list(other_values(Literal["cosine", "mse"], "cosine"))
     ([3.0, 1.0], ['mse'])
@@ -43,7 +43,7 @@ def other_values(kind: Any, default: Any) -> Iterator[Any]:
 
 
 def _first_values(kind: Any) -> Iterator[Any]:
-    """Values of a type for a setting that has none by default: nothing is near it.
+    """Yield values of a type for a setting whose default is None: there is no default to stay near.
 
     >>> list(_first_values(float)), list(_first_values(Literal["cosine", "mse"]))
     ([0.5, 2.0], ['cosine', 'mse'])

@@ -26,7 +26,7 @@ PLAYS: Final = "user_artists.dat"
 ARTISTS: Final = "artists.dat"
 DAYS, MOMENTS = "user_taggedartists.dat", "user_taggedartists-timestamps.dat"
 TAGGINGS: Final = (DAYS, MOMENTS)
-"""The same tags, with days or with milliseconds of their midnights; some are of 1956, which is in the published files."""
+"""Files of the same tags, with days or with milliseconds of their midnights; some published times are of 1956."""
 TAGS: Final = "tags.dat"
 EVENTS: Final = "userid-timestamp-artid-artname-traid-traname.tsv"
 COUNTS: Final = "usersha1-artmbid-artname-plays.tsv"
@@ -34,15 +34,15 @@ COUNTS: Final = "usersha1-artmbid-artname-plays.tsv"
 
 @attrs.frozen(kw_only=True)
 class LastFmSettings:
-    """What counts as an interaction, and with what.
+    """The choice of interactions, and the reading of bad rows.
 
     Attributes:
-        events: Of the edition of 2011: ``plays``, each with its count as rating and without a time, or ``tags``, each
-            with its day and without a rating.
-        item: Of listening events: the ``artist`` or the ``track``.
-        session_minutes: Of listening events: a longer pause begins a session, which then counts as a user of its own;
-            None for whole histories.
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        events: The interactions of the 2011 edition: ``plays``, each with its count as rating and without a time, or
+            ``tags``, each with its day and without a rating.
+        item: The item of a listening event: the ``artist`` or the ``track``.
+        session_minutes: A longer pause between listening events begins a session, which then counts as a user of its
+            own; None for whole histories.
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     events: Literal["plays", "tags"] = "plays"
@@ -54,7 +54,7 @@ class LastFmSettings:
 
 
 def files_of(settings: LastFmSettings) -> "OfficialFiles[_HetRec | _Events | _Counts]":
-    """The adapter."""
+    """Build the adapter."""
     return OfficialFiles(
         what="Last.fm",
         needs=f"{PLAYS} and {ARTISTS} (2011), or {EVENTS} (1K), or {COUNTS} (360K)",
@@ -64,7 +64,7 @@ def files_of(settings: LastFmSettings) -> "OfficialFiles[_HetRec | _Events | _Co
 
 @attrs.frozen(kw_only=True)
 class _HetRec:
-    """Play counts and tags of 2011; artists have numbers."""
+    """Play counts and tags of 2011; artists have numeric ids."""
 
     files: Files
     name: str
@@ -103,7 +103,7 @@ class _HetRec:
 
 @attrs.frozen(kw_only=True)
 class _Events:
-    """One row for each song that somebody heard."""
+    """Listening events, one row each."""
 
     files: Files
     name: str
@@ -136,6 +136,7 @@ class _Events:
         ]
         rows = _read(self.files, self.name, _form(names), columns, bad)
         title = pl.concat_str("artist", "track", separator=" – ") if tracks else pl.col("artist")
+        # artists and tracks without a MusicBrainz id are identified by their names
         rows = rows.with_columns(title=title).with_columns(item=pl.coalesce("id", "title"))
         if self.settings.session_minutes is not None:
             rows = _by_session(rows, self.settings.session_minutes)
@@ -144,7 +145,7 @@ class _Events:
 
 @attrs.frozen(kw_only=True)
 class _Counts:
-    """How often somebody played an artist."""
+    """Play counts of users and artists."""
 
     files: Files
     name: str
@@ -171,6 +172,7 @@ class _Counts:
             Column(name="plays", role="rating", kind="number"),
         ]
         rows = _read(self.files, self.name, _form(("sha1", "artmbid", "artname", "plays")), columns, bad)
+        # artists without a MusicBrainz id are identified by their names
         rows = rows.with_columns(item=pl.coalesce("id", "title"))
         return as_records(rows, rows, self.edition(), bad)
 
@@ -229,7 +231,7 @@ def _recognised(files: Files, settings: LastFmSettings) -> "Iterator[_HetRec | _
 
 
 def _form(names: tuple[str, ...] = ()) -> "Form":
-    """Tabs, lone quotes in names, and UTF-8 but for the tags."""
+    """Return the text format: tabs, unquoted fields for names hold lone quotes, and UTF-8 except in the tags."""
     from shortstack_datasets.reading.delimited import Form
 
     return Form(separator="\t", names=names, header=not names, encoding="either")
@@ -242,7 +244,7 @@ def _read(files: Files, name: str, form: "Form", columns: Sequence[Column], bad:
 
 
 def _top_tags(files: Files, bad: "BadRows") -> "pl.DataFrame | None":
-    """Each artist's most frequent tag, as ``item`` and ``category``; of equal ones the first in the alphabet."""
+    """Return each artist's most frequent tag, as ``item`` and ``category``; ties go to the alphabetically first."""
     import polars as pl
 
     taggings = next((name for name in TAGGINGS if name in files.beside), None)
@@ -257,7 +259,7 @@ def _top_tags(files: Files, bad: "BadRows") -> "pl.DataFrame | None":
 
 
 def _by_session(rows: "pl.DataFrame", minutes: float) -> "pl.DataFrame":
-    """Each user's events in stretches without a long pause, as users of their own: ``user``, ``#`` and a number."""
+    """Split each user's events at long pauses into sessions, as users of their own: ``user``, ``#`` and a number."""
     import polars as pl
 
     ordered = rows.sort("user", "timestamp", maintain_order=True)

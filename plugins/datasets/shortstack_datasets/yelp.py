@@ -27,11 +27,11 @@ _NAME: Final = re.compile(r"(yelp_academic_dataset_)?(business|review|tip)\.json
 
 @attrs.frozen(kw_only=True)
 class YelpSettings:
-    """What counts as an interaction.
+    """Settings of ``yelp``.
 
     Attributes:
         events: Reviews, which have stars, or tips, which have none; None for reviews where there are any, or else tips.
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     events: Event | None = None
@@ -39,7 +39,7 @@ class YelpSettings:
 
 
 def files_of(settings: YelpSettings) -> "OfficialFiles[_Found]":
-    """The adapter."""
+    """Build the adapter."""
     events = f"{settings.events}.json" if settings.events else "review.json or tip.json"
     return OfficialFiles(
         what="Yelp",
@@ -77,7 +77,7 @@ class _Found:
 
 
 def write(settings: YelpSettings, sample: Sample, folder: Path) -> Path:
-    """Write reviews, or tips if the settings say so, and businesses, in the present form.
+    """Write reviews, or tips if the settings say so, and businesses, in the current format.
 
     Returns:
         ``folder``, for ``read``.
@@ -114,7 +114,11 @@ DESCRIPTOR = DatasetDescriptor(
 
 
 def _kind(name: str) -> str | None:
-    """Business, review or tip; None if a file is called like none of them."""
+    """Return ``business``, ``review`` or ``tip`` by a file's name; None for other names.
+
+    >>> _kind("yelp_academic_dataset_tip.json"), _kind("checkin.json")
+    ('tip', None)
+    """
     match = _NAME.fullmatch(unpacked_name(name))
     return match[2] if match else None
 
@@ -139,7 +143,7 @@ def _columns(event: Event) -> list[Column]:
 
 
 def _businesses(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
-    """``item``, ``title``, ``category``; the categories are a list, or in newer editions a text with commas."""
+    """Read ``item``, ``title``, ``category``; categories are a list, or in newer editions a text with commas."""
     import polars as pl
 
     from shortstack.errors import RowError

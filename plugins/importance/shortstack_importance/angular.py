@@ -15,8 +15,8 @@ DESCRIPTOR = ScorerDescriptor(
 
 
 def terms(signals: LayerSignals) -> Terms:
-    """``arccos(cos(h_in, h_out)) / π`` at the last token that is not padding, the mean over examples."""
-    rows = signals.mask.any(-1).nonzero()[:, 0]
+    """Return ``arccos(cos(h_in, h_out)) / π`` at the last token that is not padding; the score is its mean over examples."""
+    rows = signals.mask.any(-1).nonzero()[:, 0]  # an example of padding alone has no last token
     last = last_visible(signals.mask)[rows]
     turned = angle(signals.input[rows, last], signals.output[rows, last]).double() / math.pi
     examples = signals.mask.any(-1).sum()

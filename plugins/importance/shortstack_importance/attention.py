@@ -1,4 +1,4 @@
-"""Attention concentration: how far a layer's attention is from looking everywhere alike."""
+"""Attention concentration: one minus the normalised entropy of a layer's attention."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class AttentionSettings:
-    """How the map is read.
+    """Settings of ``attention``.
 
     Attributes:
-        sink: ``"drop"`` leaves out the first visible key, on which idle heads park their attention; ``"keep"`` does not.
+        sink: ``"drop"`` leaves out the first visible key, the attention sink of idle heads; ``"keep"`` does not.
     """
 
     sink: Literal["drop", "keep"] = attrs.field(default="drop", validator=attrs.validators.in_(("drop", "keep")))
 
 
 def build(settings: AttentionSettings) -> MeanScorer:
-    """The scorer."""
+    """Build the scorer."""
     made = partial(terms, drop_sink=settings.sink == "drop")
     return MeanScorer(needs=frozenset({Signal.ATTENTION}), terms=made, over="queries that see two keys")
 
@@ -39,8 +39,9 @@ DESCRIPTOR = ScorerDescriptor(
 
 
 def terms(signals: LayerSignals, *, drop_sink: bool) -> Terms:
-    """``1 − H(A) / log(visible keys)`` of every (example, head, query that is no padding and has ≥ 2 keys)."""
+    """Return ``1 − H(A) / log(visible keys)`` of every (example, head, query that is not padding and sees ≥ 2 keys)."""
     visible = without_first(signals.visible) if drop_sink else signals.visible
+    # with a single key, both the entropy and its maximum are 0
     counted = (visible.sum(-1) >= 2) & signals.mask[:, None]
     values = concentration(signals.attention, visible)
     total = values.double().masked_fill(~counted, 0).sum()
@@ -49,7 +50,7 @@ def terms(signals: LayerSignals, *, drop_sink: bool) -> Terms:
 
 
 def without_first(visible: "Tensor") -> "Tensor":
-    """Visibility less the first visible key of each query.
+    """Remove the first visible key of each query from a visibility mask.
 
     Args:
         visible: Bool ``(…, queries, keys)``.
@@ -59,10 +60,10 @@ def without_first(visible: "Tensor") -> "Tensor":
 
 
 def concentration(weights: "Tensor", visible: "Tensor") -> "Tensor":
-    """``1 − H(p) / log n`` of each query's weights on its ``n`` visible keys, renormalised; within [0, 1].
+    """Return ``1 − H(p) / log n`` of each query's weights on its ``n`` visible keys, renormalised; within [0, 1].
 
-    With ``s = Σ a`` over the visible keys, ``H = log s − (Σ a log a) / s``. A query whose visible keys got no weight at
-    all, its attention wholly on the sink, counts 0. Queries with fewer than two keys are meaningless.
+    With ``s = Σ a`` over the visible keys, ``H = log s − (Σ a log a) / s``. A query whose attention is wholly on the
+    sink, so that its visible keys have no weight, counts 0. Values of queries with fewer than two keys are undefined.
 
     Args:
         weights: ``(batch, heads, queries, keys)``.

@@ -1,4 +1,4 @@
-"""Block Influence: how far a layer turns the hidden states."""
+"""Block Influence: cosine distance between a layer's input and output hidden states."""
 
 from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 from shortstack_importance.directions import cosine_distance
@@ -15,7 +15,7 @@ DESCRIPTOR = ScorerDescriptor(
 
 
 def terms(signals: LayerSignals) -> Terms:
-    """``1 − cos(h_in, h_out)``, the mean over all tokens that are not padding, pooled."""
+    """Return ``1 − cos(h_in, h_out)``; the score is its mean over all tokens that are not padding, pooled."""
     distances = cosine_distance(signals.input, signals.output)[signals.mask]
     examples = signals.mask.any(-1).sum()
     return Terms(total=distances.double().sum(), count=signals.mask.sum(), examples=examples)

@@ -1,4 +1,4 @@
-"""How far two vectors point apart, without the cancellation of ``1 − cos``."""
+"""Cosine distance and angle between vectors, without the cancellation of ``1 − cos``."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def unit_vectors(states: "Tensor") -> "Tensor":
-    """``x / ‖x‖`` along the last dimension; a zero vector stays zero."""
+    """Return ``x / ‖x‖`` along the last dimension; a zero vector stays zero."""
     import torch
 
     norms = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
@@ -16,11 +16,15 @@ def unit_vectors(states: "Tensor") -> "Tensor":
 
 
 def cosine_distance(left: "Tensor", right: "Tensor") -> "Tensor":
-    """``1 − cos(x, y) = ½‖x/‖x‖ − y/‖y‖‖²`` along the last dimension, within [0, 2]; exactly 0 for equal vectors.
+    """Return ``1 − cos(x, y) = ½‖x/‖x‖ − y/‖y‖‖²`` along the last dimension, within [0, 2]; exactly 0 for equal vectors.
 
-    Taken as ``½‖x − y·‖x‖/‖y‖‖² / ‖x‖²``, which reads the states three times instead of seven.
+    Computed as ``½‖x − y·‖x‖/‖y‖‖² / ‖x‖²``, which reads the states three times instead of seven.
 
     A zero vector is at distance 1 from every other and 0 from itself.
+
+    >>> import torch
+    >>> cosine_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0], [-1.0, 0.0]])).tolist()
+    [0.0, 2.0]
     """
     import torch
 
@@ -33,7 +37,7 @@ def cosine_distance(left: "Tensor", right: "Tensor") -> "Tensor":
 
 
 def angle(left: "Tensor", right: "Tensor") -> "Tensor":
-    """``arccos(cos(x, y)) = 2·atan2(‖x̂ − ŷ‖, ‖x̂ + ŷ‖)``, within [0, π]; exactly 0 for equal vectors.
+    """Return ``arccos(cos(x, y)) = 2·atan2(‖x̂ − ŷ‖, ‖x̂ + ŷ‖)``, within [0, π]; exactly 0 for equal vectors.
 
     A zero vector is at a right angle to every other.
 
@@ -50,10 +54,14 @@ def angle(left: "Tensor", right: "Tensor") -> "Tensor":
 
 
 def last_visible(mask: "Tensor") -> "Tensor":
-    """int64 ``(batch,)``: the place of each row's last True; 0 where there is none.
+    """Return the position of each row's last True, int64 ``(batch,)``; 0 where there is none.
 
     Args:
         mask: Bool ``(batch, tokens)``.
+
+    >>> import torch
+    >>> last_visible(torch.tensor([[True, True, False], [False, False, False]])).tolist()
+    [1, 0]
     """
     import torch
 

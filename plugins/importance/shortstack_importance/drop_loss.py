@@ -1,4 +1,4 @@
-"""Drop loss: leave the layer out and measure. The oracle that the cheap scorers are judged by."""
+"""Drop loss: the rise of the loss when a layer is left out; the oracle that cheap scorers are compared with."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class DropLossSettings:
-    """What is left out.
+    """Settings of ``drop-loss``.
 
     Attributes:
-        pairs: Also leave out every two layers, and record as the detail ``"i+j"`` what that costs beyond the sum of
-            both: above 0 where one makes up for the other. About ``L²/6`` forwards more.
+        pairs: Also leave out every pair of layers, and record as the detail ``"i+j"`` the rise of the loss beyond the
+            sum of both: above 0 where one layer makes up for the other. Takes about ``L²/6`` more forward passes.
     """
 
     pairs: bool = False
@@ -28,7 +28,7 @@ class DropLossSettings:
 class DropLoss:
     """``L(model without the layer) − L(model)``, ``L`` the mean over examples of ``−ℓ_n``; may be negative.
 
-    Layers are left out first to last, so that a probe that remembers what entered a layer need not run those below.
+    Layers are left out first to last, so that a probe that caches a layer's input need not run the layers below.
     """
 
     pairs: bool = False
@@ -43,7 +43,7 @@ class DropLoss:
         return Importance(scores=torch.stack(drops), examples=probe.examples, details=details)
 
     def _interactions(self, probe: Probe, whole: "Tensor", drops: "list[Tensor]") -> Mapping[str, float]:
-        """``(L without i and j − L) − (L without i − L) − (L without j − L)``."""
+        """Return ``(L without i and j − L) − (L without i − L) − (L without j − L)`` for each pair."""
         return {
             f"{i}+{j}": float(whole - probe.log_probability(skip=(i, j)).mean() - drops[i] - drops[j])
             for i, j in combinations(range(probe.layers), 2)
@@ -51,7 +51,7 @@ class DropLoss:
 
 
 def build(settings: DropLossSettings) -> DropLoss:
-    """The scorer."""
+    """Build the scorer."""
     return DropLoss(pairs=settings.pairs)
 
 

@@ -1,4 +1,4 @@
-"""Fisher information: how sharply the log-probability bends with a layer's weights."""
+"""Fisher information: the sum of squared gradients of the log-probability by a layer's weights."""
 
 from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
@@ -12,9 +12,9 @@ DESCRIPTOR = ScorerDescriptor(
 
 
 def terms(signals: LayerSignals) -> Terms:
-    """``(1/N) Σ_n Σ_{w∈layer} (∂ℓ_n/∂w)²``: the trace of the empirical Fisher information.
+    """Return ``(1/N) Σ_n Σ_{w∈layer} (∂ℓ_n/∂w)²``: the trace of the empirical Fisher information.
 
-    The gradient of each example is squared on its own; the square of a batch's mean gradient is something else.
+    Gradients are squared example by example; squaring a batch's mean gradient would give another quantity.
     """
     examples = signals.supervised.sum()
     total = signals.squared_parameter_gradients[signals.supervised].sum()

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RIDGES: Final = (float("inf"), 10.0, 1.0, 0.1, 0.01, 0.0)
-"""How strongly weights are drawn to even ones; cross-validation chooses, the strongest of equals."""
+"""Ridge penalties towards equal weights; cross-validation chooses one, the strongest of equals."""
 
 
 @attrs.frozen(kw_only=True)
 class FittedHybridSettings:
-    """What is fused, and what it is fitted on.
+    """Settings of ``fitted-hybrid``.
 
     Attributes:
         scorers: Names of the scorers, one or more.
-        fusion: How they are brought to one scale; see ``hybrid``.
-        examples: The oracle is measured on the first so many calibration examples that have a label: where there are more,
-            their order matters.
+        fusion: The common scale of the scores; see ``hybrid``.
+        examples: Number of calibration examples with a label, from the first on, that the oracle is measured on; where
+            there are more, their order matters.
     """
 
     scorers: tuple[str, ...] = attrs.field(
@@ -45,9 +45,9 @@ class FittedHybridSettings:
 class FittedHybrid:
     """``Σ_k w_k · scale(scores_k) / Σ_k w_k`` with ``w ≥ 0`` nearest to ``scale(drop-loss)``.
 
-    Least squares with a ridge towards even weights; the ridge is the one whose fit to all layers but one best predicts
-    the layer left out. A scorer that goes against the oracle has no weight; if no fit predicts better than even weights, they
-    are even. Only calibration examples are used, which are never those of validation or test.
+    Least squares with a ridge penalty towards equal weights, chosen by leave-one-layer-out cross-validation. A scorer
+    that is negatively related to the oracle has weight 0; if no fit predicts better than equal weights, these are used.
+    Only calibration examples are used, never those of validation or test.
     """
 
     settings: FittedHybridSettings
@@ -78,20 +78,21 @@ class FittedHybrid:
 
 
 def _cross_validated(parts: "Tensor", oracle: "Tensor", ridge: float) -> float:
-    """The mean squared error on each layer of the weights fitted to the others."""
+    """Return the mean squared error on each layer of weights fitted to the other layers."""
     import torch
 
     errors = []
     for layer in range(len(oracle)):
         others = torch.arange(len(oracle)) != layer
         weights = _fitted(parts[others], oracle[others], ridge)
+        # weights are fitted to centred values, so a prediction needs the mean added back
         shift = (oracle[others] - parts[others] @ weights).mean() if bool(others.any()) else 0.0
         errors.append(float(parts[layer] @ weights + shift - oracle[layer]) ** 2)
     return sum(errors) / len(errors)
 
 
 def _fitted(parts: "Tensor", oracle: "Tensor", ridge: float) -> "Tensor":
-    """Weights at least 0 that sum to 1; even ones if nothing agrees with the oracle.
+    """Fit non-negative weights that sum to 1; equal ones if no scorer agrees with the oracle.
 
     Args:
         parts: ``(layers, scorers)``.
@@ -106,13 +107,14 @@ def _fitted(parts: "Tensor", oracle: "Tensor", ridge: float) -> "Tensor":
     if ridge == float("inf") or not len(oracle):
         return even
     centred, target = parts - parts.mean(0), oracle - oracle.mean()
+    # the ridge penalty as further rows of the least-squares problem
     rows = torch.cat([centred, ridge**0.5 * torch.eye(scorers, dtype=torch.float64)])
     weights = torch.from_numpy(nnls(rows.numpy(), torch.cat([target, ridge**0.5 * even]).numpy())[0])
     return weights / weights.sum() if float(weights.sum()) > 0 else even
 
 
 def build(settings: FittedHybridSettings) -> FittedHybrid:
-    """The scorer."""
+    """Build the scorer."""
     return FittedHybrid(settings=settings)
 
 

@@ -1,4 +1,4 @@
-"""Gradient norm: how strongly the log-probability pulls at a layer's weights."""
+"""Gradient norm: the norm of the log-probability's gradient by a layer's weights."""
 
 from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
@@ -12,7 +12,7 @@ DESCRIPTOR = ScorerDescriptor(
 
 
 def terms(signals: LayerSignals) -> Terms:
-    """``(1/N) Σ_n ‖∂ℓ_n/∂θ_layer‖₂``, over the same per-example gradients as ``fisher``; never below 0."""
+    """Return ``(1/N) Σ_n ‖∂ℓ_n/∂θ_layer‖₂``, over the same per-example gradients as ``fisher``; never below 0."""
     examples = signals.supervised.sum()
     total = signals.squared_parameter_gradients[signals.supervised].sqrt().sum()
     return Terms(total=total, count=examples, examples=examples)

@@ -1,4 +1,4 @@
-"""Hybrid: several scorers brought to one scale and averaged."""
+"""Hybrid: a weighted mean of several scorers on a common scale."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -20,12 +20,12 @@ def _even() -> Mapping[str, float]:
 
 @attrs.frozen(kw_only=True)
 class HybridSettings:
-    """What is fused, and how.
+    """Settings of ``hybrid``.
 
     Attributes:
-        weights: Scorer name → share, at least 0; only the proportions matter.
-        fusion: ``"rank"`` counts the layers below, ties halved; ``"min-max"`` maps onto [0, 1]; ``"z"`` counts standard
-            deviations from the mean.
+        weights: Scorer name → weight, at least 0; only the proportions matter.
+        fusion: ``"rank"`` counts layers with lower scores, ties halved; ``"min-max"`` maps onto [0, 1]; ``"z"`` gives
+            standard deviations from the mean.
     """
 
     weights: Mapping[str, float] = attrs.field(factory=_even)
@@ -49,7 +49,7 @@ class Hybrid:
 
     @property
     def needs_scores(self) -> tuple[str, ...]:
-        """See ``DerivedScorer``: every scorer with a share."""
+        """See ``DerivedScorer``: every scorer with a positive weight."""
         return tuple(name for name, weight in self.weights.items() if weight)
 
     def combine(self, scores: Mapping[str, Importance], probe: Probe) -> Importance:  # noqa: ARG002 -- given weights
@@ -62,29 +62,34 @@ class Hybrid:
 
 
 def build(settings: HybridSettings) -> Hybrid:
-    """The scorer."""
+    """Build the scorer."""
     return Hybrid(weights=settings.weights, scale=SCALES[settings.fusion])
 
 
 def scaled(scores: "Tensor", scale: Callable[["Tensor"], "Tensor"]) -> "Tensor":
-    """The scores on a common scale; all 0 if they do not differ."""
+    """Return the scores on a common scale; all 0 if they do not differ."""
     return scale(scores) if bool(scores.max() > scores.min()) else scores * 0
 
 
 def by_rank(scores: "Tensor") -> "Tensor":
-    """``(#lower + ½ #equal others) / (layers − 1)``, within [0, 1]."""
+    """Return ``(#lower + ½ #equal others) / (layers − 1)``, within [0, 1].
+
+    >>> import torch
+    >>> by_rank(torch.tensor([3.0, 1.0, 1.0])).tolist()
+    [1.0, 0.25, 0.25]
+    """
     lower = (scores[None] < scores[:, None]).sum(-1)
     equal = (scores[None] == scores[:, None]).sum(-1) - 1
     return (lower + equal / 2).double() / (len(scores) - 1)
 
 
 def by_range(scores: "Tensor") -> "Tensor":
-    """``(x − min) / (max − min)``."""
+    """Return ``(x − min) / (max − min)``."""
     return (scores - scores.min()) / (scores.max() - scores.min())
 
 
 def by_deviation(scores: "Tensor") -> "Tensor":
-    """``(x − mean) / standard deviation``, the deviation of the population."""
+    """Return ``(x − mean) / standard deviation``, with the population's standard deviation."""
     return (scores - scores.mean()) / scores.std(correction=0)
 
 

@@ -1,4 +1,4 @@
-"""Magnitude: the size of a layer's weights. A floor that better scorers have to beat."""
+"""Magnitude: the sum of a layer's absolute weights; a baseline for other scorers."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Sizes:
-    """float64 ``(layers,)``: ``Σ|w|``, read before any data."""
+    """Sums ``Σ|w|`` of the layers, float64 ``(layers,)``, computed before any data is read."""
 
     sums: "Tensor"
 
@@ -53,7 +53,7 @@ class Magnitude:
 
 
 def build(_settings: NoSettings) -> Magnitude:
-    """The scorer."""
+    """Build the scorer."""
     return Magnitude()
 
 

@@ -1,4 +1,4 @@
-"""Norm ratio: how large a layer's contribution is beside what it hands on."""
+"""Norm ratio: the norm of a layer's contribution relative to that of its output."""
 
 from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
@@ -14,7 +14,7 @@ DESCRIPTOR = ScorerDescriptor(
 
 
 def terms(signals: LayerSignals) -> Terms:
-    """``‖h_out − h_in‖ / ‖h_out‖``, the mean over all tokens that are not padding; 0 for a token that is zero and stays zero."""
+    """Return ``‖h_out − h_in‖ / ‖h_out‖`` over all tokens that are not padding; 0 for a token that stays zero."""
     import torch
 
     change = torch.linalg.vector_norm(signals.output - signals.input, dim=-1)

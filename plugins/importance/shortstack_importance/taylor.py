@@ -1,4 +1,4 @@
-"""Taylor: the first-order guess of what removing a layer does to the log-probability."""
+"""Taylor: the first-order estimate of the change of the log-probability when a layer is removed."""
 
 from shortstack.contracts import LayerSignals, MeanScorer, ScorerDescriptor, ScorerTraits, Signal, Terms
 
@@ -12,9 +12,9 @@ DESCRIPTOR = ScorerDescriptor(
 
 
 def terms(signals: LayerSignals) -> Terms:
-    """``(1/N) Σ_n |Σ_t ⟨∂ℓ_n/∂h_out, h_out − h_in⟩|``: the layer is taken out by a gate on its residual branch.
+    """Return ``(1/N) Σ_n |Σ_t ⟨∂ℓ_n/∂h_out, h_out − h_in⟩|``: the layer is removed by a gate on its residual branch.
 
-    The absolute value is taken of each example, so that examples do not cancel.
+    The absolute value is taken per example, so that examples do not cancel.
     """
     change = signals.output - signals.input
     effect = (signals.gradient * change).sum(-1).double().masked_fill(~signals.mask, 0).sum(-1)

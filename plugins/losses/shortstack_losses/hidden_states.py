@@ -1,4 +1,4 @@
-"""Each student layer drawn to the teacher layer that it was made from."""
+"""Hidden-state distillation: each student layer's output is matched to that of the teacher layer it was made from."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -19,8 +19,8 @@ class HiddenStateSettings:
     """The settings of ``hidden-states``.
 
     Attributes:
-        distance: ``"cosine"`` (``1 − cos``, blind to size) or ``"mse"`` (squared error over the teacher's variance,
-            both within a token: free of scale, and a sum over tokens).
+        distance: ``"cosine"`` (``1 − cos``, independent of the norm) or ``"mse"`` (squared error divided by the
+            teacher's variance, both within a token, so that it does not depend on scale).
     """
 
     distance: Literal["cosine", "mse"] = attrs.field(default="cosine", validator=validators.in_(["cosine", "mse"]))
@@ -40,8 +40,8 @@ DESCRIPTOR = LossDescriptor(
 class HiddenStates:
     """``Σ_t (1/L) Σ_j d(P_j s_j,t , h_kept[j],t)`` over the unmasked tokens ``t``.
 
-    ``s_j`` leaves student layer ``j`` of ``L``, ``h_i`` teacher layer ``i``; ``P_j`` is a learned projection to the
-    teacher's width where the widths differ, and nothing otherwise.
+    ``s_j`` is the output of student layer ``j`` of ``L``, ``h_i`` that of teacher layer ``i``; ``P_j`` is a learned
+    projection to the teacher's width where the widths differ, and the identity otherwise.
     """
 
     distance: "Callable[[Tensor, Tensor], Tensor]"
@@ -50,7 +50,7 @@ class HiddenStates:
     def prepare(
         self, teacher: "PreTrainedConfig | None", student: "PreTrainedConfig", selection: Selection | None
     ) -> "nn.ModuleDict":
-        """One projection (or identity) for each student layer, keyed by its teacher layer.
+        """Return a projection (or identity) for each student layer, keyed by its teacher layer.
 
         Raises:
             ConfigurationError: There is no teacher or no selection, or it does not fit the two models.
@@ -75,13 +75,13 @@ class HiddenStates:
         )
 
     def count(self, batch: LossBatch) -> "Tensor":
-        """The unmasked tokens."""
+        """Return the number of unmasked tokens."""
         return batch.mask.sum()
 
     def __call__(
         self, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch, module: "nn.Module | None"
     ) -> "Tensor":
-        """The sum over the tokens of the mean over the layers."""
+        """Return the sum over the tokens of the mean over the layers."""
         from torch import nn
 
         if student.states is None or teacher.states is None or not isinstance(module, nn.ModuleDict):
@@ -96,14 +96,14 @@ def state_distance_sum(
     projections: "nn.ModuleDict",
     distance: "Callable[[Tensor, Tensor], Tensor]",
 ) -> "Tensor":
-    """The distances between paired layers, meaned over layers, summed over tokens, in float32 or wider.
+    """Return the distances of paired layers, averaged over layers and summed over tokens, in float32 or wider.
 
     Args:
         student: Layer → ``(batch, tokens, student_hidden)``.
         teacher: Layer → ``(batch, tokens, teacher_hidden)``.
         mask: Bool ``(batch, tokens)``.
-        projections: One module a student layer, in order, keyed by its teacher layer.
-        distance: Of two ``(tokens, teacher_hidden)`` to ``(tokens,)``.
+        projections: One module for each student layer, in order, keyed by its teacher layer.
+        distance: Maps two tensors ``(tokens, teacher_hidden)`` to ``(tokens,)``.
     """
     import torch
 
@@ -116,16 +116,22 @@ def state_distance_sum(
 
 
 def cosine_distance(student: "Tensor", teacher: "Tensor") -> "Tensor":
-    """``1 − cos``, in [0, 2]. Shapes ``(tokens, hidden)`` to ``(tokens,)``."""
+    """Return ``1 − cos``, in [0, 2]. Shapes ``(tokens, hidden)`` to ``(tokens,)``."""
     from torch.nn import functional as F
 
     return (1.0 - F.cosine_similarity(student, teacher, dim=-1)).clamp(0.0, 2.0)
 
 
 def relative_squared_error(student: "Tensor", teacher: "Tensor") -> "Tensor":
-    """``Σ(s − t)² / Σ(t − t̄)²`` over a token's channels. Shapes ``(tokens, hidden)`` to ``(tokens,)``."""
+    """Return ``Σ(s − t)² / Σ(t − t̄)²`` over a token's channels. Shapes ``(tokens, hidden)`` to ``(tokens,)``.
+
+    >>> import torch
+    >>> relative_squared_error(torch.tensor([[0.0, 4.0]]), torch.tensor([[1.0, 3.0]])).tolist()
+    [1.0]
+    """
     import torch
 
+    # a token whose channels are all equal has no variance to divide by
     spread = (teacher - teacher.mean(-1, keepdim=True)).square().sum(-1)
     return (student - teacher).square().sum(-1) / spread.clamp_min(torch.finfo(spread.dtype).tiny)
 

@@ -1,4 +1,4 @@
-"""The student's distribution drawn to the teacher's: forward KL at a temperature."""
+"""Soft targets: forward KL divergence from the teacher's distribution to the student's, at a temperature."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ class SoftTargetSettings:
     """The settings of ``soft-targets``.
 
     Attributes:
-        temperature: What both models' logits are divided by; above 1 shows more of the teacher's lesser candidates.
+        temperature: Divisor of both models' logits; above 1, less likely candidates of the teacher weigh more.
     """
 
     temperature: float = attrs.field(default=2.0, validator=[validators.gt(0.0), validators.lt(float("inf"))])
@@ -46,10 +46,10 @@ class SoftTargets:
         student: "PreTrainedConfig",
         selection: Selection | None,
     ) -> None:
-        """Nothing to learn beside the student."""
+        """Return None: the loss has no trainable module."""
 
     def count(self, batch: LossBatch) -> "Tensor":
-        """The supervised positions."""
+        """Return the number of supervised positions."""
         return batch.labels.new_tensor(batch.labels.numel())
 
     def __call__(
@@ -59,17 +59,17 @@ class SoftTargets:
         batch: LossBatch,  # noqa: ARG002 -- the contract's signature
         module: "nn.Module | None",  # noqa: ARG002
     ) -> "Tensor":
-        """The sum over the positions."""
+        """Return the sum over the positions."""
         if student.logits is None or teacher.logits is None:
             raise TypeError("soft-targets needs the logits of both models")
         return tempered_kl_sum(student.logits, teacher.logits, self.temperature)
 
 
 def tempered_kl_sum(student: "Tensor", teacher: "Tensor", temperature: float) -> "Tensor":
-    """``T² Σ_n Σ_v p (log p − log q)``, ``p = softmax(teacher/T)`` and ``q = softmax(student/T)``.
+    """Return ``T² Σ_n Σ_v p (log p − log q)``, ``p = softmax(teacher/T)`` and ``q = softmax(student/T)``.
 
-    The factor ``T²`` keeps the size of the gradient, ``T (q − p)``, from shrinking with ``T``. Candidates that the
-    teacher rules out (−∞) contribute nothing.
+    The factor ``T²`` keeps the size of the gradient, ``T (q − p)``, from shrinking with ``T``. Candidates to which the
+    teacher gives a logit of −∞ contribute nothing.
 
     Args:
         student: ``(positions, candidates)`` logits.

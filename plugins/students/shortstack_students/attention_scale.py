@@ -1,6 +1,7 @@
 """GPT-2's ``scale_attn_by_inverse_layer_idx``: layer i divides its attention scores by i + 1.
 
-A layer that moves would divide by another number, so the factor goes into the query weights and the flag off.
+A layer that changes its index would divide by another number, so the factor is folded into the query weights and the flag
+is switched off.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ FLAG = "scale_attn_by_inverse_layer_idx"
 
 
 def refuse_unknown_scale(model_type: str) -> None:
-    """Only GPT-2's query weights are known to us.
+    """Raise unless the family is GPT-2, the only one whose query weights are known here.
 
     Raises:
         UnsupportedModelError: It is another family.
@@ -27,13 +28,13 @@ def refuse_unknown_scale(model_type: str) -> None:
 
 
 def is_folded(teacher: "PreTrainedModel", student: "PreTrainedModel") -> bool:
-    """Whether the teacher scales by depth and the student no longer does."""
+    """Return True if the teacher scales by depth and the student does not."""
     theirs, ours = teacher.config.to_dict().get(FLAG), student.config.to_dict().get(FLAG)
     return bool(theirs) and not ours
 
 
 def fold(student: "PreTrainedModel", selection: Selection) -> list[str]:
-    """Divide each kept layer's queries by its old place, counted from 1.
+    """Divide each kept layer's queries by its index in the teacher, counted from 1.
 
     Returns:
         The names of the tensors that changed.

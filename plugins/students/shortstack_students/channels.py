@@ -1,7 +1,7 @@
-"""Which channels of the stream, which heads and which neurons a compact student keeps.
+"""Selection of the channels of the residual stream, heads and neurons that a compact student keeps.
 
-By activations: Muralidharan et al. 2024, Minitron, arXiv 2407.14679, section 2.2, with means of absolute values over tokens and
-layers for channels, over tokens for neurons, and of norms for heads.
+By activations: Muralidharan et al. 2024, Minitron, arXiv 2407.14679, section 2.2, with means of absolute values over tokens
+and layers for channels, over tokens for neurons, and of norms for heads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Channels:
-    """What stays, as ascending int64 indices; heads and neurons for each layer of the student.
+    """Indices that are kept, ascending int64; those of heads and neurons for each layer of the student.
 
     Attributes:
-        hidden: Of the stream.
+        hidden: Channels of the residual stream.
         groups: Key and value heads, each with the query heads that share it.
-        mlp: Neurons.
+        mlp: Neurons of the MLP.
     """
 
     hidden: "Tensor"
@@ -36,11 +36,11 @@ class Channels:
     mlp: "tuple[Tensor, ...]"
 
     def along(self, axis: str, layer: int | None, whole: Widths) -> "Tensor | None":
-        """The indices that stay along an axis of a tensor; None where it is kept whole.
+        """Return the kept indices along an axis of a tensor; None where all are kept.
 
         Args:
             axis: As in ``widths.Axes``.
-            layer: Of the student; None outside the layers.
+            layer: Index of the student's layer; None outside the layers.
             whole: The teacher's sizes.
         """
         if axis == "hidden":
@@ -59,18 +59,18 @@ class Channels:
 
 
 def _spread(units: "Tensor", size: int) -> "Tensor":
-    """Indices of units of some size → indices of all that they hold."""
+    """Expand indices of units (heads) of some size to the indices of their channels."""
     return (units[:, None] * size + torch.arange(size, device=units.device)).flatten()
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Scores:
-    """How much each channel, head and neuron matters: float64, higher means keep.
+    """Importance of each channel, head and neuron: float64, higher means keep.
 
     Attributes:
         hidden: ``(hidden,)``.
-        groups: ``(groups,)``, one tensor a kept layer.
-        mlp: ``(mlp,)``, one tensor a kept layer.
+        groups: ``(groups,)``, one tensor for each kept layer.
+        mlp: ``(mlp,)``, one tensor for each kept layer.
     """
 
     hidden: "Tensor"
@@ -78,7 +78,7 @@ class Scores:
     mlp: "Sequence[Tensor]"
 
     def best(self, left: Widths) -> Channels:
-        """The highest of each, ties to the lowest index."""
+        """Return the channels with the highest scores, ties to the lowest index."""
         return Channels(
             hidden=_best(self.hidden, left.hidden),
             groups=tuple(_best(scores, left.groups) for scores in self.groups),
@@ -87,6 +87,7 @@ class Scores:
 
 
 def _best(scores: "Tensor", count: int) -> "Tensor":
+    # a stable sort gives ties to the lowest index; the second one restores the order
     return scores.sort(descending=True, stable=True).indices[:count].sort().values
 
 
@@ -97,11 +98,12 @@ def by_activations(
     whole: Widths,
     batches: "Sequence[Mapping[str, Tensor]]",
 ) -> Scores:
-    """Mean absolute outputs of the norms, mean norms of what heads give, mean absolute inputs of the MLP's last matrix."""
+    """Score channels by absolute outputs of the norms, heads by norms of their outputs, neurons by absolute activations."""
     from shortstack.models import Decoder
 
     layers = Decoder.of(teacher).layers
     kept = [layers[layer] for layer in selection.kept]
+    # one pass of the calibration examples records all points
     points: dict[str, Point] = {"last": (teacher.get_submodule(family.last_norm), "out")}
     for place, layer in enumerate(kept):
         points |= {f"norm {place} {name}": (layer.get_submodule(name), "out") for name in family.norms}
@@ -109,8 +111,8 @@ def by_activations(
         points |= {f"mlp {place}": (layer.get_submodule(family.reads_mlp), "in")}
     sums: dict[str, Tensor] = {}
     for states in recorded(teacher, batches, points):
-        for name, found in states.items():
-            sums[name] = _summed(name, found, whole) + sums.get(name, 0)
+        for name, values in states.items():
+            sums[name] = _summed(name, values, whole) + sums.get(name, 0)
     norms = [total for name, total in sums.items() if name.startswith(("norm", "last"))]
     return Scores(
         hidden=torch.stack(norms).sum(0),
@@ -120,14 +122,14 @@ def by_activations(
 
 
 def _summed(name: str, states: "Tensor", whole: Widths) -> "Tensor":
-    """Over tokens: absolute values; for heads the norms of each group, ``(groups,)``."""
+    """Sum absolute values over tokens; for heads the norms of each group, ``(groups,)``."""
     if name.startswith("heads"):
         states = states.unflatten(-1, (whole.groups, -1)).norm(dim=-1)
     return states.abs().sum(0)
 
 
 def by_magnitude(teacher: "PreTrainedModel", family: Family, selection: Selection, whole: Widths) -> Scores:
-    """Sums of absolute weights: of embedding columns and all that reads a channel; of what reads a head or a neuron."""
+    """Score by sums of absolute weights: of the embedding and all matrices that read a channel, a head or a neuron."""
     from shortstack.models import Decoder
 
     layers = Decoder.of(teacher).layers
@@ -143,14 +145,14 @@ def by_magnitude(teacher: "PreTrainedModel", family: Family, selection: Selectio
 
 
 def _read(layer: "nn.Module", name: str) -> "Tensor":
-    """Sums of absolute weights by what they read."""
+    """Sum the absolute weights of a module over its outputs, for each of its inputs."""
     module = layer.get_submodule(name)
     weight = dict(module.named_parameters())["weight"].double().abs()
     return weight.sum(0 if isinstance(module, torch.nn.Linear) else 1)
 
 
 def at_random(selection: Selection, whole: Widths, seed: int) -> Scores:
-    """Seeded, the same on every machine: what the other ways must beat."""
+    """Draw seeded random scores, the same on every machine: a baseline for the others."""
     generator = torch.Generator().manual_seed(seed)
 
     def drawn(size: int) -> "Tensor":

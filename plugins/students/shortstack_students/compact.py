@@ -1,4 +1,4 @@
-"""``compact``: fewer layers, and narrower ones, with the teacher's weights in the channels that stay."""
+"""``compact``: fewer layers, and narrower ones, with the teacher's weights in the channels that are kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class CompactSettings:
-    """How narrow, and which channels stay.
+    """Settings of ``compact``.
 
     Widths are a share of the teacher's, a float in (0, 1], rounded down, or a whole count.
 
     Attributes:
-        hidden_size: Of the residual stream.
+        hidden_size: Width of the residual stream.
         key_value_heads: Key and value heads, each with the query heads that share it; heads keep their width.
         intermediate_size: Neurons of each MLP.
-        channels: Which stay: those with the largest activations on the calibration examples, the largest weights, or
-            any (seeded), for comparison.
-        seed: Of the last.
+        channels: The channels to keep: those with the largest activations on the calibration examples, those with the
+            largest weights, or random ones (seeded), for comparison.
+        seed: Seed of random channels.
     """
 
     hidden_size: int | float = attrs.field(default=1.0, validator=amount)
@@ -41,10 +41,10 @@ class CompactSettings:
 
 @attrs.frozen
 class Compact:
-    """Keeps some layers, and of them some channels.
+    """A student of some of the layers, and some of their channels.
 
     Attributes:
-        settings: How narrow, and which.
+        settings: The widths, and the choice of channels.
     """
 
     settings: CompactSettings = attrs.field(factory=CompactSettings)
@@ -89,6 +89,7 @@ class Compact:
             if name in targets and name not in copies:
                 targets[name].data = tensor.detach().clone()
         if left.hidden < whole.hidden:
+            # a rescaled tensor is no longer a copy of the teacher's
             for name in rescale(teacher, student, selection.kept, channels.hidden, batches):
                 copies.pop(name, None)
         return copies
@@ -110,6 +111,7 @@ class Compact:
         from shortstack_students.channels import at_random, by_activations, by_magnitude
         from shortstack_students.stream import required
 
+        # where no channel is removed, scores do not matter, and no calibration examples are needed
         if self.settings.channels == "random" or self._left(teacher.config) == whole:
             return at_random(selection, whole, self.settings.seed)
         if self.settings.channels == "magnitude":
@@ -134,7 +136,7 @@ def sliced(
     family: "Family",
     channels: "Channels",
 ) -> "dict[str, tuple[str, Tensor]]":
-    """Student tensor → the teacher's tensor that it is from, and what stays of it.
+    """Return the student's tensors: name → name of the teacher's tensor, and its kept part.
 
     Raises:
         UnsupportedModelError: The model has a tensor that the family's table does not know.
@@ -142,7 +144,7 @@ def sliced(
     from shortstack.models import Decoder
 
     path, whole, sources = Decoder.of(teacher).path, Widths.of(teacher.config), teacher.state_dict()
-    found = {}
+    slices = {}
     for name in student.state_dict():
         inside = name.startswith(f"{path}.")
         index, _, rest = name.removeprefix(f"{path}.").partition(".") if inside else ("", "", name)
@@ -154,14 +156,14 @@ def sliced(
         for dimension, axis in enumerate(axes):
             stays = channels.along(axis, int(index) if inside else None, whole)
             tensor = tensor if stays is None else tensor.index_select(dimension, stays.to(tensor.device))
-        found[name] = (source, tensor)
+        slices[name] = (source, tensor)
     dropped = tuple(f"{path}.{layer}." for layer in range(selection.of) if layer not in selection.kept)
-    forgotten = {name for name in sources if not name.startswith(dropped)} - {source for source, _ in found.values()}
+    forgotten = {name for name in sources if not name.startswith(dropped)} - {source for source, _ in slices.values()}
     if forgotten:
         raise UnsupportedModelError(f"compact does not know what {min(forgotten)} of {type(teacher).__name__} is for")
-    return found
+    return slices
 
 
 def _is_whole(teacher: "PreTrainedModel", student: "PreTrainedModel", name: str, source: str) -> bool:
-    """Whether nothing was taken away."""
+    """Return True if the student's tensor has the full shape of the teacher's."""
     return bool(teacher.state_dict()[source].shape == student.state_dict()[name].shape)

@@ -1,7 +1,7 @@
-"""A config for some of the layers: every field that speaks of layers, set together.
+"""Config of a subset of a model's layers, with all fields that describe layers updated together.
 
-Five kinds of field do: lists with one entry a layer, lists of layer indices, tables by layer index, thresholds ("from
-layer 3 on"), and short lists that are repeated to the model's depth.
+There are five kinds: lists with one entry per layer, lists of layer indices, tables by layer index, thresholds ("from layer
+3 on"), and short lists that are repeated to the model's depth.
 """
 
 import copy
@@ -24,11 +24,11 @@ NOT_PER_LAYER = ("architectures", "attention_types", "mrope_section")
 
 
 def subset(config: "PreTrainedConfig", selection: Selection) -> "PreTrainedConfig":
-    """A copy of the config that describes only the kept layers.
+    """Return a copy of the config that describes only the kept layers.
 
     Raises:
-        ConfigurationError: The selection is of another number of layers.
-        UnsupportedModelError: The family shares state across depth, or its config cannot say which layers are left.
+        ConfigurationError: The selection is for another number of layers.
+        UnsupportedModelError: The family shares state across depth, or its config cannot express the kept layers.
     """
     student = copy.deepcopy(config)
     text = student.get_text_config()
@@ -63,21 +63,22 @@ def _renewed(fields: dict[str, Any], fixed: Collection[str], selection: Selectio
         elif name not in fixed and _is_per_layer(name, value, of):
             changes[name] = type(value)(value[layer] for layer in kept)
     changes |= _sparse_step(fields, kept)
-    if "attention_types" in fields and "attention_layers" in changes:  # GPT-Neo says it twice
+    if "attention_types" in fields and "attention_layers" in changes:  # GPT-Neo has two fields for the same thing
         changes["attention_types"] = [[[kind], 1] for kind in changes["attention_layers"]]
     if fields.get(FLAG) and len(kept) < of:
-        changes[FLAG] = False  # the scale goes into the weights
+        changes[FLAG] = False  # the scale is folded into the weights
     return changes
 
 
 def _of_another_length(config: "PreTrainedConfig") -> set[str]:
-    """Lists that the family's own default has in another length than it has layers: as long as these by chance, if they are.
+    """Return the list fields whose default length differs from the default depth: equal lengths elsewhere are chance.
 
-    Mamba 2's ``time_step_limit`` has two entries, and Falcon H1's multipliers two and five, whatever the depth.
+    Mamba 2's ``time_step_limit`` has two entries, and Falcon H1's multipliers two and five, at any depth.
     """
     from huggingface_hub.errors import StrictDataclassError
 
     try:
+        # some config classes need arguments; their lists are taken to be per layer if the lengths match
         default = type(config)()
     except (ValueError, TypeError, StrictDataclassError):
         return set()
@@ -89,14 +90,15 @@ def _of_another_length(config: "PreTrainedConfig") -> set[str]:
 
 
 def _is_per_layer(name: str, value: object, layers: int) -> bool:
-    """A list as long as there are layers is one entry a layer, unless its name says otherwise."""
+    """Return True for a list with as many entries as layers, unless its name rules that out."""
+    # lists of tokens may have as many entries as there are layers by chance
     if name in NOT_PER_LAYER or name in INDEX_LISTS or name.endswith(("token_id", "token_ids")):
         return False
     return isinstance(value, list | tuple) and len(value) == layers
 
 
 def _sparse_step(fields: dict[str, Any], kept: tuple[int, ...]) -> dict[str, Any]:
-    """Mixtures that are sparse every so many layers: name the dense ones instead."""
+    """Replace the interval of sparse mixture-of-experts layers by a list of the dense ones."""
     step = fields.get("decoder_sparse_step")
     if not isinstance(step, int) or "mlp_only_layers" not in fields:
         return {}
@@ -114,7 +116,7 @@ def _refuse_sharing(model_type: str, fields: dict[str, Any]) -> None:
 
 
 def _refuse_unstable(config: "PreTrainedConfig", changes: dict[str, Any]) -> None:
-    """The family's own config class must read back what was written."""
+    """Raise if the family's config class does not read back the changed fields."""
     from huggingface_hub.errors import StrictDataclassError
 
     try:

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class LayerSubsetSettings:
-    """Whether to make up for the layers that go, before any training.
+    """Settings of ``layer-subset``.
 
     Attributes:
-        repair: ``"magnitude"`` divides what later layers write by how much the removed ones made the hidden states
-            grow (Prune&Comp, arXiv 2507.18212); ``"linear"`` has the MLP before them do what they did, as well as a
-            matrix can (ReplaceMe, arXiv 2505.02819). Both look at the calibration examples, and change weights alone:
-            the student stays a stock model. None leaves every kept layer as it is.
-        ridge: How strongly ``"linear"`` is drawn towards no patch, in parts of the mean squared output of the MLP.
+        repair: Compensation for the removed layers before any training. ``"magnitude"`` divides the output of later
+            layers by the growth of the hidden states in the removed ones (Prune&Comp, arXiv 2507.18212); ``"linear"``
+            folds a linear approximation of the removed layers into the MLP before them (ReplaceMe, arXiv 2505.02819).
+            Both use the calibration examples and change weights alone: the student stays a stock model. None leaves
+            every kept layer as it is.
+        ridge: Ridge penalty of ``"linear"`` towards no patch, relative to the mean squared output of the MLP.
     """
 
     repair: Literal["magnitude", "linear"] | None = None
@@ -31,10 +32,10 @@ class LayerSubsetSettings:
 
 @attrs.frozen
 class LayerSubset:
-    """Keeps some layers as they are, in their order; repairs what their absence breaks, if asked to.
+    """A student of some of the layers, unchanged and in their order, with an optional repair for the removed ones.
 
     Attributes:
-        settings: Whether and how.
+        settings: The repair.
     """
 
     settings: LayerSubsetSettings = attrs.field(factory=LayerSubsetSettings)
@@ -58,7 +59,7 @@ class LayerSubset:
         selection: Selection,
         calibration: "Iterable[dict[str, Tensor]]",
     ) -> dict[str, str]:
-        """See ``StudentArchitecture``; also proves that the student is the teacher without the dropped layers."""
+        """See ``StudentArchitecture``; also checks that the student equals the teacher with the dropped layers skipped."""
         from shortstack.models import Decoder
         from shortstack_students.attention_scale import fold, is_folded
         from shortstack_students.same_layers import refuse_other_layers
@@ -83,7 +84,7 @@ class LayerSubset:
         selection: Selection,
         calibration: "Iterable[dict[str, Tensor]]",
     ) -> list[str]:
-        """Repair the student; the names of the tensors that changed."""
+        """Repair the student; return the names of the tensors that changed."""
         from shortstack_students.linear_patch import patch
         from shortstack_students.magnitude import compensate
         from shortstack_students.stream import required
@@ -109,10 +110,10 @@ DESCRIPTOR = StudentDescriptor(
 def index_map(
     teacher: "PreTrainedModel", student: "PreTrainedModel", path: str, selection: Selection
 ) -> dict[str, str]:
-    """Student tensor → teacher tensor: layer ``j`` is the teacher's layer ``kept[j]``, the rest keeps its name.
+    """Map student tensors to teacher tensors: layer ``j`` is the teacher's layer ``kept[j]``, the rest keeps its name.
 
     Raises:
-        UnsupportedModelError: The two do not fit together, tensor by tensor.
+        UnsupportedModelError: The tensors of the two models do not match.
     """
     ours, theirs = student.state_dict(), teacher.state_dict()
     copies = {name: _source(name, path, selection) for name in ours}
@@ -133,16 +134,16 @@ def copy_tensors(teacher: "PreTrainedModel", student: "PreTrainedModel", copies:
     sources = teacher.state_dict()
     targets = dict(student.named_parameters()) | dict(student.named_buffers())
     for name, source in copies.items():
-        if name in targets:  # a tied tensor goes by one of its names
+        if name in targets:  # of a tied tensor's names, named_parameters lists only one
             targets[name].data = sources[source].detach().clone()
 
 
 def _refuse_other_depth(student: "PreTrainedModel", path: str, layers: int) -> None:
-    found = len(student.get_submodule(path))
-    if found != layers:
+    depth = len(student.get_submodule(path))
+    if depth != layers:
         raise UnsupportedModelError(
             f"the config of {student.config.model_type} cannot say how many layers are left: "
-            f"{type(student).__name__} has {found} instead of {layers}"
+            f"{type(student).__name__} has {depth} instead of {layers}"
         )
 
 

@@ -1,14 +1,14 @@
-"""A linear patch: the MLP before a gap also does, as well as a matrix can, what the removed layers did.
+"""Linear patch: a linear approximation of removed layers, folded into the MLP before the gap.
 
-With ``M`` what the MLP of the last layer before the gap writes, ``H`` the stream after that layer, both in the student as it is so far,
-and ``X`` the teacher's stream after the gap, over the unmasked calibration tokens, the matrix is
+With ``M`` the output of the MLP of the last layer before the gap, ``H`` the residual stream after that layer, both in the student
+as patched so far, and ``X`` the teacher's residual stream after the gap, over the unmasked calibration tokens, the matrix is
 
     ``T = I + argmin_Δ ‖M Δ + H − X‖² + λ ‖Δ‖²``,  ``λ = ridge · trace(Mᵀ M) / width``
 
-and goes into the MLP's last projection: ``W ← Tᵀ W``, ``b ← b T``. Gaps are closed from the embeddings up, so that each makes up for
-what the ones before left over. There is no MLP before the first kept layer: a gap there stays as it is.
+and is folded into the MLP's last projection: ``W ← Tᵀ W``, ``b ← b T``. Gaps are patched from the embeddings up, so that each patch
+also corrects the residual error of those before. There is no MLP before the first kept layer: a gap there is not patched.
 
-Source: ReplaceMe, arXiv 2505.02819, eq. 6. Deviations: the ridge draws towards no patch, not towards no MLP; later gaps
+Source: ReplaceMe, arXiv 2505.02819, eq. 6. Deviations: the ridge shrinks towards no patch, not towards no MLP; later gaps
 are fitted on the patched student.
 """
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 LAST_OF_MLP = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "c_mlp", "w2")
-"""What families call the last projection of an MLP."""
+"""Names of the last projection of an MLP, in any family."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Seam:
-    """Where a patch goes: the layer before a gap in the student, and the last projection of its MLP.
+    """The place of a patch: the layer before a gap in the student, and the last projection of its MLP.
 
     Attributes:
         student: The student.
         gap: The gap.
-        name: The projection's name in the student.
+        name: Name of the projection in the student.
         layer: The layer.
-        projection: ``nn.Linear``, or GPT-2's ``Conv1D``.
+        projection: The projection, an ``nn.Linear`` or GPT-2's ``Conv1D``.
     """
 
     student: "PreTrainedModel"
@@ -50,10 +50,10 @@ class Seam:
 
     @classmethod
     def of(cls, student: "PreTrainedModel", gap: Gap) -> "Seam":
-        """The seam of a gap that has a layer before it.
+        """Return the seam of a gap that has a layer before it.
 
         Raises:
-            UnsupportedModelError: The layer has no one last projection, as in a mixture of experts.
+            UnsupportedModelError: The layer has no single last projection, as in a mixture of experts.
         """
         from shortstack.models import Decoder
 
@@ -63,13 +63,14 @@ class Seam:
         return cls(student=student, gap=gap, name=f"{path}.{name}", layer=layer, projection=projection)
 
     def states(self, batches: "Sequence[Mapping[str, Tensor]]") -> "Iterator[dict[str, Tensor]]":
-        """What the projection writes, and the stream after the layer."""
+        """Yield the output of the projection, and the residual stream after the layer, batch by batch."""
         return recorded(self.student, batches, {"mlp": (self.projection, "out"), "out": (self.layer, "out")})
 
     def merge(self, matrix: "Tensor") -> None:
-        """Multiply what the projection writes by a matrix, ``(width, width)``."""
+        """Multiply the projection's output by a matrix, ``(width, width)``, in its weights."""
         tensors = dict(self.projection.named_parameters())
         weight = tensors["weight"].double()
+        # ``nn.Linear`` stores (outputs, inputs), ``Conv1D`` (inputs, outputs)
         product = matrix.T @ weight if isinstance(self.projection, torch.nn.Linear) else weight @ matrix
         tensors["weight"].data = product.to(tensors["weight"].dtype)
         if "bias" in tensors:
@@ -83,14 +84,15 @@ def patch(
     batches: "Sequence[Mapping[str, Tensor]]",
     ridge: float,
 ) -> list[str]:
-    """Fold a matrix into the MLP before each gap, and prove that it is folded.
+    """Fold a matrix into the MLP before each gap, and check the layer's new output.
 
     Returns:
         The names of the tensors that changed.
 
     Raises:
-        ConfigurationError: There are fewer calibration tokens than the stream is wide.
-        UnsupportedModelError: A layer's MLP has no one last projection, or does not write straight into the stream.
+        ConfigurationError: There are fewer calibration tokens than channels of the residual stream.
+        UnsupportedModelError: A layer's MLP has no single last projection, or its output is not added to the residual
+            stream unchanged.
     """
     seams = [Seam.of(student, gap) for gap in gaps_of(selection) if gap.place]
     for seam in seams:
@@ -102,29 +104,29 @@ def patch(
 
 
 def last_projection(layer: "nn.Module", family: str) -> "tuple[str, nn.Module]":
-    """The matrix by which a layer's MLP writes, and its name in the layer.
+    """Return the last projection of a layer's MLP, with its name in the layer.
 
     Raises:
         UnsupportedModelError: There is none, or more than one.
     """
-    found = [
+    projections = [
         (name, module)
         for name, module in layer.named_modules()
         if name.rpartition(".")[2] in LAST_OF_MLP and "att" not in name and hasattr(module, "weight")
     ]
-    if len(found) != 1:
+    if len(projections) != 1:
         raise UnsupportedModelError(
             f"repair = 'linear' needs an MLP with one last projection, but a layer of {family} has "
-            f"{len(found) or 'none'}; take another repair"
+            f"{len(projections) or 'none'}; take another repair"
         )
-    return found[0]
+    return projections[0]
 
 
 def fitted(teacher: "PreTrainedModel", seam: Seam, batches: "Sequence[Mapping[str, Tensor]]", ridge: float) -> "Tensor":
-    """The matrix of a seam, ``(width, width)``, float64; only sums of products are kept.
+    """Fit the matrix of a seam, ``(width, width)``, float64; memory holds only the sums of the normal equations.
 
     Raises:
-        ConfigurationError: There are fewer calibration tokens than the stream is wide.
+        ConfigurationError: There are fewer calibration tokens than channels of the residual stream.
     """
     from shortstack.models import Decoder
 
@@ -141,14 +143,18 @@ def fitted(teacher: "PreTrainedModel", seam: Seam, batches: "Sequence[Mapping[st
 
 
 def solved(gram: "Tensor", cross: "Tensor", ridge: float) -> "Tensor":
-    """``I + argmin_Δ ‖M Δ − R‖² + λ ‖Δ‖²``, from the normal equations.
+    """Return ``I + argmin_Δ ‖M Δ − R‖² + λ ‖Δ‖²``, from the normal equations.
 
     Args:
-        gram: ``Mᵀ M``, ``(width, width)``, float64; all 0 where the MLP writes nothing, which no matrix changes.
-        cross: ``Mᵀ R``, of the same form.
-        ridge: λ in parts of the mean of ``gram``'s diagonal; above 0, so that there is one solution.
+        gram: ``Mᵀ M``, ``(width, width)``, float64; all 0 where the MLP's output is 0, which no matrix changes.
+        cross: ``Mᵀ R``, of the same shape.
+        ridge: λ relative to the mean of ``gram``'s diagonal; above 0, so that the solution is unique.
+
+    >>> solved(torch.eye(2), 0.5 * torch.eye(2), ridge=0.25).tolist()
+    [[1.399999976158142, 0.0], [0.0, 1.399999976158142]]
     """
     eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    # e.g. the layers of a fresh teacher, whose outputs are all 0
     if not bool(gram.any()):
         return eye
     factor = torch.linalg.cholesky(gram + ridge * gram.diagonal().mean() * eye)
@@ -156,7 +162,7 @@ def solved(gram: "Tensor", cross: "Tensor", ridge: float) -> "Tensor":
 
 
 def _prove_merged(seam: Seam, batches: "Sequence[Mapping[str, Tensor]]", expected: "Tensor") -> None:
-    """The layer gives what it gave, with what its MLP writes multiplied by the matrix."""
+    """Raise if the layer's output is not the former one with the MLP's part multiplied by the matrix."""
     from shortstack.models import logits_agree
 
     (after,) = seam.states(batches)

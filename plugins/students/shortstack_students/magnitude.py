@@ -1,9 +1,9 @@
-"""Magnitude compensation: what lies beyond removed layers finds the stream as large as it was.
+"""Magnitude compensation: later layers' outputs are rescaled for the growth of hidden states that removed layers caused.
 
-Removed layers would have made the hidden states larger, by ``α = mean ‖h after‖ / ‖h before‖`` over tokens. Without them the
-layers beyond write too much onto too little. The paper scales all that was written before the gap by α; here all that is
-written after it is divided by α, which is the same function where layers begin with a norm, for a norm does not see the size of
-what it is given (its small constant aside), and leaves the embedding alone, which may be tied to the output rows.
+Removed layers would have made the hidden states larger, by ``α = mean ‖h after‖ / ‖h before‖`` over tokens. Without them, the
+outputs of later layers are too large relative to the residual stream. The paper multiplies everything before the gap by α;
+here the outputs of all layers after it are divided by α. That is the same function where layers begin with a norm, which does
+not depend on the scale of its input (its epsilon aside), and leaves the embedding unchanged, which may be tied to the output rows.
 
 Source: Prune&Comp, arXiv 2507.18212. Deviation: every α is measured in the whole teacher, not again after each removal.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TINY = 1e-30
 _EPSILON = 0.1
-"""How far the small constant in a norm may move what a layer writes, when the stream is half as large."""
+"""Largest relative change of a layer's output by the norm's epsilon when the residual stream is halved."""
 
 
 def compensate(
@@ -34,20 +34,21 @@ def compensate(
     selection: Selection,
     batches: "Sequence[Mapping[str, Tensor]]",
 ) -> list[str]:
-    """Fold the factors into the student's weights, and prove that they are folded.
+    """Fold the factors into the student's weights, and check the layers' new outputs.
 
     Returns:
         The names of the tensors that changed.
 
     Raises:
-        UnsupportedModelError: The family's layers do not begin with a norm, or do not write straight into the stream.
+        UnsupportedModelError: The family's layers do not begin with a norm, or their outputs are not added to the residual
+            stream unchanged.
     """
     from shortstack.models import Decoder
 
     factors, decoder = growth(teacher, gaps_of(selection), batches), Decoder.of(student)
     sizes = [prod(f for gap, f in factors.items() if gap.place <= index) for index in range(len(decoder.layers))]
     changed = []
-    for index, size in reversed(list(enumerate(sizes))):  # from above, so that what enters a layer stays
+    for index, size in reversed(list(enumerate(sizes))):  # from the last, so that a layer's input is still unchanged
         if size != 1:
             names = _divided(student, index, size, batches[:1])
             changed += [f"{decoder.path}.{index}.{name}" for name in names]
@@ -57,7 +58,7 @@ def compensate(
 def growth(
     teacher: "PreTrainedModel", gaps: Sequence[Gap], batches: "Sequence[Mapping[str, Tensor]]"
 ) -> dict[Gap, float]:
-    """α of each gap: ``mean ‖h after‖ / ‖h before‖`` over unmasked tokens of the teacher."""
+    """Measure α of each gap: ``mean ‖h after‖ / ‖h before‖`` over unmasked tokens of the teacher."""
     from shortstack.models import Decoder
 
     layers = Decoder.of(teacher).layers
@@ -75,9 +76,9 @@ def growth(
 def _divided(
     student: "PreTrainedModel", index: int, size: float, batches: "Sequence[Mapping[str, Tensor]]"
 ) -> list[str]:
-    """Divide what a layer writes; the names of its tensors that changed.
+    """Divide a layer's contribution to the residual stream by ``size``; return the names of the changed tensors.
 
-    Proved with 2 instead of ``size``: half of a stream and half of the weights must give half of what was written.
+    Checked with 2 instead of ``size``: half the input and half the weights must give half the contribution.
 
     Raises:
         UnsupportedModelError: They do not.
@@ -87,7 +88,7 @@ def _divided(
     layer = Decoder.of(student).layers[index]
     writers, before = residual_writers(layer), _writes(student, layer, batches)
     for _, parameter in writers:
-        parameter.data /= 2  # exact, and far enough from 1 to see whether it tells
+        parameter.data /= 2  # exact in floating point, and far enough from 1 to be measurable
     halved = _writes(student, layer, batches, scale=0.5)
     if _apart(2 * halved, before) > _EPSILON:
         raise UnsupportedModelError(
@@ -102,20 +103,20 @@ def _divided(
 def _writes(
     student: "PreTrainedModel", layer: "nn.Module", batches: "Sequence[Mapping[str, Tensor]]", scale: float = 1.0
 ) -> "Tensor":
-    """What a layer adds to the stream that enters it, ``(tokens, width)``, or to one of another size."""
+    """Return a layer's contribution to the residual stream, ``(tokens, width)``, with its input multiplied by ``scale``."""
     with _scaled(layer, scale):
         (states,) = recorded(student, batches, {"in": (layer, "in"), "out": (layer, "out")})
     return states["out"] - states["in"]
 
 
 def _apart(one: "Tensor", other: "Tensor") -> float:
-    """How far apart two tensors are, in parts of the larger one's norm."""
+    """Return the norm of the difference of two tensors, relative to the larger one's norm."""
     return float((one - other).norm() / max(one.norm(), other.norm(), _TINY))
 
 
 @contextmanager
 def _scaled(layer: "nn.Module", factor: float) -> Iterator[None]:
-    """Inside, what enters the layer is this many times as large, for hooks that come later too."""
+    """Within the context, multiply the layer's input by a factor, for later hooks too."""
     from shortstack.models import entering, with_entering
 
     def scale(_module: "nn.Module", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

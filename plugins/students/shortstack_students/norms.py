@@ -1,8 +1,8 @@
-"""Norms over fewer channels: what they give stays as large as it was.
+"""Rescaling of norms over fewer channels, so that their outputs keep their size.
 
-A norm divides by the root mean square of the channels that it sees. The channels that stay are seldom average: with the largest ones,
-the mean square is larger, and all that the norm gives is smaller than the layer behind it knows. The weights are multiplied by the
-mean ratio of the two roots over the calibration tokens; where the channels that went were dead, that is exact.
+A norm divides by the root mean square of its input channels. The kept channels are seldom average: if they are the largest ones,
+the mean square is larger, and the norm's outputs are smaller than the following layer expects. The weights are multiplied by the
+mean ratio of the two roots over the calibration tokens; that is exact where the removed channels were always 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def rescale(
 ) -> list[str]:
     """Rescale the student's norms, and the embedding where the family multiplies it by the root of the hidden size.
 
-    Without calibration examples the channels that stay are taken to be average.
+    Without calibration examples the kept channels are assumed to be average.
 
     Returns:
         The names of the tensors that changed.
@@ -47,6 +47,7 @@ def rescale(
         if student.config.tie_word_embeddings:  # the output rows grew with the embedding
             factors[family.last_norm] /= root
     for name, factor in factors.items():
+        # Gemma's norms multiply by one plus their weight
         shift = 1.0 if family.shifted else 0.0
         weight = tensors[f"{name}.weight"]
         weight.data = (weight.data + shift) * factor - shift
@@ -60,7 +61,7 @@ def _ratios(
     hidden: "Tensor",
     batches: "Sequence[Mapping[str, Tensor]]",
 ) -> dict[str, float]:
-    """Of each norm: the mean over tokens of the root mean square of the channels that stay, over that of all."""
+    """Return for each norm the mean over tokens of the root mean square of the kept channels over that of all."""
     points: dict[str, Point] = {name: (norm, "in") for name, norm in norms.items()}  # type: ignore[misc]
     sums, tokens = dict.fromkeys(norms, 0.0), 0
     for states in recorded(teacher, batches, points):

@@ -1,4 +1,4 @@
-"""Whether a student's layer is built like the teacher's layer that it stands for."""
+"""Check that a student's layers are built like the teacher's layers that they stand for."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -17,19 +17,20 @@ _PLAIN = (bool, int, float, str, type(None))
 def refuse_other_layers(
     teacher: "PreTrainedModel", student: "PreTrainedModel", selection: Selection, *, scale_folded: bool
 ) -> None:
-    """Compare kinds of module and their plain attributes (window, rotary or not, dense or sparse), pair by pair.
+    """Raise if module types or plain attributes (window, rotary or not, dense or sparse) of paired layers differ.
 
     Args:
-        teacher: Where the layers come from.
-        student: Where they go.
-        selection: Which goes where.
-        scale_folded: Leave out what ``attention_scale`` changes on purpose.
+        teacher: The source of the layers.
+        student: The model that takes them.
+        selection: The kept layers.
+        scale_folded: Ignore the attributes that ``attention_scale`` changes on purpose.
 
     Raises:
-        UnsupportedModelError: A pair differs: the config cannot say which layers are left.
+        UnsupportedModelError: A pair differs: the config cannot express the kept layers.
     """
     from shortstack.models import Decoder
 
+    # a layer's index differs by construction
     ignored = PLACE | ({"scaling", "scale_attn_by_inverse_layer_idx"} if scale_folded else set())
     ours, theirs = Decoder.of(student).layers, Decoder.of(teacher).layers
     for new, old in enumerate(selection.kept):

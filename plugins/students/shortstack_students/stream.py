@@ -1,4 +1,4 @@
-"""The residual stream of a model on calibration examples, where layers are taken out of it."""
+"""The residual stream of a model on calibration examples, around the gaps of removed layers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Gap:
-    """Consecutive layers of the teacher that go.
+    """Consecutive removed layers of the teacher.
 
     Attributes:
-        first: The first of them.
-        last: The last of them.
-        place: How many layers are kept before them: the student's layer ``place − 1`` is the one before the gap.
+        first: Index of the first of them.
+        last: Index of the last of them.
+        place: Number of kept layers before them: the student's layer ``place − 1`` is the one before the gap.
     """
 
     first: int
@@ -34,7 +34,7 @@ class Gap:
 
 
 def gaps_of(selection: Selection) -> list[Gap]:
-    """The gaps, from the embeddings up.
+    """Return the gaps, from the embeddings up.
 
     >>> gaps_of(Selection(kept=(0, 3, 4), of=6))
     [Gap(first=1, last=2, place=1), Gap(first=5, last=5, place=3)]
@@ -44,7 +44,7 @@ def gaps_of(selection: Selection) -> list[Gap]:
 
 
 def required(calibration: "Iterable[Mapping[str, Tensor]]", asked: str) -> "list[Mapping[str, Tensor]]":
-    """The calibration examples, which are gone through more than once.
+    """Return the calibration examples as a list, for they are iterated over more than once.
 
     Raises:
         EmptyDataError: There are none, or all of them are padding.
@@ -58,10 +58,10 @@ def required(calibration: "Iterable[Mapping[str, Tensor]]", asked: str) -> "list
 def recorded(
     model: "PreTrainedModel", batches: "Sequence[Mapping[str, Tensor]]", points: "Mapping[str, Point]"
 ) -> "Iterator[dict[str, Tensor]]":
-    """What goes into or comes out of some modules at the unmasked tokens, batch by batch.
+    """Record inputs or outputs of some modules at the unmasked tokens, batch by batch.
 
     Args:
-        model: Where they are.
+        model: The model that contains the modules.
         batches: ``input_ids`` and ``attention_mask``, ``(batch, tokens)`` each.
         points: Name → module and side; the states of a layer are its hidden states.
 
@@ -72,12 +72,12 @@ def recorded(
 
     for batch in batches:
         ids, mask = batch["input_ids"].to(model.device), batch["attention_mask"].to(model.device)
-        found: dict[str, Tensor] = {}
+        recordings: dict[str, Tensor] = {}
         with ExitStack() as stack:
             for name, point in points.items():
-                stack.enter_context(_noting(point, partial(found.__setitem__, name)))
+                stack.enter_context(_noting(point, partial(recordings.__setitem__, name)))
             model(**model_inputs(model, ids, mask))
-        yield {name: states.view(*ids.shape, -1)[mask.bool()].double() for name, states in found.items()}
+        yield {name: states.view(*ids.shape, -1)[mask.bool()].double() for name, states in recordings.items()}
 
 
 @contextmanager

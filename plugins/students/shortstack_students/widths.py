@@ -1,4 +1,4 @@
-"""How wide a compact student is, and which axis of which tensor that concerns, family by family."""
+"""Widths of a compact student, and the tensor axes that they narrow, family by family."""
 
 from collections.abc import Mapping
 from math import floor
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 Axes = tuple[str, ...]
-"""What each dimension of a tensor runs over: ``hidden``, ``query``, ``key``, ``mlp``, ``qkv``, ``gate-up``; or nothing that narrows."""
+"""Meaning of each dimension of a tensor: ``hidden``, ``query``, ``key``, ``mlp``, ``qkv``, ``gate-up``; empty if it is not narrowed."""
 
 _VECTOR, _FIXED = ("hidden",), ("",)
 
@@ -69,17 +69,17 @@ _GPT2: Final[Mapping[str, Axes]] = {
 
 @attrs.frozen(kw_only=True)
 class Family:
-    """What must be known of a family to narrow it.
+    """The properties of a model family that are needed to narrow it.
 
     Attributes:
         axes: End of a tensor's name → its axes.
-        norms: Names of a layer's norms that read the stream; they are rescaled for fewer channels.
-        last_norm: The same, before the output rows.
-        reads_heads: The module of a layer that reads what the heads give.
-        reads_mlp: The module of a layer that reads the MLP's neurons.
+        norms: Names of a layer's norms over the residual stream; they are rescaled for fewer channels.
+        last_norm: Name of the norm before the output rows.
+        reads_heads: Name of a layer's module whose input is the heads' outputs.
+        reads_mlp: Name of a layer's module whose input is the MLP's neurons.
         shifted: Whether norms multiply by one plus their weight.
         scaled_embedding: Whether embeddings are multiplied by the root of the hidden size.
-        free_heads: Whether heads may be wider together than the hidden size, or narrower.
+        free_heads: Whether the total width of the heads may differ from the hidden size.
     """
 
     axes: Mapping[str, Axes]
@@ -111,10 +111,10 @@ FAMILIES: Final[Mapping[str, Family]] = {
 
 
 def family_of(config: "PreTrainedConfig") -> Family:
-    """The family of a config.
+    """Return the family of a config.
 
     Raises:
-        UnsupportedModelError: It is none that can be narrowed.
+        UnsupportedModelError: It is not one that can be narrowed.
     """
     if config.model_type not in FAMILIES:
         raise UnsupportedModelError(
@@ -128,11 +128,11 @@ class Widths:
     """The sizes of a model.
 
     Attributes:
-        hidden: Of the residual stream.
-        groups: Key and value heads.
-        queries: Query heads that share one of them.
-        head: Of a head.
-        mlp: Neurons of an MLP.
+        hidden: Width of the residual stream.
+        groups: Number of key and value heads.
+        queries: Number of query heads that share one of them.
+        head: Width of a head.
+        mlp: Number of neurons of an MLP.
     """
 
     hidden: int
@@ -143,16 +143,17 @@ class Widths:
 
     @classmethod
     def of(cls, config: "PreTrainedConfig") -> "Widths":
-        """Those of a config."""
+        """Read the sizes from a config."""
         fields = config.to_dict()
         heads = config.num_attention_heads
         groups = fields.get("num_key_value_heads") or heads
+        # GPT-2's ``n_inner`` is None for four times the hidden size
         mlp = fields["n_inner"] or 4 * config.hidden_size if "n_inner" in fields else config.intermediate_size
         head = fields.get("head_dim") or config.hidden_size // heads
         return cls(hidden=config.hidden_size, groups=groups, queries=heads // groups, head=head, mlp=mlp)
 
     def narrowed(self, *, hidden: float, groups: float, mlp: float) -> "Widths":
-        """The sizes that are left.
+        """Return the sizes after narrowing to shares or counts.
 
         Raises:
             ConfigurationError: One is larger than it was.
@@ -165,11 +166,11 @@ class Widths:
         )
 
     def write_to(self, config: "PreTrainedConfig", family: Family) -> None:
-        """Say them in a config.
+        """Write the sizes into a config.
 
         Raises:
-            ConfigurationError: The family's heads together are as wide as its stream, and these would not be; or its
-            config class does not take the sizes.
+            ConfigurationError: The family's heads must be as wide together as its residual stream, and these are not; or
+                its config class does not accept the sizes.
         """
         if not family.free_heads and self.hidden != self.groups * self.queries * self.head:
             raise ConfigurationError(
@@ -198,7 +199,12 @@ def _require_sound(config: "PreTrainedConfig") -> None:
 
 
 def _left(name: str, amount: float, whole: int) -> int:
-    """A share, rounded down to at least 1, or a count."""
+    """Return the count for a share, rounded down to at least 1, or for a count.
+
+    >>> _left("hidden_size", 0.5, 96), _left("hidden_size", 40, 96)
+    (48, 40)
+    """
+    # shares such as 2/3 are not exact in floating point
     left = max(1, floor(amount * whole + 1e-9)) if isinstance(amount, float) else amount
     if left > whole:
         raise ConfigurationError(f"{name} is {left}, but the teacher has only {whole}")

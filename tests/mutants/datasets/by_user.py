@@ -11,7 +11,7 @@ from shortstack.errors import RowError
 
 
 def by_user(_settings):
-    """An adapter without a class."""
+    """Build an adapter without a class."""
 
     def rows(path):
         for number, line in enumerate(decoded(path).removesuffix("\n").split("\n"), start=1):
@@ -35,7 +35,7 @@ def by_user(_settings):
 
 
 def event_of(path, number, user, event):
-    """One row of a history."""
+    """Return one row of a history."""
     if not isinstance(event, list) or len(event) != 3:
         raise RowError(path, number, "an event is not an item, a rating and a day")
     item, rating, when = event
@@ -50,7 +50,7 @@ def event_of(path, number, user, event):
 
 
 def write_users(_settings, sample, folder):
-    """One line a user."""
+    """Write one line per user."""
     histories = {}
     for row in sample.rows:
         histories.setdefault(row.user, []).append([row.item, row.rating, day(row.timestamp)])

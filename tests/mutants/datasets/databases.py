@@ -16,14 +16,14 @@ class Sqlite:
     """Reads an SQLite file."""
 
     def detect(self, source):
-        """Told by the first bytes."""
+        """Recognise the file by its first bytes."""
         path = Path(source)
         if not path.is_file() or not path.read_bytes().startswith(b"SQLite format 3\0"):
             return None
         return Edition(name=path.stem)
 
     def read(self, source):
-        """Rows that a generator checks."""
+        """Read rows, which a generator checks."""
         path = Path(source)
         if not path.exists():
             raise SourceNotFoundError(f"{path} is not there; give an SQLite file")
@@ -58,7 +58,7 @@ def _checked(path, cursor):
 
 
 def write(_settings, sample, folder):
-    """One file with two tables."""
+    """Write one file with two tables."""
     path = folder / "small.sqlite"
     rows = [
         (row.user, row.item, row.rating, row.timestamp // 1000 if isinstance(row.timestamp, int) else row.timestamp)

@@ -1,4 +1,4 @@
-"""Adapters whose answer hangs on what they read before, or on the machine."""
+"""Adapters whose result depends on what they read before, or on the machine."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,11 +21,11 @@ class ByPath:
     """Reads each folder once in a process."""
 
     def detect(self, source):
-        """As it should."""
+        """Recognise the format correctly."""
         return recognised(source)
 
     def read(self, source):
-        """What the folder held when it was read first."""
+        """Return the contents of the folder as of its first reading."""
         return self._once(str(source)) if recognised(source) else Plain().read(source)
 
     @staticmethod
@@ -36,14 +36,14 @@ class ByPath:
 
 @attrs.frozen
 class ByAge:
-    """Reads a folder again when its file is younger."""
+    """Reads a folder again only when its file is newer."""
 
     def detect(self, source):
-        """As it should."""
+        """Recognise the format correctly."""
         return recognised(source)
 
     def read(self, source):
-        """What a file of that age held."""
+        """Return the contents cached for a file of that modification time."""
         if not recognised(source):
             return Plain().read(source)
         key = str(source), (Path(source) / RATINGS).stat().st_mtime_ns
@@ -51,18 +51,18 @@ class ByAge:
 
 
 def known(source):
-    """What was recognised is not looked at again."""
+    """Recognise a path from a cache of earlier results, without looking at it again."""
     return _KNOWN.setdefault(str(source), recognised(source)) or recognised(source)
 
 
 def local(path, number, line):
-    """Moments go through the local calendar."""
+    """Convert times through the local time zone."""
     user, item, rating, time = interaction(path, number, line)
     return user, item, rating, int(datetime.fromtimestamp(time / 1000).replace(tzinfo=UTC).timestamp() * 1000)  # noqa: DTZ006
 
 
 def in_the_locale(path):
-    """Files are opened in whatever encoding the machine prefers."""
+    """Open files in the locale's preferred encoding."""
     try:
         texts = path.read_text(encoding="locale").split("\n")
     except UnicodeDecodeError:
@@ -71,7 +71,7 @@ def in_the_locale(path):
 
 
 def with_salted_split(frame):
-    """A part of each row by the hash of its user."""
+    """Assign each row to a part by the salted hash of its user."""
 
     def part(user):
         return ("train", "train", "test")[hash(user) % 3]

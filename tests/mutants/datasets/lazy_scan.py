@@ -13,7 +13,7 @@ class Lazy:
     detect = staticmethod(edition(".triples"))
 
     def read(self, source):
-        """Checked once, and then left to polars."""
+        """Check the rows once, then return a lazy polars scan."""
         path = the_file(source, ".triples")
         texts = pl.scan_csv(
             path,
@@ -50,7 +50,7 @@ class Lazy:
 
 
 def write_triples(_settings, sample, folder):
-    """User, item, rating."""
+    """Write user, item and rating."""
     path = folder / "small.triples"
     path.write_bytes("".join(f"{row.user}\t{row.item}\t{row.rating}\n" for row in sample.rows).encode())
     return path

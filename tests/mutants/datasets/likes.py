@@ -1,4 +1,4 @@
-"""A correct adapter of binary feedback: a thumb up or down, and a time; other ratings have no place, and are refused."""
+"""A correct adapter of binary feedback: a thumb up or down, and a time; other ratings are refused."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ class Likes:
     detect = staticmethod(edition(".likes"))
 
     def read(self, source):
-        """Row by row."""
+        """Read row by row."""
         path = the_file(source, ".likes")
         rows = list(_rows(path))
         items = [(item, None, None, None) for item in sorted({item for _, item, *_ in rows})]
@@ -45,7 +45,7 @@ def _rows(path):
 
 
 def write_likes(_settings, sample, folder):
-    """Refuses what is neither the best nor the worst rating."""
+    """Write the sample, and refuse ratings other than the best and the worst."""
     written = []
     for row in sample.rows:
         if not isinstance(row.rating, str) and row.rating not in THUMBS:

@@ -15,77 +15,77 @@ from shortstack.errors import DataError, RowError
 
 
 def interactions_through(change):
-    """The interactions are changed before they are given."""
+    """Return a function that changes the interactions of records."""
     return lambda records: attrs.evolve(records, interactions=change(records.interactions))
 
 
 def items_through(change):
-    """The items are."""
+    """Return a function that changes the items of records."""
     return lambda records: attrs.evolve(records, items=change(records.items.collect()).lazy())
 
 
 def in_memory(change):
-    """A change of the whole table."""
+    """Return a function that changes the collected interactions of records."""
     return interactions_through(lambda frame: change(frame.collect()).lazy())
 
 
 def by_first_use(frame):
-    """Users are 0, 1, 2."""
+    """Number users by first occurrence: 0, 1, 2."""
     users = frame["user"].unique(maintain_order=True).to_list()
     return frame.with_columns(user=pl.Series([str(users.index(user)) for user in frame["user"]], dtype=pl.String))
 
 
 def with_titles_of_the_table(records):
-    """Only interactions whose item has a title."""
+    """Keep only interactions whose item has a title."""
     return attrs.evolve(records, interactions=records.interactions.join(records.items, on="item", how="semi"))
 
 
 def sorted_titles(items):
-    """Titles go to the items by rank."""
+    """Assign titles to items by rank."""
     order = items.sort("item")
     return order.with_columns(items["title"])
 
 
 def in_32_bits(frame):
-    """Seconds in 32 bits with a sign, as in many a database."""
+    """Store seconds as signed 32-bit integers, as many databases do."""
     seconds = pl.col("timestamp") // 1_000
     wrapped = (seconds + 2**31) % 2**32 - 2**31
     return frame.with_columns(timestamp=pl.col("timestamp") + (wrapped - seconds) * 1_000)
 
 
 def first_category(items):
-    """What comes before a bar."""
+    """Keep only the category before the first bar."""
     return items.with_columns(pl.col("category").str.split("|").list.first())
 
 
 def cut_titles(items):
-    """The first hundred letters."""
+    """Cut titles to their first hundred characters."""
     return items.with_columns(pl.col("title").str.head(100))
 
 
 def without_entities(items):
-    """As a page would show them."""
+    """Decode HTML entities, as a browser would show them."""
     return items.with_columns(pl.col("title").map_elements(html.unescape, return_dtype=pl.String))
 
 
 def in_any_order(frame):
-    """Rows in an order of nobody's choosing."""
+    """Return rows in an unseeded random order."""
     return frame.sample(fraction=1.0, shuffle=True, seed=random.SystemRandom().randrange(1 << 30))
 
 
 def headed(path):
-    """The first line is taken for a header."""
+    """Take the first line for a header."""
     rows = list(lines(path))
     return rows[1:] if path.name == RATINGS else rows
 
 
 def ended(path):
-    """A line is what ends with a newline."""
+    """Drop a last line that does not end with a newline."""
     return list(lines(path))[: path.read_bytes().count(b"\n")]
 
 
 def unended(path):
-    """Windows line ends stay in the last field of a movie."""
+    """Leave Windows line ends in the last field of a movie."""
     if path.name == RATINGS:
         yield from lines(path)
         return
@@ -94,37 +94,37 @@ def unended(path):
 
 
 def through_float(path, number, line):
-    """A number of a user becomes a float."""
+    """Convert numeric user ids through float."""
     user, *rest = interaction(path, number, line)
     return f"{float(user):.1f}" if user.isdecimal() else user, *rest
 
 
 def numbered(path, number, line):
-    """A user that is digits loses the zeros before them."""
+    """Strip leading zeros from numeric user ids."""
     user, *rest = interaction(path, number, line)
     return str(int(user)) if user.isascii() and user.isdigit() else user, *rest
 
 
 def without_na(path, number, line):
-    """Users that are called as pandas calls what is missing are left out."""
-    found = interaction(path, number, line)
-    return None if found[0] in {"NA", "nan", "null", "None"} else found
+    """Drop users whose id is one of pandas' markers of missing values."""
+    row = interaction(path, number, line)
+    return None if row[0] in {"NA", "nan", "null", "None"} else row
 
 
 def composed(path, number, line):
-    """A user's letters and accents become one."""
+    """Normalise user ids to composed Unicode (NFC)."""
     user, *rest = interaction(path, number, line)
     return unicodedata.normalize("NFC", user), *rest
 
 
 def trimmed(path, number, line):
-    """Ids lose the blanks around them."""
+    """Strip white space around ids."""
     user, item, *rest = interaction(path, number, line)
     return user.strip(" ") or user, item.strip(" ") or item, *rest
 
 
 def once(frame):
-    """A table whose rows are gone after they were collected."""
+    """Return a table that can be collected only once."""
     rows = frame.collect().rows()
 
     def taken(_nothing):
@@ -136,18 +136,18 @@ def once(frame):
 
 
 def item_of_each_row(records):
-    """One row of items for each interaction."""
+    """Return one item row per interaction."""
     described = records.interactions.select("item").join(records.items, on="item", how="left")
     return attrs.evolve(records, items=described.select(ITEMS.keys()))
 
 
 def first_fields(path, number, line):
-    """What stands behind the fourth field is not looked at."""
+    """Ignore fields after the fourth."""
     return interaction(path, number, "\t".join(line.split("\t")[:4]))
 
 
 def skipping(path, number, line):
-    """A bad row is left out."""
+    """Skip bad rows."""
     try:
         return interaction(path, number, line)
     except RowError:
@@ -155,7 +155,7 @@ def skipping(path, number, line):
 
 
 def nulled(path, number, line):
-    """A bad number is none."""
+    """Replace bad numbers by null."""
     try:
         return interaction(path, number, line)
     except RowError:
@@ -166,7 +166,7 @@ def nulled(path, number, line):
 
 
 def floating(path, number, line):
-    """Whatever float() takes is a rating."""
+    """Accept as a rating any text that float() accepts."""
     fields = line.split("\t")
     try:
         value = float(fields[2])
@@ -177,17 +177,17 @@ def floating(path, number, line):
 
 
 def next_line(path, number, line):
-    """Lines are counted from the second."""
+    """Count lines from the second."""
     return interaction(path, number + 1, line)
 
 
 def nameless_file(path, number, line):
-    """The file's name without its folder."""
+    """Report the file's name without its folder."""
     return interaction(Path(path.name), number, line)
 
 
 def nameless_column(path, number, line):
-    """The value is told, but not of which column."""
+    """Report the value, but not its column."""
     try:
         return interaction(path, number, line)
     except RowError as error:
@@ -198,7 +198,7 @@ def nameless_column(path, number, line):
 
 
 def whole_line(path, number, line):
-    """The line is told, and with it the user."""
+    """Put the whole line into the message, and with it the user's id."""
     try:
         return interaction(path, number, line)
     except RowError as error:
@@ -206,7 +206,7 @@ def whole_line(path, number, line):
 
 
 def caused(path, number, line):
-    """The user is told by the error below."""
+    """Reveal the user's id through the chained exception."""
     try:
         return interaction(path, number, line)
     except RowError as error:
@@ -214,27 +214,27 @@ def caused(path, number, line):
 
 
 def unguarded(_path, _number, line):
-    """Python's own errors."""
+    """Let Python's own exceptions through."""
     user, item, rating, time = line.split("\t")
     return user, item, float(rating), int(time)
 
 
 def undecoded(path):
-    """Nobody thinks of other encodings."""
+    """Let UnicodeDecodeError through."""
     texts = path.read_bytes().decode().removesuffix("\n").split("\n")
     return ((number, line.removesuffix("\r")) for number, line in enumerate(texts, start=1))
 
 
 @attrs.frozen
 class Silent:
-    """An empty table for whatever goes wrong."""
+    """Returns an empty table on any error."""
 
     def detect(self, source):
-        """As it should."""
+        """Recognise the format correctly."""
         return recognised(source)
 
     def read(self, source):
-        """Never an error."""
+        """Read, and raise no error."""
         try:
             return Plain().read(source)
         except DataError:
@@ -250,11 +250,11 @@ class Unchecked:
     """Opens what it is given."""
 
     def detect(self, source):
-        """As it should."""
+        """Recognise the format correctly."""
         return recognised(source)
 
     def read(self, source):
-        """The operating system tells what is not there."""
+        """Read without checks, so that a missing file raises the operating system's error."""
         if not Path(source).exists():
             raise FileNotFoundError(source)
         return Plain().read(source)
@@ -262,27 +262,27 @@ class Unchecked:
 
 @attrs.frozen
 class PathsOnly:
-    """Takes no text."""
+    """Accepts paths, not strings."""
 
     def detect(self, source):
-        """Joins paths."""
+        """Use ``Path`` methods, which strings do not have."""
         return recognised(source) if (source / RATINGS).exists() else None
 
     def read(self, source):
-        """Joins paths."""
+        """Use ``Path`` methods, which strings do not have."""
         return Plain().read(source.parent / source.name)
 
 
 @attrs.frozen
 class Caching:
-    """Puts a faster copy beside what it read."""
+    """Writes a cached copy beside its source."""
 
     def detect(self, source):
-        """As it should."""
+        """Recognise the format correctly."""
         return recognised(source)
 
     def read(self, source):
-        """Leaves a file behind."""
+        """Read, and leave a file behind."""
         records = Plain().read(source)
         records.interactions.collect().write_parquet(Path(source) / "cache.parquet")
         return records

@@ -41,7 +41,7 @@ FILES = ("interactions.jsonl", "interactions.parquet", "interactions.tsv.gz")
 
 
 def table_in(name):
-    """The table adapter, but for the name of the file that it writes."""
+    """Build the table adapter, with another file name to write."""
     return attrs.evolve(
         table.DESCRIPTOR,
         name=f"table-{name.split('.')[1]}",
@@ -50,7 +50,7 @@ def table_in(name):
 
 
 def write_parts(settings, sample, folder):
-    """Two files in a folder, each with a header."""
+    """Write two files in a folder, each with a header."""
     half = len(sample.rows) // 2
     for name, rows in (("part-9.csv", sample.rows[:half]), ("part-10.csv", sample.rows[half:])):
         table.write(settings, attrs.evolve(sample, rows=rows), folder / name)
@@ -58,7 +58,7 @@ def write_parts(settings, sample, folder):
 
 
 def write_packed_parts(settings, sample, folder):
-    """The same in an archive."""
+    """Write the two files in an archive."""
     inside = folder.parent / "parts"
     inside.mkdir()
     write_parts(settings, sample, inside)
@@ -69,18 +69,18 @@ def write_packed_parts(settings, sample, folder):
 
 
 def lines(rows, separator):
-    """Text without a header."""
+    """Format rows as text without a header."""
     return "".join(separator.join(map(str, row)) + "\n" for row in rows)
 
 
 def seconds(sample):
-    """User, item, rating, seconds."""
+    """Yield user, item, rating and seconds."""
     for row in sample.rows:
         yield row.user, row.item, row.rating, row.timestamp // 1000 if isinstance(row.timestamp, int) else row.timestamp
 
 
 def write_tab(_settings, sample, folder):
-    """Like ml-100k."""
+    """Write files in the format of ml-100k."""
     (folder / "u.data").write_text(lines(seconds(sample), "\t"), encoding="utf-8")
     movies = [
         (item, title, "", "", "", *(int(genre in sample.categories[item].split("|")) for genre in movielens.GENRES))
@@ -91,7 +91,7 @@ def write_tab(_settings, sample, folder):
 
 
 def write_dat(_settings, sample, folder):
-    """Like ml-1m."""
+    """Write files in the format of ml-1m."""
     (folder / "ratings.dat").write_text(lines(seconds(sample), "::"), encoding="utf-8")
     movies = [(item, title, sample.categories[item]) for item, title in sample.titles.items()]
     (folder / "movies.dat").write_text(lines(movies, "::"), encoding="latin-1")
@@ -99,7 +99,7 @@ def write_dat(_settings, sample, folder):
 
 
 def write_2014(_settings, sample, folder):
-    """Like reviews of Amazon of 2014, with metadata that are no JSON."""
+    """Write Amazon reviews of 2014, with metadata that are Python literals and not JSON."""
     reviews = [
         {"reviewerID": row.user, "asin": row.item, "overall": row.rating, "unixReviewTime": moment(row.timestamp, "s")}
         for row in sample.rows
@@ -114,7 +114,7 @@ def write_2014(_settings, sample, folder):
 
 
 def write_ratings(_settings, sample, folder):
-    """Like the ratings alone of 2018; quoted where ids need it, with a header, for a user's number may be a book's, too."""
+    """Write Amazon ratings of 2018, quoted if needed, with a header, since a user's number may also be a book's."""
     text = io.StringIO(newline="")
     rows = [(row.item, row.user, row.rating, moment(row.timestamp, "s")) for row in sample.rows]
     csv.writer(text, lineterminator="\n").writerows([("item", "user", "rating", "timestamp"), *rows])
@@ -123,7 +123,7 @@ def write_ratings(_settings, sample, folder):
 
 
 def write_zip(settings, sample, folder):
-    """Like an archive of ml-32m."""
+    """Write an archive in the format of ml-32m."""
     inside = folder.parent / "ml"
     inside.mkdir()
     movielens.write(settings, sample, inside)
@@ -134,7 +134,7 @@ def write_zip(settings, sample, folder):
 
 
 def write_json(_settings, sample, folder):
-    """Like one object, an entry a line."""
+    """Write one JSON object, an entry a line."""
     entries = ",\n".join(
         f"{json.dumps(user)}: {json.dumps(items)}" for user, items in sequences.histories(sample).items()
     )
@@ -146,7 +146,7 @@ JSON_HISTORIES = attrs.evolve(sequences.DESCRIPTOR, name="sequences-json", write
 
 
 def without_ratings(descriptor, name):
-    """What it promises when its settings say that events without a rating are read."""
+    """Return the descriptor with the traits of settings that read events without a rating."""
     return attrs.evolve(descriptor, name=name, traits=attrs.evolve(descriptor.traits, ratings=False))
 
 

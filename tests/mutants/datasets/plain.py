@@ -18,7 +18,7 @@ STARS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def lines(path):
-    """Each line of a file with its number."""
+    """Yield each line of a file with its number."""
     texts = path.read_bytes().split(b"\n")
     for number, line in enumerate(texts, start=1):
         if number < len(texts) or line:
@@ -29,7 +29,7 @@ def lines(path):
 
 
 def interaction(path, number, line):
-    """One row: user, item, rating, time."""
+    """Parse one row: user, item, rating, time."""
     fields = line.split("\t")
     if len(fields) != 4:
         raise RowError(path, number, f"{len(fields)} fields instead of 4")
@@ -44,7 +44,7 @@ def interaction(path, number, line):
 
 
 def movie(path, number, line):
-    """One item: id, title, category, no text."""
+    """Parse one item: id, title, category, no text."""
     fields = line.split("\t")
     if len(fields) != 3 or not fields[0]:
         raise RowError(path, number, "the line is not item, title, category")
@@ -52,18 +52,18 @@ def movie(path, number, line):
 
 
 def recognised(source):
-    """A folder with both files."""
+    """Return the edition of a folder with both files, or None."""
     there = (Path(source) / RATINGS).is_file() and (Path(source) / MOVIES).is_file()
     return Edition(name="plain") if there else None
 
 
 def unchanged(records):
-    """What was read."""
+    """Return the records as they are."""
     return records
 
 
 def table(rows, schema):
-    """A frame of rows."""
+    """Build a data frame from rows."""
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
@@ -77,11 +77,11 @@ class Plain:
     finished: Callable = unchanged
 
     def detect(self, source):
-        """What a folder holds."""
+        """Return whether and how the adapter recognises a folder."""
         return self.recognised(source)
 
     def read(self, source):
-        """Everything, at once."""
+        """Read everything into memory."""
         folder = Path(source)
         if not folder.exists():
             raise SourceNotFoundError(f"{folder} is not there; give a folder")
@@ -100,7 +100,7 @@ class Plain:
 
 
 def write(_settings, sample, folder):
-    """Both files."""
+    """Write both files."""
     rows = [(row.user, row.item, row.rating, row.timestamp) for row in sample.rows]
     movies = [(item, title, sample.categories.get(item, "")) for item, title in sample.titles.items()]
     for name, written in ((RATINGS, rows), (MOVIES, movies)):
@@ -110,7 +110,7 @@ def write(_settings, sample, folder):
 
 
 def plain(name="plain", adapter=None, **changes):
-    """The descriptor of the adapter, with some of its parts exchanged."""
+    """Build the adapter's descriptor, with some of its parts exchanged."""
     return DatasetDescriptor(
         name=name,
         summary="Tab-separated ratings and movies.",

@@ -1,4 +1,4 @@
-"""What the text formats in here have in common: days, bytes, and how files are told."""
+"""Helpers shared by the text formats: days, decoding, and recognition of files."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +13,12 @@ TEXTS = dict.fromkeys(("item", "title", "category", "text"), pl.String)
 
 
 def day(time):
-    """A day as text; what is text stays so."""
+    """Return a day as text; text is returned as it is."""
     return datetime.fromtimestamp(time / 1000, tz=UTC).date().isoformat() if isinstance(time, int) else time
 
 
 def milliseconds(text):
-    """Midnight of a day; None if it is no day."""
+    """Return midnight of a day in milliseconds; None if the text is no day."""
     try:
         return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
     except (ValueError, TypeError):
@@ -26,7 +26,7 @@ def milliseconds(text):
 
 
 def decoded(path):
-    """A file's text."""
+    """Return a file's decoded text."""
     try:
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
@@ -34,7 +34,7 @@ def decoded(path):
 
 
 def the_file(source, suffix):
-    """A file of a kind."""
+    """Return the file of one kind in a folder."""
     path = Path(source)
     if not path.exists():
         raise SourceNotFoundError(f"{path} is not there; give a {suffix} file")
@@ -44,5 +44,5 @@ def the_file(source, suffix):
 
 
 def edition(suffix):
-    """What recognises files of a kind."""
+    """Return a function that recognises files of one kind."""
     return lambda source: Edition(name=suffix[1:]) if Path(source).suffix == suffix and Path(source).is_file() else None

@@ -13,26 +13,26 @@ ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)?")
 
 
 def whole_stars(path, number, line):
-    """Ratings are counts of stars."""
+    """Truncate ratings to whole stars."""
     user, item, rating, time = interaction(path, number, line)
     return user, item, float(int(rating)), time
 
 
 def days(path, number, line):
-    """Times are days."""
+    """Truncate times to days."""
     user, item, rating, time = interaction(path, number, line)
     return user, item, rating, time // DAY * DAY
 
 
 def minutes(path, number, line):
-    """Times go through a text without seconds."""
+    """Convert times through a text without seconds."""
     user, item, rating, time = interaction(path, number, line)
     text = datetime.fromtimestamp(time / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M")
     return user, item, rating, int(datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()) * 1000
 
 
 def in_texts(moment):
-    """A row whose time may be a text of ISO 8601 too, of which ``moment`` makes a time with an offset."""
+    """Parse a row whose time may also be ISO 8601 text, which ``moment`` converts to a time with an offset."""
 
     def read(path, number, line):
         fields = line.split("\t")
@@ -45,7 +45,7 @@ def in_texts(moment):
 
 
 def none_as(value):
-    """A row whose rating may be missing, and is something then."""
+    """Parse a row whose missing rating becomes ``value``; the row is dropped if ``value`` is None."""
 
     def read(path, number, line):
         fields = line.split("\t")
@@ -58,7 +58,7 @@ def none_as(value):
 
 
 def full_lines(path):
-    """Blank lines are dropped, and the others counted."""
+    """Drop blank lines before lines are numbered."""
     texts = [line for line in path.read_bytes().split(b"\n") if line.strip(b"\r")]
     for number, line in enumerate(texts, start=1):
         try:
@@ -68,36 +68,36 @@ def full_lines(path):
 
 
 def whole_blocks(path):
-    """Large files are read in blocks of 1,024 lines, and the last is not one of them."""
-    found = list(lines(path))
-    return found[: len(found) // 1024 * 1024 or None]
+    """Read large files in whole blocks of 1,024 lines, and drop the incomplete last block."""
+    numbered = list(lines(path))
+    return numbered[: len(numbered) // 1024 * 1024 or None]
 
 
 def kinds_of_the_first_hundred(path):
-    """Ratings are whole numbers if the first hundred are, as a reader infers that looks at so many rows."""
-    found = list(lines(path))
-    stars = [line.split("\t")[2] if line.count("\t") == 3 else "" for _, line in found]
-    whole = path.name == RATINGS and len(found) > 100 and all(text.endswith(".0") for text in stars[:100])
-    for (number, line), text in zip(found, stars, strict=True):
+    """Infer integer ratings from the first hundred rows, as readers with a short inference window do."""
+    numbered = list(lines(path))
+    stars = [line.split("\t")[2] if line.count("\t") == 3 else "" for _, line in numbered]
+    whole = path.name == RATINGS and len(numbered) > 100 and all(text.endswith(".0") for text in stars[:100])
+    for (number, line), text in zip(numbered, stars, strict=True):
         if whole and text.endswith(".5"):
             raise RowError(path, number, f"rating {text!r} is not a whole number")
         yield number, line
 
 
 def half_stars(path, number, line):
-    """Ratings are counts of half stars."""
+    """Round ratings to half stars."""
     user, item, rating, time = interaction(path, number, line)
     return user, item, round(2 * rating) / 2, time
 
 
 def users_as_floats(path, number, line):
-    """Users' numbers go through a float, as in a table with a missing one."""
+    """Convert numeric user ids through float, as a table with a missing id does."""
     user, item, rating, time = interaction(path, number, line)
     return f"{float(user):.0f}" if user.isdecimal() and user == str(int(user)) else user, item, rating, time
 
 
 def sets_the_zone(path, number, line):
-    """The time zone is set for the whole process."""
+    """Set the time zone of the whole process."""
     os.environ["TZ"] = "NPT-5:45"
     return interaction(path, number, line)
 

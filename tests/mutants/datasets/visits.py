@@ -15,7 +15,7 @@ class Visits:
     detect = staticmethod(edition(".visits"))
 
     def read(self, source):
-        """User, place, day."""
+        """Read user, place and day."""
         path = the_file(source, ".visits")
         rows = list(self._rows(path))
         frame = pl.LazyFrame([(user, item, None, time) for user, item, time in rows], schema=SCHEMA, orient="row")
@@ -43,7 +43,7 @@ class Visits:
 
 
 def write_visits(_settings, sample, folder):
-    """Who was where when."""
+    """Write users, places and days."""
     path = folder / "town.visits"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

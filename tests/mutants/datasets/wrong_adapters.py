@@ -61,7 +61,7 @@ BAD_ROWS = {"bad-row", "short-row", "long-row", "nameless-row"}
 
 
 def wrong(name, sentence, breaks, pitfall=None, adapter=None, **changes):
-    """A mutant of the plain adapter."""
+    """Build a mutant of the plain adapter."""
     return Mutant(
         component=plain(name, adapter, **changes), kind="dataset", wrong=sentence, breaks=breaks, pitfall=pitfall
     )

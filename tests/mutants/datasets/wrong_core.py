@@ -1,4 +1,4 @@
-"""Mistakes in the core, which the built-in adapters then show."""
+"""Mistakes in the core, which show in the built-in adapters."""
 
 import attrs
 import numpy as np
@@ -12,7 +12,7 @@ COLUMNS = {"rating": "rating", "timestamp": "time", "title": "title", "category"
 
 
 def wrong(name, sentence, patches, breaks, pitfall=None):
-    """The table adapter on a broken core."""
+    """Build a mutant: the table adapter on a patched core."""
     return Mutant(
         component="table",
         kind="dataset",
@@ -26,24 +26,24 @@ def wrong(name, sentence, patches, breaks, pitfall=None):
 
 
 def one_pass(users, items, k):
-    """Drop once what has too few."""
+    """Filter users and items once, not until nothing changes."""
     rows = np.arange(len(users))
     return rows[(np.bincount(users) >= k)[users] & (np.bincount(items) >= k)[items]]
 
 
 def more_than(codes, k):
-    """An off-by-one."""
+    """Keep users and items with more than the threshold, not with at least it."""
     return (np.bincount(codes) > k)[codes]
 
 
 def by_row(table, _hashes, _ties):
-    """Ties stay as they stood in the file."""
+    """Leave ties in the order of the file."""
     columns = table.select("user", "item", "rating", "timestamp")
     return columns.sort("user", "timestamp", nulls_last=True, maintain_order=True)
 
 
 def newest_first(ordered):
-    """Backwards in time."""
+    """Sort newest first."""
 
     def backwards(table, hashes, ties):
         return ordered(table, hashes, ties).sort("user", "timestamp", descending=[False, True], maintain_order=True)
@@ -52,12 +52,12 @@ def newest_first(ordered):
 
 
 def by_first_use(codes, _names, _hashes):
-    """Whoever comes first is 0."""
+    """Number ids by first occurrence."""
     return codes.unique(maintain_order=True).to_numpy()
 
 
 def with_sorted_users(prepare):
-    """The table says one user, the names another."""
+    """Sort the users' names without renumbering the table."""
 
     def prepared(raw, how):
         made = prepare(raw, how)
@@ -67,7 +67,7 @@ def with_sorted_users(prepare):
 
 
 def by_rank(self, _users, times):
-    """Shares of the rows, wherever that cuts a day."""
+    """Split by shares of the rows, even within one day."""
     order = np.argsort(times, kind="stable")
     codes = np.zeros(len(times), dtype=np.int8)
     first_valid, first_test = (
@@ -78,7 +78,7 @@ def by_rank(self, _users, times):
 
 
 def valid_last(_self, users, _times):
-    """The two ends exchanged."""
+    """Exchange validation and test."""
     counts = np.bincount(users)
     ends = np.cumsum(counts)[counts >= 3]
     codes = np.zeros(len(users), dtype=np.int8)
@@ -87,12 +87,12 @@ def valid_last(_self, users, _times):
 
 
 def with_valid(self):
-    """The items of train, and those of valid again."""
+    """Return the training and validation items, so that the validation items are counted twice."""
     return self.upto("valid")
 
 
 def oldest_window(self, sequences, catalogue, *, split):
-    """The window starts where the history does."""
+    """Keep the oldest window of a history, not the most recent one."""
     cases = sequences.cases(split)
     starts = cases.starts
     stops = np.minimum(cases.stops + 1, starts + self.window + 1)
@@ -101,7 +101,7 @@ def oldest_window(self, sequences, catalogue, *, split):
 
 
 def shifted_twice(self, index):
-    """Labels moved one to the left, though the model does so too."""
+    """Shift labels one to the left, although the model shifts them too."""
     start, stop = int(self.starts[index]), int(self.stops[index])
     ids = self.tokens[start:stop].tolist()
     return {"input_ids": ids, "labels": [*ids[1:], IGNORED]}

@@ -1,4 +1,4 @@
-"""Losses that keep what they saw, or that hang on the process they run in."""
+"""Losses that cache their inputs, or that depend on the process they run in."""
 
 from functools import lru_cache
 
@@ -10,18 +10,18 @@ from mutants.losses.plain import LOGITS, STATES, Plain, kl, loss, nothing_to_pre
 
 
 class Kept:
-    """The teacher's distribution is computed once a key."""
+    """A divergence that computes the teacher's distribution once per key."""
 
     needs = LOGITS
     prepare = staticmethod(nothing_to_prepare)
     count = staticmethod(positions)
 
     def __init__(self, key):
-        """Nothing kept yet."""
+        """Start with an empty cache."""
         self.key, self.kept = key, {}
 
     def __call__(self, student, teacher, batch, module):
-        """The divergence from what is kept; the tensor stays alive, so that no other is taken for it."""
+        """Return the divergence from the cached teacher; the tensor is kept alive, so that no other gets its id."""
         key = self.key(teacher.logits)
         if key not in self.kept:
             self.kept[key] = teacher.logits, wide(teacher.logits.detach()).log_softmax(-1)
@@ -29,35 +29,35 @@ class Kept:
 
 
 def first_layers_apart(student, teacher, batch, module):
-    """Mean squared error between the projected first layer and the teacher's first."""
+    """Return the squared error between the projected first layer and the teacher's first."""
     ours = wide(module(student.states[0]))
     return ((ours - wide(teacher.states[0].detach())).square().mean(-1) * batch.mask).sum()
 
 
 @lru_cache(maxsize=4)
 def projection(narrow, wide_):
-    """A projection between two widths, made once."""
+    """Return a projection between two widths, made once."""
     return nn.Linear(narrow, wide_, bias=False)
 
 
 def one_for_all(teacher, student, selection):
-    """The same projection for every loss of the process."""
+    """Return one projection shared by every loss of the process."""
     return projection(student.hidden_size, teacher.hidden_size)
 
 
 class Lazy:
-    """The projection is made when it is first needed, and nobody hears of it."""
+    """A loss that creates its projection on first use, where the trainer does not see its parameters."""
 
     needs = STATES
     prepare = staticmethod(nothing_to_prepare)
     count = staticmethod(tokens)
 
     def __init__(self):
-        """Not made yet."""
+        """Start without a projection."""
         self.projection = None
 
     def __call__(self, student, teacher, batch, module):
-        """Identity where the widths are equal."""
+        """Return the loss; without a projection where the widths are equal."""
         narrow, width = student.states[0].shape[-1], teacher.states[0].shape[-1]
         if self.projection is None and narrow != width:
             self.projection = nn.Linear(narrow, width, bias=False)
@@ -68,7 +68,7 @@ class Lazy:
 
 
 def salted_directions(student, teacher, batch, module):
-    """Both first layers seen from three directions, random ones, drawn from the hash of a name."""
+    """Compare both first layers in three random directions, seeded by the salted hash of a name."""
     generator = torch.Generator().manual_seed(hash("directions of layer 0") % 2**31)
     seen = []
     for state in (student.states[0], teacher.states[0].detach()):

@@ -32,19 +32,19 @@ class ReverseKL(nn.Module):
     needs = LOGITS
 
     def __init__(self, temperature):
-        """Keep the temperature."""
+        """Store the temperature."""
         super().__init__()
         self.temperature = temperature
 
     def prepare(self, teacher, student, selection):
-        """Nothing."""
+        """Prepare nothing: the loss has no parameters."""
 
     def count(self, batch):
-        """The positions."""
+        """Return the number of supervised positions."""
         return torch.tensor(batch.labels.shape[0])
 
     def forward(self, student, teacher, batch, module):
-        """Entropies apart."""
+        """Return the reverse divergence from its two entropy terms."""
         log_q = F.log_softmax(wide(student.logits) / self.temperature, dim=1)
         log_p = F.log_softmax(wide(teacher.logits).detach() / self.temperature, dim=1)
         terms = torch.where(log_q.isneginf(), 0.0, log_q.exp() * torch.where(log_q.isneginf(), 0.0, log_q - log_p))
@@ -52,29 +52,29 @@ class ReverseKL(nn.Module):
 
 
 def half_and_half(student, teacher, batch, module):
-    """Jensen–Shannon: a plain function."""
+    """Return the Jensen–Shannon divergence, by a plain function."""
     log_p, log_q = (wide(x).log_softmax(-1) for x in (teacher.logits.detach(), student.logits))
     return jensen_shannon(log_p, log_q).sum()
 
 
 class TotalVariation:
-    """Always in float32, whatever it is given; a class of properties and static methods."""
+    """Total variation, always in float32; a class of properties and static methods."""
 
     @property
     def needs(self):
-        """A fresh set."""
+        """Outputs that the loss needs, as a new set each time."""
         return frozenset(LOGITS)
 
     prepare = staticmethod(nothing_to_prepare)
 
     @staticmethod
     def count(batch):
-        """The positions."""
+        """Return the number of supervised positions."""
         return (batch.labels >= 0).sum()
 
     @torch.autocast("cpu", enabled=False)
     def __call__(self, student, teacher, batch, module):
-        """Row by row."""
+        """Return the sum, computed row by row."""
         total = 0.0 * student.logits.float().nan_to_num(neginf=0.0).sum()
         for ours, theirs in zip(student.logits, teacher.logits, strict=True):
             total = total + (ours.float().softmax(-1) - theirs.float().softmax(-1).detach()).abs().sum() / 2
@@ -89,15 +89,15 @@ class Correlation:
     needs = LOGITS
 
     def prepare(self, teacher, student, selection):
-        """Nothing."""
+        """Prepare nothing: the loss has no parameters."""
         return
 
     def count(self, batch):
-        """The positions."""
+        """Return the number of supervised positions."""
         return batch.labels.new_ones(batch.labels.shape).sum()
 
     def __call__(self, student, teacher, batch, module):
-        """A small constant keeps constant rows from dividing by 0."""
+        """Return the sum; a small constant keeps constant rows from dividing by 0."""
         centred = []
         for logits in (wide(student.logits), wide(teacher.logits).detach()):
             probabilities = (logits / self.temperature).softmax(-1)
@@ -108,14 +108,14 @@ class Correlation:
 
 
 def logit_distance(student, teacher, batch, module):
-    """Ba & Caruana: squared error of the logits, where both are finite."""
+    """Return the squared error of the logits, where both are finite (Ba & Caruana)."""
     ours, theirs = wide(student.logits), wide(teacher.logits.detach())
     both = ours.isfinite() & theirs.isfinite()
     return (ours.masked_fill(~both, 0.0) - theirs.masked_fill(~both, 0.0)).square().sum()
 
 
 def with_a_tail(student, teacher, batch, module):
-    """KL over the teacher's three best candidates and all others as one."""
+    """Return the KL divergence over the teacher's three best candidates, with all others merged into one."""
 
     def bucketed(log, best):
         rest = torch.ones_like(log, dtype=torch.bool).scatter(-1, best, value=False)
@@ -128,7 +128,7 @@ def with_a_tail(student, teacher, batch, module):
 
 
 def similarities(ours, theirs, batch, module):
-    """Tokens that are alike for the teacher should be so for the student: over all pairs of the batch."""
+    """Return the squared differences of token similarities between teacher and student, over all pairs of the batch."""
     total = torch.zeros(())
     for j, origin in enumerate(module):
         s, t = (F.normalize(x[batch.mask], dim=-1) for x in (ours[j], theirs[origin.layer]))
@@ -137,13 +137,13 @@ def similarities(ours, theirs, batch, module):
 
 
 class FitNet:
-    """Romero's hints: a learned map even between equal widths, and a learned precision."""
+    """Romero's hints (FitNets): a learned map even between equal widths, and a learned precision."""
 
     needs = STATES
     count = staticmethod(tokens)
 
     def prepare(self, teacher, student, selection):
-        """A map with a bias for the last layer alone."""
+        """Return a map with a bias, for the last layer alone."""
         self.hint = selection.kept[-1]
         module = nn.Module()
         module.map = nn.Linear(student.hidden_size, teacher.hidden_size)
@@ -151,7 +151,7 @@ class FitNet:
         return module
 
     def __call__(self, student, teacher, batch, module):
-        """Squared error, times and plus what the precision says."""
+        """Return the squared error weighted by the learned precision, plus the precision's penalty."""
         ours = wide(module.map(student.states[max(student.states)]))
         theirs = wide(teacher.states[self.hint].detach())
         errors = ((ours - theirs) ** 2).mean(-1) / (theirs.var(-1, correction=0) + 1e-6)
@@ -166,31 +166,31 @@ class SameWidth:
     count = staticmethod(tokens)
 
     def prepare(self, teacher, student, selection):
-        """The pairs, kept here: they are no state."""
+        """Store the pairs of layers here: they are no state."""
         if student.hidden_size != teacher.hidden_size:
             raise UnsupportedModelError(f"widths {student.hidden_size} and {teacher.hidden_size}")
         self.pairs = list(enumerate(selection.kept))
 
     def __call__(self, student, teacher, batch, module):
-        """Over all pairs."""
+        """Return the squared error over all pairs of layers."""
         gaps = [wide(student.states[ours]) - wide(teacher.states[theirs].detach()) for ours, theirs in self.pairs]
         return torch.stack(gaps).square().mean((0, -1))[batch.mask].sum()
 
 
 class Centred:
-    """Cross-entropy with the teacher's centred distribution; the centre moves in training, in a buffer of its module."""
+    """Cross-entropy with the teacher's centred distribution; the centre is a buffer that moves in training."""
 
     needs = LOGITS
     count = staticmethod(positions)
 
     def prepare(self, teacher, student, selection):
-        """The centre, for any number of candidates."""
+        """Return a module that holds the centre, for any number of candidates."""
         module = nn.Module()
         module.register_buffer("centre", torch.zeros(()))
         return module
 
     def __call__(self, student, teacher, batch, module):
-        """As in DINO, with one centre for all candidates."""
+        """Return the cross-entropy as in DINO, with one centre for all candidates."""
         theirs = wide(teacher.logits.detach())
         if module.training and len(theirs):
             module.centre.lerp_(theirs.mean().to(module.centre.dtype), 0.1)
@@ -200,19 +200,19 @@ class Centred:
 
 
 def hinge(student, teacher, batch, module):
-    """The right candidate must lead by 1: a margin loss that needs no teacher."""
+    """Return a margin loss that needs no teacher: the right candidate must lead by 1."""
     logits = wide(student.logits)
     lead = logits.gather(-1, batch.labels[:, None]) - logits
     return F.relu(1 - lead).scatter(-1, batch.labels[:, None], 0.0).masked_fill(lead == math.inf, 0.0).sum()
 
 
 def built(name, settings=None):
-    """A built-in."""
+    """Return a built-in loss as a subject."""
     return Subject(component=name, kind="loss", settings=settings or {})
 
 
 def correct(*given, **more):
-    """A correct loss."""
+    """Return a correct loss as a subject."""
     return Subject(component=loss(*given, **more), kind="loss")
 
 

@@ -1,4 +1,4 @@
-"""Sums that are no sums, over terms that are none."""
+"""Losses whose value is no sum over terms, or whose count is wrong."""
 
 import torch
 from torch.nn import functional as F
@@ -8,38 +8,38 @@ from mutants.losses.plain import LOGITS, Plain, loss, on_logits, on_states, wide
 
 
 def cross_entropy(student, batch, reduction="sum"):
-    """Of the labels."""
+    """Return the cross-entropy of the labels."""
     return F.cross_entropy(wide(student.logits), batch.labels, reduction=reduction)
 
 
 def mean(student, teacher, batch, module):
-    """A mean, 0 where there is nothing."""
+    """Return a mean, 0 for no positions."""
     return cross_entropy(student, batch) / max(1, len(batch.labels))
 
 
 def mean_times_count(student, teacher, batch, module):
-    """NaN times 0."""
+    """Return the mean times the count, which is NaN for no positions."""
     return cross_entropy(student, batch, "mean") * len(batch.labels)
 
 
 def in_a_list(student, teacher, batch, module):
-    """One number, but not a scalar."""
+    """Return one number, but not a scalar."""
     return cross_entropy(student, batch)[None]
 
 
 def half_sum(student, teacher, batch, module):
-    """Summed in the type of the logits."""
+    """Return a sum accumulated in the dtype of the logits."""
     total = F.cross_entropy(student.logits, batch.labels, reduction="sum")
     return total.to(torch.promote_types(total.dtype, torch.float32))
 
 
 def every_token(ours, theirs, batch, module):
-    """Mean squared error, padding included."""
+    """Return the mean squared error, padding included."""
     return sum((ours[j][..., :4] - theirs[j][..., :4]).square().mean(-1).sum() for j in ours)
 
 
 def over_the_batch(student, teacher):
-    """Squared error over the variance of the batch."""
+    """Return the squared error divided by the mean square of the batch."""
     student, teacher = (x.masked_fill(x == -torch.inf, 0.0) for x in (student, teacher))
     return (student - teacher).square().mean(-1).sum() / teacher.square().mean().clamp_min(0.1).nan_to_num(1.0)
 

@@ -1,4 +1,4 @@
-"""Divergences that are none, or not the one that they say."""
+"""Divergences that are none, or that differ from the one they claim to be."""
 
 import math
 
@@ -14,105 +14,105 @@ A_DIVERGENCE = LossTraits(distribution=True)
 
 
 def log_pair(student, teacher, t=1.0):
-    """``log p`` of the teacher and ``log q`` of the student, both at ``T``."""
+    """Return ``log p`` of the teacher and ``log q`` of the student, both at ``T``."""
     return (teacher / t).log_softmax(-1), (student / t).log_softmax(-1)
 
 
 def without_t_squared(student, teacher, t):
-    """The gradient fades with ``1/T``."""
+    """Return the tempered KL divergence without the factor ``T²``, so that its gradient fades."""
     return kl(*log_pair(student, teacher, t)).sum()
 
 
 def teacher_tempered_alone(student, teacher, t):
-    """``q`` at temperature 1."""
+    """Return the divergence with ``q`` at temperature 1."""
     return t**2 * kl((teacher / t).log_softmax(-1), student.log_softmax(-1)).sum()
 
 
 def batch_mean(student, teacher, t):
-    """``F.kl_div(reduction="batchmean")``."""
+    """Return the divergence as by ``F.kl_div(reduction="batchmean")``."""
     return t**2 * kl(*log_pair(student, teacher, t)).sum() / max(1, len(student))
 
 
 def vocabulary_mean(student, teacher, t):
-    """``F.kl_div(reduction="mean")`` times the positions."""
+    """Return the divergence as by ``F.kl_div(reduction="mean")``, times the positions."""
     return t**2 * kl(*log_pair(student, teacher, t)).sum() / student.shape[-1]
 
 
 def reverse(student, teacher, t):
-    """``KL(q ‖ p)``."""
+    """Return ``T² KL(q ‖ p)``."""
     return t**2 * kl(*reversed(log_pair(student, teacher, t))).sum()
 
 
 def cross_entropy(student, teacher, t):
-    """``−Σ p log q``: the teacher's entropy is left in."""
+    """Return ``−Σ p log q``, which includes the teacher's entropy."""
     log_p, log_q = log_pair(student, teacher, t)
     return -(t**2) * (log_p.exp() * log_q.masked_fill(log_p == -math.inf, 0.0)).sum()
 
 
 def nan_at_ruled_out(student, teacher):
-    """``0 · (−∞ + ∞)``."""
+    """Return the unmasked divergence, which is NaN for excluded candidates: ``0 · (−∞ + ∞)``."""
     log_p, log_q = log_pair(student, teacher)
     return (log_p.exp() * (log_p - log_q)).sum()
 
 
 def logarithm_of_softmax(student, teacher):
-    """Small probabilities become 0, and their logarithms −∞."""
+    """Take the logarithm of the softmax: small probabilities become 0, and their logarithms −∞."""
     p, q = teacher.softmax(-1), student.softmax(-1)
     return (p * (p.log() - q.log())).sum()
 
 
 def top_three(student, teacher):
-    """KL over the teacher's three best candidates, as if there were no others."""
+    """Return the KL divergence over the teacher's three best candidates, as if there were no others."""
     log_p, log_q = log_pair(student, teacher)
     best = log_p.topk(min(3, log_p.shape[-1])).indices
     return kl(log_p.gather(-1, best), log_q.gather(-1, best)).sum()
 
 
 def squared(student, teacher):
-    """The squared distance of the logits."""
+    """Return the squared distance of the logits."""
     return (student - teacher).masked_fill(student == -math.inf, 0.0).square().sum()
 
 
 def next_position(student, teacher):
-    """The student's position against the teacher's next one."""
+    """Compare each student position with the teacher's next one."""
     return jensen_shannon(*log_pair(student, teacher.roll(-1, 0))).sum()
 
 
 def jensen_shannon_in_half(student, teacher, batch, module):
-    """Mixes and subtracts in the type of the logits."""
+    """Mix and subtract in the dtype of the logits."""
     log_p, log_q = log_pair(student.logits, teacher.logits.detach())
     return jensen_shannon(log_p, log_q).sum().to(torch.promote_types(log_p.dtype, torch.float32))
 
 
 def into_the_teacher(student, teacher, batch, module):
-    """The mixture pulls on both."""
+    """Let the gradient flow into the teacher."""
     return jensen_shannon(*log_pair(wide(student.logits), wide(teacher.logits))).sum()
 
 
 def twice_total_variation(student, teacher):
-    """Without the half."""
+    """Return twice the total variation: the half is missing."""
     return (student.softmax(-1) - teacher.softmax(-1)).abs().sum()
 
 
 def gap_of_the_norms(student, teacher):
-    """Cosine distance of the logits, the student's length taken for a constant."""
+    """Return the cosine distance of the logits, with the student's length detached."""
     student, teacher = (x.masked_fill(x == -math.inf, 0.0) for x in (student, teacher))
     lengths = student.detach().norm(dim=-1) * teacher.norm(dim=-1)
     return (1 - (student * teacher).sum(-1) / lengths).sum()
 
 
 def plain(name, call, traits=None):
-    """A loss on logits that sees them as they are."""
+    """Build a loss on logits, which are passed as they are."""
     return loss(name, lambda _: Plain(call=call, needs=LOGITS, count=positions), traits=traits)
 
 
 def padding_candidate(student, teacher, batch, module):
-    """Cross-entropy in which candidate 0 is padding."""
+    """Return a cross-entropy that ignores candidate 0 as if it were padding."""
     return F.cross_entropy(wide(student.logits), batch.labels, ignore_index=0, reduction="sum")
 
 
 def mutant(component, wrong, *breaks, pitfall=None):
-    """A mutant."""
+    """Build a mutant."""
     return Mutant(component=component, kind="loss", wrong=wrong, breaks=breaks, pitfall=pitfall)
 
 

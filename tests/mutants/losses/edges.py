@@ -1,4 +1,4 @@
-"""Losses that are right in small, off their defaults, or where the models differ, and wrong elsewhere."""
+"""Losses that are right on small inputs, at their defaults, or where the models differ, and wrong elsewhere."""
 
 from typing import Literal
 
@@ -14,53 +14,53 @@ CHUNK = 1024
 
 
 def whole_chunks(student, teacher):
-    """Large batches in chunks of 1,024 positions, and the last is not one of them."""
+    """Read large batches in chunks of 1,024 positions, and drop the incomplete last chunk."""
     rows = len(student) if len(student) < CHUNK else len(student) // CHUNK * CHUNK
     return kl(*log_pair(student[:rows], teacher[:rows])).sum()
 
 
 def half_count(batch):
-    """Counted in half precision, which holds whole numbers up to 2,048."""
+    """Count in float16, which holds whole numbers exactly up to 2,048 only."""
     return (batch.mask.half().sum(-1).sum() + 0).long()
 
 
 def layer_distance(ours, theirs, batch, module):
-    """Mean squared error of the paired layers."""
+    """Return the mean squared error of the paired layers."""
     width = min(ours[0].shape[-1], theirs[0].shape[-1])
     gaps = [ours[j][..., :width] - theirs[origin.layer][..., :width] for j, origin in enumerate(module)]
     return sum(gap[batch.mask].square().mean(-1).sum() for gap in gaps) / len(gaps)
 
 
 def rounded(student, teacher, t):
-    """The temperature is taken for a whole number from 1 on."""
+    """Round temperatures from 1 upwards to whole numbers."""
     t = round(t) if t >= 1 else t
     return t**2 * kl(*log_pair(student, teacher, t)).sum()
 
 
 def finite(logits):
-    """Without what is ruled out."""
+    """Replace ``−inf`` by 0."""
     return logits.masked_fill(logits == -torch.inf, 0.0)
 
 
 def root_of_the_squares(student, teacher):
-    """Euclidean distance, whose root has no slope at 0."""
+    """Return the Euclidean distance, whose gradient is undefined at 0."""
     return (finite(student) - finite(teacher)).square().sum(-1).sqrt().sum()
 
 
 def angle(student, teacher):
-    """The angle between the logits, whose cosine has no slope at 1."""
+    """Return the angle between the logits, whose gradient is undefined where they are parallel."""
     cosine = F.cosine_similarity(finite(student), finite(teacher), dim=-1).clamp(-1, 1)
     return torch.acos(cosine).sum()
 
 
 def all_in_use(student, teacher, batch, module):
-    """Everything that the student gave is in the graph, for trainers that refuse parameters without a gradient."""
+    """Add 0 times every student output, for trainers that refuse parameters without a gradient."""
     value = kl(*log_pair(wide(student.logits), wide(teacher.logits.detach()))).sum()
     return value + sum(0.0 * wide(state).sum() for state in (student.states or {}).values())
 
 
 def labels_alone(student, teacher, batch, module):
-    """Cross-entropy of the labels, right in itself."""
+    """Return the cross-entropy of the labels, which is correct."""
     return F.cross_entropy(wide(student.logits), batch.labels, reduction="sum")
 
 
@@ -72,7 +72,7 @@ class Distance:
 
 
 def second_branch(settings):
-    """The cosine was added later, and forgets the mask."""
+    """Build a loss whose cosine branch ignores the mask."""
 
     def call(student, teacher, batch, module):
         ours, theirs = wide(student.states[0])[..., :4], wide(teacher.states[0].detach())[..., :4]
@@ -85,25 +85,25 @@ def second_branch(settings):
 
 @attrs.frozen(kw_only=True)
 class HalfLife:
-    """A setting that is converted once more each time that it is read, which 0 does not show."""
+    """A setting whose converter is not idempotent, except at the default 0."""
 
     days: float = attrs.field(default=0.0, converter=lambda days: days * 24)
 
 
 def top_ten(student, teacher):
-    """The teacher's ten best candidates alone."""
+    """Return the KL terms of the teacher's ten best candidates alone."""
     best = teacher.topk(min(10, teacher.shape[-1]), dim=-1).indices
     log_p, log_q = (logits.log_softmax(-1).gather(-1, best) for logits in (teacher, student))
     return kl(log_p, log_q).sum()
 
 
 def first_thousand(student, teacher):
-    """A block of 1,000 candidates, and no other."""
+    """Return the divergence over the first 1,000 candidates alone."""
     return kl(*log_pair(student[:, :1_000], teacher[:, :1_000])).sum()
 
 
 def as_text(ours, theirs, batch, module):
-    """Layers in the order of their numbers as text: 10 before 2."""
+    """Pair layers in the order of their numbers as text: 10 before 2."""
     width = min(ours[0].shape[-1], theirs[0].shape[-1])
     pairs = zip(sorted(ours, key=str), module, strict=True)
     gaps = [ours[layer][..., :width] - theirs[origin.layer][..., :width] for layer, origin in pairs]
@@ -111,7 +111,7 @@ def as_text(ours, theirs, batch, module):
 
 
 def in_doubles(student, teacher):
-    """Changes torch's default type for everything that comes after it."""
+    """Change torch's default dtype for the rest of the process."""
     torch.set_default_dtype(torch.float64)
     return kl(*log_pair(student, teacher)).sum()
 

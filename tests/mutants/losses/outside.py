@@ -1,4 +1,4 @@
-"""Mistakes around a right loss: in the core, which training shows, and in its settings."""
+"""Mistakes around a correct loss: in the core, where training shows them, and in its settings."""
 
 from itertools import islice
 from pathlib import Path
@@ -13,17 +13,17 @@ TRAINER = "shortstack.distillation.trainer.DistillationTrainer"
 
 
 def each_on_its_own(self, epoch_iterator, num_batches, device):
-    """Micro-batches without a common count: each is divided by its own."""
+    """Return micro-batches without a common count, so that each is divided by its own."""
     return list(islice(epoch_iterator, num_batches)), None
 
 
 def saving_everything(self, output_dir=None, state_dict=None):
-    """The losses' parameters among the student's."""
+    """Save the losses' parameters among the student's."""
     folder = Path(output_dir or self.args.output_dir)
     self.student.save_pretrained(folder)
     path = folder / "model.safetensors"
-    own = {f"projection.{name}": tensor for name, tensor in self.model.loss_modules.state_dict().items()}
-    save_file({**load_file(path), **own}, path, metadata={"format": "pt"})
+    projections = {f"projection.{name}": tensor for name, tensor in self.model.loss_modules.state_dict().items()}
+    save_file({**load_file(path), **projections}, path, metadata={"format": "pt"})
 
 
 MUTANTS = (

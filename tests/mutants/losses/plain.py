@@ -18,21 +18,21 @@ class Tempered:
 
 
 def positions(batch):
-    """A term for each supervised position."""
+    """Return one term per supervised position."""
     return batch.labels.new_tensor(len(batch.labels))
 
 
 def tokens(batch):
-    """A term for each token that is no padding."""
+    """Return one term per token that is no padding."""
     return batch.mask.sum()
 
 
 def nothing_to_prepare(teacher, student, selection):
-    """No parameters."""
+    """Prepare nothing: the loss has no parameters."""
 
 
 def kept_layers(teacher, student, selection):
-    """The teacher layer of each student layer, in a module without parameters."""
+    """Return the teacher layer of each student layer, in a module without parameters."""
     from torch import nn
 
     return nn.ModuleList([_Origin(layer) for layer in selection.kept])
@@ -52,7 +52,7 @@ class Plain:
 
     Attributes:
         call: ``(student, teacher, batch, module)`` to the sum.
-        needs: What it says that it needs.
+        needs: Outputs that it declares.
         prepare: Makes its module.
         count: Counts terms.
     """
@@ -63,19 +63,19 @@ class Plain:
     count: Callable = positions
 
     def __call__(self, student, teacher, batch, module):
-        """The function."""
+        """Call the function."""
         return self.call(student, teacher, batch, module)
 
 
 def loss(name, build, *, traits=None, config=NoSettings):
-    """A descriptor."""
+    """Build a descriptor of a loss."""
     return LossDescriptor(
         name=name, summary="Made for a test.", build=build, config=config, traits=traits or LossTraits()
     )
 
 
 def on_logits(name, function, traits=None, **parts):
-    """A loss that is a function ``(student, teacher)`` of the logits, in float32 or wider, the teacher detached."""
+    """Build a loss from a function ``(student, teacher)`` of the logits, in float32 or wider, the teacher detached."""
 
     def call(student, teacher, batch, module):
         return function(wide(student.logits), wide(teacher.logits.detach()))
@@ -84,7 +84,7 @@ def on_logits(name, function, traits=None, **parts):
 
 
 def tempered(name, function, traits):
-    """A loss that is a function ``(student, teacher, temperature)`` of the logits."""
+    """Build a loss from a function ``(student, teacher, temperature)`` of the logits."""
 
     def build(settings):
         def call(student, teacher, batch, module):
@@ -96,7 +96,7 @@ def tempered(name, function, traits):
 
 
 def on_states(name, function, traits=None, *, prepare=kept_layers, count=tokens):
-    """A loss that is a function ``(student's states, teacher's, batch, module)`` of layers, the teacher detached."""
+    """Build a loss from a function ``(student's states, teacher's, batch, module)`` of layers, the teacher detached."""
 
     def call(student, teacher, batch, module):
         ours = {layer: wide(state) for layer, state in student.states.items()}
@@ -107,21 +107,21 @@ def on_states(name, function, traits=None, *, prepare=kept_layers, count=tokens)
 
 
 def wide(tensor):
-    """float32 or wider."""
+    """Cast to float32, or leave a wider dtype."""
     import torch
 
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def kl(log_p, log_q):
-    """``p (log p − log q)`` of each candidate, 0 where ``p`` is."""
+    """Return ``p (log p − log q)`` of each candidate, 0 where ``p`` is."""
     import torch
 
     return log_p.exp() * (log_p - log_q).masked_fill(log_p == -torch.inf, 0.0)
 
 
 def jensen_shannon(log_p, log_q):
-    """``½ KL(p ‖ m) + ½ KL(q ‖ m)`` of each candidate, 0 where neither has any probability."""
+    """Return ``½ KL(p ‖ m) + ½ KL(q ‖ m)`` of each candidate, 0 where neither has any probability."""
     import math
 
     import torch

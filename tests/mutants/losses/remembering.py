@@ -1,4 +1,4 @@
-"""Losses that remember, draw at random, look where they said they would not, or write to what they are given."""
+"""Losses that keep state, draw at random, read undeclared outputs, or write to their inputs."""
 
 import torch
 from torch.nn import functional as F
@@ -9,19 +9,19 @@ from shortstack.contracts import LossTraits, Output
 
 
 class Moving:
-    """Divides by a running mean of itself, which no checkpoint holds."""
+    """A divergence divided by its running mean, which no checkpoint holds."""
 
     needs = LOGITS
 
     def __init__(self):
-        """Nothing seen yet."""
+        """Start with no history."""
         self.magnitude = None
 
     prepare = staticmethod(nothing_to_prepare)
     count = staticmethod(positions)
 
     def __call__(self, student, teacher, batch, module):
-        """The divergence over its running mean."""
+        """Return the divergence over its running mean."""
         value = kl(*log_pair(wide(student.logits), wide(teacher.logits.detach()))).sum()
         seen = float(value.detach()) / max(1, len(batch.labels))
         divisor = 1.0 if self.magnitude is None else max(self.magnitude, 1e-6)
@@ -30,28 +30,28 @@ class Moving:
 
 
 class Counted:
-    """Counts the rows of the logits that it saw last."""
+    """A loss whose count is the number of rows of its last call."""
 
     needs = frozenset({Output.STUDENT_LOGITS})
 
     def __init__(self):
-        """Nothing seen yet."""
+        """Start with no history."""
         self.rows = 0
 
     prepare = staticmethod(nothing_to_prepare)
 
     def count(self, batch):
-        """The rows."""
+        """Return the rows of the last call."""
         return torch.tensor(self.rows)
 
     def __call__(self, student, teacher, batch, module):
-        """Cross-entropy."""
+        """Return the cross-entropy of the labels."""
         self.rows = len(student.logits)
         return F.cross_entropy(wide(student.logits), batch.labels, reduction="sum")
 
 
 def random_order(student, teacher, batch, module):
-    """The same terms, added up in a random order."""
+    """Add up the terms in a random order."""
     terms = kl(*log_pair(wide(student.logits), wide(teacher.logits.detach()))).sum(-1)
     total = torch.zeros((), dtype=terms.dtype)
     for place in torch.randperm(len(terms)).tolist():
@@ -60,7 +60,7 @@ def random_order(student, teacher, batch, module):
 
 
 def softer_if_it_can(student, teacher, batch, module):
-    """Cross-entropy, mixed with the teacher's where somebody else needs the teacher's logits."""
+    """Return the cross-entropy, mixed with the teacher's if another loss needs the teacher's logits."""
     logits = wide(student.logits)
     hard = F.cross_entropy(logits, batch.labels, reduction="sum")
     if teacher.logits is None:
@@ -70,7 +70,7 @@ def softer_if_it_can(student, teacher, batch, module):
 
 
 def in_place(student, teacher, batch, module):
-    """Tempers the teacher for everybody."""
+    """Divide the teacher's logits by the temperature in place, for every loss."""
     theirs = wide(teacher.logits.detach().div_(2.0))
     return 4 * kl(*log_pair(wide(student.logits) / 2.0, theirs)).sum()
 

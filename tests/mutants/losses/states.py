@@ -9,18 +9,18 @@ from shortstack.contracts import LossTraits
 
 
 def apart(ours, theirs, mask):
-    """The mean squared error of each token, summed."""
+    """Return the mean squared error of each token, summed."""
     return (ours[mask] - theirs[mask]).square().mean(-1).sum()
 
 
 def same_places(ours, theirs, batch, module):
-    """Student layer ``j`` against teacher layer ``j``."""
+    """Compare student layer ``j`` with teacher layer ``j``."""
     width = min(ours[0].shape[-1], theirs[0].shape[-1])
     return sum(apart(ours[j][..., :width], theirs[j][..., :width], batch.mask) for j in ours)
 
 
 def swallowing(ours, theirs, batch, module):
-    """Whatever goes wrong, training goes on."""
+    """Return 0 on any RuntimeError."""
     try:
         return apart(ours[0], theirs[0], batch.mask)
     except RuntimeError:
@@ -28,14 +28,14 @@ def swallowing(ours, theirs, batch, module):
 
 
 def projections(teacher, student, selection):
-    """One for each student layer, keyed by its teacher layer."""
+    """Return one projection per student layer, keyed by its teacher layer."""
     return nn.ModuleDict(
         {str(i): nn.Linear(student.hidden_size, teacher.hidden_size, bias=False) for i in selection.kept}
     )
 
 
 def untrained(ours, theirs, batch, module):
-    """The projections are taken for constants."""
+    """Return the error with the projections detached."""
     total = torch.zeros(())
     for j, (origin, projection) in enumerate(module.items()):
         weight = projection.weight.detach().to(ours[j].dtype)

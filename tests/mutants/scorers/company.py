@@ -1,4 +1,4 @@
-"""Mistakes with what the model's owner set, with what a process shares, and with what came before in the same batch."""
+"""Scorers that depend on the caller's settings of the model, on shared process state, or on the rest of the batch."""
 
 from functools import partial
 
@@ -11,16 +11,16 @@ from shortstack.contracts import ScorerDescriptor
 
 
 class FromTheLayerBefore:
-    """Movement from what the layer before gave, which it keeps in its state."""
+    """A fold that measures movement from the previous layer's output, which it keeps in its state."""
 
     needs = STATES
 
     def start(self, model):
-        """No terms, and no layer before."""
+        """Return a state without terms and without a previous layer."""
         return {"terms": Mean().start(model), "before": None}
 
     def update(self, state, signals):
-        """The input is read where there is no layer before."""
+        """Add terms; the input is read where there is no previous layer."""
         before = signals.input if signals.layer == 0 or state["before"] is None else state["before"]
         values, terms = (signals.output - before).double().norm(dim=-1)[signals.mask], state["terms"].clone()
         seen = [float(values.sum()), float(values.numel()), float(tokens(signals))]
@@ -28,40 +28,40 @@ class FromTheLayerBefore:
         return {"terms": terms, "before": signals.output.clone()}
 
     def merge(self, left, right):
-        """The terms of both."""
+        """Merge the terms of both."""
         return {"terms": left["terms"] + right["terms"], "before": None}
 
     def finish(self, state):
-        """The mean of each layer."""
+        """Return the mean of each layer."""
         return total(state["terms"])
 
 
 def of_trainable(layer):
-    """``Σ|w|`` of the weights that are not frozen."""
+    """Return ``Σ|w|`` of the weights that are not frozen."""
     return sum(p.detach().double().abs().sum() for p in layer.parameters() if p.requires_grad)
 
 
 def of_gradients(layer):
-    """``Σ|w|``, or that of the gradients where a training step left some."""
+    """Return ``Σ|w|``, or that of the gradients where a training step left some."""
     return sum((p.detach() if p.grad is None else p.grad).double().abs().sum() for p in layer.parameters())
 
 
 def in_training(layer):
-    """``Σ|w|``, and more in training mode."""
+    """Return ``Σ|w|``, doubled in training mode."""
     return size(layer) * (2 if layer.training else 1)
 
 
 @attrs.frozen
 class Sets(Mean):
-    """Sets something that the process shares when it finishes."""
+    """A fold that changes process-wide state when it finishes."""
 
     set_anew: object = attrs.field(kw_only=True)
 
     def finish(self, state):
-        """Whoever comes next finds it."""
-        found = super().finish(state)
+        """Change the process-wide state, and leave it changed."""
+        importance = super().finish(state)
         self.set_anew()
-        return found
+        return importance
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +76,7 @@ class Most:
 
 
 def scaled_down(settings):
-    """By the mean of the batch, whatever else is in it."""
+    """Build a fold that scales terms by the mean of their batch."""
 
     def terms(signals):
         values = moved(signals)

@@ -21,16 +21,16 @@ class Growing(NamedTuple):
 
 
 class Growth:
-    """How much longer states leave than they enter: plain Python, no tensors in the state."""
+    """Growth of the states' norm through a layer: plain Python, no tensors in the state."""
 
     needs = frozenset({Signal.STATES})
 
     def start(self, model):
-        """Zeros."""
+        """Return zeros."""
         return Growing(dict.fromkeys(range(len(model.layers)), 0.0), dict.fromkeys(range(len(model.layers)), 0), 0)
 
     def update(self, state, signals):
-        """New dictionaries each time."""
+        """Return new dictionaries each time."""
         longer = (signals.output.double().norm(dim=-1) - signals.input.double().norm(dim=-1))[signals.mask]
         return Growing(
             {**state.growth, signals.layer: state.growth[signals.layer] + longer.sum().item()},
@@ -39,7 +39,7 @@ class Growth:
         )
 
     def merge(self, left, right):
-        """Sums of both."""
+        """Return the sums of both."""
         growth, tokens = (
             {layer: value + theirs[layer] for layer, value in ours.items()}
             for ours, theirs in ((left.growth, right.growth), (left.tokens, right.tokens))
@@ -47,7 +47,7 @@ class Growth:
         return Growing(growth, tokens, left.examples + right.examples)
 
     def finish(self, state):
-        """The means."""
+        """Return the means."""
         if not state.examples:
             raise EmptyDataError("nothing seen")
         scores = [state.growth[layer] / state.tokens[layer] for layer in sorted(state.growth)]
@@ -55,10 +55,10 @@ class Growth:
 
 
 class WithNeighbour:
-    """How much the loss rises without a layer and the one above it: a probe."""
+    """Increase of the loss without a layer and the one above it: a probe."""
 
     def measure(self, probe):
-        """Two layers at a time."""
+        """Skip two layers at a time."""
         whole = probe.log_probability().mean()
         pairs = [(layer, layer + 1) if layer + 1 < probe.layers else (layer,) for layer in range(probe.layers)]
         return Importance(
@@ -81,11 +81,11 @@ class Blend:
     needs_scores = ("shortstack/block-influence", "shortstack/magnitude")
 
     def __init__(self, settings):
-        """Keep the shares."""
+        """Store the shares."""
         self.shares = settings.states, settings.weights
 
     def combine(self, scores, probe):
-        """The sum."""
+        """Return the weighted sum."""
         parts = [share * scores[name].scores for share, name in zip(self.shares, self.needs_scores, strict=True)]
         return Importance(scores=torch.stack(parts).sum(0), examples=scores[self.needs_scores[0]].examples)
 

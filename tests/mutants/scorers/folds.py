@@ -8,67 +8,67 @@ from shortstack.contracts import Importance
 
 
 def left_alone(left, _right):
-    """The right part is forgotten."""
+    """Return the left part, and ignore the right."""
     return left
 
 
 def as_if_equal(left, right):
-    """The mean of both parts' means, whatever their sizes."""
+    """Average both parts' means, regardless of their sizes."""
     if not (left[1].all() and right[1].all()):
         return left + right
     return torch.stack([left[0] / left[1] + right[0] / right[1], torch.full_like(left[1], 2), left[2] + right[2]])
 
 
 def in_place(left, right):
-    """The left part is changed."""
+    """Add to the left part in place."""
     left += right
     return left
 
 
 def zeros_for_nothing(state):
-    """No terms give 0."""
+    """Return 0 for no terms, where an error is due."""
     sums, counts, examples = state
     return Importance(scores=sums / counts.clamp_min(1), examples=int(examples.max()))
 
 
 def the_sum(state):
-    """Not divided."""
+    """Return the sum, not divided by the count."""
     return Importance(scores=state[0] * bool(total(state).examples), examples=int(state[2].max()))
 
 
 def narrow(state):
-    """In float32."""
-    found = total(state)
-    return attrs.evolve(found, scores=found.scores.float())
+    """Return scores in float32."""
+    importance = total(state)
+    return attrs.evolve(importance, scores=importance.scores.float())
 
 
 def one_more(state):
-    """With a score for the embeddings, which are no layer."""
-    found = total(state)
-    return attrs.evolve(found, scores=torch.cat([found.scores, found.scores[-1:]]))
+    """Return an additional score for the embeddings, which are no layer."""
+    importance = total(state)
+    return attrs.evolve(importance, scores=torch.cat([importance.scores, importance.scores[-1:]]))
 
 
 def backwards(state):
-    """The last layer's score first."""
-    found = total(state)
-    return attrs.evolve(found, scores=found.scores.flip(0))
+    """Return the last layer's score first."""
+    importance = total(state)
+    return attrs.evolve(importance, scores=importance.scores.flip(0))
 
 
 @attrs.define
 class Remembering(Mean):
-    """Keeps the largest score it has ever given, and divides by it."""
+    """A fold that divides by the largest score it has ever returned."""
 
     largest: float = attrs.field(default=0.0, kw_only=True)
 
     def finish(self, state):
-        """Relative to the largest so far."""
-        found = total(state)
-        object.__setattr__(self, "largest", max(self.largest, float(found.scores.max())))
-        return attrs.evolve(found, scores=found.scores / max(self.largest, 1e-9))
+        """Return scores relative to the largest so far."""
+        importance = total(state)
+        object.__setattr__(self, "largest", max(self.largest, float(importance.scores.max())))
+        return attrs.evolve(importance, scores=importance.scores / max(self.largest, 1e-9))
 
 
 class Overwriting(Mean):
-    """A mean whose update writes into the state it was given."""
+    """A mean whose update writes into the state it receives."""
 
     def update(self, state, signals):
         """Write into the state."""
@@ -80,10 +80,10 @@ class Overwriting(Mean):
 
 
 class Moving(Mean):
-    """A moving average over batches."""
+    """A moving average over batches, which depends on their order."""
 
     def update(self, state, signals):
-        """Nine parts old, one part new."""
+        """Mix nine parts old and one part new."""
         new = state.clone()
         new[0, signals.layer] = 0.9 * state[0, signals.layer] + 0.1 * moved(signals).mean()
         new[1, signals.layer] = 1
@@ -91,7 +91,7 @@ class Moving(Mean):
         return new
 
     def merge(self, left, right):
-        """Counts stay 1."""
+        """Merge, and keep counts at 1."""
         new = (left + right) / 2
         new[1] = torch.maximum(left[1], right[1])
         new[2] = left[2] + right[2]
@@ -99,22 +99,22 @@ class Moving(Mean):
 
 
 class Carrying(Mean):
-    """Keeps the layers themselves in the state."""
+    """A fold that keeps the layer modules in the state."""
 
     def start(self, model):
-        """With a module, which no file can hold."""
+        """Return a state with a module, which cannot be serialised."""
         return (super().start(model), model.layers[0])
 
     def update(self, state, signals):
-        """The module is passed on."""
+        """Update or merge the terms, and pass the module on."""
         return (super().update(state[0], signals), state[1])
 
     def merge(self, left, right):
-        """The module is passed on."""
+        """Update or merge the terms, and pass the module on."""
         return (left[0] + right[0], left[1])
 
     def finish(self, state):
-        """The module is not needed."""
+        """Return the mean; the module is not needed."""
         return total(state[0])
 
 

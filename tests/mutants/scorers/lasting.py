@@ -1,4 +1,4 @@
-"""Mistakes with what lasts beyond a question: caches, the process, the folder, the thread, the company."""
+"""Scorers with state beyond one call: caches, the process, the folder, the thread, other scorers."""
 
 import random
 from pathlib import Path
@@ -15,17 +15,17 @@ SIZES_BY_CLASS = {}
 
 
 def remembered(layer):
-    """``Σ|w|``, looked up by which object the layer is."""
+    """Return ``Σ|w|``, cached by the layer's ``id``."""
     if id(layer) not in SIZES_BY_IDENTITY:
         SIZES_BY_IDENTITY[id(layer)] = layer, size(layer)
     return SIZES_BY_IDENTITY[id(layer)][1]
 
 
 class ByClass(OfWeights):
-    """Looks scores up by the layers' class and number."""
+    """A fold that caches scores by the layers' class and number."""
 
     def start(self, model):
-        """As of the first such model."""
+        """Return the scores of the first such model."""
         key = type(model.layers[0]), len(model.layers)
         if key not in SIZES_BY_CLASS:
             SIZES_BY_CLASS[key] = super().start(model)
@@ -33,12 +33,12 @@ class ByClass(OfWeights):
 
 
 class KeepsBaseline:
-    """Measures the whole model once, whatever model comes next: a probe."""
+    """A probe that measures the whole model once, and reuses the result for every later model."""
 
     whole = None
 
     def measure(self, probe):
-        """Against the first baseline."""
+        """Return drops against the first model's baseline."""
         if self.whole is None:
             self.whole = probe.log_probability().mean()
         drops = [self.whole - probe.log_probability(skip=(layer,)).mean() for layer in range(probe.layers)]
@@ -46,32 +46,32 @@ class KeepsBaseline:
 
 
 class OnItself:
-    """Puts the probe on itself, where another thread puts its own."""
+    """A probe scorer that stores the probe on itself, which is not thread-safe."""
 
     def measure(self, probe):
-        """One layer after the other."""
+        """Measure one layer after the other."""
         self.probe = probe
         drops = [self.without(layer) for layer in range(probe.layers)]
         return Importance(scores=torch.stack(drops), examples=probe.examples)
 
     def without(self, layer):
-        """What leaving it out costs."""
+        """Return the cost of skipping a layer."""
         return self.probe.log_probability().mean() - self.probe.log_probability(skip=(layer,)).mean()
 
 
 def by_hash(layer):
-    """``Σ|w|`` with factors that hang on the parameters' hashed names."""
+    """Return ``Σ|w|`` with factors from the salted hash of the parameters' names."""
     return sum(p.detach().double().abs().sum() * (1 + hash(name) % 7) for name, p in layer.named_parameters())
 
 
 def by_folder(layer):
-    """``Σ|w|`` with random factors, seeded by the name of the folder that the run is in."""
+    """Return ``Σ|w|`` with random factors, seeded by the name of the working directory."""
     draw = random.Random(Path.cwd().name)
     return sum(p.detach().double().abs().sum() * draw.random() for p in layer.parameters())
 
 
 class SharesOfASet:
-    """Shares by their place, names out of a set."""
+    """A derived scorer whose shares follow the order of a set, which is salted."""
 
     needs_scores = tuple(
         {
@@ -87,29 +87,29 @@ class SharesOfASet:
     )
 
     def combine(self, scores, probe):
-        """One share more for each."""
+        """Return the weighted sum: share 1 for the first name, 2 for the second, and so on."""
         parts = [share * scores[name].scores for share, name in enumerate(self.needs_scores, 1)]
         return Importance(scores=torch.stack(parts).sum(0), examples=probe.examples)
 
 
 class AllThere:
-    """Adds up all scores that it is given."""
+    """A derived scorer that adds up all scores it receives, not only those it named."""
 
     needs_scores = ("shortstack/block-influence", "shortstack/magnitude")
 
     def combine(self, scores, _probe):
-        """The sum."""
-        found = torch.stack([importance.scores for importance in scores.values()]).sum(0)
-        return Importance(scores=found, examples=scores[self.needs_scores[0]].examples)
+        """Return the sum."""
+        summed = torch.stack([importance.scores for importance in scores.values()]).sum(0)
+        return Importance(scores=summed, examples=scores[self.needs_scores[0]].examples)
 
 
 def everything(found, _names):
-    """All that was measured, whether or not it was named."""
+    """Return all scores that were measured, named or not."""
     return {name: attrs.evolve(importance, scores=importance.scores.clone()) for name, importance in found.items()}
 
 
 def in_place(signals):
-    """``‖h_out − h_in‖``, subtracted in the tensor that others read too."""
+    """Return ``‖h_out − h_in‖``, subtracted in place in a tensor that other scorers read."""
     signals.output.sub_(signals.input)
     return signals.output.double().norm(dim=-1)[signals.mask]
 

@@ -1,4 +1,4 @@
-"""Mistakes with what is not the scorer's: the model, the weights, the core's promises."""
+"""Scorers that change or misread the model and its weights, and mistakes in the core."""
 
 from functools import partial
 
@@ -14,73 +14,73 @@ WEIGHTS = ScorerTraits(lower=0.0, averages_over="nothing", needs_labels=False, w
 
 @attrs.frozen
 class OfWeights:
-    """A score read off each layer's weights."""
+    """A score computed from each layer's weights."""
 
     score: object
     needs = frozenset()
 
     def start(self, model):
-        """All there is to know."""
+        """Return the scores: the weights are all it needs."""
         return torch.tensor([float(self.score(layer)) for layer in model.layers], dtype=torch.float64)
 
     def update(self, state, _signals):
-        """No data is needed."""
+        """Return the state unchanged: no data are needed."""
         return state
 
     def merge(self, left, _right):
-        """Both are the same."""
+        """Return one of two equal states."""
         return left
 
     def finish(self, state):
-        """The scores."""
+        """Return the scores."""
         return Importance(scores=state, examples=0)
 
 
 def of_weights(name, score, traits=WEIGHTS):
-    """A descriptor of a scorer that reads weights."""
+    """Build a descriptor of a scorer that reads weights."""
     return scorer(name, lambda: OfWeights(score), traits)
 
 
 def size(layer):
-    """``Σ|w|``."""
+    """Return ``Σ|w|``."""
     return sum(p.detach().double().abs().sum() for p in layer.parameters())
 
 
 def square_size(layer):
-    """``Σw²``."""
+    """Return ``Σw²``."""
     return sum(p.detach().double().square().sum() for p in layer.parameters())
 
 
 def first_half(layer):
-    """``Σ|w|`` over the first half of each matrix's rows."""
+    """Return ``Σ|w|`` over the first half of each matrix's rows."""
     return sum(p.detach().double().abs()[: len(p) // 2].sum() for p in layer.parameters())
 
 
 def in_own_steps(layer):
-    """``Σ|w|`` counted in the smallest steps of the weights' own type."""
+    """Return ``Σ|w|`` in units of the smallest step of the weights' dtype."""
     return sum(p.detach().double().abs().sum() / torch.finfo(p.dtype).eps for p in layer.parameters())
 
 
 class LeavesHook(Mean):
-    """Registers a hook and forgets it."""
+    """A fold that registers a hook and never removes it."""
 
     def start(self, model):
-        """With a hook."""
+        """Register a hook."""
         model.layers[0].register_forward_hook(lambda _module, _inputs, _output: None)
         return super().start(model)
 
 
 class LeavesMode(Mean):
-    """Turns dropout off and leaves it off."""
+    """A fold that turns dropout off and leaves it off."""
 
     def finish(self, state):
-        """The mode is changed when everybody has put things back."""
+        """Change the mode, after the core has restored it."""
         if self.layer is not None:
             self.layer.eval()
         return super().finish(state)
 
     def start(self, model):
-        """Remember the first layer."""
+        """Store the first layer."""
         object.__setattr__(self, "layer", model.layers[0])
         return super().start(model)
 
@@ -88,20 +88,20 @@ class LeavesMode(Mean):
 
 
 class Freezes(LeavesMode):
-    """Turns gradients off and leaves them off."""
+    """A fold that turns gradients off and leaves them off."""
 
     def finish(self, state):
-        """Whoever trains this model next trains nothing."""
+        """Freeze a layer, so that later training leaves it unchanged."""
         if self.layer is not None:
             self.layer.requires_grad_(requires_grad=False)
         return Mean.finish(self, state)
 
 
 class Normalises(Mean):
-    """Scales the weights in place before it looks."""
+    """A fold that normalises the weights in place before it measures."""
 
     def start(self, model):
-        """Another model from now on."""
+        """Scale the last layer's weights in place."""
         with torch.no_grad():
             for parameter in model.layers[-1].parameters():
                 parameter.div_(parameter.norm().clamp_min(1e-9))
@@ -109,10 +109,10 @@ class Normalises(Mean):
 
 
 class Seeds(Mean):
-    """Seeds everybody's random numbers."""
+    """A fold that seeds torch's global generator."""
 
     def finish(self, state):
-        """Whoever draws next draws the same."""
+        """Seed the global generator, so that later draws repeat."""
         torch.manual_seed(0)
         return super().finish(state)
 
@@ -122,8 +122,8 @@ class Chosen:
     """Two settings, whose defaults are right.
 
     Attributes:
-        centred: Whether the mean of all scores is taken off.
-        last: How many columns from the end are looked at; 0 for all.
+        centred: If true, the mean of all scores is subtracted.
+        last: Number of columns from the end that are read; 0 for all.
     """
 
     centred: bool = False
@@ -131,29 +131,29 @@ class Chosen:
 
 
 def off_the_mean(state):
-    """Half of the scores are below 0."""
-    found = total(state)
-    return attrs.evolve(found, scores=found.scores - found.scores.mean())
+    """Return scores minus their mean, so that some are below 0."""
+    importance = total(state)
+    return attrs.evolve(importance, scores=importance.scores - importance.scores.mean())
 
 
 def last_columns(signals, last):
-    """The last columns, be they padding."""
+    """Return terms of the last columns, padding included."""
     return (signals.output - signals.input).double().norm(dim=-1)[:, -last:].flatten()
 
 
 def with_settings(name, build):
-    """A descriptor with two settings."""
+    """Build a descriptor with two settings."""
     return ScorerDescriptor(name=name, summary="Made for a test.", build=build, config=Chosen, traits=OF_STATES)
 
 
 def without_positions(_model, input_ids, attention_mask):
-    """Positions are counted from the first column, padding or not."""
+    """Return inputs without position ids, so that positions are counted from the first column, padding included."""
     return {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
 
 
 @property
 def mask_by_token(batch):
-    """Token 1 is taken for padding, whatever the mask says."""
+    """Mask that takes token 1 for padding, as well as what the mask excludes."""
     return batch.attention_mask.bool() & (batch.input_ids != 1)
 
 

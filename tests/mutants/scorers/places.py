@@ -1,4 +1,4 @@
-"""Mistakes in which layer a score belongs to, and how many layers and examples there are."""
+"""Mistakes in the layer that a score belongs to, and in the number of layers and examples."""
 
 import attrs
 import torch
@@ -9,10 +9,10 @@ from shortstack.contracts import Importance, ScorerTraits
 
 
 class OneTooLow(Mean):
-    """Counts the embeddings as layer 0."""
+    """A fold that counts the embeddings as layer 0."""
 
     def update(self, state, signals):
-        """One row too low."""
+        """Add terms to the row below the right one."""
         return super().update(state, _Lower(signals))
 
 
@@ -20,19 +20,19 @@ class _Lower:
     """Signals of a layer one below."""
 
     def __init__(self, signals):
-        """Keep them."""
+        """Wrap the signals."""
         self._signals = signals
 
     def __getattr__(self, name):
-        """All but the number."""
+        """Return the wrapped signals' attribute, with ``layer`` lowered by 1."""
         return self._signals.layer - 1 if name == "layer" else getattr(self._signals, name)
 
 
 class WithoutTheNext:
-    """Leaves out the layer above: a probe."""
+    """A probe that skips the layer above the one it scores."""
 
     def measure(self, probe):
-        """Counted round."""
+        """Skip the next layer; after the last comes the first."""
         whole = probe.log_probability().mean()
         above = [(layer + 1) % probe.layers for layer in range(probe.layers)]
         drops = [whole - probe.log_probability(skip=(layer,)).mean() for layer in above]
@@ -45,28 +45,28 @@ class ByDepth:
     needs_scores = ("shortstack/fisher",)
 
     def combine(self, scores, _probe):
-        """Early layers count less."""
-        (found,) = scores.values()
-        depth = torch.arange(1, len(found.scores) + 1, dtype=torch.float64)
-        return attrs.evolve(found, scores=found.scores * depth / len(depth))
+        """Return the scores, scaled by depth."""
+        (importance,) = scores.values()
+        depth = torch.arange(1, len(importance.scores) + 1, dtype=torch.float64)
+        return attrs.evolve(importance, scores=importance.scores * depth / len(depth))
 
 
 class ByName(Mean):
-    """Keeps rows by the layers' names, and sorts those as text."""
+    """A fold that sorts its rows by the layers' names as text."""
 
     def finish(self, state):
-        """``layers.10`` comes before ``layers.2``."""
-        found = total(state)
-        names = [f"layers.{layer}" for layer in range(len(found.scores))]
+        """Return scores sorted as text: ``layers.10`` before ``layers.2``."""
+        importance = total(state)
+        names = [f"layers.{layer}" for layer in range(len(importance.scores))]
         order = sorted(range(len(names)), key=names.__getitem__)
-        return attrs.evolve(found, scores=found.scores[order])
+        return attrs.evolve(importance, scores=importance.scores[order])
 
 
 class FirstSixteen:
-    """Measures sixteen examples, whichever come first."""
+    """A probe that measures the first sixteen examples only."""
 
     def measure(self, probe):
-        """Without each layer."""
+        """Measure without each layer."""
         few = probe.few(16)
         whole = few.log_probability().mean()
         drops = [whole - few.log_probability(skip=(layer,)).mean() for layer in range(few.layers)]
@@ -74,14 +74,14 @@ class FirstSixteen:
 
 
 class CountsInAByte(Mean):
-    """Keeps its counts in eight bits."""
+    """A fold that keeps its counts in eight bits."""
 
     def update(self, state, signals):
-        """Run over after 255."""
+        """Count in eight bits, which overflow after 255."""
         return _in_a_byte(super().update(state, signals))
 
     def merge(self, left, right):
-        """Run over after 255."""
+        """Count in eight bits, which overflow after 255."""
         return _in_a_byte(left + right)
 
 
@@ -92,43 +92,43 @@ def _in_a_byte(state):
 
 
 def in_eights(layer):
-    """``Σ|w|`` over blocks of eight rows, as if all sizes were multiples of eight."""
+    """Return ``Σ|w|`` over whole blocks of eight rows, as if all sizes were multiples of eight."""
     return sum(p.detach().double().abs()[: len(p) // 8 * 8].sum() for p in layer.parameters())
 
 
 class LeavesTheWidth(Mean):
-    """Keeps the model's width in itself, where a state read from a file does not find it."""
+    """A fold that keeps the model's width on itself and not in the state, so that a restored state lacks it."""
 
     width = None
 
     def start(self, model):
-        """Remember the width."""
+        """Store the width."""
         object.__setattr__(self, "width", next(model.layers[0].parameters()).shape[-1])
         return super().start(model)
 
     def finish(self, state):
-        """By the width."""
-        found = total(state)
-        return attrs.evolve(found, scores=found.scores / self.width)
+        """Return scores divided by the width."""
+        importance = total(state)
+        return attrs.evolve(importance, scores=importance.scores / self.width)
 
 
 def divided_in_place(state):
-    """The state's own sums are divided."""
-    found = total(state)
+    """Divide the state's sums in place."""
+    importance = total(state)
     state[0] /= state[1]
-    return found
+    return importance
 
 
 def of_labelled(signals):
-    """``‖h_out − h_in‖`` of the tokens of examples that have a label."""
+    """Return ``‖h_out − h_in‖`` of the tokens of examples that have a label."""
     return (signals.output - signals.input).double().norm(dim=-1)[signals.mask & signals.supervised[:, None]]
 
 
 class ByLikelihood:
-    """Weighs examples by their likelihood, which is 0 in floats where the model is certain and wrong."""
+    """A probe that weights examples by their likelihood, which underflows to 0 where the model is certain and wrong."""
 
     def measure(self, probe):
-        """A weighted mean of what each layer's absence costs."""
+        """Return a weighted mean of the cost of skipping each layer."""
         whole = probe.log_probability()
         weights = (whole / 4).exp()
         shares = weights / weights.sum()
@@ -137,12 +137,12 @@ class ByLikelihood:
 
 
 def row_by_row(layer):
-    """``Σ|w|``, added up row by row in the weights' own type."""
-    found = torch.zeros((), dtype=next(layer.parameters()).dtype)
+    """Return ``Σ|w|``, added up row by row in the weights' dtype."""
+    magnitude = torch.zeros((), dtype=next(layer.parameters()).dtype)
     for parameter in layer.parameters():
         for row in parameter.detach():
-            found = found + row.abs().sum()
-    return found
+            magnitude = magnitude + row.abs().sum()
+    return magnitude
 
 
 MUTANTS = (

@@ -1,4 +1,4 @@
-"""A mean over states, written plainly, with holes where mutants put their mistakes."""
+"""A mean over hidden states in plain code, with parameters through which mutants inject their mistakes."""
 
 import attrs
 import torch
@@ -16,32 +16,32 @@ OF_GRADIENTS = ScorerTraits(lower=0.0)
 
 
 def moved(signals):
-    """``‖h_out − h_in‖`` of every token that is not padding."""
+    """Return ``‖h_out − h_in‖`` of every token that is not padding."""
     return (signals.output - signals.input).double().norm(dim=-1)[signals.mask]
 
 
 def effect(signals):
-    """``|Σ_t ⟨∂ℓ_n/∂h_out, h_out − h_in⟩|`` of every labelled example."""
+    """Return ``|Σ_t ⟨∂ℓ_n/∂h_out, h_out − h_in⟩|`` of every labelled example."""
     return (signals.gradient * (signals.output - signals.input)).double().sum((-1, -2)).abs()[signals.supervised]
 
 
 def squares(signals):
-    """``Σ_w (∂ℓ_n/∂w)²`` of every labelled example."""
+    """Return ``Σ_w (∂ℓ_n/∂w)²`` of every labelled example."""
     return signals.squared_parameter_gradients[signals.supervised]
 
 
 def tokens(signals):
-    """Examples with a token."""
+    """Count the examples with a token."""
     return int(signals.mask.any(-1).sum())
 
 
 def labelled(signals):
-    """Examples with a label."""
+    """Count the examples with a label."""
     return int(signals.supervised.sum())
 
 
 def total(state):
-    """The mean of each layer."""
+    """Return the mean of each layer."""
     sums, counts, examples = state
     if not bool(counts.all()):
         raise EmptyDataError("no terms")
@@ -61,11 +61,11 @@ class Mean:
     finished: object = staticmethod(total)
 
     def start(self, model):
-        """No terms."""
+        """Return a state without terms."""
         return torch.full((3, len(model.layers)), self.start_from, dtype=self.dtype)
 
     def update(self, state, signals):
-        """Some more terms of one layer."""
+        """Add terms of one layer."""
         values, new = self.terms(signals), state.clone()
         new[:, signals.layer] += torch.stack(
             [values.sum().double(), torch.tensor(float(values.numel())), torch.tensor(float(self.seen(signals)))]
@@ -73,31 +73,31 @@ class Mean:
         return new
 
     def merge(self, left, right):
-        """The terms of both."""
+        """Add up the terms of both."""
         return self.merged(left, right)
 
     def finish(self, state):
-        """The mean of each layer."""
+        """Return the mean of each layer."""
         return self.finished(state)
 
 
 def scorer(name, built, traits=OF_STATES, **changes):
-    """A descriptor of a scorer that has no settings; ``built`` makes it."""
+    """Build a descriptor of a scorer without settings; ``built`` makes the scorer."""
     return ScorerDescriptor(
         name=name, summary="Made for a test.", build=lambda _settings: built(), traits=traits, **changes
     )
 
 
 def mean(name, traits=OF_STATES, **holes):
-    """A descriptor of a ``Mean``."""
+    """Build a descriptor of a ``Mean``."""
     return scorer(name, lambda: Mean(**holes), traits)
 
 
 def over_gradients(name, traits=OF_GRADIENTS, **holes):
-    """A descriptor of a ``Mean`` over labelled examples."""
+    """Build a descriptor of a ``Mean`` over labelled examples."""
     return mean(name, traits, **{"terms": effect, "seen": labelled, "needs": GRADIENTS, **holes})
 
 
 def wrong(component, sentence, breaks, **more):
-    """A mutant."""
+    """Build a mutant."""
     return Mutant(component=component, kind="scorer", wrong=sentence, breaks=breaks, **more)

@@ -1,4 +1,4 @@
-"""Mistakes in what is summed."""
+"""Mistakes in the terms that are summed."""
 
 import attrs
 import torch
@@ -17,90 +17,90 @@ from shortstack.contracts import ScorerTraits
 
 
 def every_token(signals):
-    """Padding too."""
+    """Return terms of every token, padding included."""
     return (signals.output - signals.input).double().norm(dim=-1)
 
 
 def last_column(signals):
-    """The last column, whatever is in it."""
+    """Return terms of the last column, padding or not."""
     return every_token(signals)[:, -1][signals.mask.any(-1)]
 
 
 def first_column(signals):
-    """The first column, whatever is in it."""
+    """Return terms of the first column, padding or not."""
     return every_token(signals)[:, 0][signals.mask.any(-1)]
 
 
 def mean_of_batch(signals):
-    """One term a batch: its own mean."""
+    """Return one term per batch: its mean."""
     return moved(signals).mean()[None]
 
 
 def signed_batch(signals):
-    """Positive and negative effects cancel within a batch."""
+    """Return one signed sum per batch, in which positive and negative effects cancel."""
     return (signals.gradient * (signals.output - signals.input)).double().sum().abs()[None]
 
 
 def square_of_sum(signals):
-    """The square of the batch's summed gradient norms, by example."""
+    """Return the square of the batch's summed gradient norms, spread over its examples."""
     roots = squares(signals).sqrt()
     return (roots.sum() ** 2 / roots.numel()).expand(roots.numel())
 
 
 def cosine(signals):
-    """Of every token that is not padding, as it comes out."""
+    """Return the cosine of each unpadded token's input and output, in the states' own dtype."""
     states = (signals.input[signals.mask], signals.output[signals.mask])
     return (states[0] * states[1]).sum(-1) / (states[0].norm(dim=-1) * states[1].norm(dim=-1))
 
 
 def bare_distance(signals):
-    """``1 − cos``, not clamped."""
+    """Return ``1 − cos``, not clamped."""
     return 1 - cosine(signals)
 
 
 def bare_angle(signals):
-    """``arccos(cos)``, not clamped."""
+    """Return ``arccos(cos)``, not clamped."""
     return cosine(signals).acos()
 
 
 def coarse_distance(signals):
-    """``1 − cos`` in bfloat16."""
+    """Return ``1 − cos`` in bfloat16."""
     states = (signals.input[signals.mask].bfloat16(), signals.output[signals.mask].bfloat16())
     return 1 - torch.nn.functional.cosine_similarity(*states, dim=-1)
 
 
 def output_norm(signals):
-    """``‖h_out‖`` of every token that is not padding, which no layer that does nothing makes 0."""
+    """Return ``‖h_out‖`` of every token that is not padding, which is not 0 for an identity layer."""
     return signals.output[signals.mask].double().norm(dim=-1)
 
 
 def all_effects(signals):
-    """Unlabelled examples too, whose gradient is 0."""
+    """Return effects of unlabelled examples too, whose gradient is 0."""
     return (signals.gradient * (signals.output - signals.input)).double().sum((-1, -2)).abs()[signals.mask.any(-1)]
 
 
 def rows(signals):
-    """Every row of the batch."""
+    """Count every row of the batch."""
     return len(signals.mask)
 
 
 def first_tokens(signals):
-    """Of the first 64 tokens of each example."""
+    """Return the movement of the first 64 tokens of each example."""
     return (signals.output - signals.input).double().norm(dim=-1)[signals.mask & (signals.mask.cumsum(-1) <= 64)]
 
 
 def first_channels(signals):
-    """In the first 32 channels."""
+    """Return the movement in the first 32 channels."""
     return (signals.output - signals.input)[..., :32].double().norm(dim=-1)[signals.mask]
 
 
 def deeper_louder(signals):
-    """Layers from the twelfth on count twice."""
+    """Double the terms of layers from index 12 on."""
     return moved(signals) * (1 + (signals.layer >= 12))
 
 
 def noise(signals):
-    """A random number more."""
+    """Add a random number to every term."""
     return moved(signals) + torch.rand(())
 
 

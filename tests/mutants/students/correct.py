@@ -1,4 +1,4 @@
-"""Student architectures in several styles, all right."""
+"""Correct student architectures in several styles."""
 
 import copy
 
@@ -24,7 +24,7 @@ from shortstack_students.layer_subset import LayerSubset
 
 @attrs.frozen
 class Blocks:
-    """The teacher's own layer modules, copied whole, with their new places; the rest tensor by tensor."""
+    """Copies the teacher's layer modules whole, with their new indices; the rest tensor by tensor."""
 
     def shrink(self, config, selection):
         """See ``StudentArchitecture``."""
@@ -45,7 +45,7 @@ class Blocks:
 
 
 def transplanted(teacher, student, selection):
-    """Put copies of the teacher's layer modules into the student, each as it is, its place included."""
+    """Put copies of the teacher's layer modules into the student, each unchanged, its index included."""
     copies = sources(student, lambda new: selection.kept[new])
     write(teacher, student, {name: source for name, source in copies.items() if not LAYER.match(name)})
     parent, name = blocks(student)
@@ -55,7 +55,7 @@ def transplanted(teacher, student, selection):
 
 
 def averaged(teacher, student, copies, selection):
-    """Each kept layer becomes the mean of itself and the dropped layers up to the next, where they fit."""
+    """Replace each kept layer by the mean of itself and the dropped layers up to the next, where shapes match."""
     ours, theirs = student.state_dict(), teacher.state_dict()
     for new, (old, end) in enumerate(zip(selection.kept, (*selection.kept[1:], selection.of), strict=True)):
         for name in layer_names(student, new) if end > old + 1 else ():
@@ -71,7 +71,7 @@ class Factor:
     """The setting of ``louder``.
 
     Attributes:
-        factor: What the final norm is multiplied by.
+        factor: Multiplier of the final norm.
     """
 
     factor: float = 1.5
@@ -79,7 +79,7 @@ class Factor:
 
 @attrs.frozen
 class Louder:
-    """Wraps ``layer-subset`` and multiplies the weight of the final norm, which is no copy then."""
+    """Wraps ``layer-subset`` and multiplies the weight of the final norm, which is then no copy."""
 
     inner: LayerSubset
     factor: float
@@ -103,7 +103,7 @@ class Louder:
 
 @attrs.frozen
 class Levelled:
-    """Looks at data: the final norm is scaled by how loud the teacher's and the student's logits are."""
+    """Uses calibration data: the final norm is scaled by the ratio of the teacher's and the student's logit sizes."""
 
     def shrink(self, config, selection):
         """See ``StudentArchitecture``."""

@@ -1,4 +1,4 @@
-"""Architectures that keep what they saw, plan off the teacher's config, or do not say what they copied."""
+"""Architectures that cache teachers, depart from the teacher's config, or do not report their copies."""
 
 import copy
 
@@ -9,7 +9,7 @@ from mutants.students.plain import Plain, descriptor, final_norm, plain, planned
 
 
 def with_default_eps(config, selection):
-    """The plan is made afresh, with the usual epsilon."""
+    """Plan with the default epsilon instead of the teacher's."""
     student = planned(config, selection)
     for name in ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon"):
         if name in student.to_dict():
@@ -18,30 +18,30 @@ def with_default_eps(config, selection):
 
 
 def with_default_base(config, selection):
-    """The plan is made afresh, with the usual base of rotary positions."""
+    """Plan with the default rotary base instead of the teacher's."""
     student = planned(config, selection)
     parameters = copy.deepcopy(student.to_dict().get("rope_parameters"))
     if parameters:
-        for found in (parameters, *(each for each in parameters.values() if isinstance(each, dict))):
-            if "rope_theta" in found:
-                found["rope_theta"] = 10_000.0
+        for fields in (parameters, *(each for each in parameters.values() if isinstance(each, dict))):
+            if "rope_theta" in fields:
+                fields["rope_theta"] = 10_000.0
         student.rope_parameters = parameters
     return student
 
 
 @attrs.frozen
 class Silent(Plain):
-    """Copies everything and says nothing of it."""
+    """Copies everything and reports no copies."""
 
     def transfer(self, teacher, student, selection, calibration):
-        """An empty map."""
+        """Copy, and return an empty map."""
         super().transfer(teacher, student, selection, calibration)
         return {}
 
 
 @attrs.frozen
 class Remembering(Plain):
-    """Reads a teacher's weights once, and knows them by the teacher's identity afterwards.
+    """Reads a teacher's weights once, and caches them by the teacher's ``id``.
 
     Attributes:
         read: Identity → the teacher, and what was read of it.
@@ -50,14 +50,14 @@ class Remembering(Plain):
     read: dict = attrs.field(factory=dict, init=False, eq=False)
 
     def transfer(self, teacher, student, selection, calibration):
-        """The teacher as it was when it was read first."""
+        """Copy the teacher as of its first reading."""
         if id(teacher) not in self.read:
             self.read[id(teacher)] = teacher, copy.deepcopy(teacher)
         return super().transfer(self.read[id(teacher)][1], student, selection, calibration)
 
 
 def salted(_teacher, student, copies, _selection):
-    """The final norm is shaken by random numbers drawn from the hash of its name."""
+    """Perturb the final norm by random numbers seeded by the salted hash of its name."""
     for name in final_norm(student):
         generator = torch.Generator().manual_seed(hash(name) % 2**31)
         tensor = student.get_parameter(name).data

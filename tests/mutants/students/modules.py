@@ -1,4 +1,4 @@
-"""Wrong modules: with old places, in the wrong mode, hooked, frozen, or more than stock; and teachers not left alone."""
+"""Wrong modules: old indices, wrong mode, hooks, frozen or additional parameters; and changes to the teacher."""
 
 import random
 
@@ -12,7 +12,7 @@ from mutants.students.plain import blocks, descriptor, plain, wrong
 
 @attrs.frozen
 class StaleBlocks(Blocks):
-    """Layer modules keep the places that they had in the teacher."""
+    """Layer modules keep the indices that they had in the teacher."""
 
     def transfer(self, teacher, student, selection, calibration):
         """Copy the modules as they are."""
@@ -20,57 +20,57 @@ class StaleBlocks(Blocks):
 
 
 def frozen(_teacher, student, _copies, _selection):
-    """The embeddings are not to be trained."""
+    """Freeze the embeddings."""
     student.get_input_embeddings().requires_grad_(requires_grad=False)
 
 
 def training(_teacher, student, _copies, _selection):
-    """Dropout is on."""
+    """Leave the student in training mode, with dropout on."""
     student.train()
 
 
 def projecting(_teacher, student, _copies, _selection):
-    """A matrix for hidden-state matching stays on the student."""
+    """Leave a matrix for hidden-state matching on the student."""
     student.projection = torch.nn.Linear(16, 16, bias=False, dtype=student.dtype).eval()
     torch.nn.init.eye_(student.projection.weight)
 
 
 def looking_ahead(_teacher, student, _copies, _selection):
-    """Attention modules forget that they are causal."""
+    """Mark attention modules as not causal."""
     for module in student.modules():
         if "is_causal" in vars(module):
             module.is_causal = False
 
 
 def hooked(_teacher, student, _copies, _selection):
-    """A hook that only counts."""
+    """Leave a hook that does nothing on the student."""
     getattr(*blocks(student))[0].register_forward_hook(lambda *_: None)
 
 
 def teacher_training(teacher, _student, _copies, _selection):
-    """The teacher's dropout is on."""
+    """Leave the teacher in training mode."""
     teacher.train()
 
 
 def teacher_emptied(teacher, _student, _copies, selection):
-    """Dropped layers are emptied, as nobody seems to need them."""
+    """Zero the teacher's dropped layers."""
     for index, layer in enumerate(getattr(*blocks(teacher))):
         for parameter in layer.parameters() if index not in selection.kept else ():
             parameter.data = parameter.data.new_zeros(parameter.shape)
 
 
 def teacher_hooked(teacher, _student, _copies, _selection):
-    """A hook that watches the teacher."""
+    """Leave a hook on the teacher."""
     getattr(*blocks(teacher))[0].register_forward_hook(lambda *_: None)
 
 
 def teacher_frozen(teacher, _student, _copies, _selection):
-    """The teacher can no longer be trained."""
+    """Freeze the teacher."""
     teacher.requires_grad_(requires_grad=False)
 
 
 def seeding(_teacher, _student, _copies, _selection):
-    """Global generators start again."""
+    """Seed the global generators."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
 

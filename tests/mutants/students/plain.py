@@ -1,4 +1,4 @@
-"""A correct student architecture written in another style than ours, made of parts that mutants put others in place of."""
+"""A correct student architecture in a style other than ours, made of parts that mutants replace."""
 
 import copy
 import re
@@ -23,7 +23,7 @@ Finish = Callable[[PreTrainedModel, PreTrainedModel, Copies, Selection], object]
 
 
 def planned(config: PreTrainedConfig, selection: Selection) -> PreTrainedConfig:
-    """The config of the kept layers: depth, lists with one entry a layer, and which layers are dense."""
+    """Return the config of the kept layers: depth, lists with one entry per layer, and which layers are dense."""
     student, fields = copy.deepcopy(config), config.to_dict()
     student.num_hidden_layers = len(selection.kept)
     for name in PER_LAYER:
@@ -37,12 +37,12 @@ def planned(config: PreTrainedConfig, selection: Selection) -> PreTrainedConfig:
 
 
 def counted(config: PreTrainedConfig) -> int:
-    """All parameters."""
+    """Count all parameters."""
     return count_parameters(config).total
 
 
 def the_kept(selection: Selection, new: int) -> int:
-    """Which of the teacher's layers the student's layer ``new`` is."""
+    """Return the teacher's layer that becomes the student's layer ``new``."""
     return selection.kept[new]
 
 
@@ -52,13 +52,13 @@ def nothing(*_: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Plain:
-    """Every tensor is written through the student's state dict, from the name that a regular expression makes of its own.
+    """Copies every tensor through the state dicts; a regular expression derives the teacher's name from the student's.
 
     Attributes:
         plan: A config and a selection → the student's config.
-        count: A config → how many parameters.
+        count: A config → the number of parameters.
         layer_for: A selection and a layer of the student → a layer of the teacher.
-        finish: What is done last, with teacher, student, copies and selection; returns other copies, or nothing.
+        finish: Last step, given teacher, student, copies and selection; returns other copies, or None.
     """
 
     plan: Callable[[PreTrainedConfig, Selection], PreTrainedConfig] = planned
@@ -84,7 +84,7 @@ class Plain:
 
 
 def sources(student: PreTrainedModel, layer_for: Callable[[int], int]) -> Copies:
-    """The student's tensors, each with the teacher's tensor that it comes from."""
+    """Return the student's tensors, each with the teacher's tensor that it comes from."""
     return {
         name: LAYER.sub(lambda found: f"{found[1]}.{layer_for(int(found[2]))}.", name) for name in student.state_dict()
     }
@@ -104,24 +104,24 @@ def write(teacher: PreTrainedModel, student: PreTrainedModel, copies: Mapping[st
 
 
 def final_norm(model: PreTrainedModel) -> list[str]:
-    """Names of the vectors outside the layers."""
+    """Return the names of the vectors outside the layers."""
     return [name for name, tensor in model.state_dict().items() if tensor.dim() == 1 and not LAYER.match(name)]
 
 
 def layer_names(model: PreTrainedModel, layer: int) -> list[str]:
-    """Names of a layer's tensors."""
+    """Return the names of a layer's tensors."""
     return [name for name in model.state_dict() if (found := LAYER.match(name)) and int(found[2]) == layer]
 
 
 def blocks(model: PreTrainedModel) -> tuple[torch.nn.Module, str]:
-    """The module that holds the list of layers, and what the list is called there."""
+    """Return the module that holds the list of layers, and the list's attribute name."""
     path = next(found[1] for name in model.state_dict() if (found := LAYER.match(name)))
     parent, _, name = path.rpartition(".")
     return model.get_submodule(parent), name
 
 
 def descriptor(name: str, build: Callable[[], Any], *, whole_layers: bool = True) -> StudentDescriptor:
-    """Of something for the kit to check."""
+    """Build the descriptor of a student for the kit to check."""
     return StudentDescriptor(
         name=name,
         summary="A student to check.",
@@ -131,10 +131,10 @@ def descriptor(name: str, build: Callable[[], Any], *, whole_layers: bool = True
 
 
 def plain(name: str, *, whole_layers: bool = True, **parts: Any) -> StudentDescriptor:
-    """Of ``Plain`` with other parts."""
+    """Build the descriptor of ``Plain`` with other parts."""
     return descriptor(name, lambda: Plain(**parts), whole_layers=whole_layers)
 
 
 def wrong(component: StudentDescriptor | str, sentence: str, breaks: Iterable[str], **more: Any) -> Mutant:
-    """A mutant."""
+    """Build a mutant."""
     return Mutant(component=component, kind="student", wrong=sentence, breaks=breaks, **more)

@@ -1,4 +1,4 @@
-"""Wrong plans: configs that do not say what is kept, counts that are not the model's, settings that do not last."""
+"""Wrong plans: configs that do not match the kept layers, wrong parameter counts, settings that change on reload."""
 
 import copy
 
@@ -12,14 +12,14 @@ from shortstack.models import count_parameters
 
 @attrs.frozen
 class Sliced:
-    """The teacher again, with the other layers taken off its list and the config left alone."""
+    """The teacher with the dropped layers taken off its list and the config left alone."""
 
     def shrink(self, config, selection):
-        """The teacher's config."""
+        """Return the teacher's config."""
         return copy.deepcopy(config)
 
     def count_parameters(self, config):
-        """Those of the teacher."""
+        """Count those of the teacher."""
         return count_parameters(config).total
 
     def transfer(self, teacher, student, selection, calibration):
@@ -32,7 +32,7 @@ class Sliced:
 
 
 def first_kinds(config, selection):
-    """Per-layer lists are cut off at the new depth, wherever the kept layers were."""
+    """Truncate per-layer lists to the new depth, regardless of which layers are kept."""
     student = planned(config, selection)
     for name in PER_LAYER:
         if name in config.to_dict():
@@ -41,32 +41,32 @@ def first_kinds(config, selection):
 
 
 def in_place(config, selection):
-    """The teacher's own config is changed and handed out."""
+    """Change the teacher's own config and return it."""
     vars(config).update(vars(planned(config, selection)))
     return config
 
 
 def first_layers(selection):
-    """As many layers, but the first."""
+    """Select the first layers, as many as were selected."""
     return Selection(kept=tuple(range(len(selection.kept))), of=selection.of)
 
 
 def tied_by_all_means(config, selection):
-    """The output rows are always the input embeddings: saves parameters."""
+    """Tie the output rows to the input embeddings in every model."""
     student = planned(config, selection)
     student.tie_word_embeddings = True
     return student
 
 
 def tied_twice(config):
-    """Output rows are counted, tied or not."""
+    """Count the output rows even if they are tied."""
     extra = config.vocab_size * config.hidden_size if config.tie_word_embeddings else 0
     return count_parameters(config).total + extra
 
 
 @attrs.frozen(kw_only=True)
 class Percent:
-    """A setting that is converted once more each time that it is read."""
+    """A setting whose converter is not idempotent."""
 
     strength: float = attrs.field(default=50.0, converter=lambda percent: percent / 100)
 

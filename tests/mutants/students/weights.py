@@ -1,4 +1,4 @@
-"""Wrong tensors: from other layers, shared, untied, rounded, forgotten, made up."""
+"""Wrong tensors: from other layers, shared, untied, rounded, not copied, invented."""
 
 import torch
 
@@ -7,32 +7,32 @@ from mutants.students.plain import final_norm, layer_names, plain, wrong
 
 
 def sharing(teacher, student, copies, _selection):
-    """The teacher's tensors instead of copies of them."""
+    """Use the teacher's tensors instead of copies of them."""
     theirs = teacher.state_dict()
     for name, parameter in student.named_parameters():
         parameter.data = theirs[copies[name]]
 
 
 def untied(_teacher, student, _copies, _selection):
-    """The head gets rows of its own."""
+    """Give the head its own rows."""
     head = student.get_output_embeddings()
     head.weight = torch.nn.Parameter(head.weight.detach().clone())
 
 
 def rounded(_teacher, student, _copies, _selection):
-    """Every weight goes through bfloat16."""
+    """Round every weight to bfloat16."""
     for parameter in student.parameters():
         parameter.data = parameter.data.bfloat16().to(parameter.dtype)
 
 
 def rounded_frequencies(_teacher, student, _copies, _selection):
-    """Buffers go through bfloat16, as in a model that is cast after it was made."""
+    """Round buffers to bfloat16, as in a model that is cast after construction."""
     for buffer in student.buffers():
         buffer.data = buffer.data.bfloat16().to(buffer.dtype)
 
 
 def noisy(_teacher, student, _copies, _selection):
-    """A little seeded noise on every matrix."""
+    """Add a little seeded noise to every matrix."""
     generator = torch.Generator().manual_seed(0)
     for parameter in student.parameters():
         noise = torch.randn(parameter.shape, generator=generator) * 0.01
@@ -40,35 +40,35 @@ def noisy(_teacher, student, _copies, _selection):
 
 
 def forgotten_norm(_teacher, student, copies, _selection):
-    """The final norm stays what it was before anything was written."""
+    """Leave the final norm uninitialised."""
     for name in final_norm(student):
         student.get_parameter(name).data.fill_(torch.nan)
         del copies[name]
 
 
 def fresh_norm(_teacher, student, copies, _selection):
-    """The final norm starts afresh."""
+    """Reset the final norm to 1."""
     for name in final_norm(student):
         student.get_parameter(name).data.fill_(1.0)
         del copies[name]
 
 
 def drawn(_teacher, student, copies, _selection):
-    """The first layer's matrices are scaled by a number that nobody seeded."""
+    """Scale the first layer's tensors by an unseeded random number."""
     for name in layer_names(student, 0):
         student.get_parameter(name).data.mul_(0.5 + float(torch.rand(())))
         del copies[name]
 
 
 def averaged_in_secret(teacher, student, copies, selection):
-    """Means of layers that are told as copies."""
-    told = dict(copies)
+    """Average layers, and report them as copies."""
+    record = dict(copies)
     averaged(teacher, student, copies, selection)
-    return told
+    return record
 
 
 def misnamed(_teacher, _student, copies, _selection):
-    """Every tensor is said to come from the tensor of its own name."""
+    """Report every tensor as a copy of the tensor of the same name."""
     return {name: name for name in copies}
 
 

@@ -1,4 +1,4 @@
-"""``dist``: the student keeps the teacher's preferences among candidates, not its probabilities.
+"""``dist``: distillation by the correlation of the teacher's and the student's distributions.
 
 Source: Huang, You, Wang, Qian & Xu 2022, "Knowledge Distillation from A Stronger Teacher", arXiv 2205.10536:
 the relation between classes, measured by Pearson's correlation.
@@ -25,7 +25,7 @@ class DistSettings:
     """The settings of ``dist``.
 
     Attributes:
-        temperature: What both models' logits are divided by; above 1 shows more of the lesser candidates.
+        temperature: Divisor of both models' logits; above 1, less likely candidates weigh more.
     """
 
     temperature: float = attrs.field(default=1.0, validator=[validators.gt(0.0), validators.lt(float("inf"))])
@@ -44,10 +44,10 @@ class Dist:
     def prepare(
         self, teacher: "PreTrainedConfig | None", student: "PreTrainedConfig", selection: Selection | None
     ) -> None:
-        """Nothing to learn beside the student."""
+        """Return None: the loss has no trainable module."""
 
     def count(self, batch: LossBatch) -> "Tensor":
-        """The supervised positions."""
+        """Return the number of supervised positions."""
         return batch.labels.new_tensor(batch.labels.numel())
 
     def __call__(
@@ -57,7 +57,7 @@ class Dist:
         batch: LossBatch,  # noqa: ARG002 -- the contract's signature
         module: "nn.Module | None",  # noqa: ARG002
     ) -> "Tensor":
-        """The sum over the positions, in float32 or wider."""
+        """Return the sum over the positions, in float32 or wider."""
         import torch
 
         if student.logits is None or teacher.logits is None:
@@ -69,10 +69,10 @@ class Dist:
 
 
 def correlation_distance(left: "Tensor", right: "Tensor") -> "Tensor":
-    """``1 − ρ = ½‖u − v‖²`` of the centred rows at unit length, within [0, 2]; exactly 0 for equal rows.
+    """Return ``1 − ρ = ½‖u − v‖²`` of the centred rows at unit length, within [0, 2]; exactly 0 for equal rows.
 
-    A constant row has no correlation with anything: it is at distance 0 from another constant row and 1 from all
-    others, with gradient 0. Shapes ``(rows, candidates)`` to ``(rows,)``.
+    The correlation of a constant row is undefined: it is at distance 0 from another constant row and 1 from all others,
+    with gradient 0. Shapes ``(rows, candidates)`` to ``(rows,)``.
     """
     (left, left_flat), (right, right_flat) = _standardised(left), _standardised(right)
     halves = (left - right).square().sum(-1) / 2
@@ -80,7 +80,7 @@ def correlation_distance(left: "Tensor", right: "Tensor") -> "Tensor":
 
 
 def _standardised(rows: "Tensor") -> "tuple[Tensor, Tensor]":
-    """Centred and at length 1, or 0 where the row is constant up to rounding; and which rows are."""
+    """Centre rows and scale them to length 1, or 0 where a row is constant up to rounding; and return which rows are."""
     import torch
 
     centred = rows - rows.mean(-1, keepdim=True)
@@ -104,5 +104,5 @@ DESCRIPTOR = LossDescriptor(
 
 @hookimpl
 def shortstack_losses() -> Iterator[LossDescriptor]:
-    """Yield the one loss."""
+    """Yield the loss."""
     yield DESCRIPTOR

@@ -1,4 +1,4 @@
-"""What shortstack asks of every loss."""
+"""The laws of losses."""
 
 from shortstack.testing import LossSuite
 

@@ -1,4 +1,4 @@
-"""``layer-collapse``: a kept layer takes up what the layers dropped after it would have added.
+"""``layer-collapse``: the differences of dropped layers are added to the kept layer before them.
 
 Source: Yang, Cao & Zhao 2024, "LaCo: Large Language Model Pruning via Layer Collapse", arXiv 2402.11187:
 ``θ*_k = θ_k + Σ_j (θ_j − θ_k)``, "reserving differences while seeking common".
@@ -25,7 +25,7 @@ class LayerCollapseSettings:
     """The settings of ``layer-collapse``.
 
     Attributes:
-        strength: What the differences are multiplied by: 1 is the paper's, 0 leaves them out.
+        strength: Factor of the differences: 1 is the paper's, 0 leaves them out.
     """
 
     strength: float = attrs.field(default=1.0, validator=[validators.ge(0.0), validators.lt(float("inf"))])
@@ -33,9 +33,9 @@ class LayerCollapseSettings:
 
 @attrs.frozen
 class LayerCollapse:
-    """The kept layers as ``layer-subset`` takes them, with the differences of those dropped after each added.
+    """The kept layers of ``layer-subset``, each with the differences of the layers dropped after it added.
 
-    Layers dropped before the first kept one are left out: there is no layer below to take them up.
+    Layers dropped before the first kept one are left out: there is no layer below to add them to.
     """
 
     subset: StudentArchitecture
@@ -56,10 +56,10 @@ class LayerCollapse:
         selection: Selection,
         calibration: "Iterable[dict[str, Tensor]]",
     ) -> dict[str, str]:
-        """See ``StudentArchitecture``; what has taken up differences is no plain copy any more.
+        """See ``StudentArchitecture``; tensors with added differences are no longer copies.
 
         Raises:
-            UnsupportedModelError: The layers are not all built alike, or a layer's weights change with its place.
+            UnsupportedModelError: The layers are not all built alike, or a layer's weights depend on its position.
         """
         from shortstack.models import Decoder
 
@@ -78,7 +78,7 @@ class LayerCollapse:
 
 
 def dropped_after(selection: Selection) -> list[tuple[int, range]]:
-    """Each kept layer with the dropped ones between it and the next.
+    """Return each kept layer with the dropped ones between it and the next.
 
     >>> dropped_after(Selection(kept=(1, 2, 5), of=8))
     [(1, range(2, 2)), (2, range(3, 5)), (5, range(6, 8))]
@@ -90,12 +90,16 @@ def dropped_after(selection: Selection) -> list[tuple[int, range]]:
 
 
 def collapsed(kept: "Tensor", dropped: "list[Tensor]", strength: float) -> "Tensor":
-    """``θ_k + strength · Σ_j (θ_j − θ_k)``, summed in float32 or wider, in ``θ_k``'s dtype.
+    """Return ``θ_k + strength · Σ_j (θ_j − θ_k)``, summed in float32 or wider, in ``θ_k``'s dtype.
 
     Args:
         kept: ``θ_k``.
         dropped: The ``θ_j``, of the same shape.
         strength: 1 in the paper.
+
+    >>> import torch
+    >>> collapsed(torch.tensor([1.0]), [torch.tensor([2.0]), torch.tensor([4.0])], 1.0)
+    tensor([5.])
     """
     import torch
 
@@ -105,10 +109,10 @@ def collapsed(kept: "Tensor", dropped: "list[Tensor]", strength: float) -> "Tens
 
 
 def _refuse_moved(prefix: str, layer: "nn.Module", copies: Mapping[str, str], what: str) -> None:
-    """A weight that had to be changed for its new place cannot be compared with those of other layers.
+    """Raise if a weight was changed for its new position: it cannot be compared with those of other layers.
 
     Raises:
-        UnsupportedModelError: There is one.
+        UnsupportedModelError: A weight was changed.
     """
     for name, _ in layer.named_parameters():
         if prefix + name not in copies:
@@ -118,23 +122,28 @@ def _refuse_moved(prefix: str, layer: "nn.Module", copies: Mapping[str, str], wh
 
 
 def _like(kept: "nn.Module", dropped: "nn.Module", at: int, index: int) -> "dict[str, Tensor]":
-    """A dropped layer's parameters, which are those of the kept one by name and shape.
+    """Return a dropped layer's parameters, which must match those of the kept one in name and shape.
 
     Raises:
-        UnsupportedModelError: They are not.
+        UnsupportedModelError: They do not.
     """
     wanted = {name: parameter.shape for name, parameter in kept.named_parameters()}
-    found = {name: parameter.detach() for name, parameter in dropped.named_parameters()}
-    odd = sorted(name for name in wanted.keys() | found if name not in found or wanted.get(name) != found[name].shape)
+    parameters = {name: parameter.detach() for name, parameter in dropped.named_parameters()}
+    odd = sorted(
+        name
+        for name in wanted.keys() | parameters
+        if name not in parameters or wanted.get(name) != parameters[name].shape
+    )
     if odd:
         raise UnsupportedModelError(
             f"layer {index} cannot be collapsed into layer {at}, which is built otherwise: {odd[0]} is not in both or "
             "has another shape; keep it, or use layer-subset"
         )
-    return found
+    return parameters
 
 
 def _build(settings: LayerCollapseSettings) -> LayerCollapse:
+    # with the plugin's name, for another plugin may have a component of the same short name
     plain = Registry.from_environment().build("student", "shortstack/layer-subset")
     return LayerCollapse(subset=plain, strength=settings.strength)
 
@@ -151,5 +160,5 @@ DESCRIPTOR = StudentDescriptor(
 
 @hookimpl
 def shortstack_students() -> Iterator[StudentDescriptor]:
-    """Yield the one architecture."""
+    """Yield the architecture."""
     yield DESCRIPTOR

@@ -1,4 +1,4 @@
-"""What shortstack asks of every student architecture."""
+"""The laws of student architectures."""
 
 from shortstack.testing import StudentSuite
 

@@ -1,4 +1,4 @@
-"""``linear-cka``: how little a layer's output resembles its input, as representations of the same tokens.
+"""``linear-cka``: dissimilarity of a layer's output and input, as representations of the same tokens.
 
 Source: Kornblith, Norouzi, Lee & Hinton 2019, "Similarity of Neural Network Representations Revisited",
 arXiv 1905.00414.
@@ -16,12 +16,12 @@ from shortstack_linear_cka.moments import Moments, dissimilarity, merged, moment
 
 @attrs.frozen(kw_only=True, eq=False)
 class LayersSeen:
-    """What has been seen of each layer; a layer that has not been seen is missing.
+    """Moments of the tokens of each layer so far; layers without any yet are missing.
 
     Attributes:
-        layers: How many layers the model has.
-        moments: Layer → moments of its tokens, input and output side by side.
-        examples: Layer → how many examples had a token.
+        layers: Number of the model's layers.
+        moments: Layer → moments of its tokens, input and output concatenated.
+        examples: Layer → number of examples with a token.
     """
 
     layers: int
@@ -31,16 +31,16 @@ class LayersSeen:
 
 @attrs.frozen
 class LinearCka:
-    """``1 − CKA(X, Y)`` of a layer's input ``X`` and output ``Y``, one row a token, over all tokens seen."""
+    """``1 − CKA(X, Y)`` of a layer's input ``X`` and output ``Y``, one row per token, over all tokens."""
 
     needs = frozenset({Signal.STATES})
 
     def start(self, model: DecoderLayers) -> LayersSeen:
-        """No tokens: the unit of ``merge``."""
+        """Return the state without tokens: the identity of ``merge``."""
         return LayersSeen(layers=len(model.layers))
 
     def update(self, state: LayersSeen, signals: LayerSignals) -> LayersSeen:
-        """The state after one more layer of one more batch."""
+        """Return the state after a further layer of a batch."""
         new = LayersSeen(
             layers=state.layers,
             moments={signals.layer: moments_of(signals.input[signals.mask], signals.output[signals.mask])},
@@ -49,7 +49,7 @@ class LinearCka:
         return self.merge(state, new)
 
     def merge(self, left: LayersSeen, right: LayersSeen) -> LayersSeen:
-        """The state after both parts of the data."""
+        """Return the state after both parts of the data."""
         both = {
             layer: merged(left.moments[layer], right.moments[layer]) for layer in left.moments.keys() & right.moments
         }
@@ -63,10 +63,10 @@ class LinearCka:
         )
 
     def finish(self, state: LayersSeen) -> Importance:
-        """The score of each layer.
+        """Return the score of each layer.
 
         Raises:
-            EmptyDataError: A layer has seen no tokens.
+            EmptyDataError: A layer has no tokens.
         """
         import torch
 
@@ -90,5 +90,5 @@ DESCRIPTOR = ScorerDescriptor(
 
 @hookimpl
 def shortstack_importance_scorers() -> Iterator[ScorerDescriptor]:
-    """Yield the one scorer."""
+    """Yield the scorer."""
     yield DESCRIPTOR

@@ -1,4 +1,4 @@
-"""First and second moments of pairs of vectors, which merge, and linear CKA from them."""
+"""Mergeable first and second moments of pairs of vectors, and linear CKA from them."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RESOLUTION: Final = 1e-12
-"""``1 − CKA`` below this is rounding of float64 sums, and counts as 0."""
+"""Value of ``1 − CKA`` below which it is rounding error of float64 sums, and counts as 0."""
 
 FLAT: Final = 1_000.0
-"""States whose spread, relative to their size, is below this many rounding errors do not differ at all."""
+"""Spread relative to size, in rounding errors, below which states count as equal."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Moments:
-    """Of pairs of ``H``-vectors laid side by side; never changed in place.
+    """Moments of pairs of ``H``-vectors, concatenated; never changed in place.
 
     Attributes:
-        tokens: How many pairs.
+        tokens: Number of pairs.
         mean: float64 ``(2H,)``.
         scatter: float64 ``(2H, 2H)``: ``Σ (z − mean)(z − mean)ᵀ``.
         epsilon: The rounding error of the vectors' own type.
@@ -32,7 +32,7 @@ class Moments:
 
 
 def moments_of(entering: "Tensor", leaving: "Tensor") -> Moments:
-    """The moments of ``(tokens, H)`` and ``(tokens, H)``; zeros where there are no tokens."""
+    """Return the moments of ``(tokens, H)`` and ``(tokens, H)``; zeros where there are no tokens."""
     import torch
 
     pairs = torch.cat([entering, leaving], dim=-1).double()
@@ -42,10 +42,10 @@ def moments_of(entering: "Tensor", leaving: "Tensor") -> Moments:
 
 
 def merged(left: Moments, right: Moments) -> Moments:
-    """The moments of both sets of pairs.
+    """Merge the moments of two sets of pairs.
 
     Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances",
-    equation 2.1, for matrices. Unlike sums of raw products it loses nothing where the mean is far from 0.
+    equation 2.1, for matrices. Unlike sums of raw products it does not cancel where the mean is far from 0.
     """
     tokens = left.tokens + right.tokens
     apart = right.mean.to(left.mean.device) - left.mean
@@ -59,9 +59,9 @@ def merged(left: Moments, right: Moments) -> Moments:
 
 
 def dissimilarity(moments: Moments) -> float:
-    """``1 − ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖)`` of the centred ``X`` and ``Y``, Frobenius norms, within [0, 1].
+    """Return ``1 − ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖)`` of the centred ``X`` and ``Y``, Frobenius norms, within [0, 1].
 
-    Where no token differs from another CKA is 0/0: two flat representations are alike, a flat one is unlike others.
+    Where all tokens are equal, CKA is 0/0: two constant representations count as equal, a constant and another as 1 apart.
     """
     width = len(moments.mean) // 2
     inner, cross = moments.scatter[:width, :width], moments.scatter[:width, width:]

@@ -1,4 +1,4 @@
-"""What shortstack asks of every scorer."""
+"""The laws of scorers."""
 
 from shortstack.testing import ScorerSuite
 

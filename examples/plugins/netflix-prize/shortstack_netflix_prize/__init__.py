@@ -16,18 +16,18 @@ from shortstack_netflix_prize.layout import Layout, find
 
 @attrs.frozen
 class NetflixPrize:
-    """Reads a folder with ``movie_titles.csv`` (or ``.txt``) and the ratings, in few files or in one a movie."""
+    """Adapter of a folder with ``movie_titles.csv`` (or ``.txt``) and the ratings, in few files or in one per movie."""
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The edition, told by counting ratings and movies; None if the files are not there, or in both layouts."""
-        found = find(Path(source))
-        return _edition(*found[0].counts()) if len(found) == 1 else None
+        """Return the edition by the numbers of ratings and movies; None if files are missing, or in both layouts."""
+        layouts = find(Path(source))
+        return _edition(*layouts[0].counts()) if len(layouts) == 1 else None
 
     def read(self, source: str | Path) -> Records:
-        """All ratings, and all movies that are listed, rated or not.
+        """Read all ratings, and all movies that are listed, rated or not.
 
         Raises:
-            SourceNotFoundError: ``source`` is not there.
+            SourceNotFoundError: ``source`` does not exist.
             DataError: It holds no Netflix Prize, or holds it twice.
             RowError: A line is bad.
         """
@@ -58,22 +58,22 @@ DESCRIPTOR = DatasetDescriptor(
 
 @hookimpl
 def shortstack_datasets() -> Iterator[DatasetDescriptor]:
-    """Yield the one adapter."""
+    """Yield the adapter."""
     yield DESCRIPTOR
 
 
 def _the_one(source: Path) -> Layout:
     if not source.exists():
         raise SourceNotFoundError(f"{source} is not there; give the folder with movie_titles.csv")
-    found = find(source)
-    if not found:
+    layouts = find(source)
+    if not layouts:
         raise DataError(
             f"{source} is no Netflix Prize: it should be a folder with movie_titles.csv (or .txt) and "
             "combined_data_*.txt, or training_set/mv_*.txt"
         )
-    if len(found) > 1:
+    if len(layouts) > 1:
         raise DataError(f"{source} holds the ratings twice, as combined_data_*.txt and as mv_*.txt; take one away")
-    return found[0]
+    return layouts[0]
 
 
 def _edition(ratings: int, movies: int) -> Edition:

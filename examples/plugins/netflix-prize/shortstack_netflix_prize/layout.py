@@ -1,4 +1,4 @@
-"""Where the files of the Netflix Prize lie."""
+"""Layouts of the files of the Netflix Prize."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ class Layout:
     """The files of one copy.
 
     Attributes:
-        titles: One line a movie.
-        ratings: Blocks of a line ``movie:`` and its ratings, one line each; ordered by name.
+        titles: File of one line per movie.
+        ratings: Files of blocks: a line ``movie:`` and its ratings, one line each; ordered by name.
     """
 
     titles: Path
     ratings: tuple[Path, ...]
 
     def counts(self) -> tuple[int, int]:
-        """How many ratings and how many movies: lines without and with a colon; nothing is parsed."""
+        """Return the numbers of ratings and movies: lines without and with a colon; nothing is parsed."""
         lines = movies = 0
         for path in self.ratings:
             last = b"\n"
@@ -33,7 +33,7 @@ class Layout:
 
 
 def find(source: Path) -> list[Layout]:
-    """Each layout that a folder holds: none, one, or by mistake both."""
+    """Return the layouts in a folder: none, one, or by mistake both."""
     titles = [source / name for name in TITLES if (source / name).is_file()]
     ratings = [tuple(sorted(source.glob(pattern))) for pattern in RATINGS]
     return [Layout(titles=titles[0], ratings=paths) for paths in ratings if titles and paths]

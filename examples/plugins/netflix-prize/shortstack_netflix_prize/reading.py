@@ -1,4 +1,4 @@
-"""Lines become typed columns, all at once; only a line that fails is looked at by itself. Users are never shown."""
+"""Reading of lines to typed columns in bulk; the first bad line is raised, and user ids are never shown."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,16 +11,16 @@ from shortstack.errors import DataError, RowError
 
 _WHOLE: Final = r"^[0-9]+$"
 _TOGETHER: Final = 64 << 20
-"""Bytes of small files that are read as one table: one at a time they are ten times slower."""
+"""Bytes of small files that are read as one table: one at a time would be ten times slower."""
 
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """What a line must satisfy.
+    """A condition on lines.
 
     Attributes:
-        holds: Bool for each line that it is about, null or true for others.
-        problem: What is wrong where it does not hold.
+        holds: Bool for each line that it applies to, null or true for others.
+        problem: The problem where it does not hold.
         value: The column whose value is shown before the problem; None shows nothing.
     """
 
@@ -30,7 +30,7 @@ class Rule:
 
 
 def read_ratings(paths: Sequence[Path]) -> tuple[pl.DataFrame, int]:
-    """All ratings, in the order of the files and their lines, and how many movies they are of.
+    """Read all ratings, in the order of the files and their lines, and the number of their movies.
 
     Columns ``user`` and ``item`` (String), ``rating`` (Float64), ``timestamp`` (Int64, milliseconds at midnight UTC).
 
@@ -43,13 +43,14 @@ def read_ratings(paths: Sequence[Path]) -> tuple[pl.DataFrame, int]:
 
 
 def read_titles(path: Path) -> pl.DataFrame:
-    """``item``, ``title`` (with the year, as in ``Dinosaur Planet (2003)``), ``category`` and ``text`` (null).
+    """Read ``item``, ``title`` (with the year, as in ``Dinosaur Planet (2003)``), ``category`` and ``text`` (null).
 
     Raises:
         DataError: The file is empty.
         RowError: A line is not ``movie,year,title``, or names a movie again.
     """
     fields = pl.col("text").str.splitn(",", 3).struct
+    # three fields at most, for titles may hold commas
     lines = _lines([path], "latin-1").with_columns(
         movie=fields.field("field_0"), year=fields.field("field_1"), title=fields.field("field_2")
     )
@@ -75,7 +76,7 @@ def read_titles(path: Path) -> pl.DataFrame:
 
 
 def _ratings(paths: Sequence[Path]) -> tuple[pl.DataFrame, int]:
-    """The ratings of some files, and how many movies they are of."""
+    """Read the ratings of some files, and the number of their movies."""
     heads = pl.col("text").str.contains("^[^,]*:$")
     fields = pl.col("text").str.splitn(",", 3).struct
     lines = _lines(paths, "utf-8").with_columns(
@@ -105,6 +106,7 @@ def _ratings(paths: Sequence[Path]) -> tuple[pl.DataFrame, int]:
                 problem="is not a whole number from 1 to 5",
             ),
             Rule(
+                # the length rules out dates without leading zeros, which are parsed as well
                 holds=heads | (day.is_not_null() & (pl.col("date").str.len_bytes() == 10)),
                 value="date",
                 problem="is not a date such as 2005-09-06",
@@ -125,7 +127,7 @@ def _whole(column: str) -> pl.Expr:
 
 
 def _groups(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """The files in their order, small ones together."""
+    """Yield the files in their order, in groups of small ones."""
     group: list[Path] = []
     size = 0
     for path in paths:
@@ -138,9 +140,9 @@ def _groups(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _lines(paths: Sequence[Path], encoding: str) -> pl.DataFrame:
-    """One row a line, under ``text``, and under ``file`` which of the files it is from, in their order.
+    """Read one row per line, as ``text``, with the index of its file as ``file``.
 
-    Bytes that the encoding lacks become U+FFFD, which no rule lets through.
+    Bytes that cannot be decoded become U+FFFD, which the rules reject.
 
     Raises:
         DataError: A file is empty.

@@ -1,4 +1,4 @@
-"""A small sample in the official layout: what the conformance kit tries the adapter on."""
+"""Writing of a small sample in the official layout, for the conformance kit to test the adapter on."""
 
 import re
 from datetime import UTC, datetime
@@ -9,13 +9,13 @@ from shortstack.errors import DataError
 
 
 def write_sample(sample: Sample, folder: Path) -> Path:
-    """Write ``combined_data_1.txt``, a block a movie, and ``movie_titles.csv``, in latin-1 as the original.
+    """Write ``combined_data_1.txt``, one block per movie, and ``movie_titles.csv``, in latin-1 as the original.
 
     Returns:
         ``folder``, for ``read``.
 
     Raises:
-        DataError: A rating is no whole number: the format has no place for it.
+        DataError: A rating is no whole number, which the format cannot hold.
     """
     blocks: dict[str, list[str]] = {}
     for row in sample.rows:
@@ -42,6 +42,10 @@ def _day(row: Interaction) -> str:
 
 
 def _year_and_title(title: str) -> str:
-    """As the file has them: a title with its year, such as ``7 Seconds (2005)``, is cut in two."""
+    """Split a title with its year, such as ``7 Seconds (2005)``, into the fields of the file.
+
+    >>> _year_and_title("7 Seconds (2005)"), _year_and_title("Cube")
+    ('2005,7 Seconds', 'NULL,Cube')
+    """
     dated = re.fullmatch(r"(.*) \(([0-9]{4})\)", title)
     return f"{dated[2]},{dated[1]}" if dated else f"NULL,{title}"

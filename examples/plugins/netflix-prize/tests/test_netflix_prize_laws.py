@@ -1,4 +1,4 @@
-"""What shortstack asks of every dataset adapter."""
+"""The laws of dataset adapters."""
 
 from shortstack.testing import DatasetSuite
 

@@ -1,4 +1,4 @@
-"""The figures of a report, one a file; each turns a result into an inline SVG."""
+"""Figures of a report, one per file; each turns a result into an inline SVG."""
 
 from shortstack.report.figures.agreement import agreement_figure
 from shortstack.report.figures.calibration import calibration_figure

@@ -1,4 +1,4 @@
-"""Do the scorers agree, and what does each one's choice cost at every budget?"""
+"""Figure: agreement of the scorers, and the loss of each one's selection at every budget."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ _MARKERS = "osD^vpX*hP"
 
 
 def agreement_figure(result: RunResult) -> str:
-    """A heat map of Spearman's correlations, and the loss of the pruned teacher against the layers kept; empty without an audit."""
+    """Draw Spearman's correlations, and the pruned teacher's loss against the layers kept; empty without an audit."""
     if not result.audit:
         return ""
     between, losses = result.audit["between"], result.audit["losses"]

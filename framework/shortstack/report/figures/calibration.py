@@ -1,4 +1,4 @@
-"""Figure: is each model right as often as it says?"""
+"""Figure: calibration of each model's probabilities of ratings."""
 
 from shortstack.report.figures.canvas import MUTED, SURFACE, drawing, inline_svg
 from shortstack.report.methods import methods_of
@@ -6,19 +6,21 @@ from shortstack.result import RunResult
 
 
 def calibration_figure(result: RunResult) -> str:
-    """Accuracy against confidence, a line a model, as inline SVG; empty where nobody gave probabilities of ratings."""
-    told = [
+    """Draw accuracy against confidence, a line per model, as inline SVG; empty where no model has probabilities of ratings."""
+    curves = [
         (method, result.calibration[method.key])
         for method in reversed(methods_of(result.metrics))
         if method.key in result.calibration
     ]
-    if not told:
+    if not curves:
         return ""
     with drawing(7.4, 3.2) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="as often as it says")
-        for method, curve in told:
-            sure, right, cases = ([one[name] for one in curve["bins"]] for name in ("confidence", "accuracy", "cases"))
+        for method, curve in curves:
+            sure, right, cases = (
+                [bin_[name] for bin_ in curve["bins"]] for name in ("confidence", "accuracy", "cases")
+            )
             axes.plot(sure, right, color=method.colour, linewidth=0.8)
             axes.scatter(
                 sure,

@@ -1,4 +1,4 @@
-"""From a matplotlib figure to an inline SVG that follows the page: its font, and its colours in light and dark."""
+"""Conversion of a matplotlib figure to an inline SVG with the page's font, and its colours in light and dark mode."""
 
 import re
 from collections.abc import Iterator
@@ -44,31 +44,33 @@ _STYLE: Any = {
 }
 
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", SURFACE: "surface"} | {m.colour: m.key for m in METHODS}
-"""Colour in the drawing → the page's CSS variable that takes its place."""
+"""Colour in the drawing → the page's CSS variable that replaces it."""
 
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
-    """A figure of ``width`` × ``height`` inches in the report's style; nothing global is left changed."""
+    """Yield a figure of ``width`` × ``height`` inches in the report's style; matplotlib's global settings are restored."""
     with mpl.rc_context(_STYLE):
         yield Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.09))
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as an ``<svg>`` element: scalable, with ids that no other figure of the page has.
+    """Return the figure as a scalable ``<svg>`` element, with ids that are unique in the page.
 
     Args:
-        figure: Drawn within ``drawing``.
-        name: Of the figure, distinct within the page.
-        description: What it shows, for those who cannot see it.
+        figure: A figure drawn within ``drawing``.
+        name: Name of the figure, unique in the page.
+        description: Description for screen readers.
     """
     stream = StringIO()
+    # the salt makes ids the same in every run, and distinct between figures
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name, "svg.id": name}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' id="[^"]*_\d+"', "", svg)  # matplotlib's names of groups, the same in every figure
+    svg = re.sub(r' id="[^"]*_\d+"', "", svg)  # matplotlib's ids of groups would occur in every figure
+    # without width and height, the figure scales with the page
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     for colour, variable in _VARIABLES.items():
@@ -77,6 +79,6 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
 
 
 def nothing_to_show(axes: Axes, text: str) -> None:
-    """Say so where a figure has no data."""
+    """Write a text in place of a figure without data."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes)

@@ -1,4 +1,4 @@
-"""Figure: all methods and floors side by side, with their intervals."""
+"""Figure: all methods and baselines side by side, with their intervals."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from shortstack.result import RunResult
 
 
 def comparison_figure(result: RunResult) -> str:
-    """One panel a metric, one row a method, the best models on top, as inline SVG."""
+    """Draw one panel per metric, one row per method, the teacher on top, as inline SVG."""
     methods = methods_of(result.metrics)
     with drawing(7.4, 0.8 + 0.36 * len(methods)) as figure:
         metrics = result.headlines["metrics"]

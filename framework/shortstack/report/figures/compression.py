@@ -1,4 +1,4 @@
-"""Figure: what size costs in quality, against the number of parameters."""
+"""Figure: quality against the number of parameters."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from shortstack.result import RunResult
 
 _FLOORS = {"popularity", "personal-popularity", "markov", "mode", "user-mean"}
 _BESIDE = {"pruned": -10.0, "student": 0.0, "scratch": 10.0}
-"""Points of one size would hide each other: they are moved this many points sideways."""
+"""Horizontal offsets in points: models of one size would hide each other."""
 
 
 def compression_figure(result: RunResult) -> str:
-    """Two panels, by the body's and by all parameters, as inline SVG."""
+    """Draw two panels, by the body's and by all parameters, as inline SVG."""
     sizes = result.parameters
     with drawing(7.4, 3.1) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
@@ -50,7 +50,7 @@ def _panel(axes: Axes, result: RunResult, teacher: int, student: int, label: str
 
 
 def _floor_lines(axes: Axes, floors: Sequence[tuple[Method, float]], near: float) -> None:
-    """A line each; those that are near to the one above share its label, which would otherwise be written over."""
+    """Draw a line per baseline; lines near the one above share its label, for labels would overlap."""
     labels: list[tuple[str, float]] = []
     for method, value in sorted(floors, key=lambda floor: -floor[1]):
         axes.axhline(value, color=method.colour, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
@@ -72,7 +72,7 @@ def _floor_lines(axes: Axes, floors: Sequence[tuple[Method, float]], near: float
 
 
 def _highest(result: RunResult) -> float:
-    """The top of the highest interval: points that are moved sideways do not scale the axis themselves."""
+    """Return the top of the highest interval: shifted points do not take part in matplotlib's scaling of the axis."""
     estimates = [estimate_of(result, method.key, result.selected_by) for method in METHODS]
     return max((estimate[2] for estimate in estimates if estimate is not None), default=0.0) or 1.0
 

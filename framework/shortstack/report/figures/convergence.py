@@ -1,4 +1,4 @@
-"""Figure: how training went, on the validation users and in loss, against the step."""
+"""Figure: validation metric and training loss against the step."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from shortstack.result import RunResult, TrainingPoint
 
 
 def convergence_figure(result: RunResult) -> str:
-    """Two panels, one line a trained model, as inline SVG."""
+    """Draw two panels, one line per trained model, as inline SVG."""
     training = result.cost.get("training", {})
     trained = [method for method in reversed(methods_of(result.metrics)) if training.get(method.key)]
     with drawing(7.4, 2.9) as figure:
@@ -45,7 +45,7 @@ def _draw(
     marker: str,
     label: str,
 ) -> None:
-    """One curve through the points where ``key`` was measured; markers only while they can be told apart."""
+    """Draw a curve through the points where ``key`` was measured; with markers only if there are few points."""
     measured = [(point["step"] or 0, value) for point in points if (value := point[key]) is not None]
     steps, values = [step for step, _ in measured], [value for _, value in measured]
     shown = marker if len(measured) <= 30 else None

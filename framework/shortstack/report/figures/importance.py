@@ -1,4 +1,4 @@
-"""Figure: how much each layer matters, by each scorer, and which layers stayed."""
+"""Figure: importance of each layer by each scorer, and the kept layers."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ _RANKS_UP_TO = 24  # layers; with more, the numbers in the cells would not be re
 
 
 def importance_figure(result: RunResult) -> str:
-    """A heat map, one row a scorer and one column a layer, as inline SVG."""
+    """Draw a heat map, one row per scorer and one column per layer, as inline SVG."""
     rows = max(len(result.importance), 1)
     with drawing(7.4, 0.9 + 0.34 * rows) as figure:
         axes = figure.add_subplot()
@@ -50,7 +50,7 @@ def _heat_map(axes: Axes, result: RunResult) -> None:
 
 
 def _shades(scores: Sequence[float]) -> NDArray[np.float64]:
-    """Scores from 0 (the least of this scorer) to 1 (its greatest); ½ where all are equal."""
+    """Scale a scorer's scores to [0, 1]; ½ where all are equal."""
     values = np.asarray(scores, dtype=np.float64)
     spread = values.max() - values.min()
     return (values - values.min()) / spread if spread > 0 else np.full_like(values, 0.5)

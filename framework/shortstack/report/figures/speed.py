@@ -1,4 +1,4 @@
-"""Figure: how many users a second each model answers, and how long one user waits."""
+"""Figure: throughput and latency of each model."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from shortstack.result import RunResult
 
 
 def speed_figure(result: RunResult) -> str:
-    """Two panels of bars, one a model, each with its ratio to the teacher's, as inline SVG; empty if nothing was measured."""
+    """Draw two panels of bars, one per model, with ratios to the teacher, as inline SVG; empty if not measured."""
     speed = result.cost.get("speed", {})
     if not speed:
         return ""

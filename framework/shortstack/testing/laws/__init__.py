@@ -1,4 +1,4 @@
-"""Every law of the kit: a folder a kind of component, a file a theme. Importing the laws needs Hypothesis."""
+"""All laws of the kit: one folder per kind of component, one file per theme. Importing the laws needs Hypothesis."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -17,7 +17,7 @@ FOLDERS: Final[Mapping[Kind, str]] = {
 
 
 def laws_of(kind: Kind) -> tuple[Law, ...]:
-    """The laws that bind one kind of component, in the order of their numbers."""
+    """Return the laws that bind one kind of component, in the order of their numbers."""
     return tuple(sorted(_found(kind), key=lambda law: (law.number, law.name)))
 
 

@@ -14,7 +14,7 @@ from shortstack.testing.variants import variants
 
 
 def settings(subject: Subject) -> None:
-    """Settings written to JSON and read back are equal, at their defaults and away from them; others are refused by name.
+    """Settings written to JSON and read back are equal, at and off their defaults; unknown ones are refused by name.
 
     A value that no file can hold, such as NaN or a set, cannot be built from Python either.
     """
@@ -32,15 +32,15 @@ def settings(subject: Subject) -> None:
 
 
 def _require_refused_or_kept(subject: Subject, name: str) -> None:
-    """What Python can build a component with is what a file can say."""
+    """Raise if a component can be built from Python with a value that cannot be written to a file and read back."""
     config = subject.descriptor.config
     for value in (float("nan"), {"a"}, object()):
         try:
-            given = config(**{**subject.settings, name: value})
-            subject.registry.build(subject.kind, subject.name, given)  # type: ignore[arg-type]  # no strategy has it
+            built = config(**{**subject.settings, name: value})
+            subject.registry.build(subject.kind, subject.name, built)  # type: ignore[arg-type]  # no strategy has it
         except Exception:  # noqa: BLE001, S112 -- refused, in whatever words
             continue
-        _require_round_trip(config, given, subject.name)
+        _require_round_trip(config, built, subject.name)
 
 
 def _require_round_trip(config: type, given: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Many copies of one model, fast."""
+"""Fast copies of one model."""
 
 import copy
 import io
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 class Copies:
-    """Copies of a model: its Python objects are pickled once, its tensors cloned each time.
+    """Source of copies of a model: its Python objects are pickled once, its tensors cloned each time.
 
     ``copy.deepcopy`` walks through some thousand dictionaries and takes six times as long.
     """
 
     def __init__(self, model: "PreTrainedModel") -> None:
-        """Take the model apart."""
+        """Pickle the model's objects and keep its tensors apart."""
         written = io.BytesIO()
         pickler = _WithoutTensors(written, pickle.HIGHEST_PROTOCOL)
         pickler.dump(model)
         self._objects, self._tensors = written.getvalue(), tuple(pickler.tensors.values())
 
     def one(self) -> "PreTrainedModel":
-        """A copy that shares nothing with the model; tensors that were one are one."""
+        """Return a copy that shares nothing with the model; tied tensors stay tied."""
         copied: PreTrainedModel = _WithTensors(io.BytesIO(self._objects), self._tensors).load()
         return copied
 
 
 class _WithoutTensors(pickle.Pickler):
-    """Writes a number for each tensor."""
+    """Pickler that writes a number in place of each tensor."""
 
     def __init__(self, file: io.BytesIO, protocol: int) -> None:
         super().__init__(file, protocol)
@@ -46,7 +46,7 @@ class _WithoutTensors(pickle.Pickler):
 
 
 class _WithTensors(pickle.Unpickler):
-    """Puts a fresh clone in the place of each number."""
+    """Unpickler that puts a fresh clone in place of each number."""
 
     def __init__(self, file: io.BytesIO, tensors: tuple[Tensor, ...]) -> None:
         super().__init__(file)

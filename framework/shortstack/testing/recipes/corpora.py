@@ -1,4 +1,4 @@
-"""Calibration examples and how they are batched, made from recipes."""
+"""Recipes for calibration examples and for their batches."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Example:
-    """One sequence.
+    """Tokenised sequence with its labels.
 
     Attributes:
         ids: int64 ``(tokens,)``.
@@ -26,13 +26,13 @@ class Example:
 
 @attrs.frozen(kw_only=True)
 class Corpus:
-    """A recipe for calibration examples; token 0 is kept for padding.
+    """Recipe for calibration examples; token 0 is reserved for padding.
 
     Attributes:
         lengths: Tokens of each example, at least 2.
-        supervised: Which tokens are to be predicted: ``"every"`` or only the ``"last"``.
+        supervised: The tokens that have a label: ``"every"`` or only the ``"last"``.
         unlabelled: Indices of examples without any label.
-        seed: Of the tokens.
+        seed: Seed of the tokens.
 
     >>> Corpus(lengths=(3, 2)).examples()[1].ids.shape
     torch.Size([2])
@@ -44,11 +44,11 @@ class Corpus:
     seed: int = 0
 
     def examples(self) -> list[Example]:
-        """The examples, in order."""
+        """Return the examples, in order."""
         import torch
 
         generator = torch.Generator().manual_seed(self.seed)
-        found = []
+        examples = []
         for index, length in enumerate(self.lengths):
             ids = torch.randint(1, VOCABULARY, (length,), generator=generator)
             labels = ids.clone()
@@ -56,17 +56,17 @@ class Corpus:
                 labels[:-1] = IGNORED
             if index in self.unlabelled:
                 labels[:] = IGNORED
-            found.append(Example(ids=ids, labels=labels))
-        return found
+            examples.append(Example(ids=ids, labels=labels))
+        return examples
 
 
 @attrs.frozen(kw_only=True)
 class Batching:
-    """A recipe for how examples are put into batches.
+    """Recipe for how examples are put into batches.
 
     Attributes:
-        sizes: Examples of each batch, over and over until all are in.
-        side: Where shorter examples are padded.
+        sizes: Examples per batch, repeated until all are in.
+        side: Side on which shorter examples are padded.
         extra: Columns of padding beyond the longest example.
         pad: The token id of the padding.
         shuffled: Seed of the order of the examples; None keeps it.
@@ -81,18 +81,18 @@ class Batching:
     blanks: int = 0
 
     def batches(self, examples: list[Example]) -> "list[dict[str, Tensor]]":
-        """``{"input_ids", "attention_mask", "labels"}``, int64 ``(batch, tokens)`` each."""
+        """Return batches ``{"input_ids", "attention_mask", "labels"}``, int64 ``(batch, tokens)`` each."""
         import torch
 
         if self.shuffled is not None:
             order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(self.shuffled))
             examples = [examples[i] for i in order.tolist()]
-        found, start, turn = [], 0, 0
+        batches, start, turn = [], 0, 0
         while start < len(examples):
             size = self.sizes[turn % len(self.sizes)]
-            found.append(self._batch(examples[start : start + size]))
+            batches.append(self._batch(examples[start : start + size]))
             start, turn = start + size, turn + 1
-        return found
+        return batches
 
     def _batch(self, examples: list[Example]) -> "dict[str, Tensor]":
         import torch

@@ -1,4 +1,4 @@
-"""What can happen to a file between its author and its reader, and sources that are nobody's."""
+"""Recipes for damaged files, and for sources that no adapter should recognise."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +13,11 @@ _LINE: Final = re.compile(rb"[^\n]*\n?")
 
 
 def _replaced(pattern: "re.Pattern[bytes]", data: bytes, place: int, change: Callable[[bytes], bytes]) -> bytes:
-    """Change one match, counted round; nothing where there is none."""
-    found = [match for match in pattern.finditer(data) if match[0]]
-    if not found:
+    """Change the match of index ``place`` modulo their number; return the data unchanged if there is none."""
+    matches = [match for match in pattern.finditer(data) if match[0]]
+    if not matches:
         return data
-    start, stop = found[place % len(found)].span()
+    start, stop = matches[place % len(matches)].span()
     return data[:start] + change(data[start:stop]) + data[stop:]
 
 
@@ -42,17 +42,17 @@ DAMAGES: Final[Mapping[str, Callable[[bytes, int], bytes]]] = {
     "quote": lambda data, place: _inserted(data, place, b'"'),
     "newline": lambda data, place: _inserted(data, place, b"\n"),
 }
-"""Name → what becomes of a file's bytes; the number says where."""
+"""Name of a damage → function of a file's bytes and a place, which returns the damaged bytes."""
 
 
 @attrs.frozen(kw_only=True)
 class Damage:
-    """A recipe for one damaged file.
+    """Recipe for one damaged file.
 
     Attributes:
         kind: One of ``DAMAGES``, or ``"lost file"``.
-        file: Which of a folder's files, in the order of their names, counted round.
-        place: Where in it: a byte, a line, a field or a number, counted round.
+        file: Index of the file in the folder, sorted by name, modulo their number.
+        place: Index of a byte, a line, a field or a number in it, modulo their number.
     """
 
     kind: str = attrs.field(validator=attrs.validators.in_({*DAMAGES, "lost file"}))
@@ -60,7 +60,7 @@ class Damage:
     place: int = 0
 
     def of_each_kind(self) -> "Iterator[Damage]":
-        """This damage, and every other sort at the same place."""
+        """Yield this damage, and every other kind of damage at the same place."""
         for kind in dict.fromkeys([self.kind, *DAMAGES, "lost file"]):
             yield attrs.evolve(self, kind=kind)
 
@@ -78,12 +78,12 @@ class Damage:
 
 @attrs.frozen(kw_only=True)
 class OtherSource:
-    """A recipe for a source that belongs to no adapter.
+    """Recipe for a source that belongs to no adapter.
 
     Attributes:
         kind: An empty folder, a folder with one file, or a file.
-        name: Of the file.
-        content: Of the file, written as latin-1.
+        name: Name of the file.
+        content: Content of the file, written as latin-1.
     """
 
     kind: Literal["empty folder", "folder", "file"]
@@ -91,9 +91,10 @@ class OtherSource:
     content: str = ""
 
     def write(self, folder: Path) -> Path:
-        """Put it into an empty folder; the source."""
+        """Write it into an empty folder and return its path."""
         if self.kind == "empty folder":
             return folder
         path = folder / self.name
+        # latin-1, so that a content can hold any byte
         path.write_bytes(self.content.encode("latin-1"))
         return folder if self.kind == "folder" else path

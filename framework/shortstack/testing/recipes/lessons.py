@@ -1,4 +1,4 @@
-"""Short trainings of a tiny student by a tiny teacher, made from a recipe."""
+"""Recipes for short trainings of a tiny student by a tiny teacher."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Lesson:
-    """A recipe for a teacher, a student that has some of its layers, and examples of uneven length.
+    """Recipe for a teacher, a student with some of its layers, and examples of uneven length.
 
-    The student has weights of its own, so that there is something to learn.
+    The student's weights are drawn anew, so that there is something to learn.
 
     Attributes:
         kept: The teacher's layers that the student has, ascending.
         layers: The teacher's layers.
-        width: Of the student's states, a multiple of 4; the teacher's are 16 wide.
+        width: Width of the student's states, a multiple of 4; the teacher's are 16 wide.
         lengths: Tokens of each example.
-        seed: Of the weights and the tokens.
+        seed: Seed of the weights and the tokens.
         dtype: ``"float64"`` or ``"float32"``.
     """
 
@@ -36,11 +36,11 @@ class Lesson:
     dtype: Literal["float64", "float32"] = "float64"
 
     def teacher(self) -> "PreTrainedModel":
-        """The teacher, in eval mode."""
+        """Return the teacher, in eval mode."""
         return TinyModel(layers=self.layers, seed=self.seed, dtype=self.dtype).build()
 
     def student(self) -> "PreTrainedModel":
-        """The student, in eval mode; a fresh one each time, with the same weights."""
+        """Return a fresh student in eval mode, each time with the same weights."""
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -52,11 +52,11 @@ class Lesson:
         return model.eval()
 
     def selection(self) -> Selection:
-        """The layers of the teacher that the student has."""
+        """Return the layers of the teacher that the student has."""
         return Selection(kept=self.kept, of=self.layers)
 
     def examples(self) -> "list[dict[str, Tensor]]":
-        """``{"input_ids", "attention_mask", "labels"}`` of each example, padded to one length."""
+        """Return ``{"input_ids", "attention_mask", "labels"}`` for each example, padded to one length."""
         corpus = Corpus(lengths=self.lengths, seed=self.seed).examples()
         (batch,) = Batching(sizes=(len(corpus),)).batches(corpus)
         return [{name: rows[i] for name, rows in batch.items()} for i in range(len(corpus))]

@@ -1,4 +1,4 @@
-"""What a distillation loss is given, made from a recipe: logits, states, labels and masks, without any model."""
+"""Recipes for the inputs of distillation losses: logits, states, labels and masks, without any model."""
 
 import math
 from functools import lru_cache
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Given:
-    """What a loss is given for one batch.
+    """Inputs of a loss for one batch.
 
     Attributes:
-        student: All that a loss may ask of the student.
-        teacher: All that a loss may ask of the teacher.
+        student: All outputs of the student that a loss may need.
+        teacher: All outputs of the teacher that a loss may need.
         batch: The labels and masks.
-        supervised: How many of the positions lie in each row of the batch.
+        supervised: Number of supervised positions in each row of the batch.
     """
 
     student: ModelOutputs
@@ -32,19 +32,19 @@ class Given:
 
 @attrs.frozen(kw_only=True)
 class LossInputs:
-    """A recipe for what a loss is given: one batch of two models that never existed.
+    """Recipe for the inputs of a loss: one batch of outputs of two models that never existed.
 
     Attributes:
         lengths: Tokens of each row that are no padding; 0 for a row of padding alone.
-        supervised: Which tokens have a label: ``"every"``, only the ``"last"`` of a row, or ``"nothing"``.
-        side: Where shorter rows are padded.
+        supervised: The tokens that have a label: ``"every"``, only the ``"last"`` of a row, or ``"nothing"``.
+        side: Side on which shorter rows are padded.
         candidates: Columns of the logits, at least 2.
         kept: The teacher's layers that the student has, ascending.
         layers: The teacher's layers.
         widths: The width of the student's states, and of the teacher's; even.
         scale: Standard deviation of logits and states.
-        apart: From 0, where the student's are the teacher's, to 1, where they have nothing to do with each other.
-        seed: Of all numbers.
+        apart: Distance of the models: 0 for equal outputs, 1 for independent ones.
+        seed: Seed of all numbers.
         dtype: ``"float64"``, ``"float32"`` or ``"bfloat16"``.
 
     >>> LossInputs(lengths=(3, 1), candidates=5).build().student.logits.shape
@@ -64,7 +64,7 @@ class LossInputs:
     dtype: Literal["float64", "float32", "bfloat16"] = "float64"
 
     def build(self) -> Given:
-        """The outputs, labels and masks; fresh tensors each time."""
+        """Return the outputs, labels and masks; fresh tensors each time."""
         import torch
 
         generator = torch.Generator().manual_seed(self.seed)
@@ -85,15 +85,15 @@ class LossInputs:
         )
 
     def student_config(self) -> "PreTrainedConfig":
-        """The config of a model that could have given the student's outputs."""
+        """Return a config of a model that could have given the student's outputs."""
         return _config(len(self.kept), self.widths[0])
 
     def teacher_config(self) -> "PreTrainedConfig":
-        """The config of a model that could have given the teacher's outputs."""
+        """Return a config of a model that could have given the teacher's outputs."""
         return _config(self.layers, self.widths[1])
 
     def selection(self) -> Selection:
-        """The layers of the teacher that the student has."""
+        """Return the layers of the teacher that the student has."""
         return Selection(kept=self.kept, of=self.layers)
 
     def _mask(self) -> "Tensor":
@@ -116,7 +116,7 @@ class LossInputs:
         return {layer: self._normal(shape, generator) for layer in range(layers)}
 
     def _departed(self, teacher: "Tensor", other: "Tensor") -> "Tensor":
-        """A mixture of the same standard deviation; a plain mean would make the student the less certain of the two."""
+        """Return a mixture of the same standard deviation; a plain mean would make the student less certain."""
         return math.sqrt(1 - self.apart**2) * teacher + self.apart * other
 
     def _outputs(self, logits: "Tensor", states: "dict[int, Tensor]") -> ModelOutputs:

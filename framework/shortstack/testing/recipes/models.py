@@ -1,4 +1,4 @@
-"""Tiny models of many decoder families, made from a recipe."""
+"""Recipes for tiny models of many decoder families."""
 
 import copy
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from shortstack.testing.recipes.copies import Copies
 
 VOCABULARY: Final = 40
-"""Tokens that every tiny model knows."""
+"""Vocabulary size of every tiny model."""
 
 LONGEST: Final = 32
-"""Tokens that every tiny model can read."""
+"""Longest input of every tiny model, in tokens."""
 
 _ROOMY: Final = {"hidden_size": 64, "max_position_embeddings": 128}
 
@@ -51,16 +51,16 @@ FAMILIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "smollm3": {**_GROUPED, **_ENDS, "no_rope_layer_interval": 2, "pad_token_id": 0},
     "qwen2_moe": {**_GROUPED, **_SPARSE, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
 }
-"""Model type → the config's fields but for its depth."""
+"""Model type → the config's fields, except the number of layers."""
 
 COMMON: Final = ("llama", "mistral", "qwen2", "qwen3", "phi3", "gpt2", "gpt_neox", "opt", "olmo2")
-"""The families whose every signal can be observed and is computed in the model's own precision."""
+"""Families all of whose signals can be observed and are computed in the model's own precision."""
 
 MIXED: Final = ("gemma2", "gemma3_text", "smollm3", "qwen2_moe")
-"""The families whose layers are not all of one kind: windows, rotary positions or experts differ from layer to layer."""
+"""Families with several kinds of layers: windows, rotary positions or experts differ from layer to layer."""
 
 EXPERTS: Final = ("mixtral", "qwen2_moe")
-"""The families with mixtures of experts."""
+"""Families with mixtures of experts."""
 
 _DEPTH = {"gpt2": "n_layer"}
 
@@ -70,26 +70,26 @@ _ODD: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon"), 1e-3),
     "query_pre_attn_scalar": 5,
 }
-"""Values of a config that no family has by default: numbers that are no multiple of 8, other epsilons and scales."""
+"""Config values that no family has by default: numbers that are not multiples of 8, other epsilons and scales."""
 
 _ODD_THETA: Final = 50.0
-"""The base of the rotary frequencies, which is 10,000 or more by default."""
+"""Base of the rotary frequencies, which is 10,000 or more by default."""
 
 
 @attrs.frozen(kw_only=True)
 class TinyModel:
-    """A recipe for a tiny stock decoder whose every layer really does something.
+    """Recipe for a tiny stock decoder whose every layer changes the states.
 
     Attributes:
         family: One of ``FAMILIES``.
-        layers: How deep.
-        seed: Of the weights.
+        layers: Number of layers.
+        seed: Seed of the weights.
         dtype: ``"float64"``, ``"float32"`` or ``"bfloat16"``.
-        idle: Indices of layers that change nothing: all that they write to the residual stream is 0.
-        tied: Whether the output rows are the input embeddings; None for the family's own way.
-        odd: Whether the config's numbers are away from their defaults: the base of rotary positions, epsilons, scales,
+        idle: Indices of layers that change nothing: their writes to the residual stream are all 0.
+        tied: True to tie the output rows to the input embeddings; None for the family's default.
+        odd: True to move the config's numbers off their defaults: the base of rotary positions, epsilons, scales,
             a vocabulary and an inner width that are no multiple of 8.
-        roomy: Whether it has 64 channels and reads 128 tokens, instead of 16 and 32.
+        roomy: True for 64 channels and inputs of 128 tokens, instead of 16 and 32.
 
     >>> TinyModel(family="llama", layers=3, seed=7)
     TinyModel(family='llama', layers=3, seed=7, dtype='float64', idle=(), tied=None, odd=False, roomy=False)
@@ -105,7 +105,7 @@ class TinyModel:
     roomy: bool = False
 
     def config(self) -> "PreTrainedConfig":
-        """Its config."""
+        """Return the model's config."""
         from transformers import AutoConfig
 
         fields = copy.deepcopy(dict(FAMILIES[self.family]))
@@ -118,20 +118,20 @@ class TinyModel:
         return AutoConfig.for_model(self.family, **{**fields, **_away_from_defaults(plain)}) if self.odd else plain
 
     def build(self) -> "PreTrainedModel":
-        """The model, in eval mode; a fresh copy each time, with the same weights."""
+        """Return the model in eval mode; a fresh copy each time, with the same weights."""
         return _copies(self).one()
 
 
 def _away_from_defaults(plain: "PreTrainedConfig") -> dict[str, Any]:
-    """Other values of the numbers that a config has."""
-    found = {name: value for name, value in _ODD.items() if hasattr(plain, name)}
+    """Return other values for the numbers that a config has."""
+    changed = {name: value for name, value in _ODD.items() if hasattr(plain, name)}
     if getattr(plain, "rope_parameters", None):
-        found["rope_parameters"] = _turned(plain.rope_parameters)
-    return found
+        changed["rope_parameters"] = _turned(plain.rope_parameters)
+    return changed
 
 
 def _turned(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Rotary parameters, of one kind of layer or of several, with another base."""
+    """Return rotary parameters, of one kind of layer or of several, with another base."""
     return {
         name: _turned(value) if isinstance(value, Mapping) else _ODD_THETA if name == "rope_theta" else value
         for name, value in parameters.items()
@@ -139,6 +139,7 @@ def _turned(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
+# tests draw the same recipes over and over, and building a model is slow
 def _copies(recipe: TinyModel) -> "Copies":
     from shortstack.testing.recipes.copies import Copies
 
@@ -151,6 +152,7 @@ def _built(recipe: TinyModel) -> "PreTrainedModel":
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
+        # drawn in float32 for every dtype, so that recipes that differ in dtype alone have the same weights
         model: PreTrainedModel = AutoModelForCausalLM.from_config(recipe.config(), dtype=torch.float32)
         with torch.no_grad():
             for parameter in model.parameters():  # no bias or norm keeps a value that would hide a mistake

@@ -1,4 +1,4 @@
-"""What a selection strategy is asked: scores, and a model that is a table of losses; made from a recipe."""
+"""Recipes for the questions to a selection strategy: scores, and a model that is a table of losses."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class TableProbe:
-    """A model of two examples whose loss without some layers is a sum.
+    """Model of two examples whose loss without some layers is a sum over a table.
 
     Attributes:
-        losses: What leaving out each layer adds to the mean loss.
-        neighbours: What leaving out two layers in a row adds besides.
+        losses: Increase of the mean loss when each layer is left out.
+        neighbours: Further increase for every two adjacent layers that are left out.
     """
 
     losses: tuple[float, ...]
@@ -26,23 +26,23 @@ class TableProbe:
 
     @property
     def layers(self) -> int:
-        """How many layers there are."""
+        """Number of layers."""
         return len(self.losses)
 
     @property
     def examples(self) -> int:
-        """Two."""
+        """Number of examples: 2."""
         return 2
 
-    def few(self, examples: int) -> "TableProbe":  # noqa: ARG002 -- both are one kind
-        """The same two: each is as good as both."""
+    def few(self, examples: int) -> "TableProbe":  # noqa: ARG002 -- the protocol's signature
+        """Return the probe itself: each of its two examples gives the same result as both."""
         return self
 
     def log_probability(self, *, skip: Sequence[int] = ()) -> "Tensor":
-        """float64 ``(2,)``: half above minus the loss, and half below.
+        """Return float64 ``(2,)``: the negative loss plus a half, and minus a half.
 
         Raises:
-            ValueError: A layer is skipped twice, or is not there.
+            ValueError: A layer is skipped twice, or does not exist.
         """
         import torch
 
@@ -56,12 +56,12 @@ class TableProbe:
 
 @attrs.frozen(kw_only=True)
 class LayerQuestion:
-    """A recipe for what a strategy is asked.
+    """Recipe for the question to a strategy.
 
     Attributes:
-        scores: One a layer; higher means keep.
-        losses: What leaving out each layer adds to the calibration loss.
-        neighbours: What leaving out two layers in a row adds besides.
+        scores: One score per layer; higher means keep.
+        losses: Increase of the calibration loss when each layer is left out.
+        neighbours: Further increase for every two adjacent layers that are left out.
 
     >>> LayerQuestion(scores=(0.5, 0.25), losses=(1.0, 2.0)).build().layers
     2
@@ -77,24 +77,24 @@ class LayerQuestion:
 
     @property
     def probe(self) -> TableProbe:
-        """The model that a strategy may measure."""
+        """Model that a strategy may measure."""
         return TableProbe(losses=self.losses, neighbours=self.neighbours)
 
     def build(self) -> Question:
-        """The question."""
+        """Return the question."""
         return Question(scores=self.scores, probe=self.probe)
 
 
 @attrs.frozen(kw_only=True)
 class ParameterBudget:
-    """A recipe for a budget of parameters that any one layer fits.
+    """Recipe for a budget of parameters that any single layer fits.
 
     Attributes:
-        costs: Parameters of each layer, over and over until all layers have some.
+        costs: Parameters of each layer, repeated for further layers.
         embeddings: Parameters of embeddings.
         other: Parameters outside the layers that are no embeddings.
-        spare: How many parameters may stay beside the dearest layer and what is outside the layers.
-        body: Whether embeddings are left out of the count.
+        spare: Parameters allowed beyond the largest layer and what is outside the layers.
+        body: True to leave embeddings out of the count.
 
     >>> ParameterBudget(costs=(5, 7), embeddings=10, spare=3, body=True).budget(layers=3)
     Budget(body_parameters=10)
@@ -107,23 +107,23 @@ class ParameterBudget:
     body: bool = False
 
     def layer_parameters(self, *, layers: int) -> list[int]:
-        """Parameters of each layer."""
+        """Return the number of parameters of each layer."""
         return [self.costs[layer % len(self.costs)] for layer in range(layers)]
 
     def spent(self, kept: Sequence[int]) -> int:
-        """Parameters that count, of a student with these layers."""
+        """Return the counted parameters of a student with these layers."""
         inside = sum(self.costs[layer % len(self.costs)] for layer in kept)
         return inside + self.other + (0 if self.body else self.embeddings)
 
     def allowed(self, *, layers: int) -> int:
-        """The most parameters that count."""
+        """Return the largest allowed number of counted parameters."""
         return self.spent(()) + max(self.layer_parameters(layers=layers)) + self.spare
 
     def budget(self, *, layers: int) -> Budget:
-        """The budget for so many layers."""
+        """Return the budget for this number of layers."""
         allowed = self.allowed(layers=layers)
         return Budget(body_parameters=allowed) if self.body else Budget(parameters=allowed)
 
     def prices(self, *, layers: int) -> dict[str, Any]:
-        """What ``AdaptiveLayerSelector.select`` has to be told besides."""
+        """Return the remaining arguments of ``AdaptiveLayerSelector.select``."""
         return {"costs": Cost(layers=self.layer_parameters(layers=layers), fixed=self.spent(()))}

@@ -1,4 +1,4 @@
-"""Small interaction tables, made from a recipe of plain numbers."""
+"""Recipes for small interaction tables, made of plain numbers."""
 
 import random
 from typing import Final
@@ -26,7 +26,7 @@ _CATEGORIES: Final = ("Drama", "Musical", "Sci-Fi", "Comedy", "Film-Noir", "Acti
 
 
 def user_number(user: int) -> str:
-    """What the user of this number is called: a long number that nothing else in a file is likely to hold.
+    """Return the id of the user of this number: a long number that nothing else in a file is likely to hold.
 
     >>> user_number(1)
     '2147007919'
@@ -36,13 +36,13 @@ def user_number(user: int) -> str:
 
 @attrs.frozen(kw_only=True)
 class InteractionTable:
-    """A recipe for a sample that a dataset adapter can write.
+    """Recipe for a sample that a dataset adapter can write.
 
     Attributes:
-        rows: User, item, rating from 1 to 5, and day: small numbers from 0, but for the rating.
-        names: What the first items are called where ids may be any text; the others go by numbers.
-        untitled: Items that have neither a title nor a category; the lowest in the rows has both all the same.
-        texts: At which of some odd titles and categories the first item's stand.
+        rows: User, item, rating from 1 to 5, and day; all but the rating count from 0.
+        names: Ids of the first items where ids may be any text; the other ids are numbers.
+        untitled: Items with neither a title nor a category; the lowest item in the rows always has both.
+        texts: Index of the first item's title and category in lists of odd ones.
 
     >>> InteractionTable(rows=((0, 1, 5, 0),)).sample().rows
     (Interaction(user='2147000000', item='38', rating=5.0, timestamp=777600000000),)
@@ -54,15 +54,16 @@ class InteractionTable:
     texts: int = 0
 
     def sample(self, *, text_ids: bool = False) -> Sample:
-        """The sample; beside the items of its rows it has the title of one that is in no row.
+        """Return the sample; besides the items of its rows it has the title of one that is in no row.
 
         Args:
-            text_ids: Whether ``names`` are used.
+            text_ids: True to use ``names``.
         """
         names = self.names if text_ids else ()
         rated = {item for _, item, _, _ in self.rows}
         described = (rated - {*self.untitled}) | {min(rated, default=0)}
-        order = sorted(described, key=lambda item: (-(item % 2), item))  # that nobody would guess
+        # odd items first: an order that an adapter cannot restore by sorting
+        order = sorted(described, key=lambda item: (-(item % 2), item))
         titled = [max(rated, default=0) + 1, *order]
         return Sample(
             rows=[
@@ -79,11 +80,11 @@ class InteractionTable:
         )
 
     def shuffled(self, seed: int) -> "InteractionTable":
-        """The same rows in another order."""
+        """Return the same rows in another order."""
         return attrs.evolve(self, rows=tuple(random.Random(seed).sample(self.rows, len(self.rows))))  # noqa: S311
 
     def without_repeats(self) -> "InteractionTable":
-        """The first row of each pair of user and item."""
+        """Return the first row of each pair of user and item."""
         first: dict[tuple[int, int], tuple[int, int, int, int]] = {}
         for row in self.rows:
             first.setdefault(row[:2], row)

@@ -1,4 +1,4 @@
-"""Calibration examples, and ways to batch them."""
+"""Strategies for calibration examples and their batching."""
 
 from hypothesis import strategies as st
 
@@ -7,12 +7,12 @@ from shortstack.testing.recipes.corpora import Batching, Corpus
 
 @st.composite
 def corpora(draw: st.DrawFn, *, examples: tuple[int, int] = (1, 6), longest: int = 9) -> Corpus:
-    """Examples of 3 to ``longest`` tokens, at least one of them labelled.
+    """Draw examples of 3 to ``longest`` tokens, at least one of them labelled.
 
     Args:
-        draw: Given by Hypothesis.
-        examples: The least and the most examples.
-        longest: The most tokens of an example.
+        draw: Supplied by Hypothesis.
+        examples: Smallest and largest number of examples.
+        longest: Largest number of tokens of an example.
     """
     lengths = draw(st.lists(st.integers(3, longest), min_size=examples[0], max_size=examples[1]).map(tuple))
     some = st.lists(st.integers(0, len(lengths) - 1), max_size=len(lengths) - 1, unique=True)
@@ -27,11 +27,11 @@ def corpora(draw: st.DrawFn, *, examples: tuple[int, int] = (1, 6), longest: int
 def batchings(
     *, sides: tuple[str, ...] = ("right", "left"), blanks: tuple[int, int] = (0, 0)
 ) -> st.SearchStrategy[Batching]:
-    """Ways to put examples into batches: sizes, side and width of the padding, order.
+    """Draw ways to batch examples: sizes, side and width of the padding, order.
 
     Args:
-        sides: Where padding may go.
-        blanks: The least and the most rows of padding alone in each batch.
+        sides: Sides on which padding may go.
+        blanks: Smallest and largest number of all-padding rows in each batch.
     """
     return st.builds(
         Batching,

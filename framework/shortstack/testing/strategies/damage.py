@@ -1,4 +1,4 @@
-"""Damaged files, and sources that are nobody's."""
+"""Strategies for damaged files, and for sources that no adapter should recognise."""
 
 from hypothesis import strategies as st
 
@@ -6,14 +6,14 @@ from shortstack.testing.recipes.damage import DAMAGES, Damage, OtherSource
 
 
 def damages() -> st.SearchStrategy[Damage]:
-    """One thing that happens to one of some files."""
+    """Draw one damage to one of some files."""
     return st.builds(
         Damage, kind=st.sampled_from([*DAMAGES, "lost file"]), file=st.integers(0, 3), place=st.integers(0, 9_999)
     )
 
 
 def other_sources() -> st.SearchStrategy[OtherSource]:
-    """Empty folders, and files that no adapter should take for its own."""
+    """Draw empty folders, and files that no adapter should recognise."""
     return st.builds(
         OtherSource,
         kind=st.sampled_from(["empty folder", "folder", "file"]),

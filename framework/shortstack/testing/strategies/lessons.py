@@ -1,4 +1,4 @@
-"""Short trainings."""
+"""Strategies for short trainings."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from shortstack.testing.recipes.lessons import Lesson
 
 
 def lessons(*, widths: Sequence[int] = (8, 16)) -> st.SearchStrategy[Lesson]:
-    """Teachers of three layers, students of two of them, eight examples of uneven length.
+    """Draw teachers of three layers, students with two of them, and eight examples of uneven length.
 
     Args:
-        widths: Of the student's states, the first drawn first; the teacher's are 16 wide.
+        widths: Widths of the student's states, simplest first; the teacher's are 16 wide.
     """
     lengths = st.permutations([6, 2, 3, 5, 2, 4, 6, 3]).map(tuple)
     return st.builds(

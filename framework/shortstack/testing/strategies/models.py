@@ -1,4 +1,4 @@
-"""Tiny models."""
+"""Strategies for tiny models."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shortstack.testing.recipes.models import COMMON, TinyModel
 
 ODD = st.sampled_from([False, False, False, True])
-"""Whether a config's numbers are away from their defaults; a fourth of the models, each of which has to be built."""
+"""Values of ``TinyModel.odd``: true for a fourth of the models, each of which has to be built."""
 
 
 @st.composite
@@ -20,14 +20,14 @@ def models(
     dtypes: Sequence[Literal["float64", "float32", "bfloat16"]] = ("float64", "float32"),
     idle: bool = False,
 ) -> TinyModel:
-    """Tiny stock decoders; they shrink to a one-layer float64 model of the first family.
+    """Draw tiny stock decoders; they shrink to a one-layer float64 model of the first family.
 
     Args:
-        draw: Given by Hypothesis.
+        draw: Supplied by Hypothesis.
         families: Model types, a subset of ``recipes.models.FAMILIES``.
-        layers: The least and the most layers.
+        layers: Smallest and largest number of layers.
         dtypes: Types of the weights.
-        idle: Whether at least one layer changes nothing.
+        idle: True if at least one layer changes nothing.
     """
     depth = draw(st.integers(*layers))
     some = st.lists(st.integers(0, depth - 1), min_size=1, unique=True)

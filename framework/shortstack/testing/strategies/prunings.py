@@ -1,4 +1,4 @@
-"""Which layers stay, and teachers for them."""
+"""Strategies for prunings: teachers, and the layers that are kept."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,11 +12,11 @@ from shortstack.testing.strategies.models import ODD
 
 
 def selections(of: int, *, dropping: bool = False) -> st.SearchStrategy[Selection]:
-    """Any layers out of so many, at least one.
+    """Draw any layers out of ``of``, at least one.
 
     Args:
-        of: How many layers there are.
-        dropping: Whether at least one goes.
+        of: Number of layers.
+        dropping: True if at least one is dropped.
     """
     masks = st.sampled_from(range(1, 2**of - dropping))
     return masks.map(lambda mask: Selection(kept=[layer for layer in range(of) if mask >> layer & 1], of=of))
@@ -33,18 +33,18 @@ def prunings(
     idle: bool = False,
     twice: bool = False,
 ) -> Pruning:
-    """Teachers, tied and untied, and the layers that stay; every other one has layers of several kinds.
+    """Draw teachers, tied and untied, and the layers that are kept; every other teacher has layers of several kinds.
 
     Args:
-        draw: Given by Hypothesis.
+        draw: Supplied by Hypothesis.
         families: Model types, a subset of ``recipes.models.FAMILIES``.
-        layers: The least and the most layers of the teacher; more than 1 if layers must go, more than 2 if twice.
+        layers: Smallest and largest depth of the teacher; more than 1 if layers are dropped, more than 2 if twice.
         dtypes: Types of the weights.
-        dropping: Whether at least one layer goes, each time.
-        idle: Whether the layers that go change nothing.
-        twice: Whether the student is pruned in its turn.
+        dropping: True if at least one layer is dropped, each time.
+        idle: True if the dropped layers change nothing.
+        twice: True if the student is pruned again.
     """
-    # where two parts of an example are drawn alike, Hypothesis exchanges them rather than draw new ones
+    # Hypothesis copies one part of an example to another if both are drawn alike; different strategies prevent it
     depth = draw(st.sampled_from(range(layers[0], layers[1] + 1)))
     mixed = [family for family in families if family in MIXED]
     family = draw(st.sampled_from(families) | st.sampled_from(mixed or families))

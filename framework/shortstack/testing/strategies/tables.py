@@ -1,4 +1,4 @@
-"""Interaction tables as people leave them: repeats, ties in time, ids with quotes and commas."""
+"""Strategies for interaction tables with the flaws of real ones: repeats, ties in time, ids with quotes and commas."""
 
 from typing import Final
 
@@ -15,12 +15,12 @@ _TEXT: Final = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_
 
 
 def names() -> st.SearchStrategy[str]:
-    """Ids of any text without control characters; never a number such as other items go by, or the same with ``.0``."""
+    """Draw ids of any text without control characters, except numbers that could equal another item's id."""
     return (st.sampled_from(ODD_NAMES) | _TEXT).filter(_is_no_number)
 
 
 def _is_no_number(text: str) -> bool:
-    """A column of numbers alone, some of them with ``.0``, was written by a program that made floats of them."""
+    """Return False for whole numbers, also with ``.0``: a column of those comes from a program that used floats."""
     whole = text.removesuffix(".0")
     return not (whole.isdecimal() and (whole == str(int(whole)) or whole != text))
 
@@ -28,13 +28,13 @@ def _is_no_number(text: str) -> bool:
 def interaction_tables(
     *, rows: tuple[int, int] = (1, 8), users: int = 3, items: int = 5, days: int = 6
 ) -> st.SearchStrategy[InteractionTable]:
-    """Tables of a few rows, some of them repeated, in any order; the ratings of some are the lowest and the highest alone.
+    """Draw tables of a few rows, some repeated, in any order; some hold only the lowest and the highest rating.
 
     Args:
-        rows: The least and the most rows before some are repeated.
-        users: The most users.
-        items: The most items.
-        days: The most days, so that times tie.
+        rows: Smallest and largest number of rows before some are repeated.
+        users: Largest number of users.
+        items: Largest number of items.
+        days: Largest number of days; few, so that times tie.
     """
     row = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1), st.integers(1, 5), st.integers(0, days - 1))
     drawn = st.lists(names(), min_size=min(3, items), max_size=items, unique=True).map(tuple)
@@ -59,7 +59,7 @@ def _table(
     binary: bool,
     texts: int,
 ) -> InteractionTable:
-    """With some of the rows again, counted round; formats of binary feedback hold no middle rating."""
+    """Return a table with some rows repeated; formats of binary feedback hold no middle rating."""
     if binary:
         rows = [(user, item, 1 if rating < 3 else 5, day) for user, item, rating, day in rows]
     repeats = [rows[index % len(rows)] for index in again] if rows else []

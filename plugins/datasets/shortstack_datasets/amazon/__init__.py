@@ -17,11 +17,11 @@ from shortstack_datasets.amazon.places import categories_of
 
 @attrs.frozen(kw_only=True)
 class AmazonSettings:
-    """What is read.
+    """Settings of ``amazon-reviews``.
 
     Attributes:
-        categories: Only these, by their names in the files, such as ``"All_Beauty"``; empty for all that are there.
-        skip_bad_rows: Leave bad rows out and count them, instead of ending with the first.
+        categories: The categories to read, by their names in the files, such as ``"All_Beauty"``; empty for all.
+        skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
     """
 
     categories: tuple[str, ...] = ()
@@ -30,12 +30,12 @@ class AmazonSettings:
 
 @attrs.frozen
 class AmazonReviews:
-    """Reads a folder, an archive or a file of reviews, and the products' metadata beside it; rows keep their category."""
+    """Adapter of reviews in a folder, an archive or a file, with the products' metadata; rows keep their category."""
 
     settings: AmazonSettings
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The edition, with the categories; None if there are no reviews of Amazon.
+        """Return the edition, with the categories; None if there are no reviews of Amazon.
 
         Raises:
             DataError: An archive is broken.
@@ -47,10 +47,10 @@ class AmazonReviews:
         return _edition(there) if there else None
 
     def read(self, source: str | Path) -> Records:
-        """All reviews as ratings, and the products of the metadata, or else those reviewed.
+        """Read all reviews as ratings, and the products of the metadata, or else those reviewed.
 
         Raises:
-            SourceNotFoundError: ``source`` is not there.
+            SourceNotFoundError: ``source`` does not exist.
             DataError: It holds no reviews of Amazon, or is damaged, or lacks a category.
             RowError: A row is bad.
         """
@@ -65,7 +65,7 @@ class AmazonReviews:
         read = [read_reviews(category, bad) for category in chosen]
         rows = pl.concat([rows for rows, _ in read], how="diagonal")
         if "split" in rows.columns and rows["split"].null_count():
-            plain = ", ".join(name for one in chosen if "" in one.parts.values() for name in one.chosen)
+            plain = ", ".join(name for category in chosen if "" in category.parts.values() for name in category.chosen)
             bad.remark(f"the official split is left out, because these categories have none: {plain}")
             rows = rows.drop("split")
         return as_records(rows, pl.concat([products for _, products in read]), _edition(chosen), bad)
@@ -87,7 +87,7 @@ class AmazonReviews:
 
 
 def write(_settings: AmazonSettings, sample: Sample, folder: Path) -> Path:
-    """Write ``Sample.jsonl`` and ``meta_Sample.jsonl`` as of 2023.
+    """Write ``Sample.jsonl`` and ``meta_Sample.jsonl`` in the layout of 2023.
 
     Returns:
         ``folder``, for ``read``.

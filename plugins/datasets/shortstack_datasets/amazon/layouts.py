@@ -1,4 +1,4 @@
-"""Which file of a folder is what: the years differ in their files' names and fields."""
+"""Recognition of Amazon's files: their names and fields differ by year."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from shortstack_datasets.reading.sources import Files, first_line, first_lines
 
 PARTS: Final = ("train", "valid", "test")
 STARS: Final = (1.0, 5.0)
-"""What a review can give; some rows of 2023 hold 0.0, which is no rating."""
+"""Range of a review's stars; some rows of 2023 hold 0.0, which is no rating."""
 
 
 def _columns(who: str, item: str, rating: str, time: str, unit: Kind) -> tuple[Column, ...]:
@@ -28,14 +28,14 @@ def _columns(who: str, item: str, rating: str, time: str, unit: Kind) -> tuple[C
 
 @attrs.frozen(kw_only=True)
 class Layout:
-    """One form of a file of reviews.
+    """The layout of a file of reviews.
 
     Attributes:
-        edition: The year.
+        edition: Year of the edition.
         columns: Its fields.
-        names: Of the columns of text without a header.
-        text: It is text with commas; otherwise each line is a JSON object.
-        by_user: A line holds all reviews of a user.
+        names: Names of the columns of text without a header.
+        text: Whether it is comma-separated text; otherwise each line is a JSON object.
+        by_user: Whether a line holds all reviews of a user.
     """
 
     edition: str
@@ -62,15 +62,15 @@ BY_USER_2023: Final = Layout(edition="2023", by_user=True)
 
 @attrs.frozen(kw_only=True)
 class Category:
-    """The reviews of one category, and what describes its products.
+    """The reviews of one category, and the metadata of its products.
 
     Attributes:
-        files: Where they are.
-        names: What it is called; all the categories of a file that holds several.
-        layout: The form of its files.
-        parts: File of reviews → part of the official split, or nothing.
-        metadata: The file of products and where it lies, if there is one.
-        only: The categories that are wanted of a file that holds several; empty for all.
+        files: The files among which the reviews are.
+        names: Its name; all the categories of a file that holds several.
+        layout: The layout of its files.
+        parts: File of reviews → part of the official split, or empty.
+        metadata: The files among which the file of products is, and its name, if there is one.
+        only: The categories to read from a file that holds several; empty for all.
     """
 
     files: Files
@@ -82,7 +82,7 @@ class Category:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The names that are wanted."""
+        """The names of the categories to read."""
         return tuple(name for name in self.names if not self.only or name in self.only)
 
     @property
@@ -92,10 +92,10 @@ class Category:
 
 
 def categories_in(files: Files) -> Sequence[Category]:
-    """The categories among files that lie together.
+    """Return the categories among files of one folder or archive.
 
-    Of several files of one category the one that is read is the official split if all of it is there, or else the ratings
-    of 2023, or else the 5-core, or else all reviews, or else the ratings alone.
+    Of several files of one category, the official split is read if it is complete, or else the ratings of 2023, or else
+    the 5-core, or else all reviews, or else the ratings alone.
     """
     best: dict[str, tuple[int, Category]] = {}
     for rank, category in _candidates(files):
@@ -106,13 +106,13 @@ def categories_in(files: Files) -> Sequence[Category]:
 
 
 def metadata_in(files: Files) -> Sequence[tuple[str, Files, str]]:
-    """Category, place and name of each file of products among files that lie together."""
+    """Return the category, the files and the name of each file of products among files of one folder or archive."""
     names = sorted(name for name in files.beside if name.startswith("meta_"))
     return [(_stem(name).removeprefix("meta_"), files, name) for name in names]
 
 
 def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
-    """Each file of reviews as a category of its own; the lower the number the better."""
+    """Yield each file of reviews as a category of its own, with its rank: the lowest is read."""
     metadata = {category: (place, name) for category, place, name in metadata_in(files)}
     splits: dict[str, dict[str, str]] = {}
     for name in sorted(files.names):
@@ -124,8 +124,10 @@ def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
             splits.setdefault(stem, {})[name] = middle[0]
         elif (known := _known(files, name, stem, ending)) is not None:
             rank, layout, names = known
-            found = Category(files=files, names=names, layout=layout, parts={name: ""}, metadata=metadata.get(names[0]))
-            yield rank, found
+            category_of_file = Category(
+                files=files, names=names, layout=layout, parts={name: ""}, metadata=metadata.get(names[0])
+            )
+            yield rank, category_of_file
     for stem, parts in splits.items():
         ordered = dict(sorted(parts.items(), key=lambda pair: PARTS.index(pair[1])))
         rank = 0 if {*parts.values()} == {*PARTS} else _LAST_RESORT
@@ -136,11 +138,11 @@ def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
 
 
 _LAST_RESORT: Final = 5
-"""Parts of a split are less than all reviews."""
+"""Rank of an incomplete split, which is less than all reviews."""
 
 
 def _known(files: Files, name: str, stem: str, ending: str) -> tuple[int, Layout, tuple[str, ...]] | None:
-    """How good a file of reviews is, its form, and its categories; None if it is none."""
+    """Return the rank of a file of reviews, its layout, and its categories; None if it is no such file."""
     if ending == "csv":
         return _known_text(files, name, stem)
     return _known_objects(files, name, stem) if ending in {"json", "jsonl"} else None
@@ -176,14 +178,14 @@ def _is_2023(files: Files, name: str) -> bool:
 
 
 def _is_ratings(lines: Sequence[str]) -> bool:
-    """Whether one of the first lines is a row of four, the last a rating and a time; the very first may be damaged."""
+    """Return True if any of the first lines ends in a rating and a time; not the first alone, which may be damaged."""
     return any(re.search(r',"?[0-9.]+"?,"?[0-9]+(\.[0-9]*)?"?$', line) for line in lines)
 
 
 def _users_first(lines: Sequence[str], stem: str) -> bool | None:
-    """Whether users stand before items, as in 2014: by a header, else by Amazon's item ids, else by the file's name.
+    """Return True if users come before items, as in 2014: by a header, else by Amazon's item ids, else by the file's name.
 
-    None where none of them says.
+    None where none of them decides.
     """
     rows = [
         [field.strip('"') for field in fields] for fields in (line.split(",") for line in lines) if len(fields) == 4
@@ -197,9 +199,9 @@ def _users_first(lines: Sequence[str], stem: str) -> bool | None:
 
 
 def _is_asin(text: str) -> bool:
-    """Whether Amazon calls a product so: ``B`` and nine more, or a book's ISBN-10 with its check digit.
+    """Return True for an id of an Amazon product: ``B`` and nine characters, or an ISBN-10 with a valid check digit.
 
-    Other numbers of ten digits may well be users.
+    Other numbers of ten digits may be users.
 
     >>> [_is_asin(text) for text in ("B00005N7Q1", "0306406152", "0306406153", "A3SGXH7AUHU8GW")]
     [True, True, False, False]
@@ -214,17 +216,17 @@ _HEADER: Final = re.compile(
     "(?:(user|reviewer|customer)[^,]*,(?:item|product|asin)|(?:item|product|asin)[^,]*,(?:user|reviewer|customer))",
     re.IGNORECASE,
 )
-"""A header of users and Amazon's products; the group is there if users stand first."""
+"""A header of users and products; the group matches if users come first."""
 _FIELD: Final = re.compile(r'"(\w+)"\s*:')
 
 
 def _fields(lines: Sequence[str]) -> set[str]:
-    """The fields of the objects in the first lines: their own, not those of what is nested in them.
+    """Return the top-level fields of the objects in the first lines.
 
-    Where no line is whole, whatever looks like a field.
+    Where no line is a complete object, return everything that looks like a field.
     """
     objects = [value for value in map(_parsed, lines) if isinstance(value, dict)]
-    return {field for one in objects for field in one} or {field for line in lines for field in _FIELD.findall(line)}
+    return {field for row in objects for field in row} or {field for line in lines for field in _FIELD.findall(line)}
 
 
 def _parsed(line: str) -> object:
@@ -240,8 +242,8 @@ def _categories_by_user(files: Files, name: str) -> tuple[str, ...]:
     from shortstack_datasets.reading.structured import json_objects
 
     with opened(files, name) as stream:
-        objects = [one for _, one in json_objects(stream, BadRows(skip=True))]
-    found = {one["category"] for one in objects if isinstance(one.get("category"), str)}
-    if not found:
+        objects = [row for _, row in json_objects(stream, BadRows(skip=True))]
+    categories = {row["category"] for row in objects if isinstance(row.get("category"), str)}
+    if not categories:
         raise DataError(f"{files.place(name)} names no category")
-    return tuple(sorted(found))
+    return tuple(sorted(categories))

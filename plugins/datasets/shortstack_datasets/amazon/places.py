@@ -1,4 +1,4 @@
-"""Where a source has its categories, and the metadata that the publisher keeps in folders of their own."""
+"""Search for a source's categories, and for the metadata that the publisher keeps in separate folders."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,18 +11,18 @@ from shortstack_datasets.amazon.layouts import Category, categories_in, metadata
 from shortstack_datasets.reading.sources import Files, Folder, found
 
 LEVELS: Final = 3
-"""How far below a source reviews may lie: the publisher has ``benchmark/5core/rating_only``."""
+"""Depth of folders that are searched for reviews: the publisher has ``benchmark/5core/rating_only``."""
 
 METADATA_FOLDERS: Final = ("meta_categories", "raw/meta_categories", "metaFiles2", "metaFiles")
-"""What the publisher calls folders of metadata, which lie beside those of reviews, or beside the folders above them."""
+"""The publisher's folders of metadata, which are beside those of reviews, or beside the folders above them."""
 
 
 def categories_of(source: Path) -> list[Category]:
-    """The categories of a source, each once, with what describes its products.
+    """Return the categories of a source, each once, with the metadata of its products.
 
     Raises:
-        SourceNotFoundError: ``source`` is not there.
-        DataError: A category, or its metadata, is there twice; or an archive is broken.
+        SourceNotFoundError: ``source`` does not exist.
+        DataError: A category, or its metadata, occurs twice; or an archive is broken.
     """
     there = found(source, categories_in, levels=LEVELS)
     _require_once([(name, category.place) for category in there for name in category.names], "the category")
@@ -33,17 +33,19 @@ def categories_of(source: Path) -> list[Category]:
 
 
 def _described(category: Category, below: Sequence[tuple[str, Files, str]]) -> Category:
-    """With the metadata in another folder, if there are any."""
+    """Return the category with metadata from another folder, if there are any."""
     if category.metadata is not None:
         return category
     name = category.names[0]
-    own = [one for one in below if one[0] == name] or [one for one in _beside(category.files) if one[0] == name]
-    _require_once([(name, files.place(file)) for _, files, file in own], "the metadata of")
-    return attrs.evolve(category, metadata=own[0][1:] if own else None)
+    matches = [entry for entry in below if entry[0] == name] or [
+        entry for entry in _beside(category.files) if entry[0] == name
+    ]
+    _require_once([(name, files.place(file)) for _, files, file in matches], "the metadata of")
+    return attrs.evolve(category, metadata=matches[0][1:] if matches else None)
 
 
 def _beside(files: Files) -> Iterator[tuple[str, Files, str]]:
-    """The metadata in the publisher's folders beside the folder of some reviews, or else beside one above it."""
+    """Yield the metadata in the publisher's folders beside the folder of some reviews, or else beside one above it."""
     if not isinstance(files, Folder):
         return
     for above in files.path.resolve().parents[:LEVELS]:

@@ -1,4 +1,4 @@
-"""Reviews of one category become rows; its metadata become products."""
+"""Reading of one category: its reviews as rows, its metadata as products."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,7 +25,7 @@ _HISTORY: Final = (
 
 
 def read_reviews(category: Category, bad: BadRows) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows, with their category and their part of the official split if there is one; and the products."""
+    """Read the rows, with their category and their part of the official split if there is one; and the products."""
     if category.layout.by_user:
         return _by_user(category, bad)
     frames = []
@@ -46,7 +46,7 @@ def _read(category: Category, name: str, bad: BadRows) -> pl.DataFrame:
 
 
 def _products(category: Category, rows: pl.DataFrame, bad: BadRows) -> pl.DataFrame:
-    """``item``, ``title``, ``category``, ``text``: of the metadata, or else of the rows, which know no titles."""
+    """Return ``item``, ``title``, ``category``, ``text``: from the metadata, or else from the rows, which have no titles."""
     if category.metadata is None:
         return pl.DataFrame({"item": rows["item"].unique()}).select(
             "item", *(_none(name) for name in list(_PRODUCT)[1:])
@@ -56,6 +56,7 @@ def _products(category: Category, rows: pl.DataFrame, bad: BadRows) -> pl.DataFr
     place = files.place(name)
     with opened(files, name) as stream:
         for number, product in json_objects(stream, bad, literals=True):
+            # 2023 has ``parent_asin``, the editions before it ``asin``
             item = product.get("parent_asin") or product.get("asin")
             if isinstance(item, str):
                 made.append((item, plain_text(product.get("title")), _path(product), None))
@@ -69,28 +70,28 @@ def _none(name: str) -> pl.Expr:
 
 
 def _path(product: Mapping[str, Any]) -> str | None:
-    """The categories from the widest to the narrowest, with ``|`` between them: the first path, if there are several."""
-    found = product.get("categories") or product.get("category") or []
-    if isinstance(found, list) and found and isinstance(found[0], list):
-        found = found[0]
-    names = [name for name in map(plain_text, found if isinstance(found, list) else [found]) if name]
+    """Return the categories from the widest to the narrowest, joined by ``|``: the first path, if there are several."""
+    path = product.get("categories") or product.get("category") or []
+    if isinstance(path, list) and path and isinstance(path[0], list):
+        path = path[0]
+    names = [name for name in map(plain_text, path if isinstance(path, list) else [path]) if name]
     return "|".join(names) or plain_text(product.get("main_category") or product.get("main_cat"))
 
 
 def _by_user(category: Category, bad: BadRows) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Nested histories; a person with two categories has two histories, and counts as two users."""
+    """Read nested histories; a user with two categories has two histories, and counts as two users."""
     (name,) = category.parts
     place = category.files.place(name)
     lines, texts, products = [], [], []
     with opened(category.files, name) as stream:
-        for number, one in json_objects(stream, bad):
-            kind = one.get("category")
+        for number, entry in json_objects(stream, bad):
+            kind = entry.get("category")
             if not isinstance(kind, str):
                 bad.meet(RowError(place, number, "category is not a name"))
                 continue
             if category.only and kind not in category.only:
                 continue
-            who, history = one.get("user_id"), one.get("history")
+            who, history = entry.get("user_id"), entry.get("history")
             if not (isinstance(who, str) and who):
                 bad.meet(RowError(place, number, "user_id is not a name"))
                 continue
@@ -103,8 +104,8 @@ def _by_user(category: Category, bad: BadRows) -> tuple[pl.DataFrame, pl.DataFra
                     continue
                 lines.append(number)
                 texts.append([f"{who}/{kind}", *(review.get(column.name) for column in _HISTORY[1:]), kind])
-                told = review.get("product")
-                product = told if isinstance(told, dict) else {}
+                nested = review.get("product")
+                product = nested if isinstance(nested, dict) else {}
                 title = plain_text(product.get("title"))
                 products.append((review.get("parent_asin"), title, plain_text(product.get("main_category")), None))
     kept = Column(name="category", role="category", kind="label")

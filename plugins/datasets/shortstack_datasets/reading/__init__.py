@@ -1,1 +1,1 @@
-"""What all adapters read with: places, packed files, lines, typed columns, and bad rows that are told or counted."""
+"""Reading for all adapters: sources, archives, lines, typed columns, and bad rows that are raised or counted."""

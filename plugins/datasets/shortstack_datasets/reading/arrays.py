@@ -1,4 +1,4 @@
-"""JSON as tables have it: one object a line, or one array of objects."""
+"""Tables in JSON: one object per line, or one array of objects."""
 
 import json
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ _LOOK: Final = 1 << 12
 
 
 def read_json(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
-    """Some plain fields of JSON objects, typed, under the names of their roles; errors in an array count from 1.
+    """Read fields of JSON objects, typed, under the names of their roles; errors number an array's entries from 1.
 
     Raises:
-        DataError: The file is empty or no JSON, or no object has one of the fields.
-        RowError: A line or an entry is no object, or a value is not what its column should hold; unless such are skipped.
+        DataError: The file is empty or no JSON, or a field occurs in no object.
+        RowError: A line or an entry is no object, or a value does not suit its column; unless bad rows are skipped.
     """
     if not stream.peek(_LOOK).removeprefix(_BOM).lstrip().startswith(b"["):
         return read_json_lines(stream, columns, bad)
@@ -35,13 +35,13 @@ def read_json(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.Dat
 
 
 def _entries(stream: Stream) -> list[object]:
-    """All of an array, which is not read block by block."""
+    """Return all entries of an array, which is read as a whole."""
     try:
         value = value_of(b"".join(pieces(stream, SIZE)))
     except json.JSONDecodeError as error:
         raise DataError(
             f"{stream.place} begins like a JSON array, but is none (line {error.lineno}, column {error.colno}: {error.msg})"
-        ) from None  # the error holds the text, and with it users
+        ) from None  # the error holds the text, and with it user ids, which must not be printed
     except (UnicodeDecodeError, RecursionError):
         raise DataError(
             f"{stream.place} begins like a JSON array, but is none: it is no UTF-8 or nested too deep"

@@ -1,4 +1,4 @@
-"""Bad rows: the first one ends the reading, or all are left out, counted, and the first of them shown."""
+"""Bad rows: the first one is raised, or all are left out, counted, and the first few shown."""
 
 import attrs
 
@@ -10,13 +10,13 @@ SHOWN = 3
 
 @attrs.define
 class BadRows:
-    """What is done with rows that are bad.
+    """Collects the bad rows of a source.
 
     Attributes:
-        skip: Leave them out; otherwise the first is an error.
-        rows: How many there were.
+        skip: Whether they are left out; otherwise the first is raised.
+        rows: Number of bad rows.
         examples: The first few, each with file, line and problem.
-        remarks: What else should be known about how it was read.
+        remarks: Other remarks on the reading, for the report.
     """
 
     skip: bool = False
@@ -25,10 +25,10 @@ class BadRows:
     remarks: list[str] = attrs.field(factory=list)
 
     def meet(self, error: RowError) -> None:
-        """Take note of a bad row.
+        """Count a bad row, or raise its error.
 
         Raises:
-            RowError: It is not to be skipped.
+            RowError: Bad rows are not skipped.
         """
         if not self.skip:
             raise error
@@ -37,19 +37,19 @@ class BadRows:
             self.examples.append(str(error))
 
     def remark(self, text: str) -> None:
-        """Say something about how it was read."""
+        """Add a remark on the reading."""
         self.remarks.append(text)
 
     def more(self, rows: int) -> None:
-        """Count rows like those that were shown."""
+        """Count further bad rows without examples."""
         self.rows += rows
 
     @property
     def wants_example(self) -> bool:
-        """Whether another one should be shown."""
+        """True if another example should be kept."""
         return len(self.examples) < SHOWN
 
     @property
     def skipped(self) -> Skipped:
-        """For the records."""
+        """The number and examples, as the records have them."""
         return Skipped(rows=self.rows, examples=self.examples)

@@ -1,4 +1,4 @@
-"""What a column is: its name in the file, its role in the records, and what its values must be. Needs no polars."""
+"""Columns: name in the file, role in the records, and allowed values. Needs no polars."""
 
 from typing import Literal
 
@@ -13,19 +13,19 @@ class Column:
     """One column to read.
 
     Attributes:
-        name: What the file calls it, and therefore the errors.
-        role: What the records call it.
+        name: Its name in the file, and in errors.
+        role: Its name in the records.
         kind: ``id``: text, never empty; ``whole``: the same, digits only; ``number``: finite; ``label``: text or null;
-            ``candidates``: ``name-0`` or ``name-1``, several with blanks between them; or a time: in a unit since 1970,
-            as ``iso`` text, on the ``clock``, such as ``11/9/2019 9:05:58 AM``, or text in a ``form``. Times become
+            ``candidates``: ``name-0`` or ``name-1``, several separated by blanks; or a time: in a unit since 1970, as
+            ``iso`` text, as a 12-hour ``clock``, such as ``11/9/2019 9:05:58 AM``, or text in a ``form``. Times become
             milliseconds.
-        private: Its values must not appear in errors.
-        optional: The file may lack it, and a row may leave it empty.
-        parts: The columns of the file that together make it, joined by ``-``; then ``name`` is for errors alone.
-        within: The least and the greatest number that there is; None for any.
-        since_1900: Times may lie before 1970; otherwise that is a wrong unit.
-        form: Of times as text, as ``strptime`` has it.
-        only: Rows with another value are left out before anything else of them is looked at; such a column is not kept.
+        private: Whether its values must not appear in errors.
+        optional: Whether the file may lack it, and a row may leave it empty.
+        parts: The columns of the file that it consists of, joined by ``-``; then ``name`` is for errors alone.
+        within: The least and the greatest allowed number; None for any.
+        since_1900: Whether times may be before 1970; otherwise such times indicate a wrong unit.
+        form: ``strptime`` format of times as text.
+        only: Rows with other values are left out before anything else in them is checked; the column itself is dropped.
     """
 
     name: str
@@ -41,15 +41,15 @@ class Column:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns of the file that it is made of."""
+        """The columns of the file that it consists of."""
         return self.parts or (self.name,)
 
 
 def user(name: str, kind: Kind = "id") -> Column:
-    """The column of users, whose values are nobody's business."""
+    """Return a column of users, whose values are private."""
     return Column(name=name, role="user", kind=kind, private=True)
 
 
 def label(name: str, role: str) -> Column:
-    """A column of text that may be empty or missing."""
+    """Return a column of text that may be empty or missing."""
     return Column(name=name, role=role, kind="label", optional=True)

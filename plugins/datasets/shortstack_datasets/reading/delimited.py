@@ -1,4 +1,4 @@
-"""Delimited text, read by polars at full speed; Python's ``csv`` goes through the lines only where something is unusual."""
+"""Delimited text, read by polars; blocks with irregular rows are read line by line with Python's ``csv``."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
@@ -28,20 +28,20 @@ from shortstack_datasets.reading.values import typed
 
 __all__ = ["Encoding", "Form", "read_delimited", "read_text"]
 _TAKEN: Final = (b"\xef\xbb\xbf", b"x\x01", b"x^", b"x\x9c", b"x\xda", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
-"""What polars would take for a mark of the encoding, or for packed data: of zlib, gzip or zstd."""
+"""Beginnings that polars takes for a byte order mark, or for data compressed by zlib, gzip or zstd."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Text:
-    """A block of lines ready to be read.
+    """A block of lines to read.
 
     Attributes:
         place: The file, for errors.
-        data: Lines of data as they stand in the file, a header left out.
-        line: The number of the first.
-        form: How they are delimited and encoded.
+        data: Lines of data as they are in the file, without a header.
+        line: The number of the first line.
+        form: The format of the text.
         names: The columns, in the order of the file.
-        regular: Whether the data are known to be regular, as ``rows`` says.
+        regular: Whether the data are known to be regular, as defined in ``rows``.
     """
 
     place: str
@@ -53,18 +53,18 @@ class _Text:
 
 
 def read_text(files: Files, name: str, form: Form, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
-    """``read_delimited`` of one of some files."""
+    """Open a file and read it with ``read_delimited``."""
     with opened(files, name) as stream:
         return read_delimited(stream, form, columns, bad)
 
 
 def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
-    """Some columns of a text, typed, under the names of their roles.
+    """Read columns of a text, typed, under the names of their roles.
 
     Raises:
-        DataError: The file is empty, or a column is missing or there twice.
-        RowError: A line is not in this encoding, a row has too many or too few fields or a quote where strict ``csv``
-            takes none, whichever columns are read, or a value is not what its column should hold; unless such rows are
+        DataError: The file is empty, or a column is missing or occurs twice.
+        RowError: A line is not in this encoding, a row has too many or too few fields or a quote that strict ``csv``
+            does not accept, whichever columns are read, or a value does not suit its column; unless bad rows are
             skipped.
     """
     frames: list[pl.DataFrame] = []
@@ -112,14 +112,16 @@ def _at_once(text: _Text, wanted: Sequence[int], columns: Sequence[Column], bad:
 
 
 def _read_part(text: _Text, wanted: Sequence[int], columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
-    found = _at_once(text, wanted, columns, bad) if text.data else None  # nothing is an empty row here
-    if found is not None:
-        return found
+    frame = _at_once(text, wanted, columns, bad) if text.data else None  # an empty part is one row without fields
+    if frame is not None:
+        return frame
     rows = _Rows()
     try:
         _one_by_one(text, wanted, bad, rows)
     except RowError:
-        _typed(text, columns, rows.frame(wanted), lambda: rows.numbers, bad)  # a wrong value before it is the first
+        _typed(
+            text, columns, rows.frame(wanted), lambda: rows.numbers, bad
+        )  # raises for a wrong value in an earlier row
         raise
     return _typed(text, columns, rows.frame(wanted), lambda: rows.numbers, bad)
 
@@ -134,13 +136,13 @@ def _parts(text: _Text) -> Iterator[_Text]:
 def _typed(
     text: _Text, columns: Sequence[Column], frame: pl.DataFrame, numbers: Callable[[], Sequence[int]], bad: BadRows
 ) -> pl.DataFrame:
-    """The values that the columns should hold, of rows that start on lines with these numbers."""
+    """Type the columns of rows that start on lines with these numbers."""
     texts = frame.select(_texts(column, text.names) for column in columns)
     return typed(texts, columns, place=text.place, line=lambda row: numbers()[row], bad=bad)
 
 
 def _texts(column: Column, names: Sequence[str]) -> pl.Expr:
-    """What the file says of a column, null where it says nothing."""
+    """Return the text of a column in the file, null where it is missing."""
     places = [pl.col(_place(names.index(name))) for name in column.names if name in names]
     if len(places) < len(column.names):
         return pl.lit(None, dtype=pl.String).alias(column.role)
@@ -149,12 +151,12 @@ def _texts(column: Column, names: Sequence[str]) -> pl.Expr:
 
 
 def _place(index: int) -> str:
-    """What polars calls the column at this index."""
+    """Return polars' name of the column at an index."""
     return f"column_{index + 1}"
 
 
 def _quick(text: _Text, wanted: Sequence[int]) -> pl.DataFrame | None:
-    """Some columns as they stand in the file, null where empty; None if a line is not as it should be, or unusual."""
+    """Read columns as text with polars, null where empty; None if a row is bad or irregular."""
     if not text.data:
         return pl.DataFrame(schema={_place(index): pl.String for index in wanted})
     data = _utf8(text) if text.regular else None
@@ -173,15 +175,16 @@ def _quick(text: _Text, wanted: Sequence[int]) -> pl.DataFrame | None:
             schema={_place(index): pl.String for index in range(len(text.names))},
             columns=[_place(index) for index in sorted({*wanted, last})],
         )
-    except pl.exceptions.PolarsError:  # it quotes the line, and with it a user: the slow way names the line alone
+    except pl.exceptions.PolarsError:  # its message quotes the line, and with it a user id; the slow path does not
         return None
-    # polars has null for a field that is not there, and for an empty one; where each row has its last, none has one more
+    # polars gives null for a missing field and for an empty one. The total of separators is right, so if every row has
+    # its last field, no row has a surplus one
     complete = not frame[_place(last)].has_nulls() or count_rows(data, text.form, len(text.names)) is not None
     return frame.select(map(_place, wanted)) if complete and len(frame) == rows else None
 
 
 def _utf8(text: _Text) -> bytes | None:
-    """The lines as UTF-8, separated by one character; None if that cannot be had of all of them at once."""
+    """Return the lines as UTF-8 with a separator of one character; None if that does not work for the whole block."""
     data = text.data
     if not data.isascii():
         try:
@@ -189,7 +192,7 @@ def _utf8(text: _Text) -> bytes | None:
             if text.form.encoding == "latin-1":
                 data = data.decode("latin-1").encode()
         except UnicodeDecodeError:
-            if text.form.encoding != "latin-1":  # where both may be, each line is what it can be
+            if text.form.encoding != "latin-1":  # with "either", the encoding is chosen line by line
                 return None
             data = data.decode("latin-1").encode()
     separator, character = text.form.separator.encode(), text.form.character.encode()
@@ -200,7 +203,7 @@ def _utf8(text: _Text) -> bytes | None:
 
 @attrs.define
 class _Rows:
-    """Rows that have all their fields, those that are wanted, and the line that each starts on."""
+    """The wanted fields of complete rows, and the line that each row starts on."""
 
     values: list[list[str]] = attrs.field(factory=list)
     numbers: list[int] = attrs.field(factory=list)
@@ -213,11 +216,11 @@ class _Rows:
 
 
 def _one_by_one(text: _Text, wanted: Sequence[int], bad: BadRows, rows: _Rows) -> None:
-    """Add the rows that have all their fields.
+    """Add the complete rows to ``rows``.
 
     Raises:
         RowError: A line is not in its encoding, has too many or too few fields, or a quote is never closed or closed
-            within a field; unless such rows are skipped.
+            within a field; unless bad rows are skipped.
     """
     for number, row in _rows(text, bad):
         if isinstance(row, str):
@@ -235,21 +238,21 @@ def _way_out(problem: str) -> str:
 
 
 def _numbers(text: _Text, rows: int) -> Sequence[int]:
-    """The line that each row starts on, where none is bad."""
+    """Return the line that each row starts on, where none is bad."""
     if text.data.count(b"\n") + 1 == rows:
         return range(text.line, text.line + rows)
     return [number for number, _ in _rows(text, BadRows(skip=True))]
 
 
 def _rows(text: _Text, bad: BadRows) -> Iterator[tuple[int, list[str] | str]]:
-    """Each row, or what is wrong with it, with the number of the line that it starts on."""
+    """Return each row, or its problem, with the number of the line that it starts on."""
     lines = list(_lines(text, bad))
-    found = split_rows([line for _, line in lines], text.form)
-    return ((lines[index][0], row) for index, row in found)
+    rows = split_rows([line for _, line in lines], text.form)
+    return ((lines[index][0], row) for index, row in rows)
 
 
 def _lines(text: _Text, bad: BadRows) -> Iterator[tuple[int, str]]:
-    """Each line that is in its encoding, with its number and its end."""
+    """Yield each line that can be decoded, with its number; lines keep their line feed."""
     encoding = text.form.encoding
     setting = text.form.encoding_setting
     for number, line in enumerate(text.data.split(b"\n"), start=text.line):

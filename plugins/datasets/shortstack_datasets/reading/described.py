@@ -1,4 +1,4 @@
-"""What is known of items: one row each, in the columns of the records."""
+"""Conversion of tables to records: interactions, and items with one row each."""
 
 import html
 import re
@@ -18,7 +18,7 @@ _TAG: Final = re.compile(r"<[a-zA-Z/!][^<>]*>?")
 
 
 def filled(rows: pl.DataFrame, roles: Sequence[str] = _INTERACTION) -> pl.DataFrame:
-    """The columns of these roles, null where the table has none."""
+    """Return the columns of these roles, null where the table lacks them."""
     missing = [
         pl.lit(None, dtype=_TYPES.get(role, pl.String)).alias(role) for role in roles if role not in rows.columns
     ]
@@ -26,7 +26,7 @@ def filled(rows: pl.DataFrame, roles: Sequence[str] = _INTERACTION) -> pl.DataFr
 
 
 def described(rows: pl.DataFrame) -> pl.DataFrame:
-    """``item``, ``title``, ``category``, ``text``: one row an item; of several the first by title.
+    """Return ``item``, ``title``, ``category``, ``text``, one row per item; of several, the first by title.
 
     So the order of the rows does not matter.
     """
@@ -34,24 +34,24 @@ def described(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def plain_text(text: object) -> str | None:
-    """A title as people read it: without HTML, with single blanks; None if nothing is left or it is no text.
+    """Return a text without HTML and with single blanks; None if nothing is left or it is no text.
 
     >>> plain_text("Tom &amp; Jerry"), plain_text('<span class="a-size-medium a-color-secondary"')
     ('Tom & Jerry', None)
     """
     if not isinstance(text, str):
         return None
-    whole = text.encode("utf-8", "replace").decode()  # without halves of surrogate pairs
+    whole = text.encode("utf-8", "replace").decode()  # lone surrogates cannot be stored as UTF-8
     return " ".join(html.unescape(_TAG.sub(" ", whole)).split()) or None
 
 
 def as_html(text: object) -> str | None:
-    """A text as a page has it, for ``plain_text`` to read back."""
+    """Escape a text for HTML, for ``plain_text`` to read back."""
     return html.escape(text, quote=False) if isinstance(text, str) else None
 
 
 def as_records(rows: pl.DataFrame, known: pl.DataFrame, edition: Edition, bad: BadRows) -> Records:
-    """Interactions, and what is known of items, as an adapter gives them.
+    """Make an adapter's records of interactions and of the known items.
 
     Columns ``split`` and ``category`` of the interactions are kept.
     """
@@ -68,13 +68,13 @@ def as_records(rows: pl.DataFrame, known: pl.DataFrame, edition: Edition, bad: B
 
 
 def of_one_kind(role: str, *tables: pl.DataFrame) -> list[pl.DataFrame]:
-    """Tables whose ids are written alike: where all are numbers, whole numbers without a fraction.
+    """Return the tables with ids in one notation: if all ids are numbers, whole numbers lose their ``.0``.
 
-    Programs that know no missing whole number write ``12.0`` for 12.
+    Programs without missing values for integers write ``12.0`` for 12. Ids such as ``1.0`` beside ``1.0b`` stay.
     """
     ids = [table[role] for table in tables]
-    if not any(one.str.ends_with(".0").any() for one in ids):
+    if not any(column.str.ends_with(".0").any() for column in ids):
         return list(tables)
-    if not all(one.str.contains(_WHOLE).all() for one in ids):
+    if not all(column.str.contains(_WHOLE).all() for column in ids):
         return list(tables)
     return [table.with_columns(pl.col(role).str.replace(r"\.0+$", "")) for table in tables]

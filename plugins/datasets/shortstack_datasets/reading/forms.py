@@ -1,4 +1,4 @@
-"""How a text of rows and fields is written down. Needs no polars."""
+"""Format of delimited text. Needs no polars."""
 
 from typing import Final, Literal
 
@@ -10,16 +10,16 @@ _UNIT_SEPARATOR: Final = "\x1f"
 
 @attrs.frozen(kw_only=True)
 class Form:
-    """How a text is delimited.
+    """The format of a delimited text.
 
     Attributes:
-        separator: Of any length; a long one is replaced, because fast readers know only single characters.
-        names: Of the columns; empty if the first line holds them, or if they go by their numbers.
+        separator: Separator of any length; a longer one is replaced, because polars takes only a single character.
+        names: Names of the columns; empty if the first line holds them, or if they are numbered.
         header: Whether the first line names the columns; if it does not and ``names`` is empty, they are ``1``, ``2``, …
-        quoted: Whether ``"`` may enclose fields, where ``""`` stands for itself; only beside a separator of one character.
-        escape: The character that takes the meaning from the one after it, such as a backslash; None if there is none.
-        encoding: ``"either"`` is UTF-8, or else latin-1.
-        encoding_setting: The setting that says the encoding, for errors; None if there is none.
+        quoted: Whether ``"`` may enclose fields, with ``""`` for a quote inside; only with a separator of one character.
+        escape: The escape character, such as a backslash; None if there is none.
+        encoding: The encoding; ``"either"`` is UTF-8, or else latin-1, line by line.
+        encoding_setting: The setting of the encoding, for errors; None if there is none.
     """
 
     separator: str
@@ -32,11 +32,15 @@ class Form:
 
     @property
     def character(self) -> str:
-        """The single character that stands between fields where they are read fast."""
+        """The single character that separates fields for polars."""
         return self.separator if len(self.separator.encode()) == 1 else _UNIT_SEPARATOR
 
     def first_line(self, data: bytes) -> str:
-        """The first line of some data, for a look at it."""
+        r"""Decode the first line of some data, with replacement characters for errors.
+
+        >>> Form(separator=",").first_line(b"user,item\r\n1,2")
+        'user,item'
+        """
         end = data.find(b"\n")
         line = data[: end if end >= 0 else len(data)].removesuffix(b"\r")
         return line.decode("latin-1" if self.encoding == "latin-1" else "utf-8", "replace")

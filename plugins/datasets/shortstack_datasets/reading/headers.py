@@ -1,4 +1,4 @@
-"""The first line of a text: which columns it names, and whether it names any."""
+"""Headers: the columns that a text's first line names, and the recognition of unexpected headers."""
 
 import re
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from shortstack_datasets.reading.lines import Block
 from shortstack_datasets.reading.rows import split_rows
 
 _WORDS: Final = ("user", "item", "rating", "star", "time", "date", "title", "name", "product", "movie", "id")
-"""At least two of the names in a header hold one of these."""
+"""Words of which a header has one in at least two of its names."""
 
 _NUMBERS: Final = frozenset({"whole", "number", "s", "ms", "us", "iso", "clock"})
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_ .-]+")
-"""A word that is no number: ``nan`` and ``inf`` are among these, but no two of them stand in one row by one mistake."""
+"""A word that is no number; ``nan`` and ``inf`` match as well, but two of them in a row are no single mistake."""
 
 _HEADING: Final = re.compile(
     "(user|reviewer|visitor|customer|session|item|product|movie|book|song|(musicbrainz)?(track|artist)|business|news"
@@ -23,32 +23,36 @@ _HEADING: Final = re.compile(
     "|uid|iid|mbid|sha1|(parent)?asin|isbn|ratings?|overall|score|stars|weight|plays|(unixreview)?time|timestamp|date"
     "|datetime|title|genres?|category|categories|impressions|history"
 )
-"""At least two of the fields are called so, their letters and digits alone, in a line that is a header."""
+"""Common column names, in letters and digits alone; a header has at least two of them."""
 
 
 def fields_of(line: str, form: Form) -> list[str]:
-    """What is in one line that holds no line ends; nothing if it is no text of fields."""
+    """Split a single line into its fields; empty if it cannot be split.
+
+    >>> fields_of('1,"a, b"', Form(separator=",", quoted=True))
+    ['1', 'a, b']
+    """
     (_, row), *_ = split_rows([f"{line}\n"], form)
     return [] if isinstance(row, str) else row
 
 
 def is_unexpected_header(block: Block, form: Form, columns: Sequence[Column]) -> bool:
-    """Whether a text that should begin with data begins with a header.
+    """Return True if a text of a format without a header begins with one.
 
-    It does if two or more columns of numbers and times hold words instead, which no single mistake does; or if two of
+    It does if two or more columns of numbers and times hold words instead, which no single mistake causes; or if two of
     its fields are names of columns, this format's or common ones, and the others hold no digit.
     """
     line = form.first_line(block.data)
-    found = fields_of(line, form)
-    fields = dict(zip(form.names, found, strict=False))
+    values = fields_of(line, form)
+    fields = dict(zip(form.names, values, strict=False))
     numbers = [fields.get(name, "") for column in columns if column.kind in _NUMBERS for name in column.names]
     if len(numbers) >= 2 and all(_NAME.fullmatch(field.strip()) for field in numbers):
         return True
-    return sum(name == field for name, field in fields.items()) >= 2 or are_headings(found)
+    return sum(name == field for name, field in fields.items()) >= 2 or are_headings(values)
 
 
 def are_headings(fields: Sequence[str]) -> bool:
-    """Whether two of some fields are common names of columns, and the others hold no digit.
+    """Return True if two of some fields are common names of columns, and the others hold no digit.
 
     >>> are_headings(["user_id", "item_id"]), are_headings(["sha1", "plays"]), are_headings(["user_1", "item_1"])
     (True, True, False)
@@ -59,10 +63,10 @@ def are_headings(fields: Sequence[str]) -> bool:
 
 
 def check_named(block: Block, place: str, names: tuple[str, ...], form: Form, columns: Sequence[Column]) -> None:
-    """Refuse a text without one of the columns, or with two of its name.
+    """Raise if a column is missing or occurs twice.
 
     Raises:
-        DataError: That is so.
+        DataError: A column is missing or occurs twice.
     """
     wanted = [(name, column) for column in columns for name in column.names]
     for name, column in wanted:
@@ -78,10 +82,9 @@ def check_named(block: Block, place: str, names: tuple[str, ...], form: Form, co
 
 
 def _is_header(block: Block, names: tuple[str, ...], form: Form, *, some_known: bool) -> bool:
-    """Whether the first line can be shown: what is data, or a header and data in one line, may hold somebody's id.
+    """Return True if the first line may be shown in an error: data, or a header joined with data, may hold a user id.
 
-    Data have digits and none of the names looked for, nor words that headers have; what was joined has more fields than
-    the line after it.
+    Data have digits and none of the expected names or words of headers; a joined line has more fields than the next one.
     """
     following = block.data.partition(b"\n")[2].partition(b"\n")[0].decode("utf-8", "replace")
     digits = any(character.isdigit() for character in "".join(names))

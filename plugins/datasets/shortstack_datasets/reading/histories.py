@@ -1,4 +1,4 @@
-"""Rows that hold a history and what came next become interactions, each once."""
+"""Conversion of rows with a history and its next item to interactions, each once."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @attrs.define
 class Histories:
-    """What is known of each user so far, as one file after the other is read.
+    """The histories of all users so far, over several files.
 
     Attributes:
         known: User → items, oldest first.
@@ -21,15 +21,15 @@ class Histories:
     known: dict[str, list[str]] = attrs.field(factory=dict, repr=False)
 
     def unrolled(self, rows: "pl.DataFrame", part: str, place: str) -> "pl.DataFrame":
-        """The interactions that the rows add to what is known, oldest first.
+        """Return the new interactions of the rows, oldest first.
 
-        A user's first row adds its list and its item; a later one adds its item, because its list repeats what is known,
-        or the end of it where lists are cut. What stands in lists is history, and counts as training.
+        A user's first row adds its list and its item; a later one adds its item alone, because its list repeats the
+        history, or the end of it where lists are cut. Items of lists belong to the training part.
 
         Args:
-            rows: Columns ``user``, ``list`` (ids with blanks between them, or nothing), ``item``; of the item also
-                ``rating`` and ``timestamp``, where there are any.
-            part: Of the official split, or nothing.
+            rows: Columns ``user``, ``list`` (ids separated by blanks, or empty), ``item``; also the item's ``rating``
+                and ``timestamp``, where there are any.
+            part: Part of the official split, or empty.
             place: The file, for errors.
 
         Raises:
@@ -46,7 +46,8 @@ class Histories:
             before = self.known.get(user)
             if before is None:
                 self.known[user] = [*listed, item]
-                made += [(user, one, None, None, "train") for one in listed]
+                made += [(user, listed_item, None, None, "train") for listed_item in listed]
+            # a row that an earlier one, or an earlier file, has already given
             elif before[: len(listed) + 1] == [*listed, item]:
                 continue
             elif listed and before[len(before) - len(listed) :] == listed:

@@ -1,4 +1,4 @@
-"""The kinds of files that hold tables, told by their extension."""
+"""Formats of table files by their extension."""
 
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -12,24 +12,24 @@ TEXT: Final[Mapping[str, str]] = {
     ".inter": "\t",
     ".item": "\t",
 }
-"""Delimited text → what stands between its fields unless a setting says otherwise."""
+"""Extensions of delimited text → default separator."""
 
 JSON: Final = frozenset({".jsonl", ".ndjson", ".json"})
-"""One object a line, or one array of objects."""
+"""Extensions of one JSON object per line, or one array of objects."""
 
 PARQUET: Final = frozenset({".parquet", ".pq"})
 
 FORMATS: Final[Mapping[str, str]] = {"csv": ".csv", "tsv": ".tsv", "json": ".json", "parquet": ".parquet"}
-"""A format by its name → the ending that says the same."""
+"""Name of a format → its extension."""
 
 KNOWN: Final = frozenset({*TEXT, *JSON, *PARQUET})
 
 PACKED: Final = (".gz", ".bz2")
-"""What may stand after the extension of any file."""
+"""Extensions of compressed files, after that of the format."""
 
 
 def unpacked_name(name: str) -> str:
-    """A file's name without the ending that tells how it is packed.
+    """Return a file's name without the extension of its compression.
 
     >>> unpacked_name("Books.jsonl.gz")
     'Books.jsonl'
@@ -41,7 +41,7 @@ def unpacked_name(name: str) -> str:
 
 
 def kind_of(path: PurePath) -> str:
-    """The extension that tells the format, whatever the file is packed in.
+    """Return the extension of the format, without that of the compression.
 
     >>> from pathlib import Path
     >>> kind_of(Path("ratings.CSV.gz"))

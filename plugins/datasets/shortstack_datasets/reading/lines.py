@@ -1,4 +1,4 @@
-"""A long text in blocks of whole rows, so that a file of any size is read in little memory."""
+"""Blocks of whole rows of a long text, so that a file of any size is read in little memory."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from shortstack_datasets.reading.streams import Stream
 from shortstack_datasets.reading.texts import pieces
 
 SIZE: Final = 32 << 20
-"""About how many bytes a block has."""
+"""Approximate size of a block in bytes."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -20,8 +20,8 @@ class Block:
 
     Attributes:
         data: Their bytes, without the last line end; never empty.
-        line: The number of the first of them in the file, from 1.
-        regular: Whether they are known to be regular, as ``rows`` says.
+        line: The number of the first line in the file, from 1.
+        regular: Whether they are known to be regular, as defined in ``rows``.
     """
 
     data: bytes = attrs.field(repr=False)
@@ -30,7 +30,7 @@ class Block:
 
 
 def after_last_line(data: bytes) -> Cut:
-    """Every line end ends a row."""
+    """Cut some data after their last line end; for formats where every line end ends a row."""
     return Cut(end=data.rfind(b"\n") + 1, regular=False)
 
 
@@ -39,20 +39,21 @@ def blocks(
     cut: Callable[[bytes], Cut] = after_last_line,
     trim: Callable[[bytes, int], int] = before_line_ends,
 ) -> Iterator[Block]:
-    """All lines of a text but for empty ones at its end.
+    """Yield all lines of a text in blocks, except empty lines at its end.
 
-    The next block is read while one is worked on.
+    The next block is read while the caller works on one.
 
     Args:
         stream: The text.
-        cut: Where the last whole row of some data ends; one that never ends holds all that follows.
-        trim: Where some data end without the line ends before a place.
+        cut: Finds the end of the last whole row of some data; a row that never ends takes in all that follows.
+        trim: Finds the end of some data without the line ends before a position.
     """
-    found = _blocks(stream, cut, trim)
+    upcoming = _blocks(stream, cut, trim)
+    # a single thread, for blocks must be read in order
     with ThreadPoolExecutor(1) as reader:
-        following = reader.submit(next, found, None)
+        following = reader.submit(next, upcoming, None)
         while (block := following.result()) is not None:
-            following = reader.submit(next, found, None)
+            following = reader.submit(next, upcoming, None)
             yield block
 
 
@@ -61,7 +62,7 @@ def _blocks(stream: Stream, cut: Callable[[bytes], Cut], trim: Callable[[bytes, 
     for piece in pieces(stream, SIZE):
         data = rest + piece
         known = cut(data)
-        end = trim(data, max(known.end - 1, 0))  # empty lines wait for what follows them
+        end = trim(data, max(known.end - 1, 0))  # empty lines are kept for the next block: at the end they are dropped
         if not end:
             rest = data
             continue

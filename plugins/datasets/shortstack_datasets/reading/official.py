@@ -1,4 +1,4 @@
-"""An adapter of files that are published under certain names: it finds them, tells the edition, and reads."""
+"""Adapter of data sets that are published under fixed file names: finds, identifies and reads them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,13 +16,13 @@ class Published(Protocol):
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
+        """Path of the data set, for messages."""
 
     def edition(self) -> Edition:
-        """Which edition it is."""
+        """Identify the edition."""
 
     def records(self) -> Records:
-        """All of it."""
+        """Read the data set."""
 
 
 Set = TypeVar("Set", bound=Published)
@@ -30,14 +30,14 @@ Set = TypeVar("Set", bound=Published)
 
 @attrs.frozen(kw_only=True)
 class OfficialFiles(Generic[Set]):
-    """Reads the one data set that a source holds.
+    """Adapter that reads the one data set of a source.
 
     Attributes:
-        what: What the data are called, for errors: ``"MovieLens"``.
-        needs: Which files there should be, for errors.
-        recognise: The data sets among files that lie together.
-        looks_right: Whether one is what it is called, by a look at its beginning: only then is it detected. It can be read
-            all the same, because the reader says best what is wrong.
+        what: Name of the data, for errors: ``"MovieLens"``.
+        needs: The expected files, for errors.
+        recognise: Returns the data sets among files of one folder or archive.
+        looks_right: Returns whether a data set's content begins as its name suggests: only then is it detected. Reading
+            does not require it, because the reader's errors are more precise.
     """
 
     what: str
@@ -46,7 +46,7 @@ class OfficialFiles(Generic[Set]):
     looks_right: Callable[[Set], bool] = lambda _: True
 
     def detect(self, source: str | Path) -> Edition | None:
-        """The edition; None if the source holds no data set of this kind, or several.
+        """Return the edition; None if the source holds no data set of this kind, or several.
 
         Raises:
             DataError: An archive is broken.
@@ -58,22 +58,22 @@ class OfficialFiles(Generic[Set]):
         return sets[0].edition() if len(sets) == 1 and self.looks_right(sets[0]) else None
 
     def read(self, source: str | Path) -> Records:
-        """All of it.
+        """Read the data set.
 
         Raises:
-            SourceNotFoundError: ``source`` is not there.
+            SourceNotFoundError: ``source`` does not exist.
             DataError: It holds no such data set, or several, or is damaged.
-            RowError: A row is bad, and bad rows are not to be skipped.
+            RowError: A row is bad, and bad rows are not skipped.
         """
         sets = found(Path(source), self.recognise)
         if not sets:
             raise DataError(f"{source} is no {self.what} data set: it should hold {self.needs}{self._way_out(source)}")
         if len(sets) > 1:
-            places = ", ".join(one.place for one in sets)
+            places = ", ".join(candidate.place for candidate in sets)
             raise DataError(f"{source} holds several {self.what} data sets ({places}); name one of them")
         return sets[0].records()
 
     def _way_out(self, source: str | Path) -> str:
-        """Where a file was named that is one of several."""
+        """Return the advice to name the folder, where the source is one of several files of a data set."""
         path = Path(source)
         return f"; name its folder, {path.parent}" if path.is_file() and found(path.parent, self.recognise) else ""

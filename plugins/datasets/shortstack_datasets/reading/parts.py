@@ -1,4 +1,4 @@
-"""Which files make one table: one, or parts of it that lie together in a folder or in a zip archive."""
+"""Tables in one file, or in several parts in a folder or a zip archive."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ class Parts:
     """Files that are read as one table.
 
     Attributes:
-        files: What they lie in.
+        files: The folder or archive that holds them.
         names: Their names, in order.
     """
 
@@ -27,12 +27,12 @@ class Parts:
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """Which files of a folder or an archive are parts.
+    """Choice of the files of a folder or an archive that are parts.
 
     Attributes:
-        pattern: Their names, where ``*`` stands for anything; None for all that are not hidden, with a known ending.
-        but: A name that is none of them.
-        any_ending: Whether the format is known whatever their ending.
+        pattern: Glob pattern of their names; None for all that are not hidden, with a known extension.
+        but: A name to exclude.
+        any_ending: Whether any extension is accepted, because the format is set.
     """
 
     pattern: str | None = None
@@ -46,13 +46,13 @@ class Wanted:
         )
 
     def among(self, files: Files) -> list[Parts]:
-        """All the parts that lie together; nothing if there are none. Empty files say nothing."""
+        """Return the parts in a folder or archive as one table, or an empty list; empty files are ignored."""
         names = [name for name in files.names if self._takes(name) and files.size(name)]
         return [Parts(files=files, names=tuple(sorted(names, key=_by_numbers)))] if names else []
 
 
 def tables(source: Path, wanted: Wanted) -> list[Parts]:
-    """The tables in a source: its own file, or those of a folder or an archive, or else of the folders in it.
+    """Return the tables in a source: its own file, or those of a folder or an archive, or else of the folders in it.
 
     Raises:
         DataError: An archive is damaged.
@@ -63,10 +63,10 @@ def tables(source: Path, wanted: Wanted) -> list[Parts]:
 
 
 def the_table(source: Path, wanted: Wanted) -> Parts:
-    """The one table in a source.
+    """Return the only table in a source.
 
     Raises:
-        SourceNotFoundError: ``source`` is not there.
+        SourceNotFoundError: ``source`` does not exist.
         DataError: It holds no table, or several.
     """
     if not source.exists():
@@ -78,14 +78,14 @@ def the_table(source: Path, wanted: Wanted) -> Parts:
             f"{source} holds no file {which}, packed or not, that is not empty; name one, or set its format"
         )
     if len(sets) > 1:
-        places = ", ".join(one.files.place(one.names[0]) for one in sets)
+        places = ", ".join(table.files.place(table.names[0]) for table in sets)
         raise DataError(f"{source} holds tables in several folders (of {places}); name one of them")
     _check_alike(source, sets[0], wanted)
     return sets[0]
 
 
 def _check_alike(source: Path, parts: Parts, wanted: Wanted) -> None:
-    """Parts of one table are of one kind, and none is there twice, once as it is and once packed."""
+    """Raise if parts of one table differ in format, or one occurs twice, plain and compressed."""
     twice = [name for name, count in Counter(map(unpacked_name, parts.names)).items() if count > 1]
     if twice:
         raise DataError(f"{source} holds {twice[0]} twice, packed in different ways; keep one of them")
@@ -96,5 +96,9 @@ def _check_alike(source: Path, parts: Parts, wanted: Wanted) -> None:
 
 
 def _by_numbers(name: str) -> list[str | int]:
-    """For an order in which part 10 comes after part 2."""
+    """Return a sort key by which part 10 comes after part 2.
+
+    >>> sorted(["part-10", "part-2"], key=_by_numbers)
+    ['part-2', 'part-10']
+    """
     return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", name)]

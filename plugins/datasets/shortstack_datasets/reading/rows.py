@@ -1,8 +1,8 @@
-"""Which lines make a row and which fields it has, by the rules of Python's strict ``csv``; most data are checked at once.
+"""Splitting of text into rows and fields by the rules of Python's strict ``csv``; most data are checked in bulk.
 
 *Regular* data are split alike by every reader: each quote opens or closes a whole field, or is doubled within one; no
-character is escaped; and a carriage return stands only before a line feed. Where data are not regular, or a row has
-another number of fields than it should, ``csv`` itself goes through the lines.
+character is escaped; and a carriage return occurs only before a line feed. Where data are not regular, or a row has
+another number of fields than it should, the lines go through ``csv`` itself.
 """
 
 import csv
@@ -25,7 +25,7 @@ _RETURN: Final = ord("\r")
 _FIRST_BIT: Final = np.uint64(1)
 _AT_ONCE: Final = 1 << 18
 PART: Final = 1 << 19
-"""About how many bytes are read slowly where one row is unusual."""
+"""Approximate number of bytes that are read line by line around an irregular row."""
 _LIMIT: Final = Lock()
 _UNENDED: Final = "unexpected end of data"
 LONE_RETURN: Final = "a carriage return stands within a field"
@@ -33,10 +33,10 @@ LONE_RETURN: Final = "a carriage return stands within a field"
 
 @attrs.frozen(kw_only=True)
 class Cut:
-    """What is known of some data before they are read.
+    """The end of the whole rows in some data.
 
     Attributes:
-        end: Where the last row ends that is whole.
+        end: Position after the last whole row.
         regular: Whether all of the data are regular.
     """
 
@@ -49,10 +49,10 @@ class Part:
     """Some whole rows of some data.
 
     Attributes:
-        start: Where the first begins.
-        end: Where the last ends, its line end left out.
+        start: Start of the first row.
+        end: End of the last row, without its line end.
         regular: Whether they are regular.
-        line_end: How long that line end is.
+        line_end: Length of that line end.
     """
 
     start: int
@@ -69,11 +69,11 @@ def cut(data: bytes, form: Form) -> Cut:
 
 
 def parts(data: bytes, form: Form) -> Iterator[Part]:
-    """Short parts of whole rows, so that only rows near to an unusual one are read slowly.
+    """Yield short parts of whole rows, so that only rows near an irregular one are read line by line.
 
     Args:
         data: Whole rows, without a line end after the last.
-        form: How they are written.
+        form: The format of the text.
     """
     start = 0
     for part in _whole_parts(data, form):
@@ -86,7 +86,7 @@ def _whole_parts(data: bytes, form: Form) -> Iterator[Part]:
     start = 0
     while start < len(data):
         known = _cut(data[start : start + PART], form)
-        if not known.end and start + PART < len(data):  # a row is longer
+        if not known.end and start + PART < len(data):  # a row is longer than a part
             known = _cut(data[start:], form)
         if not known.end:
             return
@@ -114,7 +114,12 @@ def _cut(data: bytes, form: Form, *, regular: bool | None = None) -> Cut:
 
 
 def is_regular(data: bytes, form: Form) -> bool:
-    """Whether every reader splits these data alike; they may end within a row."""
+    r"""Return True if every reader splits these data alike; they may end within a row.
+
+    >>> form = Form(separator=",", quoted=True)
+    >>> is_regular(b'1,"a, b"\n', form), is_regular(b'1,a "b"\n', form)
+    (True, False)
+    """
     if form.escape and form.escape.encode() in data:
         return False
     if b"\r" in data and data.count(b"\r", 0, len(data) - 1) != data.count(b"\r\n"):
@@ -123,9 +128,9 @@ def is_regular(data: bytes, form: Form) -> bool:
 
 
 def _quotes_fit(data: _Bytes, separator: int) -> bool:
-    """Return whether each quote opens a field, closes it, or is one of two that stand for one within a field.
+    """Return whether each quote opens a field, closes it, or is one of a doubled pair within a field.
 
-    A bit stands for each byte, 64 to a word, so that most steps touch an eighth of the data's size.
+    Each byte is represented by a bit, 64 to a word, so that most steps read an eighth of the data's size.
     """
     quotes = _bits(data, _QUOTE)
     opening = quotes & _odd_so_far(quotes)
@@ -141,7 +146,7 @@ def _quotes_fit(data: _Bytes, separator: int) -> bool:
 def _bits(data: _Bytes, *values: int) -> _Words:
     """Set the bit of each byte that has one of these values, 64 to a word, the first byte's lowest."""
     packed = np.zeros((len(data) + 63) // 64 * 8, np.uint8)
-    for start in range(0, len(data), _AT_ONCE):  # what is in the processor's cache is not fetched again
+    for start in range(0, len(data), _AT_ONCE):  # pieces that fit into the processor's cache
         part = data[start : start + _AT_ONCE]
         bits = np.packbits(reduce(np.logical_or, [part == value for value in values]), bitorder="little")
         packed[start // 8 : start // 8 + len(bits)] = bits
@@ -153,37 +158,40 @@ def _count(bits: _Words) -> int:
 
 
 def _odd_so_far(bits: _Words) -> _Words:
-    """Set the bits up to and with which an odd number is set."""
+    """Set each bit up to which, inclusive, an odd number of bits is set: the prefix XOR."""
     odd = bits.copy()
     for width in (1, 2, 4, 8, 16, 32):
         odd ^= odd << np.uint64(width)
     odd_words = np.bitwise_xor.accumulate(odd >> np.uint64(63))
-    odd[1:] ^= -odd_words[:-1]  # all bits of a word that follows an odd number
+    odd[1:] ^= -odd_words[:-1]  # inverts all bits of a word if the words before have odd parity: −1 is all ones
     return odd
 
 
 def _next(bits: _Words) -> _Words:
-    """Move each bit to the next place."""
+    """Move each bit to the next position."""
     moved = bits << np.uint64(1)
     moved[1:] |= bits[:-1] >> np.uint64(63)
     return moved
 
 
 def _previous(bits: _Words) -> _Words:
-    """Move each bit to the place before."""
+    """Move each bit to the previous position."""
     moved = bits >> np.uint64(1)
     moved[:-1] |= bits[1:] << np.uint64(63)
     return moved
 
 
 def totals(data: bytes, form: Form) -> tuple[int, int] | None:
-    """How many rows regular data have, and how many separators between fields: much faster than ``count_rows``.
+    r"""Count the rows and the separators of regular data, much faster than ``count_rows``.
 
     None if a quote is never closed.
 
     Args:
         data: Whole rows, with ``form.character`` between fields; without a line end after the last.
-        form: How they are written.
+        form: The format of the text.
+
+    >>> totals(b'1,"a, b"\n2,c', Form(separator=",", quoted=True))
+    (2, 2)
     """
     values = np.frombuffer(data, np.uint8)
     separators, ends = _bits(values, ord(form.character)), _bits(values, _LINE_FEED)
@@ -197,12 +205,12 @@ def totals(data: bytes, form: Form) -> tuple[int, int] | None:
 
 
 def count_rows(data: bytes, form: Form, fields: int) -> int | None:
-    """How many rows regular data have; None if some row has another number of fields.
+    """Count the rows of regular data; None if a row has another number of fields.
 
     Args:
         data: Whole rows, with ``form.character`` between fields; without a line end after the last.
-        form: How they are written.
-        fields: How many each row should have.
+        form: The format of the text.
+        fields: Expected number of fields of each row.
     """
     if fields == 1 and (
         data.startswith((b"\n", b"\r")) or b"\n\n" in data or b"\n\r" in data
@@ -220,7 +228,7 @@ def count_rows(data: bytes, form: Form, fields: int) -> int | None:
 
 
 def _repeats(marks: bytes, row: bytes) -> bool:
-    """Return whether ``marks`` is ``row`` again and again, without the last byte of the last one."""
+    """Return whether ``marks`` consists of repetitions of ``row``, the last one without its last byte."""
     last = len(marks) + 1 - len(row)
     rows = np.frombuffer(marks, np.uint8)[:last].reshape(-1, len(row))
     return marks[last:] == row[:-1] and bool((rows == np.frombuffer(row, np.uint8)).all())
@@ -231,7 +239,7 @@ def _all_but(kept: bytes) -> bytes:
 
 
 def _outside(marks: bytes) -> bytes:
-    """Separators and line ends that are not between quotes."""
+    """Return the separators and line ends that are not between quotes."""
     values = np.frombuffer(marks, np.uint8)
     quotes = _bits(values, _QUOTE)
     hidden = np.unpackbits((quotes | _odd_so_far(quotes)).view(np.uint8), count=len(values), bitorder="little")
@@ -239,7 +247,11 @@ def _outside(marks: bytes) -> bytes:
 
 
 def before_line_ends(data: bytes, end: int, escape: str | None = None) -> int:
-    """Where data end if all line ends before ``end`` are left out; an escaped one is part of a field."""
+    r"""Return the end of data without the line ends before ``end``; an escaped one is part of a field.
+
+    >>> before_line_ends(b"a,b\r\n", 5)
+    3
+    """
     while end and data[end - 1] in b"\r\n" and not _is_escaped(data, end - 1, escape):
         end -= 1
     return end
@@ -253,16 +265,19 @@ def _is_escaped(data: bytes, place: int, escape: str | None) -> bool:
 
 
 def split_rows(lines: Sequence[str], form: Form) -> list[tuple[int, list[str] | str]]:
-    """Each row: the index of its first line, and its fields or what is wrong; then from the next line on.
+    r"""Split lines into rows: the index of the first line, with the fields or the problem; a bad row ends with its line.
 
     Args:
-        lines: Each with its line feed.
-        form: How fields are written.
+        lines: The lines, each with its line feed.
+        form: The format of the text.
+
+    >>> split_rows(['1,"a\n', 'b"\n', '2,c\n'], Form(separator=",", quoted=True))
+    [(0, ['1', 'a\nb']), (2, ['2', 'c'])]
     """
     if not (form.quoted or form.escape):
         return [(index, _split(line.rstrip("\r\n"), form.separator)) for index, line in enumerate(lines)]
     with _LIMIT:
-        limit = csv.field_size_limit(sys.maxsize)  # one for the whole process, so it is put back
+        limit = csv.field_size_limit(sys.maxsize)  # the limit is global to the process, so it is restored
         try:
             return list(_split_by_csv(lines, form))
         finally:
@@ -270,7 +285,7 @@ def split_rows(lines: Sequence[str], form: Form) -> list[tuple[int, list[str] | 
 
 
 def _split(line: str, separator: str) -> list[str] | str:
-    """As ``csv`` without quotes does, but for separators of any length."""
+    """Split a line as ``csv`` does without quotes, with separators of any length."""
     if "\r" in line:
         return LONE_RETURN
     return line.split(separator) if line else []
@@ -298,13 +313,13 @@ def _split_by_csv(lines: Sequence[str], form: Form) -> Iterator[tuple[int, list[
 
 
 def _end_by_csv(data: bytes, end: int, form: Form) -> int:
-    """Where the last row ends that does not go on behind ``end``.
+    """Return the end of the last row that does not continue after ``end``.
 
-    A line without a quote is a row, or within one: what is left out of these changes no other row. It is otherwise where the
-    end of a line can be escaped.
+    A line without a quote is a row, or is within one: leaving it out does not change other rows. That does not hold where
+    line ends can be escaped, so there all lines are split.
     """
     lines = [f"{line}\n" for line in data[: end - 1].decode("latin-1").split("\n")]
     places = [place for place, line in enumerate(lines) if form.escape or '"' in line]
-    found = split_rows([lines[place] for place in places], form)
-    open_row = next((places[index] for index, row in found if row == _UNENDED), None)
+    rows = split_rows([lines[place] for place in places], form)
+    open_row = next((places[index] for index, row in rows if row == _UNENDED), None)
     return end if open_row is None else sum(map(len, lines[:open_row]))

@@ -1,4 +1,4 @@
-"""Where files lie: in a folder or in a zip archive, opened the same way; and how an adapter finds its own there."""
+"""Files in a folder or in a zip archive, with one interface, and the search for an adapter's files among them."""
 
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,24 +18,24 @@ Found = TypeVar("Found")
 
 
 class Files(Protocol):
-    """Files that lie together."""
+    """Files of one folder, or of one folder in an archive."""
 
     @property
     def names(self) -> frozenset[str]:
-        """The names of those that were given, without folders."""
+        """Names of the files that the source names, without folders."""
 
     @property
     def beside(self) -> frozenset[str]:
-        """The names of all that lie together, which may describe those that were given."""
+        """Names of all files of the folder, which may describe the named ones."""
 
     def place(self, name: str) -> str:
-        """Where a file is, as the user would find it."""
+        """Return the path of a file, for messages."""
 
     def size(self, name: str) -> int:
-        """Its bytes as it lies there, packed."""
+        """Return the stored size of a file in bytes, compressed."""
 
     def open(self, name: str, stack: ExitStack) -> IO[bytes]:
-        """A file's bytes as it lies there, out of its archive; the stack closes it."""
+        """Open a file as stored, taken out of its archive; the stack closes it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +44,7 @@ class Folder:
 
     Attributes:
         path: The folder.
-        only: The one file that was given, if it was not the folder.
+        only: The one file that the source names, if it is not the folder.
     """
 
     path: Path
@@ -52,24 +52,24 @@ class Folder:
 
     @property
     def names(self) -> frozenset[str]:
-        """Their names, or the one that was given."""
+        """Names of all files, or of the one that the source names."""
         return self.beside if self.only is None else frozenset({self.only})
 
     @property
     def beside(self) -> frozenset[str]:
-        """Their names."""
+        """Names of all files."""
         return frozenset(entry.name for entry in self.path.iterdir() if entry.is_file() and not _is_shadow(entry.name))
 
     def place(self, name: str) -> str:
-        """The file's path."""
+        """Return the file's path."""
         return str(self.path / name)
 
     def size(self, name: str) -> int:
-        """Its bytes."""
+        """Return the file's size in bytes."""
         return (self.path / name).stat().st_size
 
     def open(self, name: str, stack: ExitStack) -> IO[bytes]:
-        """The file."""
+        """Open the file."""
         return stack.enter_context((self.path / name).open("rb"))
 
 
@@ -79,7 +79,7 @@ class Archive:
 
     Attributes:
         path: The archive.
-        prefix: The folder within it: ``""``, or a name with a slash at its end.
+        prefix: The folder within it: ``""``, or a name with a trailing slash.
     """
 
     path: Path
@@ -87,41 +87,41 @@ class Archive:
 
     @property
     def names(self) -> frozenset[str]:
-        """Their names, without the prefix."""
+        """Names of the files, without the prefix."""
         inside = (name.removeprefix(self.prefix) for name in _members(self.path) if name.startswith(self.prefix))
         return frozenset(name for name in inside if name and "/" not in name and not _is_shadow(name))
 
     @property
     def beside(self) -> frozenset[str]:
-        """The same."""
+        """Names of the files, without the prefix."""
         return self.names
 
     def place(self, name: str) -> str:
-        """The archive's path and the member's, joined by a slash."""
+        """Return the archive's path and the member's, joined by a slash."""
         return f"{self.path}/{self.prefix}{name}"
 
     def size(self, name: str) -> int:
-        """Its bytes in the archive."""
+        """Return the member's compressed size in bytes."""
         with zipfile.ZipFile(self.path) as archive:
             return archive.getinfo(self.prefix + name).compress_size
 
     def open(self, name: str, stack: ExitStack) -> IO[bytes]:
-        """The member."""
+        """Open the member."""
         archive = stack.enter_context(zipfile.ZipFile(self.path))
         return stack.enter_context(archive.open(self.prefix + name))
 
 
 def _is_shadow(name: str) -> bool:
-    """Whether macOS put a file beside another, for what its own file system knows of that: ``._ratings.csv``."""
+    """Return True for the files in which macOS stores file-system metadata: ``._ratings.csv``."""
     return name.startswith("._")
 
 
 @contextmanager
 def opened(files: Files, name: str) -> Iterator[Stream]:
-    """A file's bytes, unpacked.
+    """Open a file as a stream of decompressed bytes.
 
     Raises:
-        SourceNotFoundError: It is not there.
+        SourceNotFoundError: It does not exist.
         DataError: Its archive is damaged.
     """
     again = "download the archive again" if isinstance(files, Archive) else "download it again"
@@ -139,13 +139,13 @@ def opened(files: Files, name: str) -> Iterator[Stream]:
 
 
 def _beginning(files: Files, name: str) -> bytes:
-    """As it lies there, packed."""
+    """Read the beginning of a file as stored."""
     with ExitStack() as stack:
         return files.open(name, stack).read(POINTERS_SIZE)
 
 
 def count_lines(files: Files, name: str) -> int:
-    """How many lines a file has; the last may lack its newline.
+    """Count the lines of a file; the last may lack its newline.
 
     Raises:
         DataError: The archive is damaged there.
@@ -158,23 +158,23 @@ def count_lines(files: Files, name: str) -> int:
 
 
 def first_line(files: Files, name: str) -> str:
-    """A file's first line, or what its first 64 KiB hold of it."""
+    """Return a file's first line, or its first 64 KiB if it is longer."""
     return first_lines(files, name)[0]
 
 
 def first_lines(files: Files, name: str) -> list[str]:
-    """The lines of a file's first 64 KiB, of which the last may be cut off; one empty line of an empty file."""
+    """Return the lines of a file's first 64 KiB, of which the last may be cut off; one empty line for an empty file."""
     with opened(files, name) as stream:
         text = next(pieces(stream, 1 << 16), b"").decode("utf-8", "replace")
     return [line.rstrip("\r") for line in text.split("\n")]
 
 
 def found(source: Path, recognise: Callable[[Files], Sequence[Found]], *, levels: int = 1) -> list[Found]:
-    """What an adapter recognises in ``source`` itself, or else one level deeper, or as many levels deeper as it says.
+    """Return what an adapter recognises in ``source`` itself, or else in its folders, down to ``levels`` levels.
 
     Raises:
-        SourceNotFoundError: ``source`` is not there.
-        DataError: An archive cannot be opened, or holds files outside of itself.
+        SourceNotFoundError: ``source`` does not exist.
+        DataError: An archive cannot be opened, or holds paths that lead outside of it.
     """
     everything: list[Found] = []
     try:
@@ -183,7 +183,7 @@ def found(source: Path, recognise: Callable[[Files], Sequence[Found]], *, levels
                 everything += recognise(files)
             if everything:
                 break
-    except SourceNotFoundError:
+    except SourceNotFoundError:  # an OSError as well, whose message is kept
         raise
     except OSError as error:
         raise DataError(f"{error.filename or source} cannot be read: {error.strerror or error}") from error
@@ -191,7 +191,7 @@ def found(source: Path, recognise: Callable[[Files], Sequence[Found]], *, levels
 
 
 def _look(source: Path, levels: int) -> Iterator[Iterable[Files]]:
-    """The places to look for files, level by level: a folder, an archive or a file, then what lies deeper in it."""
+    """Yield the folders and archives to search, level by level: the source first, then what is in it."""
     if not (source.is_file() or source.is_dir()):
         raise SourceNotFoundError(f"{source} is not there; give a folder or a zip archive")
     if source.is_file():
@@ -225,6 +225,7 @@ def _archive(path: Path) -> Iterator[Archive]:
 
 
 def _members(path: Path) -> list[str]:
+    # a pointer of Git LFS may be in the place of the archive
     if path.stat().st_size <= POINTERS_SIZE:
         refuse_lfs_text(path.read_bytes(), str(path))
     with intact(f"{path} is truncated or no zip archive; download it again"), zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""A file's bytes as they are asked for: unpacked, with damage told as an error of ours, and never without end."""
+"""Streams of a file's decompressed bytes: damage raises ``DataError``, and the expansion is limited."""
 
 import bz2
 import errno
@@ -17,20 +17,20 @@ from shortstack.errors import DataError
 _BLOCK: Final = 4 << 20
 _SMALL: Final = 64 << 20
 _EXPANSION: Final = 200
-"""A file may grow by this factor once it is not small: text does by 10, what grows by more is made to fill memory."""
+"""Largest expansion of a file that is not small: text reaches 10, and far more indicates a decompression bomb."""
 
 
 @attrs.define(kw_only=True)
 class Stream:
-    """Bytes to read once, from the start.
+    """Decompressed bytes, to read once from the start.
 
     Attributes:
-        file: The bytes as they lie there.
+        file: File object of the decompressed bytes.
         place: The file's path, for errors.
-        size: How many bytes lie there, packed.
-        problem: What to say where they are damaged.
-        given: How many have been read, unpacked.
-        ahead: What was looked at and not yet read.
+        size: Stored size in bytes, compressed.
+        problem: Message for damaged data.
+        given: Number of decompressed bytes read so far.
+        ahead: Bytes that were peeked at and not yet read.
     """
 
     file: IO[bytes]
@@ -42,13 +42,13 @@ class Stream:
 
     @classmethod
     def of(cls, file: IO[bytes], place: str, *, size: int, again: str) -> "Stream":
-        """Unpack a file as its name says.
+        """Return a stream that decompresses a file by its extension.
 
         Args:
-            file: Its bytes.
+            file: Its stored bytes.
             place: Its path, for errors.
-            size: How many bytes there are.
-            again: What to do where it is damaged.
+            size: Stored size in bytes.
+            again: Advice where it is damaged.
         """
         if place.lower().endswith(".gz"):
             unzipped = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
@@ -59,7 +59,7 @@ class Stream:
         return cls(file=file, place=place, size=size, problem=f"is damaged or truncated; {again}")
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, which are read again.
+        """Return the next bytes without consuming them.
 
         Raises:
             DataError: The file is damaged there.
@@ -68,14 +68,14 @@ class Stream:
         return self.ahead
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, or all that are left; fewer than asked for only at the end.
+        """Return the next ``size`` bytes, or all that are left; fewer than requested only at the end.
 
         Raises:
-            DataError: The file is damaged there, or grows without measure.
+            DataError: The file is damaged there, or exceeds the allowed expansion.
         """
         if 0 <= size <= len(self.ahead):
-            given, self.ahead = self.ahead[:size], self.ahead[size:]
-            return given
+            taken, self.ahead = self.ahead[:size], self.ahead[size:]
+            return taken
         pieces, size = [self.ahead] if self.ahead else [], size - len(self.ahead) if size > 0 else size
         self.ahead = b""
         while size:
@@ -96,7 +96,7 @@ class Stream:
 
 @contextmanager
 def intact(problem: str) -> Iterator[None]:
-    """What the standard library raises on damage, which is much, becomes one DataError."""
+    """Turn the many errors that the standard library raises on damaged files into a ``DataError``."""
     try:
         yield
     except (

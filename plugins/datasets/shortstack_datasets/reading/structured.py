@@ -19,11 +19,11 @@ from shortstack_datasets.reading.values import typed
 
 
 def read_json_lines(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
-    """Some plain fields of one JSON object a line, typed, under the names of their roles.
+    """Read fields of one JSON object per line, typed, under the names of their roles.
 
     Raises:
-        DataError: The file is empty, or no line of its first block has one of the fields.
-        RowError: A line is no JSON object, or a value is not what its column should hold; unless such are skipped.
+        DataError: The file is empty, or a field occurs in no line of its first block.
+        RowError: A line is no JSON object, or a value does not suit its column; unless bad rows are skipped.
     """
     frames: list[pl.DataFrame] = []
     for block in blocks(stream):
@@ -48,16 +48,16 @@ def read_json_lines(stream: Stream, columns: Sequence[Column], bad: BadRows) -> 
 
 
 def json_objects(stream: Stream, bad: BadRows, *, literals: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line's object with its number, for fields that are not plain.
+    """Yield each line's object with its number, for fields that are nested.
 
     Args:
         stream: The file.
-        bad: What to do with a line that is none.
-        literals: Whether a line may be a Python literal, as Amazon's metadata of 2014 are.
+        bad: Collects lines that are no objects.
+        literals: Whether a line may be a Python literal, as in Amazon's metadata of 2014.
 
     Raises:
         DataError: The file is empty.
-        RowError: A line is no object; unless such are skipped.
+        RowError: A line is no object; unless bad rows are skipped.
     """
     empty = True
     for block in blocks(stream):
@@ -73,11 +73,11 @@ def json_objects(stream: Stream, bad: BadRows, *, literals: bool = False) -> Ite
 
 
 def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
-    """Some columns of a Parquet file, typed, under the names of their roles; errors count rows from 1.
+    """Read columns of a Parquet file, typed, under the names of their roles; errors number rows from 1.
 
     Raises:
         DataError: It is no Parquet file, or lacks a column.
-        RowError: A value is not what its column should hold; unless such rows are skipped.
+        RowError: A value does not suit its column; unless bad rows are skipped.
     """
     data, place = stream.read(), stream.place
     try:
@@ -89,9 +89,9 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
             )
         there = {column.name for column in columns if column.name in names}
         frame = pl.read_parquet(io.BytesIO(data), columns=list(there))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # pages that are damaged make it panic
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # damaged pages make polars panic
         raise DataError(f"{place} is truncated or no Parquet file") from error
-    # what is a time already is right whatever the setting says
+    # a column of times needs no parsing, so a format in the settings does not apply to it
     columns = [
         attrs.evolve(column, kind="iso")
         if column.kind == "form" and column.name in there and _is_time(frame[column.name])
@@ -108,7 +108,7 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
 
 
 def _text(values: pl.Series, column: Column, place: str) -> pl.Series:
-    """As text in the unit that the column says, so that every format is checked alike."""
+    """Convert values to text in the column's unit, so that all file formats are checked in the same way."""
     if _is_time(values) and column.role == "timestamp":
         if column.kind == "iso":
             return values.cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%d %H:%M:%S%.3f").alias(column.role)
@@ -129,12 +129,13 @@ def _is_time(values: pl.Series) -> bool:
 
 
 def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
-    """The fields as text; None if a line is no object, or a name may be no text."""
+    """Read the fields as text with polars; None if a line is no object, or an id may be nested or a truth value."""
+    # polars would turn nested values and truth values into text, and these are no ids
     if any(_nested(column.name).search(block.data) for column in columns if column.kind == "id"):
         return None
     try:
         frame = pl.read_ndjson(block.data, schema={column.name: pl.String for column in columns})
-    except pl.exceptions.PolarsError:  # it quotes the line, and with it a user
+    except pl.exceptions.PolarsError:  # its message quotes the line, and with it a user id
         return None
     return frame.select(pl.col(column.name).alias(column.role) for column in columns)
 
@@ -142,14 +143,14 @@ def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
 def texts_of(
     values: Iterable[tuple[int, object]], place: str, columns: Sequence[Column], bad: BadRows, *, each: str = "line"
 ) -> tuple[pl.DataFrame, list[int]]:
-    """The fields of JSON values as text, and the number of each object.
+    """Return the fields of JSON values as text, and the number of each object.
 
     Args:
-        values: Each with its number.
+        values: The values with their numbers.
         place: The file, for errors.
-        columns: Which fields.
-        bad: What to do with a value that is no object, or whose name is none.
-        each: What holds a value, for errors.
+        columns: The fields.
+        bad: Collects values that are no objects, or whose ids are invalid.
+        each: Word for the container of a value, for errors.
     """
     rows, numbers = [], []
     for number, value in values:
@@ -166,10 +167,10 @@ def texts_of(
 
 
 def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
-    """Ids that are whole numbers stored as floats, as whole numbers; others as they are.
+    """Convert ids that are whole numbers stored as floats to integers; return others unchanged.
 
     Raises:
-        DataError: Some are so large that floats do not tell neighbours apart.
+        DataError: Some are so large that neighbouring integers are the same float.
     """
     there = values.fill_nan(None)
     whole = there.cast(pl.Int64, strict=False)
@@ -185,17 +186,21 @@ def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
 
 
 def _nested(name: str) -> "re.Pattern[bytes]":
-    """Where a field begins like a list, an object or a truth value."""
+    """Return a pattern of a field whose value begins like a list, an object or a truth value."""
     return re.compile(rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*[\[{tf]')
 
 
 def _is_odd(value: object) -> bool:
-    """Whether it is no name: neither text, nor a number, nor nothing."""
+    """Return True if a value cannot be an id: neither text, nor a number, nor null."""
     return isinstance(value, bool) or not (value is None or isinstance(value, str | int | float))
 
 
 def _plain(value: object) -> str | None:
-    """As polars has it: whole numbers without a fraction."""
+    """Convert a JSON value to text as polars does: whole numbers without a fraction.
+
+    >>> _plain(12.0), _plain("a"), _plain([1])
+    ('12', 'a', '[1]')
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -204,10 +209,10 @@ def _plain(value: object) -> str | None:
 
 
 def check_named(texts: pl.DataFrame, place: str, columns: Sequence[Column], *, each: str = "line") -> None:
-    """Refuse objects none of which has one of the fields.
+    """Raise if a field occurs in none of the objects.
 
     Raises:
-        DataError: That is so.
+        DataError: A field that is not optional occurs in none of them.
     """
     for column in columns:
         if not column.optional and len(texts) and texts[column.role].null_count() == len(texts):
@@ -224,7 +229,7 @@ def _numbers(block: Block) -> list[int]:
 
 
 def _value(line: bytes, *, literals: bool = False) -> object:
-    """What a line says; an error if it says nothing."""
+    """Parse a line; return the error if it cannot be parsed."""
     try:
         return value_of(line)
     except (ValueError, RecursionError) as error:
@@ -237,7 +242,7 @@ def _value(line: bytes, *, literals: bool = False) -> object:
 
 
 def value_of(text: bytes) -> object:
-    """What a JSON text says, so that it can be stored.
+    """Parse a JSON text, with texts that can be stored as UTF-8.
 
     Raises:
         ValueError: It is no JSON.
@@ -247,7 +252,7 @@ def value_of(text: bytes) -> object:
 
 
 def storable(value: Any) -> Any:
-    """The same without halves of surrogate pairs, which JSON can escape and UTF-8 cannot hold."""
+    """Replace lone surrogates, which JSON can escape and UTF-8 cannot encode."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if type(value) is list:

@@ -1,4 +1,4 @@
-"""The bytes of a text file as all readers here expect them: no byte order mark, line feeds, and never UTF-16."""
+"""Normalised bytes of a text file: no byte order mark, lines that end with line feeds, and never UTF-16."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -10,11 +10,11 @@ from shortstack_datasets.reading.streams import Stream
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _LOOK: Final = 1 << 16
-"""So many bytes tell how lines end."""
+"""Number of bytes that are searched for line ends."""
 
 
 def pieces(stream: Stream, size: int) -> Iterator[bytes]:
-    """A text piece by piece; lines that end with a carriage return alone, as on old Macs, end with a line feed instead.
+    """Yield a text piece by piece; carriage returns as line ends, as on old Macs, become line feeds.
 
     Raises:
         DataError: It is UTF-16, or damaged.
@@ -31,6 +31,10 @@ def pieces(stream: Stream, size: int) -> Iterator[bytes]:
 
 
 def _is_wide(first: bytes) -> bool:
-    """Whether every second byte of the beginning is a zero, as in UTF-16 without a mark."""
+    """Return True if every second byte of the beginning is zero, as in UTF-16 without a byte order mark.
+
+    >>> _is_wide("user".encode("utf-16-le")), _is_wide(b"user")
+    (True, False)
+    """
     start = first[:32]
     return len(start) > 3 and any(not any(start[side::2]) and all(start[1 - side :: 2]) for side in (0, 1))

@@ -1,4 +1,4 @@
-"""Which forms of time can be read: those that Python's ``strptime`` and polars understand alike. Needs no polars."""
+"""Check of ``strptime`` formats: only those that Python and polars interpret alike are allowed. Needs no polars."""
 
 import re
 from datetime import date, datetime
@@ -10,7 +10,7 @@ _CLOCK: Final = frozenset("HIMSfp")
 
 
 def problem_of(form: str) -> str | None:
-    """What is wrong with a form of time; None if it can be used.
+    """Return the problem of a time format; None if it can be used.
 
     >>> problem_of("%m/%d/%Y"), problem_of("%m/%d")
     (None, 'it should say year, month and day')
@@ -28,9 +28,9 @@ def problem_of(form: str) -> str | None:
 
 
 def _day(form: str) -> date | None:
-    """The day of an example, written and read again."""
+    """Return the day of an example after formatting and parsing; None if that fails."""
     local = re.sub("%(z|.)", lambda part: "" if part[1] == "z" else part[0], form)
     try:
         return datetime.strptime(_EXAMPLE.strftime(local), local).date()  # noqa: DTZ007
-    except (ValueError, re.error):  # a part that is there twice is an error of re
+    except (ValueError, re.error):  # strptime raises re.error for a directive that occurs twice
         return None

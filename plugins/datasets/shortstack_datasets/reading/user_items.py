@@ -1,4 +1,4 @@
-"""Lines of a user and items, and JSON objects whose keys are users or items."""
+"""Reading of lines of a user and items, and of JSON objects keyed by users or items."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from shortstack_datasets.reading.structured import storable
 from shortstack_datasets.reading.texts import pieces
 
 _MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"
-"""Tabs beside blanks within a line, other than one tab between a user and items: a row of a table, with its texts."""
+"""Tabs and blanks in one line, other than one tab between user and items: probably a row of a table with texts."""
 
 _LISTED: Final = r"[\[\],]"
 _PIECE: Final = 4 << 20
@@ -26,20 +26,20 @@ _OBJECT: Final = re.compile(r'\s*\{\s*(\}|"(\\.|[^"\\])*"\s*:\s*\[)')
 def read_user_lines(
     stream: Stream, layout: Literal["any", "pairs", "histories"], separator: str | None, bad: BadRows
 ) -> pl.DataFrame:
-    """``user`` and ``item``, one row an interaction, in the order of the file.
+    """Read ``user`` and ``item``, one row per interaction, in the order of the file.
 
-    A user alone on a line has no items, where other lines hold whole histories.
+    In the layout of histories, a line of a user alone is a user without items.
 
     Args:
         stream: The file.
-        layout: ``pairs``, ``histories``, or ``any`` for pairs if some user is on several lines or no line has three fields.
-        separator: Between ids; None for a blank or a tab.
-        bad: What to do with bad lines.
+        layout: ``pairs``, ``histories``, or ``any`` for pairs if a user is on several lines or no line has three fields.
+        separator: Separator of ids; None for a blank or a tab.
+        bad: Collects bad lines.
 
     Raises:
         DataError: The file is empty.
-        RowError: A line is not UTF-8, is empty, holds an empty id, or has no two fields where it is a pair; or a user has
-            two histories.
+        RowError: A line is not UTF-8, is empty, holds an empty id, or does not have two fields where it is a pair; or a
+            user has two histories.
     """
     place = stream.place
     text = pl.col("text").str.strip_chars_end("\r" if separator else "\r\t ")
@@ -71,12 +71,15 @@ def read_user_lines(
 
 
 def begins_with_histories(text: str, *, is_object: bool, separator: str | None) -> bool:
-    """Whether the beginning of a file reads like users and items: an object with a list, or lines that are mostly right.
+    """Return True if a file begins like users and items: an object with a list, or lines that are mostly valid.
 
     Args:
-        text: The beginning, as far as its lines are whole.
+        text: The beginning, as far as its lines are complete.
         is_object: Whether it should be a JSON object.
-        separator: Between ids on lines; None for a blank or a tab.
+        separator: Separator of ids on lines; None for a blank or a tab.
+
+    >>> begins_with_histories('{"u1": ["i1"]}', is_object=True, separator=None)
+    True
     """
     if is_object:
         return _OBJECT.match(text) is not None
@@ -90,15 +93,15 @@ def begins_with_histories(text: str, *, is_object: bool, separator: str | None) 
 
 
 def read_object(stream: Stream, bad: BadRows) -> pl.DataFrame:
-    """``user`` and ``item``, of a JSON object ``{user: [items]}``; errors count its entries from 1.
+    """Read ``user`` and ``item`` of a JSON object ``{user: [items]}``; errors number its entries from 1.
 
     Raises:
         DataError: It is no such object.
-        RowError: A user is there twice or has no name, or the items are no list of names.
+        RowError: A user occurs twice or has an empty id, or the items are no list of ids.
     """
     users: dict[str, list[str]] = {}
     for number, (user, value) in enumerate(_entries(stream, "{user: [items]}"), start=1):
-        items = [_name(one) for one in value] if isinstance(value, list) else [None]
+        items = [_name(item_id) for item_id in value] if isinstance(value, list) else [None]
         if user in users:
             bad.meet(RowError(stream.place, number, "the user of this entry has an earlier one"))
         elif not user or not all(items):
@@ -111,11 +114,11 @@ def read_object(stream: Stream, bad: BadRows) -> pl.DataFrame:
 
 
 def read_titles(stream: Stream, field: str, bad: BadRows) -> pl.DataFrame:
-    """``item`` and ``title``, of a JSON object ``{item: title}`` or ``{item: {field: title}}``; errors count its entries.
+    """Read ``item`` and ``title`` of a JSON object ``{item: title}`` or ``{item: {field: title}}``; errors number its entries.
 
     Raises:
         DataError: It is no such object.
-        RowError: An entry has something else than a text as its title.
+        RowError: The title of an entry is no text.
     """
     made: list[tuple[str, str | None]] = []
     for number, (item, value) in enumerate(_entries(stream, "{item: title}"), start=1):
@@ -129,19 +132,19 @@ def read_titles(stream: Stream, field: str, bad: BadRows) -> pl.DataFrame:
 
 
 class _Object(list[tuple[str, Any]]):
-    """A JSON object with all of its entries: a dictionary would keep the last of several with one key."""
+    """A JSON object with all its entries: a dictionary would keep only the last of several with one key."""
 
 
 def _entries(stream: Stream, form: str) -> _Object:
     data = b"".join(pieces(stream, _PIECE))
     try:
-        found = json.loads(data, object_pairs_hook=_storable_object)
+        content = json.loads(data, object_pairs_hook=_storable_object)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(f"{stream.place} is not JSON{where}; it should be one object, {form}") from error
-    if not isinstance(found, _Object):
+    if not isinstance(content, _Object):
         raise DataError(f"{stream.place} is no JSON object; it should be {form}")
-    return found
+    return content
 
 
 def _storable_object(pairs: list[tuple[str, Any]]) -> _Object:
@@ -149,14 +152,18 @@ def _storable_object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def _name(value: object) -> str | None:
-    """A text, or a whole number as text; None if it is neither."""
+    """Return a text, or a whole number as text; None if it is neither.
+
+    >>> _name(7), _name(7.0), _name(True)
+    ('7', '7', None)
+    """
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _lines(stream: Stream, bad: BadRows) -> pl.DataFrame:
-    """``line`` (its number) and ``text``."""
+    """Read the lines, as ``line`` (the number) and ``text``."""
     numbers: list[int] = []
     texts: list[str] = []
     for block in blocks(stream):
@@ -173,7 +180,7 @@ def _lines(stream: Stream, bad: BadRows) -> pl.DataFrame:
 
 
 def _without(lines: pl.DataFrame, wrong: pl.Expr, problem: str, place: str, bad: BadRows) -> pl.DataFrame:
-    """The lines that are not wrong; the others are met."""
+    """Return the lines that are not wrong, and collect the others in ``bad``."""
     numbers = lines.filter(wrong)["line"].to_list()
     for number in numbers:
         bad.meet(RowError(place, number, problem))

@@ -1,4 +1,4 @@
-"""Columns of text become typed columns, all at once; only what fails is looked at row by row."""
+"""Conversion of text columns to typed columns in bulk; only rows that fail are examined one by one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -13,11 +13,11 @@ _MILLISECONDS: Final[Mapping[Kind, float]] = {"s": 1_000.0, "ms": 1.0, "us": 0.0
 _YEAR_1900, _YEAR_1970, _YEAR_2200 = -2_208_988_800_000, 0, 7_258_118_400_000
 _SHOWN: Final = 80
 _HUGE: Final = 10**15
-"""Times a thousand of these are still whole numbers of 64 bits."""
+"""Largest seconds that are multiplied as integers: a thousand times as much still fits into 64 bits."""
 _NO_FRACTION: Final = r"\.0+$"
-"""What programs that know no missing whole number write behind whole numbers."""
+"""The fraction of whole numbers that were written as floats, by programs without missing values for integers."""
 _EXACT: Final = 2**53
-"""Up to here floats tell whole numbers apart."""
+"""Largest range of integers in which floats are exact."""
 _CANDIDATES: Final = r"^[^ ]+-[01]( [^ ]+-[01])*$"
 _CLOCK: Final = "%m/%d/%Y %I:%M:%S %p"
 _EXPECTED: Final[Mapping[Kind, str]] = {
@@ -37,18 +37,19 @@ _EXPECTED: Final[Mapping[Kind, str]] = {
 def typed(
     texts: pl.DataFrame, columns: Sequence[Column], *, place: str, line: Callable[[int], int], bad: BadRows
 ) -> pl.DataFrame:
-    """Give every column its type and its role's name; rows that a column does not want are left out.
+    """Convert every column to its type, under its role's name; rows that a column's ``only`` excludes are left out.
 
     Args:
         texts: A String column for each of ``columns``, under its role.
-        columns: What they are.
+        columns: The columns.
         place: The file, for errors.
-        line: The line of a row, numbered from 0; asked only for bad rows.
-        bad: What to do with rows where a value is not what its column should hold.
+        line: Returns the line of a row, rows numbered from 0; called only for bad rows.
+        bad: Collects rows with a value that does not suit its column.
 
     Raises:
-        RowError: The first of them, unless they are skipped.
+        RowError: A row is bad, and bad rows are not skipped.
     """
+    # rows that are left out are removed first, for their other columns may be bad
     if any(column.only for column in columns):
         chosen = _chosen(texts, columns).arg_true()
         kept = [column for column in columns if not column.only]
@@ -62,6 +63,7 @@ def typed(
     for flag in flags:
         wrong = wrong | flag
     rows = wrong.arg_true()
+    # the first few bad rows become examples; all others are only counted
     for row in rows:
         if not bad.wants_example:
             break
@@ -73,7 +75,7 @@ def typed(
 
 
 def _chosen(texts: pl.DataFrame, columns: Sequence[Column]) -> pl.Series:
-    """Bool ``(rows,)``: where every column has one of the values that it should."""
+    """Return bool ``(rows,)``: True where every column with ``only`` has one of its values."""
     chosen = pl.repeat(value=True, n=len(texts), eager=True, dtype=pl.Boolean)
     for column in columns:
         if column.only:
@@ -82,18 +84,22 @@ def _chosen(texts: pl.DataFrame, columns: Sequence[Column]) -> pl.Series:
 
 
 def _is_one_of(texts: pl.Series, values: Sequence[Value]) -> pl.Series:
-    """Numbers are compared as numbers, however they are written, and truth values in any case."""
+    """Compare texts with values: numbers as numbers, in any notation, and truth values in any case.
+
+    >>> _is_one_of(pl.Series(["1.0", "TRUE", "a"]), [1, True]).to_list()
+    [True, True, False]
+    """
     truths = [str(value).lower() for value in values if isinstance(value, bool)]
     others = [value for value in values if not isinstance(value, bool)]
     numbers = [float(value) for value in others if not isinstance(value, str) and abs(value) <= _EXACT]
-    found = texts.is_in([str(value) for value in others])
+    matches = texts.is_in([str(value) for value in others])
     if numbers:
-        found |= texts.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
-    return found | texts.str.to_lowercase().is_in(truths) if truths else found
+        matches |= texts.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
+    return matches | texts.str.to_lowercase().is_in(truths) if truths else matches
 
 
 def _parsed(column: Column, texts: pl.Series) -> pl.Expr:
-    """The values; those that are not what they should be are null, or, where they stay texts, as they were."""
+    """Return the parsed values; invalid ones are null, or unchanged in columns that stay text."""
     text = pl.col(column.role)
     if column.kind in {"id", "whole"}:
         floats = column.kind == "whole" and texts.str.contains(".", literal=True).any()
@@ -115,29 +121,29 @@ def _finite(text: pl.Expr, within: tuple[float, float] | None = None) -> pl.Expr
 
 
 def _milliseconds(text: pl.Expr, texts: pl.Series, unit: Kind) -> pl.Expr:
-    """From a time in a unit."""
+    """Convert times in a unit to milliseconds."""
     whole = texts.cast(pl.Int64, strict=False)
     if (
         unit != "us" and whole.is_between(-_HUGE, _HUGE).all() and not whole.null_count()
-    ):  # the fast way, for most times
+    ):  # integers avoid the rounding of floats, and are faster
         return pl.lit(whole) * int(_MILLISECONDS[unit])
     return (_finite(text) * _MILLISECONDS[unit]).round().cast(pl.Int64, strict=False)
 
 
 def _within(milliseconds: pl.Expr, first: int) -> pl.Expr:
-    """Only times that data can be of: milliseconds read as seconds would be tens of thousands of years away."""
+    """Keep plausible times alone: milliseconds read as seconds would be tens of thousands of years away."""
     return pl.when(milliseconds.is_between(first, _YEAR_2200, closed="left")).then(milliseconds)
 
 
 def _written(text: pl.Expr, column: Column) -> pl.Expr:
-    """Milliseconds, of a time in words."""
+    """Convert times that are text to milliseconds."""
     if column.kind == "iso":
         return _iso(text)
     return _formed(text, _CLOCK if column.kind == "clock" else column.form)
 
 
 def _iso(text: pl.Expr) -> pl.Expr:
-    """Milliseconds; a time without a zone is UTC."""
+    """Convert ISO 8601 times to milliseconds; a time without a zone is UTC."""
     plain = text.str.replace("T", " ", literal=True).str.replace(r"Z$", "+00:00")
     zoned = plain.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="ms", time_zone="UTC", strict=False)
     local = (
@@ -149,14 +155,14 @@ def _iso(text: pl.Expr) -> pl.Expr:
 
 
 def _formed(text: pl.Expr, form: str) -> pl.Expr:
-    """Milliseconds; a time without a zone is UTC. polars takes a fraction of a second and its dot as one."""
+    """Convert times of a format to milliseconds; without a zone they are UTC. polars' ``%.f`` includes the dot."""
     zone = "UTC" if "%z" in form.replace("%%", "") else None
     moments = text.str.to_datetime(form.replace(".%f", "%.f"), time_unit="ms", time_zone=zone, strict=False)
     return moments.dt.replace_time_zone(None).cast(pl.Int64)
 
 
 def _wrong(texts: pl.Series, values: pl.Series, column: Column) -> pl.Expr:
-    """Bool ``(rows,)``: where the value is not what it should be."""
+    """Return bool ``(rows,)``: True where the value does not suit its column."""
     text, value = pl.lit(texts), pl.lit(values)
     if column.kind == "label":
         return pl.repeat(value=False, n=len(values))
@@ -188,6 +194,6 @@ def _short(value: str) -> str:
 
 
 def _number(value: str) -> float | None:
-    """As polars reads it; None if it is none, or not finite."""
+    """Parse a number as polars does; None if it is none, or not finite."""
     number = pl.Series([value]).cast(pl.Float64, strict=False)
     return number[0] if number.is_finite()[0] else None

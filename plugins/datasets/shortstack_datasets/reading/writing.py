@@ -1,4 +1,4 @@
-"""A small sample as files, in the formats that are read here: what the conformance kit tries the adapters on."""
+"""Writing of small samples in the formats that are read here, for the conformance kit to test adapters on."""
 
 import bz2
 import csv
@@ -22,7 +22,7 @@ Lines = Sequence[Sequence[Value]]
 
 
 def interaction_rows(sample: Sample, unit: str) -> list[dict[str, Value]]:
-    """Role → value, of each interaction and what is known of its item; times in a unit."""
+    """Return each interaction with its item's labels, as role → value; times in a unit."""
     labels = {row["item"]: row for row in item_rows(sample)}
     return [
         {
@@ -36,7 +36,7 @@ def interaction_rows(sample: Sample, unit: str) -> list[dict[str, Value]]:
 
 
 def item_rows(sample: Sample) -> list[dict[str, Value]]:
-    """Role → value, of each item that has a title or a category."""
+    """Return each item that has a title or a category, as role → value."""
     return [
         {"item": item, "title": sample.titles.get(item), "category": sample.categories.get(item)}
         for item in dict.fromkeys([*sample.titles, *sample.categories])
@@ -44,7 +44,7 @@ def item_rows(sample: Sample) -> list[dict[str, Value]]:
 
 
 def moment(milliseconds: int | str | None, unit: str) -> Value:
-    """A time in ``"s"``, ``"ms"`` or ``"us"``, or as ``"iso"`` text; what is text stays as it is.
+    """Convert a time to ``"s"``, ``"ms"`` or ``"us"``, or to ``"iso"`` text; return a text unchanged.
 
     >>> moment(86_400_000, "s"), moment(86_400_000, "iso"), moment("soon", "s")
     (86400, '1970-01-02T00:00:00Z', 'soon')
@@ -66,19 +66,19 @@ def write_rows(
     header: bool = True,
     kind: str | None = None,
 ) -> None:
-    """Write some roles of each row under their columns' names, in the format that the file's name tells, or ``kind``.
+    """Write columns of rows, in the format of the file's extension or of ``kind``.
 
     Args:
         path: The file.
-        columns: Which columns to write; where text has no header each is called by its place, from 1.
-        rows: Role → value; None is nothing.
-        separator: Between the fields of text; None for the usual one.
-        encoding: Of text.
+        columns: The columns to write; in text without a header, each must be named by its position, from 1.
+        rows: Role → value; None for a missing value.
+        separator: Separator of text; None for the default one.
+        encoding: Encoding of text.
         header: Whether the first line of text names the columns.
-        kind: The ending that tells the format; None for the file's own.
+        kind: Extension of the format; None for the file's own.
 
     Raises:
-        DataError: The format cannot hold a value, or a column without a header is not called by a number.
+        DataError: The format cannot hold a value, or a column of a file without a header is not named by a number.
     """
     kind = kind or kind_of(path)
     named = [{column.name: row.get(column.role) for column in columns} for row in rows]
@@ -99,7 +99,7 @@ def write_rows(
 
 
 def write_lines(path: Path, lines: Lines, separator: str) -> None:
-    """Write fields without quotes, as formats do that know none.
+    """Write fields without quotes, for formats that have none.
 
     Raises:
         DataError: A field holds the separator, so that the format cannot hold it.
@@ -108,12 +108,12 @@ def write_lines(path: Path, lines: Lines, separator: str) -> None:
 
 
 def write_objects(path: Path, objects: Sequence[Mapping[str, object]]) -> None:
-    """Write one JSON object a line."""
-    path.write_text("".join(json.dumps(one) + "\n" for one in objects), encoding="utf-8")
+    """Write one JSON object per line."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in objects), encoding="utf-8")
 
 
 def dated(milliseconds: int | str | None, form: str) -> Value:
-    """A time as text, in a form of ``strftime``; what is text stays as it is.
+    """Format a time by a ``strftime`` format; return a text unchanged.
 
     >>> dated(86_400_000, "%Y-%m-%d")
     '1970-01-02'
@@ -124,12 +124,16 @@ def dated(milliseconds: int | str | None, form: str) -> Value:
 
 
 def whole(number: float | str | None) -> Value:
-    """A whole number without its fraction; anything else as it is."""
+    """Return a whole number without its fraction; anything else unchanged.
+
+    >>> whole(3.0), whole(3.5)
+    (3, 3.5)
+    """
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """``1``, ``2``, … up to the last that is used."""
+    """Return the names ``1``, ``2``, … up to the last that is used."""
     for name in names:
         if not name.isdecimal():
             raise DataError(f"columns without a header are called 1, 2, …, so none can be called {name!r}")
@@ -147,7 +151,7 @@ def _delimited(names: Sequence[str], rows: Rows, separator: str, encoding: str, 
 
 
 def _joined(lines: Sequence[Sequence[str]], separator: str) -> str:
-    """Fields are quoted where they must be; longer separators than one character know no quotes."""
+    """Join fields, quoted where necessary; with separators of several characters there are no quotes."""
     if len(separator.encode()) == 1:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=separator, lineterminator="\n").writerows(lines)
@@ -163,5 +167,5 @@ def _unquoted(lines: Sequence[Sequence[str]], separator: str) -> str:
 
 
 def text_of(value: Value) -> str:
-    """What a text file says of a value; nothing of None."""
+    """Return a value as text; empty for None."""
     return "" if value is None else str(value)

@@ -22,15 +22,15 @@ ROWS = st.integers(0, 9)
 
 @law("dataset", 56, when=WRITES, examples=8, table=TABLES, row=ROWS, text=NO_NUMBERS)
 def bad_row(subject: Subject, *, table: InteractionTable, row: int, text: str) -> None:
-    """Whichever row has no number for its rating or its time, a RowError names the file, the line, the column, the value.
+    """If a row's rating or time is not a number, a RowError names the file, the line, the column and the value.
 
-    Its text begins with ``path:line:`` and shows the value; a bad time is told differently from a bad rating.
+    Its text begins with ``path:line:`` and shows the value; the text for a bad time differs from that for a bad rating.
     Tried in the first row, the last one, and one between.
     """
     sample = table.sample()
-    for one in dict.fromkeys([0, len(sample.rows) - 1, row % len(sample.rows)]):
-        told = {measure: _told(subject, sample, one, measure, text) for measure in MEASURES}
-        problems = [problem for problem in told.values() if problem is not None]
+    for index in dict.fromkeys([0, len(sample.rows) - 1, row % len(sample.rows)]):
+        messages = {measure: _told(subject, sample, index, measure, text) for measure in MEASURES}
+        problems = [problem for problem in messages.values() if problem is not None]
         require(
             len(problems) == len(set(problems)),
             f"a bad rating and a bad time are told alike, so the column is not: {problems[:1]}",
@@ -39,30 +39,32 @@ def bad_row(subject: Subject, *, table: InteractionTable, row: int, text: str) -
 
 @law("dataset", 56, when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
 def short_row(subject: Subject, *, table: InteractionTable, row: int, measure: str) -> None:
-    """A row that lacks a field gives a RowError with its file and line; the first row may say how many there should be."""
+    """A row that lacks a field gives a RowError with its file and line; the first row may define how many there are."""
     sample = table.sample()
     row = 1 + row % (len(sample.rows) - 1)
     with written(subject, spoiled(sample, row, **{measure: MARK})) as place:
-        found = spots(place, MARK)
-        for spot in found:
+        marked = spots(place, MARK)
+        for spot in marked:
             path = place.folder / spot.file
             data = path.read_bytes()
-            before = re.sub(rb"[^A-Za-z0-9\n]+$", b"", data[: spot.start])  # with what parts it from the field before
+            # the separator before the field goes with it, or an empty field would be left
+            before = re.sub(rb"[^A-Za-z0-9\n]+$", b"", data[: spot.start])
             path.write_bytes(before + data[spot.stop :])
-        if found:
+        if marked:
             error = failure_of(subject, place.source)
-            _require_row_error(error, [spot.head(place) for spot in found], f"row {row} without its {measure}")
+            _require_row_error(error, [spot.head(place) for spot in marked], f"row {row} without its {measure}")
 
 
 @law("dataset", 69, when=WRITES, table=TABLES, row=ROWS)
 def long_row(subject: Subject, *, table: InteractionTable, row: int) -> None:
-    """A row with one field more, wherever it stands, gives a RowError with its file and line: it is no other row.
+    """A row with an extra field, wherever it stands, gives a RowError with its file and line: it is no other row.
 
-    A field more is ``7`` and what parts the row's rating or time from the field before it.
+    The extra field is ``7``, with the separator that stands before the row's rating or time.
     """
     sample = table.sample()
-    sample = attrs.evolve(sample, titles=dict.fromkeys(sample.titles, "Plain"))  # with nothing that parts fields
-    row = 1 + row % (len(sample.rows) - 1)  # the first may say how many there should be
+    # plain titles: an odd one may hold the separator
+    sample = attrs.evolve(sample, titles=dict.fromkeys(sample.titles, "Plain"))
+    row = 1 + row % (len(sample.rows) - 1)  # not the first: it may define the number of fields
     with written(subject, sample) as place:
         for spot, separator in _parted(subject, sample, row):
             path = place.folder / spot.file
@@ -77,13 +79,13 @@ def long_row(subject: Subject, *, table: InteractionTable, row: int) -> None:
 
 
 def _parted(subject: Subject, sample: Sample, row: int) -> list[tuple[Spot, bytes]]:
-    """Where a row has its rating, or else its time, and what stands before it; nothing where files are not plain text."""
+    """Return the place of a row's rating, or else time, and the separator before it; nothing for binary files."""
     for measure in MEASURES:
         with written(subject, spoiled(sample, row, **{measure: MARK})) as place:
-            found = spots(place, MARK)[:1]
-            before = [(place.folder / spot.file).read_bytes()[: spot.start] for spot in found]
+            marked = spots(place, MARK)[:1]
+            before = [(place.folder / spot.file).read_bytes()[: spot.start] for spot in marked]
         parted = [re.search(rb"[^A-Za-z0-9\n]+$", data) for data in before]
-        if pairs := [(spot, match[0]) for spot, match in zip(found, parted, strict=True) if match]:
+        if pairs := [(spot, match[0]) for spot, match in zip(marked, parted, strict=True) if match]:
             return pairs
     return []
 
@@ -92,28 +94,28 @@ def _parted(subject: Subject, sample: Sample, row: int) -> list[tuple[Spot, byte
 def nameless_row(subject: Subject, *, table: InteractionTable, row: int, column: str) -> None:
     """A row without a user or without an item gives a RowError with some file and line."""
     sample = table.sample()
-    for one in dict.fromkeys([0, row % len(sample.rows)]):
-        with written(subject, spoiled(sample, one, **{column: ""})) as place:
-            told = _require_row_error(failure_of(subject, place.source), [], f"row {one} without {column}")
-            named = re.match(rf"{re.escape(str(place.folder))}[^:]*:[1-9][0-9]*: ", told)
-        require(named, f"row {one} without {column}: the error does not begin with path:line: but says {told!r}")
+    for index in dict.fromkeys([0, row % len(sample.rows)]):
+        with written(subject, spoiled(sample, index, **{column: ""})) as place:
+            message = _require_row_error(failure_of(subject, place.source), [], f"row {index} without {column}")
+            named = re.match(rf"{re.escape(str(place.folder))}[^:]*:[1-9][0-9]*: ", message)
+        require(named, f"row {index} without {column}: the error does not begin with path:line: but says {message!r}")
 
 
 def _told(subject: Subject, sample: Sample, row: int, measure: str, text: str) -> str | None:
-    """What the error says after file and line; None if the format has no place for the measure."""
-    found = spots_of(subject, sample, row, measure)
+    """Return the error's text after file and line; None if the format has no place for the measure."""
+    marked = spots_of(subject, sample, row, measure)
     with written(subject, spoiled(sample, row, **{measure: text})) as place:
         error = failure_of(subject, place.source)
         if error is None and measure in absent(rows_of(read(subject, place.source)), subject):
             return None
-        heads = [spot.head(place) for spot in found]
+        heads = [spot.head(place) for spot in marked]
         problem = _require_row_error(error, heads, f"row {row} with the {measure} {text!r}")
     require(text in problem, f"the error does not show the value {text!r}: {problem!r}")
     return problem
 
 
 def _require_row_error(error: BaseException | None, heads: list[str], what: str) -> str:
-    """What it says after one of ``heads``, or all of it where there are none."""
+    """Raise unless it is a RowError; return its text after one of ``heads``, or all of it where there are none."""
     if error is None:
         raise AssertionError(f"{what} was read without an error")
     require(isinstance(error, RowError), f"{what}: {type(error).__name__}, not RowError: {error}")

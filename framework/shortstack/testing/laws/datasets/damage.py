@@ -1,4 +1,4 @@
-"""Files that something happened to, and whose business a user's id is."""
+"""Damaged files are refused cleanly, and errors show no user's id."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,19 +23,20 @@ from shortstack.testing.subject import Subject
 def damaged_files(subject: Subject, *, table: InteractionTable, damage: Damage) -> None:
     """A damaged file is refused with a DataError, or read as a table that the core takes or refuses so: nothing else.
 
-    Each sort of damage is done to every example.
+    Every kind of damage is tried on each example.
     """
     from polars.exceptions import PanicException
 
-    for one in damage.of_each_kind():
+    for each in damage.of_each_kind():
         with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
-            one.apply(place.folder)
+            each.apply(place.folder)
             try:
                 with suppress(DataError):
                     subject.build().detect(place.source)
                     Interactions.from_records(read(subject, place.source), core=0)
+            # a panic of polars is no Exception
             except (Exception, SystemExit, PanicException) as error:
-                problem = f"after {one.kind!r}: {type(error).__name__}, not DataError: {error}"
+                problem = f"after {each.kind!r}: {type(error).__name__}, not DataError: {error}"
                 raise AssertionError(problem) from error
 
 
@@ -61,8 +62,8 @@ def users_are_private(subject: Subject, *, table: InteractionTable, row: int, da
         "a user that is no number": spoiled(sample, row, user=secret),
     }.items():
         _require_private(subject, spoilt, numbers, what)
-    for one in damage.of_each_kind():
-        _require_private(subject, sample, numbers, f"damage ({one.kind})", one)
+    for each in damage.of_each_kind():
+        _require_private(subject, sample, numbers, f"damage ({each.kind})", each)
 
 
 def _require_private(
@@ -77,7 +78,7 @@ def _require_private(
 
 
 def _texts(error: BaseException | None) -> Iterator[str]:
-    """What an error and all that caused it say, as a traceback would."""
+    """Yield the texts of an error and of its causes, as a traceback would show them."""
     while error is not None:
         yield "\n".join([str(error), *getattr(error, "__notes__", [])])
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -1,4 +1,4 @@
-"""The same files are the same data: whatever was read before, and wherever they are read."""
+"""The same files give the same data, whatever was read before and on whatever machine."""
 
 import os
 import shutil
@@ -22,11 +22,11 @@ _TIME = 13 * 3_600_000 + 45 * 60_000
 
 @law("dataset", 62, when=WRITES, examples=10, table=interaction_tables(), other=interaction_tables())
 def no_memory(subject: Subject, *, table: InteractionTable, other: InteractionTable) -> None:
-    """Another file under the same path, of the same age, is read as what it is; and what is gone is not recognised.
+    """Another file under the same path, of the same age, is read anew; a source that is gone is not recognised.
 
-    By the adapter that read the first, and by a fresh one.
+    This holds for the adapter that read the first file and for a fresh one.
     """
-    first, second = (one.sample(text_ids=subject.traits.text_ids) for one in (table, other))
+    first, second = (each.sample(text_ids=subject.traits.text_ids) for each in (table, other))
     with written(subject, first) as place, written(subject, second) as there:
         if place.source.relative_to(place.folder) != there.source.relative_to(there.folder):
             raise UntriedError("the two samples are not written under the same names")
@@ -36,8 +36,8 @@ def no_memory(subject: Subject, *, table: InteractionTable, other: InteractionTa
         expected = rows_of(read(subject, there.source))
         _replaced(place, there)
         for reader in (adapter, subject.build()):
-            found = rows_of(_collected(reader.read(place.source)))
-            require(found == expected, f"after another file under the same path {found} is read, not {expected}")
+            rows = rows_of(_collected(reader.read(place.source)))
+            require(rows == expected, f"after another file under the same path {rows} is read, not {expected}")
         _emptied(place.folder)
         for reader in (adapter, subject.build()):
             edition = reader.detect(place.source)
@@ -46,10 +46,10 @@ def no_memory(subject: Subject, *, table: InteractionTable, other: InteractionTa
 
 @law("dataset", 63, when=WRITES, examples=10, table=interaction_tables())
 def another_machine(subject: Subject, *, table: InteractionTable) -> None:
-    """Elsewhere the same is read, row for row: with another time zone, locale, hash salt and working directory."""
+    """Reading gives the same rows under another time zone, locale, hash salt and working directory."""
     sample = table.sample(text_ids=subject.traits.text_ids)
-    for row, one in enumerate(sample.rows):
-        sample = spoiled(sample, row, timestamp=int(one.timestamp or 0) + _TIME)
+    for row, interaction in enumerate(sample.rows):
+        sample = spoiled(sample, row, timestamp=int(interaction.timestamp or 0) + _TIME)
     with written(subject, sample) as place:
         here = _collected(subject.build().read(place.source))
         with elsewhere():
@@ -63,7 +63,7 @@ def another_machine(subject: Subject, *, table: InteractionTable) -> None:
 
 
 def _collected(records: Records) -> Records:
-    """The same, read to the end."""
+    """Return the same records, collected."""
     return Records(
         interactions=records.interactions.collect().lazy(),
         items=records.items.collect().sort("item").lazy(),
@@ -76,13 +76,14 @@ def _table(frame: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _replaced(place: Place, there: Place) -> None:
-    """Put other files into a folder, with the times of those that were there."""
+    """Replace a folder's files by others that keep the old files' timestamps."""
     before = {path.relative_to(place.folder): path.stat() for path in place.files}
     _emptied(place.folder)
     shutil.copytree(there.folder, place.folder, dirs_exist_ok=True)
     for path in place.files:
         was = before.get(path.relative_to(place.folder))
         if was is not None:
+            # a cache by path and modification time must fail this law
             os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
 
 

@@ -1,4 +1,4 @@
-"""What an adapter gives: two lazy tables of certain columns, the same each time, and nothing else."""
+"""The form of an adapter's result: two lazy tables with certain columns, the same each time, without side effects."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,7 +43,7 @@ def collects_twice(subject: Subject, *, table: InteractionTable) -> None:
 
 @law("dataset", 52, when=WRITES, table=interaction_tables())
 def reads_alike(subject: Subject, *, table: InteractionTable) -> None:
-    """Reading the same source again, given as text instead of as a path, gives the same, row for row."""
+    """Reading the same source again, given as a string instead of a path, gives the same rows in the same order."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
         read: list[Records] = [subject.build().read(source) for source in (place.source, str(place.source))]
         first, second = ((records.interactions.collect(), records.items.collect()) for records in read)
@@ -52,7 +52,7 @@ def reads_alike(subject: Subject, *, table: InteractionTable) -> None:
 
 @law("dataset", 52, when=WRITES, table=interaction_tables())
 def source_untouched(subject: Subject, *, table: InteractionTable) -> None:
-    """Recognising and reading neither change a file of the source, nor add or remove one, nor change what a process shares."""
+    """Recognising and reading do not change, add or remove files of the source, nor change process-wide settings."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
         before, shared = _content(place), shared_settings()
         adapter = subject.build()
@@ -79,13 +79,13 @@ def _collected(frame: Any, columns: Mapping[str, type[pl.DataType]], what: str) 
 def _require_same(
     first: tuple[pl.DataFrame, pl.DataFrame], second: tuple[pl.DataFrame, pl.DataFrame], how: str
 ) -> None:
-    """Interactions in one order; items in any."""
+    """Raise unless the interactions are equal in order, and the items in any order."""
     require(first[0].equals(second[0]), f"{how} gives other interactions: {second[0].rows()}, not {first[0].rows()}")
     left, right = (items.sort(list(ITEMS)) for _, items in (first, second))
     require(left.equals(right), f"{how} gives other items: {right.rows()}, not {left.rows()}")
 
 
 def _content(place: Place) -> dict[str, bytes]:
-    """Every file below the folder that holds the source, by its path."""
+    """Return the bytes of every file below the parent of the source's folder, by path."""
     root = place.folder.parent
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}

@@ -1,4 +1,4 @@
-"""What the core makes of what the adapter read: dense ids, an order that leaks nothing, the k-core."""
+"""Preparation of an adapter's records: dense ids, an order that leaks nothing, the k-core."""
 
 from collections import Counter
 
@@ -51,12 +51,12 @@ def ties_leak_nothing(subject: Subject, *, seed: int) -> None:
     other orders and other numbers. Each would happen by chance once in 3.6 million.
     """
     table = InteractionTable(rows=tuple((user, item, 5, 0) for user in range(10) for item in range(10)))
-    made, other = (prepared(subject, table.sample(), seed=one) for one in (seed, seed + 1))
+    made, other = (prepared(subject, table.sample(), seed=each) for each in (seed, seed + 1))
     orders, others = _orders(made), _orders(other)
     first, second, *_ = orders
     require(orders[first] != orders[second], f"two users do the same things in the same order: {orders[first]}")
     require(orders[first] != others[first], f"seeds {seed} and {seed + 1} order ties alike: {orders[first]}")
-    numbered = [one.items["item"].to_list() for one in (made, other)]
+    numbered = [each.items["item"].to_list() for each in (made, other)]
     require(numbered[0] != numbered[1], f"seeds {seed} and {seed + 1} number items alike: {numbered[0]}")
 
 
@@ -69,7 +69,7 @@ def ties_leak_nothing(subject: Subject, *, seed: int) -> None:
     core=st.integers(2, 3),
 )
 def k_core(subject: Subject, *, table: InteractionTable, core: int) -> None:
-    """The k-core is the fixed point: every user and item left has k rows, doing it again drops none, a slow loop agrees."""
+    """The k-core is a fixed point: each user and item left has k rows, and a slow reference loop gives the same."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
         records = read(subject, place.source)
     expected = _slow_core(rows_of(records), core)
@@ -87,7 +87,7 @@ def k_core(subject: Subject, *, table: InteractionTable, core: int) -> None:
 
 
 def _orders(made: Interactions) -> dict[str, list[str]]:
-    """User → items in order."""
+    """Return each user's items in order."""
     orders: dict[str, list[str]] = {}
     for user, item, *_ in decoded(made):
         orders.setdefault(user, []).append(item)
@@ -95,7 +95,7 @@ def _orders(made: Interactions) -> dict[str, list[str]]:
 
 
 def _slow_core(rows: list[Row], core: int) -> list[Row]:
-    """Drop the rows of one user or one item at a time until nobody has too few."""
+    """Drop the rows of one user or item at a time until each has at least ``core``; a slow reference."""
     while True:
         counts = Counter((column, row[column]) for row in rows for column in (0, 1))
         poor = next(((column, name) for (column, name), count in counts.items() if count < core), None)

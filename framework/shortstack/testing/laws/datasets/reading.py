@@ -1,4 +1,4 @@
-"""What the laws of dataset adapters do over and over: write a sample, read it, let the core prepare it."""
+"""Helpers of the laws of dataset adapters: write a sample, read it, prepare it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +23,11 @@ Row = tuple[Any, ...]
 
 @attrs.frozen(kw_only=True)
 class Place:
-    """Where a sample lies.
+    """Location of a written sample.
 
     Attributes:
-        source: What the adapter reads.
-        folder: Everything that was written is in here.
+        source: The path that the adapter reads.
+        folder: Folder that holds everything that was written.
     """
 
     source: Path
@@ -35,13 +35,13 @@ class Place:
 
     @property
     def files(self) -> list[Path]:
-        """All files, by name."""
+        """All files, sorted by path."""
         return sorted(path for path in self.folder.rglob("*") if path.is_file())
 
 
 @contextmanager
 def written(subject: Subject, sample: Sample) -> Iterator[Place]:
-    """A sample in the adapter's format, in a temporary folder; a sample that the format cannot hold is refused."""
+    """Write a sample in the adapter's format to a temporary folder; leave untried what the format cannot hold."""
     descriptor: Any = subject.descriptor
     config = structure(descriptor.config, subject.settings, subject.name)
     with TemporaryDirectory(prefix="shortstack-") as name:
@@ -55,7 +55,7 @@ def written(subject: Subject, sample: Sample) -> Iterator[Place]:
 
 
 def read(subject: Subject, source: Path) -> Records:
-    """What a fresh adapter reads, each table collected once."""
+    """Read a source with a fresh adapter, each table collected once."""
     records: Records = subject.build().read(source)
     return Records(
         interactions=records.interactions.collect().lazy(),
@@ -65,17 +65,17 @@ def read(subject: Subject, source: Path) -> Records:
 
 
 def rows_of(records: Records) -> list[Row]:
-    """User, item, rating and time of each interaction."""
+    """Return user, item, rating and time of each interaction."""
     return records.interactions.select(COLUMNS).collect().rows()
 
 
 def sample_rows(rows: tuple[Interaction, ...]) -> list[Row]:
-    """The same of a sample."""
+    """Return user, item, rating and time of each row of a sample."""
     return [(row.user, row.item, row.rating, row.timestamp) for row in rows]
 
 
 def absent(rows: list[Row], subject: Subject) -> set[str]:
-    """The measures that are not promised and that no row has: there is no place for them, so nothing is asked of them."""
+    """Return the measures that are neither promised nor present in any row: the format has no place for them."""
     return {
         measure
         for measure in MEASURES
@@ -84,24 +84,24 @@ def absent(rows: list[Row], subject: Subject) -> set[str]:
 
 
 def projected(rows: list[Row], without: set[str]) -> list[Row]:
-    """Rows without some measures."""
+    """Return the rows without some measures."""
     return [tuple(value for name, value in zip(COLUMNS, row, strict=True) if name not in without) for row in rows]
 
 
 def prepared(subject: Subject, sample: Sample, *, seed: int = 0, core: int = 0) -> Interactions:
-    """What the core makes of a sample that the adapter reads."""
+    """Return a sample after it was written, read by the adapter, and prepared."""
     with written(subject, sample) as place:
         return Interactions.from_records(read(subject, place.source), seed=seed, core=core)
 
 
 def decoded(made: Interactions) -> list[Row]:
-    """The interactions in their order, with the ids of the source."""
+    """Return the interactions in their order, with the ids of the source."""
     users, items = made.users.to_list(), made.items["item"].to_list()
     return [(users[user], items[item], *rest) for user, item, *rest in made.table.select(COLUMNS).rows()]
 
 
 def failure_of(subject: Subject, source: Path) -> BaseException | None:
-    """What goes wrong when everything is read; None if nothing does."""
+    """Return the error when everything is read; None if there is none."""
     from polars.exceptions import PanicException
 
     try:
@@ -112,12 +112,12 @@ def failure_of(subject: Subject, source: Path) -> BaseException | None:
 
 
 def _comes_back(subject: Subject, *columns: str) -> bool:
-    """Whether one of these columns holds anything after a sample was read."""
+    """Return True if one of these columns holds a value after a sample was written and read."""
     rows = [Interaction(user=user, item="2", rating=5.0, timestamp=0) for user in ("1", "4")]
     try:
         with written(subject, Sample(rows=rows, titles={"2": "Two"}, categories={"2": "Drama"})) as place:
             records = read(subject, place.source)
-    except Exception:  # noqa: BLE001 -- what is wrong with it, its laws will tell
+    except Exception:  # noqa: BLE001 -- its laws will report what is wrong
         return False
     tables = (records.interactions.collect(), records.items.collect())
     return any(name in table.columns and table[name].count() for table in tables for name in columns)

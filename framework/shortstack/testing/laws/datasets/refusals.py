@@ -1,4 +1,4 @@
-"""What an adapter recognises, and what it leaves to others."""
+"""Sources that an adapter recognises, and those that it leaves to others."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +19,15 @@ from shortstack.testing.subject import Subject
 
 @law("dataset", 56, when=WRITES, table=interaction_tables())
 def detects_its_own(subject: Subject, *, table: InteractionTable) -> None:
-    """What the adapter can read it recognises, given as a path or as text, under the name that reading gives it."""
+    """The adapter recognises what it can read, given as a path or a string, as the edition that it reads."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
         name = read(subject, place.source).edition.name
         for source in (place.source, str(place.source)):
-            found: Edition | None = subject.build().detect(source)
-            require(found is not None, "it can be read, but is not recognised")
-            require(isinstance(found, Edition) and found.name == name, f"recognised as {found}, but read as {name!r}")
+            edition: Edition | None = subject.build().detect(source)
+            require(edition is not None, "it can be read, but is not recognised")
+            require(
+                isinstance(edition, Edition) and edition.name == name, f"recognised as {edition}, but read as {name!r}"
+            )
 
 
 @law("dataset", 56, source=other_sources())
@@ -33,9 +35,9 @@ def other_sources_are_left(subject: Subject, *, source: OtherSource) -> None:
     """An empty folder and files of something else are not recognised, and reading them is a DataError."""
     with TemporaryDirectory(prefix="shortstack-") as name:
         place = source.write(Path(name))
-        found = subject.build().detect(place)
+        edition = subject.build().detect(place)
         error = failure_of(subject, place)
-    require(found is None, f"{source} is recognised as {found}")
+    require(edition is None, f"{source} is recognised as {edition}")
     require(isinstance(error, DataError), f"reading {source} gives {error!r}, not a DataError")
 
 
@@ -44,11 +46,11 @@ NAMES = st.sampled_from(["nothing", "nothing.csv", "nothing.tsv", "nothing.zip",
 
 @law("dataset", 56, name=NAMES)
 def missing_source(subject: Subject, *, name: str) -> None:
-    """A source that is not there is not recognised, and reading it is a SourceNotFoundError that names it."""
+    """A source that does not exist is not recognised, and reading it is a SourceNotFoundError that names it."""
     with TemporaryDirectory(prefix="shortstack-") as folder:
         place = Path(folder) / name
-        found = subject.build().detect(place)
+        edition = subject.build().detect(place)
         error = failure_of(subject, place)
-    require(found is None, f"a source that is not there is recognised as {found}")
+    require(edition is None, f"a source that is not there is recognised as {edition}")
     require(isinstance(error, SourceNotFoundError), f"reading it gives {error!r}, not a SourceNotFoundError")
     require(str(place) in str(error), f"the error does not name {place}: {error}")

@@ -1,4 +1,4 @@
-"""What was written is what is read."""
+"""Rows and descriptions come back as they were written."""
 
 from collections import Counter
 from typing import Literal
@@ -32,9 +32,9 @@ def rows_round_trip(subject: Subject, *, table: InteractionTable) -> None:
     """
     sample = table.sample(text_ids=subject.traits.text_ids)
     with written(subject, sample) as place:
-        found = rows_of(read(subject, place.source))
-    without = absent(found, subject)
-    expected, actual = (Counter(projected(rows, without)) for rows in (sample_rows(sample.rows), found))
+        read_rows = rows_of(read(subject, place.source))
+    without = absent(read_rows, subject)
+    expected, actual = (Counter(projected(rows, without)) for rows in (sample_rows(sample.rows), read_rows))
     require(
         expected == actual,
         f"read but never written: {list((actual - expected).elements())}; "
@@ -51,14 +51,14 @@ def descriptions_round_trip(subject: Subject, *, table: InteractionTable) -> Non
     sample = table.sample(text_ids=subject.traits.text_ids)
     with written(subject, sample) as place:
         items = read(subject, place.source).items.collect()
-    for column, given, promised in (
+    for column, descriptions, promised in (
         ("title", sample.titles, subject.traits.titles),
         ("category", sample.categories, subject.traits.categories),
     ):
-        found = {item: text or "" for item, text in items.select("item", column).iter_rows()}
+        texts = {item: text or "" for item, text in items.select("item", column).iter_rows()}
         for item in dict.fromkeys(row.item for row in sample.rows):
-            expected, actual = given.get(item, ""), found.get(item, "")
-            fits = expected == actual or not (promised or any(found.values()))
+            expected, actual = descriptions.get(item, ""), texts.get(item, "")
+            fits = expected == actual or not (promised or any(texts.values()))
             require(fits, f"the {column} of item {item!r} is {actual!r}, but {expected!r} was written")
 
 
@@ -76,7 +76,7 @@ def file_order(subject: Subject, *, table: InteractionTable) -> None:
 
 @law("dataset", 52, when=WRITES, table=interaction_tables(), ending=st.sampled_from(["none", "CR LF"]))
 def line_ends(subject: Subject, *, table: InteractionTable, ending: Literal["none", "CR LF"]) -> None:
-    """The last line of a text counts without a newline too; Windows line ends change nothing, or are refused."""
+    """The last line of a file counts without a newline too; Windows line ends change nothing, or are refused."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
         before = read(subject, place.source)
         for path in place.files:

@@ -1,4 +1,4 @@
-"""How the core splits what the adapter read, and what a model is shown of it."""
+"""Splits of the interactions, and the examples that models are trained and evaluated on."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +25,7 @@ RULES = st.sampled_from(["leave-last", "global-time", "ratio"])
 
 @law("dataset", 53, when=TIMED, table=TABLES, rule=RULES)
 def partition(subject: Subject, *, table: InteractionTable, rule: str) -> None:
-    """Each interaction is in exactly one of train, valid and test, and a case's history is all that the user did before."""
+    """Each interaction is in exactly one of train, valid and test; a case's history is all that the user did before."""
     made = prepared(subject, table.sample())
     sequences = split(made, rule)
     whole = _histories(made.table["user"].to_list(), made.table["item"].to_list())
@@ -71,7 +71,7 @@ def sequences(subject: Subject, *, table: InteractionTable, window: int) -> None
     """Each label is the token at its place, to be predicted from those before it; windows keep the most recent.
 
     Training windows end where a user's training items do and go back by half a window; a test case is the most recent
-    window before its target, which is its only label; what a batch pads comes back out of it.
+    window before its target, which is its only label; removing the padding of a batch gives back its examples.
     """
     made = prepared(subject, table.sample())
     divided = split(made, "leave-last")
@@ -87,7 +87,7 @@ def sequences(subject: Subject, *, table: InteractionTable, window: int) -> None
 
 
 def _histories(users: list[int], values: list[Any]) -> list[list[Any]]:
-    """The values of each user, in order."""
+    """Return the values of each user, in order."""
     histories: dict[int, list[Any]] = {}
     for user, value in zip(users, values, strict=True):
         histories.setdefault(user, []).append(value)
@@ -95,7 +95,7 @@ def _histories(users: list[int], values: list[Any]) -> list[list[Any]]:
 
 
 def _targets(divided: Sequences, parts: list[list[int]]) -> Iterator[tuple[int, list[int]]]:
-    """Each user's part and the cases of valid and test after it."""
+    """Yield each user and the items of train, followed by the targets of valid and test."""
     whole = {user: list(part) for user, part in enumerate(parts)}
     for name in ("valid", "test"):
         with suppress(EmptyDataError):
@@ -108,13 +108,13 @@ def _targets(divided: Sequences, parts: list[list[int]]) -> Iterator[tuple[int, 
 
 
 def _times(times: list[int], divided: Sequences) -> list[list[int]]:
-    """The times in train, valid and test."""
+    """Return the times in train, valid and test."""
     codes = divided.splits.tolist()
     return [[time for time, code in zip(times, codes, strict=True) if code == part] for part in range(3)]
 
 
 def _windows(history: list[int], window: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Inputs and labels of a history's training windows, the last first."""
+    """Yield inputs and labels of a history's training windows, last window first."""
     stop = len(history)
     while len(history) >= 2:
         piece = history[max(0, stop - window - 1) : stop]
@@ -125,11 +125,11 @@ def _windows(history: list[int], window: int) -> Iterator[tuple[list[int], list[
 
 
 def _require_examples(examples: Examples, expected: list[tuple[list[int], list[int]]], what: str) -> None:
-    """The same in any order, in a batch too."""
-    found = [(example["input_ids"], example["labels"]) for example in examples]
-    require(sorted(found) == sorted(expected), f"the {what} examples are {sorted(found)} instead of {sorted(expected)}")
+    """Raise unless the examples are the expected ones in any order, also when batched."""
+    pairs = [(example["input_ids"], example["labels"]) for example in examples]
+    require(sorted(pairs) == sorted(expected), f"the {what} examples are {sorted(pairs)} instead of {sorted(expected)}")
     batch = collate(examples)
-    for row, (ids, labels) in enumerate(found):
+    for row, (ids, labels) in enumerate(pairs):
         real = batch["attention_mask"][row].bool()
         require(batch["input_ids"][row][real].tolist() == ids, "a batch holds other tokens than its examples")
         require(batch["labels"][row][real].tolist() == labels, "a batch holds other labels than its examples")

@@ -1,4 +1,4 @@
-"""Values survive reading: half stars, times of day, times with and without an offset, what is missing, what comes late."""
+"""Values survive reading: half stars, times with and without an offset, missing values, odd ids, many rows."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -38,12 +38,12 @@ TABLES = interaction_tables(rows=(2, 8))
 ROWS = st.integers(0, 9)
 MANY: Final = 3_000
 _PLAIN: Final = ("7", "1", "1000", "a", "é")
-"""What odd names become where they are taken for numbers, trimmed or put into another form."""
+"""Ids that odd names turn into where they are parsed as numbers, trimmed or normalised."""
 _HOUR: Final = 3_600_000
 _TIMES: Final = (0, 13 * _HOUR, 13 * _HOUR + 45 * 60_000, 13 * _HOUR + 45 * 60_000 + 30_000)
 """Midnight, and a time of day to the hour, the minute and the second."""
 _LATE: Final = 4_102_444_800_000
-"""The year 2100: seconds that 32 bits do not hold with a sign."""
+"""The year 2100 in milliseconds; its seconds overflow a signed 32-bit integer."""
 _MOMENTS: Final = (
     "2009-05-04T10:30:15+05:45",
     "2009-05-04 10:30:15-08:00",
@@ -55,7 +55,7 @@ _MOMENTS: Final = (
 
 @law("dataset", 69, when=WRITES, examples=5, table=TABLES, row=ROWS)
 def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
-    """A rating between two whole stars, or between two halves, is read as it is, where the format has a place for it."""
+    """A rating between two whole stars, or between two halves, is read exactly, if the format has a place for it."""
     sample = table.sample()
     row %= len(sample.rows)
     low = min(4.0, float(sample.rows[row].rating or 1))
@@ -67,7 +67,7 @@ def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
 
 @law("dataset", 65, when=WRITES, examples=3, table=TABLES, row=ROWS)
 def large_numbers(subject: Subject, *, table: InteractionTable, row: int) -> None:
-    """Ids of 17 digits are read to the last, or refused: no float holds them, and neighbours are not one user or item."""
+    """Ids of 17 digits are read exactly, or refused: floats would merge neighbouring users or items."""
     sample = table.sample()
     large = {"user": "76561197960265729", "item": "9007199254740993"}
     _require_rows(subject, spoiled(sample, row % len(sample.rows), **large), or_refused=True)
@@ -110,9 +110,9 @@ def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None
 
 @law("dataset", 69, when=TIMED, table=TABLES, row=ROWS, text=st.sampled_from(_MOMENTS))
 def times_as_text(subject: Subject, *, table: InteractionTable, row: int, text: str) -> None:
-    """A time that is written as text with an offset is the moment that it means, one without is in UTC; or it is refused.
+    """A time written with an offset is that moment, one without is in UTC; or the row is refused.
 
-    Tried in a local time that is another one.
+    Tried in a local time zone other than UTC.
     """
     sample = table.sample()
     row %= len(sample.rows)
@@ -129,7 +129,7 @@ def times_as_text(subject: Subject, *, table: InteractionTable, row: int, text: 
 
 @law("dataset", 69, when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
 def missing_values(subject: Subject, *, table: InteractionTable, row: int, measure: str) -> None:
-    """A row without a rating or a time is read with none there, or refused: it is neither left out nor made a 0."""
+    """A row without a rating or a time is read as missing it, or refused; it is neither dropped nor read as 0."""
     sample = table.sample()
     _require_rows(subject, spoiled(sample, row % len(sample.rows), **{measure: None}), or_refused=True)
 
@@ -141,12 +141,12 @@ def blank_lines(subject: Subject, *, table: InteractionTable, row: int, blank: i
     row = 1 + row % (len(sample.rows) - 1)
     for measure in MEASURES:
         with written(subject, spoiled(sample, row, **{measure: MARK})) as place:
-            found = [spot for spot in spots(place, MARK) if spot.line > 1]
-            if not found:
+            marked = [spot for spot in spots(place, MARK) if spot.line > 1]
+            if not marked:
                 continue
-            path, line = place.folder / found[0].file, found[0].line
+            path, line = place.folder / marked[0].file, marked[0].line
             lines = path.read_bytes().split(b"\n")
-            empty = 2 + blank % (line - 1)  # nothing is put before a header
+            empty = 2 + blank % (line - 1)  # 2 or later: line 1 may be a header
             path.write_bytes(b"\n".join([*lines[: empty - 1], b"", *lines[empty - 1 :]]))
             error = failure_of(subject, place.source)
             if error is None and measure in absent(rows_of(read(subject, place.source)), subject):
@@ -162,7 +162,7 @@ def blank_lines(subject: Subject, *, table: InteractionTable, row: int, blank: i
 
 @law("dataset", 65, when=WRITES, examples=2, seed=st.integers(0, 99))
 def many_rows(subject: Subject, *, seed: int) -> None:
-    """Of 3,000 rows each is read, and the last may hold what none before did: an id that is no number, a half star.
+    """All of 3,000 rows are read, and the last may hold a first of its kind: a non-numeric id, a half star.
 
     A bad rating in the last row is reported with its line.
     """
@@ -175,22 +175,23 @@ def many_rows(subject: Subject, *, seed: int) -> None:
         late["rating"] = 4.5
     _require_rows(subject, spoiled(sample, last, **late))
     with written(subject, spoiled(sample, last, rating=MARK)) as place:
-        found, error = spots(place, MARK), failure_of(subject, place.source)
-    heads = tuple(spot.head(place) for spot in found)
+        marked, error = spots(place, MARK), failure_of(subject, place.source)
+    heads = tuple(spot.head(place) for spot in marked)
     require(
         not heads or str(error).startswith(heads), f"the last of {MANY} rows has the rating {MARK!r}, and {error!r}"
     )
 
 
 def _holds_halves(subject: Subject, sample: Sample) -> bool:
-    """Whether the format has a place for a half star."""
+    """Return True if the format has a place for a half star."""
     return _differs(subject, *(spoiled(sample, 0, rating=rating) for rating in (4.5, 4.0, 5.0)))
 
 
 def _differs(subject: Subject, sample: Sample, *others: Sample) -> bool:
-    """Whether a sample is other files than each of the others: nothing can read what a writer leaves out or refuses."""
+    """Return True if a sample's files differ from each other sample's: only then can a reader tell them apart."""
     try:
         ours = _content(subject, sample)
+        # written twice: a writer whose files vary by themselves proves nothing
         return ours == _content(subject, sample) and all(ours != _content(subject, other) for other in others)
     except UntriedError:
         return False
@@ -209,16 +210,16 @@ def _require_rows(
     or_refused: bool = False,
     where: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
-    """All rows of a sample are read, each as it is meant; or there is a clear error, where that is right too."""
+    """Raise unless all rows of a sample are read as they are meant; a clear error will do if ``or_refused``."""
     try:
         with written(subject, sample) as place, where():
-            found = rows_of(read(subject, place.source))
+            read_rows = rows_of(read(subject, place.source))
     except (DataError, UntriedError):
         if or_refused:
             return
         raise
-    without = absent(found, subject)
-    expected, actual = (Counter(projected(rows, without)) for rows in (sample_rows((meant or sample).rows), found))
+    without = absent(read_rows, subject)
+    expected, actual = (Counter(projected(rows, without)) for rows in (sample_rows((meant or sample).rows), read_rows))
     require(
         expected == actual,
         f"read but never written: {_few(actual - expected)}; written but not read: {_few(expected - actual)}",
@@ -226,5 +227,5 @@ def _require_rows(
 
 
 def _few(rows: "Counter[tuple[Any, ...]]") -> str:
-    """The first few."""
+    """Return the first three, for a message."""
     return f"{list(rows.elements())[:3]}{' and more' if rows.total() > 3 else ''}"

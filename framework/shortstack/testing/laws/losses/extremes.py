@@ -1,4 +1,4 @@
-"""Numbers at the edges: huge, ruled out, and of half precision."""
+"""Extreme inputs: huge logits, excluded candidates, half precision."""
 
 import attrs
 import torch
@@ -19,7 +19,7 @@ _HUGE = 1e4
 @law("loss", 50, when=ON_LOGITS, inputs=loss_inputs())
 def huge_logits(subject: Subject, *, inputs: LossInputs) -> None:
     """Logits of ±10,000 among the others give a finite sum and finite gradients."""
-    given, generator = inputs.build(), torch.Generator().manual_seed(inputs.seed)
+    original, generator = inputs.build(), torch.Generator().manual_seed(inputs.seed)
 
     def huge(outputs: ModelOutputs) -> ModelOutputs:
         logits = logits_of(outputs)
@@ -27,44 +27,48 @@ def huge_logits(subject: Subject, *, inputs: LossInputs) -> None:
         return attrs.evolve(outputs, logits=torch.where(which == 0, logits, which * _HUGE))
 
     _require_finite(
-        answer(subject, inputs, attrs.evolve(given, student=huge(given.student), teacher=huge(given.teacher)))
+        answer(subject, inputs, attrs.evolve(original, student=huge(original.student), teacher=huge(original.teacher)))
     )
 
 
 @law("loss", 50, when=ON_LOGITS, inputs=loss_inputs())
 def ruled_out_candidates(subject: Subject, *, inputs: LossInputs) -> None:
     """Candidates at −∞ in both models, never the label, give a finite sum and finite gradients."""
-    given = inputs.build()
+    original = inputs.build()
     generator = torch.Generator().manual_seed(inputs.seed)
-    out = torch.rand(logits_of(given.student).shape, generator=generator) < 0.5
-    out.scatter_(1, given.batch.labels[:, None], value=False)
+    out = torch.rand(logits_of(original.student).shape, generator=generator) < 0.5
+    out.scatter_(1, original.batch.labels[:, None], value=False)
 
     def without(outputs: ModelOutputs) -> ModelOutputs:
         return attrs.evolve(outputs, logits=logits_of(outputs).masked_fill(out, -torch.inf))
 
     _require_finite(
-        answer(subject, inputs, attrs.evolve(given, student=without(given.student), teacher=without(given.teacher)))
+        answer(
+            subject,
+            inputs,
+            attrs.evolve(original, student=without(original.student), teacher=without(original.teacher)),
+        )
     )
 
 
 @law("loss", 68, inputs=loss_inputs(apart=(0.0,), widths=((4, 4),)))
 def finite_at_agreement(subject: Subject, *, inputs: LossInputs) -> None:
-    """Where the student gives what the teacher gives, the sum and its gradients are finite."""
+    """The sum and its gradients are finite where the student's outputs equal the teacher's."""
     _require_finite(answer(subject, inputs))
 
 
 @law("loss", 50, inputs=loss_inputs(apart=(1.0, 0.1, 1e-2), widths=((4, 4),), dtypes=("bfloat16",)))
 def half_precision(subject: Subject, *, inputs: LossInputs) -> None:
-    """The sum of bfloat16 outputs is that of the same numbers in float32: a loss computes in float32 or wider.
+    """The sum of bfloat16 outputs equals that of the same numbers in float32: a loss computes in float32 or wider.
 
-    Its own parameters are in bfloat16 then, so a loss that has any need only come near.
+    A loss with parameters of its own, which are in bfloat16 then, is held to a wider tolerance.
     """
-    given = inputs.build()
-    one, wide = ready(subject, inputs), ready(subject, attrs.evolve(inputs, dtype="float32"))
-    half, single = answered(one, given), answered(wide, _in_float32(given))
-    rough = one.module is not None and any(True for _ in one.module.parameters())
+    original = inputs.build()
+    prepared, wide = ready(subject, inputs), ready(subject, attrs.evolve(inputs, dtype="float32"))
+    half, single = answered(prepared, original), answered(wide, _in_float32(original))
+    rough = prepared.module is not None and any(True for _ in prepared.module.parameters())
     tolerance = HALF if rough else HALF_GIVEN
-    allowed = attrs.evolve(tolerance, absolute=int(single.count) * slack(subject, given, torch.float32))
+    allowed = attrs.evolve(tolerance, absolute=int(single.count) * slack(subject, original, torch.float32))
 
     require(half.value.dtype != torch.bfloat16, "the sum is in bfloat16")
     assert_close(half.value, single.value, allowed, "the sum of bfloat16 outputs beside that of the same in float32")

@@ -1,4 +1,4 @@
-"""What a loss gives, what it counts, and what it may look at."""
+"""The form of a loss's sum and count, and the inputs that may influence them."""
 
 import attrs
 import torch
@@ -24,7 +24,7 @@ def one_number(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law("loss", 47, examples=5, inputs=loss_inputs(rows=(5, 6), tokens=(3, 5), candidates=(5, 9), scales=(1.0,)))
 def something_to_learn(subject: Subject, *, inputs: LossInputs) -> None:
-    """Where the two models differ, the student's gradient is finite and not 0 everywhere."""
+    """The student's gradient is finite and not 0 everywhere, if the two models differ."""
     gradients = answer(subject, inputs).gradients
 
     for name, gradient in gradients.items():
@@ -35,40 +35,40 @@ def something_to_learn(subject: Subject, *, inputs: LossInputs) -> None:
 @law("loss", 46, inputs=loss_inputs(), other=loss_inputs())
 def count_of_the_batch(subject: Subject, *, inputs: LossInputs, other: LossInputs) -> None:
     """The count is one int64 number, from labels and masks alone: nothing that the models gave changes it."""
-    one = ready(subject, inputs)
+    prepared = ready(subject, inputs)
     batch = inputs.build().batch
-    count = one.loss.count(batch)
+    count = prepared.loss.count(batch)
     again = attrs.evolve(other, kept=inputs.kept, layers=inputs.layers, widths=inputs.widths, dtype=inputs.dtype)
-    answered(one, again.build())
+    answered(prepared, again.build())
 
     require(count.shape == (), f"a count of shape {tuple(count.shape)}, not one number")
     require(count.dtype == torch.int64, f"a count in {count.dtype}, not in int64")
     require(int(count) >= 0, f"a count of {int(count)}")
-    after = one.loss.count(batch)
+    after = prepared.loss.count(batch)
     require(int(count) == int(after), f"{int(count)} terms at first, {int(after)} after the loss saw another batch")
 
 
 @law("loss", 47, inputs=loss_inputs())
 def only_what_it_needs(subject: Subject, *, inputs: LossInputs) -> None:
-    """Given only what it says that it needs, a loss says the same; without a teacher, if it needs none."""
+    """A loss that is given only the outputs it needs, or no teacher if it needs none of its, gives the same result."""
     needs = subject.build().needs
     strange = [need for need in needs if not isinstance(need, Output)]
     require(not strange, f"it needs {strange}, which are no outputs")
     alone = None if any(need.of_teacher for need in needs) else _taught_by_nobody(subject, inputs)
-    given = inputs.build()
+    original = inputs.build()
     require_equal(
-        alone or answer(subject, inputs, _limited(given, needs)), answer(subject, inputs), "given only what it needs"
+        alone or answer(subject, inputs, _limited(original, needs)), answer(subject, inputs), "given only what it needs"
     )
 
 
 @law("loss", 67, inputs=loss_inputs())
 def unneeded_outputs(subject: Subject, *, inputs: LossInputs) -> None:
-    """What a loss does not need may be anything, even NaN: sum and gradients are those without it, bit for bit."""
+    """Outputs that a loss does not need may be anything, even NaN: sum and gradients are the same, bit for bit."""
     needs = subject.build().needs
     if all(need in needs for need in Output):
         return
-    given = inputs.build()
-    limited, spoilt = _limited(given, needs), _limited(given, needs, otherwise=torch.nan)
+    original = inputs.build()
+    limited, spoilt = _limited(original, needs), _limited(original, needs, otherwise=torch.nan)
     require_equal(answer(subject, inputs, limited), answer(subject, inputs, spoilt), "without what it does not need")
 
 
@@ -81,29 +81,29 @@ def same_again(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law("loss", 59, inputs=loss_inputs(), other=loss_inputs())
 def no_memory(subject: Subject, *, inputs: LossInputs, other: LossInputs) -> None:
-    """What a loss saw before changes nothing, bit for bit, unless its own module holds it, which checkpoints keep."""
+    """Earlier batches change nothing, bit for bit, except through the loss's own module, which checkpoints keep."""
     again = attrs.evolve(other, kept=inputs.kept, layers=inputs.layers, widths=inputs.widths, dtype=inputs.dtype)
     shorter = (max(inputs.lengths), *(1 for _ in inputs.lengths[1:]))  # a mask of the same shape
-    one = ready(subject, inputs)
+    prepared = ready(subject, inputs)
     for earlier in (again, attrs.evolve(inputs, seed=other.seed), attrs.evolve(inputs, lengths=shorter)):
-        answered(one, earlier.build())
+        answered(prepared, earlier.build())
     fresh = ready(subject, inputs)
 
     require_equal(
-        answered(attrs.evolve(one, module=fresh.module), inputs.build()),
+        answered(attrs.evolve(prepared, module=fresh.module), inputs.build()),
         answered(fresh, inputs.build()),
         "after other batches",
     )
 
 
 def _taught_by_nobody(subject: Subject, inputs: LossInputs) -> Answer:
-    """What a loss says when there is a student alone."""
-    one = ready(subject, inputs, alone=True)
-    return answered(one, _limited(inputs.build(), one.loss.needs))
+    """Return the result of a loss without a teacher."""
+    prepared = ready(subject, inputs, alone=True)
+    return answered(prepared, _limited(inputs.build(), prepared.loss.needs))
 
 
 def _limited(given: Given, needs: frozenset[Output], *, otherwise: float | None = None) -> Given:
-    """Without what is not needed, or with a number in all its places."""
+    """Return the inputs without the unneeded outputs, or with those filled with a number."""
 
     def limited(outputs: ModelOutputs, logits: Output, states: Output) -> ModelOutputs:
         if otherwise is None:
@@ -124,10 +124,10 @@ def _limited(given: Given, needs: frozenset[Output], *, otherwise: float | None 
 
 
 def require_equal(actual: Answer, expected: Answer, what: str) -> None:
-    """Two answers are the same, bit for bit; gradients of all that the first has any of.
+    """Raise unless two results are equal, bit for bit; of the gradients, those that the first has are compared.
 
     Raises:
-        AssertionError: They are not; says where.
+        AssertionError: They differ; the message says where.
     """
     require(
         int(actual.count) == int(expected.count),

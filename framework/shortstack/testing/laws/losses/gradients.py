@@ -1,4 +1,4 @@
-"""Gradients are right, reach the student alone, and nothing is written to."""
+"""Gradients are right and reach only the student, and inputs are not written to."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -27,12 +27,14 @@ _DIRECTIONS: Final = 4
 
 @law("loss", 47, when=OF_TEACHER, examples=10, inputs=loss_inputs())
 def teacher_at_peace(subject: Subject, *, inputs: LossInputs) -> None:
-    """No gradient flows into the teacher, even where its outputs ask for one: the loss detaches them."""
-    one, given = ready(subject, inputs), inputs.build()
-    ours, theirs = outputs_by_name(given.student), outputs_by_name(given.teacher)
+    """No gradient flows into the teacher, even where its outputs require one: the loss detaches them."""
+    prepared, original = ready(subject, inputs), inputs.build()
+    ours, theirs = outputs_by_name(original.student), outputs_by_name(original.teacher)
     for leaf in (*ours.values(), *theirs.values()):
         leaf.requires_grad_()
-    value = one.loss(rebuilt(given.student, ours), rebuilt(given.teacher, theirs), given.batch, one.module)
+    value = prepared.loss(
+        rebuilt(original.student, ours), rebuilt(original.teacher, theirs), original.batch, prepared.module
+    )
 
     reached = [name for name, gradient in gradients_of(value, theirs).items() if gradient.any()]
     require(not reached, f"a gradient flows into the teacher's {', '.join(reached)}")
@@ -40,21 +42,21 @@ def teacher_at_peace(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law("loss", 47, examples=10, inputs=loss_inputs())
 def inputs_untouched(subject: Subject, *, inputs: LossInputs) -> None:
-    """Nothing that a loss is given is written to, for other losses read it too; nor does it change what a process shares."""
-    one, given = ready(subject, inputs), inputs.build()
-    leaves = {name: leaf.requires_grad_() for name, leaf in outputs_by_name(given.student).items()}
-    student, teacher = rebuilt(given.student, leaves), given.teacher
-    batch = LossBatch(labels=given.batch.labels.clone(), mask=given.batch.mask.clone())
+    """A loss writes to none of its inputs, which other losses read too, and changes no process-wide setting."""
+    prepared, original = ready(subject, inputs), inputs.build()
+    leaves = {name: leaf.requires_grad_() for name, leaf in outputs_by_name(original.student).items()}
+    student, teacher = rebuilt(original.student, leaves), original.teacher
+    batch = LossBatch(labels=original.batch.labels.clone(), mask=original.batch.mask.clone())
     shared = shared_settings()
-    one.loss(student, teacher, batch, one.module)
+    prepared.loss(student, teacher, batch, prepared.module)
     changed = [name for name, value in shared_settings().items() if value != shared[name]]
     require(not changed, f"the loss changed {', '.join(changed)}")
 
     expected = {
         **{f"the student's {name}": tensor for name, tensor in leaves.items()},
         **{f"the teacher's {name}": tensor for name, tensor in outputs_by_name(inputs.build().teacher).items()},
-        "the labels": given.batch.labels,
-        "the mask": given.batch.mask,
+        "the labels": original.batch.labels,
+        "the mask": original.batch.mask,
     }
     actual = {
         **{f"the student's {name}": tensor for name, tensor in outputs_by_name(student).items()},
@@ -68,11 +70,11 @@ def inputs_untouched(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law("loss", 47, examples=10, inputs=loss_inputs(widths=((4, 6), (4, 4))))
 def no_hidden_parameters(subject: Subject, *, inputs: LossInputs) -> None:
-    """All that a sum asks to be trained is the student's, or in the module that was prepared: nothing else is trained."""
-    one, given = ready(subject, inputs), inputs.build()
-    ours = {name: leaf.requires_grad_() for name, leaf in outputs_by_name(given.student).items()}
-    value = one.loss(rebuilt(given.student, ours), given.teacher, given.batch, one.module)
-    known = [*ours.values(), *(one.module.parameters() if one.module is not None else ())]
+    """Gradients flow only to the student's outputs and to the prepared module's parameters: nothing else is trained."""
+    prepared, original = ready(subject, inputs), inputs.build()
+    ours = {name: leaf.requires_grad_() for name, leaf in outputs_by_name(original.student).items()}
+    value = prepared.loss(rebuilt(original.student, ours), original.teacher, original.batch, prepared.module)
+    known = [*ours.values(), *(prepared.module.parameters() if prepared.module is not None else ())]
     hidden = [leaf for leaf in _leaves(value) if not any(leaf is other for other in known)]
     require(
         not hidden,
@@ -88,13 +90,13 @@ def no_hidden_parameters(subject: Subject, *, inputs: LossInputs) -> None:
     inputs=loss_inputs(rows=(1, 2), tokens=(1, 3), candidates=(2, 5), scales=(1.0,), dtypes=("float64",)),
 )
 def numerical_gradient(subject: Subject, *, inputs: LossInputs) -> None:
-    """Gradients are what finite differences say, in random directions in which there is no kink."""
-    one, given = ready(subject, inputs), inputs.build()
-    leaves = outputs_by_name(given.student)
+    """Gradients agree with finite differences, in random directions without a kink."""
+    prepared, original = ready(subject, inputs), inputs.build()
+    leaves = outputs_by_name(original.student)
 
     def value(tensors: Mapping[str, Tensor]) -> Tensor:
-        teacher = rebuilt(given.teacher, outputs_by_name(given.teacher))
-        return one.loss(rebuilt(given.student, tensors), teacher, given.batch, one.module)
+        teacher = rebuilt(original.teacher, outputs_by_name(original.teacher))
+        return prepared.loss(rebuilt(original.student, tensors), teacher, original.batch, prepared.module)
 
     for leaf in leaves.values():
         leaf.requires_grad_()
@@ -105,7 +107,7 @@ def numerical_gradient(subject: Subject, *, inputs: LossInputs) -> None:
 
 
 def _leaves(value: Tensor) -> Iterator[Tensor]:
-    """Every tensor that a sum's graph begins with."""
+    """Yield every leaf tensor of a sum's autograd graph."""
     waiting: list[Any] = [value.grad_fn]
     seen = set()
     while waiting:
@@ -119,7 +121,7 @@ def _leaves(value: Tensor) -> Iterator[Tensor]:
 
 
 def _unit(leaves: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """A random direction of length 1."""
+    """Return a random direction of length 1."""
     drawn = {name: torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) for name, leaf in leaves.items()}
     length = torch.cat([part.flatten() for part in drawn.values()]).norm()
     return {name: part / length for name, part in drawn.items()}
@@ -131,7 +133,7 @@ def _require_slope(
     gradients: Mapping[str, Tensor],
     direction: Mapping[str, Tensor],
 ) -> None:
-    """A sum rises in a direction as its gradient says; at a kink, where the sides disagree, nothing is asked."""
+    """Raise unless a directional derivative agrees with the gradient; skip kinks, where the one-sided slopes differ."""
 
     def there(step: float) -> Tensor:
         with torch.no_grad():
@@ -141,6 +143,7 @@ def _require_slope(
     behind, here, ahead = (float(there(side * step)) for side in (-1, 0, 1))
     slope = sum(float((gradient * direction[name]).sum()) for name, gradient in gradients.items())
     tolerated = allowed.absolute + allowed.relative * abs(slope)
+    # the slopes of the two sides differ by the second difference over the step
     if abs(ahead - 2 * here + behind) / step > 2 * tolerated:
         return
     measured = (ahead - behind) / (2 * step)

@@ -1,4 +1,4 @@
-"""What the laws of losses have in common: how a loss is asked, what it is given, and what must agree."""
+"""Helpers of the laws of losses: prepare a loss, compute its result, compare results."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -18,7 +18,7 @@ from shortstack.testing.tolerances import A_TERM, DOUBLE, SINGLE, Tolerance
 
 
 def needs_any(*outputs: Output) -> Condition:
-    """A law binds losses that need one of these."""
+    """Return the condition that a loss needs one of these outputs."""
     return Condition(
         words=f"it needs {' or '.join(output.value for output in outputs)}",
         holds=lambda subject: not subject.build().needs.isdisjoint(outputs),
@@ -32,7 +32,7 @@ OF_TEACHER = needs_any(Output.TEACHER_LOGITS, Output.TEACHER_STATES)
 
 @attrs.frozen(kw_only=True, eq=False)
 class Ready:
-    """A loss and what it prepared for two models."""
+    """Loss with the module that it prepared for two models."""
 
     loss: DistillationLoss
     module: nn.Module | None
@@ -40,12 +40,12 @@ class Ready:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Answer:
-    """What a loss gave.
+    """Result of a loss on one batch.
 
     Attributes:
-        value: The sum, without its graph.
-        count: The number of terms.
-        gradients: Of the sum, by what they belong to: all that the student gave, and the loss's own parameters.
+        value: The sum, detached.
+        count: Number of terms.
+        gradients: Gradients of the sum with respect to the student's outputs and the loss's own parameters, by name.
     """
 
     value: Tensor
@@ -54,8 +54,8 @@ class Answer:
 
 
 def ready(subject: Subject, inputs: LossInputs, *, alone: bool = False) -> Ready:
-    """A fresh loss, prepared as the trainer does it, for two models or the student alone; its module in eval mode."""
-    loss: DistillationLoss = WeightedLoss(name=subject.name, loss=subject.build()).loss  # refuses what is no loss
+    """Return a fresh loss, prepared as the trainer does it, with or without a teacher; its module in eval mode."""
+    loss: DistillationLoss = WeightedLoss(name=subject.name, loss=subject.build()).loss  # raises if it is no loss
     teacher = (None, None) if alone else (inputs.teacher_config(), inputs.selection())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -64,17 +64,17 @@ def ready(subject: Subject, inputs: LossInputs, *, alone: bool = False) -> Ready
 
 
 def answer(subject: Subject, inputs: LossInputs, given: Given | None = None, *, seed: int = 0) -> Answer:
-    """What a fresh loss says of one batch; ``given`` in the place of what the recipe makes."""
+    """Return the result of a fresh loss on one batch: ``given``, or else the recipe's."""
     return answered(ready(subject, inputs), given or inputs.build(), seed=seed)
 
 
 def answered(one: Ready, given: Given, *, seed: int = 0) -> Answer:
-    """What a loss says of one batch, in a random state of this seed; it is handed copies."""
+    """Return the result of a loss on copies of one batch, with the random state seeded."""
     leaves = outputs_by_name(given.student)
     for leaf in leaves.values():
         leaf.requires_grad_()
-    own = dict(one.module.named_parameters()) if one.module else {}
-    learning = {**leaves, **{f"the loss's own {name}": p for name, p in own.items() if p.requires_grad}}
+    parameters = dict(one.module.named_parameters()) if one.module else {}
+    learning = {**leaves, **{f"the loss's own {name}": p for name, p in parameters.items() if p.requires_grad}}
     student, teacher = rebuilt(given.student, leaves), rebuilt(given.teacher, outputs_by_name(given.teacher))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -86,15 +86,15 @@ def answered(one: Ready, given: Given, *, seed: int = 0) -> Answer:
 
 
 def gradients_of(value: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The gradient of each, 0 where the value does not depend on it."""
+    """Return the gradient with respect to each leaf, 0 where the value does not depend on it."""
     if not value.requires_grad:
         return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-    found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
-    return dict(zip(leaves, found, strict=True))
+    gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, gradients, strict=True))
 
 
 def outputs_by_name(outputs: ModelOutputs) -> dict[str, Tensor]:
-    """Detached copies of all that a model gave."""
+    """Return detached copies of all outputs of a model."""
     named = {} if outputs.logits is None else {"logits": outputs.logits}
     states = outputs.states or {}
     named.update({f"states of layer {layer}": state for layer, state in states.items()})
@@ -102,42 +102,42 @@ def outputs_by_name(outputs: ModelOutputs) -> dict[str, Tensor]:
 
 
 def rebuilt(outputs: ModelOutputs, tensors: Mapping[str, Tensor]) -> ModelOutputs:
-    """The same with other tensors, none of them a leaf: what comes out of a model is none either."""
+    """Return outputs with other tensors, cloned so that none is a leaf: the outputs of a real model are none either."""
     states = outputs.states and {layer: tensors[f"states of layer {layer}"].clone() for layer in outputs.states}
     return ModelOutputs(logits=None if outputs.logits is None else tensors["logits"].clone(), states=states)
 
 
 def with_logits(given: Given, change: Callable[[Tensor], Tensor]) -> Given:
-    """Other logits of both models, all else the same."""
+    """Return the inputs with other logits of both models."""
     return of_both(given, lambda outputs: attrs.evolve(outputs, logits=change(logits_of(outputs))))
 
 
 def of_both(given: Given, change: Callable[[ModelOutputs], ModelOutputs]) -> Given:
-    """Other outputs of both models, the same batch."""
+    """Return the inputs with other outputs of both models."""
     return attrs.evolve(given, student=change(given.student), teacher=change(given.teacher))
 
 
 def logits_of(outputs: ModelOutputs) -> Tensor:
-    """The logits, which recipes always make."""
+    """Return the logits, which recipes always make."""
     return cast("Tensor", outputs.logits)
 
 
 def temperature_of(subject: Subject) -> float:
-    """The setting ``temperature``; 1 where there is no such setting."""
+    """Return the setting ``temperature``; 1 where there is no such setting."""
     config: Any = structure(subject.descriptor.config, subject.settings, subject.name)
-    found = attrs.asdict(config, recurse=False).get("temperature")
-    return float(found) if isinstance(found, int | float) else 1.0
+    temperature = attrs.asdict(config, recurse=False).get("temperature")
+    return float(temperature) if isinstance(temperature, int | float) else 1.0
 
 
 def at_temperature(subject: Subject, temperature: float) -> Subject:
-    """The same loss at another temperature; itself where there is no such setting."""
+    """Return the same loss at another temperature; the subject itself where there is no such setting."""
     if "temperature" not in {field.name for field in attrs.fields(subject.descriptor.config)}:
         return subject
     return attrs.evolve(subject, settings={**subject.settings, "temperature": temperature})
 
 
 def slack(subject: Subject, given: Given, dtype: torch.dtype) -> float:
-    """What rounding may add to one term: it grows with the size of the logits and, tempered, with ``T²`` and ``1/T``."""
+    """Return the rounding allowed for one term: it grows with the largest logit and with ``T²`` or ``1/T``."""
     temperature = temperature_of(subject)
     logits = torch.cat([logits_of(given.student).flatten(), logits_of(given.teacher).flatten(), torch.ones(1)])
     largest = float(logits[logits.isfinite()].abs().max())
@@ -145,12 +145,12 @@ def slack(subject: Subject, given: Given, dtype: torch.dtype) -> float:
 
 
 def tolerance_of(value: Tensor) -> Tolerance:
-    """What sums of this type are compared with; a loss may compute in float32 whatever it is given."""
+    """Return the tolerance for sums of this dtype; a loss may compute in float32 whatever it is given."""
     return DOUBLE if value.dtype == torch.float64 else SINGLE
 
 
 def require_same(subject: Subject, given: Given, actual: Answer, expected: Answer, what: str) -> None:
-    """Two answers have the same value, count and gradients, up to rounding."""
+    """Raise unless two results have the same value, count and gradients, up to rounding."""
     terms = max(1, int(actual.count))
     tolerance = tolerance_of(actual.value)
     a_term = slack(subject, given, actual.value.dtype)

@@ -1,4 +1,4 @@
-"""Nothing is kept of another teacher, another loss, another machine."""
+"""Losses keep nothing of another teacher or another loss, and do not depend on the machine."""
 
 from collections.abc import Iterator
 
@@ -18,19 +18,22 @@ from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
 
 ANOTHER = 1000
-"""What is added to a seed, beyond all that are drawn."""
+"""Added to a seed to get one that is never drawn."""
 
 
 @law("loss", 62, when=OF_TEACHER, inputs=loss_inputs(rows=(3, 4), tokens=(3, 4), candidates=(5, 9), scales=(1.0,)))
 def another_teacher(subject: Subject, *, inputs: LossInputs) -> None:
-    """Another teacher gives another sum, that of a fresh loss, even where its outputs lie in the tensors of the first."""
+    """Another teacher gives another sum, equal to a fresh loss's, even if its outputs reuse the first one's memory."""
     inputs = attrs.evolve(inputs, supervised="every")
-    one, given = ready(subject, inputs), inputs.build()
+    prepared, original = ready(subject, inputs), inputs.build()
     other = attrs.evolve(inputs, seed=inputs.seed + ANOTHER).build().teacher
-    first = _value(one, given)
-    for ours, theirs in zip(_tensors(given.teacher), _tensors(other), strict=True):
+    first = _value(prepared, original)
+    for ours, theirs in zip(_tensors(original.teacher), _tensors(other), strict=True):
         ours.copy_(theirs)
-    second, fresh = _value(one, given), _value(ready(subject, inputs), attrs.evolve(inputs.build(), teacher=other))
+    second, fresh = (
+        _value(prepared, original),
+        _value(ready(subject, inputs), attrs.evolve(inputs.build(), teacher=other)),
+    )
 
     require(not torch.equal(first, second), f"two teachers have the same sum, {float(first)!r}")
     require(torch.equal(second, fresh), f"{float(second)!r} after another teacher, and {float(fresh)!r} otherwise")
@@ -39,13 +42,14 @@ def another_teacher(subject: Subject, *, inputs: LossInputs) -> None:
 @law("loss", 62, when=LEARNS, examples=5, inputs=loss_inputs(widths=((4, 6),)))
 def prepared_afresh(subject: Subject, *, inputs: LossInputs) -> None:
     """Two losses that are prepared for the same models share no parameter: training one leaves the other."""
-    both = [ready(subject, inputs).module for _ in range(2)]  # what is gone may leave its memory to the next
-    one, other = map(_memory, both)
+    both = [ready(subject, inputs).module for _ in range(2)]  # keep both alive: freed memory may be reused
+    first, second = map(_memory, both)
     again = ready(subject, inputs)
     twice = _memory(again.loss.prepare(inputs.teacher_config(), inputs.student_config(), inputs.selection()))
 
     require(
-        not one.keys() & other.keys(), f"two losses share {', '.join(one[place] for place in one if place in other)}"
+        not first.keys() & second.keys(),
+        f"two losses share {', '.join(first[place] for place in first if place in second)}",
     )
     once = _memory(again.module)
     require(
@@ -56,7 +60,7 @@ def prepared_afresh(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law("loss", 63, inputs=loss_inputs(widths=((4, 6), (4, 4))))
 def another_machine(subject: Subject, *, inputs: LossInputs) -> None:
-    """Elsewhere sum and gradients are the same, bit for bit: with another hash salt, time zone, locale and folder."""
+    """Sum and gradients are the same, bit for bit, under another hash salt, time zone, locale and working directory."""
     here = answer(subject, inputs)
     with elsewhere():
         there = answer(subject, inputs)
@@ -75,5 +79,5 @@ def _tensors(outputs: ModelOutputs) -> Iterator[Tensor]:
 
 
 def _memory(module: nn.Module | None) -> dict[int, str]:
-    """Where its parameters lie, and what they are called."""
+    """Return the names of a module's parameters by memory address."""
     return {} if module is None else {tensor.data_ptr(): name for name, tensor in module.named_parameters()}

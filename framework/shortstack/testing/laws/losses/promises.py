@@ -1,4 +1,4 @@
-"""What a loss's own traits promise: symmetry, a bound, a degree."""
+"""A loss's traits hold: symmetry, an upper bound, a degree of homogeneity."""
 
 import attrs
 import torch
@@ -19,33 +19,33 @@ HOMOGENEOUS = Condition(words="traits.degree is given", holds=lambda subject: su
 
 @law("loss", 48, when=promises("symmetric"), inputs=loss_inputs(apart=(1.0, 0.1), widths=((4, 4),), all_kept=True))
 def symmetry(subject: Subject, *, inputs: LossInputs) -> None:
-    """The student and the teacher in each other's place have the same sum."""
-    given = inputs.build()
-    found = answer(subject, inputs)
-    exchanged = answer(subject, inputs, attrs.evolve(given, student=given.teacher, teacher=given.student))
-    allowed = int(found.count) * slack(subject, given, found.value.dtype)
-    tolerance = attrs.evolve(tolerance_of(found.value), absolute=allowed)
-    assert_close(exchanged.value, found.value, tolerance, "the sum with the two models exchanged")
+    """Exchanging student and teacher leaves the sum."""
+    original = inputs.build()
+    result = answer(subject, inputs)
+    exchanged = answer(subject, inputs, attrs.evolve(original, student=original.teacher, teacher=original.student))
+    allowed = int(result.count) * slack(subject, original, result.value.dtype)
+    tolerance = attrs.evolve(tolerance_of(result.value), absolute=allowed)
+    assert_close(exchanged.value, result.value, tolerance, "the sum with the two models exchanged")
 
 
 @law("loss", 48, when=BOUNDED, inputs=loss_inputs(rows=(1, 2), tokens=(1, 2), scales=(1.0, 8.0, 30.0)))
 def upper_bound(subject: Subject, *, inputs: LossInputs) -> None:
-    """No term is above ``traits.upper``, but for rounding."""
-    found = answer(subject, inputs)
-    most = int(found.count) * (subject.traits.upper + slack(subject, inputs.build(), found.value.dtype))
+    """No term is above ``traits.upper``, up to rounding."""
+    result = answer(subject, inputs)
+    most = int(result.count) * (subject.traits.upper + slack(subject, inputs.build(), result.value.dtype))
 
-    require(float(found.value) <= most, f"{float(found.value)!r} over {int(found.count)} terms is above {most!r}")
+    require(float(result.value) <= most, f"{float(result.value)!r} over {int(result.count)} terms is above {most!r}")
 
 
 @law("loss", 48, when=HOMOGENEOUS, inputs=loss_inputs(scales=(1.0, 8.0)), factor=st.sampled_from([0.5, 2.0, 8.0]))
 def homogeneity(subject: Subject, *, inputs: LossInputs, factor: float) -> None:
-    """All that both models give times ``c`` has the sum times ``c`` to the power ``traits.degree``."""
-    given = inputs.build()
+    """Multiplying all outputs of both models by ``c`` multiplies the sum by ``c`` to the power ``traits.degree``."""
+    original = inputs.build()
 
     def scaled(outputs: ModelOutputs) -> ModelOutputs:
         states = {layer: factor * state for layer, state in (outputs.states or {}).items()}
         return ModelOutputs(logits=factor * logits_of(outputs), states=states)
 
     expected = answer(subject, inputs).value * factor**subject.traits.degree
-    actual = answer(subject, inputs, of_both(given, scaled)).value
+    actual = answer(subject, inputs, of_both(original, scaled)).value
     assert_close(actual, expected.to(torch.float64), SCALED, f"the sum of everything times {factor}")

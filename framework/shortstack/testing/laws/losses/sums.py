@@ -1,4 +1,4 @@
-"""Sums over terms: of two batches together, the sum of both."""
+"""Sums are additive over batches."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -18,20 +18,20 @@ from shortstack.testing.subject import Subject
 from shortstack.testing.tolerances import LONG_SUM
 
 MANY: Final = 33
-"""Examples, one more than a usual batch."""
+"""Number of examples, one more than a usual batch."""
 LONG: Final = 65
-"""Positions of each: together more than any type of half precision can count."""
+"""Positions of each example: in total more than any half-precision dtype can count."""
 
 
 @law("loss", 46, when=promises("additive"), inputs=loss_inputs(rows=(2, 5)), part=st.floats(0, 1))
 def additivity(subject: Subject, *, inputs: LossInputs, part: float) -> None:
     """Sum, count and gradients of two batches together are the sums of both: no mean, and no term across examples."""
-    given = inputs.build()
+    original = inputs.build()
     cut = 1 + round(part * (len(inputs.lengths) - 2))
-    first, second = _rows(given, slice(None, cut)), _rows(given, slice(cut, None))
+    first, second = _rows(original, slice(None, cut)), _rows(original, slice(cut, None))
     together = _joined(answer(subject, inputs, first), answer(subject, inputs, second))
 
-    require_same(subject, given, together, answer(subject, inputs), "of two batches, added up")
+    require_same(subject, original, together, answer(subject, inputs), "of two batches, added up")
 
 
 @law(
@@ -42,22 +42,22 @@ def additivity(subject: Subject, *, inputs: LossInputs, part: float) -> None:
     inputs=loss_inputs(rows=(MANY, MANY), tokens=(1, 1), dtypes=("float32", "bfloat16")),
 )
 def many_positions(subject: Subject, *, inputs: LossInputs) -> None:
-    """Of 33 examples with 2,145 positions sum and count are those of eight at a time, added up."""
+    """For 33 examples with 2,145 positions, sum and count equal those of batches of eight, added up."""
     inputs = attrs.evolve(inputs, lengths=(LONG,) * MANY, supervised="every")
-    given = inputs.build()
+    original = inputs.build()
     whole = answer(subject, inputs)
-    parts = [answer(subject, inputs, _rows(given, slice(row, row + 8))) for row in range(0, MANY, 8)]
+    parts = [answer(subject, inputs, _rows(original, slice(row, row + 8))) for row in range(0, MANY, 8)]
     count, expected = sum(int(part.count) for part in parts), torch.stack([part.value.double() for part in parts]).sum()
 
     require(int(whole.count) == count, f"{int(whole.count)} terms, and {count} eight examples at a time")
-    allowed = count * slack(subject, given, whole.value.dtype)
+    allowed = count * slack(subject, original, whole.value.dtype)
     assert_close(
         whole.value, expected, attrs.evolve(LONG_SUM, absolute=allowed), f"the sum over {MANY * LONG} positions"
     )
 
 
 def _rows(given: Given, rows: slice) -> Given:
-    """A batch of some rows of a batch."""
+    """Return some rows of a batch."""
     before = sum(given.supervised[: rows.start or 0])
     positions = slice(before, before + sum(given.supervised[rows]))
 
@@ -72,7 +72,7 @@ def _rows(given: Given, rows: slice) -> Given:
 
 
 def _joined(first: Answer, second: Answer) -> Answer:
-    """Sums added, gradients of outputs side by side, those of the loss's own parameters added."""
+    """Return the results of two batches as one: sums and parameter gradients added, output gradients concatenated."""
     gradients: Mapping[str, Tensor] = {
         name: gradient + second.gradients[name]
         if name.startswith("the loss's own")

@@ -1,4 +1,4 @@
-"""What the forward divergence is, at every temperature: against SciPy, its gradient's formula, and its limit."""
+"""The forward divergence at every temperature: against SciPy, its gradient's formula, and its limit."""
 
 import attrs
 import torch
@@ -27,26 +27,26 @@ FORWARD_KL = promises("forward_kl")
 
 @law("loss", 40, when=FORWARD_KL, inputs=catalogues())
 def normalisation(subject: Subject, *, inputs: LossInputs) -> None:
-    """Sum over count is ``mean_n Σ_v p log(p / q)`` over the supervised positions, at T = 1: SciPy says the same."""
-    plain, given = at_temperature(subject, 1.0), inputs.build()
-    found = answer(plain, inputs)
-    q, p = (softmax(logits_of(o).double().numpy(), axis=-1) for o in (given.student, given.teacher))
+    """Sum over count is ``mean_n Σ_v p log(p / q)`` over the supervised positions, at T = 1, as SciPy computes it."""
+    plain, original = at_temperature(subject, 1.0), inputs.build()
+    result = answer(plain, inputs)
+    q, p = (softmax(logits_of(o).double().numpy(), axis=-1) for o in (original.student, original.teacher))
     expected = torch.tensor(rel_entr(p, q).sum(-1).mean(), dtype=torch.float64)
 
-    tolerance = attrs.evolve(tolerance_of(found.value), absolute=slack(plain, given, found.value.dtype))
-    assert_close(found.value / found.count, expected, tolerance, "sum over count")
+    tolerance = attrs.evolve(tolerance_of(result.value), absolute=slack(plain, original, result.value.dtype))
+    assert_close(result.value / result.count, expected, tolerance, "sum over count")
 
 
 @law("loss", 42, when=FORWARD_KL, inputs=catalogues(dtypes=("float64",)), temperature=temperatures())
 def tempered_gradient(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
-    """The gradient of the student's logits is ``T (q_T − p_T)``, at every temperature."""
-    tempered, given = at_temperature(subject, temperature), inputs.build()
+    """The gradient with respect to the student's logits is ``T (q_T − p_T)``, at every temperature."""
+    tempered, original = at_temperature(subject, temperature), inputs.build()
     t = 1.0 if tempered is subject else temperature
-    found = answer(tempered, inputs)
-    q, p = (torch.softmax(logits_of(outputs) / t, -1) for outputs in (given.student, given.teacher))
+    result = answer(tempered, inputs)
+    q, p = (torch.softmax(logits_of(outputs) / t, -1) for outputs in (original.student, original.teacher))
 
-    tolerance = attrs.evolve(tolerance_of(found.value), absolute=slack(tempered, given, found.value.dtype))
-    assert_close(found.gradients["logits"], t * (q - p), tolerance, f"the gradient at T = {t}")
+    tolerance = attrs.evolve(tolerance_of(result.value), absolute=slack(tempered, original, result.value.dtype))
+    assert_close(result.gradients["logits"], t * (q - p), tolerance, f"the gradient at T = {t}")
 
 
 @law(
@@ -57,38 +57,38 @@ def tempered_gradient(subject: Subject, *, inputs: LossInputs, temperature: floa
     temperature=temperatures(high=True),
 )
 def high_temperature(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
-    """At high temperatures it is a squared distance: half the variance of the difference of the logits, plus ``O(1/T)``.
+    """At high temperatures the sum is half the variance of the difference of the logits, up to ``O(1/T)``.
 
     With ``R`` the largest centred logit and ``R ≤ T/2``, each term is within ``R³/T`` of ``‖d − d̄‖² / 2|V|``.
     """
     tempered = at_temperature(subject, temperature)
     t = 1.0 if tempered is subject else temperature
-    given = of_both(inputs.build(), lambda outputs: attrs.evolve(outputs, logits=_small(logits_of(outputs), t / 2)))
-    found = answer(tempered, inputs, given)
-    ours, theirs = _centred(given.student), _centred(given.teacher)
+    original = of_both(inputs.build(), lambda outputs: attrs.evolve(outputs, logits=_small(logits_of(outputs), t / 2)))
+    result = answer(tempered, inputs, original)
+    ours, theirs = _centred(original.student), _centred(original.teacher)
     limit = (ours - theirs).square().sum() / (2 * inputs.candidates)
     largest = float(torch.stack([ours, theirs]).abs().max())
-    dtype = "float64" if found.value.dtype == torch.float64 else "float32"
-    allowed = int(found.count) * (largest**3 / t + A_TERM[dtype] + CANCELLED[dtype] * t**2)
+    dtype = "float64" if result.value.dtype == torch.float64 else "float32"
+    allowed = int(result.count) * (largest**3 / t + A_TERM[dtype] + CANCELLED[dtype] * t**2)
 
-    apart = abs(float(found.value - limit))
+    apart = abs(float(result.value - limit))
     require(
-        apart <= allowed, f"{float(found.value)!r} at T = {t} is {apart:.3g} from the limit; tolerated {allowed:.3g}"
+        apart <= allowed, f"{float(result.value)!r} at T = {t} is {apart:.3g} from the limit; tolerated {allowed:.3g}"
     )
 
 
 @law("loss", 44, when=FORWARD_KL, inputs=loss_inputs(dtypes=("float64",)))
 def cross_entropy_gradient(subject: Subject, *, inputs: LossInputs) -> None:
-    """The gradient is that of the cross-entropy ``−Σ_v p log q``, at T = 1: the teacher's entropy is a constant."""
-    plain, given = at_temperature(subject, 1.0), inputs.build()
-    logits = logits_of(given.student).clone().requires_grad_()
-    p = torch.softmax(logits_of(given.teacher), -1)
+    """The gradient equals that of the cross-entropy ``−Σ_v p log q``, at T = 1: the teacher's entropy is a constant."""
+    plain, original = at_temperature(subject, 1.0), inputs.build()
+    logits = logits_of(original.student).clone().requires_grad_()
+    p = torch.softmax(logits_of(original.teacher), -1)
     torch.nn.functional.cross_entropy(logits, p, reduction="sum").backward()
-    found = answer(plain, inputs)
+    result = answer(plain, inputs)
 
-    tolerance = attrs.evolve(tolerance_of(found.value), absolute=slack(plain, given, found.value.dtype))
+    tolerance = attrs.evolve(tolerance_of(result.value), absolute=slack(plain, original, result.value.dtype))
     expected = torch.zeros_like(logits) if logits.grad is None else logits.grad
-    assert_close(found.gradients["logits"], expected, tolerance, "the gradient")
+    assert_close(result.gradients["logits"], expected, tolerance, "the gradient")
 
 
 def _centred(outputs: ModelOutputs) -> Tensor:
@@ -97,6 +97,6 @@ def _centred(outputs: ModelOutputs) -> Tensor:
 
 
 def _small(logits: Tensor, most: float) -> Tensor:
-    """The same, made smaller until no centred logit is beyond ``most``."""
+    """Return the logits, scaled down where a centred one exceeds ``most``."""
     largest = float((logits - logits.mean(-1, keepdim=True)).abs().max())
     return logits * min(1.0, most / largest)

@@ -1,4 +1,4 @@
-"""A loss in a real training: micro-batches, resuming, and its own parameters."""
+"""A loss in an actual training: micro-batches, resuming, and its own parameters."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _learns(subject: Subject) -> bool:
-    """Whether it prepares parameters for a student that is narrower than its teacher."""
+    """Return True if the loss prepares parameters for a student that is narrower than its teacher."""
     try:
         module = ready(subject, LossInputs(widths=(4, 6))).module
     except Exception:  # noqa: BLE001 -- a loss that breaks here breaks laws that bind all losses
@@ -40,7 +40,7 @@ LEARNS = Condition(words="it prepares parameters for a student narrower than its
 
 @law("loss", 59, when=promises("additive"), examples=1, lesson=lessons())
 def micro_batches(subject: Subject, *, lesson: Lesson) -> None:
-    """In training, a batch cut into micro-batches has the gradients of the whole batch."""
+    """A batch split into micro-batches gives the gradients of the whole batch, in training."""
     whole, cut = (_one_step(subject, lesson, accumulate) for accumulate in (1, 4))
 
     require(whole.keys() == cut.keys(), f"gradients of {sorted(whole.keys() ^ cut.keys())} in one of the two only")
@@ -78,34 +78,34 @@ def own_parameters(subject: Subject, *, lesson: Lesson) -> None:
 
 
 class _KilledError(Exception):
-    """What a killed process is here."""
+    """Raised to simulate a killed process."""
 
 
 class _Killer(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Ends a training when a checkpoint is whole."""
+    """Callback that ends a training once a checkpoint is complete."""
 
     def __init__(self, *, after: int) -> None:
         self._after = after
 
     def on_save(self, args: Any, state: Any, control: Any, **_: object) -> None:  # noqa: ARG002
-        """Die."""
+        """Raise at the chosen step."""
         if state.global_step == self._after:
             raise _KilledError
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Keeps the gradients of a step."""
+    """Callback that keeps the gradients of a step."""
 
     def __init__(self) -> None:
         self.gradients: dict[str, Tensor] = {}
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any, **_: object) -> None:  # noqa: ARG002
-        """Keep them."""
+        """Keep copies of the gradients."""
         self.gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 def _one_step(subject: Subject, lesson: Lesson, accumulate: int) -> dict[str, Tensor]:
-    """The gradients of one step over all examples."""
+    """Return the gradients of one step over all examples."""
     watch = _Watch()
     with TemporaryDirectory() as here:
         _fitted(_trainer(subject, lesson, Path(here), steps=1, accumulate=accumulate, callbacks=[watch]))
@@ -121,7 +121,7 @@ def _trainer(
     accumulate: int = 1,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> "DistillationTrainer":
-    """A trainer on this loss alone, as a run makes one, with a fresh student and a fresh loss."""
+    """Return a trainer on this loss alone, as a run makes it, with a fresh student and a fresh loss."""
     from shortstack.config.training import FitSettings
     from shortstack.distillation.fitting import training_arguments
     from shortstack.distillation.trainer import DistillationTrainer
@@ -145,7 +145,7 @@ def _trainer(
 
 
 def _fitted(trainer: "DistillationTrainer") -> dict[str, Tensor]:
-    """Every weight, the loss's own too, after training to the end or to the kill."""
+    """Return all weights, the loss's own included, after training to the end or to the kill."""
     from shortstack.distillation.fitting import fit
 
     try:
@@ -158,7 +158,7 @@ def _fitted(trainer: "DistillationTrainer") -> dict[str, Tensor]:
 
 
 def _tensors(folder: Path) -> set[str]:
-    """The names of a saved model's tensors."""
+    """Return the names of a saved model's tensors."""
     names: set[str] = set()
     for path in folder.glob("model*.safetensors"):
         with safe_open(path, "pt") as file:

@@ -1,4 +1,4 @@
-"""What the examples are matters; how they are ordered, batched and padded does not."""
+"""The content of the examples matters; their order, batching and padding do not."""
 
 import attrs
 import torch
@@ -43,16 +43,16 @@ READS_VALUES = Condition(
     holds=lambda subject: READS_DATA.holds(subject) and not subject.traits.rank_valued,
 )
 ALONE = Batching(sizes=(1,))
-"""Every example a batch of its own, without padding."""
+"""Batching with every example alone, without padding."""
 
 COUNTED = models(("gpt2",))
-"""Models whose positions are rows of a table, so that a place that is miscounted shows; rotary ones see distances alone."""
+"""Models with learnt absolute positions, where a miscounted position shows; rotary models see distances only."""
 
 TRIALS = 12
-"""Pairs of calibration sets or models: what takes a maximum may give the same scores for one."""
+"""Number of pairs of calibration sets or models: a scorer that takes a maximum may give equal scores for one pair."""
 
 MANY = 4096
-"""More equal terms than a half-precision sum can take: bfloat16 stands still at 256, float16 at 2048."""
+"""Number of equal terms that a half-precision sum cannot hold: bfloat16 stops growing at 256, float16 at 2048."""
 
 
 @law(
@@ -67,10 +67,10 @@ MANY = 4096
 def example_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """The order of the examples changes no score."""
     built, examples = model.build(), corpus.examples()
-    given = scores(subject, built, Batching(sizes=(2,)).batches(examples))
+    original = scores(subject, built, Batching(sizes=(2,)).batches(examples))
     other = scores(subject, built, Batching(sizes=(2,), shuffled=seed).batches(examples))
 
-    require_same(subject, model, other, given, "scores of the same examples in another order")
+    require_same(subject, model, other, original, "scores of the same examples in another order")
 
 
 @law(
@@ -100,7 +100,7 @@ def batch_size(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: 
     seed=st.integers(0, 9),
 )
 def many_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
-    """Three examples sixteen times over, mixed and in batches of up to 16, score as once: no number of them is too many."""
+    """Three examples repeated sixteen times, shuffled and batched, score as they do once: none are too many."""
     built = model.build()
     once = importance(subject, built, one_batch(corpus))
     mixed = Batching(sizes=(7, 1, 16), shuffled=seed).batches(corpus.examples() * 16)
@@ -113,22 +113,22 @@ def many_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
 
 @law("scorer", 65, when=READS_VALUES)
 def late_tokens(subject: Subject) -> None:
-    """No token is too late to count: other ones from the 65th on give other scores, in one of twelve trials at least."""
-    model = TinyModel(roomy=True, layers=4)  # whose scores relative to each other may change
+    """Late tokens count: changing those from the 65th on changes the scores, in one of twelve trials at least."""
+    model = TinyModel(roomy=True, layers=4)  # several layers: scores may be relative to each other
     for seed in range(TRIALS):
         corpus = Corpus(lengths=(96, 96), seed=seed)
-        given, late = one_batch(corpus), one_batch(corpus)
+        batches, late = one_batch(corpus), one_batch(corpus)
         other = one_batch(attrs.evolve(corpus, seed=seed + TRIALS))
         for name in ("input_ids", "labels"):
             late[0][name][:, 64:] = other[0][name][:, 64:]
-        if not torch.equal(scores(subject, model.build(), given), scores(subject, model.build(), late)):
+        if not torch.equal(scores(subject, model.build(), batches), scores(subject, model.build(), late)):
             return
     require(condition=False, problem=f"other tokens from the 65th on gave the same scores {TRIALS} times")
 
 
 @law("scorer", 65, when=READS_VALUES)
 def late_channels(subject: Subject) -> None:
-    """No channel counts for nothing: where only those from the 33rd on differ, so do the scores, in one of twelve trials at least."""
+    """All channels count: models that differ from the 33rd on score differently, in one of twelve trials at least."""
     for seed in range(TRIALS):
         first, second = (TinyModel(roomy=True, layers=4, seed=seed).build() for _ in range(2))
         for model in (first, second):
@@ -144,7 +144,7 @@ def late_channels(subject: Subject) -> None:
 
 @law("scorer", 9, examples=PAIRS, when=READS_DATA, model=models(), corpus=corpora())
 def duplication(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """The examples twice over: a mean stays (``traits.accumulates = "mean"``), a sum doubles (``"sum"``)."""
+    """Repeating all examples leaves a mean (``traits.accumulates = "mean"``) and doubles a sum (``"sum"``)."""
     built = model.build()
     once = scores(subject, built, one_batch(corpus))
     twice = scores(subject, built, [*one_batch(corpus), *one_batch(corpus)])
@@ -155,7 +155,7 @@ def duplication(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
 
 @law("scorer", 9, when=A_FOLD_OVER_DATA, examples=2, model=models(layers=(1, 2)), corpus=corpora())
 def long_sums(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """4,096 equal parts are merged without loss: sums are kept in float32 or wider."""
+    """Merging 4,096 equal parts loses nothing: sums are kept in float32 or wider."""
     scorer = fold_scorer(subject)
     part = fold(scorer, model.build(), one_batch(corpus))
     whole = part
@@ -246,13 +246,13 @@ def unlabelled_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, o
 
 @law("scorer", 12, when=READS_DATA, model=models(layers=(1, 2)))
 def no_examples(subject: Subject, *, model: TinyModel) -> None:
-    """No examples at all are an ``EmptyDataError``: never NaN, never zeros that look like scores."""
+    """Without any examples there is an ``EmptyDataError``: never NaN, never zeros that look like scores."""
     built, scorer = model.build(), subject.build()
     try:
         if isinstance(scorer, FoldScorer):
-            found = scorer.finish(fold(scorer, built, [])).scores
+            values = scorer.finish(fold(scorer, built, [])).scores
         else:
-            found = scores(subject, built, [])
+            values = scores(subject, built, [])
     except EmptyDataError:
         return
-    require(condition=False, problem=f"no examples gave the scores {found.tolist()} instead of an EmptyDataError")
+    require(condition=False, problem=f"no examples gave the scores {values.tolist()} instead of an EmptyDataError")

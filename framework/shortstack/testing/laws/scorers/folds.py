@@ -1,4 +1,4 @@
-"""A fold's state: merged, kept, put away and taken up again."""
+"""A fold's state: merged, left unchanged, stored and resumed."""
 
 from types import SimpleNamespace
 from typing import Any, Final
@@ -26,7 +26,7 @@ from shortstack.testing.strategies import corpora, models
 from shortstack.testing.subject import Subject
 
 FEW: Final = 12
-"""Each of these laws sweeps three times or more; several of them fail together where a state is kept wrongly."""
+"""Number of examples: each of these laws sweeps three times or more, and a bug in a state breaks several of them."""
 
 
 _FIELDS: Final = {
@@ -39,7 +39,7 @@ _FIELDS: Final = {
 
 @attrs.define(kw_only=True, eq=False)
 class _From:
-    """A fold scorer that goes on from a state."""
+    """Fold scorer that starts from a given state."""
 
     scorer: FoldScorer[Any]
     state: Any
@@ -59,7 +59,7 @@ class _From:
 
 
 def _going_on(scorer: FoldScorer[Any], state: Any, model: PreTrainedModel, batches: Batches) -> Any:
-    """The state after some more batches."""
+    """Return the state after further batches."""
     return fold(_From(scorer=scorer, state=state, needs=scorer.needs), model, batches)
 
 
@@ -78,15 +78,15 @@ def merge_in_any_order(subject: Subject, *, model: TinyModel, a: Corpus, b: Corp
     """Merging is commutative and associative."""
     scorer, built = fold_scorer(subject), model.build()
     x, y, z = (fold(scorer, built, one_batch(part)) for part in (a, b, c))
-    given = scorer.finish(scorer.merge(scorer.merge(x, y), z)).scores
+    expected = scorer.finish(scorer.merge(scorer.merge(x, y), z)).scores
 
     swapped = scorer.finish(scorer.merge(z, scorer.merge(y, x))).scores
-    require_same(subject, model, swapped, given, "scores of three parts merged in another order")
+    require_same(subject, model, swapped, expected, "scores of three parts merged in another order")
 
 
 @attrs.define(kw_only=True, eq=False)
 class _LastLayerFirst:
-    """A fold scorer that is handed the layers of each batch from the last one on."""
+    """Fold scorer that passes on the layers of each batch in descending order."""
 
     scorer: FoldScorer[Any]
     needs: frozenset[Signal]
@@ -112,7 +112,7 @@ class _LastLayerFirst:
 
 
 def _held(signals: LayerSignals, needs: frozenset[Signal]) -> Any:
-    """Copies of what is given of a layer, for later."""
+    """Return copies of a layer's signals, which may be reused after the call."""
     names = [name for need in needs for name in _FIELDS[need]]
     fields = {name: getattr(signals, name).clone() for name in ("mask", "supervised", *names)}
     return SimpleNamespace(layer=signals.layer, **fields)
@@ -120,26 +120,28 @@ def _held(signals: LayerSignals, needs: frozenset[Signal]) -> Any:
 
 @law("scorer", 8, when=A_FOLD_OVER_DATA, examples=5, model=models(layers=(2, 4)), corpus=corpora(examples=(2, 4)))
 def layers_in_any_order(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """A batch whose last layer comes first gives the same scores: how a model runs decides which comes when."""
+    """The order in which a batch's layers arrive does not change the scores: it depends on how a model runs."""
     scorer, built = fold_scorer(subject), model.build()
     batches = Batching(sizes=(2,)).batches(corpus.examples())
-    given = scorer.finish(fold(scorer, built, batches)).scores
+    expected = scorer.finish(fold(scorer, built, batches)).scores
     backwards = _LastLayerFirst(scorer=fold_scorer(subject), needs=scorer.needs, layers=model.layers)
 
-    found = backwards.finish(fold(backwards, built, batches)).scores
-    require_same(subject, model, found, given, "scores of batches whose last layer comes first")
+    actual = backwards.finish(fold(backwards, built, batches)).scores
+    require_same(subject, model, actual, expected, "scores of batches whose last layer comes first")
 
 
 @law("scorer", 8, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora())
 def start_is_nothing(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """Merging with the state before any data changes nothing, bit for bit, from either side."""
+    """Merging with the state of no data changes nothing, bit for bit, from either side."""
     scorer, built = fold_scorer(subject), model.build()
     seen, start = fold(scorer, built, one_batch(corpus)), fold(scorer, built, [])
-    given = scorer.finish(seen).scores
+    expected = scorer.finish(seen).scores
 
     for merged in (scorer.merge(seen, start), scorer.merge(start, seen)):
-        found = scorer.finish(merged).scores
-        require(torch.equal(found, given), f"{found.tolist()} after merging with start(), {given.tolist()} before")
+        actual = scorer.finish(merged).scores
+        require(
+            torch.equal(actual, expected), f"{actual.tolist()} after merging with start(), {expected.tolist()} before"
+        )
 
 
 @law("scorer", 8, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), first=corpora(), second=corpora())
@@ -160,20 +162,20 @@ def states_are_values(subject: Subject, *, model: TinyModel, first: Corpus, seco
 
 @law("scorer", 23, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora(examples=(1, 3)))
 def finish(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """``finish`` gives the same each time, and so does a fresh scorer's of the state stored and read back."""
+    """``finish`` gives the same each time, also from a fresh scorer on the state stored and read back."""
     scorer, built = fold_scorer(subject), model.build()
     state = fold(scorer, built, one_batch(corpus))
     stored = stored_and_read(state)
-    given, again = scorer.finish(state).scores, scorer.finish(state).scores
+    first, again = scorer.finish(state).scores, scorer.finish(state).scores
     fresh = fold_scorer(subject).finish(stored).scores
 
-    require(torch.equal(given, again), f"{given.tolist()} at first, {again.tolist()} of the same state")
-    require(torch.equal(given, fresh), f"{given.tolist()}, and {fresh.tolist()} from a fresh scorer")
+    require(torch.equal(first, again), f"{first.tolist()} at first, {again.tolist()} of the same state")
+    require(torch.equal(first, fresh), f"{first.tolist()}, and {fresh.tolist()} from a fresh scorer")
 
 
 @law("scorer", 23, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora(examples=(2, 5)))
 def resume(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """A state holds tensors and plain values only: stored half-way and read back, it ends bit for bit as it would have."""
+    """A state holds only tensors and plain values: stored half-way and read back, it ends with the same scores."""
     scorer, built = fold_scorer(subject), model.build()
     batches = Batching(sizes=(1,)).batches(corpus.examples())
     half = len(batches) // 2

@@ -1,4 +1,4 @@
-"""What a scorer gives, and what it leaves alone."""
+"""The form of a scorer's result, and the absence of side effects."""
 
 import torch
 from hypothesis import strategies as st
@@ -27,12 +27,12 @@ BOUNDED = Condition(
 
 @law("scorer", 1, model=models(tuple(FAMILIES)), corpus=corpora(), batching=batchings())
 def shape(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
-    """A scorer gives one float64 score a layer, in the layers' order, on the CPU."""
-    found = importance(subject, model.build(), batching.batches(corpus.examples())).scores
+    """A scorer returns one float64 score per layer, in the layers' order, on the CPU."""
+    values = importance(subject, model.build(), batching.batches(corpus.examples())).scores
 
-    require(found.dtype == torch.float64, f"the scores are {found.dtype}, not float64")
-    require(found.device.type == "cpu", f"the scores are on {found.device}, not on the CPU")
-    require(tuple(found.shape) == (model.layers,), f"shape {tuple(found.shape)} for {model.layers} layers")
+    require(values.dtype == torch.float64, f"the scores are {values.dtype}, not float64")
+    require(values.device.type == "cpu", f"the scores are on {values.device}, not on the CPU")
+    require(tuple(values.shape) == (model.layers,), f"shape {tuple(values.shape)} for {model.layers} layers")
 
 
 @law(
@@ -40,35 +40,36 @@ def shape(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batch
 )
 def finite(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """No score is NaN or infinite, whatever the padding, and even if a layer does nothing."""
-    found = scores(subject, model.build(), batching.batches(corpus.examples()))
+    values = scores(subject, model.build(), batching.batches(corpus.examples()))
 
-    require(bool(found.isfinite().all()), f"not every score is finite: {found.tolist()}")
+    require(bool(values.isfinite().all()), f"not every score is finite: {values.tolist()}")
 
 
 @law("scorer", 1, examples=10, model=models(), corpus=corpora(), louder=st.sampled_from([7, 10]))
 def finite_where_certain(subject: Subject, *, model: TinyModel, corpus: Corpus, louder: int) -> None:
-    """No score is NaN or infinite where the model is certain and wrong, by thousands of nats an example."""
+    """No score is NaN or infinite where the model is certain and wrong, by thousands of nats per example."""
     built = model.build()
     built.get_output_embeddings().weight.data *= 2.0**louder
-    found = scores(subject, built, one_batch(corpus))
+    values = scores(subject, built, one_batch(corpus))
 
-    require(bool(found.isfinite().all()), f"not every score is finite: {found.tolist()}")
+    require(bool(values.isfinite().all()), f"not every score is finite: {values.tolist()}")
 
 
 @law("scorer", 1, when=READS_DATA, model=models(layers=(1, 2)), corpus=corpora(), batching=batchings(blanks=(0, 2)))
 def examples_counted(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
-    """A scorer says how many examples it saw: all with a token, or, where it needs labels, all with a label."""
-    found = importance(subject, model.build(), batching.batches(corpus.examples())).examples
+    """A scorer reports the number of examples: all with a token, or, where it needs labels, all with a label."""
+    count = importance(subject, model.build(), batching.batches(corpus.examples())).examples
     labelled = len(corpus.lengths) - len(corpus.unlabelled)
     right = {labelled, len(corpus.lengths)} if subject.traits.needs_labels else {len(corpus.lengths)}
 
-    require(found in right, f"{found} examples, where there are {len(corpus.lengths)}, {labelled} of them labelled")
+    require(count in right, f"{count} examples, where there are {len(corpus.lengths)}, {labelled} of them labelled")
 
 
 @law("scorer", 2, model=models(tuple(FAMILIES), layers=(1, 3)), corpus=corpora(examples=(1, 3)))
 def model_untouched(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """Scoring leaves the model as it was, in training mode too, and so all that a process shares: random states, torch's modes."""
+    """Scoring changes neither the model, its mode included, nor process-wide state: random states, torch's modes."""
     built = model.build().train()
+    # one frozen parameter, so that a reset of the flags shows
     next(built.parameters()).requires_grad_(requires_grad=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(len(corpus.lengths))  # a state that no scorer would set by itself
@@ -82,14 +83,14 @@ def model_untouched(subject: Subject, *, model: TinyModel, corpus: Corpus) -> No
 
 @law("scorer", 2, examples=5, model=models(layers=(1, 3), dtypes=("float64",)), corpus=corpora(examples=(1, 3)))
 def flags_count_not(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """A frozen model, one in training mode, and one whose weights hold gradients of earlier steps score as they did."""
+    """Frozen parameters, training mode and old gradients do not change the scores."""
     plain, frozen, trained = model.build(), model.build().requires_grad_(requires_grad=False), model.build().train()
     for parameter in trained.parameters():
         parameter.grad = parameter.detach().cos()
     expected = scores(subject, plain, one_batch(corpus))
     for what, changed in (("frozen", frozen), ("in training", trained)):
-        found = scores(subject, changed, one_batch(corpus))
-        require_same(subject, model, found, expected, f"scores of a model that is {what}")
+        actual = scores(subject, changed, one_batch(corpus))
+        require_same(subject, model, actual, expected, f"scores of a model that is {what}")
 
 
 @law("scorer", 3, examples=PAIRS, model=models(), corpus=corpora(), batching=batchings())
@@ -108,9 +109,9 @@ def determinism(subject: Subject, *, model: TinyModel, corpus: Corpus, batching:
 @law("scorer", 4, when=BOUNDED, model=models(idle=True), corpus=corpora(), batching=batchings())
 def bounds(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """No score is below ``traits.lower`` or above ``traits.upper``, exactly: rounding is clamped."""
-    found = scores(subject, model.build(), batching.batches(corpus.examples()))
+    values = scores(subject, model.build(), batching.batches(corpus.examples()))
     traits = subject.traits
     low = float("-inf") if traits.lower is None else traits.lower
     high = float("inf") if traits.upper is None else traits.upper
 
-    require(bool(((low <= found) & (found <= high)).all()), f"{found.tolist()} outside [{low}, {high}]")
+    require(bool(((low <= values) & (values <= high)).all()), f"{values.tolist()} outside [{low}, {high}]")

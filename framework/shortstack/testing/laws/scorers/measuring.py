@@ -1,4 +1,4 @@
-"""What the laws of scorers have in common: what is drawn, how it is measured, and what must agree."""
+"""Helpers of the laws of scorers: measure importance, run folds, compare scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -20,7 +20,7 @@ from shortstack.testing.recipes.models import TinyModel
 from shortstack.testing.subject import Subject
 
 PAIRS: Final = 12
-"""Examples of a law that measures twice or more for each: all laws of a scorer together take 40 s at most."""
+"""Number of examples of a law that measures each twice or more: all laws of a scorer together take at most 40 s."""
 
 FREE_OF_BATCHES = Condition(
     words="traits.averages_over is not 'batches'", holds=lambda subject: subject.traits.averages_over != "batches"
@@ -39,40 +39,41 @@ Batches = Sequence[Mapping[str, Tensor]]
 def importance(
     subject: Subject, model: Any, batches: Batches, *, objective: Objective | None = None, scorer: object = None
 ) -> Importance:
-    """What a scorer says of a model, whether or not the core would take it.
+    """Return a scorer's result for a model, without the core's validation.
 
     Args:
         subject: The scorer under test.
         model: A stock model.
         batches: Calibration batches.
         objective: Next-token log-probability by default.
-        scorer: One that was built already; a fresh one by default.
+        scorer: An existing scorer; a fresh one by default.
     """
-    found = measured(
+    results = measured(
         model,
         batches,
         {subject.name: scorer or subject.settings},
         objective=objective,
         registry=subject.registry,
+        # without the core's checks, which would refuse bad scores before a law can report them
         accept=lambda _name, _importance, _layers: None,
     )
-    return found[subject.name]
+    return results[subject.name]
 
 
 def scores(subject: Subject, model: Any, batches: Batches, *, objective: Objective | None = None) -> Tensor:
-    """float64 ``(layers,)``: what a fresh scorer says of a model."""
+    """Return a fresh scorer's scores of a model, float64 ``(layers,)``."""
     return importance(subject, model, batches, objective=objective).scores.double()
 
 
 def one_batch(corpus: Corpus) -> Batches:
-    """All examples together, padded on the right."""
+    """Return all examples in one batch, padded on the right."""
     return Batching(sizes=(len(corpus.lengths),)).batches(corpus.examples())
 
 
 def require_same(subject: Subject, model: TinyModel, actual: Tensor, expected: Tensor, what: str) -> None:
-    """Scores of equal standing agree.
+    """Raise unless two sets of scores agree up to rounding.
 
-    Ranks jump where two scores are equal up to rounding, so those of rounded models prove nothing.
+    Ranks jump where two scores are equal up to rounding, so they are only compared for float64 models.
     """
     if subject.traits.rank_valued and model.dtype != "float64":
         raise UntriedError("ranks of a rounded model")
@@ -81,16 +82,16 @@ def require_same(subject: Subject, model: TinyModel, actual: Tensor, expected: T
 
 
 def fold(scorer: FoldScorer[Any], model: Any, batches: Batches) -> Any:
-    """The state of a fold after some batches."""
+    """Return the state of a fold after some batches."""
     checked = checked_batches(batches, Decoder.of(model).device)
     return sweep(model, checked, {"it": scorer}, next_token).states["it"]
 
 
 def fold_scorer(subject: Subject) -> FoldScorer[Any]:
-    """A fresh scorer, which must be a fold.
+    """Return a fresh scorer, which must be a fold.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is not a fold.
     """
     scorer = subject.build()
     if not isinstance(scorer, FoldScorer):

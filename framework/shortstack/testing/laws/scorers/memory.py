@@ -1,4 +1,4 @@
-"""What a scorer may not depend on: earlier questions, its company, the process, the machine, other threads."""
+"""Scorers do not depend on earlier measurements, other scorers, the process, the machine or other threads."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,12 +27,12 @@ QUESTIONS: Final = (
     (TinyModel(family="qwen3", layers=5, idle=(2,)), attrs.evolve(_FEW, seed=2)),
     (TinyModel(layers=5, seed=1), _FEW),
 )
-"""Models of one config with other weights, examples of one length with other tokens, other families."""
+"""Models of one config with other weights, examples of the same lengths with other tokens, other families."""
 
 
 @law("scorer", 62, examples=PAIRS, model=models(layers=(1, 3)), first=corpora(), second=corpora())
 def no_memory(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
-    """A scorer keeps nothing of one measurement for the next: all it knows is in the state."""
+    """A scorer keeps nothing from one measurement for the next: all that it accumulates is in the state."""
     scorer, built = subject.build(), model.build()
     importance(subject, built, one_batch(first), scorer=scorer)
     again = importance(subject, built, one_batch(second), scorer=scorer).scores
@@ -46,7 +46,7 @@ def no_memory(subject: Subject, *, model: TinyModel, first: Corpus, second: Corp
 
 @law("scorer", 62, examples=10, model=models(layers=(1, 3)), corpus=corpora())
 def other_weights(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """A model whose weights were changed where they are scores as another model with such weights would."""
+    """A model whose weights were changed in place scores as another model with those weights does."""
     other = attrs.evolve(model, seed=model.seed + 1)
     built, batches = model.build(), one_batch(corpus)
     scores(subject, built, batches)
@@ -58,7 +58,7 @@ def other_weights(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None
 
 @law("scorer", 63, when=FINDABLE)
 def other_process(subject: Subject) -> None:
-    """A scorer gives the same in another process, where the questions come in another order.
+    """A scorer gives the same scores in another process, where the questions come in another order.
 
     That process has another ``PYTHONHASHSEED``, time zone, locale and working directory.
     """
@@ -69,20 +69,20 @@ def other_process(subject: Subject) -> None:
 
 
 def answers(subject: Subject, order: Sequence[int]) -> list[str]:
-    """A fresh scorer's answer to each question, in the order of ``QUESTIONS``."""
-    found = {}
+    """Return a fresh scorer's answer to each question, in the order of ``QUESTIONS``."""
+    results = {}
     for number in order:
         model, corpus = QUESTIONS[number]
         try:
-            found[number] = str(scores(subject, model.build(), one_batch(corpus)).tolist())
+            results[number] = str(scores(subject, model.build(), one_batch(corpus)).tolist())
         except (EmptyDataError, UnsupportedModelError) as error:
-            found[number] = f"{type(error).__name__}: {error}"
-    return [found[number] for number in sorted(found)]
+            results[number] = f"{type(error).__name__}: {error}"
+    return [results[number] for number in sorted(results)]
 
 
 @law("scorer", 64, examples=10, model=models(layers=(2, 3)), corpus=corpora())
 def company_counts_not(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """Which other scorers are measured besides changes no score: neither this scorer's nor theirs."""
+    """Measuring other scorers in the same pass changes no score: neither this scorer's nor theirs."""
     built, batches = model.build(), one_batch(corpus)
     alone = scores(subject, built, batches)
     theirs = company(subject, built, batches, {WITNESS: Witness()})[WITNESS].details
@@ -99,13 +99,13 @@ def company_counts_not(subject: Subject, *, model: TinyModel, corpus: Corpus) ->
 
 @law("scorer", 71, examples=2, model=models(layers=(2, 3), dtypes=("float64",)), corpus=corpora(examples=(3, 6)))
 def threads(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """One scorer in several threads, each with its own model, gives what it gives in one."""
+    """One scorer used in several threads, each with its own model, gives the scores it gives in one."""
     built = [attrs.evolve(model, seed=seed, layers=model.layers + seed).build() for seed in range(4)]
     expected = [scores(subject, each, one_batch(corpus)) for each in built]
     scorer = subject.build()
     with frequent_turns(), ThreadPoolExecutor(len(built)) as pool:
         running = [pool.submit(importance, subject, each, one_batch(corpus), scorer=scorer) for each in built]
-        found = [each.result().scores.double() for each in running]
+        results = [each.result().scores.double() for each in running]
 
-    for actual, alone in zip(found, expected, strict=True):
+    for actual, alone in zip(results, expected, strict=True):
         require_same(subject, model, actual, alone, "scores of one of four threads")

@@ -1,4 +1,4 @@
-"""A score belongs to its layer, wherever that layer stands."""
+"""A score belongs to its layer, wherever the layer stands."""
 
 import attrs
 import torch
@@ -14,7 +14,8 @@ from shortstack.testing.strategies import corpora, models
 from shortstack.testing.subject import Subject
 
 DEEP = models(layers=(4, 6), dtypes=("float64",)) | models(layers=(13, 14), dtypes=("float64",))
-"""Layers in a row that are worth moving about; more than ten of them, whose numbers sort otherwise as text, and more than
+"""Models with layers to move; also some with more than ten, whose numbers sort differently as text, and more than
+twelve, as many as the smallest models in use have.
 twelve, as many as the smallest models in use have."""
 NOT_RANKED = Condition(
     words="traits.local and not traits.rank_valued",
@@ -32,7 +33,7 @@ NOT_RANKED = Condition(
     seed=st.integers(0, 9),
 )
 def exchanged_layers(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
-    """Where no layer changes the states, layers that change places take their scores along.
+    """If no layer changes the states, layers that exchange places keep their scores.
 
     The same states enter each of them then, and the same gradients come back.
     """
@@ -53,9 +54,9 @@ def exchanged_layers(subject: Subject, *, model: TinyModel, corpus: Corpus, seed
     steps=st.integers(1, 9),
 )
 def moved_layer(subject: Subject, *, model: TinyModel, corpus: Corpus, start: int, steps: int) -> None:
-    """The one layer that changes the states, moved elsewhere, takes its score along.
+    """If a single layer changes the states, it keeps its score when it is moved.
 
-    So do the layers below both its places keep theirs, and those above both: for them all is as before.
+    The layers below both of its places, and those above both, keep theirs too: their inputs are unchanged.
     """
     inner = range(1, model.layers - 1)
     start, end = inner[start % len(inner)], inner[(start + 1 + steps % (len(inner) - 1)) % len(inner)]
@@ -63,18 +64,18 @@ def moved_layer(subject: Subject, *, model: TinyModel, corpus: Corpus, start: in
     order.insert(end, order.pop(start))
     before, after = _moved(subject, model, corpus, order, active=start)
     same = [layer for layer in range(model.layers) if not min(start, end) <= layer <= max(start, end)]
-    found, expected = after[[*same, end]], before[[*same, start]]
+    actual, expected = after[[*same, end]], before[[*same, start]]
 
-    require_same(subject, model, found, expected, f"scores of layers {same}, and of layer {start} moved to {end}")
+    require_same(subject, model, actual, expected, f"scores of layers {same}, and of layer {start} moved to {end}")
 
 
 def _moved(
     subject: Subject, recipe: TinyModel, corpus: Corpus, order: list[int], active: int | None
 ) -> tuple[Tensor, Tensor]:
-    """The scores of a model, and of the same layers in another order, of which one at most changes the states."""
+    """Return the scores of a model, and of its layers in another order, where at most one layer changes the states."""
     idle = attrs.evolve(recipe, idle=tuple(layer for layer in range(recipe.layers) if layer != active))
-    given, moved = idle.build(), idle.build()
+    original, moved = idle.build(), idle.build()
     for layer, number in zip(Decoder.of(moved).layers, order, strict=True):
-        layer.load_state_dict(Decoder.of(given).layers[number].state_dict())
-    before, after = (scores(subject, each, one_batch(corpus)) for each in (given, moved))
+        layer.load_state_dict(Decoder.of(original).layers[number].state_dict())
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (original, moved))
     return before, after

@@ -1,4 +1,4 @@
-"""What changes of the model or of the objective do to the scores."""
+"""Laws on how scores respond to changes of the weights or of the objective."""
 
 from typing import Final
 
@@ -39,10 +39,10 @@ SEEDS: Final = st.integers(0, 9)
 
 @law("scorer", 13, when=promises("identity_is_zero"), model=models(idle=True), corpus=corpora())
 def idle_layers(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """A layer that passes its input on unchanged scores 0, be it the first, the last, or any between them."""
-    found = scores(subject, model.build(), one_batch(corpus))[list(model.idle)]
+    """A layer that passes its input on unchanged scores 0, wherever it stands."""
+    values = scores(subject, model.build(), one_batch(corpus))[list(model.idle)]
 
-    assert_close(found, torch.zeros_like(found), IDLE[model.dtype], f"scores of the idle layers {list(model.idle)}")
+    assert_close(values, torch.zeros_like(values), IDLE[model.dtype], f"scores of the idle layers {list(model.idle)}")
 
 
 @law(
@@ -55,9 +55,9 @@ def idle_layers(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
 )
 def rescaling(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int) -> None:
     """Scaling a neuron's input by a power of two and its output by the inverse changes no score, bit for bit."""
-    given, scaled = model.build(), model.build()
+    original, scaled = model.build(), model.build()
     rescale_neurons(scaled, power)
-    before, after = (scores(subject, each, one_batch(corpus)) for each in (given, scaled))
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (original, scaled))
 
     require(torch.equal(before, after), f"{before.tolist()} before, {after.tolist()} after rescaling by 2^{power}")
 
@@ -65,9 +65,9 @@ def rescaling(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int)
 @law("scorer", 17, examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
 def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """Reordering the neurons of every MLP, in all its matrices alike, changes no score."""
-    given, reordered = model.build(), model.build()
+    original, reordered = model.build(), model.build()
     permute_neurons(reordered, seed)
-    before, after = (scores(subject, each, one_batch(corpus)) for each in (given, reordered))
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (original, reordered))
 
     require_same(subject, model, after, before, "scores of the same model with its neurons in another order")
 
@@ -75,9 +75,9 @@ def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: in
 @law("scorer", 18, examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
 def token_names(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """Renaming the tokens, in the model and in the data, changes no score: no token id has a meaning of its own."""
-    given, renamed = model.build(), model.build()
+    original, renamed = model.build(), model.build()
     batches = Batching(sizes=(3,)).batches(corpus.examples())
-    before = scores(subject, given, batches)
+    before = scores(subject, original, batches)
     after = scores(subject, renamed, relabel(renamed, batches, seed))
 
     require_same(subject, model, after, before, "scores of the same model with its tokens renamed")
@@ -85,12 +85,12 @@ def token_names(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int
 
 @law("scorer", 19, when=WEIGHT_POWER, model=models(), corpus=corpora(), power=st.integers(-3, 3))
 def weight_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int) -> None:
-    """All weights times ``c > 0`` give the scores times ``c`` to the power ``traits.weight_power``."""
-    given, scaled = model.build(), model.build()
+    """Multiplying all weights by ``c > 0`` multiplies the scores by ``c`` to the power ``traits.weight_power``."""
+    original, scaled = model.build(), model.build()
     for parameter in scaled.parameters():
         parameter.data *= 2.0**power
     factor = 2.0 ** (power * subject.traits.weight_power)
-    before, after = (scores(subject, each, one_batch(corpus)) for each in (given, scaled))
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (original, scaled))
 
     assert_close(after, factor * before, DOUBLE, f"scores of the weights times {2.0**power:g} ({factor:g} ×)")
 
@@ -105,7 +105,7 @@ def weight_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, power: i
     scale=st.sampled_from([0.25, 3.0, 100.0]),
 )
 def objective_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, scale: float) -> None:
-    """The log-probability times ``c > 0`` gives the scores times ``c`` to the power ``traits.objective_power``."""
+    """Multiplying the objective by ``c > 0`` multiplies the scores by ``c`` to the power ``traits.objective_power``."""
 
     def scaled(given: PreTrainedModel, ids: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         return scale * next_token(given, ids, mask, labels)
@@ -120,7 +120,7 @@ def objective_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, scale
 
 @law("scorer", 21, when=FROM_WEIGHTS, model=models(), corpus=corpora())
 def weights_alone(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """Scores read off the weights are the same for any examples, and for none, bit for bit."""
+    """Scores computed from weights alone are the same for any examples, and for none, bit for bit."""
     with_data, without = (scores(subject, model.build(), batches) for batches in (one_batch(corpus), []))
 
     require(torch.equal(with_data, without), f"{with_data.tolist()} with examples, {without.tolist()} without")
@@ -128,18 +128,18 @@ def weights_alone(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None
 
 @law("scorer", 21, examples=PAIRS, when=NO_LABELS, model=models(), corpus=corpora(), seed=SEEDS)
 def labels_unused(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
-    """Where labels are not needed, other labels, and none, give the same scores, bit for bit."""
-    given = one_batch(corpus)
+    """If labels are not needed, other labels, or none, give the same scores, bit for bit."""
+    original = one_batch(corpus)
     generator = torch.Generator().manual_seed(seed)
-    labels = [batch["labels"] for batch in given]
+    labels = [batch["labels"] for batch in original]
     others = {
         "others": [each[:, torch.randperm(each.shape[1], generator=generator)] for each in labels],
         "none": [torch.full_like(each, IGNORED) for each in labels],
-        "every token": [batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED) for batch in given],
+        "every token": [batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED) for batch in original],
     }
-    before = scores(subject, model.build(), given)
+    before = scores(subject, model.build(), original)
     for what, changed in others.items():
-        batches = [{**batch, "labels": each} for batch, each in zip(given, changed, strict=True)]
+        batches = [{**batch, "labels": each} for batch, each in zip(original, changed, strict=True)]
         try:
             after = scores(subject, model.build(), batches)
         except EmptyDataError as error:
@@ -157,9 +157,9 @@ def labels_unused(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
     corpus=corpora(examples=(4, 6)),
 )
 def half_precision(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
-    """A bfloat16 model scores as its float32 copy does, but for the rounding of its own arithmetic.
+    """A bfloat16 model scores as its float32 copy does, up to the rounding of its own arithmetic.
 
-    Scores read off the weights are of the same numbers in both, which float32 sums must tell to 1 %.
+    Scores computed from weights alone see the same numbers in both, so they must agree within 1 %.
     """
     half = scores(subject, model.build(), one_batch(corpus))
     single = scores(subject, model.build().float(), one_batch(corpus))

@@ -1,4 +1,4 @@
-"""A scorer that notes every signal: what the others are given, and are given still after another scorer's turn."""
+"""A scorer that records every signal, to check that scorers measured together do not affect each other's signals."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,16 +15,16 @@ WITNESS: Final = "kit/witness"
 
 
 class Witness:
-    """For each layer the sum of every signal over tokens that are not padding; all in ``details``."""
+    """Scorer that sums every signal of each layer over tokens that are not padding; all in ``details``."""
 
     needs: frozenset[Signal] = frozenset(Signal)
 
     def start(self, model: DecoderLayers) -> Tensor:
-        """Zeros: one row a layer, one column a signal."""
+        """Return zeros: one row per layer, one column per signal."""
         return torch.zeros(len(model.layers), 5, dtype=torch.float64)
 
     def update(self, state: Tensor, signals: LayerSignals) -> Tensor:
-        """Sums of magnitudes."""
+        """Add the magnitudes of a layer's signals."""
         real = signals.mask[..., None]
         heads = signals.mask[:, None, :, None] & signals.visible
         sums = (
@@ -34,16 +34,17 @@ class Witness:
             signals.squared_parameter_gradients.double().sum(),
             signals.attention.masked_fill(~heads, 0).double().square().sum(),
         )
+        # states are values: an update must not change the one that it is given
         new = state.clone()
         new[signals.layer] += torch.stack([each.cpu() for each in sums])
         return new
 
     def merge(self, left: Tensor, right: Tensor) -> Tensor:
-        """Sums of both."""
+        """Add two states."""
         return left + right
 
     def finish(self, state: Tensor) -> Importance:
-        """The sums by name; the scores mean nothing."""
+        """Return the sums by name; the scores have no meaning."""
         names = ("input", "output", "gradient", "squared parameter gradients", "attention")
         details = {
             f"the {name} of layer {layer}, summed": float(value)
@@ -54,5 +55,5 @@ class Witness:
 
 
 def company(subject: Subject, model: Any, batches: Batches, scorers: Mapping[str, object]) -> dict[str, Importance]:
-    """What several scorers say, measured together."""
+    """Return the results of several scorers, measured together."""
     return measured(model, batches, scorers, registry=subject.registry, accept=lambda _name, _importance, _layers: None)

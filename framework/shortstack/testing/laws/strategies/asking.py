@@ -1,4 +1,4 @@
-"""What the laws of strategies have in common: how one is asked, and what an answer is."""
+"""Helpers of the laws of strategies: put questions to a strategy."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,28 +13,28 @@ from shortstack.testing.subject import Subject
 def choices(
     subject: Subject, question: LayerQuestion, *, strategy: Any = None, asked: Question | None = None
 ) -> Mapping[int, tuple[int, ...]]:
-    """For each number of layers that may stay: what stays; numbers that the strategy refuses are left out.
+    """Return the kept layers for each allowed number of layers, except numbers that the strategy refuses.
 
     Args:
         subject: The strategy under test.
-        question: What it is asked.
-        strategy: One that was built already; a fresh one each time by default.
-        asked: The question, built already; a fresh one each time by default.
+        question: The recipe of the question.
+        strategy: An existing strategy; a fresh one each time by default.
+        asked: An existing question; a fresh one each time by default.
 
     Raises:
-        UntriedError: It refuses all of them.
+        UntriedError: The strategy refuses all of them.
     """
-    found, refused = {}, ""
+    kept, refused = {}, ""
     for keep in range(1, len(question.scores) + 1):
         try:
-            found[keep] = answered(strategy or subject.build(), asked or question.build(), keep)
+            kept[keep] = answered(strategy or subject.build(), asked or question.build(), keep)
         except ConfigurationError as error:
             refused = str(error)
-    if not found:
+    if not kept:
         raise UntriedError(refused)
-    return found
+    return kept
 
 
 def answered(strategy: Any, question: Question, keep: int) -> tuple[int, ...]:
-    """What a strategy keeps."""
+    """Return the layers that a strategy keeps."""
     return tuple(strategy.choose(question, keep).kept)

@@ -1,4 +1,4 @@
-"""What a strategy may not depend on: earlier questions, the process, the machine, other threads."""
+"""Strategies do not depend on earlier questions, the process, the machine or other threads."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,15 +25,15 @@ QUESTIONS: Final = (
     LayerQuestion(scores=tuple(layer / 4 for layer in range(7)), losses=tuple(-layer / 8 for layer in range(7))),
     LayerQuestion(scores=(0.0, 1.0) * 6, losses=(1.0, 0.0, 0.5) * 4),
 )
-"""As many layers with other scores, the same scores with other losses, equal scores, more than ten layers."""
+"""Questions of equal size with other scores, with the same scores and other losses, with ties, with twelve layers."""
 
 LIKE = st.integers(2, 9).flatmap(lambda layers: st.tuples(*[layer_questions(layers=(layers, layers))] * 2))
-"""Two questions about as many layers."""
+"""Two questions about the same number of layers."""
 
 
 @law("strategy", 62, questions=LIKE)
 def no_memory(subject: Subject, *, questions: tuple[LayerQuestion, LayerQuestion]) -> None:
-    """A strategy that answered one question answers the next as if it were the first."""
+    """A strategy that answered one question answers the next as a fresh one does."""
     first, second = questions
     same = subject.build()
     choices(subject, first, strategy=same)
@@ -55,19 +55,19 @@ def other_process(subject: Subject) -> None:
 
 
 def answers(subject: Subject, order: Sequence[int]) -> list[str]:
-    """A fresh strategy's answer to each question, in the order of ``QUESTIONS``."""
-    found = {}
+    """Return a fresh strategy's answer to each question, in the order of ``QUESTIONS``."""
+    results = {}
     for number in order:
         try:
-            found[number] = str(dict(choices(subject, QUESTIONS[number])))
+            results[number] = str(dict(choices(subject, QUESTIONS[number])))
         except UntriedError as error:
-            found[number] = str(error)
-    return [found[number] for number in sorted(found)]
+            results[number] = str(error)
+    return [results[number] for number in sorted(results)]
 
 
 @law("strategy", 71, examples=5, questions=st.tuples(*[layer_questions()] * 4))
 def threads(subject: Subject, *, questions: tuple[LayerQuestion, ...]) -> None:
-    """One strategy in several threads, each with its own question, answers as in one."""
+    """One strategy used in several threads, each with its own question, answers as in one."""
     strategy: Any = subject.build()
     expected = [choices(subject, question) for question in questions]
     with frequent_turns(), ThreadPoolExecutor(len(questions)) as pool:
@@ -75,7 +75,7 @@ def threads(subject: Subject, *, questions: tuple[LayerQuestion, ...]) -> None:
             pool.submit(lambda each: [choices(subject, each, strategy=strategy) for _ in range(5)], question)
             for question in questions
         ]
-        found = [each.result() for each in running]
+        results = [each.result() for each in running]
 
-    for alone, several in zip(expected, found, strict=True):
+    for alone, several in zip(expected, results, strict=True):
         require(all(each == alone for each in several), f"{alone} are kept in one thread, {several} in one of four")

@@ -1,4 +1,4 @@
-"""How the answer hangs on the scores: ties, sizes, and changes that should not matter."""
+"""Laws on how a choice depends on the scores: ties, sizes, and changes that must not matter."""
 
 from itertools import pairwise
 
@@ -13,26 +13,26 @@ from shortstack.testing.strategies import layer_questions
 from shortstack.testing.subject import Subject
 
 BONUS = 2.0**-16
-"""Less than any drawn scores, or sums of them, differ by; exact beside them."""
+"""Less than any difference of drawn scores, or of sums of them; adding it to them is exact."""
 
 
 @law("strategy", 24, when=promises("continuous"), question=layer_questions())
 def ties(subject: Subject, *, question: LayerQuestion) -> None:
-    """Of equal scores the lowest index stays: giving each layer a little more, the first one most, changes nothing.
+    """Ties are resolved for the lowest index: a tiny bonus for each layer, largest for the first, changes nothing.
 
-    A little is less than any scores, or sums of scores, differ by; each layer gets half of what the one before gets.
+    The bonus is less than any difference of scores, or of sums of them; each layer gets half of the previous one's.
     """
     favoured = tuple(score + BONUS * 2.0**-layer for layer, score in enumerate(question.scores))
     decided = choices(subject, attrs.evolve(question, scores=favoured))
-    for keep, found in choices(subject, question).items():
+    for keep, kept in choices(subject, question).items():
         expected = decided.get(keep)
 
-        require(found == expected, f"of {keep}, {found} stay; with ties decided for the lowest index, {expected}")
+        require(kept == expected, f"of {keep}, {kept} stay; with ties decided for the lowest index, {expected}")
 
 
 @law("strategy", 25, when=promises("nested"), question=layer_questions())
 def nested(subject: Subject, *, question: LayerQuestion) -> None:
-    """What is kept of ``k`` layers is among what is kept of ``k + 1``."""
+    """The layers kept of ``k`` are among those kept of ``k + 1``."""
     for few, more in pairwise(choices(subject, question).values()):
         require(set(few) <= set(more), f"{few} are kept, but with room for one more {more}")
 
@@ -60,10 +60,10 @@ def order_only(subject: Subject, *, question: LayerQuestion, doublings: int) -> 
     ranks = [len({score for score in question.scores if score < mine}) for mine in question.scores]
     steep = tuple(2.0 ** (doublings + rank) for rank in ranks)
     flat = tuple(-(2.0 ** (doublings - rank)) for rank in ranks)
-    given = choices(subject, question)
+    original = choices(subject, question)
     for scores in (steep, flat):
         mapped = choices(subject, attrs.evolve(question, scores=scores))
-        for keep, before in given.items():
+        for keep, before in original.items():
             after = mapped.get(keep)
 
             require(after == before, f"of {keep}, {before} stay; with the scores mapped to {scores}, {after}")

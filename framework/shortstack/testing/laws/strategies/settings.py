@@ -1,4 +1,4 @@
-"""A strategy's settings survive a run's file, which says its name and its settings as the user wrote them."""
+"""A strategy's settings survive a run's file, which holds its name and its settings as the user wrote them."""
 
 import json
 
@@ -11,10 +11,10 @@ from shortstack.testing.subject import Subject
 
 @law("strategy", 58)
 def settings(subject: Subject) -> None:
-    """Settings written to JSON and read back make the same strategy; one that does not exist is refused by its name."""
-    given = strategy_named(subject.name, subject.settings)
+    """Settings written to JSON and read back give an equal strategy; an unknown setting is refused by name."""
+    built = strategy_named(subject.name, subject.settings)
     read = strategy_named(subject.name, json.loads(json.dumps(dict(subject.settings))))
-    require(given == read, f"{given!r} was written, {read!r} was read")
+    require(built == read, f"{built!r} was written, {read!r} was read")
     try:
         strategy_named(subject.name, {"no_such_setting": 1})
     except UnknownNameError:

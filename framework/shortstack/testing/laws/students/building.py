@@ -1,4 +1,4 @@
-"""What the laws of students have in common: how a student is built without its proofs, and what it is asked."""
+"""Helpers of the laws of students: build a student without its checks, compute its logits, compare tensors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,18 +18,18 @@ from shortstack.testing.recipes.prunings import Pruning
 from shortstack.testing.subject import Subject
 
 WHOLE_LAYERS = promises("whole_layers")
-TOKENS = 10  # more than any window of the families
+TOKENS = 10  # longer than the attention window of every family
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Built:
-    """A student that has proved nothing yet.
+    """Student whose construction has not been checked yet.
 
     Attributes:
-        teacher: Whom it was built from, as the architecture left it.
-        planned: Its config, before there was a model.
+        teacher: The teacher that it was built from, as the architecture left it.
+        planned: The student's config as planned, before there was a model.
         student: The student.
-        copies: The teacher's tensor for each of the student's tensors that is said to be a copy.
+        copies: Name of the teacher's tensor for each of the student's tensors declared to be a copy.
     """
 
     teacher: PreTrainedModel
@@ -39,17 +39,17 @@ class Built:
 
 
 def built(subject: Subject, pruning: Pruning, *, seed: int = 0) -> Built:
-    """A student of a fresh teacher by a fresh component."""
+    """Return the student that a fresh component makes of a fresh teacher."""
     return built_from(subject, pruning.teacher.build(), pruning.selection, seed=seed)
 
 
 def built_from(subject: Subject, teacher: PreTrainedModel, selection: Selection, *, seed: int = 0) -> Built:
-    """A student of this teacher by a fresh component; torch's global random state starts at ``seed``."""
+    """Return the student that a fresh component makes of this teacher, with torch's global generator seeded."""
     return built_by(subject.build(), teacher, selection, seed=seed)
 
 
 def built_by(method: Any, teacher: PreTrainedModel, selection: Selection, *, seed: int = 0) -> Built:
-    """A student of this teacher by an architecture that may have built others before."""
+    """Return the student that an architecture, which may have built others before, makes of this teacher."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         planned = method.shrink(teacher.config, selection)
@@ -58,23 +58,23 @@ def built_by(method: Any, teacher: PreTrainedModel, selection: Selection, *, see
 
 
 def prompt() -> Tensor:
-    """int64 ``(2, tokens)``: random tokens, the same each time."""
+    """Return random tokens, int64 ``(2, tokens)``, the same each time."""
     return torch.randint(0, VOCABULARY, (2, TOKENS), generator=torch.Generator().manual_seed(0))
 
 
 def logits(model: PreTrainedModel, tokens: Tensor | None = None) -> Tensor:
-    """``(2, tokens, vocabulary)``: what a model says to the prompt, or to other tokens, in one pass without dropout."""
+    """Return the logits ``(2, tokens, vocabulary)`` for the prompt, or for other tokens, without cache or dropout."""
     tokens = prompt() if tokens is None else tokens
     with torch.no_grad():
-        found: Tensor = model.eval()(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False).logits
-    return found
+        result: Tensor = model.eval()(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False).logits
+    return result
 
 
 def require_equal(actual: Tensor, expected: Tensor, what: str) -> None:
-    """Two tensors are equal bit for bit, but that ``-0.0`` is ``0.0``.
+    """Raise unless two tensors are equal, bit for bit, except that ``-0.0`` equals ``0.0``.
 
     Raises:
-        AssertionError: They are not; says how far they are apart.
+        AssertionError: They differ; the message gives the largest difference.
     """
     same = actual.shape == expected.shape and actual.dtype == expected.dtype
     require(same, f"{what}: {_form(actual)} instead of {_form(expected)}")
@@ -83,10 +83,10 @@ def require_equal(actual: Tensor, expected: Tensor, what: str) -> None:
 
 
 def require_same_tensors(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
-    """Two state dicts have the same names and tensors.
+    """Raise unless two state dicts have the same names and tensors.
 
     Raises:
-        AssertionError: They have not; names a tensor.
+        AssertionError: They differ; the message names a tensor.
     """
     odd = sorted(actual.keys() ^ expected.keys())
     require(not odd, f"{what}: {', '.join(odd)} is not in both")
@@ -99,5 +99,5 @@ def _form(tensor: Tensor) -> str:
 
 
 def _calibration() -> list[dict[str, Tensor]]:
-    """Two batches, for architectures that look at data."""
+    """Return two batches, for architectures that use calibration data."""
     return Batching(sizes=(2,)).batches(Corpus(lengths=(9, 6, 8, 5)).examples())

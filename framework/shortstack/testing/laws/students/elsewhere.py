@@ -1,4 +1,4 @@
-"""The student is that of its teacher: whatever was built before, and on whatever machine."""
+"""A student depends on its teacher only: not on what was built before, nor on the machine."""
 
 import torch
 
@@ -13,7 +13,7 @@ from shortstack.testing.subject import Subject
 
 @law("student", 62, pruning=prunings())
 def no_memory(subject: Subject, *, pruning: Pruning) -> None:
-    """A teacher whose weights changed since it was asked about has another student, that of a fresh architecture."""
+    """After a teacher's weights changed, its student is another: the one that a fresh architecture builds."""
     method, teacher = subject.build(), pruning.teacher.build()
     first = built_by(method, teacher, pruning.selection)
     before = {name: tensor.clone() for name, tensor in first.student.state_dict().items()}
@@ -32,7 +32,7 @@ def no_memory(subject: Subject, *, pruning: Pruning) -> None:
 
 @law("student", 63, pruning=prunings())
 def another_machine(subject: Subject, *, pruning: Pruning) -> None:
-    """Elsewhere the student is the same, bit for bit: with another hash salt, time zone, locale and folder."""
+    """The student is the same, bit for bit, under another hash salt, time zone, locale and working directory."""
     here = built(subject, pruning)
     with elsewhere():
         there = built(subject, pruning)

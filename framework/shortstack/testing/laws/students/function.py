@@ -1,4 +1,4 @@
-"""What a student computes, where every kept layer is the teacher's."""
+"""The function that a student computes, if every kept layer is the teacher's."""
 
 from shortstack.errors import UnsupportedModelError
 from shortstack.models import Decoder, skipping
@@ -28,7 +28,7 @@ def keep_all(subject: Subject, *, teacher: TinyModel) -> None:
 
 @law("student", 30, when=WHOLE_LAYERS, pruning=prunings(layers=(2, 4), dropping=True, idle=True))
 def identity_layer(subject: Subject, *, pruning: Pruning) -> None:
-    """Leaving out layers that write nothing to the residual stream leaves the logits as they were, bit for bit."""
+    """Dropping layers that write nothing to the residual stream leaves the logits as they were, bit for bit."""
     student = built(subject, pruning).student
 
     require_equal(logits(student), logits(pruning.teacher.build()), "the logits without layers that do nothing")
@@ -50,7 +50,7 @@ def others_skipped(subject: Subject, *, pruning: Pruning) -> None:
 
 @law("student", 33, when=WHOLE_LAYERS, pruning=prunings(layers=(3, 4), dropping=True, twice=True))
 def composition(subject: Subject, *, pruning: Pruning) -> None:
-    """A student can be shrunk in its turn; twice is once by the composed choice: the same tensors and logits."""
+    """Shrinking twice equals shrinking once by the composed selection: the same tensors and logits."""
     once = built_from(subject, pruning.teacher.build(), pruning.composed).student
     first = built(subject, pruning).student
     try:

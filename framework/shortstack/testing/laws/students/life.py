@@ -1,4 +1,4 @@
-"""What a student is handed out for: generating, training, saving."""
+"""Uses of a student after it was built: generating, training, saving."""
 
 import tempfile
 
@@ -29,7 +29,7 @@ HALF = TOKENS // 2
 
 @law("student", 30, pruning=prunings(dtypes=("float64", "float32")))
 def cached_generation(subject: Subject, *, pruning: Pruning) -> None:
-    """Token by token with a cache a student says what it says in one pass without."""
+    """Token by token with a cache, a student gives the logits that it gives in one pass without one."""
     student = built(subject, pruning).student
     expected = logits(student)[:, HALF - 1 :]
 
@@ -38,20 +38,21 @@ def cached_generation(subject: Subject, *, pruning: Pruning) -> None:
 
 @law("student", 34, pruning=prunings())
 def round_trip(subject: Subject, *, pruning: Pruning) -> None:
-    """Saved and loaded by stock transformers it is the same model: class, config, names, tensors and logits."""
+    """Saved and loaded by stock transformers, it is the same model: class, config, names, tensors and logits."""
     student = built(subject, pruning).student
     with tempfile.TemporaryDirectory() as folder, silenced_transformers():
         student.save_pretrained(folder)
         loaded, report = AutoModelForCausalLM.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
-    # files do not say how experts are computed, and not every way can compute every dtype
+    # files do not store the experts' implementation, and not every implementation supports every dtype
     loaded.set_experts_implementation(student.config._experts_implementation)  # noqa: SLF001 -- its only name
 
     odd = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
     require(not odd, f"what was saved is not what is loaded: {odd}")
     require(type(loaded) is type(student), f"{type(loaded).__name__} is loaded, {type(student).__name__} was saved")
     require_same_tensors(loaded.state_dict(), student.state_dict(), "what was loaded and what was saved")
+    # loading sets _name_or_path to the folder
     ours, theirs = ({**model.config.to_dict(), "_name_or_path": None} for model in (student, loaded))
     changed = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
     require(not changed, f"the config says otherwise when it is loaded: {', '.join(changed)}")
@@ -75,12 +76,12 @@ def stock(subject: Subject, *, pruning: Pruning) -> None:
 
 @law("student", 36, pruning=prunings(dtypes=("float64", "float32")))
 def causality(subject: Subject, *, pruning: Pruning) -> None:
-    """Another token at one place leaves the logits of the places before it."""
+    """Changing a token leaves the logits at earlier positions."""
     student, tokens = built(subject, pruning).student, prompt()
     changed = tokens.clone()
     changed[:, HALF] = (tokens[:, HALF] + 1) % student.config.vocab_size
     before, after = (logits(student, each)[:, :HALF] for each in (tokens, changed))
-    grouped = pruning.teacher.family in EXPERTS  # tokens go to experts in groups, whose size changes the rounding
+    grouped = pruning.teacher.family in EXPERTS  # experts process tokens in groups, whose size changes the rounding
 
     assert_close(after, before, CACHED[pruning.teacher.dtype] if grouped else EXACT, "logits before the other token")
 
@@ -104,14 +105,14 @@ def trainable(subject: Subject, *, pruning: Pruning) -> None:
 
 @law("student", 37, pruning=prunings())
 def evaluation_mode(subject: Subject, *, pruning: Pruning) -> None:
-    """The student is handed out in evaluation mode, every module of it that computes something."""
+    """The student is returned in evaluation mode, with every module that computes something."""
     for name, module in built(subject, pruning).student.named_modules():
         listed = isinstance(module, nn.ModuleList)
         require(listed or not module.training, f"{name or 'the student'} is in training mode")
 
 
 def _token_by_token(student: PreTrainedModel, tokens: Tensor) -> Tensor:
-    """``(2, tokens, vocabulary)``: the logits from the last place of the first half on, with a cache."""
+    """Return the logits from the last position of the first half on, with a cache: ``(2, tokens, vocabulary)``."""
     mask = torch.ones_like(tokens)
     with torch.no_grad():
         output = student(input_ids=tokens[:, :HALF], attention_mask=mask[:, :HALF], use_cache=True)

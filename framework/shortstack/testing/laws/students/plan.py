@@ -1,4 +1,4 @@
-"""What a student architecture plans from the config alone."""
+"""Planning a student from the config alone."""
 
 import copy
 from collections.abc import Mapping
@@ -23,25 +23,25 @@ def planned_depth(subject: Subject, *, pruning: Pruning) -> None:
 
 @law("student", 32, pruning=prunings())
 def parameter_count(subject: Subject, *, pruning: Pruning) -> None:
-    """The count that is promised for a config is that of the finished model, shared storage counted once."""
-    found = built(subject, pruning)
-    sizes = {p.data_ptr(): p.numel() for p in found.student.parameters()}
-    actual, promised = sum(sizes.values()), subject.build().count_parameters(found.planned)
+    """The planned number of parameters is that of the finished model, shared storage counted once."""
+    result = built(subject, pruning)
+    sizes = {p.data_ptr(): p.numel() for p in result.student.parameters()}
+    actual, promised = sum(sizes.values()), subject.build().count_parameters(result.planned)
 
     require(promised == actual, f"{promised:,} parameters were promised, the student has {actual:,}")
 
 
 @law("student", 66, pruning=prunings())
 def same_scalars(subject: Subject, *, pruning: Pruning) -> None:
-    """The student's vocabulary, special tokens, epsilons and rotary positions are the teacher's, off their defaults too."""
+    """The student's vocabulary, special tokens, epsilons and rotary positions are the teacher's, defaults or not."""
     config = pruning.teacher.config()
     for name, value in _odd(config.to_dict()).items():
         setattr(config, name, value)
     theirs = copy.deepcopy(config.to_dict())
     ours = subject.build().shrink(config, pruning.selection).to_dict()
     changed = [name for name in sorted(theirs) if _is_kept(name) and ours.get(name) != theirs[name]]
-    told = ", ".join(f"{name} = {ours.get(name)!r} instead of {theirs[name]!r}" for name in changed)
-    require(not changed, f"the student has {told}")
+    differences = ", ".join(f"{name} = {ours.get(name)!r} instead of {theirs[name]!r}" for name in changed)
+    require(not changed, f"the student has {differences}")
 
 
 @law("student", 35, pruning=prunings())
@@ -57,15 +57,15 @@ def config_untouched(subject: Subject, *, pruning: Pruning) -> None:
 
 
 def _odd(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Some of a config's numbers away from their defaults; a vocabulary that is no multiple of 8."""
-    found: dict[str, Any] = {name: 1e-3 for name in fields if name.endswith(("_eps", "_epsilon"))}
+    """Return config values away from their defaults; a vocabulary that is no multiple of 8."""
+    changed: dict[str, Any] = {name: 1e-3 for name in fields if name.endswith(("_eps", "_epsilon"))}
     if fields.get("rope_parameters"):
-        found["rope_parameters"] = _with_another_base(fields["rope_parameters"])
-    return {**found, "vocab_size": 43}
+        changed["rope_parameters"] = _with_another_base(fields["rope_parameters"])
+    return {**changed, "vocab_size": 43}
 
 
 def _with_another_base(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Rotary parameters, of all layers or of each kind, with another base."""
+    """Return rotary parameters, of all layers or of each kind, with another base."""
     return {
         name: _with_another_base(value) if isinstance(value, Mapping) else 50.0 if name == "rope_theta" else value
         for name, value in parameters.items()
@@ -73,7 +73,7 @@ def _with_another_base(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_kept(name: str) -> bool:
-    """Whether a field of a config has nothing to do with how many layers there are, or how wide they are."""
+    """Return True for a field of a config that does not depend on the number of layers or their width."""
     return name in {
         "vocab_size",
         "max_position_embeddings",

@@ -1,4 +1,4 @@
-"""What a student architecture leaves alone."""
+"""Building a student has no side effects on the teacher."""
 
 from shortstack.testing.comparing import require
 from shortstack.testing.fingerprints import differences, fingerprint
@@ -12,10 +12,12 @@ from shortstack.testing.subject import Subject
 
 @law("student", 35, pruning=prunings())
 def teacher_untouched(subject: Subject, *, pruning: Pruning) -> None:
-    """Building leaves the teacher as it was: weights, flags, gradients, hooks, config; and the world's random state."""
+    """Building leaves the teacher as it was: weights, flags, gradients, hooks, config; and the global random state."""
     teacher = pruning.teacher.build()
+    # one frozen parameter, so that a reset of the flags shows
     next(teacher.parameters()).requires_grad_(requires_grad=False)
-    with seeded(77):  # Hypothesis starts each example at 0, and so does who seeds without need
+    # not 0: Hypothesis seeds each example with 0, which would hide a component that seeds with 0 itself
+    with seeded(77):
         before = fingerprint(teacher)
         built_from(subject, teacher, pruning.selection)
         changed = differences(before, fingerprint(teacher))

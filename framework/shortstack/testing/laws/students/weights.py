@@ -1,4 +1,4 @@
-"""The student's tensors: all written, copies where it says so, its own, and tied as the teacher's are."""
+"""The student's tensors: all written, copies where declared, not shared with the teacher, and tied as there."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -18,37 +18,37 @@ from shortstack.testing.subject import Subject
 
 @law("student", 29, pruning=prunings())
 def filled(subject: Subject, *, pruning: Pruning) -> None:
-    """Every tensor of the student is written: they are NaN before."""
+    """Every tensor of the student is written: all start as NaN."""
     for name, tensor in built(subject, pruning).student.state_dict().items():
         require(not bool(tensor.isnan().any()), f"{name} was not written, or not wholly")
 
 
 @law("student", 29, pruning=prunings())
 def copies(subject: Subject, *, pruning: Pruning) -> None:
-    """What is said to be a copy of a teacher's tensor equals it bit for bit, dtype included."""
-    found = built(subject, pruning)
-    ours, theirs = found.student.state_dict(), pruning.teacher.build().state_dict()
-    for name, source in found.copies.items():
+    """A tensor declared to be a copy of a teacher's tensor equals it, bit for bit, dtype included."""
+    result = built(subject, pruning)
+    ours, theirs = result.student.state_dict(), pruning.teacher.build().state_dict()
+    for name, source in result.copies.items():
         require(name in ours and source in theirs, f"{name} ← {source}: there is no such tensor")
         require_equal(ours[name], theirs[source], f"the values of {name} and of the teacher's {source}")
 
 
 @law("student", 70, pruning=prunings(layers=(2, 4), dropping=True))
 def accounted_for(subject: Subject, *, pruning: Pruning) -> None:
-    """Where layers go, a tensor that is not said to be a copy is not the kept layer's own: nothing is called adapted that was not.
+    """A tensor not declared a copy differs from the kept layer's own tensor, if layers are dropped.
 
-    It may equal another layer's: a kept layer that takes up the one dropped behind it is that one.
+    It may equal another layer's tensor: a kept layer that absorbs the one dropped behind it may become that one.
     """
-    found = built(subject, pruning)
-    theirs, path = pruning.teacher.build().state_dict(), Decoder.of(found.student).path
-    for name, tensor in found.student.state_dict().items():
+    result = built(subject, pruning)
+    theirs, path = pruning.teacher.build().state_dict(), Decoder.of(result.student).path
+    for name, tensor in result.student.state_dict().items():
         source = theirs.get(_name_before(name, path, pruning.kept))
-        if name not in found.copies and source is not None and tensor.unique().numel() > 1:
+        if name not in result.copies and source is not None and tensor.unique().numel() > 1:
             require(not _equal(tensor, source), f"{name} is the teacher's, but it is not in the map of copies")
 
 
 def _name_before(name: str, path: str, kept: Sequence[int]) -> str:
-    """What a tensor of the student is called in the teacher."""
+    """Return the teacher's name for a tensor of the student."""
     if not name.startswith(f"{path}."):
         return name
     index, rest = name.removeprefix(f"{path}.").split(".", 1)
@@ -76,26 +76,26 @@ def dtype(subject: Subject, *, pruning: Pruning) -> None:
 @law("student", 35, pruning=prunings())
 def unshared(subject: Subject, *, pruning: Pruning) -> None:
     """Changing every tensor of the student, buffers included, changes no tensor of the teacher."""
-    found = built(subject, pruning)
-    before = {name: tensor.clone() for name, tensor in _tensors(found.teacher)}
-    for _, tensor in _tensors(found.student):
+    result = built(subject, pruning)
+    before = {name: tensor.clone() for name, tensor in _tensors(result.teacher)}
+    for _, tensor in _tensors(result.student):
         tensor.fill_(-77)
 
-    for name, tensor in _tensors(found.teacher):
+    for name, tensor in _tensors(result.teacher):
         require(torch.equal(tensor, before[name]), f"the teacher's {name} changed when the student's tensors did")
 
 
 @law("student", 35, pruning=prunings())
 def ties(subject: Subject, *, pruning: Pruning) -> None:
-    """What is one tensor in the teacher is one in the student, and no more: tied embeddings stay tied, others untied."""
-    found = built(subject, pruning)
-    tied = _head_is_embedding(found.teacher)
-    ours, theirs = found.student.state_dict(), found.teacher.state_dict()
-    require(_head_is_embedding(found.student) == tied, f"tied embeddings: {not tied}; the teacher's: {tied}")
-    for one, other in combinations(sorted(found.copies), 2):
-        here = _storage(ours[one]) == _storage(ours[other])
-        there = _storage(theirs[found.copies[one]]) == _storage(theirs[found.copies[other]])
-        require(here == there, f"{one} and {other} are one tensor: {here}; in the teacher: {there}")
+    """Tensors that are tied in the teacher are tied in the student, and no others: tied embeddings stay tied."""
+    result = built(subject, pruning)
+    tied = _head_is_embedding(result.teacher)
+    ours, theirs = result.student.state_dict(), result.teacher.state_dict()
+    require(_head_is_embedding(result.student) == tied, f"tied embeddings: {not tied}; the teacher's: {tied}")
+    for name, other_name in combinations(sorted(result.copies), 2):
+        here = _storage(ours[name]) == _storage(ours[other_name])
+        there = _storage(theirs[result.copies[name]]) == _storage(theirs[result.copies[other_name]])
+        require(here == there, f"{name} and {other_name} are one tensor: {here}; in the teacher: {there}")
 
 
 def _equal(tensor: Tensor, other: Tensor) -> bool:
@@ -103,7 +103,7 @@ def _equal(tensor: Tensor, other: Tensor) -> bool:
 
 
 def _tensors(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers, saved ones or not."""
+    """Yield parameters and buffers, saved or not."""
     yield from ((name, parameter.data) for name, parameter in model.named_parameters())
     yield from model.named_buffers()
 
