@@ -94,7 +94,7 @@ def _receive(url: str, partial: Path, progress: Progress, *, checked: bool) -> N
         total = there + (length or 0)
         _require_room(url, partial.parent, length or 0)
         marker.write_text(_mark_of(answer), encoding="latin-1")
-        with partial.open("ab" if there else "wb") as file, progress.job("megabytes", total=total >> 20) as told:
+        with partial.open("ab" if there else "wb") as file, progress.job("megabytes", total=total >> 20) as advance:
             try:
                 while block := answer.read1(
                     _BLOCK
@@ -103,7 +103,7 @@ def _receive(url: str, partial: Path, progress: Progress, *, checked: bool) -> N
                     there += len(block)
                     if there > (total if length is not None else _MOST):
                         raise _too_long(url, there)
-                    told(there >> 20)
+                    advance(there >> 20)
             except HTTPException as error:
                 raise _cut_off(url, there) from error
             except OSError as error:

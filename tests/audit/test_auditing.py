@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shortstack.audit.auditing import Audit
-from shortstack.audit.columns import Column
+from shortstack.audit.columns import ProbeColumn
 
 LAYERS = 20
 
@@ -38,7 +38,7 @@ def probe():
 @pytest.fixture
 def audit(probe):
     """Audit of one scorer that prefers later layers."""
-    columns = {name: Column(probe=probe, number=number) for number, name in enumerate(("loss", "ndcg@10"))}
+    columns = {name: ProbeColumn(probe=probe, number=number) for number, name in enumerate(("loss", "ndcg@10"))}
     return Audit(scores={"later": np.arange(LAYERS, dtype=float)}, probes=columns, resamples=20, seed=0)
 
 

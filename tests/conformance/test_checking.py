@@ -43,12 +43,12 @@ class TestCheck:
         assert (outcome.status, outcome.examples, outcome.seconds) == ("not-promised", 0, 0.0)
 
     def test_outcomes_are_told_as_they_come(self):
-        """Outcomes are reported in the order of the laws' numbers."""
+        """Outcomes are reported in the order of the laws' names."""
         reported = []
         outcomes = check("magnitude", examples=1, tell=reported.append)
 
         assert reported == outcomes
-        assert [outcome.number for outcome in outcomes] == sorted(outcome.number for outcome in outcomes)
+        assert [outcome.law for outcome in outcomes] == sorted(outcome.law for outcome in outcomes)
 
     def test_settings_reach_the_component(self):
         """A setting that is wrong is named."""

@@ -47,7 +47,7 @@ def test_operations_are_counted_by_the_formula(ring, tables):
     label = extent.candidates * 16
     width, labels = extent.width(fit), -(-extent.supervised // 1)
     step = 6 * fit.batch_size * (body * width + label * labels)
-    check = 2 * extent.cases[0] * (body * extent.asked + label)  # in float32, six times slower
+    check = 2 * extent.cases[0] * (body * extent.case_tokens + label)  # in float32, six times slower
     assert seconds["teacher"] == pytest.approx((fit.steps * step + 3 * 6 * check) / 1e6)
     assert seconds["teacher"] > seconds["distillation"]
 
@@ -112,7 +112,7 @@ def test_how_much_there_is_to_read(ring, tables, folder):
     assert (small.candidates, long.candidates) == (30, 5)
     assert long.lengths.max() == 1 + 10 * 3
     assert small.lengths.max() == 11
-    assert long.asked == 1 + 10 * 3 - 1
+    assert long.case_tokens == 1 + 10 * 3 - 1
 
 
 def test_without_the_data(tables, folder):
@@ -137,7 +137,7 @@ def test_a_teacher_that_an_earlier_run_made(ring, tables, tmp_path):
     extent = Workload.of_data(again, config, again.histories())
 
     assert extent.vocabulary == config.vocab_size == 36
-    assert extent.asked <= 9
+    assert extent.case_tokens <= 9
     assert next(forecast.stage for forecast in again.forecast(config, tflops=1.0)) == "importance"
 
 

@@ -39,7 +39,7 @@ def test_tensors_and_lists_are_the_same():
     st.floats(0.01, 1.0),
     st.sampled_from(["parameters", "body_parameters", "bytes", "cache_bytes", "latency_ms"]),
 )
-def test_law_24_what_stays_is_within_the_budget(layers, fixed, share, measure):
+def test_what_stays_is_within_the_budget(layers, fixed, share, measure):
     """The selection never exceeds the budget, and one more layer would."""
     cost = Cost(layers=layers, fixed=fixed)
     budget = Budget(**{measure: f"{share:.12%}"})

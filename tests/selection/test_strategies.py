@@ -91,7 +91,7 @@ scores_lists = st.lists(st.integers(-8, 8).map(lambda n: n / 4), min_size=1, max
 
 
 @pytest.mark.parametrize("name", UNMEASURED)
-def test_law_24_exactly_the_budget(name):
+def test_exactly_the_budget(name):
     """Each strategy keeps exactly k distinct layers for every k, and all of them for k = L."""
     strategy = strategy_named(name)
 
@@ -107,7 +107,7 @@ def test_law_24_exactly_the_budget(name):
 
 
 @pytest.mark.parametrize("name", [n for n in UNMEASURED if STRATEGIES[n]().keeps.nested])
-def test_law_25_nested(name):
+def test_nested(name):
     """keep(k) ⊂ keep(k + 1), for strategies that declare it."""
     strategy = strategy_named(name)
 
@@ -121,7 +121,7 @@ def test_law_25_nested(name):
 
 
 @pytest.mark.parametrize("name", [n for n in UNMEASURED if STRATEGIES[n]().keeps.monotone])
-def test_law_26_monotone(name):
+def test_monotone(name):
     """Raising a kept layer's score, or lowering a dropped one's, changes nothing."""
     strategy = strategy_named(name)
 
@@ -138,7 +138,7 @@ def test_law_26_monotone(name):
 
 
 @pytest.mark.parametrize("name", [n for n in UNMEASURED if STRATEGIES[n]().keeps.order_only])
-def test_law_26_order_only(name):
+def test_order_only(name):
     """A strictly increasing map of the scores leaves the choice."""
     strategy = strategy_named(name)
 

@@ -94,7 +94,7 @@ def test_mixed_dtypes_are_kept(teacher_of, build, tmp_path):
     assert student.config.first_k_dense_replace == 1
 
 
-def test_law_35_no_sharing(teacher, build):
+def test_no_sharing(teacher, build):
     """Changing every student parameter leaves the teacher's logits as they were."""
     prompt = torch.arange(3, 12)[None]
     before = teacher(input_ids=prompt).logits

@@ -81,7 +81,7 @@ def test_at_full_width_it_is_the_teacher(build, family):
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "phi3", "gemma"])
-def test_law_31_dead_channels_are_not_missed(build, batches, family):
+def test_dead_channels_are_not_missed(build, batches, family):
     """With half of the channels, heads and neurons zero, in scattered places, the student is the same function."""
     teacher = family_teacher(family, rms_norm_eps=1e-12)  # which would weigh more beside fewer channels
     gone = {"hidden": torch.arange(1, 32, 2), "groups": 1, "mlp": torch.arange(0, 48, 2)}

@@ -107,7 +107,7 @@ def logits_of_kept(teacher, prompts, kept):
             hook.remove()
 
 
-def test_law_29_keep_all_is_the_teacher(family, prompts, build):
+def test_keep_all_is_the_teacher(family, prompts, build):
     """A student that keeps every layer gives the teacher's logits, bit for bit."""
     student = build(family, range(6))
 
@@ -136,7 +136,7 @@ def test_cached_generation_is_uncached_generation(family, prompts, build):
     torch.testing.assert_close(torch.stack(uncached.logits), torch.stack(cached.logits), rtol=1e-4, atol=1e-4)
 
 
-def test_law_33_composition(family, student, build):
+def test_composition(family, student, build):
     """Shrinking twice is shrinking once by the composed map, tensor for tensor."""
     twice = build(student, (0, 2)).state_dict()
     once = build(family, (KEPT[0], KEPT[2])).state_dict()
@@ -145,7 +145,7 @@ def test_law_33_composition(family, student, build):
     assert all(torch.equal(once[name], twice[name]) for name in once)
 
 
-def test_law_34_round_trip(prompts, student, tmp_path):
+def test_round_trip(prompts, student, tmp_path):
     """Saved and loaded: the same keys, tensors, logits and config."""
     from transformers import AutoModelForCausalLM
 
@@ -160,7 +160,7 @@ def test_law_34_round_trip(prompts, student, tmp_path):
     assert torch.equal(logits(student, prompts), logits(reloaded, prompts))
 
 
-def test_law_32_parameters_are_counted_once(student):
+def test_parameters_are_counted_once(student):
     """Parameter counts agree from the config, from the model, and by a plain sum over distinct tensors."""
     distinct = {p.data_ptr(): p.numel() for p in student.parameters()}
     count = count_parameters(student)
@@ -169,7 +169,7 @@ def test_law_32_parameters_are_counted_once(student):
     assert count == count_parameters(student.config)
 
 
-def test_law_37_trainable(prompts, student):
+def test_trainable(prompts, student):
     """After one backward pass every parameter that took part has a finite gradient."""
     student(input_ids=prompts, attention_mask=torch.ones_like(prompts), labels=prompts).loss.backward()
     gradients = {name: p.grad for name, p in student.named_parameters() if p.grad is not None}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class Column:
+class ProbeColumn:
     """See ``contracts.Probe``.
 
     Attributes:
@@ -33,7 +33,7 @@ class Column:
         """See ``Probe``."""
         return self.probe.examples
 
-    def few(self, examples: int) -> "Column":
+    def few(self, examples: int) -> "ProbeColumn":
         """See ``Probe``."""
         return attrs.evolve(self, probe=self.probe.few(examples))
 

@@ -87,8 +87,8 @@ def _one_line(error: ShortstackError) -> str:
     return plain("; ".join([f"error: {text}{more}", *getattr(error, "__notes__", ())]))
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         echo(f"shortstack {__version__}")
         raise typer.Exit
 

@@ -15,7 +15,7 @@ from shortstack.contracts import DistillationLoss, LossBatch, ModelOutputs, Outp
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import PluginError
 from shortstack.models.decoder import Decoder
-from shortstack.models.private_draws import private_draws
+from shortstack.models.thread_generator import thread_generator
 from shortstack.registry.isolation import plugin_errors
 
 _TOKENS: Final = 4
@@ -85,7 +85,7 @@ def require_sum(
         with (
             suppress(Exception, SystemExit),
             catch_warnings(action="ignore"),
-            private_draws(),
+            thread_generator(),
             torch.no_grad(),
         ):
             tried = [

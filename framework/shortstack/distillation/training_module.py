@@ -13,7 +13,7 @@ from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import PluginError
 from shortstack.models.candidates import candidate_index, supervision
 from shortstack.models.decoder import Decoder
-from shortstack.models.private_draws import private_draws
+from shortstack.models.thread_generator import thread_generator
 from shortstack.registry.isolation import plugin_errors
 
 
@@ -117,7 +117,7 @@ def prepare(
     seed: int,
 ) -> list[nn.Module | None]:
     """Return each loss's own parameters, in the student's dtype; the global random state is not changed."""
-    with private_draws(seed):
+    with thread_generator(seed):
         return [_prepared(loss, teacher, student, selection) for loss in losses]
 
 

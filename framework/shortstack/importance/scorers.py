@@ -27,30 +27,30 @@ class Scorers:
     """The requested scorers and their dependencies.
 
     Attributes:
-        asked: Names in the order of the request.
+        requested: Names in the order of the request.
         built: Every scorer by name.
         components: Description of each scorer for messages.
     """
 
-    asked: tuple[str, ...]
+    requested: tuple[str, ...]
     built: Mapping[str, Any]
     components: Mapping[str, str]
 
     @classmethod
-    def of(cls, asked: Sequence[str] | Mapping[str, object], registry: Registry | None) -> "Scorers":
+    def of(cls, requested: Sequence[str] | Mapping[str, object], registry: Registry | None) -> "Scorers":
         """Build the requested scorers and their dependencies.
 
         Args:
-            asked: Names; or a mapping of names to settings, in which a value may also be a scorer object.
+            requested: Names; or a mapping of names to settings, in which a value may also be a scorer object.
             registry: Registry of the names; every installed plugin by default.
 
         Raises:
             ConfigurationError: A name or a setting is invalid, or scorers depend on each other in a cycle.
             PluginError: A plugin did not build a scorer.
         """
-        wanted = dict(asked) if isinstance(asked, Mapping) else dict.fromkeys(_listed(asked))
+        wanted = dict(requested) if isinstance(requested, Mapping) else dict.fromkeys(_listed(requested))
         built, components = _build(wanted, registry)
-        scorers = cls(asked=tuple(wanted), built=built, components=components)
+        scorers = cls(requested=tuple(wanted), built=built, components=components)
         scorers.in_order()  # raises for a cycle now, before the model runs
         return scorers
 
@@ -111,7 +111,7 @@ class Scorers:
         results |= {name: accepted(name, partial(scorer.measure, probe)) for name, scorer in self.probes.items()}
         for name, scorer in self.in_order()[len(results) :]:
             results[name] = accepted(name, partial(scorer.combine, _named(results, scorer.needs_scores), probe))
-        return {name: results[name] for name in self.asked}
+        return {name: results[name] for name in self.requested}
 
 
 def require_sound(name: str, importance: Importance, layers: int) -> None:
@@ -139,10 +139,10 @@ def _listed(scorers: Sequence[str]) -> Sequence[str]:
     return scorers
 
 
-def _build(asked: Mapping[str, object], registry: Registry | None) -> tuple[dict[str, Any], dict[str, str]]:
+def _build(requested: Mapping[str, object], registry: Registry | None) -> tuple[dict[str, Any], dict[str, str]]:
     """Return every requested scorer and dependency, and the description of each for messages."""
     built, components = dict[str, Any](), dict[str, str]()
-    waiting = dict(asked)
+    waiting = dict(requested)
     while waiting:
         name, settings = next(iter(waiting.items()))
         del waiting[name]

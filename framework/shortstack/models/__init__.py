@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from shortstack.models.layer_calls import entering as entering
     from shortstack.models.layer_calls import leaving as leaving
     from shortstack.models.layer_calls import with_entering as with_entering
+    from shortstack.models.logits_check import logits_agree as logits_agree
+    from shortstack.models.logits_check import uncached_logits as uncached_logits
     from shortstack.models.parameters import ParameterCount as ParameterCount
     from shortstack.models.parameters import count_parameters as count_parameters
     from shortstack.models.partial_passes import skipping as skipping
-    from shortstack.models.short_prompt import logits_agree as logits_agree
-    from shortstack.models.short_prompt import uncached_logits as uncached_logits
 
 _HOMES = {
     "Decoder": "decoder",
@@ -27,11 +27,11 @@ _HOMES = {
     "count_parameters": "parameters",
     "entering": "layer_calls",
     "leaving": "layer_calls",
-    "logits_agree": "short_prompt",
+    "logits_agree": "random_prompt",
     "model_inputs": "decoder",
     "residual_writers": "decoder",
     "skipping": "partial_passes",
-    "uncached_logits": "short_prompt",
+    "uncached_logits": "random_prompt",
     "with_entering": "layer_calls",
 }
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from shortstack.models.rebinding import Rebinding
+from shortstack.models.hook_rebinding import Rebinding
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 _REGISTRIES: Final = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict | set))

@@ -10,8 +10,7 @@ import attrs
 
 from shortstack.files import read_json, write_json
 from shortstack.pipeline.calibration import calibration_batches
-from shortstack.pipeline.importance import asked as asked_scorers
-from shortstack.pipeline.importance import load_scores
+from shortstack.pipeline.importance import load_scores, requested_scorers
 from shortstack.pipeline.layer_costs import costs_for
 from shortstack.pipeline.selection import load_selection, select
 from shortstack.pipeline.stage import Context, Stage
@@ -91,7 +90,7 @@ def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> d
     """
     from torch import Tensor, stack
 
-    from shortstack.audit.columns import Column
+    from shortstack.audit.columns import ProbeColumn
     from shortstack.evaluation.objectives import ranked
     from shortstack.importance.calibration import checked_batches
     from shortstack.importance.probe import ModelProbe
@@ -107,7 +106,7 @@ def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> d
         return stack([log_probabilities(logits, targets).double(), rank(logits, targets)], 1)
 
     probe = CachedProbe(ModelProbe(teacher.model, batches, over_candidates(teacher.candidates, both)), answers)
-    return {name: Column(probe=probe, number=number) for number, name in enumerate(("loss", selected_by))}
+    return {name: ProbeColumn(probe=probe, number=number) for number, name in enumerate(("loss", selected_by))}
 
 
 def _choices(
@@ -115,8 +114,8 @@ def _choices(
 ) -> dict[str, tuple[int, ...]]:
     """Return the layers kept: all of them, by each scorer with the run's strategy, and by position alone."""
     # the audit compares selections of the teacher itself, so later steps of a schedule do not apply
-    settings, step = attrs.evolve(context.run.selection, schedule=()), Round(number=1, steps=1)
-    costs = costs_for(context, step, teacher.model, calibration_batches(context)[0])
+    settings, round_ = attrs.evolve(context.run.selection, schedule=()), Round(number=1, steps=1)
+    costs = costs_for(context, round_, teacher.model, calibration_batches(context)[0])
     kept = {name: select(settings, values.tolist(), costs, probe).kept for name, values in scores.items()}
     layers = len(next(iter(scores.values())))
     return {"all layers": tuple(range(layers)), **kept, **_by_position(size, layers, context.run.seed)}
@@ -168,7 +167,7 @@ def _forwards(context: Context, teacher: "StageModel", scorers: Iterable[str]) -
     from shortstack.importance.probe import ModelProbe
 
     batches, objective = calibration_batches(context), candidate_objective(teacher.candidates)
-    settings = asked_scorers(context.run.importance)
+    settings = requested_scorers(context.run.importance)
 
     def forward(batches: list[dict[str, Any]]) -> None:
         ModelProbe(teacher.model, checked_batches(batches, context.device), objective).log_probability()

@@ -31,25 +31,25 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     ]
 
 
-def _execute(context: Context, folder: Path, step: Round) -> None:
+def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.pipeline.stage_model import StageModel
     from shortstack.pipeline.training import train
 
     settings = context.run.distillation
     # the selection must index the layers of the model that teaches: losses such as hidden-states pair them
     by_the_first = settings.taught_by == "teacher"
-    teacher = StageModel.load(context, TEACHER if by_the_first else step.source)
-    student = StageModel.load(context, step.named(PRUNED))
+    teacher = StageModel.load(context, TEACHER if by_the_first else round_.source)
+    student = StageModel.load(context, round_.named(PRUNED))
     train(
         context,
-        step.named("distillation"),
+        round_.named("distillation"),
         student,
         settings.fit,
         folder,
         losses=settings.losses,
         balancing=settings.balancing,
         teacher=teacher.model,
-        selection=load_selection(context.root, step) if by_the_first else own_selection(context.root, step),
+        selection=load_selection(context.root, round_) if by_the_first else own_selection(context.root, round_),
         keep_new=context.run.keeps_new_items,
     )
 
@@ -67,13 +67,15 @@ def rehearse_losses(context: Context, teacher: "StageModel") -> None:
     check_layerdrop(teacher.model, wanted(losses))
 
 
-def distillation_stage(step: Round) -> Stage:
+def distillation_stage(round_: Round) -> Stage:
     """Return the stage that distils this step's student."""
     return Stage(
-        name=step.named("distillation"),
-        folder=step.named(STUDENT),
+        name=round_.named("distillation"),
+        folder=round_.named(STUDENT),
         # without duplicates: the first step is made by the teacher's stage
-        after=tuple(dict.fromkeys(("data", "teacher", step.made_by, step.named("selection"), step.named("pruning")))),
+        after=tuple(
+            dict.fromkeys(("data", "teacher", round_.made_by, round_.named("selection"), round_.named("pruning")))
+        ),
         depends_on=_depends_on,
-        execute=partial(_execute, step=step),
+        execute=partial(_execute, round_=round_),
     )

@@ -57,18 +57,18 @@ def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
 def _models(run: "RunConfig", steps: tuple[Round, ...]) -> dict[str, str]:
     """Return the models to evaluate: name in the result → folder of the run."""
     scratch = {"scratch": "scratch"} if run.evaluation.scratch else {}
-    between = {f"step-{step.number}": step.named("student") for step in steps if not step.is_last}
+    between = {f"step-{round_.number}": round_.named("student") for round_ in steps if not round_.is_last}
     return {**scratch, "teacher": "teacher", **between, "pruned": "pruned", "student": "student"}
 
 
-def _candidates(context: Context, asked: "TaskEvaluation", models: dict[str, str]) -> Iterator[tuple[str, Any]]:
+def _candidates(context: Context, task: "TaskEvaluation", models: dict[str, str]) -> Iterator[tuple[str, Any]]:
     """Yield the baselines, then the models, one in memory at a time."""
     from shortstack.pipeline.stage_model import StageModel
 
-    for name, baseline in asked.baselines.items():
+    for name, baseline in task.baselines.items():
         yield name, baseline()
     for name, folder in models.items():
-        yield name, asked.candidate(StageModel.load(context, folder))
+        yield name, task.candidate(StageModel.load(context, folder))
 
 
 def evaluation_stage(steps: tuple[Round, ...], scratch: Sequence[str]) -> Stage:

@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     from shortstack.importance.scorers import Scorers
 
-    built = Scorers.of(asked(run.importance), registry).built  # those that others are made from among them
-    return [asked(run.importance), run.seed, [registry.find("scorer", name).identity for name in built]]
+    built = Scorers.of(requested_scorers(run.importance), registry).built  # those that others are made from among them
+    return [requested_scorers(run.importance), run.seed, [registry.find("scorer", name).identity for name in built]]
 
 
-def asked(settings: "ImportanceSettings") -> dict[str, object]:
+def requested_scorers(settings: "ImportanceSettings") -> dict[str, object]:
     """Return the scorers of a run: name → settings."""
     return {name: settings.settings.get(name, {}) for name in settings.scorers}
 
 
-def _execute(context: Context, folder: Path, step: Round) -> None:
+def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.importance.measure import measure_importance
     from shortstack.importance.objectives import candidate_objective
     from shortstack.pipeline.stage_model import StageModel
 
     settings = context.run.importance
-    teacher = StageModel.load(context, step.source)
+    teacher = StageModel.load(context, round_.source)
     scores = measure_importance(
         teacher.model,
         calibration_batches(context),
-        asked(settings),
+        requested_scorers(settings),
         objective=candidate_objective(teacher.candidates),
         registry=context.registry,
     )
@@ -61,7 +61,7 @@ def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
     from shortstack.importance.scorers import Scorers
     from shortstack.importance.sweep import sweep
 
-    scorers = Scorers.of(asked(context.run.importance), context.registry)
+    scorers = Scorers.of(requested_scorers(context.run.importance), context.registry)
     batch = checked_batches(drawn_batches(context, teacher.catalogue)[:1], context.device)
     objective = candidate_objective(teacher.candidates)
     sweep(teacher.model, batch, scorers.folds, objective, calls=GuardedCalls(scorers.components))
@@ -89,12 +89,12 @@ def _plain(importance: Importance) -> dict[str, Any]:
     }
 
 
-def importance_stage(step: Round) -> Stage:
+def importance_stage(round_: Round) -> Stage:
     """Return the stage that scores the layers of the model that this step prunes."""
     return Stage(
-        name=step.importance,
-        folder=step.importance,
-        after=("data", "calibration", step.made_by),
+        name=round_.importance,
+        folder=round_.importance,
+        after=("data", "calibration", round_.made_by),
         depends_on=_depends_on,
-        execute=partial(_execute, step=step),
+        execute=partial(_execute, round_=round_),
     )

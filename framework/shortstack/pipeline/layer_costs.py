@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def costs_for(
-    context: Context, step: Round, source: "PreTrainedModel", batch: "Mapping[str, Tensor]"
+    context: Context, round_: Round, source: "PreTrainedModel", batch: "Mapping[str, Tensor]"
 ) -> "dict[str, Cost]":
     """Return the layer costs of the student that the run's architecture makes of a model, relative to the run's teacher.
 
@@ -31,10 +31,10 @@ def costs_for(
     from shortstack.planning.costs import costs_of
     from shortstack.planning.latency import measured_latency
 
-    settings = step.settings(context.run.selection)
+    settings = round_.settings(context.run.selection)
     if selector_for(settings).budget.measure == "latency_ms":
         measured = measured_latency(source, batch, settings.latency_batch_size)
-        if step.before is None:
+        if round_.before is None:
             return {"latency_ms": measured}
         teacher = StageModel.load(context, TEACHER).model
         # shares of a budget are relative to the run's teacher, not to the last student

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from shortstack.config.given import Given
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
-from shortstack.pipeline.importance import asked
+from shortstack.pipeline.importance import requested_scorers
 from shortstack.pipeline.task_evaluation import headlines_of
 from shortstack.planning.schedule import require_smaller, rounds_of
 from shortstack.selection.selector import selector_for
@@ -41,7 +41,7 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     registry.configure("student", run.student.architecture, run.student.settings)
     for name in run.importance.scorers:
         registry.configure("scorer", name, run.importance.settings.get(name, {}))
-    Scorers.of(asked(run.importance), registry)  # those that others are made from, too
+    Scorers.of(requested_scorers(run.importance), registry)  # those that others are made from, too
     _check_settings_are_used(run)
     weighted_losses(run.distillation.losses, registry)
     evaluation = run.evaluation
@@ -181,11 +181,11 @@ def _check_selection(run: "RunConfig", config: "PreTrainedConfig | None") -> Non
             f"({', '.join(run.importance.scorers)}); add it there or choose one of them"
         )
     left = layers = config and config.get_text_config().num_hidden_layers
-    for step in rounds_of(run.selection):
-        budget = selector_for(step.settings(run.selection)).budget
+    for round_ in rounds_of(run.selection):
+        budget = selector_for(round_.settings(run.selection)).budget
         if layers is not None and left is not None:
             kept = budget.layers(of=layers)
             # the size that another budget leaves is known only once costs are
             if budget.measure is None:
-                require_smaller(kept, left, step)
+                require_smaller(kept, left, round_)
             left = kept

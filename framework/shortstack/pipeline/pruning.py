@@ -26,11 +26,11 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     return [run.student, architecture.identity]
 
 
-def _execute(context: Context, folder: Path, step: Round) -> None:
+def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.pipeline.stage_model import StageModel
 
-    teacher = StageModel.load(context, step.source)
-    student = _built(context, teacher, own_selection(context.root, step), calibration_batches(context))
+    teacher = StageModel.load(context, round_.source)
+    student = _built(context, teacher, own_selection(context.root, round_), calibration_batches(context))
     StageModel.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
 
 
@@ -63,12 +63,12 @@ def _built(
     )
 
 
-def pruning_stage(step: Round) -> Stage:
+def pruning_stage(round_: Round) -> Stage:
     """Return the stage that makes this step's pruned model."""
     return Stage(
-        name=step.named("pruning"),
-        folder=step.named(PRUNED),
-        after=("calibration", step.made_by, step.named("selection")),
+        name=round_.named("pruning"),
+        folder=round_.named(PRUNED),
+        after=("calibration", round_.made_by, round_.named("selection")),
         depends_on=_depends_on,
-        execute=partial(_execute, step=step),
+        execute=partial(_execute, round_=round_),
     )

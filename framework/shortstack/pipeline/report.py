@@ -88,7 +88,7 @@ def _environment(context: Context) -> dict[str, Any]:
 def _selection(context: Context) -> "SelectionRecord":
     """Return the last step's selection of the teacher's layers, and the steps before it."""
     selection = load_selection(context.root)
-    steps = [_step(context, step) for step in _between(context)]
+    steps = [_step(context, round_) for round_ in _between(context)]
     record: SelectionRecord = {
         "strategy": selection.strategy,
         "budget": selection.budget,
@@ -100,9 +100,9 @@ def _selection(context: Context) -> "SelectionRecord":
     return {**record, "steps": steps} if steps else record
 
 
-def _step(context: Context, step: Round) -> "StepRecord":
-    selection = load_selection(context.root, step)
-    parameters = _count(context, step.named("student")).total
+def _step(context: Context, round_: Round) -> "StepRecord":
+    selection = load_selection(context.root, round_)
+    parameters = _count(context, round_.named("student")).total
     return {
         "kept": list(selection.kept),
         "reason": selection.reason,
@@ -112,11 +112,11 @@ def _step(context: Context, step: Round) -> "StepRecord":
 
 
 def _between(context: Context) -> list[Round]:
-    return [step for step in rounds_of(context.run.selection) if not step.is_last]
+    return [round_ for round_ in rounds_of(context.run.selection) if not round_.is_last]
 
 
 def _cost(context: Context, stages: Sequence[Stage]) -> "CostRecord":
-    between = {f"step-{step.number}": step.named("student") for step in _between(context)}
+    between = {f"step-{round_.number}": round_.named("student") for round_ in _between(context)}
     scratch = {"scratch": "scratch"} if context.run.evaluation.scratch else {}
     folders = {"teacher": "teacher", **between, **scratch, "student": "student"}
     trained = {name: training_of(context.root / folder) for name, folder in folders.items()}

@@ -43,7 +43,7 @@ __all__ = ["audit", "execute", "prepare"]
 def _stages(run: "RunConfig") -> tuple[Stage, ...]:
     """Return all stages, in order: in each step a model is scored, pruned and distilled."""
     steps = rounds_of(run.selection)
-    made_smaller = [stage for step in steps for stage in _made_smaller(step)]
+    made_smaller = [stage for round_ in steps for stage in _made_smaller(round_)]
     scratch = (scratch_stage(steps),) if run.evaluation.scratch else ()  # an existing scratch model is left in place
     return (
         DATA_STAGE,
@@ -55,8 +55,8 @@ def _stages(run: "RunConfig") -> tuple[Stage, ...]:
     )
 
 
-def _made_smaller(step: Round) -> tuple[Stage, ...]:
-    return (importance_stage(step), selection_stage(step), pruning_stage(step), distillation_stage(step))
+def _made_smaller(round_: Round) -> tuple[Stage, ...]:
+    return (importance_stage(round_), selection_stage(round_), pruning_stage(round_), distillation_stage(round_))
 
 
 def execute(

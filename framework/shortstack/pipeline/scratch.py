@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shortstack.config.reader import unstructure
 from shortstack.files import digest, read_json
-from shortstack.pipeline.stage import Context, Stage, training_of, with_digests
+from shortstack.pipeline.stage import Context, Stage, judged_by, training_of, with_digests
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import PRUNED, RECORD, SCRATCH
@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
-    return [
-        run.task,
-        run.seed,
-        run.device,
-        labels.identity,
-        source_digest_of_name(run.task.name),
-        with_digests(run.callbacks),
-    ]
+    settings = [run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
+    return [*settings, *judged_by(run), with_digests(run.callbacks)]
 
 
 def _looks_at(context: Context, steps: tuple[Round, ...]) -> object:
@@ -43,7 +37,7 @@ def _is_plain(path: Path) -> bool:
 
 def _examples(context: Context, steps: tuple[Round, ...]) -> int:
     """Return the number of examples that trained the student, and its teachers as far as they were trained in this run."""
-    trained = ("teacher", *(step.named("student") for step in steps))
+    trained = ("teacher", *(round_.named("student") for round_ in steps))
     return sum(int(training_of(context.root / name).get("examples", 0)) for name in trained)
 
 

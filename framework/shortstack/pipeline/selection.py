@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from shortstack.registry import Registry
 
 
-def _depends_on(run: "RunConfig", registry: "Registry", step: Round) -> object:
-    settings = step.settings(run.selection)
+def _depends_on(run: "RunConfig", registry: "Registry", round_: Round) -> object:
+    settings = round_.settings(run.selection)
     parts = [settings, source_digest_of_name(settings.strategy)]
     if selector_for(settings).budget.measure is None:
         return parts
@@ -34,43 +34,43 @@ def _depends_on(run: "RunConfig", registry: "Registry", step: Round) -> object:
     return [*parts, run.student, registry.find("student", run.student.architecture).identity]
 
 
-def _execute(context: Context, folder: Path, step: Round) -> None:
+def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.importance.calibration import checked_batches
     from shortstack.importance.objectives import candidate_objective
     from shortstack.importance.probe import ModelProbe
     from shortstack.importance.probe_cache import CachedProbe, ProbeCache
     from shortstack.pipeline.stage_model import StageModel
 
-    source = StageModel.load(context, step.source)
+    source = StageModel.load(context, round_.source)
     batches = calibration_batches(context)
-    scores = load_scores(context.root / step.importance)[context.run.selection.scorer].scores.tolist()
+    scores = load_scores(context.root / round_.importance)[context.run.selection.scorer].scores.tolist()
     model = ModelProbe(source.model, checked_batches(batches, context.device), candidate_objective(source.candidates))
-    settings = _resolved(context, step)
-    costs = costs_for(context, step, source.model, batches[0])
+    settings = _resolved(context, round_)
+    costs = costs_for(context, round_, source.model, batches[0])
     with (
         context.progress.job(
             # an upper bound: greedy removal tries every remaining layer in each round
-            f"passes of {step.named('selection')}",
+            f"passes of {round_.named('selection')}",
             total=len(scores) * (len(scores) + 1) // 2,
         ) as advance,
         ProbeCache.of(folder.with_name("passes"), advance) as answers,  # keeps the passes of an interrupted run
     ):
         selection = select(settings, scores, costs, CachedProbe(model, answers))
-    require_smaller(len(selection.kept), selection.of, step)
+    require_smaller(len(selection.kept), selection.of, round_)
     if "latency_ms" in costs:
         selection = timed(selection, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
-    before = step.before
+    before = round_.before
     whole = selection if before is None else composed(load_selection(context.root, before), selection)
-    budget = selector_for(step.settings(context.run.selection)).budget.describe(of=whole.of)
+    budget = selector_for(round_.settings(context.run.selection)).budget.describe(of=whole.of)
     write_json(folder / SELECTED, attrs.asdict(attrs.evolve(whole, budget=budget)))
 
 
-def _resolved(context: Context, step: Round) -> "SelectionSettings":
+def _resolved(context: Context, round_: Round) -> "SelectionSettings":
     """Return the settings of a step, with a share of the teacher's layers as a number, for fewer layers are left."""
     from transformers import AutoConfig
 
-    settings = step.settings(context.run.selection)
-    if step.before is None or settings.keep_ratio is None:
+    settings = round_.settings(context.run.selection)
+    if round_.before is None or settings.keep_ratio is None:
         return settings
     layers = AutoConfig.from_pretrained(context.root / TEACHER).get_text_config().num_hidden_layers
     return attrs.evolve(settings, keep_ratio=None, keep_layers=selector_for(settings).budget.layers(of=layers))
@@ -83,27 +83,27 @@ def select(
     return selector_for(settings).select(scores, costs=costs, probe=probe)
 
 
-def load_selection(root: Path, step: Round | None = None) -> Selection:
+def load_selection(root: Path, round_: Round | None = None) -> Selection:
     """Read which of the run's teacher's layers are kept after a step, by default the last one."""
-    return Selection(**read_json(root / ("selection" if step is None else step.named("selection")) / SELECTED))
+    return Selection(**read_json(root / ("selection" if round_ is None else round_.named("selection")) / SELECTED))
 
 
-def own_selection(root: Path, step: Round) -> Selection:
+def own_selection(root: Path, round_: Round) -> Selection:
     """Read which layers a step kept of the model that it pruned."""
-    whole = load_selection(root, step)
-    return whole if step.before is None else within(load_selection(root, step.before), whole)
+    whole = load_selection(root, round_)
+    return whole if round_.before is None else within(load_selection(root, round_.before), whole)
 
 
-def selection_stage(step: Round) -> Stage:
+def selection_stage(round_: Round) -> Stage:
     """Return the stage that selects layers in this step."""
     return Stage(
-        name=step.named("selection"),
-        folder=step.named("selection"),
-        after=tuple(dict.fromkeys(("teacher", "calibration", step.made_by, step.importance, *_earlier(step)))),
-        depends_on=partial(_depends_on, step=step),
-        execute=partial(_execute, step=step),
+        name=round_.named("selection"),
+        folder=round_.named("selection"),
+        after=tuple(dict.fromkeys(("teacher", "calibration", round_.made_by, round_.importance, *_earlier(round_)))),
+        depends_on=partial(_depends_on, round_=round_),
+        execute=partial(_execute, round_=round_),
     )
 
 
-def _earlier(step: Round) -> tuple[str, ...]:
-    return () if step.before is None else (step.before.named("selection"),)
+def _earlier(round_: Round) -> tuple[str, ...]:
+    return () if round_.before is None else (round_.before.named("selection"),)

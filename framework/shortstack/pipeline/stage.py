@@ -145,6 +145,11 @@ def with_digests(names: Iterable[str]) -> list[list[str]]:
     return [[name, source_digest_of_name(name)] for name in names]
 
 
+def judged_by(run: "RunConfig") -> list[object]:
+    """Return what decides which checkpoint of a training is kept: part of the key of every trained model."""
+    return [run.evaluation.seen, run.evaluation.selected_by, with_digests(run.evaluation.metrics)]
+
+
 def training_of(folder: Path) -> dict[str, Any]:
     """Return the record that ``pipeline.training`` wrote; empty for a model that was only loaded, or is not there."""
     path = folder / TRAINING

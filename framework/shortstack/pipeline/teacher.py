@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from shortstack.config.given import Given
 from shortstack.data.catalogue import Catalogue
 from shortstack.files import digest
-from shortstack.pipeline.stage import Context, Stage, with_digests
+from shortstack.pipeline.stage import Context, Stage, judged_by, with_digests
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import DATA, TEACHER
 from shortstack.tasks import task_of
@@ -21,9 +21,7 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
     files = [digest(path) for path in _files(run.teacher.path)]
     parts = [run.teacher, files, run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
-    judged = [run.evaluation.seen, run.evaluation.selected_by, with_digests(run.evaluation.metrics)]
-    # stages after this one select models by the same metrics, and depend on them through the teacher's key
-    return [*parts, *judged, with_digests(run.callbacks)]
+    return [*parts, *judged_by(run), with_digests(run.callbacks)]  # in the keys of all later stages too
 
 
 def _files(path: str | None) -> list[Path]:

@@ -84,7 +84,7 @@ class _Forecaster:
         sizes = [shapes.layers]
         for round_ in shapes.steps():
             yield self._sweep(round_)
-            name = round_.step.named("distillation")
+            name = round_.round.named("distillation")
             yield self._training(name, run.distillation.fit, shapes.of_student, round_.kept, taught=round_)
             # the model from scratch is trained on as many examples as the student and its teachers
             examples += run.distillation.fit.steps * run.distillation.fit.batch_size
@@ -124,13 +124,13 @@ class _Forecaster:
 
         It takes about as long as one of training: the scorers' work costs what the gradients of the weights would.
         """
-        step, layers, settings = found.step, found.before, self.run.importance
-        cut = self.shapes.of_teacher if step.before is None else self.shapes.of_student
+        round_, layers, settings = found.round, found.before, self.run.importance
+        cut = self.shapes.of_teacher if round_.before is None else self.shapes.of_student
         width = int(self.extent.lengths.mean())
         taken = self.speed.of(cut, layers, self._work(settings.batch_size, width, 1), How(learning="all"))
         batches = ceil(settings.examples / settings.batch_size)
         memory = memory_needed(cut(layers), "nothing") + self._at_most(taken, width)
-        return Forecast(stage=step.importance, seconds=batches * taken.seconds, memory_bytes=memory)
+        return Forecast(stage=round_.importance, seconds=batches * taken.seconds, memory_bytes=memory)
 
     def _at_most(self, taken: Taken, width: int) -> float:
         """Return the bytes of activations of the widest batch, in proportion to those of one ``width`` tokens wide."""
@@ -148,7 +148,7 @@ class _Forecaster:
     def _asked(self, cut: Cut, layers: int, cases: int) -> float:
         """Return the seconds that a model takes for some cases."""
         at_once = min(cases, CASES_AT_ONCE)
-        work = self._work(at_once, self.extent.asked, 1)
+        work = self._work(at_once, self.extent.case_tokens, 1)
         return cases / at_once * self.speed.of(cut, layers, work, How()).seconds
 
     def _work(self, examples: int, tokens: int, positions: int) -> Work:

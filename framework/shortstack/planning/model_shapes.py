@@ -26,13 +26,13 @@ class DistillationRound:
     """One step of a run, with the depths of its models.
 
     Attributes:
-        step: The step.
+        round: The round.
         before: Number of layers of the model that is pruned.
         kept: Number of layers of the student.
         taught_by: Number of layers of the model that the student is distilled from.
     """
 
-    step: Round
+    round: Round
     before: int
     kept: int
     taught_by: int
@@ -68,7 +68,7 @@ class ModelShapes:
 
     def teaching(self, found: DistillationRound) -> Callable[[int], "PreTrainedConfig"]:
         """Return ``of_teacher`` or ``of_student``, whichever gives the model that a step's student is distilled from."""
-        return self.of_teacher if self._first_teaches(found.step) else self.of_student
+        return self.of_teacher if self._first_teaches(found.round) else self.of_student
 
     def learning(self, fit: "FitSettings | None") -> Learning:
         """Return which parameters a fit trains."""
@@ -84,10 +84,10 @@ class ModelShapes:
             ConfigurationError: The budget is of milliseconds, and ``measured`` is None.
         """
         before = self.layers
-        for step in rounds_of(self.run.selection):
-            kept = self._kept(step, measured)
-            taught_by = self.layers if self._first_teaches(step) else before
-            yield DistillationRound(step=step, before=before, kept=kept, taught_by=taught_by)
+        for round_ in rounds_of(self.run.selection):
+            kept = self._kept(round_, measured)
+            taught_by = self.layers if self._first_teaches(round_) else before
+            yield DistillationRound(round=round_, before=before, kept=kept, taught_by=taught_by)
             before = kept
 
     def require_memory(self, device: "torch.device") -> None:
@@ -99,10 +99,10 @@ class ModelShapes:
         require_memory(memory_needed(self.config, self.learning(self.run.teacher_fit)), device, *self._teaching())
         learning = self.learning(self.run.distillation.fit)
         # a budget of milliseconds may keep as few as one layer; assuming more would refuse runs that fit
-        for step in self.steps(measured=1):
-            teacher = self.teaching(step)(step.taught_by)
-            needed = memory_needed(self.of_student(step.kept), learning) + memory_needed(teacher, "nothing")
-            what = f"distilling {step.taught_by} layers into {step.kept}"
+        for round_ in self.steps(measured=1):
+            teacher = self.teaching(round_)(round_.taught_by)
+            needed = memory_needed(self.of_student(round_.kept), learning) + memory_needed(teacher, "nothing")
+            what = f"distilling {round_.taught_by} layers into {round_.kept}"
             adapters = ", or set distillation.fit.lora" if learning == "all" else ""
             require_memory(needed, device, what, f"keep fewer layers{adapters}")
 
@@ -116,8 +116,8 @@ class ModelShapes:
         adapters = "" if settings.fit is not None and settings.fit.lora else ", teacher.fit.lora"
         return "training the teacher", f"use a smaller teacher{adapters}, or leave teacher.fit out"
 
-    def _first_teaches(self, step: Round) -> bool:
-        return step.before is None or self.run.distillation.taught_by == "teacher"
+    def _first_teaches(self, round_: Round) -> bool:
+        return round_.before is None or self.run.distillation.taught_by == "teacher"
 
     def _cut(self, architecture: str, settings: Mapping[str, Any], layers: int) -> "PreTrainedConfig":
         made: PreTrainedConfig = self.registry.build("student", architecture, settings).shrink(
@@ -125,8 +125,8 @@ class ModelShapes:
         )
         return made
 
-    def _kept(self, step: Round, measured: int | None) -> int:
-        budget = selector_for(step.settings(self.run.selection)).budget
+    def _kept(self, round_: Round, measured: int | None) -> int:
+        budget = selector_for(round_.settings(self.run.selection)).budget
         if budget.measure is None:
             return budget.layers(of=self.layers)
         if budget.measure == "latency_ms" and measured is not None:

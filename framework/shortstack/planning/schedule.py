@@ -102,14 +102,14 @@ def within(earlier: Selection, whole: Selection) -> Selection:
     return attrs.evolve(whole, kept=[earlier.kept.index(layer) for layer in whole.kept], of=len(earlier.kept))
 
 
-def require_smaller(kept: int, of: int, step: Round) -> None:
+def require_smaller(kept: int, of: int, round_: Round) -> None:
     """Raise if a step of a schedule removes no layer.
 
     Raises:
         ConfigurationError: It keeps as many layers as there are.
     """
-    if step.steps > 1 and kept >= of:
+    if round_.steps > 1 and kept >= of:
         raise ConfigurationError(
-            f"step {step.number} of {step.steps} keeps {kept} of {of} layers: each size in selection.schedule must be "
+            f"step {round_.number} of {round_.steps} keeps {kept} of {of} layers: each size in selection.schedule must be "
             "below the one before it, and the budget below the last"
         )

@@ -16,7 +16,7 @@ from shortstack.errors import ConfigurationError
 from shortstack.models.candidates import candidate_logits
 from shortstack.models.memory_needs import Learning, free_bytes, memory_needed
 from shortstack.models.parameters import count_parameters
-from shortstack.models.private_draws import private_draws
+from shortstack.models.thread_generator import thread_generator
 
 REPEATS: Final = 3
 FEW, MORE = 1, 4
@@ -135,7 +135,7 @@ class Measured:
             )
 
     def _tried(self, config: PreTrainedConfig, work: Work, how: How) -> Taken:
-        with torch.device(self.device), private_draws():
+        with torch.device(self.device), thread_generator():
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
             ids = torch.randint(work.candidates, (work.examples, work.tokens))
             mask = torch.ones_like(ids)

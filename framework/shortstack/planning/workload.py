@@ -63,7 +63,7 @@ class Workload:
         lengths: int64: tokens of each training example.
         supervised: The mean number of labels a training example.
         cases: Numbers of validation and test cases.
-        asked: The mean number of tokens of a case.
+        case_tokens: The mean number of tokens of a case.
     """
 
     vocabulary: int
@@ -71,7 +71,7 @@ class Workload:
     lengths: "NDArray[np.int64]"
     supervised: float
     cases: tuple[int, int]
-    asked: int
+    case_tokens: int
 
     @classmethod
     def of_data(cls, run: "RunConfig", config: "PreTrainedConfig", data: Histories) -> "Workload":
@@ -95,7 +95,7 @@ class Workload:
             lengths=examples.lengths,
             supervised=float(np.mean([sum(label != IGNORED for label in example["labels"]) for example in some])),
             cases=(len(valid), len(test)),
-            asked=max(1, round(float(lengths.mean()))),
+            case_tokens=max(1, round(float(lengths.mean()))),
         )
 
     @classmethod
@@ -113,7 +113,7 @@ class Workload:
             lengths=np.array([longest]),
             supervised=float(task.window),
             cases=(users, users),
-            asked=longest,
+            case_tokens=longest,
         )
 
     @property

@@ -19,8 +19,8 @@ from shortstack.models.frozen import frozen_copy
 from shortstack.models.generation import settle_generation
 from shortstack.models.older_readers import write_former_names
 from shortstack.models.parameters import ParameterCount, count_parameters
-from shortstack.models.private_draws import private_draws
 from shortstack.models.snapshot import ModelSnapshot, assert_unmodified
+from shortstack.models.thread_generator import thread_generator
 from shortstack.models.ties import correction, is_tied, says_tied, set_tied
 from shortstack.registry import Registry
 from shortstack.registry.isolation import plugin_errors, written_in
@@ -72,7 +72,7 @@ def build_student(
     with (
         assert_unmodified(ModelSnapshot.of(teacher), component),
         plugin_errors(component),
-        private_draws(),
+        thread_generator(),
         torch.no_grad(),
     ):
         require_causal(teacher)

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shortstack.errors import ProofError, UnsupportedModelError
 from shortstack.models.hf_logging import silenced_transformers
-from shortstack.models.short_prompt import logits_agree, short_prompt, uncached_logits
+from shortstack.models.logits_check import logits_agree, random_prompt, uncached_logits
 from shortstack.models.ties import is_tied
 from shortstack.students.config_comparison import different_settings
 
@@ -118,7 +118,7 @@ def prove_cache(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
 def _cache_problem(model: PreTrainedModel) -> str:
     """Return the error of generation with a cache; empty if it is correct, or if the family has no cache."""
     try:
-        whole, steps = _with_and_without_cache(model, short_prompt(model))
+        whole, steps = _with_and_without_cache(model, random_prompt(model))
     except (IndexError, RuntimeError, ValueError) as error:
         return f"generation with a cache fails: {str(error).splitlines()[0]}"
     if logits_agree(whole, steps):

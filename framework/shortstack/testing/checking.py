@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import Registry
 from shortstack.testing.broken import BrokenLawError
-from shortstack.testing.law import Kind, Law
+from shortstack.testing.law import Law, LawKind
 from shortstack.testing.outcomes import Outcome
 from shortstack.testing.subject import Subject, subject_of
 from shortstack.testing.trials import attempt, one_thread, require_hypothesis, trial
@@ -41,7 +41,7 @@ def check(
         tell: Called with each outcome as soon as it is known.
 
     Returns:
-        One outcome per law, in the order of the laws' numbers; laws that the component's traits do not claim are
+        One outcome per law, in the order of the laws' names; laws that the component's traits do not claim are
         ``"not-promised"``.
 
     Raises:
@@ -57,8 +57,8 @@ def check(
     return outcomes
 
 
-def laws_for(kind: Kind, names: Sequence[str] = ()) -> tuple[Law, ...]:
-    """Return the laws of a kind of component, or the named ones, in the order of their numbers.
+def laws_for(kind: LawKind, names: Sequence[str] = ()) -> tuple[Law, ...]:
+    """Return the laws of a kind of component, or the named ones, in the order of their names.
 
     Raises:
         UnknownNameError: There is no law of such a name for this kind.
@@ -102,7 +102,6 @@ def reproduce(
 def _outcome(law: Law, subject: Subject, examples: int | None, seed: int, shrink: bool) -> Outcome:
     shared = {
         "law": law.name,
-        "number": law.number,
         "statement": law.statement,
         "when": law.when.words if law.when else "",
     }
@@ -114,7 +113,7 @@ def _outcome(law: Law, subject: Subject, examples: int | None, seed: int, shrink
     except BrokenLawError as broken:
         failure, cause = str(broken), broken.cause
     return Outcome(
-        **shared,  # type: ignore[arg-type]
+        **shared,
         status="failed" if failure else "passed",
         examples=(examples or law.examples) if law.draws else 1,
         seconds=time.perf_counter() - start,

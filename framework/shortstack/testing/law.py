@@ -11,7 +11,7 @@ from shortstack.testing.subject import Subject
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-Kind = Literal["scorer", "student", "dataset", "loss", "strategy"]
+LawKind = Literal["scorer", "student", "dataset", "loss", "strategy"]
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +43,7 @@ class Law:
 
     Attributes:
         name: Lower-case words joined by ``-``: the function's name.
-        kind: Kind of component that it binds.
-        number: Its number in the list of laws.
+        kind: LawKind of component that it binds.
         statement: The function's docstring.
         when: Condition on the components of that kind; None binds all.
         draws: Parameter → the Hypothesis strategy that draws it.
@@ -54,8 +53,7 @@ class Law:
     """
 
     name: str
-    kind: Kind
-    number: int
+    kind: LawKind
     statement: str
     when: Condition | None
     draws: "Mapping[str, SearchStrategy[Any]]"
@@ -74,8 +72,7 @@ class Law:
 
 
 def law(
-    kind: Kind,
-    number: int,
+    kind: LawKind,
     *,
     when: Condition | None = None,
     examples: int = 20,
@@ -85,8 +82,7 @@ def law(
     """Turn a function ``(subject, *, drawn…)`` into a law.
 
     Args:
-        kind: Kind of component that the law binds.
-        number: Its number in the list of laws.
+        kind: LawKind of component that the law binds.
         when: Condition on the components of that kind; all by default.
         examples: Default number of examples.
         since: The release that added it.
@@ -97,7 +93,6 @@ def law(
         return Law(
             name=assertion.__name__.replace("_", "-"),
             kind=kind,
-            number=number,
             statement=cleandoc(assertion.__doc__ or ""),
             when=when,
             draws=draws,

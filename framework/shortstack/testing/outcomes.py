@@ -14,7 +14,6 @@ class Outcome:
 
     Attributes:
         law: The law's name.
-        number: The law's number; laws about the same property share it.
         statement: The law's text.
         status: ``"passed"``, ``"failed"``, or ``"not-promised"`` where the component's traits do not claim it.
         examples: Number of examples requested; 0 if it was not tried.
@@ -26,7 +25,6 @@ class Outcome:
     """
 
     law: str
-    number: int
     statement: str
     when: str
     status: Status

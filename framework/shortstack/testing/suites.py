@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import Registry
-from shortstack.testing.law import Kind, Law
+from shortstack.testing.law import Law, LawKind
 from shortstack.testing.subject import Subject, subject_of
 
 __all__ = ["DatasetSuite", "LossSuite", "ScorerSuite", "StrategySuite", "StudentSuite"]
@@ -37,7 +37,7 @@ class Suite:
         registry: Where names are looked up; the environment's plugins by default.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[LawKind]
     component: ClassVar[object]
     settings: ClassVar[Mapping[str, object]] = {}
     examples: ClassVar[int | None] = None

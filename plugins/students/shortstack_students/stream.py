@@ -43,7 +43,7 @@ def gaps_of(selection: Selection) -> list[Gap]:
     return [Gap(first=a + 1, last=b - 1, place=place) for place, (a, b) in enumerate(pairwise(edges)) if b - a > 1]
 
 
-def required(calibration: "Iterable[Mapping[str, Tensor]]", asked: str) -> "list[Mapping[str, Tensor]]":
+def required(calibration: "Iterable[Mapping[str, Tensor]]", who: str) -> "list[Mapping[str, Tensor]]":
     """Return the calibration examples as a list, for they are iterated over more than once.
 
     Raises:
@@ -51,7 +51,7 @@ def required(calibration: "Iterable[Mapping[str, Tensor]]", asked: str) -> "list
     """
     batches = list(calibration)
     if not any(bool(batch["attention_mask"].any()) for batch in batches):
-        raise EmptyDataError(f"{asked} looks at what the teacher does to calibration examples: give some")
+        raise EmptyDataError(f"{who} looks at what the teacher does to calibration examples: give some")
     return batches
 
 

@@ -5,9 +5,9 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import Final
 
-from shortstack.testing.law import Kind, Law
+from shortstack.testing.law import Law, LawKind
 
-FOLDERS: Final[Mapping[Kind, str]] = {
+FOLDERS: Final[Mapping[LawKind, str]] = {
     "scorer": "scorers",
     "student": "students",
     "dataset": "datasets",
@@ -16,12 +16,12 @@ FOLDERS: Final[Mapping[Kind, str]] = {
 }
 
 
-def laws_of(kind: Kind) -> tuple[Law, ...]:
-    """Return the laws that bind one kind of component, in the order of their numbers."""
-    return tuple(sorted(_found(kind), key=lambda law: (law.number, law.name)))
+def laws_of(kind: LawKind) -> tuple[Law, ...]:
+    """Return the laws that bind one kind of component, by name."""
+    return tuple(sorted(_found(kind), key=lambda law: law.name))
 
 
-def _found(kind: Kind) -> Iterator[Law]:
+def _found(kind: LawKind) -> Iterator[Law]:
     folder = f"{__name__}.{FOLDERS[kind]}"
     themes = [place.name for place in walk_packages(import_module(folder).__path__, f"{folder}.")]
     for theme in [*themes, f"{__name__}.settings"]:

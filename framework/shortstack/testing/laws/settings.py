@@ -51,7 +51,7 @@ def _require_round_trip(config: type, given: Any, name: str) -> None:
     require(given == read, f"{given!r} was written, {read!r} was read")
 
 
-scorer_settings = law("scorer", 72)(settings)
-student_settings = law("student", 72)(settings)
-dataset_settings = law("dataset", 72)(settings)
-loss_settings = law("loss", 72)(settings)
+scorer_settings = law("scorer")(settings)
+student_settings = law("student")(settings)
+dataset_settings = law("dataset")(settings)
+loss_settings = law("loss")(settings)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import attrs
+from hypothesis import strategies as st
 
 _NUMBER: Final = re.compile(rb"[0-9]+")
 _FIELD: Final = re.compile(rb"[A-Za-z0-9.]+[^A-Za-z0-9.\n]?")
@@ -98,3 +99,20 @@ class OtherSource:
         # latin-1, so that a content can hold any byte
         path.write_bytes(self.content.encode("latin-1"))
         return folder if self.kind == "folder" else path
+
+
+def damages() -> st.SearchStrategy[Damage]:
+    """Draw one damage to one of some files."""
+    return st.builds(
+        Damage, kind=st.sampled_from([*DAMAGES, "lost file"]), file=st.integers(0, 3), place=st.integers(0, 9_999)
+    )
+
+
+def other_sources() -> st.SearchStrategy[OtherSource]:
+    """Draw empty folders, and files that no adapter should recognise."""
+    return st.builds(
+        OtherSource,
+        kind=st.sampled_from(["empty folder", "folder", "file"]),
+        name=st.sampled_from(["notes.xyz", "picture.bin", "README", "backup~"]),
+        content=st.sampled_from(["", "hello\n", "1,2,3\n4,5,6\n", "1\t2\t3\t4\n", "{}\n", "\0\xff\xfe"]),
+    )

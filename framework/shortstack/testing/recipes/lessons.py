@@ -1,8 +1,10 @@
 """Recipes for short trainings of a tiny student by a tiny teacher."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+from hypothesis import strategies as st
 
 from shortstack.contracts import Selection
 from shortstack.testing.recipes.corpora import Batching, Corpus
@@ -60,3 +62,19 @@ class Lesson:
         corpus = Corpus(lengths=self.lengths, seed=self.seed).examples()
         (batch,) = Batching(sizes=(len(corpus),)).batches(corpus)
         return [{name: rows[i] for name, rows in batch.items()} for i in range(len(corpus))]
+
+
+def lessons(*, widths: Sequence[int] = (8, 16)) -> st.SearchStrategy[Lesson]:
+    """Draw teachers of three layers, students with two of them, and eight examples of uneven length.
+
+    Args:
+        widths: Widths of the student's states, simplest first; the teacher's are 16 wide.
+    """
+    lengths = st.permutations([6, 2, 3, 5, 2, 4, 6, 3]).map(tuple)
+    return st.builds(
+        Lesson,
+        kept=st.sampled_from([(0, 2), (1, 2)]),
+        width=st.sampled_from(widths),
+        lengths=lengths,
+        seed=st.integers(0, 99),
+    )

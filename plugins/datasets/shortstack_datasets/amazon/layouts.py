@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from shortstack.errors import DataError
-from shortstack_datasets.reading.columns import Column, Kind, user
+from shortstack_datasets.reading.columns import Column, ColumnKind, user
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.sources import Files, first_line, first_lines
 
@@ -17,7 +17,7 @@ STARS: Final = (1.0, 5.0)
 """Range of a review's stars; some rows of 2023 hold 0.0, which is no rating."""
 
 
-def _columns(who: str, item: str, rating: str, time: str, unit: Kind) -> tuple[Column, ...]:
+def _columns(who: str, item: str, rating: str, time: str, unit: ColumnKind) -> tuple[Column, ...]:
     return (
         user(who),
         Column(name=item, role="item", kind="id"),

@@ -4,7 +4,7 @@ from typing import Literal
 
 import attrs
 
-Kind = Literal["id", "whole", "number", "label", "s", "ms", "us", "iso", "clock", "form", "candidates"]
+ColumnKind = Literal["id", "whole", "number", "label", "s", "ms", "us", "iso", "clock", "form", "candidates"]
 Value = bool | int | float | str
 
 
@@ -30,7 +30,7 @@ class Column:
 
     name: str
     role: str
-    kind: Kind
+    kind: ColumnKind
     private: bool = False
     optional: bool = False
     parts: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Column:
         return self.parts or (self.name,)
 
 
-def user(name: str, kind: Kind = "id") -> Column:
+def user(name: str, kind: ColumnKind = "id") -> Column:
     """Return a column of users, whose values are private."""
     return Column(name=name, role="user", kind=kind, private=True)
 

@@ -7,9 +7,9 @@ import polars as pl
 
 from shortstack.errors import RowError
 from shortstack_datasets.reading.bad_rows import BadRows
-from shortstack_datasets.reading.columns import Column, Kind, Value
+from shortstack_datasets.reading.columns import Column, ColumnKind, Value
 
-_MILLISECONDS: Final[Mapping[Kind, float]] = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
+_MILLISECONDS: Final[Mapping[ColumnKind, float]] = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
 _YEAR_1900, _YEAR_1970, _YEAR_2200 = -2_208_988_800_000, 0, 7_258_118_400_000
 _SHOWN: Final = 80
 _HUGE: Final = 10**15
@@ -20,7 +20,7 @@ _EXACT: Final = 2**53
 """Largest range of integers in which floats are exact."""
 _CANDIDATES: Final = r"^[^ ]+-[01]( [^ ]+-[01])*$"
 _CLOCK: Final = "%m/%d/%Y %I:%M:%S %p"
-_EXPECTED: Final[Mapping[Kind, str]] = {
+_EXPECTED: Final[Mapping[ColumnKind, str]] = {
     "id": "a name",
     "whole": "a whole number",
     "number": "a number",
@@ -120,7 +120,7 @@ def _finite(text: pl.Expr, within: tuple[float, float] | None = None) -> pl.Expr
     return pl.when(number.is_finite() if within is None else number.is_between(*within)).then(number)
 
 
-def _milliseconds(text: pl.Expr, texts: pl.Series, unit: Kind) -> pl.Expr:
+def _milliseconds(text: pl.Expr, texts: pl.Series, unit: ColumnKind) -> pl.Expr:
     """Convert times in a unit to milliseconds."""
     whole = texts.cast(pl.Int64, strict=False)
     if (

@@ -11,8 +11,7 @@ from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import MEASURES, WRITES, absent, failure_of, read, rows_of, written
 from shortstack.testing.laws.datasets.spots import MARK, Spot, spoiled, spots, spots_of
-from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
 from shortstack.testing.subject import Subject
 
 TABLES = interaction_tables(rows=(3, 8))
@@ -20,7 +19,7 @@ NO_NUMBERS = st.sampled_from(["bad", "nan", "inf", "1_0", "3.4.5", "9e999"])
 ROWS = st.integers(0, 9)
 
 
-@law("dataset", 56, when=WRITES, examples=8, table=TABLES, row=ROWS, text=NO_NUMBERS)
+@law("dataset", when=WRITES, examples=8, table=TABLES, row=ROWS, text=NO_NUMBERS)
 def bad_row(subject: Subject, *, table: InteractionTable, row: int, text: str) -> None:
     """If a row's rating or time is not a number, a RowError names the file, the line, the column and the value.
 
@@ -37,7 +36,7 @@ def bad_row(subject: Subject, *, table: InteractionTable, row: int, text: str) -
         )
 
 
-@law("dataset", 56, when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
+@law("dataset", when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
 def short_row(subject: Subject, *, table: InteractionTable, row: int, measure: str) -> None:
     """A row that lacks a field gives a RowError with its file and line; the first row may define how many there are."""
     sample = table.sample()
@@ -55,7 +54,7 @@ def short_row(subject: Subject, *, table: InteractionTable, row: int, measure: s
             _require_row_error(error, [spot.head(place) for spot in marked], f"row {row} without its {measure}")
 
 
-@law("dataset", 69, when=WRITES, table=TABLES, row=ROWS)
+@law("dataset", when=WRITES, table=TABLES, row=ROWS)
 def long_row(subject: Subject, *, table: InteractionTable, row: int) -> None:
     """A row with an extra field, wherever it stands, gives a RowError with its file and line: it is no other row.
 
@@ -90,7 +89,7 @@ def _parted(subject: Subject, sample: Sample, row: int) -> list[tuple[Spot, byte
     return []
 
 
-@law("dataset", 56, when=WRITES, table=TABLES, row=ROWS, column=st.sampled_from(["user", "item"]))
+@law("dataset", when=WRITES, table=TABLES, row=ROWS, column=st.sampled_from(["user", "item"]))
 def nameless_row(subject: Subject, *, table: InteractionTable, row: int, column: str) -> None:
     """A row without a user or without an item gives a RowError with some file and line."""
     sample = table.sample()

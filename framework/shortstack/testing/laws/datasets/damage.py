@@ -12,14 +12,12 @@ from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import WRITES, failure_of, read, written
 from shortstack.testing.laws.datasets.spots import MARK, spoiled
-from shortstack.testing.recipes.damage import Damage
-from shortstack.testing.recipes.tables import InteractionTable, user_number
-from shortstack.testing.strategies.damage import damages
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.recipes.damage import Damage, damages
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables, user_number
 from shortstack.testing.subject import Subject
 
 
-@law("dataset", 56, when=WRITES, examples=6, table=interaction_tables(rows=(2, 8)), damage=damages())
+@law("dataset", when=WRITES, examples=6, table=interaction_tables(rows=(2, 8)), damage=damages())
 def damaged_files(subject: Subject, *, table: InteractionTable, damage: Damage) -> None:
     """A damaged file is refused with a DataError, or read as a table that the core takes or refuses so: nothing else.
 
@@ -42,7 +40,6 @@ def damaged_files(subject: Subject, *, table: InteractionTable, damage: Damage) 
 
 @law(
     "dataset",
-    56,
     when=WRITES,
     examples=4,
     table=interaction_tables(rows=(2, 8)),

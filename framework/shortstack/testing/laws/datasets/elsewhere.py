@@ -13,14 +13,13 @@ from shortstack.testing.elsewhere import elsewhere
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import WRITES, Place, read, rows_of, written
 from shortstack.testing.laws.datasets.spots import spoiled
-from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
 from shortstack.testing.subject import Subject
 
 _TIME = 13 * 3_600_000 + 45 * 60_000
 
 
-@law("dataset", 62, when=WRITES, examples=10, table=interaction_tables(), other=interaction_tables())
+@law("dataset", when=WRITES, examples=10, table=interaction_tables(), other=interaction_tables())
 def no_memory(subject: Subject, *, table: InteractionTable, other: InteractionTable) -> None:
     """Another file under the same path, of the same age, is read anew; a source that is gone is not recognised.
 
@@ -44,7 +43,7 @@ def no_memory(subject: Subject, *, table: InteractionTable, other: InteractionTa
             require(edition is None, f"the files are gone, but they are recognised as {edition}")
 
 
-@law("dataset", 63, when=WRITES, examples=10, table=interaction_tables())
+@law("dataset", when=WRITES, examples=10, table=interaction_tables())
 def another_machine(subject: Subject, *, table: InteractionTable) -> None:
     """Reading gives the same rows under another time zone, locale, hash salt and working directory."""
     sample = table.sample(text_ids=subject.traits.text_ids)

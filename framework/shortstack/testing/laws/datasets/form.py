@@ -9,16 +9,15 @@ from shortstack.contracts import Edition, Records
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import WRITES, Place, written
-from shortstack.testing.recipes.tables import InteractionTable
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
 from shortstack.testing.shared import shared_settings
-from shortstack.testing.strategies.tables import interaction_tables
 from shortstack.testing.subject import Subject
 
 INTERACTIONS = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
 ITEMS = {"item": pl.String, "title": pl.String, "category": pl.String, "text": pl.String}
 
 
-@law("dataset", 51, when=WRITES, table=interaction_tables())
+@law("dataset", when=WRITES, table=interaction_tables())
 def form(subject: Subject, *, table: InteractionTable) -> None:
     """Interactions and items are lazy tables of the contract's columns and types; no id is missing, no item repeats."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
@@ -32,7 +31,7 @@ def form(subject: Subject, *, table: InteractionTable) -> None:
     require(interactions["rating"].is_finite().all(), "some rating is not finite")
 
 
-@law("dataset", 52, when=WRITES, table=interaction_tables())
+@law("dataset", when=WRITES, table=interaction_tables())
 def collects_twice(subject: Subject, *, table: InteractionTable) -> None:
     """The lazy tables can be collected again, and hold the same."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
@@ -41,7 +40,7 @@ def collects_twice(subject: Subject, *, table: InteractionTable) -> None:
     _require_same(first, second, "collecting again")
 
 
-@law("dataset", 52, when=WRITES, table=interaction_tables())
+@law("dataset", when=WRITES, table=interaction_tables())
 def reads_alike(subject: Subject, *, table: InteractionTable) -> None:
     """Reading the same source again, given as a string instead of a path, gives the same rows in the same order."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
@@ -50,7 +49,7 @@ def reads_alike(subject: Subject, *, table: InteractionTable) -> None:
     _require_same(first, second, "reading again")
 
 
-@law("dataset", 52, when=WRITES, table=interaction_tables())
+@law("dataset", when=WRITES, table=interaction_tables())
 def source_untouched(subject: Subject, *, table: InteractionTable) -> None:
     """Recognising and reading do not change, add or remove files of the source, nor change process-wide settings."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:

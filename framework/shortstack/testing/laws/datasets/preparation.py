@@ -9,12 +9,11 @@ from shortstack.errors import EmptyDataError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import WRITES, Row, decoded, prepared, read, rows_of, written
-from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
 from shortstack.testing.subject import Subject
 
 
-@law("dataset", 51, when=WRITES, table=interaction_tables())
+@law("dataset", when=WRITES, table=interaction_tables())
 def dense_ids(subject: Subject, *, table: InteractionTable) -> None:
     """Users and items are numbered 0 … n − 1, each number occurs, and decoding them gives the rows that were read."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
@@ -31,7 +30,7 @@ def dense_ids(subject: Subject, *, table: InteractionTable) -> None:
     require(expected == actual, f"decoded but never read: {list((actual - expected).elements())}")
 
 
-@law("dataset", 52, when=WRITES, table=interaction_tables(rows=(2, 8)), order=st.integers(0, 999))
+@law("dataset", when=WRITES, table=interaction_tables(rows=(2, 8)), order=st.integers(0, 999))
 def row_order(subject: Subject, *, table: InteractionTable, order: int) -> None:
     """The same rows in another order give the same data set, byte for byte: its numbers, order, ids and titles."""
     first, second = (
@@ -43,7 +42,7 @@ def row_order(subject: Subject, *, table: InteractionTable, order: int) -> None:
     require(first.users.equals(second.users), "users are numbered otherwise")
 
 
-@law("dataset", 52, when=WRITES, examples=3, seed=st.integers(0, 99))
+@law("dataset", when=WRITES, examples=3, seed=st.integers(0, 99))
 def ties_leak_nothing(subject: Subject, *, seed: int) -> None:
     """Interactions of one time are ordered by a seeded hash of user and item, and items numbered by a seeded hash.
 
@@ -62,7 +61,6 @@ def ties_leak_nothing(subject: Subject, *, seed: int) -> None:
 
 @law(
     "dataset",
-    55,
     when=WRITES,
     examples=25,
     table=interaction_tables(rows=(6, 16), users=5, items=5),

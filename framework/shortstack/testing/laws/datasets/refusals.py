@@ -10,14 +10,12 @@ from shortstack.errors import DataError, SourceNotFoundError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import WRITES, failure_of, read, written
-from shortstack.testing.recipes.damage import OtherSource
-from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.damage import other_sources
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.recipes.damage import OtherSource, other_sources
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
 from shortstack.testing.subject import Subject
 
 
-@law("dataset", 56, when=WRITES, table=interaction_tables())
+@law("dataset", when=WRITES, table=interaction_tables())
 def detects_its_own(subject: Subject, *, table: InteractionTable) -> None:
     """The adapter recognises what it can read, given as a path or a string, as the edition that it reads."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:
@@ -30,7 +28,7 @@ def detects_its_own(subject: Subject, *, table: InteractionTable) -> None:
             )
 
 
-@law("dataset", 56, source=other_sources())
+@law("dataset", source=other_sources())
 def other_sources_are_left(subject: Subject, *, source: OtherSource) -> None:
     """An empty folder and files of something else are not recognised, and reading them is a DataError."""
     with TemporaryDirectory(prefix="shortstack-") as name:
@@ -44,7 +42,7 @@ def other_sources_are_left(subject: Subject, *, source: OtherSource) -> None:
 NAMES = st.sampled_from(["nothing", "nothing.csv", "nothing.tsv", "nothing.zip", "nothing.jsonl", "no/where.dat"])
 
 
-@law("dataset", 56, name=NAMES)
+@law("dataset", name=NAMES)
 def missing_source(subject: Subject, *, name: str) -> None:
     """A source that does not exist is not recognised, and reading it is a SourceNotFoundError that names it."""
     with TemporaryDirectory(prefix="shortstack-") as folder:

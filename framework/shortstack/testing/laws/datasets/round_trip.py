@@ -19,12 +19,11 @@ from shortstack.testing.laws.datasets.reading import (
     written,
 )
 from shortstack.testing.laws.datasets.spots import ascending, lines_in_order
-from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
 from shortstack.testing.subject import Subject
 
 
-@law("dataset", 51, when=WRITES, examples=40, table=interaction_tables())
+@law("dataset", when=WRITES, examples=40, table=interaction_tables())
 def rows_round_trip(subject: Subject, *, table: InteractionTable) -> None:
     """Every row that was written is read, as often as it was written: its user, item, rating, and time in milliseconds.
 
@@ -42,7 +41,7 @@ def rows_round_trip(subject: Subject, *, table: InteractionTable) -> None:
     )
 
 
-@law("dataset", 51, when=DESCRIBED, table=interaction_tables())
+@law("dataset", when=DESCRIBED, table=interaction_tables())
 def descriptions_round_trip(subject: Subject, *, table: InteractionTable) -> None:
     """Each item of a row has the title and the category that were written for it, and none where there was none.
 
@@ -62,7 +61,7 @@ def descriptions_round_trip(subject: Subject, *, table: InteractionTable) -> Non
             require(fits, f"the {column} of item {item!r} is {actual!r}, but {expected!r} was written")
 
 
-@law("dataset", 52, when=WRITES, table=interaction_tables(rows=(2, 8)))
+@law("dataset", when=WRITES, table=interaction_tables(rows=(2, 8)))
 def file_order(subject: Subject, *, table: InteractionTable) -> None:
     """The rows of one file are read in the order of its lines."""
     sample = table.without_repeats().sample(text_ids=subject.traits.text_ids)
@@ -74,7 +73,7 @@ def file_order(subject: Subject, *, table: InteractionTable) -> None:
         require(ascending(order), f"the rows of a file come in the order {order} instead of as they stand in it")
 
 
-@law("dataset", 52, when=WRITES, table=interaction_tables(), ending=st.sampled_from(["none", "CR LF"]))
+@law("dataset", when=WRITES, table=interaction_tables(), ending=st.sampled_from(["none", "CR LF"]))
 def line_ends(subject: Subject, *, table: InteractionTable, ending: Literal["none", "CR LF"]) -> None:
     """The last line of a file counts without a newline too; Windows line ends change nothing, or are refused."""
     with written(subject, table.sample(text_ids=subject.traits.text_ids)) as place:

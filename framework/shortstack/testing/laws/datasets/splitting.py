@@ -15,15 +15,14 @@ from shortstack.tasks.next_item import NextItem
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import TIMED, prepared
-from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.tables import interaction_tables
+from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
 from shortstack.testing.subject import Subject
 
 TABLES = interaction_tables(rows=(6, 16), users=2, days=9)
 RULES = st.sampled_from(["leave-last", "global-time", "ratio"])
 
 
-@law("dataset", 53, when=TIMED, table=TABLES, rule=RULES)
+@law("dataset", when=TIMED, table=TABLES, rule=RULES)
 def partition(subject: Subject, *, table: InteractionTable, rule: str) -> None:
     """Each interaction is in exactly one of train, valid and test; a case's history is all that the user did before."""
     made = prepared(subject, table.sample())
@@ -38,7 +37,7 @@ def partition(subject: Subject, *, table: InteractionTable, rule: str) -> None:
     require(upto == whole, f"everything up to test is {upto} instead of {whole}")
 
 
-@law("dataset", 54, when=TIMED, table=TABLES, shares=st.sampled_from([(0.1, 0.1), (0.2, 0.2), (0.3, 0.3)]))
+@law("dataset", when=TIMED, table=TABLES, shares=st.sampled_from([(0.1, 0.1), (0.2, 0.2), (0.3, 0.3)]))
 def global_time(subject: Subject, *, table: InteractionTable, shares: tuple[float, float]) -> None:
     """Under ``global-time`` all of train is before all of valid, and all of valid before all of test; none is empty."""
     valid, test = shares
@@ -49,7 +48,7 @@ def global_time(subject: Subject, *, table: InteractionTable, shares: tuple[floa
         require(max(earlier) < min(later), f"{what} overlap: {max(earlier)} is not before {min(later)}")
 
 
-@law("dataset", 54, when=TIMED, table=TABLES)
+@law("dataset", when=TIMED, table=TABLES)
 def leave_last(subject: Subject, *, table: InteractionTable) -> None:
     """Under ``leave-last`` a user's last interaction is test, the one before valid, the others train, oldest first.
 
@@ -66,7 +65,7 @@ def leave_last(subject: Subject, *, table: InteractionTable) -> None:
         require(parts == expected, f"the splits of a user's interactions are {parts} instead of {expected}")
 
 
-@law("dataset", 57, when=TIMED, table=TABLES, window=st.integers(1, 5))
+@law("dataset", when=TIMED, table=TABLES, window=st.integers(1, 5))
 def sequences(subject: Subject, *, table: InteractionTable, window: int) -> None:
     """Each label is the token at its place, to be predicted from those before it; windows keep the most recent.
 

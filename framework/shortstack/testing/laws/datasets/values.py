@@ -30,8 +30,7 @@ from shortstack.testing.laws.datasets.reading import (
     written,
 )
 from shortstack.testing.laws.datasets.spots import MARK, spoiled, spots
-from shortstack.testing.recipes.tables import InteractionTable
-from shortstack.testing.strategies.tables import ODD_NAMES, interaction_tables
+from shortstack.testing.recipes.tables import ODD_NAMES, InteractionTable, interaction_tables
 from shortstack.testing.subject import Subject
 
 TABLES = interaction_tables(rows=(2, 8))
@@ -53,7 +52,7 @@ _MOMENTS: Final = (
 )
 
 
-@law("dataset", 69, when=WRITES, examples=5, table=TABLES, row=ROWS)
+@law("dataset", when=WRITES, examples=5, table=TABLES, row=ROWS)
 def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
     """A rating between two whole stars, or between two halves, is read exactly, if the format has a place for it."""
     sample = table.sample()
@@ -65,7 +64,7 @@ def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
             _require_rows(subject, between)
 
 
-@law("dataset", 65, when=WRITES, examples=3, table=TABLES, row=ROWS)
+@law("dataset", when=WRITES, examples=3, table=TABLES, row=ROWS)
 def large_numbers(subject: Subject, *, table: InteractionTable, row: int) -> None:
     """Ids of 17 digits are read exactly, or refused: floats would merge neighbouring users or items."""
     sample = table.sample()
@@ -73,7 +72,7 @@ def large_numbers(subject: Subject, *, table: InteractionTable, row: int) -> Non
     _require_rows(subject, spoiled(sample, row % len(sample.rows), **large), or_refused=True)
 
 
-@law("dataset", 73, when=NAMED)
+@law("dataset", when=NAMED)
 def odd_names(subject: Subject) -> None:
     """Any text is an id, and two texts are two: 007 is not 7, a user may be called NA, and é is written in two ways.
 
@@ -92,7 +91,7 @@ def odd_names(subject: Subject) -> None:
             continue
 
 
-@law("dataset", 69, when=TIMED, examples=5, table=TABLES, row=ROWS)
+@law("dataset", when=TIMED, examples=5, table=TABLES, row=ROWS)
 def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None:
     """Hours, minutes and seconds of a time are read, each where the format has a place for it.
 
@@ -108,7 +107,7 @@ def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None
     _require_rows(subject, spoiled(sample, row, timestamp=_LATE), or_refused=True)
 
 
-@law("dataset", 69, when=TIMED, table=TABLES, row=ROWS, text=st.sampled_from(_MOMENTS))
+@law("dataset", when=TIMED, table=TABLES, row=ROWS, text=st.sampled_from(_MOMENTS))
 def times_as_text(subject: Subject, *, table: InteractionTable, row: int, text: str) -> None:
     """A time written with an offset is that moment, one without is in UTC; or the row is refused.
 
@@ -127,14 +126,14 @@ def times_as_text(subject: Subject, *, table: InteractionTable, row: int, text: 
     )
 
 
-@law("dataset", 69, when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
+@law("dataset", when=WRITES, table=TABLES, row=ROWS, measure=st.sampled_from(MEASURES))
 def missing_values(subject: Subject, *, table: InteractionTable, row: int, measure: str) -> None:
     """A row without a rating or a time is read as missing it, or refused; it is neither dropped nor read as 0."""
     sample = table.sample()
     _require_rows(subject, spoiled(sample, row % len(sample.rows), **{measure: None}), or_refused=True)
 
 
-@law("dataset", 69, when=WRITES, table=interaction_tables(rows=(3, 8)), row=ROWS, blank=ROWS)
+@law("dataset", when=WRITES, table=interaction_tables(rows=(3, 8)), row=ROWS, blank=ROWS)
 def blank_lines(subject: Subject, *, table: InteractionTable, row: int, blank: int) -> None:
     """After a blank line too an error names the line of the bad row as the file has it, or else the blank one."""
     sample = table.sample()
@@ -160,7 +159,7 @@ def blank_lines(subject: Subject, *, table: InteractionTable, row: int, blank: i
         )
 
 
-@law("dataset", 65, when=WRITES, examples=2, seed=st.integers(0, 99))
+@law("dataset", when=WRITES, examples=2, seed=st.integers(0, 99))
 def many_rows(subject: Subject, *, seed: int) -> None:
     """All of 3,000 rows are read, and the last may hold a first of its kind: a non-numeric id, a half star.
 

@@ -17,22 +17,21 @@ from shortstack.testing.laws.losses.measuring import (
     tolerance_of,
     with_logits,
 )
-from shortstack.testing.recipes.loss_inputs import LossInputs
+from shortstack.testing.recipes.loss_inputs import LossInputs, catalogues
 from shortstack.testing.strategies import loss_inputs
-from shortstack.testing.strategies.loss_inputs import catalogues
 from shortstack.testing.subject import Subject
 from shortstack.testing.tolerances import SHIFTED_TERM
 
 DISTRIBUTION = promises("distribution")
 
 
-@law("loss", 38, when=DISTRIBUTION, inputs=loss_inputs(apart=(0.0,)))
+@law("loss", when=DISTRIBUTION, inputs=loss_inputs(apart=(0.0,)))
 def equal_models(subject: Subject, *, inputs: LossInputs) -> None:
     """A student that gives the teacher's distribution has a sum and a gradient of 0."""
     _require_nothing(subject, inputs)
 
 
-@law("loss", 38, when=promises("paired"), inputs=loss_inputs(apart=(0.0,), widths=((4, 4),)))
+@law("loss", when=promises("paired"), inputs=loss_inputs(apart=(0.0,), widths=((4, 4),)))
 def equal_layers(subject: Subject, *, inputs: LossInputs) -> None:
     """A student whose layers give the states of the teacher's layers kept in it has a sum and a gradient of 0."""
     _require_nothing(subject, inputs)
@@ -40,7 +39,6 @@ def equal_layers(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law(
     "loss",
-    39,
     when=DISTRIBUTION,
     examples=60,
     inputs=loss_inputs(rows=(1, 2), apart=(0.1, 1e-3, 1.0), dtypes=("float64", "float32", "bfloat16")),
@@ -53,7 +51,7 @@ def never_negative(subject: Subject, *, inputs: LossInputs) -> None:
     require(float(result.value) >= least, f"the sum is {float(result.value)!r}, below {least:.3g}")
 
 
-@law("loss", 41, when=DISTRIBUTION, inputs=loss_inputs(), student=st.floats(-100, 100), teacher=st.floats(-100, 100))
+@law("loss", when=DISTRIBUTION, inputs=loss_inputs(), student=st.floats(-100, 100), teacher=st.floats(-100, 100))
 def shift(subject: Subject, *, inputs: LossInputs, student: float, teacher: float) -> None:
     """A number that is added to all logits of a position, up to ±100 on either side, changes nothing."""
     original = inputs.build()
@@ -69,7 +67,7 @@ def shift(subject: Subject, *, inputs: LossInputs, student: float, teacher: floa
     assert_close(actual.value, expected.value, tolerance, "the sum for shifted logits")
 
 
-@law("loss", 41, when=ON_LOGITS, inputs=catalogues())
+@law("loss", when=ON_LOGITS, inputs=catalogues())
 def candidate_order(subject: Subject, *, inputs: LossInputs) -> None:
     """The order of the candidates does not matter: the sum stays, and each gradient moves with its candidate."""
     original = inputs.build()
@@ -90,7 +88,7 @@ def candidate_order(subject: Subject, *, inputs: LossInputs) -> None:
     )
 
 
-@law("loss", 49, when=promises("forward_kl"), inputs=loss_inputs(candidates=(3, 9)))
+@law("loss", when=promises("forward_kl"), inputs=loss_inputs(candidates=(3, 9)))
 def merged_candidates(subject: Subject, *, inputs: LossInputs) -> None:
     """Merging two candidates never increases a divergence (the data processing inequality), at T = 1."""
     plain, original = at_temperature(subject, 1.0), inputs.build()

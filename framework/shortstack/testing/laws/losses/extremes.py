@@ -16,7 +16,7 @@ from shortstack.testing.tolerances import HALF, HALF_GIVEN
 _HUGE = 1e4
 
 
-@law("loss", 50, when=ON_LOGITS, inputs=loss_inputs())
+@law("loss", when=ON_LOGITS, inputs=loss_inputs())
 def huge_logits(subject: Subject, *, inputs: LossInputs) -> None:
     """Logits of ±10,000 among the others give a finite sum and finite gradients."""
     original, generator = inputs.build(), torch.Generator().manual_seed(inputs.seed)
@@ -31,7 +31,7 @@ def huge_logits(subject: Subject, *, inputs: LossInputs) -> None:
     )
 
 
-@law("loss", 50, when=ON_LOGITS, inputs=loss_inputs())
+@law("loss", when=ON_LOGITS, inputs=loss_inputs())
 def ruled_out_candidates(subject: Subject, *, inputs: LossInputs) -> None:
     """Candidates at −∞ in both models, never the label, give a finite sum and finite gradients."""
     original = inputs.build()
@@ -51,13 +51,13 @@ def ruled_out_candidates(subject: Subject, *, inputs: LossInputs) -> None:
     )
 
 
-@law("loss", 68, inputs=loss_inputs(apart=(0.0,), widths=((4, 4),)))
+@law("loss", inputs=loss_inputs(apart=(0.0,), widths=((4, 4),)))
 def finite_at_agreement(subject: Subject, *, inputs: LossInputs) -> None:
     """The sum and its gradients are finite where the student's outputs equal the teacher's."""
     _require_finite(answer(subject, inputs))
 
 
-@law("loss", 50, inputs=loss_inputs(apart=(1.0, 0.1, 1e-2), widths=((4, 4),), dtypes=("bfloat16",)))
+@law("loss", inputs=loss_inputs(apart=(1.0, 0.1, 1e-2), widths=((4, 4),), dtypes=("bfloat16",)))
 def half_precision(subject: Subject, *, inputs: LossInputs) -> None:
     """The sum of bfloat16 outputs equals that of the same numbers in float32: a loss computes in float32 or wider.
 

@@ -12,7 +12,7 @@ from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
 
 
-@law("loss", 50, inputs=loss_inputs(dtypes=("float64", "float32", "bfloat16")))
+@law("loss", inputs=loss_inputs(dtypes=("float64", "float32", "bfloat16")))
 def one_number(subject: Subject, *, inputs: LossInputs) -> None:
     """A loss is one finite number in float32 or float64, whatever the types of what it is given."""
     value = answer(subject, inputs).value
@@ -22,7 +22,7 @@ def one_number(subject: Subject, *, inputs: LossInputs) -> None:
     require(bool(value.isfinite()), f"the sum is {float(value)}")
 
 
-@law("loss", 47, examples=5, inputs=loss_inputs(rows=(5, 6), tokens=(3, 5), candidates=(5, 9), scales=(1.0,)))
+@law("loss", examples=5, inputs=loss_inputs(rows=(5, 6), tokens=(3, 5), candidates=(5, 9), scales=(1.0,)))
 def something_to_learn(subject: Subject, *, inputs: LossInputs) -> None:
     """The student's gradient is finite and not 0 everywhere, if the two models differ."""
     gradients = answer(subject, inputs).gradients
@@ -32,7 +32,7 @@ def something_to_learn(subject: Subject, *, inputs: LossInputs) -> None:
     require(any(bool(g.any()) for g in gradients.values()), "the gradient is 0 everywhere: nothing can be learnt")
 
 
-@law("loss", 46, inputs=loss_inputs(), other=loss_inputs())
+@law("loss", inputs=loss_inputs(), other=loss_inputs())
 def count_of_the_batch(subject: Subject, *, inputs: LossInputs, other: LossInputs) -> None:
     """The count is one int64 number, from labels and masks alone: nothing that the models gave changes it."""
     prepared = ready(subject, inputs)
@@ -48,7 +48,7 @@ def count_of_the_batch(subject: Subject, *, inputs: LossInputs, other: LossInput
     require(int(count) == int(after), f"{int(count)} terms at first, {int(after)} after the loss saw another batch")
 
 
-@law("loss", 47, inputs=loss_inputs())
+@law("loss", inputs=loss_inputs())
 def only_what_it_needs(subject: Subject, *, inputs: LossInputs) -> None:
     """A loss that is given only the outputs it needs, or no teacher if it needs none of its, gives the same result."""
     needs = subject.build().needs
@@ -61,7 +61,7 @@ def only_what_it_needs(subject: Subject, *, inputs: LossInputs) -> None:
     )
 
 
-@law("loss", 67, inputs=loss_inputs())
+@law("loss", inputs=loss_inputs())
 def unneeded_outputs(subject: Subject, *, inputs: LossInputs) -> None:
     """Outputs that a loss does not need may be anything, even NaN: sum and gradients are the same, bit for bit."""
     needs = subject.build().needs
@@ -72,14 +72,14 @@ def unneeded_outputs(subject: Subject, *, inputs: LossInputs) -> None:
     require_equal(answer(subject, inputs, limited), answer(subject, inputs, spoilt), "without what it does not need")
 
 
-@law("loss", 59, inputs=loss_inputs(rows=(3, 5), tokens=(2, 5)))
+@law("loss", inputs=loss_inputs(rows=(3, 5), tokens=(2, 5)))
 def same_again(subject: Subject, *, inputs: LossInputs) -> None:
     """The same inputs give the same sum and gradients, bit for bit, whatever the random state."""
     first, second = (answer(subject, inputs, seed=seed) for seed in (0, 1))
     require_equal(second, first, "with another random state")
 
 
-@law("loss", 59, inputs=loss_inputs(), other=loss_inputs())
+@law("loss", inputs=loss_inputs(), other=loss_inputs())
 def no_memory(subject: Subject, *, inputs: LossInputs, other: LossInputs) -> None:
     """Earlier batches change nothing, bit for bit, except through the loss's own module, which checkpoints keep."""
     again = attrs.evolve(other, kept=inputs.kept, layers=inputs.layers, widths=inputs.widths, dtype=inputs.dtype)

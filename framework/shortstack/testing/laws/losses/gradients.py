@@ -25,7 +25,7 @@ from shortstack.testing.tolerances import DIFFERENCES
 _DIRECTIONS: Final = 4
 
 
-@law("loss", 47, when=OF_TEACHER, examples=10, inputs=loss_inputs())
+@law("loss", when=OF_TEACHER, examples=10, inputs=loss_inputs())
 def teacher_at_peace(subject: Subject, *, inputs: LossInputs) -> None:
     """No gradient flows into the teacher, even where its outputs require one: the loss detaches them."""
     prepared, original = ready(subject, inputs), inputs.build()
@@ -40,7 +40,7 @@ def teacher_at_peace(subject: Subject, *, inputs: LossInputs) -> None:
     require(not reached, f"a gradient flows into the teacher's {', '.join(reached)}")
 
 
-@law("loss", 47, examples=10, inputs=loss_inputs())
+@law("loss", examples=10, inputs=loss_inputs())
 def inputs_untouched(subject: Subject, *, inputs: LossInputs) -> None:
     """A loss writes to none of its inputs, which other losses read too, and changes no process-wide setting."""
     prepared, original = ready(subject, inputs), inputs.build()
@@ -68,7 +68,7 @@ def inputs_untouched(subject: Subject, *, inputs: LossInputs) -> None:
     require(not written, f"the loss wrote to {', '.join(written)}")
 
 
-@law("loss", 47, examples=10, inputs=loss_inputs(widths=((4, 6), (4, 4))))
+@law("loss", examples=10, inputs=loss_inputs(widths=((4, 6), (4, 4))))
 def no_hidden_parameters(subject: Subject, *, inputs: LossInputs) -> None:
     """Gradients flow only to the student's outputs and to the prepared module's parameters: nothing else is trained."""
     prepared, original = ready(subject, inputs), inputs.build()
@@ -85,7 +85,6 @@ def no_hidden_parameters(subject: Subject, *, inputs: LossInputs) -> None:
 
 @law(
     "loss",
-    47,
     examples=5,
     inputs=loss_inputs(rows=(1, 2), tokens=(1, 3), candidates=(2, 5), scales=(1.0,), dtypes=("float64",)),
 )

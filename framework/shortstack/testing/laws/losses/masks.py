@@ -17,7 +17,7 @@ from shortstack.testing.subject import Subject
 _FAR = 100.0
 
 
-@law("loss", 45, when=ON_STATES, inputs=loss_inputs(rows=(2, 4)))
+@law("loss", when=ON_STATES, inputs=loss_inputs(rows=(2, 4)))
 def masked_states(subject: Subject, *, inputs: LossInputs) -> None:
     """The models' states at padding change neither sum nor gradients, and their gradient is exactly 0."""
     original = inputs.build()
@@ -34,7 +34,7 @@ def masked_states(subject: Subject, *, inputs: LossInputs) -> None:
     require_same(subject, original, actual, answer(subject, inputs), "with other states at padding")
 
 
-@law("loss", 45, inputs=loss_inputs(), columns=st.integers(1, 3), rows=st.integers(0, 2), right=st.booleans())
+@law("loss", inputs=loss_inputs(), columns=st.integers(1, 3), rows=st.integers(0, 2), right=st.booleans())
 def more_padding(subject: Subject, *, inputs: LossInputs, columns: int, rows: int, right: bool) -> None:
     """More columns and rows of padding change neither sum, nor count, nor gradients."""
     original = inputs.build()
@@ -60,7 +60,7 @@ def more_padding(subject: Subject, *, inputs: LossInputs, columns: int, rows: in
     )
 
 
-@law("loss", 45, examples=10, inputs=loss_inputs())
+@law("loss", examples=10, inputs=loss_inputs())
 def padding_alone(subject: Subject, *, inputs: LossInputs) -> None:
     """A batch of padding alone has sum 0, count 0, and gradients of 0, never NaN."""
     result = answer(subject, attrs.evolve(inputs, lengths=(0,) * len(inputs.lengths)))
@@ -68,7 +68,7 @@ def padding_alone(subject: Subject, *, inputs: LossInputs) -> None:
     _require_nothing(result)
 
 
-@law("loss", 45, examples=10, inputs=loss_inputs())
+@law("loss", examples=10, inputs=loss_inputs())
 def nothing_supervised(subject: Subject, *, inputs: LossInputs) -> None:
     """A batch without labels has a finite sum, and sum and gradients of 0 if it counts no term there, never NaN."""
     result = answer(subject, attrs.evolve(inputs, supervised="nothing"))

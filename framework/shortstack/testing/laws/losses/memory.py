@@ -21,7 +21,7 @@ ANOTHER = 1000
 """Added to a seed to get one that is never drawn."""
 
 
-@law("loss", 62, when=OF_TEACHER, inputs=loss_inputs(rows=(3, 4), tokens=(3, 4), candidates=(5, 9), scales=(1.0,)))
+@law("loss", when=OF_TEACHER, inputs=loss_inputs(rows=(3, 4), tokens=(3, 4), candidates=(5, 9), scales=(1.0,)))
 def another_teacher(subject: Subject, *, inputs: LossInputs) -> None:
     """Another teacher gives another sum, equal to a fresh loss's, even if its outputs reuse the first one's memory."""
     inputs = attrs.evolve(inputs, supervised="every")
@@ -39,7 +39,7 @@ def another_teacher(subject: Subject, *, inputs: LossInputs) -> None:
     require(torch.equal(second, fresh), f"{float(second)!r} after another teacher, and {float(fresh)!r} otherwise")
 
 
-@law("loss", 62, when=LEARNS, examples=5, inputs=loss_inputs(widths=((4, 6),)))
+@law("loss", when=LEARNS, examples=5, inputs=loss_inputs(widths=((4, 6),)))
 def prepared_afresh(subject: Subject, *, inputs: LossInputs) -> None:
     """Two losses that are prepared for the same models share no parameter: training one leaves the other."""
     both = [ready(subject, inputs).module for _ in range(2)]  # keep both alive: freed memory may be reused
@@ -58,7 +58,7 @@ def prepared_afresh(subject: Subject, *, inputs: LossInputs) -> None:
     )
 
 
-@law("loss", 63, inputs=loss_inputs(widths=((4, 6), (4, 4))))
+@law("loss", inputs=loss_inputs(widths=((4, 6), (4, 4))))
 def another_machine(subject: Subject, *, inputs: LossInputs) -> None:
     """Sum and gradients are the same, bit for bit, under another hash salt, time zone, locale and working directory."""
     here = answer(subject, inputs)

@@ -16,16 +16,15 @@ from shortstack.testing.laws.losses.measuring import (
     slack,
     tolerance_of,
 )
-from shortstack.testing.recipes.loss_inputs import LossInputs
+from shortstack.testing.recipes.loss_inputs import LossInputs, catalogues
 from shortstack.testing.strategies import loss_inputs, temperatures
-from shortstack.testing.strategies.loss_inputs import catalogues
 from shortstack.testing.subject import Subject
 from shortstack.testing.tolerances import A_TERM, CANCELLED
 
 FORWARD_KL = promises("forward_kl")
 
 
-@law("loss", 40, when=FORWARD_KL, inputs=catalogues())
+@law("loss", when=FORWARD_KL, inputs=catalogues())
 def normalisation(subject: Subject, *, inputs: LossInputs) -> None:
     """Sum over count is ``mean_n Σ_v p log(p / q)`` over the supervised positions, at T = 1, as SciPy computes it."""
     plain, original = at_temperature(subject, 1.0), inputs.build()
@@ -37,7 +36,7 @@ def normalisation(subject: Subject, *, inputs: LossInputs) -> None:
     assert_close(result.value / result.count, expected, tolerance, "sum over count")
 
 
-@law("loss", 42, when=FORWARD_KL, inputs=catalogues(dtypes=("float64",)), temperature=temperatures())
+@law("loss", when=FORWARD_KL, inputs=catalogues(dtypes=("float64",)), temperature=temperatures())
 def tempered_gradient(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
     """The gradient with respect to the student's logits is ``T (q_T − p_T)``, at every temperature."""
     tempered, original = at_temperature(subject, temperature), inputs.build()
@@ -51,7 +50,6 @@ def tempered_gradient(subject: Subject, *, inputs: LossInputs, temperature: floa
 
 @law(
     "loss",
-    43,
     when=FORWARD_KL,
     inputs=loss_inputs(dtypes=("float64",), scales=(1.0, 0.1)),
     temperature=temperatures(high=True),
@@ -77,7 +75,7 @@ def high_temperature(subject: Subject, *, inputs: LossInputs, temperature: float
     )
 
 
-@law("loss", 44, when=FORWARD_KL, inputs=loss_inputs(dtypes=("float64",)))
+@law("loss", when=FORWARD_KL, inputs=loss_inputs(dtypes=("float64",)))
 def cross_entropy_gradient(subject: Subject, *, inputs: LossInputs) -> None:
     """The gradient equals that of the cross-entropy ``−Σ_v p log q``, at T = 1: the teacher's entropy is a constant."""
     plain, original = at_temperature(subject, 1.0), inputs.build()

@@ -38,7 +38,7 @@ def _learns(subject: Subject) -> bool:
 LEARNS = Condition(words="it prepares parameters for a student narrower than its teacher", holds=_learns)
 
 
-@law("loss", 59, when=promises("additive"), examples=1, lesson=lessons())
+@law("loss", when=promises("additive"), examples=1, lesson=lessons())
 def micro_batches(subject: Subject, *, lesson: Lesson) -> None:
     """A batch split into micro-batches gives the gradients of the whole batch, in training."""
     whole, cut = (_one_step(subject, lesson, accumulate) for accumulate in (1, 4))
@@ -48,7 +48,7 @@ def micro_batches(subject: Subject, *, lesson: Lesson) -> None:
         assert_close(cut[name], gradient, SINGLE, f"the gradient of {name} over four micro-batches")
 
 
-@law("loss", 59, examples=1, lesson=lessons())
+@law("loss", examples=1, lesson=lessons())
 def resuming(subject: Subject, *, lesson: Lesson) -> None:
     """A training that is killed after two of four steps and resumed ends with the same weights, bit for bit."""
     with TemporaryDirectory() as here:
@@ -61,7 +61,7 @@ def resuming(subject: Subject, *, lesson: Lesson) -> None:
     require(not apart, f"after resuming, other weights in {', '.join(apart)}")
 
 
-@law("loss", 59, when=LEARNS, examples=1, lesson=lessons(widths=(8,)))
+@law("loss", when=LEARNS, examples=1, lesson=lessons(widths=(8,)))
 def own_parameters(subject: Subject, *, lesson: Lesson) -> None:
     """A loss's own parameters are all trained beside the student, and not exported with it."""
     with TemporaryDirectory() as here:

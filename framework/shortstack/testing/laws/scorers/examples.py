@@ -57,7 +57,6 @@ MANY = 4096
 
 @law(
     "scorer",
-    5,
     examples=PAIRS,
     when=FREE_OF_BATCHES,
     model=models(),
@@ -75,7 +74,6 @@ def example_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
 
 @law(
     "scorer",
-    6,
     when=FREE_OF_BATCHES,
     model=models(),
     corpus=corpora(examples=(2, 6)),
@@ -92,7 +90,6 @@ def batch_size(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: 
 
 @law(
     "scorer",
-    65,
     when=COUNTS_EXAMPLES,
     examples=3,
     model=models(layers=(1, 2), dtypes=("float64",)),
@@ -111,7 +108,7 @@ def many_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
     require(many.examples == 16 * once.examples, f"{many.examples} examples, where there are 16 times {once.examples}")
 
 
-@law("scorer", 65, when=READS_VALUES)
+@law("scorer", when=READS_VALUES)
 def late_tokens(subject: Subject) -> None:
     """Late tokens count: changing those from the 65th on changes the scores, in one of twelve trials at least."""
     model = TinyModel(roomy=True, layers=4)  # several layers: scores may be relative to each other
@@ -126,7 +123,7 @@ def late_tokens(subject: Subject) -> None:
     require(condition=False, problem=f"other tokens from the 65th on gave the same scores {TRIALS} times")
 
 
-@law("scorer", 65, when=READS_VALUES)
+@law("scorer", when=READS_VALUES)
 def late_channels(subject: Subject) -> None:
     """All channels count: models that differ from the 33rd on score differently, in one of twelve trials at least."""
     for seed in range(TRIALS):
@@ -142,7 +139,7 @@ def late_channels(subject: Subject) -> None:
     require(condition=False, problem=f"models that differ from the 33rd channel on had the same scores {TRIALS} times")
 
 
-@law("scorer", 9, examples=PAIRS, when=READS_DATA, model=models(), corpus=corpora())
+@law("scorer", examples=PAIRS, when=READS_DATA, model=models(), corpus=corpora())
 def duplication(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """Repeating all examples leaves a mean (``traits.accumulates = "mean"``) and doubles a sum (``"sum"``)."""
     built = model.build()
@@ -153,7 +150,7 @@ def duplication(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     require_same(subject, model, twice, factor * once, f"scores of the examples twice over ({factor} ×)")
 
 
-@law("scorer", 9, when=A_FOLD_OVER_DATA, examples=2, model=models(layers=(1, 2)), corpus=corpora())
+@law("scorer", when=A_FOLD_OVER_DATA, examples=2, model=models(layers=(1, 2)), corpus=corpora())
 def long_sums(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """Merging 4,096 equal parts loses nothing: sums are kept in float32 or wider."""
     scorer = fold_scorer(subject)
@@ -169,7 +166,6 @@ def long_sums(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
 
 @law(
     "scorer",
-    10,
     examples=PAIRS,
     when=FREE_OF_BATCHES,
     model=models(),
@@ -183,7 +179,6 @@ def right_padding(subject: Subject, *, model: TinyModel, corpus: Corpus, padding
 
 @law(
     "scorer",
-    11,
     examples=PAIRS,
     when=FREE_OF_BATCHES,
     model=models() | COUNTED,
@@ -205,7 +200,6 @@ def _require_padding_is_nothing(subject: Subject, model: TinyModel, corpus: Corp
 
 @law(
     "scorer",
-    12,
     examples=PAIRS,
     when=READS_DATA,
     model=models(),
@@ -227,7 +221,6 @@ def blank_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, batchi
 
 @law(
     "scorer",
-    12,
     examples=PAIRS,
     when=OVER_GRADIENTS,
     model=models(),
@@ -244,7 +237,7 @@ def unlabelled_examples(subject: Subject, *, model: TinyModel, corpus: Corpus, o
     require_same(subject, model, scores(subject, built, mixed), without, "scores beside unlabelled examples")
 
 
-@law("scorer", 12, when=READS_DATA, model=models(layers=(1, 2)))
+@law("scorer", when=READS_DATA, model=models(layers=(1, 2)))
 def no_examples(subject: Subject, *, model: TinyModel) -> None:
     """Without any examples there is an ``EmptyDataError``: never NaN, never zeros that look like scores."""
     built, scorer = model.build(), subject.build()

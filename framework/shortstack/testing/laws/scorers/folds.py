@@ -63,7 +63,7 @@ def _going_on(scorer: FoldScorer[Any], state: Any, model: PreTrainedModel, batch
     return fold(_From(scorer=scorer, state=state, needs=scorer.needs), model, batches)
 
 
-@law("scorer", 7, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), first=corpora(), second=corpora())
+@law("scorer", when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), first=corpora(), second=corpora())
 def merge(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
     """Merging the states of two parts of the data gives the scores of the whole."""
     scorer, built = fold_scorer(subject), model.build()
@@ -73,7 +73,7 @@ def merge(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) 
     require_same(subject, model, scorer.finish(scorer.merge(left, right)).scores, whole, "scores of merged states")
 
 
-@law("scorer", 8, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), a=corpora(), b=corpora(), c=corpora())
+@law("scorer", when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), a=corpora(), b=corpora(), c=corpora())
 def merge_in_any_order(subject: Subject, *, model: TinyModel, a: Corpus, b: Corpus, c: Corpus) -> None:
     """Merging is commutative and associative."""
     scorer, built = fold_scorer(subject), model.build()
@@ -118,7 +118,7 @@ def _held(signals: LayerSignals, needs: frozenset[Signal]) -> Any:
     return SimpleNamespace(layer=signals.layer, **fields)
 
 
-@law("scorer", 8, when=A_FOLD_OVER_DATA, examples=5, model=models(layers=(2, 4)), corpus=corpora(examples=(2, 4)))
+@law("scorer", when=A_FOLD_OVER_DATA, examples=5, model=models(layers=(2, 4)), corpus=corpora(examples=(2, 4)))
 def layers_in_any_order(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """The order in which a batch's layers arrive does not change the scores: it depends on how a model runs."""
     scorer, built = fold_scorer(subject), model.build()
@@ -130,7 +130,7 @@ def layers_in_any_order(subject: Subject, *, model: TinyModel, corpus: Corpus) -
     require_same(subject, model, actual, expected, "scores of batches whose last layer comes first")
 
 
-@law("scorer", 8, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora())
+@law("scorer", when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora())
 def start_is_nothing(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """Merging with the state of no data changes nothing, bit for bit, from either side."""
     scorer, built = fold_scorer(subject), model.build()
@@ -144,7 +144,7 @@ def start_is_nothing(subject: Subject, *, model: TinyModel, corpus: Corpus) -> N
         )
 
 
-@law("scorer", 8, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), first=corpora(), second=corpora())
+@law("scorer", when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), first=corpora(), second=corpora())
 def states_are_values(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
     """``update``, ``merge`` and ``finish`` leave the states they are given as they were."""
     scorer, built = fold_scorer(subject), model.build()
@@ -160,7 +160,7 @@ def states_are_values(subject: Subject, *, model: TinyModel, first: Corpus, seco
         require(same_state(state, copy), f"the state of {what} was changed in place")
 
 
-@law("scorer", 23, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora(examples=(1, 3)))
+@law("scorer", when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora(examples=(1, 3)))
 def finish(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """``finish`` gives the same each time, also from a fresh scorer on the state stored and read back."""
     scorer, built = fold_scorer(subject), model.build()
@@ -173,7 +173,7 @@ def finish(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     require(torch.equal(first, fresh), f"{first.tolist()}, and {fresh.tolist()} from a fresh scorer")
 
 
-@law("scorer", 23, when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora(examples=(2, 5)))
+@law("scorer", when=A_FOLD, examples=FEW, model=models(layers=(1, 3)), corpus=corpora(examples=(2, 5)))
 def resume(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """A state holds only tensors and plain values: stored half-way and read back, it ends with the same scores."""
     scorer, built = fold_scorer(subject), model.build()

@@ -25,7 +25,7 @@ BOUNDED = Condition(
 )
 
 
-@law("scorer", 1, model=models(tuple(FAMILIES)), corpus=corpora(), batching=batchings())
+@law("scorer", model=models(tuple(FAMILIES)), corpus=corpora(), batching=batchings())
 def shape(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """A scorer returns one float64 score per layer, in the layers' order, on the CPU."""
     values = importance(subject, model.build(), batching.batches(corpus.examples())).scores
@@ -35,9 +35,7 @@ def shape(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batch
     require(tuple(values.shape) == (model.layers,), f"shape {tuple(values.shape)} for {model.layers} layers")
 
 
-@law(
-    "scorer", 1, model=models(tuple(FAMILIES)) | models(idle=True), corpus=corpora(), batching=batchings(blanks=(0, 1))
-)
+@law("scorer", model=models(tuple(FAMILIES)) | models(idle=True), corpus=corpora(), batching=batchings(blanks=(0, 1)))
 def finite(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """No score is NaN or infinite, whatever the padding, and even if a layer does nothing."""
     values = scores(subject, model.build(), batching.batches(corpus.examples()))
@@ -45,7 +43,7 @@ def finite(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batc
     require(bool(values.isfinite().all()), f"not every score is finite: {values.tolist()}")
 
 
-@law("scorer", 1, examples=10, model=models(), corpus=corpora(), louder=st.sampled_from([7, 10]))
+@law("scorer", examples=10, model=models(), corpus=corpora(), louder=st.sampled_from([7, 10]))
 def finite_where_certain(subject: Subject, *, model: TinyModel, corpus: Corpus, louder: int) -> None:
     """No score is NaN or infinite where the model is certain and wrong, by thousands of nats per example."""
     built = model.build()
@@ -55,7 +53,7 @@ def finite_where_certain(subject: Subject, *, model: TinyModel, corpus: Corpus, 
     require(bool(values.isfinite().all()), f"not every score is finite: {values.tolist()}")
 
 
-@law("scorer", 1, when=READS_DATA, model=models(layers=(1, 2)), corpus=corpora(), batching=batchings(blanks=(0, 2)))
+@law("scorer", when=READS_DATA, model=models(layers=(1, 2)), corpus=corpora(), batching=batchings(blanks=(0, 2)))
 def examples_counted(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """A scorer reports the number of examples: all with a token, or, where it needs labels, all with a label."""
     count = importance(subject, model.build(), batching.batches(corpus.examples())).examples
@@ -65,7 +63,7 @@ def examples_counted(subject: Subject, *, model: TinyModel, corpus: Corpus, batc
     require(count in right, f"{count} examples, where there are {len(corpus.lengths)}, {labelled} of them labelled")
 
 
-@law("scorer", 2, model=models(tuple(FAMILIES), layers=(1, 3)), corpus=corpora(examples=(1, 3)))
+@law("scorer", model=models(tuple(FAMILIES), layers=(1, 3)), corpus=corpora(examples=(1, 3)))
 def model_untouched(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """Scoring changes neither the model, its mode included, nor process-wide state: random states, torch's modes."""
     built = model.build().train()
@@ -81,7 +79,7 @@ def model_untouched(subject: Subject, *, model: TinyModel, corpus: Corpus) -> No
     require(not changed, f"scoring changed {', '.join(changed)}")
 
 
-@law("scorer", 2, examples=5, model=models(layers=(1, 3), dtypes=("float64",)), corpus=corpora(examples=(1, 3)))
+@law("scorer", examples=5, model=models(layers=(1, 3), dtypes=("float64",)), corpus=corpora(examples=(1, 3)))
 def flags_count_not(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """Frozen parameters, training mode and old gradients do not change the scores."""
     plain, frozen, trained = model.build(), model.build().requires_grad_(requires_grad=False), model.build().train()
@@ -93,7 +91,7 @@ def flags_count_not(subject: Subject, *, model: TinyModel, corpus: Corpus) -> No
         require_same(subject, model, actual, expected, f"scores of a model that is {what}")
 
 
-@law("scorer", 3, examples=PAIRS, model=models(), corpus=corpora(), batching=batchings())
+@law("scorer", examples=PAIRS, model=models(), corpus=corpora(), batching=batchings())
 def determinism(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """The same model and examples give the same scores, bit for bit, whatever the random state."""
     batches = batching.batches(corpus.examples())
@@ -106,7 +104,7 @@ def determinism(subject: Subject, *, model: TinyModel, corpus: Corpus, batching:
     require(torch.equal(first.nan_to_num(), second.nan_to_num()), f"{first.tolist()} at first, then {second.tolist()}")
 
 
-@law("scorer", 4, when=BOUNDED, model=models(idle=True), corpus=corpora(), batching=batchings())
+@law("scorer", when=BOUNDED, model=models(idle=True), corpus=corpora(), batching=batchings())
 def bounds(subject: Subject, *, model: TinyModel, corpus: Corpus, batching: Batching) -> None:
     """No score is below ``traits.lower`` or above ``traits.upper``, exactly: rounding is clamped."""
     values = scores(subject, model.build(), batching.batches(corpus.examples()))

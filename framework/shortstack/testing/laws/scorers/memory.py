@@ -30,7 +30,7 @@ QUESTIONS: Final = (
 """Models of one config with other weights, examples of the same lengths with other tokens, other families."""
 
 
-@law("scorer", 62, examples=PAIRS, model=models(layers=(1, 3)), first=corpora(), second=corpora())
+@law("scorer", examples=PAIRS, model=models(layers=(1, 3)), first=corpora(), second=corpora())
 def no_memory(subject: Subject, *, model: TinyModel, first: Corpus, second: Corpus) -> None:
     """A scorer keeps nothing from one measurement for the next: all that it accumulates is in the state."""
     scorer, built = subject.build(), model.build()
@@ -44,7 +44,7 @@ def no_memory(subject: Subject, *, model: TinyModel, first: Corpus, second: Corp
     )
 
 
-@law("scorer", 62, examples=10, model=models(layers=(1, 3)), corpus=corpora())
+@law("scorer", examples=10, model=models(layers=(1, 3)), corpus=corpora())
 def other_weights(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """A model whose weights were changed in place scores as another model with those weights does."""
     other = attrs.evolve(model, seed=model.seed + 1)
@@ -56,7 +56,7 @@ def other_weights(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None
     require_same(subject, model, again, fresh, "scores of a model that was measured before, with other weights since")
 
 
-@law("scorer", 63, when=FINDABLE)
+@law("scorer", when=FINDABLE)
 def other_process(subject: Subject) -> None:
     """A scorer gives the same scores in another process, where the questions come in another order.
 
@@ -80,7 +80,7 @@ def answers(subject: Subject, order: Sequence[int]) -> list[str]:
     return [results[number] for number in sorted(results)]
 
 
-@law("scorer", 64, examples=10, model=models(layers=(2, 3)), corpus=corpora())
+@law("scorer", examples=10, model=models(layers=(2, 3)), corpus=corpora())
 def company_counts_not(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """Measuring other scorers in the same pass changes no score: neither this scorer's nor theirs."""
     built, batches = model.build(), one_batch(corpus)
@@ -97,7 +97,7 @@ def company_counts_not(subject: Subject, *, model: TinyModel, corpus: Corpus) ->
         )
 
 
-@law("scorer", 71, examples=2, model=models(layers=(2, 3), dtypes=("float64",)), corpus=corpora(examples=(3, 6)))
+@law("scorer", examples=2, model=models(layers=(2, 3), dtypes=("float64",)), corpus=corpora(examples=(3, 6)))
 def threads(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """One scorer used in several threads, each with its own model, gives the scores it gives in one."""
     built = [attrs.evolve(model, seed=seed, layers=model.layers + seed).build() for seed in range(4)]

@@ -25,7 +25,6 @@ NOT_RANKED = Condition(
 
 @law(
     "scorer",
-    61,
     when=promises("local"),
     examples=6,
     model=DEEP,
@@ -45,7 +44,6 @@ def exchanged_layers(subject: Subject, *, model: TinyModel, corpus: Corpus, seed
 
 @law(
     "scorer",
-    61,
     when=NOT_RANKED,
     examples=6,
     model=DEEP,

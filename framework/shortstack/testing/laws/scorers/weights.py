@@ -37,7 +37,7 @@ A_FOLD_OF_VALUES = Condition(
 SEEDS: Final = st.integers(0, 9)
 
 
-@law("scorer", 13, when=promises("identity_is_zero"), model=models(idle=True), corpus=corpora())
+@law("scorer", when=promises("identity_is_zero"), model=models(idle=True), corpus=corpora())
 def idle_layers(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """A layer that passes its input on unchanged scores 0, wherever it stands."""
     values = scores(subject, model.build(), one_batch(corpus))[list(model.idle)]
@@ -47,7 +47,6 @@ def idle_layers(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
 
 @law(
     "scorer",
-    16,
     when=promises("function_only"),
     model=models(SCALABLE),
     corpus=corpora(),
@@ -62,7 +61,7 @@ def rescaling(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int)
     require(torch.equal(before, after), f"{before.tolist()} before, {after.tolist()} after rescaling by 2^{power}")
 
 
-@law("scorer", 17, examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
+@law("scorer", examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
 def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """Reordering the neurons of every MLP, in all its matrices alike, changes no score."""
     original, reordered = model.build(), model.build()
@@ -72,7 +71,7 @@ def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: in
     require_same(subject, model, after, before, "scores of the same model with its neurons in another order")
 
 
-@law("scorer", 18, examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
+@law("scorer", examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)
 def token_names(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """Renaming the tokens, in the model and in the data, changes no score: no token id has a meaning of its own."""
     original, renamed = model.build(), model.build()
@@ -83,7 +82,7 @@ def token_names(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int
     require_same(subject, model, after, before, "scores of the same model with its tokens renamed")
 
 
-@law("scorer", 19, when=WEIGHT_POWER, model=models(), corpus=corpora(), power=st.integers(-3, 3))
+@law("scorer", when=WEIGHT_POWER, model=models(), corpus=corpora(), power=st.integers(-3, 3))
 def weight_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, power: int) -> None:
     """Multiplying all weights by ``c > 0`` multiplies the scores by ``c`` to the power ``traits.weight_power``."""
     original, scaled = model.build(), model.build()
@@ -97,7 +96,6 @@ def weight_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, power: i
 
 @law(
     "scorer",
-    20,
     examples=PAIRS,
     when=OBJECTIVE_POWER,
     model=models(),
@@ -118,7 +116,7 @@ def objective_scale(subject: Subject, *, model: TinyModel, corpus: Corpus, scale
     assert_close(after, factor * before, tolerance, f"scores of the objective times {scale:g} ({factor:g} ×)")
 
 
-@law("scorer", 21, when=FROM_WEIGHTS, model=models(), corpus=corpora())
+@law("scorer", when=FROM_WEIGHTS, model=models(), corpus=corpora())
 def weights_alone(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
     """Scores computed from weights alone are the same for any examples, and for none, bit for bit."""
     with_data, without = (scores(subject, model.build(), batches) for batches in (one_batch(corpus), []))
@@ -126,7 +124,7 @@ def weights_alone(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None
     require(torch.equal(with_data, without), f"{with_data.tolist()} with examples, {without.tolist()} without")
 
 
-@law("scorer", 21, examples=PAIRS, when=NO_LABELS, model=models(), corpus=corpora(), seed=SEEDS)
+@law("scorer", examples=PAIRS, when=NO_LABELS, model=models(), corpus=corpora(), seed=SEEDS)
 def labels_unused(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
     """If labels are not needed, other labels, or none, give the same scores, bit for bit."""
     original = one_batch(corpus)
@@ -150,7 +148,6 @@ def labels_unused(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: i
 
 @law(
     "scorer",
-    22,
     examples=PAIRS,
     when=A_FOLD_OF_VALUES,
     model=models(dtypes=("bfloat16",)),

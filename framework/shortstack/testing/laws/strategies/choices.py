@@ -5,7 +5,7 @@ from shortstack.selection.selector import AdaptiveLayerSelector, Budget
 from shortstack.testing.broken import UntriedError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law, promises
-from shortstack.testing.laws.strategies.asking import answered, choices
+from shortstack.testing.laws.strategies.choosing import answered, choices
 from shortstack.testing.random_states import random_states, seeded
 from shortstack.testing.recipes.questions import LayerQuestion, ParameterBudget
 from shortstack.testing.shared import shared_settings
@@ -15,7 +15,7 @@ from shortstack.testing.subject import Subject
 EXACT = promises("exact")
 
 
-@law("strategy", 24, question=layer_questions())
+@law("strategy", question=layer_questions())
 def within_budget(subject: Subject, *, question: LayerQuestion) -> None:
     """A strategy allowed ``k`` layers keeps 1 to ``k``: distinct indices in ascending order."""
     for keep, kept in choices(subject, question).items():
@@ -24,14 +24,14 @@ def within_budget(subject: Subject, *, question: LayerQuestion) -> None:
         require(set(kept) <= set(range(len(question.scores))), f"{list(kept)}: there are {len(question.scores)} layers")
 
 
-@law("strategy", 24, when=EXACT, question=layer_questions())
+@law("strategy", when=EXACT, question=layer_questions())
 def exact(subject: Subject, *, question: LayerQuestion) -> None:
     """A strategy allowed ``k`` layers keeps exactly ``k``."""
     for keep, kept in choices(subject, question).items():
         require(len(kept) == keep, f"{len(kept)} layers are kept, where {keep} may be")
 
 
-@law("strategy", 24, when=EXACT, question=layer_questions())
+@law("strategy", when=EXACT, question=layer_questions())
 def keep_all(subject: Subject, *, question: LayerQuestion) -> None:
     """A ratio of 1 keeps all layers."""
     _require_no_refusal(subject, question)
@@ -41,7 +41,7 @@ def keep_all(subject: Subject, *, question: LayerQuestion) -> None:
     require(kept == tuple(range(len(question.scores))), f"layers {list(kept)} of {len(question.scores)} are kept")
 
 
-@law("strategy", 24, question=layer_questions(), budget=parameter_budgets())
+@law("strategy", question=layer_questions(), budget=parameter_budgets())
 def parameter_budget(subject: Subject, *, question: LayerQuestion, budget: ParameterBudget) -> None:
     """The layers kept under a budget of parameters cost no more than the budget."""
     layers = len(question.scores)
@@ -56,20 +56,20 @@ def parameter_budget(subject: Subject, *, question: LayerQuestion, budget: Param
     require(spent <= allowed, f"layers {list(kept)} cost {spent} parameters, where {allowed} are allowed")
 
 
-@law("strategy", 24, question=layer_questions())
+@law("strategy", question=layer_questions())
 def determinism(subject: Subject, *, question: LayerQuestion) -> None:
     """The same question gets the same answer, from a fresh strategy or the same one, whatever the random state."""
     same, built, answers_by_keep = subject.build(), question.build(), []
     for seed in (1, 2):
         with seeded(seed):
-            answers_by_keep += [choices(subject, question), choices(subject, question, strategy=same, asked=built)]
+            answers_by_keep += [choices(subject, question), choices(subject, question, strategy=same, built=built)]
     for keep, first in answers_by_keep[0].items():
         answers = [each.get(keep) for each in answers_by_keep]
 
         require(len(set(answers)) == 1, f"of {keep} layers sometimes {first} are kept, sometimes others: {answers}")
 
 
-@law("strategy", 24, question=layer_questions())
+@law("strategy", question=layer_questions())
 def question_untouched(subject: Subject, *, question: LayerQuestion) -> None:
     """Choosing changes neither the question, nor the global random state, nor process-wide settings."""
     shared = shared_settings()
@@ -89,7 +89,7 @@ def question_untouched(subject: Subject, *, question: LayerQuestion) -> None:
     require(not set_anew, f"choosing changed {', '.join(set_anew)}")
 
 
-@law("strategy", 24, examples=5, question=layer_questions(layers=(40, 40)))
+@law("strategy", examples=5, question=layer_questions(layers=(40, 40)))
 def many_layers(subject: Subject, *, question: LayerQuestion) -> None:
     """With 40 layers too, a strategy keeps as many as may stay, whether few or nearly all."""
     layers = len(question.scores)
@@ -103,7 +103,7 @@ def many_layers(subject: Subject, *, question: LayerQuestion) -> None:
         require(list(kept) == sorted(set(kept)), f"{list(kept)} are not distinct and ascending")
 
 
-@law("strategy", 24, question=layer_questions())
+@law("strategy", question=layer_questions())
 def reason(subject: Subject, *, question: LayerQuestion) -> None:
     """Every choice gives its reason, in one line of text."""
     for keep in choices(subject, question):

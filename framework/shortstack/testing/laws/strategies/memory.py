@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shortstack.testing.broken import UntriedError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
-from shortstack.testing.laws.strategies.asking import choices
+from shortstack.testing.laws.strategies.choosing import choices
 from shortstack.testing.other_process import FINDABLE, asked_elsewhere
 from shortstack.testing.recipes.questions import LayerQuestion
 from shortstack.testing.strategies import layer_questions
@@ -31,7 +31,7 @@ LIKE = st.integers(2, 9).flatmap(lambda layers: st.tuples(*[layer_questions(laye
 """Two questions about the same number of layers."""
 
 
-@law("strategy", 62, questions=LIKE)
+@law("strategy", questions=LIKE)
 def no_memory(subject: Subject, *, questions: tuple[LayerQuestion, LayerQuestion]) -> None:
     """A strategy that answered one question answers the next as a fresh one does."""
     first, second = questions
@@ -42,7 +42,7 @@ def no_memory(subject: Subject, *, questions: tuple[LayerQuestion, LayerQuestion
     require(again == fresh, f"{again} are kept after another question, {fresh} without one before")
 
 
-@law("strategy", 63, when=FINDABLE)
+@law("strategy", when=FINDABLE)
 def other_process(subject: Subject) -> None:
     """A strategy answers the same in another process, where the questions come in another order.
 
@@ -65,7 +65,7 @@ def answers(subject: Subject, order: Sequence[int]) -> list[str]:
     return [results[number] for number in sorted(results)]
 
 
-@law("strategy", 71, examples=5, questions=st.tuples(*[layer_questions()] * 4))
+@law("strategy", examples=5, questions=st.tuples(*[layer_questions()] * 4))
 def threads(subject: Subject, *, questions: tuple[LayerQuestion, ...]) -> None:
     """One strategy used in several threads, each with its own question, answers as in one."""
     strategy: Any = subject.build()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law, promises
-from shortstack.testing.laws.strategies.asking import answered, choices
+from shortstack.testing.laws.strategies.choosing import answered, choices
 from shortstack.testing.recipes.questions import LayerQuestion
 from shortstack.testing.strategies import layer_questions
 from shortstack.testing.subject import Subject
@@ -16,7 +16,7 @@ BONUS = 2.0**-16
 """Less than any difference of drawn scores, or of sums of them; adding it to them is exact."""
 
 
-@law("strategy", 24, when=promises("continuous"), question=layer_questions())
+@law("strategy", when=promises("continuous"), question=layer_questions())
 def ties(subject: Subject, *, question: LayerQuestion) -> None:
     """Ties are resolved for the lowest index: a tiny bonus for each layer, largest for the first, changes nothing.
 
@@ -30,14 +30,14 @@ def ties(subject: Subject, *, question: LayerQuestion) -> None:
         require(kept == expected, f"of {keep}, {kept} stay; with ties decided for the lowest index, {expected}")
 
 
-@law("strategy", 25, when=promises("nested"), question=layer_questions())
+@law("strategy", when=promises("nested"), question=layer_questions())
 def nested(subject: Subject, *, question: LayerQuestion) -> None:
     """The layers kept of ``k`` are among those kept of ``k + 1``."""
     for few, more in pairwise(choices(subject, question).values()):
         require(set(few) <= set(more), f"{few} are kept, but with room for one more {more}")
 
 
-@law("strategy", 26, when=promises("monotone"), question=layer_questions(), steps=st.integers(1, 16))
+@law("strategy", when=promises("monotone"), question=layer_questions(), steps=st.integers(1, 16))
 def monotone(subject: Subject, *, question: LayerQuestion, steps: int) -> None:
     """Raising a kept layer's score, or lowering a dropped one's, changes nothing."""
     for keep, before in choices(subject, question).items():
@@ -49,9 +49,7 @@ def monotone(subject: Subject, *, question: LayerQuestion, steps: int) -> None:
             require(after == before, f"of {keep}, {before} stay; with the score of {layer} at {scores[layer]}, {after}")
 
 
-@law(
-    "strategy", 26, when=promises("order_only"), examples=60, question=layer_questions(), doublings=st.integers(-30, 30)
-)
+@law("strategy", when=promises("order_only"), examples=60, question=layer_questions(), doublings=st.integers(-30, 30))
 def order_only(subject: Subject, *, question: LayerQuestion, doublings: int) -> None:
     """Any strictly increasing map of the scores leaves the choice: ``2ᵏ⁺ʳ`` and ``−2ᵏ⁻ʳ``, if r scores are lower.
 

@@ -9,7 +9,7 @@ from shortstack.testing.law import law
 from shortstack.testing.subject import Subject
 
 
-@law("strategy", 58)
+@law("strategy")
 def settings(subject: Subject) -> None:
     """Settings written to JSON and read back give an equal strategy; an unknown setting is refused by name."""
     built = strategy_named(subject.name, subject.settings)

@@ -11,7 +11,7 @@ from shortstack.testing.strategies import prunings
 from shortstack.testing.subject import Subject
 
 
-@law("student", 62, pruning=prunings())
+@law("student", pruning=prunings())
 def no_memory(subject: Subject, *, pruning: Pruning) -> None:
     """After a teacher's weights changed, its student is another: the one that a fresh architecture builds."""
     method, teacher = subject.build(), pruning.teacher.build()
@@ -30,7 +30,7 @@ def no_memory(subject: Subject, *, pruning: Pruning) -> None:
     _require_same(again, fresh, "built after another student, and by a fresh architecture")
 
 
-@law("student", 63, pruning=prunings())
+@law("student", pruning=prunings())
 def another_machine(subject: Subject, *, pruning: Pruning) -> None:
     """The student is the same, bit for bit, under another hash salt, time zone, locale and working directory."""
     here = built(subject, pruning)

@@ -17,7 +17,7 @@ from shortstack.testing.strategies import models, prunings
 from shortstack.testing.subject import Subject
 
 
-@law("student", 29, when=WHOLE_LAYERS, teacher=models(tuple(FAMILIES), dtypes=("float64", "float32", "bfloat16")))
+@law("student", when=WHOLE_LAYERS, teacher=models(tuple(FAMILIES), dtypes=("float64", "float32", "bfloat16")))
 def keep_all(subject: Subject, *, teacher: TinyModel) -> None:
     """A student that keeps all layers gives the teacher's logits, bit for bit."""
     pruning = Pruning(teacher=teacher, kept=tuple(range(teacher.layers)))
@@ -26,7 +26,7 @@ def keep_all(subject: Subject, *, teacher: TinyModel) -> None:
     require_equal(logits(student), logits(teacher.build()), "the logits of a student with all layers and the teacher's")
 
 
-@law("student", 30, when=WHOLE_LAYERS, pruning=prunings(layers=(2, 4), dropping=True, idle=True))
+@law("student", when=WHOLE_LAYERS, pruning=prunings(layers=(2, 4), dropping=True, idle=True))
 def identity_layer(subject: Subject, *, pruning: Pruning) -> None:
     """Dropping layers that write nothing to the residual stream leaves the logits as they were, bit for bit."""
     student = built(subject, pruning).student
@@ -36,7 +36,6 @@ def identity_layer(subject: Subject, *, pruning: Pruning) -> None:
 
 @law(
     "student",
-    30,
     when=WHOLE_LAYERS,
     pruning=prunings(layers=(2, 4), dropping=True) | prunings(layers=(12, 12), dropping=True),
 )
@@ -48,7 +47,7 @@ def others_skipped(subject: Subject, *, pruning: Pruning) -> None:
     require_equal(logits(student), expected, "the logits of the student and of the teacher without the other layers")
 
 
-@law("student", 33, when=WHOLE_LAYERS, pruning=prunings(layers=(3, 4), dropping=True, twice=True))
+@law("student", when=WHOLE_LAYERS, pruning=prunings(layers=(3, 4), dropping=True, twice=True))
 def composition(subject: Subject, *, pruning: Pruning) -> None:
     """Shrinking twice equals shrinking once by the composed selection: the same tensors and logits."""
     once = built_from(subject, pruning.teacher.build(), pruning.composed).student

@@ -27,7 +27,7 @@ from shortstack.testing.tolerances import CACHED, EXACT
 HALF = TOKENS // 2
 
 
-@law("student", 30, pruning=prunings(dtypes=("float64", "float32")))
+@law("student", pruning=prunings(dtypes=("float64", "float32")))
 def cached_generation(subject: Subject, *, pruning: Pruning) -> None:
     """Token by token with a cache, a student gives the logits that it gives in one pass without one."""
     student = built(subject, pruning).student
@@ -36,7 +36,7 @@ def cached_generation(subject: Subject, *, pruning: Pruning) -> None:
     assert_close(_token_by_token(student, prompt()), expected, CACHED[pruning.teacher.dtype], "logits with a cache")
 
 
-@law("student", 34, pruning=prunings())
+@law("student", pruning=prunings())
 def round_trip(subject: Subject, *, pruning: Pruning) -> None:
     """Saved and loaded by stock transformers, it is the same model: class, config, names, tensors and logits."""
     student = built(subject, pruning).student
@@ -59,7 +59,7 @@ def round_trip(subject: Subject, *, pruning: Pruning) -> None:
     require_equal(logits(loaded), logits(student), "the logits of what was loaded and of what was saved")
 
 
-@law("student", 34, pruning=prunings())
+@law("student", pruning=prunings())
 def stock(subject: Subject, *, pruning: Pruning) -> None:
     """The student is what ``AutoModelForCausalLM`` makes of its config, module by module, without hooks."""
     student = built(subject, pruning).student
@@ -74,7 +74,7 @@ def stock(subject: Subject, *, pruning: Pruning) -> None:
         require(not hooked, f"{name or 'the student'} has a hook, or a forward of its own, that no file carries")
 
 
-@law("student", 36, pruning=prunings(dtypes=("float64", "float32")))
+@law("student", pruning=prunings(dtypes=("float64", "float32")))
 def causality(subject: Subject, *, pruning: Pruning) -> None:
     """Changing a token leaves the logits at earlier positions."""
     student, tokens = built(subject, pruning).student, prompt()
@@ -86,7 +86,7 @@ def causality(subject: Subject, *, pruning: Pruning) -> None:
     assert_close(after, before, CACHED[pruning.teacher.dtype] if grouped else EXACT, "logits before the other token")
 
 
-@law("student", 37, pruning=prunings())
+@law("student", pruning=prunings())
 def trainable(subject: Subject, *, pruning: Pruning) -> None:
     """After one backward pass every parameter has a finite gradient that is not all 0.
 
@@ -103,7 +103,7 @@ def trainable(subject: Subject, *, pruning: Pruning) -> None:
         require(moot or gradient is None or bool(gradient.any()), f"the gradient of {name} is 0")
 
 
-@law("student", 37, pruning=prunings())
+@law("student", pruning=prunings())
 def evaluation_mode(subject: Subject, *, pruning: Pruning) -> None:
     """The student is returned in evaluation mode, with every module that computes something."""
     for name, module in built(subject, pruning).student.named_modules():

@@ -12,7 +12,7 @@ from shortstack.testing.strategies import prunings
 from shortstack.testing.subject import Subject
 
 
-@law("student", 32, when=WHOLE_LAYERS, pruning=prunings())
+@law("student", when=WHOLE_LAYERS, pruning=prunings())
 def planned_depth(subject: Subject, *, pruning: Pruning) -> None:
     """The student's config has as many layers as are kept; planning needs no model."""
     planned = subject.build().shrink(pruning.teacher.config(), pruning.selection)
@@ -21,7 +21,7 @@ def planned_depth(subject: Subject, *, pruning: Pruning) -> None:
     require(depth == len(pruning.kept), f"the config says {depth} layers, where {len(pruning.kept)} are kept")
 
 
-@law("student", 32, pruning=prunings())
+@law("student", pruning=prunings())
 def parameter_count(subject: Subject, *, pruning: Pruning) -> None:
     """The planned number of parameters is that of the finished model, shared storage counted once."""
     result = built(subject, pruning)
@@ -31,7 +31,7 @@ def parameter_count(subject: Subject, *, pruning: Pruning) -> None:
     require(promised == actual, f"{promised:,} parameters were promised, the student has {actual:,}")
 
 
-@law("student", 66, pruning=prunings())
+@law("student", pruning=prunings())
 def same_scalars(subject: Subject, *, pruning: Pruning) -> None:
     """The student's vocabulary, special tokens, epsilons and rotary positions are the teacher's, defaults or not."""
     config = pruning.teacher.config()
@@ -44,7 +44,7 @@ def same_scalars(subject: Subject, *, pruning: Pruning) -> None:
     require(not changed, f"the student has {differences}")
 
 
-@law("student", 35, pruning=prunings())
+@law("student", pruning=prunings())
 def config_untouched(subject: Subject, *, pruning: Pruning) -> None:
     """Planning leaves the teacher's config as it was."""
     config = pruning.teacher.config()

@@ -10,7 +10,7 @@ from shortstack.testing.strategies import prunings
 from shortstack.testing.subject import Subject
 
 
-@law("student", 35, pruning=prunings())
+@law("student", pruning=prunings())
 def teacher_untouched(subject: Subject, *, pruning: Pruning) -> None:
     """Building leaves the teacher as it was: weights, flags, gradients, hooks, config; and the global random state."""
     teacher = pruning.teacher.build()

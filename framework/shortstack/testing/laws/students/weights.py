@@ -16,14 +16,14 @@ from shortstack.testing.strategies import prunings
 from shortstack.testing.subject import Subject
 
 
-@law("student", 29, pruning=prunings())
+@law("student", pruning=prunings())
 def filled(subject: Subject, *, pruning: Pruning) -> None:
     """Every tensor of the student is written: all start as NaN."""
     for name, tensor in built(subject, pruning).student.state_dict().items():
         require(not bool(tensor.isnan().any()), f"{name} was not written, or not wholly")
 
 
-@law("student", 29, pruning=prunings())
+@law("student", pruning=prunings())
 def copies(subject: Subject, *, pruning: Pruning) -> None:
     """A tensor declared to be a copy of a teacher's tensor equals it, bit for bit, dtype included."""
     result = built(subject, pruning)
@@ -33,7 +33,7 @@ def copies(subject: Subject, *, pruning: Pruning) -> None:
         require_equal(ours[name], theirs[source], f"the values of {name} and of the teacher's {source}")
 
 
-@law("student", 70, pruning=prunings(layers=(2, 4), dropping=True))
+@law("student", pruning=prunings(layers=(2, 4), dropping=True))
 def accounted_for(subject: Subject, *, pruning: Pruning) -> None:
     """A tensor not declared a copy differs from the kept layer's own tensor, if layers are dropped.
 
@@ -55,7 +55,7 @@ def _name_before(name: str, path: str, kept: Sequence[int]) -> str:
     return f"{path}.{kept[int(index)]}.{rest}"
 
 
-@law("student", 33, pruning=prunings())
+@law("student", pruning=prunings())
 def determinism(subject: Subject, *, pruning: Pruning) -> None:
     """The same teacher and layers give the same student, whatever the random state."""
     first, second = (built(subject, pruning, seed=seed) for seed in (1, 2))
@@ -65,7 +65,7 @@ def determinism(subject: Subject, *, pruning: Pruning) -> None:
     require_same_tensors(second.student.state_dict(), first.student.state_dict(), "two students of the same layers")
 
 
-@law("student", 34, pruning=prunings())
+@law("student", pruning=prunings())
 def dtype(subject: Subject, *, pruning: Pruning) -> None:
     """Every parameter of the student has the teacher's dtype."""
     wanted = getattr(torch, pruning.teacher.dtype)
@@ -73,7 +73,7 @@ def dtype(subject: Subject, *, pruning: Pruning) -> None:
         require(parameter.dtype == wanted, f"{name} is {parameter.dtype}, the teacher is {wanted}")
 
 
-@law("student", 35, pruning=prunings())
+@law("student", pruning=prunings())
 def unshared(subject: Subject, *, pruning: Pruning) -> None:
     """Changing every tensor of the student, buffers included, changes no tensor of the teacher."""
     result = built(subject, pruning)
@@ -85,7 +85,7 @@ def unshared(subject: Subject, *, pruning: Pruning) -> None:
         require(torch.equal(tensor, before[name]), f"the teacher's {name} changed when the student's tensors did")
 
 
-@law("student", 35, pruning=prunings())
+@law("student", pruning=prunings())
 def ties(subject: Subject, *, pruning: Pruning) -> None:
     """Tensors that are tied in the teacher are tied in the student, and no others: tied embeddings stay tied."""
     result = built(subject, pruning)

@@ -11,7 +11,7 @@ from shortstack.testing.subject import Subject
 
 
 def choices(
-    subject: Subject, question: LayerQuestion, *, strategy: Any = None, asked: Question | None = None
+    subject: Subject, question: LayerQuestion, *, strategy: Any = None, built: Question | None = None
 ) -> Mapping[int, tuple[int, ...]]:
     """Return the kept layers for each allowed number of layers, except numbers that the strategy refuses.
 
@@ -19,7 +19,7 @@ def choices(
         subject: The strategy under test.
         question: The recipe of the question.
         strategy: An existing strategy; a fresh one each time by default.
-        asked: An existing question; a fresh one each time by default.
+        built: An existing question; a fresh one each time by default.
 
     Raises:
         UntriedError: The strategy refuses all of them.
@@ -27,7 +27,7 @@ def choices(
     kept, refused = {}, ""
     for keep in range(1, len(question.scores) + 1):
         try:
-            kept[keep] = answered(strategy or subject.build(), asked or question.build(), keep)
+            kept[keep] = answered(strategy or subject.build(), built or question.build(), keep)
         except ConfigurationError as error:
             refused = str(error)
     if not kept:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from shortstack import build_student
-from shortstack.models.private_draws import private_draws
+from shortstack.models.thread_generator import thread_generator
 from shortstack.testing.recipes.models import TinyModel
 
 
@@ -30,7 +30,7 @@ def test_the_same_numbers_and_another_state(seed):
     expected = draw()
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    with private_draws(seed):
+    with thread_generator(seed):
         drawn = draw()
 
     assert torch.equal(before, torch.get_rng_state())
@@ -39,7 +39,7 @@ def test_the_same_numbers_and_another_state(seed):
 
 def test_a_generator_of_ones_own_is_used():
     """An explicit generator is used as given."""
-    with private_draws(1):
+    with thread_generator(1):
         drawn = torch.rand(3, generator=torch.Generator().manual_seed(2))
 
     assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(2)))

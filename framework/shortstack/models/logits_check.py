@@ -8,7 +8,7 @@ _TOLERANCES = {torch.float64: 1e-7, torch.float32: 1e-4}  # of the largest logit
 _HALF_TOLERANCE = 0.1
 
 
-def short_prompt(model: PreTrainedModel, tokens: int = 8) -> Tensor:
+def random_prompt(model: PreTrainedModel, tokens: int = 8) -> Tensor:
     """Return random tokens, int64 ``(1, tokens)``: the same each time, and none of them padding."""
     vocabulary = model.config.get_text_config().vocab_size
     generator = torch.Generator().manual_seed(0)
@@ -21,7 +21,7 @@ def short_prompt(model: PreTrainedModel, tokens: int = 8) -> Tensor:
 
 def uncached_logits(model: PreTrainedModel) -> Tensor:
     """Return the logits for the short prompt, ``(1, tokens, vocabulary)``, from one pass without a cache."""
-    prompt = short_prompt(model)
+    prompt = random_prompt(model)
     with torch.no_grad():
         logits: Tensor = model(input_ids=prompt, attention_mask=torch.ones_like(prompt), use_cache=False).logits
     return logits

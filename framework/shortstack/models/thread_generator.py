@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @contextmanager
-def private_draws(seed: int | None = None) -> Iterator[None]:
+def thread_generator(seed: int | None = None) -> Iterator[None]:
     """Draw from a generator of its own in this thread, on the CPU, inside the context; the global one is not changed.
 
     Restoring the global state afterwards would not do: a thread that trains meanwhile would repeat its draws.
