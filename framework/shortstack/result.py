@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
 import attrs
 
@@ -79,7 +79,7 @@ class Parameters(TypedDict):
     student_body: int
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class RunResult:
     """Content of ``result.json``, in its order.
 
@@ -126,7 +126,7 @@ class RunResult:
     headlines: Mapping[str, Any] = attrs.field(factory=lambda: {"metrics": list(HEADLINES), "selected_by": SELECTED_BY})
     calibration: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     cases: Mapping[str, Any] = attrs.field(factory=dict)
-    folder: Path | None = attrs.field(default=None, eq=False, repr=False)
+    folder: ClassVar[Path | None] = None
 
     @property
     def selected_by(self) -> str:
@@ -164,6 +164,11 @@ class RunResult:
         schema = {"method": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
+    def located(self, folder: Path) -> Self:
+        """Return the same, which knows its folder; no field, for the folder may move and the file does not hold it."""
+        object.__setattr__(self, "folder", folder)
+        return self
+
     def _folder(self) -> Path:
         if self.folder is None:
             raise SourceNotFoundError("this result belongs to no folder; read it with RunResult.load(folder)")
@@ -177,7 +182,7 @@ class RunResult:
         """
         path, unfinished = folder / RESULT, folder / f".{RESULT}.unfinished"
         try:
-            fields = attrs.asdict(self, recurse=False, filter=lambda field, _value: field.name != "folder")
+            fields = attrs.asdict(self, recurse=False)
             text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
             raise NonFiniteError(f"{path} would hold a NaN or infinite value; undefined values are None") from error
@@ -204,10 +209,10 @@ class RunResult:
         schema = fields.get("schema") if isinstance(fields, dict) else None
         if schema != SCHEMA:
             raise DataError(f"{path} has schema {schema!r}, but this version of shortstack reads schema {SCHEMA} only")
-        names = {field.name for field in attrs.fields(cls)} - {"folder"}
+        names = {field.name for field in attrs.fields(cls)}
         needed = {field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING}
         wrong = [f"lacks {name!r}" for name in sorted(needed - fields.keys())]
         wrong += [f"has an unknown key {name!r}" for name in sorted(fields.keys() - names)]
         if wrong:
             raise DataError(f"{path} {', '.join(wrong)}; run again to write it anew")
-        return cls(**fields, folder=folder)
+        return cls(**fields).located(folder)

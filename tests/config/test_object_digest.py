@@ -1,5 +1,6 @@
 """Equal objects have equal digests, in another process too; whatever changes what an object does changes its digest."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -139,7 +140,8 @@ def test_of_a_script_in_other_processes():
 
     def run(text, salt):
         command = [sys.executable, "-c", text]
-        return subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": salt}).stdout
+        environment = os.environ | {"PYTHONHASHSEED": salt}
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
     first, again = (run(SCRIPT.format(factor=2), salt) for salt in "12")
 

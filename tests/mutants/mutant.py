@@ -56,4 +56,4 @@ class Mutant(Subject):
 class SetOfNames:
     """Settings that cannot be written to a file."""
 
-    names: frozenset = frozenset({"a"})
+    names: object = frozenset({"a"})

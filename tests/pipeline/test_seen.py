@@ -86,7 +86,10 @@ def test_a_run_evaluates_as_its_student_recommends(evaluated):
 def test_what_was_counted_is_in_the_record(evaluated):
     """Thirty of forty users return; their cases count, or are left out and counted, and the verdict says so."""
     rule, _, result = evaluated
-    expected = {"exclude": {"evaluated": 10, "left_out": 30}, "include": {"evaluated": 40, "left_out": 0}}[rule]
+    expected = {
+        "exclude": {"evaluated": 10, "users": 10, "left_out": 30},
+        "include": {"evaluated": 40, "users": 40, "left_out": 0},
+    }[rule]
 
     assert dict(result.cases) == {"seen": rule, "repeats": 30, "without_history": 0, **expected}
     said = {

@@ -118,7 +118,7 @@ def test_clicks_beside_their_floors(clicked):
     assert result.data["impressions"] == 200
     assert result.data["test_impressions"] == 20
     assert "what each impression showed ranked by itself" in (folder / "report.html").read_text("utf-8")
-    assert "NDCG@10" in result.verdict
+    assert "With 20 test users, no comparison" in result.verdict
 
 
 @pytest.mark.parametrize("which", ["rated", "clicked"])

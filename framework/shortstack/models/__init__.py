@@ -27,11 +27,11 @@ _HOMES = {
     "count_parameters": "parameters",
     "entering": "layer_calls",
     "leaving": "layer_calls",
-    "logits_agree": "random_prompt",
+    "logits_agree": "logits_check",
     "model_inputs": "decoder",
     "residual_writers": "decoder",
     "skipping": "partial_passes",
-    "uncached_logits": "random_prompt",
+    "uncached_logits": "logits_check",
     "with_entering": "layer_calls",
 }
 

@@ -56,11 +56,10 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         headlines=evaluation["headlines"],
         calibration=evaluation["calibration"],
         cases=evaluation["cases"],
-        folder=root,
     )
     result.save(root)
     write_report(root)
-    return result
+    return result.located(root)
 
 
 def _plugins(run: "RunConfig", registry: "Registry") -> dict[str, str]:
