@@ -18,7 +18,7 @@ def main() -> None:
     run, result = Run.of_folder(folder), RunResult.load(folder)
     stages = run.forecast(run.teacher_config())
     taken = result.cost["seconds"]
-    table = Table("stage", "foretold", "taken", "ratio")
+    table = Table("stage", "estimated", "taken", "ratio")
     for stage in stages:
         table.add_row(
             stage.stage,
@@ -31,7 +31,7 @@ def main() -> None:
     Console().print(table)
     peak = max(stage.memory_bytes for stage in stages)
     print(
-        f"memory: {peak / 2**30:.2f} GiB of tensors foretold, {result.cost['peak_memory_bytes'] / 2**30:.2f} GiB the process's peak"
+        f"memory: {peak / 2**30:.2f} GiB of tensors estimated, {result.cost['peak_memory_bytes'] / 2**30:.2f} GiB the process's peak"
     )
 
 

@@ -181,7 +181,7 @@ def _answer(url: str, start: int = 0, mark: str = "") -> HTTPResponse:
             error.code == 416 and start
         ):  # range not satisfiable: the file is complete or was replaced; the checksum decides
             return _answer(url)
-        raise DownloadError(f"{url} cannot be had: the publisher answers {error.code} {error.reason}") from error
+        raise DownloadError(f"{url} cannot be downloaded: the publisher answers {error.code} {error.reason}") from error
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(

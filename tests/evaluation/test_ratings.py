@@ -65,9 +65,9 @@ def test_floors_see_the_past_alone(histories):
     sequences = rated(histories)
     before = [option for history in histories for option in history[:-1]]
     other = rated([[*history[:-1], 3 - history[-1]] for history in histories])
-    for floor in (ConstantRater.mode, ConstantRater.mean, UserMean.fit):
+    for baseline in (ConstantRater.mode, ConstantRater.mean, UserMean.fit):
         first, second = (
-            floor(each, SCALE).predict(RatingCases.of(each, SCALE, "test")).values for each in (sequences, other)
+            baseline(each, SCALE).predict(RatingCases.of(each, SCALE, "test")).values for each in (sequences, other)
         )
         assert first.tolist() == second.tolist()
     assert ConstantRater.mean(sequences, SCALE).value == pytest.approx(np.mean([SCALE[option] for option in before]))

@@ -256,7 +256,7 @@ def test_the_publisher_refuses(tmp_path):
     """The server's response is reported."""
     with (
         publisher() as (url, _),
-        pytest.raises(DownloadError, match="cannot be had: the publisher answers 404 Not Found"),
+        pytest.raises(DownloadError, match="cannot be downloaded: the publisher answers 404 Not Found"),
     ):
         fetch(offer(url), tmp_path, Silent())
 

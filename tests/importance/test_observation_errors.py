@@ -28,7 +28,7 @@ def test_a_layer_that_runs_twice(model, batch, registry):
         return next_token(*given) + next_token(*given)
 
     with pytest.raises(
-        UnsupportedModelError, match="layer 0 runs twice in one pass, so its signals cannot be told apart"
+        UnsupportedModelError, match="layer 0 runs twice in one pass, so its signals cannot be separated"
     ):
         measure_importance(model, [batch], ["fisher"], objective=twice, registry=registry)
 

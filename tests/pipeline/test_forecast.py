@@ -204,7 +204,7 @@ def test_the_command(request, capsys, monkeypatch):
         assert stage in printed
     with pytest.raises(SystemExit, match="0"):
         main(["plan", *arguments])
-    assert "What the stages take is not told: data/amazon-2023 is not here" in capsys.readouterr().out
+    assert "The time of the stages is not known: data/amazon-2023 is not here" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="0"):
         main(["plan", *arguments, "--users", "1000", "--vocabulary", "5000", "--tflops", "300", "--json"])
     report = json.loads(capsys.readouterr().out)
@@ -218,7 +218,7 @@ def test_the_command(request, capsys, monkeypatch):
         (["{folder}", "--tflops", "3"], "--tflops is for a run's TOML file, and"),
         (["{folder}", "--users", "3"], "--users is for a run's TOML file, and"),
         (["{example}", "--tflops", "0"], "Invalid value for '--tflops'"),
-        (["{example}"], "the config of meta-llama/Llama-3.1-8B cannot be had"),
+        (["{example}"], "the config of meta-llama/Llama-3.1-8B cannot be downloaded"),
         (["{gguf}"], "m.gguf is no GGUF that transformers can read"),
     ],
 )

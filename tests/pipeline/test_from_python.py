@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import numpy as np
 import polars as pl
 import pytest
@@ -68,27 +69,7 @@ class TestResult:
     def test_one_without_a_folder(self, finished):
         """The error says how to read one that has it."""
         _, result, *_ = finished
-        made = RunResult(
-            **{
-                name: getattr(result, name)
-                for name in (
-                    "plugins",
-                    "shortstack",
-                    "config",
-                    "environment",
-                    "data",
-                    "cost",
-                    "verdict",
-                    "importance",
-                    "audit",
-                    "selection",
-                    "parameters",
-                    "metrics",
-                    "intervals",
-                    "comparisons",
-                )
-            }
-        )
+        made = attrs.evolve(result)
         with pytest.raises(SourceNotFoundError, match=r"RunResult\.load\(folder\)"):
             made.student()
 

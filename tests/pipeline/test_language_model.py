@@ -308,7 +308,7 @@ def test_the_hub_without_a_network(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        SourceNotFoundError, match="'nobody/nothing', which is no folder here and cannot be had from the hub"
+        SourceNotFoundError, match="'nobody/nothing', which is no folder here and cannot be downloaded from the hub"
     ):
         language_model("nobody/nothing")
 

@@ -64,10 +64,10 @@ def test_it_learns_what_titles_say(finished):
     """The teacher beats every baseline in every metric, also in ranking items that a user rated differently."""
     _, result = finished
     teacher_found = result.metrics["teacher"]
-    for floor in ("mode", "global-mean", "user-mean"):
+    for baseline in ("mode", "global-mean", "user-mean"):
         for metric in ("accuracy", "accuracy±0.5", "ndcg@5", "ndcg@10", "mrr"):
-            assert teacher_found[metric] > result.metrics[floor][metric]
-        assert teacher_found["rmse"] < result.metrics[floor]["rmse"]
+            assert teacher_found[metric] > result.metrics[baseline][metric]
+        assert teacher_found["rmse"] < result.metrics[baseline]["rmse"]
     assert result.data["items_without_title"] == 2
 
 

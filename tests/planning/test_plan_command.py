@@ -96,7 +96,7 @@ def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     tiny_config("dbrx").save_pretrained(tmp_path)
 
-    assert "How the cache of this family grows cannot be told from its config." in told(capsys, tmp_path)
+    assert "The growth of the cache is not in the config of this family." in told(capsys, tmp_path)
 
 
 @pytest.mark.parametrize(

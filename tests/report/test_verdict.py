@@ -87,7 +87,7 @@ def test_what_distillation_repaired_is_said(spoken):
 
 def test_a_teacher_that_beats_the_floors_is_said(spoken):
     """The verdict gives each baseline with its difference."""
-    expected = "The teacher beats the floors popularity (+0.0460 [+0.0400, +0.0520]) and markov (+0.0160"
+    expected = "The teacher beats the baselines popularity (+0.0460 [+0.0400, +0.0520]) and markov (+0.0160"
 
     assert expected in spoken()
 

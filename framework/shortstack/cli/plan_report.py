@@ -143,7 +143,7 @@ class PlanRequest:
                 config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry, data=data
             )
         except ShortstackError as error:
-            return [], [f"What the stages take is not told: {error}"]
+            return [], [f"The time of the stages is not known: {error}"]
         return stages, []
 
     def _notes(self, run: Run | None, rows: Sequence[Planned], items: int | None) -> list[str]:
@@ -152,7 +152,7 @@ class PlanRequest:
         if not all(row.alike for row in rows):
             notes.append("Its layers are not all alike: the figures are of evenly spaced ones.")
         if "cache_bytes" not in rows[0].costs:
-            notes.append("How the cache of this family grows cannot be told from its config.")
+            notes.append("The growth of the cache is not in the config of this family.")
         if run is not None and items is None and run.learns_items:
             notes.append("The first table does not count the items: say how many there are with --vocabulary.")
         return notes

@@ -10,7 +10,7 @@ HEADLINES: Final = (f"hr@{HEADLINE_CUTOFF}", f"ndcg@{HEADLINE_CUTOFF}", f"mrr@{H
 SELECTED_BY: Final = f"ndcg@{HEADLINE_CUTOFF}"
 """Metric on validation users by which rankers are selected, and which the verdict is about."""
 
-FLOORS: Final = ("popularity", "personal-popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
+BASELINES: Final = ("popularity", "personal-popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
 """Baselines that need no training: of the ranking tasks, then of the rating task."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from shortstack.contracts.headlines import FLOORS
+from shortstack.contracts.headlines import BASELINES
 from shortstack.evaluation.evaluation import Estimate, Evaluation, compare_all
 
 RATIOS = (
@@ -16,14 +16,14 @@ DIFFERENCES = (
     ("student", "teacher"),
     ("student", "scratch"),
     ("student", "pruned"),
-    *(("student", floor) for floor in reversed(FLOORS)),
+    *(("student", baseline) for baseline in reversed(BASELINES)),
     ("teacher", "scratch"),
-    *(("teacher", floor) for floor in reversed(FLOORS)),
+    *(("teacher", baseline) for baseline in reversed(BASELINES)),
 )
 
 
 def standard_comparisons(
-    evaluations: Mapping[str, Evaluation], metrics: Sequence[str], baselines: Sequence[str] = FLOORS
+    evaluations: Mapping[str, Evaluation], metrics: Sequence[str], baselines: Sequence[str] = BASELINES
 ) -> dict[str, dict[str, Estimate | None]]:
     """Compare the available methods, paired over users.
 

@@ -100,7 +100,7 @@ def _not_padded_left(batches: Iterable[Batch], model: PreTrainedModel) -> Iterat
     for number, batch in enumerate(batches):
         if bool((batch.mask.any(-1) & ~batch.mask[:, 0]).any()):
             raise UnsupportedModelError(
-                f"{type(model).__name__} ({model.config.model_type}) hears the padding on the left of an example in "
+                f"{type(model).__name__} ({model.config.model_type}) gives other logits where an example is padded on the left, as in "
                 f"calibration batch {number}, though it is masked; pad on the right"
             )
         yield batch

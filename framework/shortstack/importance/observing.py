@@ -110,9 +110,7 @@ class LayerObserver:
                 return None
             seen, self._current = self._seen[index], index
             if seen.entered:
-                raise UnsupportedModelError(
-                    f"layer {index} runs twice in one pass, so its signals cannot be told apart"
-                )
+                raise UnsupportedModelError(f"layer {index} runs twice in one pass, so its signals cannot be separated")
             seen.entered, states, changed = True, self._checked(entering(args, kwargs), index), None
             # all weights are frozen, so the graph starts at the input of the first layer
             if self.differentiates and not states.requires_grad:
@@ -150,7 +148,7 @@ class LayerObserver:
         if states.shape[:-1] != self._mask.shape:
             raise UnsupportedModelError(
                 f"the hidden states at layer {index} of {type(self._decoder.model).__name__} are {tuple(states.shape)}, which is not "
-                f"(batch, tokens, hidden) of {tuple(self._mask.shape)} tokens, so its signals cannot be told by example"
+                f"(batch, tokens, hidden) of {tuple(self._mask.shape)} tokens, so its signals cannot be divided by example"
             )
         return states
 

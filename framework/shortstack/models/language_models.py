@@ -126,7 +126,7 @@ def _from_hub(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         raise
     except (OSError, ValueError) as error:
         raise SourceNotFoundError(
-            f"teacher.path is {name!r}, which is no folder here and cannot be had from the hub ({_line(error)}); download "
+            f"teacher.path is {name!r}, which is no folder here and cannot be downloaded from the hub ({_line(error)}); download "
             "it elsewhere and name its folder"
         ) from error
     require_whole(report, name)

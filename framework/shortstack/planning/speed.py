@@ -131,7 +131,7 @@ class Measured:
             raise ConfigurationError(
                 f"{self.device} has {free / 2**30:.1f} GiB free, too little to time even "
                 f"{config.get_text_config().num_hidden_layers} of the layers, which take {needed / 2**30:.1f}: say with --tflops "
-                "how many million million operations a second the machine reaches that it is for"
+                "the TFLOP/s that the intended machine reaches"
             )
 
     def _tried(self, config: PreTrainedConfig, work: Work, how: How) -> Taken:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import attrs
 
-from shortstack.contracts.headlines import FLOORS, SELECTED_BY, formatted_metric
+from shortstack.contracts.headlines import BASELINES, SELECTED_BY, formatted_metric
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
 
 FEWEST_USERS: Final = 30
@@ -43,8 +43,8 @@ def verdict(
         faster(speed or {}),
         writer.against_scratch(),
         writer.against_pruned(),
-        writer.student_against_floors(),
-        writer.against_floors(),
+        writer.student_against_baselines(),
+        writer.against_baselines(),
         repeated(cases or {}),
     ]
     return "\n".join(statement for statement in statements if statement)
@@ -108,34 +108,34 @@ class _Verdict:
             return f"Distillation repaired what cutting layers broke: {figures} over the pruned teacher."
         return f"Distillation did not measurably improve on the pruned teacher ({figures})."
 
-    def student_against_floors(self) -> str:
+    def student_against_baselines(self) -> str:
         """Return a warning if a baseline is clearly better than the student; otherwise empty."""
         better = [
-            f"{floor} ({_signed(difference)})"
-            for floor, difference in self.differences("student").items()
+            f"{baseline} ({_signed(difference)})"
+            for baseline, difference in self.differences("student").items()
             if difference[2] < 0
         ]
         return f"The student is worse than {_listed(better)} in {self.name}: use that instead." if better else ""
 
-    def against_floors(self) -> str:
+    def against_baselines(self) -> str:
         known = self.differences("teacher")
-        beaten = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] > 0]
-        failed = [f"{floor} ({_signed(difference)})" for floor, difference in known.items() if difference[1] <= 0]
+        beaten = [f"{baseline} ({_signed(difference)})" for baseline, difference in known.items() if difference[1] > 0]
+        failed = [f"{baseline} ({_signed(difference)})" for baseline, difference in known.items() if difference[1] <= 0]
         if failed:
             also = f", though it beats {_listed(beaten)}" if beaten else ""
             return (
-                f"Be careful: the teacher does not clearly beat {_listed(failed)}{also}. A teacher that a floor matches "
+                f"Be careful: the teacher does not clearly beat {_listed(failed)}{also}. A teacher that a baseline matches "
                 "has little to teach, and these figures say little about compressing a good one."
             )
-        return f"The teacher beats the floors {_listed(beaten)} in {self.name}." if beaten else ""
+        return f"The teacher beats the baselines {_listed(beaten)} in {self.name}." if beaten else ""
 
     def differences(self, method: str) -> dict[str, Sequence[float]]:
         """Return the method's lead over each baseline, where it is defined."""
         against = [name.removeprefix(f"{method}-") for name in self.comparisons if name.startswith(f"{method}-")]
         # baselines of a task's or the run's own
-        further = [name for name in against if name not in {*FLOORS, "teacher", "scratch", "pruned"}]
-        leads = {floor: self.found(f"{method}-{floor}") for floor in (*FLOORS, *further)}
-        return {floor: difference for floor, difference in leads.items() if difference is not None}
+        further = [name for name in against if name not in {*BASELINES, "teacher", "scratch", "pruned"}]
+        leads = {baseline: self.found(f"{method}-{baseline}") for baseline in (*BASELINES, *further)}
+        return {baseline: difference for baseline, difference in leads.items() if difference is not None}
 
 
 def too_few(users: int) -> str:

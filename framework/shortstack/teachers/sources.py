@@ -78,7 +78,7 @@ def config_of_path(path: str) -> PreTrainedConfig:
             config: PreTrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # of many kinds, from the network and from files
         raise SourceNotFoundError(
-            f"the config of {path} cannot be had ({' '.join(str(error).split())[:120]}): download the model elsewhere and "
+            f"the config of {path} cannot be downloaded ({' '.join(str(error).split())[:120]}): download the model elsewhere and "
             "name its folder; plan also takes a folder or a config.json of the same shape, with --model"
         ) from error
     return config

@@ -59,7 +59,7 @@ def build(_settings: NoSettings) -> Magnitude:
 
 DESCRIPTOR = ScorerDescriptor(
     name="magnitude",
-    summary="Sum of the absolute values of the layer's weights; a floor, not a recommendation.",
+    summary="Sum of the absolute values of the layer's weights; a baseline, not a recommendation.",
     build=build,
     traits=ScorerTraits(lower=0.0, averages_over="nothing", needs_labels=False, weight_power=1),
     reference="Han et al. 2015, arXiv 1506.02626",

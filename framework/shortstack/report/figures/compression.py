@@ -11,7 +11,7 @@ from shortstack.report.figures.canvas import INK, MUTED, SURFACE, drawing, inlin
 from shortstack.report.methods import METHODS, Method, estimate_of
 from shortstack.result import RunResult
 
-_FLOORS = {"popularity", "personal-popularity", "markov", "mode", "user-mean"}
+_BASELINES = {"popularity", "personal-popularity", "markov", "mode", "user-mean"}
 _BESIDE = {"pruned": -10.0, "student": 0.0, "scratch": 10.0}
 """Horizontal offsets in points: models of one size would hide each other."""
 
@@ -37,22 +37,22 @@ def _panel(axes: Axes, result: RunResult, teacher: int, student: int, label: str
     axes.set(xlim=(0, 1.12 * max(teacher, student, 1)), xlabel=label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.locator_params(axis="x", nbins=5)
-    floors: list[tuple[Method, float]] = []
+    baselines: list[tuple[Method, float]] = []
     for method in reversed(METHODS):
         estimate = estimate_of(result, method.key, result.selected_by)
         if estimate is None:
             continue
-        if method.key in _FLOORS:
-            floors.append((method, estimate[0]))
+        if method.key in _BASELINES:
+            baselines.append((method, estimate[0]))
         elif method.key == "teacher" or method.key in _BESIDE:
             _point(axes, method, teacher if method.key == "teacher" else student, estimate)
-    _floor_lines(axes, floors, near=0.06 * _highest(result))
+    _baseline_lines(axes, baselines, near=0.06 * _highest(result))
 
 
-def _floor_lines(axes: Axes, floors: Sequence[tuple[Method, float]], near: float) -> None:
+def _baseline_lines(axes: Axes, baselines: Sequence[tuple[Method, float]], near: float) -> None:
     """Draw a line per baseline; lines near the one above share its label, for labels would overlap."""
     labels: list[tuple[str, float]] = []
-    for method, value in sorted(floors, key=lambda floor: -floor[1]):
+    for method, value in sorted(baselines, key=lambda baseline: -baseline[1]):
         axes.axhline(value, color=method.colour, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
         if labels and labels[-1][1] - value < near:
             labels[-1] = (f"{labels[-1][0]}, {method.label}", labels[-1][1])

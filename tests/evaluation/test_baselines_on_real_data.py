@@ -11,7 +11,7 @@ from shortstack.evaluation.evaluator import RecommendationEvaluator
 from shortstack_datasets.movielens import MovieLens
 from shortstack_datasets.table import Table, TableSettings
 
-FLOORS = {"popularity": Popularity, "item-knn": ItemKNN, "markov": Markov}
+BASELINES = {"popularity": Popularity, "item-knn": ItemKNN, "markov": Markov}
 TOLERANCE = {"popularity": 0.0005, "item-knn": 0.002, "markov": 0.0005}
 SEEDS = range(5)
 
@@ -59,8 +59,8 @@ def figures(reference, shared_data, *, ties, seed):
     sequences = split(Interactions.from_records(records, core=0, ties=ties, seed=seed))
     evaluator, cases = RecommendationEvaluator(resamples=1), sequences.cases("test")
     measured = {}
-    for name, floor in FLOORS.items():
-        metrics = evaluator.evaluate(floor.fit(sequences, upto="valid"), cases).metrics
+    for name, baseline in BASELINES.items():
+        metrics = evaluator.evaluate(baseline.fit(sequences, upto="valid"), cases).metrics
         measured[name] = (metrics["hr@10"], metrics["ndcg@10"])
     return measured
 
@@ -73,25 +73,25 @@ def expected(reference):
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.full if name in SLOW else ()) for name in REFERENCES]
 )
-def test_floors_agree_with_the_reference(name, shared_data):
+def test_baselines_agree_with_the_reference(name, shared_data):
     """Baselines agree with the reference in file order, by which the reference broke ties in time."""
     measured = figures(REFERENCES[name], shared_data, ties="file", seed=0)
 
-    for floor, pair in expected(REFERENCES[name]).items():
-        assert pair == pytest.approx(measured[floor], abs=TOLERANCE[floor]), floor
+    for baseline, pair in expected(REFERENCES[name]).items():
+        assert pair == pytest.approx(measured[baseline], abs=TOLERANCE[baseline]), baseline
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", [name for name in REFERENCES if name not in SLOW])
-def test_hashed_ties_move_the_floors_little(name, shared_data, record_property):
+def test_hashed_ties_move_the_baselines_little(name, shared_data, record_property):
     """With a seeded order in place of the file's order, the baselines' figures change little, over five seeds.
 
     ml-1m's sequences hold positions, no ties. Popularity and neighbours hardly depend on the order; transitions do.
     """
     runs = [figures(REFERENCES[name], shared_data, ties="hash", seed=seed) for seed in SEEDS]
 
-    for floor, (_, ndcg) in expected(REFERENCES[name]).items():
-        values = np.array([run[floor] for run in runs])
-        record_property(f"{name}/{floor}", values.mean(axis=0).round(4).tolist())
+    for baseline, (_, ndcg) in expected(REFERENCES[name]).items():
+        values = np.array([run[baseline] for run in runs])
+        record_property(f"{name}/{baseline}", values.mean(axis=0).round(4).tolist())
         assert values[:, 1].mean() == pytest.approx(ndcg, rel=0.2)
         assert values[:, 1].std() > 0, "the seed decides among ties"
