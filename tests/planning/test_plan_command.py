@@ -12,7 +12,7 @@ from shortstack.cli import main
 from shortstack.config.amounts import written
 from shortstack.config.budget import Budget
 from shortstack.errors import ConfigurationError
-from shortstack.planning.amounts import budget_named, formatted
+from shortstack.planning.formatting import budget_named, formatted
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.toml"
 

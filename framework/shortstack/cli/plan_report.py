@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 from shortstack.config.budget import BUDGETS, MEASURES, Budget
 from shortstack.contracts import StudentArchitecture
 from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
-from shortstack.planning.amounts import budget_named, formatted, formatted_time
+from shortstack.planning.formatting import budget_named, formatted, formatted_time
 from shortstack.planning.plan import USUAL, Forecast, Planned, plan
 from shortstack.registry import Registry
 from shortstack.run import Run
