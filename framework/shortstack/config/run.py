@@ -124,6 +124,10 @@ class RunConfig:
             SourceNotFoundError: The file does not exist.
             ConfigurationError: It is not TOML, or a setting is wrong.
         """
+        if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+            raise ConfigurationError(
+                f"{path} is no plain file; name a run's TOML file"
+            )  # a device or a pipe may have no end
         try:
             tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
         except FileNotFoundError as error:

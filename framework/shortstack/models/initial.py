@@ -11,6 +11,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.models.checks import require_causal
+from shortstack.models.config_bounds import out_of_bounds
 from shortstack.models.decoder import RESIDUAL_WRITERS
 
 
@@ -35,6 +36,9 @@ def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConf
     for name in fields:
         if name not in known:
             raise UnknownNameError(f"field of a {family} config:", name, known)
+    problem = out_of_bounds(fields)
+    if problem:
+        raise ConfigurationError(f"teacher.config makes no model: {problem}")
     values = {name: value for name, value in fields.items() if name != "model_type"}
     values.update(vocab_size=vocabulary, pad_token_id=0, bos_token_id=None, eos_token_id=None)
     try:

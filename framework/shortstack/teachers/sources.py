@@ -12,6 +12,7 @@ from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
 from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.language_models import is_gguf, may_be_on_the_hub, require_gguf
 from shortstack.models.stored import refuse_adapters
+from shortstack.models.weight_files import config_table
 
 _USUAL: Final = "a model's folder, a config.json, or a run's TOML file"
 
@@ -34,6 +35,7 @@ def config_in(source: Path) -> PreTrainedConfig:
         refuse_adapters(str(source))
         others = sorted(path.name for path in source.glob("*") if is_gguf(path))
         raise SourceNotFoundError(f"{source} holds no config.json; name {f'{others[0]} in it' if others else _USUAL}")
+    config_table(file)
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(file, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # configs of other programs break transformers in many ways
