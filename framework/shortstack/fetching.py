@@ -116,7 +116,7 @@ def _receive(url: str, partial: Path, progress: Progress, *, checked: bool) -> N
 
 
 def _mark_of(answer: HTTPResponse) -> str:
-    """What tells this state of the file from others: a strong ETag, or else the date; empty if the publisher gives neither."""
+    """Return the mark of this state of the file: a strong ETag, or else the date; empty if the publisher gives neither."""
     tag = answer.headers.get("ETag") or ""
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified") or ""
 

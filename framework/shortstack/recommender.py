@@ -211,8 +211,8 @@ class Recommender:
         if self.catalogue.options:
             raise ConfigurationError("this model rates items and does not rank them; use rate(history, item)")
         for name, value in (("k", k), ("batch_size", batch_size)):
-            if value < 1:
-                raise ConfigurationError(f"{name} must be at least 1, got {value}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigurationError(f"{name} must be a whole number from 1, got {value!r}")
         seen = [self._found(history, number) for number, history in enumerate(histories)]
         scores = (
             row for start in range(0, len(seen), batch_size) for row in self._scores(seen[start : start + batch_size])

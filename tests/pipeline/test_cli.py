@@ -1,13 +1,14 @@
 """The command line says what it does, in tables for people and JSON for programs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
-from shortstack.cli import main
+from shortstack.cli import _with_home, main
 
 
 def call(*arguments, capsys):
@@ -59,7 +60,7 @@ def test_show_json(capsys):
     assert component["full_name"] == "shortstack/soft-targets"
     (temperature,) = [setting for setting in component["settings"] if setting["name"] == "temperature"]
     assert (temperature["type"], temperature["default"]) == ("float", "2.0")
-    assert temperature["meaning"].startswith("What both models' logits are divided by")
+    assert temperature["meaning"].startswith("Divisor of both models' logits")
 
 
 def test_show_for_people(capsys):
@@ -137,3 +138,30 @@ def test_recommend_before_the_run_is_finished(tmp_path, capsys):
 
     assert code == 2
     assert f"the run in {tmp_path} has no student yet" in err
+
+
+def test_a_home_folder_after_an_equals_sign(tmp_path, monkeypatch, capsys):
+    """Shells leave ``--out=~/x`` as it is; no folder called ``~`` is made."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["run", "nowhere.toml", "--out=~/x"])
+    assert "nowhere.toml is not there" in capsys.readouterr().err
+    assert _with_home("--out=~/x") == f"--out={tmp_path}/x"
+    assert [_with_home(one) for one in ("~/x", "--set=data.source=~", "a=~/b")] == [
+        "~/x",
+        "--set=data.source=~",
+        "a=~/b",
+    ]
+
+
+def test_a_backend_that_is_none(ring, tables, tmp_path):
+    """It is found before the work, not when the report is drawn."""
+    config = tmp_path / "run.json"
+    config.write_text(json.dumps(tables(ring)))
+    code = f"from shortstack import Run; import json; Run(**json.load(open({str(config)!r}))).execute({str(tmp_path / 'out')!r})"
+    environment = os.environ | {"MPLBACKEND": "nope"}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+    assert "ConfigurationError: the report's figures cannot be drawn" in found.stderr
+    assert not (tmp_path / "out").exists()

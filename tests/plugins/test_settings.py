@@ -225,3 +225,10 @@ def test_a_number_stays_one_where_both_are_taken():
         value: str | int
 
     assert structure(Either, {"value": 3}, "run").value == 3
+
+
+def test_dates_in_tables_are_written_as_texts():
+    """TOML has them; a run's file is JSON."""
+    value = Outer(name="x", tables={"a": {"since": date(2009, 5, 4), "at": datetime(2009, 5, 4, 1, 2, tzinfo=UTC)}})
+
+    assert unstructure(value)["tables"] == {"a": {"since": "2009-05-04", "at": "2009-05-04T01:02:00+00:00"}}

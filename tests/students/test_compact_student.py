@@ -168,7 +168,8 @@ def test_a_save_that_fails_leaves_no_recommender(recommender, tmp_path, monkeypa
             "a history is a list of titles or ids, got the text 'Film 1",
         ),
         ({"history": ["Film 1 (1996)"]}, UnknownNameError, r"unknown item 'Film 1 \(1996\)'; did you mean"),
-        ({"history": ["m1"], "k": 0}, ConfigurationError, "k must be at least 1, got 0"),
+        ({"history": ["m1"], "k": 0}, ConfigurationError, "k must be a whole number from 1, got 0"),
+        ({"history": ["m1"], "k": "3"}, ConfigurationError, "k must be a whole number from 1, got '3'"),
     ],
 )
 def test_what_cannot_be_answered(recommender, arguments, error, message):
@@ -179,7 +180,7 @@ def test_what_cannot_be_answered(recommender, arguments, error, message):
 
 def test_a_batch_of_none(recommender):
     """The size of a batch is at least one."""
-    with pytest.raises(ConfigurationError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(ConfigurationError, match="batch_size must be a whole number from 1, got 0"):
         recommender.recommend_many([["m1"]], batch_size=0)
 
 

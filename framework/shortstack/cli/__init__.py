@@ -4,6 +4,7 @@ import io
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")  # a terminal's encoding may lack a character of a title
     command, with_traceback = _without_traceback(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=command, prog_name="shortstack")
+        app(args=[_with_home(argument) for argument in command], prog_name="shortstack")
     except ShortstackError as error:
         _show_traceback(error, shown=with_traceback)
         say(_one_line(error))
@@ -60,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if end.code == INTERRUPTED:
             say("stopped; the same command goes on from here")
         raise
+
+
+def _with_home(argument: str) -> str:
+    """Return an argument in which ``--out=~/x`` names the home folder, as shells expand it in ``--out ~/x`` alone."""
+    option, separator, value = argument.partition("=")
+    begins = option.startswith("--") and value.startswith("~/")
+    return f"{option}{separator}{Path(value).expanduser()}" if begins else argument
 
 
 def _without_traceback(arguments: Sequence[str]) -> tuple[list[str], bool]:

@@ -138,6 +138,8 @@ def _unstructured_scalar(value: object) -> Any:
         return value.value
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
     return value if isinstance(value, _PLAIN) else unstructure(Given.of(value))
 
 

@@ -40,7 +40,7 @@ class Evaluation:
 
     @property
     def facts(self) -> dict[str, int]:
-        """How many cases there are, for the record."""
+        """Counts for the record."""
         return {"evaluated": len(self.users), "users": len(np.unique(self.users))}
 
     @cached_property

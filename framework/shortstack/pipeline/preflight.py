@@ -57,7 +57,24 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     _check_items(run)
     make_balancing(run.distillation.balancing)
     _check_selection(run, config)
+    _check_figures()
     return device_named(run.device)
+
+
+def _check_figures() -> None:
+    """Find out before the work whether its figures can be drawn.
+
+    Raises:
+        ConfigurationError: matplotlib refuses the environment, such as a backend that does not exist.
+    """
+    try:
+        import matplotlib as mpl
+
+        mpl.rcParams["backend"]
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(
+            f"the report's figures cannot be drawn ({' '.join(str(error).split())[:160]}); unset MPLBACKEND, or correct matplotlibrc"
+        ) from error
 
 
 def _check_settings_are_used(run: "RunConfig") -> None:
