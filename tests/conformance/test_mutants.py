@@ -9,7 +9,7 @@ from shortstack.testing.laws import FOLDERS, laws_of
 KINDS = (scorers, students, datasets, losses, strategies)
 MUTANTS = [mutant for kind in KINDS for mutant in kind.MUTANTS]
 CORRECT = [right for kind in KINDS for right in kind.CORRECT]
-SLOW = {"counts-in-a-byte", "sliced"}  # half a minute each
+SLOW = {"counts-in-a-byte", "sliced", "data-denied", "merge-forgets"}  # ten seconds or more each
 BY_NAME = {"ids": lambda subject: f"{subject.kind}-{subject.name}"}
 
 

@@ -96,6 +96,7 @@ def test_two_processes_on_one_folder(ring, tables, tmp_path):
     run.prepare(folder)
 
 
+@pytest.mark.full
 def test_the_example(ring, tmp_path):
     """``examples/from_python.py`` on a small table."""
     script = Path(__file__).parents[2] / "examples" / "from_python.py"

@@ -239,6 +239,7 @@ def test_what_cannot_be_a_teacher(folder, ring, tables, tmp_path, change, error,
     assert not (tmp_path / "run" / "teacher").exists()
 
 
+@pytest.mark.full
 def test_items_without_a_text(folder, ring, tables, tmp_path):
     """Items without text are refused, unless the template needs no title or the rows start at random."""
     source = without_titles(ring, tmp_path)
@@ -313,6 +314,7 @@ def test_the_hub_without_a_network(monkeypatch):
         language_model("nobody/nothing")
 
 
+@pytest.mark.full
 def test_a_hub_model_without_its_head(tmp_path, monkeypatch):
     """A missing head is an error; it is not initialised at random."""
     llama(**UNTIED).model.save_pretrained(tmp_path)

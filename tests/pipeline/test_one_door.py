@@ -151,6 +151,7 @@ class TestSame:
         assert len(words) == len(WORDS)
         assert given.forecast(given.teacher_config(), tflops=0.1)[0].seconds >= 0
 
+    @pytest.mark.full
     def test_a_recommender(self, ring, tables, tmp_path):
         """One that an earlier run made teaches on, from its folder or from memory; a config is its mapping."""
         shape = tables(ring)["teacher"]["config"]

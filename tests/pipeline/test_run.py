@@ -449,6 +449,7 @@ def test_budgets_of_other_kinds(ring, tables, tmp_path, budget, words):
     assert ("ms a user in batches of 32 were measured" in selection["reason"]) == ("latency_ms" in budget)
 
 
+@pytest.mark.full
 def test_a_narrow_student_fits_more_layers(ring, tables, tmp_path):
     """A budget counts the student's own layers: at half the width all four take less than half of the teacher's.
 

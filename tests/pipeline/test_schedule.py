@@ -103,6 +103,7 @@ def test_scratch_sees_as_many_examples_as_all_steps(finished):
     assert work["scratch"]["examples"] == sum(work[name]["examples"] for name in ("teacher", "step-1", "student"))
 
 
+@pytest.mark.full
 def test_another_budget_keeps_the_first_step(finished, ring, tables):
     """Another budget reruns only later stages; an unchanged run reruns nothing."""
     progress = Recording()
