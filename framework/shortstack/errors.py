@@ -90,6 +90,9 @@ class EmptyDataError(DataError):
 class PluginError(ShortstackError, RuntimeError):
     """A plugin failed; the cause is chained."""
 
+    component: str | None = None
+    """Who is to blame, where the message begins with it."""
+
 
 class UnsupportedModelError(ShortstackError, ValueError):
     """A model's family, or its present state, cannot be handled."""

@@ -25,6 +25,11 @@ def is_table(value: object) -> bool:
     )
 
 
+def is_column(value: object) -> bool:
+    """Return whether an object is a column of polars or pandas."""
+    return type(value).__module__.partition(".")[0] in _LIBRARIES and type(value).__name__ == "Series"
+
+
 def frame_of(value: Any) -> "pl.DataFrame":
     """Convert a table to a polars frame; memory is shared where possible.
 
@@ -42,12 +47,13 @@ def frame_of(value: Any) -> "pl.DataFrame":
             case "polars":
                 return value.collect() if isinstance(value, pl.LazyFrame) else pl.DataFrame(value)
             case "pandas":
-                return pl.from_pandas(value)
+                table = value.to_frame(str(value.name)) if is_column(value) else value
+                return pl.from_pandas(table, include_index=any(name is not None for name in table.index.names))
             case "pyarrow":
                 return pl.DataFrame(pl.from_arrow(value))
             case "datasets":
                 return pl.DataFrame(pl.from_arrow(value.with_format("arrow")[:]))
-    except (pl.exceptions.PolarsError, TypeError, ValueError, ImportError) as error:
+    except Exception as error:  # polars and Arrow raise many kinds
         raise ConfigurationError(
             f"the {type(value).__name__} cannot be read as a table: {str(error).splitlines()[0]}"
         ) from error
@@ -65,13 +71,25 @@ def hash_column(hashed: "_Hash", column: "pl.Series") -> None:
 
     hashed.update(f"\0{column.name}\0{column.dtype}\0{len(column)}\0".encode())
     hashed.update(column.is_null().to_numpy().tobytes())
-    if isinstance(column.dtype, pl.List):
+    kind = column.dtype
+    if isinstance(kind, pl.List):
         hash_column(hashed, column.list.len())
         hash_column(hashed, column.drop_nulls().filter(column.drop_nulls().list.len() > 0).explode())
-    elif column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        hashed.update(column.fill_null(strategy="zero").to_numpy().tobytes())
-    else:
+    elif isinstance(kind, pl.Array):
+        hash_column(hashed, column.arr.to_list())
+    elif isinstance(kind, pl.Struct):
+        for field in column.struct.unnest():
+            hash_column(hashed, field)
+    elif kind in {pl.Int128, pl.Decimal} or isinstance(kind, pl.Decimal):
         _hash_texts(hashed, column.cast(pl.String))
+    elif kind.is_numeric() or kind == pl.Boolean:
+        hashed.update(column.fill_null(strategy="zero").to_numpy().tobytes())
+    elif kind == pl.Binary:
+        _hash_texts(hashed, column.bin.encode("hex"))
+    elif kind == pl.Object:
+        raise ConfigurationError(f"the column {column.name!r} holds Python objects; give numbers, texts or times")
+    else:
+        _hash_texts(hashed, column.cast(pl.Int64).cast(pl.String) if kind.is_temporal() else column.cast(pl.String))
 
 
 def _hash_texts(hashed: "_Hash", texts: "pl.Series") -> None:

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -211,7 +212,7 @@ class Recommender:
         if self.catalogue.options:
             raise ConfigurationError("this model rates items and does not rank them; use rate(history, item)")
         for name, value in (("k", k), ("batch_size", batch_size)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ConfigurationError(f"{name} must be a whole number from 1, got {value!r}")
         seen = [self._found(history, number) for number, history in enumerate(histories)]
         scores = (

@@ -1,18 +1,26 @@
 """Equal objects have equal digests, in another process too; whatever changes what an object does changes its digest."""
 
+import functools
+import importlib
 import os
 import subprocess
 import sys
 import textwrap
+from collections import defaultdict
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
 
 import attrs
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
 from torch import nn
 
+from shortstack.config.given import Given, renew_digests
 from shortstack.config.object_digest import digest_of_object
 from shortstack.errors import ConfigurationError
 
@@ -55,7 +63,63 @@ def linear(seed):
     return nn.Linear(3, 2)
 
 
+class Shares:
+    """Settings in the class."""
+
+    shares = (0.8, 0.1)
+    table = {"a": [1, 2]}  # noqa: RUF012 -- what is tried
+
+
+def other_shares(name, value):
+    """The same class with another value of an attribute."""
+    return type("Shares", (Shares,), {"__module__": __name__, "__qualname__": "Shares", name: value})()
+
+
+class Scaled(nn.Linear):
+    """A module with a setting that is no tensor."""
+
+    def __init__(self, factor):
+        """Keep it."""
+        torch.manual_seed(0)
+        super().__init__(2, 2)
+        self.factor = factor
+
+
+class Pair(NamedTuple):
+    """A tuple with a name."""
+
+    first: int
+
+
+class Colour(Enum):
+    """An enumeration."""
+
+    RED = 1
+    BLUE = 2
+
+
+def repeated(order):
+    """A list in which an object stands twice."""
+    first, second = Plain(1), Plain(2)
+    return [first, second, (first, second)[order]]
+
+
 SAME = {
+    "class attribute": lambda: other_shares("shares", (0.5, 0.1)),
+    "class table": lambda: other_shares("table", {"a": [1, 2]}),
+    "module setting": lambda: Scaled(5),
+    "dropout": lambda: nn.Dropout(0.1),
+    "repeated": lambda: repeated(0),
+    "decimals": lambda: [Decimal(1), Decimal(2)],
+    "cached function": lambda: functools.cache(closed_over(1)),
+    "default factory": lambda: defaultdict(int, {"a": 1}),
+    "named tuple": lambda: Pair(1),
+    "member": lambda: Colour.RED,
+    "keyed by functions": lambda: {closed_over: 1},
+    "series": lambda: pd.Series([1, 2]),
+    "indexed": lambda: pd.DataFrame({"a": [1]}, index=pd.Index(["u"], name="user")),
+    "decimal column": lambda: pl.DataFrame({"a": [Decimal("1.5")]}),
+    "partial": lambda: functools.partial(closed_over, 1),
     "attrs": lambda: Settings(first=2),
     "dataclass": lambda: Data(2),
     "plain": lambda: Plain([1, {"a": 2.0}]),
@@ -68,6 +132,21 @@ SAME = {
     "generator": lambda: np.random.default_rng(1),
 }
 OTHER = {
+    "class attribute": lambda: other_shares("shares", (0.3, 0.1)),
+    "class table": lambda: other_shares("table", {"a": [1, 3]}),
+    "module setting": lambda: Scaled(-5),
+    "dropout": lambda: nn.Dropout(0.5),
+    "repeated": lambda: repeated(1),
+    "decimals": lambda: [Decimal(1), Decimal(3)],
+    "cached function": lambda: functools.cache(closed_over(2)),
+    "default factory": lambda: defaultdict(float, {"a": 1}),
+    "named tuple": lambda: Pair(2),
+    "member": lambda: Colour.BLUE,
+    "keyed by functions": lambda: {closed_over: 2},
+    "series": lambda: pd.Series([1, 3]),
+    "indexed": lambda: pd.DataFrame({"a": [1]}, index=pd.Index(["v"], name="user")),
+    "decimal column": lambda: pl.DataFrame({"a": [Decimal("1.6")]}),
+    "partial": lambda: functools.partial(closed_over, 2),
     "attrs": lambda: Settings(first=3),
     "dataclass": lambda: Data(3),
     "plain": lambda: Plain([1, {"a": 2.5}]),
@@ -117,7 +196,7 @@ def test_what_nothing_tells(kind):
 SCRIPT = textwrap.dedent("""
     from shortstack.config.object_digest import digest_of_object
 
-    FACTOR = {factor}
+    FACTOR, LIMIT = {factor}, {limit}
 
     def helper(x):
         return FACTOR * x
@@ -131,6 +210,9 @@ SCRIPT = textwrap.dedent("""
         def choose(self, x):
             return helper(x)
 
+        def nested(self, x):
+            return [y for y in map(lambda z: z <= LIMIT, x)]
+
     print(digest_of_object(Mine()))
 """)
 
@@ -143,7 +225,31 @@ def test_of_a_script_in_other_processes():
         environment = os.environ | {"PYTHONHASHSEED": salt}
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
-    first, again = (run(SCRIPT.format(factor=2), salt) for salt in "12")
+    first, again = (run(SCRIPT.format(factor=2, limit=1), salt) for salt in "12")
 
-    assert first == again == run(SCRIPT.format(factor=2) + "# more\n", "3")
-    assert first != run(SCRIPT.format(factor=3), "1")
+    assert first == again == run(SCRIPT.format(factor=2, limit=1) + "# more\n", "3")
+    assert first != run(SCRIPT.format(factor=3, limit=1), "1")
+    assert first != run(SCRIPT.format(factor=2, limit=20), "1")
+
+
+def test_a_module_that_is_used_by_name(tmp_path, monkeypatch):
+    """Another file, and another module of the same use, are other objects."""
+    monkeypatch.syspath_prepend(tmp_path)
+    digests = []
+    for name, text in (("own_helpers_a", "def f(x): return x\n"), ("own_helpers_b", "def f(x): return 2 * x\n")):
+        (tmp_path / f"{name}.py").write_text(text)
+        digests.append(digest_of_object({"module": importlib.import_module(name)}))
+
+    assert digests[0] != digests[1]
+
+
+def test_digests_are_made_anew_for_each_run():
+    """A notebook changes what its functions hold."""
+    holder = Plain(1)
+    given = Given.of(holder)
+    before = given.digest
+    holder.value = 2
+
+    assert given.digest == before
+    renew_digests([{"a": given}])
+    assert given.digest != before

@@ -18,7 +18,7 @@ from transformers import LlamaConfig, TrainerCallback
 from shortstack import Budget, Recommender, Registry, Run, WeightedLoss, scorer
 from shortstack.config.given import Given
 from shortstack.data.splits import LeaveLast
-from shortstack.errors import ConfigurationError
+from shortstack.errors import ConfigurationError, PluginError
 from shortstack.evaluation.baselines import Popularity
 from shortstack.selection.strategies import TopK
 from shortstack.tasks.next_item import NextItem
@@ -65,6 +65,46 @@ def squared(student, teacher, labels):
 def hit_at_ten(ranks):
     """HR@10 again."""
     return ranks <= 10
+
+
+def spoils(ranks):
+    """Writes into what it is given."""
+    ranks[:] = 1
+    return ranks
+
+
+def fails(ranks):
+    """Raises."""
+    raise ZeroDivisionError("no reason")
+
+
+def texts(ranks):
+    """Returns no numbers."""
+    return ["a"] * len(ranks)
+
+
+class Failing:
+    """A split that raises."""
+
+    def codes(self, users, times):
+        """Raise."""
+        raise KeyError("no reason")
+
+
+def student(sequences, upto):
+    """A baseline with the name of a model."""
+    return Popularity.fit(sequences, upto)
+
+
+def no_ranker(sequences, upto):
+    """Returns something else."""
+    return 3
+
+
+@scorer("states", name="effect")
+def effect_again(signals):
+    """Another of the same name."""
+    return signals.output.norm(dim=-1)
 
 
 def hit_at_ten_of_scores(scores, targets):
@@ -190,7 +230,7 @@ class TestOwn:
                 "soft": {"loss": "soft-targets", "weight": 0.5, "temperature": 2.0},
             },
             distillation={name: value for name, value in small["distillation"].items() if name != "losses"},
-            metrics=[hit_at_ten, hit_at_ten_of_scores],
+            metrics=[spoils, hit_at_ten, hit_at_ten_of_scores],
             baselines=["popularity", upside_down],
             evaluation={**small["evaluation"], "selected_by": "hit-at-ten"},
         )
@@ -283,6 +323,13 @@ class TestRefused:
             ({"baselines": ["populraity"]}, "did you mean 'popularity'"),
             ({"split": object()}, r"has no method codes\(users, times\)"),
             ({"callbacks": [object()]}, "is no transformers.TrainerCallback"),
+            ({"baselines": [student]}, "two methods are called 'student'"),
+            ({"baselines": ["popularity", upside_down, upside_down]}, "two methods are called 'upside-down'"),
+            ({"baselines": [hit_at_ten]}, r"must be a function of \(sequences, upto\)"),
+            ({"importance": [effect, effect_again]}, "two scorers are called 'effect'"),
+            ({"importance": [None]}, "importance.scorers"),
+            ({"data": pd.Series([1, 2])}, "data takes a path, a table of pandas"),
+            ({"data": [{"user": 1}]}, "data takes a path, a table of pandas"),
             (
                 {"data": {"source": pl.DataFrame({"who": ["a"], "what": ["b"]})}},
                 "no column that is usually called user",
@@ -296,6 +343,25 @@ class TestRefused:
         """The message names the setting and what is allowed."""
         with pytest.raises(ConfigurationError, match=words):
             Run(**{**small, **changes}).execute(tmp_path / "run")
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            (
+                {"metrics": [fails]},
+                r"metric 'fails' \(.*test_one_door:fails\) failed: ZeroDivisionError: no reason",
+            ),
+            ({"metrics": [texts]}, r"metric 'texts' .*could not convert string to float"),
+            ({"split": Failing()}, r"split Failing \(.*test_one_door:Failing\) failed: KeyError"),
+            ({"baselines": [no_ranker]}, r"baseline 'no-ranker' .* returns a int, which has neither scores"),
+        ],
+    )
+    def test_objects_that_fail(self, small, tmp_path, changes, words):
+        """They are named, and nobody else is blamed."""
+        with pytest.raises(PluginError, match=words) as caught:
+            Run(**{**small, **changes}).execute(tmp_path / "run")
+
+        assert not getattr(caught.value, "__notes__", [])
 
     def test_a_model_without_its_tokenizer(self, ring, tables, tmp_path):
         """Nothing says what its tokens mean."""

@@ -227,6 +227,36 @@ def test_a_number_stays_one_where_both_are_taken():
     assert structure(Either, {"value": 3}, "run").value == 3
 
 
+@pytest.mark.parametrize(("value", "fits"), [([1, 2], True), ([1], False), ([1, 2, 3], False), ([], False)])
+def test_tuples_have_their_length(value, fits):
+    """``tuple[int, int]`` takes two."""
+
+    @attrs.frozen
+    class Pair:
+        """Two numbers."""
+
+        pair: tuple[int, int] = (0, 0)
+
+    if fits:
+        assert structure(Pair, {"pair": value}, "run").pair == tuple(value)
+    else:
+        with pytest.raises(ConfigurationError, match=r"run.pair takes 2 values"):
+            structure(Pair, {"pair": value}, "run")
+
+
+def test_keys_are_texts():
+    """A table in a file has no other keys, so such a type is refused when it is listed."""
+
+    @attrs.frozen
+    class Numbered:
+        """Keys that are numbers."""
+
+        table: dict[int, str] = attrs.field(factory=dict)
+
+    with pytest.raises(TypeError, match="keys of the type int, and keys in files are texts"):
+        describe_settings(Numbered)
+
+
 def test_dates_in_tables_are_written_as_texts():
     """TOML has them; a run's file is JSON."""
     value = Outer(name="x", tables={"a": {"since": date(2009, 5, 4), "at": datetime(2009, 5, 4, 1, 2, tzinfo=UTC)}})

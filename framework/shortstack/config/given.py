@@ -1,7 +1,10 @@
 """Objects in place of names: from Python, a setting takes an object where it takes a name; its digest identifies it."""
 
+from collections.abc import Mapping
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
+
+import attrs
 
 from shortstack.config.object_digest import digest_of_object
 from shortstack.errors import ConfigurationError
@@ -67,6 +70,28 @@ class Given(str):  # noqa: SLOT000 -- it holds the object
     def __getnewargs__(self) -> tuple[str]:
         """Return the string for pickle; the object itself is pickled as state."""
         return (str(self),)
+
+
+def renew_digests(settings: object) -> None:
+    """Digest every object in some settings again: what a script holds may have changed since the last run.
+
+    Within a run a digest stands, though a callback may count its steps meanwhile.
+
+    Raises:
+        ConfigurationError: An object cannot be digested.
+    """
+    if isinstance(settings, Given):
+        vars(settings).pop("_digest", None)
+        settings.digest  # noqa: B018 -- now, before the run changes anything
+    elif attrs.has(type(settings)):
+        for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(settings))):
+            renew_digests(getattr(settings, field.name))
+    elif isinstance(settings, Mapping):
+        for item in settings.values():
+            renew_digests(item)
+    elif isinstance(settings, list | tuple):
+        for item in settings:
+            renew_digests(item)
 
 
 def value_of(name: object) -> Any:

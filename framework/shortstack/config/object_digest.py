@@ -1,188 +1,241 @@
-"""Digests of objects, from their content and their code: equal in every process that builds the object alike."""
+"""A hash of the content of an object and of the code that it is made of: the same in every process that builds it alike."""
 
 import hashlib
-import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
+from functools import cached_property, partialmethod
 from pathlib import Path, PurePath
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, Final
 
 from shortstack.errors import ConfigurationError
-from shortstack.frames import is_table
+from shortstack.frames import is_column, is_table
 
-_PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), PurePath, Enum, range)
-_ABOUT: Final = frozenset({"__doc__", "__module__", "__qualname__", "__firstlineno__"})
-"""Class attributes that do not affect behaviour."""
+_PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), PurePath, range)
+_BUILT_IN: Final = frozenset({dict, list, tuple, set, frozenset})
+_DESCRIPTORS: Final = (GetSetDescriptorType, MemberDescriptorType)
 _LIBRARIES: Final = sys.stdlib_module_names | {"shortstack"}
+_WAY_OUT: Final = "give the object an attribute digest, a text that changes whenever the object does"
 
 
 def digest_of_object(value: object) -> str:
-    """Return a hash of an object's content and of the code of its class: equal for objects that do the same.
+    """Return a hash of what an object holds and of the code of its class: equal for objects that do the same.
 
-    An object whose ``digest`` is a text is identified by it. Models are hashed by their weights and config, tables by
-    their rows, tokenizers by their vocabulary, functions by their code and what it refers to, everything else by its
-    class and its attributes.
+    An object whose ``digest`` is a text is known by it. Models count by their weights and settings, tables by their rows,
+    tokenizers by their vocabulary, code by its module's file, or in a script by its instructions and the globals that it reads,
+    libraries by their version, everything else by its class and by what pickle would keep of it.
 
     Raises:
-        ConfigurationError: An attribute has no stable content to hash, such as an open file.
+        ConfigurationError: It holds something that cannot be compared between processes, such as an open file.
+
+    >>> digest_of_object({"a": (1, 2.0)}) == digest_of_object({"a": (1, 2.0)}) != digest_of_object({"a": (1, 2)})
+    True
     """
     hashed = hashlib.blake2b(digest_size=16)
-    for part in _parts(value, type(value).__name__, set()):
-        # length first, so that parts cannot run into each other
+    for part in _Parts().of(value, type(value).__name__):
         hashed.update(len(part).to_bytes(8, "little"))
         hashed.update(part)
     return hashed.hexdigest()
 
 
-def _parts(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Yield the bytes to hash for an object."""
-    if isinstance(value, _PLAIN):
-        yield f"{type(value).__name__} {value!r}".encode("utf-8", "surrogatepass")
-        return
-    if id(value) in seen:  # a cycle, or a shared object
-        yield b"again"
-        return
-    seen.add(id(value))
-    identity = None if isinstance(value, type) else getattr(value, "digest", None)
-    if isinstance(identity, str):
-        yield f"{type(value).__qualname__} {identity}".encode()
-    elif isinstance(value, Mapping):
-        yield from _of_mapping(value, where, seen)
-    elif isinstance(value, AbstractSet):
-        yield b"set"
-        # sorted: the order of a set differs between processes
-        yield from sorted(b"".join(_parts(item, where, seen)) for item in value)
-    elif isinstance(value, list | tuple):
-        yield type(value).__name__.encode()
-        for index, item in enumerate(value):
-            yield from _parts(item, f"{where}[{index}]", seen)
-    elif isinstance(value, type | FunctionType | MethodType | BuiltinFunctionType | CodeType | ModuleType):
-        yield from _of_code(value, where, seen)
-    else:
-        yield from _of_instance(value, where, seen)
+class _Parts:
+    """The bytes that are hashed of an object, each object once: a second time stands its number."""
 
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._kept: list[object] = []  # an id is of one object only as long as that lives
 
-def _of_mapping(value: Mapping[Any, Any], where: str, seen: set[int]) -> Iterator[bytes]:
-    yield b"mapping"
-    for key, item in value.items():
-        yield repr(key).encode("utf-8", "surrogatepass")
-        yield from _parts(item, f"{where}[{key!r}]", seen)
+    def of(self, value: Any, where: str) -> Iterator[bytes]:
+        """Yield the parts of any object; ``where`` is its place, for the error message."""
+        if isinstance(value, _PLAIN) and not isinstance(value, Enum):
+            yield f"{type(value).__name__} {value!r}".encode("utf-8", "surrogatepass")
+            return
+        known = self._numbers.get(id(value))
+        if known is not None:
+            yield f"again {known}".encode()
+            return
+        self._numbers[id(value)] = len(self._kept)
+        self._kept.append(value)
+        own = None if isinstance(value, type | ModuleType) else getattr(value, "digest", None)
+        if isinstance(own, str):
+            yield f"{type(value).__qualname__} {own}".encode()
+        elif isinstance(value, type | FunctionType | MethodType | BuiltinFunctionType | CodeType | ModuleType):
+            yield from self._of_code(value, where)
+        elif hasattr(value, "__wrapped__") and callable(value):  # such as what functools.cache makes
+            yield type(value).__qualname__.encode()
+            yield from self.of(value.__wrapped__, where)
+        elif isinstance(value, Enum):
+            yield value.name.encode()
+            yield from self.of(value.value, where)
+            yield from self.of(type(value), where)
+        elif isinstance(value, Mapping | AbstractSet | list | tuple):
+            yield from self._of_container(value, where)
+        else:
+            yield from self._of_instance(value, where)
 
+    def _of_container(self, value: Any, where: str) -> Iterator[bytes]:
+        if type(value) not in _BUILT_IN:  # a subclass may have methods, and a factory of missing values
+            yield from self.of(type(value), where)
+            yield from self.of(getattr(value, "default_factory", None), f"{where}.default_factory")
+        if isinstance(value, Mapping):
+            yield b"mapping"
+            for key, item in value.items():
+                yield from self.of(key, f"a key of {where}")
+                yield from self.of(item, f"{where}[{key!r:.40}]")
+        elif isinstance(value, AbstractSet):
+            yield b"set"
+            yield from sorted(digest_of_object(item).encode() for item in value)
+        else:
+            yield type(value).__name__.encode()
+            for index, item in enumerate(value):
+                yield from self.of(item, f"{where}[{index}]")
 
-def _of_code(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Yield the bytes for code: a library's by its version, a module's by its file, other code by its content."""
-    if isinstance(value, MethodType):
-        yield from _parts(value.__func__, where, seen)
-        yield from _parts(value.__self__, where, seen)
-        return
-    yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}".encode()
-    if isinstance(value, CodeType):
-        yield value.co_code + repr(value.co_names).encode()
-        for constant in value.co_consts:
-            yield from _parts(constant, where, seen)
-    elif isinstance(value, ModuleType | BuiltinFunctionType) or _is_of_a_library(value):
-        yield _version(value).encode()
-    elif isinstance(value, type):
-        yield _file(value)
-        yield from _of_class(value, where, seen)
-    else:
-        yield _file(value)
-        yield from _of_function(value, where, seen)
+    def _of_code(self, value: Any, where: str) -> Iterator[bytes]:
+        """Yield the parts of code: a library's by its version, a module's by its file, and else by what it does."""
+        if isinstance(value, MethodType):
+            yield from self.of(value.__func__, where)
+            yield from self.of(value.__self__, where)
+        elif isinstance(value, ModuleType):
+            yield f"module {value.__name__} {_version(value)}".encode()
+            yield b"" if _is_of_a_library(value) else _source(value)
+        elif isinstance(value, CodeType):
+            yield value.co_code + repr((value.co_names, value.co_freevars)).encode()
+            for constant in value.co_consts:
+                yield from self.of(constant, where)
+        else:
+            yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}".encode()
+            if isinstance(value, BuiltinFunctionType) or _is_of_a_library(value):
+                yield _version(value).encode()
+            elif isinstance(value, type):
+                yield _file(value)
+                yield from self._of_class(value, where)
+            else:
+                yield _file(value)
+                yield from self._of_function(value, where)
 
+    def _of_class(self, kind: type, where: str) -> Iterator[bytes]:
+        """Yield what of a class decides what its instances do; what attrs generates follows from that."""
+        for name, member in sorted(vars(kind).items()):
+            code = getattr(_unwrapped(member), "__code__", None)
+            if code is None and (name.startswith(("__", "_abc_")) or isinstance(member, _DESCRIPTORS)):
+                continue
+            if code is None or not code.co_filename.startswith("<attrs generated"):
+                yield name.encode()
+                yield from self.of(_unwrapped(member), f"{where}.{name}")
+        for base in kind.__bases__:
+            yield from self.of(base, where)
 
-def _of_class(kind: type, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Yield the bytes for a class: its members that determine behaviour, without those that attrs generated."""
-    for name, member in sorted(vars(kind).items()):
-        code = getattr(_unwrapped(member), "__code__", None)
-        generated = code is not None and code.co_filename.startswith("<attrs generated")
-        if not generated and (code is not None or isinstance(member, (property, *_PLAIN))) and name not in _ABOUT:
+    def _of_function(self, function: FunctionType, where: str) -> Iterator[bytes]:
+        """Yield code, defaults, attributes and surroundings; of a module's globals only where no file holds them."""
+        yield from self.of(function.__code__, where)
+        yield from self.of([function.__defaults__, function.__kwdefaults__, vars(function)], where)
+        names = [] if _file(function) else sorted(_names_in(function.__code__) & function.__globals__.keys())
+        for name in names:
             yield name.encode()
-            yield from _parts(_unwrapped(member), f"{where}.{name}", seen)
-    for base in kind.__bases__:
-        yield from _parts(base, where, seen)
+            yield from self.of(function.__globals__[name], f"{where}: {name}")
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            yield name.encode()
+            try:
+                used = cell.cell_contents
+            except ValueError:  # a cell that is still empty
+                continue
+            yield from self.of(used, f"{where}: {name}")
+
+    def _of_instance(self, value: Any, where: str) -> Iterator[bytes]:
+        """Yield the parts of any other instance: its class and its content, read as its library shows it."""
+        kind = type(value)
+        library = kind.__module__.partition(".")[0]
+        yield f"{kind.__module__}.{kind.__qualname__}".encode()
+        if hasattr(value, "state_dict") and hasattr(value, "named_modules"):
+            yield from self._of_module(value, where)
+        elif hasattr(value, "to_diff_dict"):  # a config of transformers, which holds its library's version otherwise
+            yield from self.of(value.to_dict(), where)
+        elif hasattr(value, "backend_tokenizer"):
+            yield value.backend_tokenizer.to_str().encode()
+            yield repr((sorted(value.special_tokens_map.items()), getattr(value, "chat_template", None))).encode()
+        elif library in {"torch", "numpy"} and hasattr(value, "dtype") and hasattr(value, "shape"):
+            yield from _of_array(value, where)
+        elif is_table(value) or is_column(value):
+            yield from _of_table(value)
+        else:
+            yield from self._of_attributes(value, where)
+
+    def _of_module(self, module: Any, where: str) -> Iterator[bytes]:
+        """Yield classes, settings and tensors of a module of torch and of all modules in it."""
+        from torch import Tensor, nn
+
+        usual = vars(nn.Module()).keys()
+        for name, part in module.named_modules():
+            yield name.encode()
+            yield from self.of(type(part), where)
+            settings = {key: item for key, item in vars(part).items() if key not in usual}
+            settings = {key: item for key, item in settings.items() if not isinstance(item, nn.Module | Tensor)}
+            if _is_of_a_library(type(part)):  # which keeps whatever it likes there
+                settings = {key: item for key, item in settings.items() if isinstance(item, _PLAIN)}
+            if hasattr(part, "config") and part is module:
+                settings["config"] = part.config
+            yield from self.of(settings, f"{where}.{name}" if name else where)
+        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            yield name.encode()
+            yield from _of_array(tensor, f"{where}.{name}")
+
+    def _of_attributes(self, value: Any, where: str) -> Iterator[bytes]:
+        """Yield the parts of an instance of any other class: the class, and what pickle would keep."""
+        kind = type(value)
+        yield from self.of(kind, where)
+        try:
+            reduced: Any = value.__reduce_ex__(4)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{where} is a {kind.__module__}.{kind.__qualname__}, of which nothing tells whether it is the same as in an earlier "
+                f"run; {_WAY_OUT}"
+            ) from error
+        if isinstance(reduced, str):  # the name of something that exists once
+            yield reduced.encode()
+            return
+        arguments, state = reduced[1], reduced[2] if len(reduced) > 2 else None
+        yield from self.of([one for one in arguments if not isinstance(one, type)], where)
+        if isinstance(state, Mapping):
+            for name, item in sorted(state.items()):
+                yield str(name).encode()
+                yield from self.of(item, f"{where}.{name}")
+        else:
+            yield from self.of(state, where)
+        for items in reduced[3:]:
+            yield from self.of(list(items or ()), where)
 
 
-def _of_function(function: FunctionType, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Yield the bytes for a function: code, defaults, closure, and globals if no source file covers them."""
-    yield from _parts(function.__code__, where, seen)
-    yield from _parts(function.__defaults__, where, seen)
-    yield from _parts(function.__kwdefaults__, where, seen)
-    try:
-        around = inspect.getclosurevars(function)
-    except ValueError:  # an empty closure cell: the variable is not assigned yet
-        return
-    read = {**({} if _file(function) else around.globals), **around.nonlocals}
-    for name, used in sorted(read.items()):
-        yield name.encode()
-        yield from _parts(used, f"{where}: {name}", seen)
-
-
-def _unwrapped(member: Any) -> Any:
-    if isinstance(member, property):
-        return member.fget
-    return getattr(member, "__func__", member)
-
-
-def _file(value: Any) -> bytes:
-    """Return a hash of a module's source; empty for scripts and notebooks, whose file changes while in use."""
-    module = sys.modules.get(str(getattr(value, "__module__", "")))
-    path = Path(str(getattr(module, "__file__", None) or ""))
-    if getattr(value, "__module__", "") == "__main__" or not path.is_file():
-        return b""
-    return hashlib.sha256(path.read_bytes()).digest()
-
-
-def _of_instance(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Yield the bytes for an instance: its class and its content, serialised as its library does."""
-    kind = type(value)
-    library = kind.__module__.partition(".")[0]
-    yield f"{kind.__module__}.{kind.__qualname__}".encode()
-    if hasattr(value, "state_dict") and hasattr(value, "named_parameters"):
-        yield from _of_weights(value, where, seen)
-    elif hasattr(
-        value, "to_diff_dict"
-    ):  # a transformers config: equal fields are equal, whatever the library's version
-        yield from _parts(value.to_dict(), where, seen)
-    elif hasattr(value, "backend_tokenizer"):
-        yield value.backend_tokenizer.to_str().encode()
-        yield repr(sorted(value.special_tokens_map.items())).encode()
-    elif library in {"torch", "numpy"} and hasattr(value, "dtype") and hasattr(value, "shape"):
-        yield from _of_array(value)
-    elif is_table(value):
-        yield from _of_table(value)
-    else:
-        yield from _of_attributes(value, where, seen)
-
-
-def _of_weights(module: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    yield from _parts(type(module), where, seen)
-    config = getattr(module, "config", None)
-    if config is not None:
-        yield from _parts(config, f"{where}.config", seen)
-    for name, tensor in module.state_dict().items():
-        yield name.encode()
-        yield from _of_array(tensor)
-
-
-def _of_array(value: Any) -> Iterator[bytes]:
-    """Yield the bytes for a tensor or an array: dtype, shape, and all data."""
+def _of_array(value: Any, where: str) -> Iterator[bytes]:
+    """Yield type, shape and every byte of a tensor or an array."""
     yield f"{value.dtype} {tuple(value.shape)}".encode()
     if hasattr(value, "detach"):
         import torch
 
-        value = (
-            value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy() if value.numel() else value.numpy()
-        )
+        if value.layout is not torch.strided:
+            raise ConfigurationError(
+                f"{where} is a tensor of layout {value.layout}, which cannot be digested; {_WAY_OUT}"
+            )
+        plain = value.detach().cpu().contiguous().flatten()
+        value = plain.view(torch.uint8).numpy() if plain.numel() else plain.to(torch.uint8).numpy()
     if value.dtype.hasobject:
-        raise ConfigurationError("an array of Python objects cannot be digested; give numbers or texts")
+        raise ConfigurationError(
+            f"{where} is an array of Python objects, which cannot be digested; give numbers or texts"
+        )
     yield value.tobytes()
 
 
 def _of_table(value: Any) -> Iterator[bytes]:
-    """Yield the bytes for a table: the names and values of its columns."""
+    """Yield a hash of the names and values of a table's columns."""
     from shortstack.frames import frame_of, hash_column
 
     hashed = hashlib.sha256()
@@ -191,38 +244,41 @@ def _of_table(value: Any) -> Iterator[bytes]:
     yield hashed.digest()
 
 
-def _of_attributes(value: Any, where: str, seen: set[int]) -> Iterator[bytes]:
-    """Yield the bytes for any other instance: its class, and the state that pickle would store."""
-    kind = type(value)
-    yield from _parts(kind, where, seen)
-    try:
-        reduced: Any = value.__reduce_ex__(4)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"{where} is a {kind.__module__}.{kind.__qualname__}, of which nothing tells whether it is the same as in an earlier "
-            "run; give the object an attribute digest, a text that changes whenever the object does"
-        ) from error
-    if isinstance(reduced, str):  # a singleton, which pickle stores by name
-        yield reduced.encode()
-        return
-    arguments, state = reduced[1], reduced[2] if len(reduced) > 2 else None
-    # the arguments begin with the class, which is hashed above
-    yield from _parts([argument for argument in arguments if not isinstance(argument, type)], where, seen)
-    if isinstance(state, Mapping):
-        for name, item in sorted(state.items()):
-            yield str(name).encode()
-            yield from _parts(item, f"{where}.{name}", seen)
-    else:
-        yield from _parts(state, where, seen)
-    for some in reduced[3:]:
-        yield from _parts(list(some or ()), where, seen)
+def _names_in(code: CodeType) -> set[str]:
+    """Return the names that code reads, that of functions, lambdas and comprehensions in it too."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _names_in(constant)
+    return names
+
+
+def _unwrapped(member: Any) -> Any:
+    """Return the function in a member of a class; of a property with a setter both."""
+    if isinstance(member, property):
+        parts = [part for part in (member.fget, member.fset) if part is not None]
+        return parts[0] if len(parts) == 1 else parts
+    if isinstance(member, cached_property | partialmethod):
+        return member.func
+    return getattr(member, "__func__", member)
+
+
+def _file(value: Any) -> bytes:
+    """Return a hash of the module that something was written in; empty for a script or a notebook, which change while in use."""
+    module = sys.modules.get(str(getattr(value, "__module__", "")))
+    return b"" if module is None or module.__name__ == "__main__" else _source(module)
+
+
+def _source(module: ModuleType) -> bytes:
+    path = Path(str(getattr(module, "__file__", None) or ""))
+    return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b""
 
 
 def _is_of_a_library(value: Any) -> bool:
-    """Return True for installed code, which its version identifies."""
-    name = str(getattr(value, "__module__", ""))
+    """True if code was installed and not written here: then its version says what it does."""
+    name = value.__name__ if isinstance(value, ModuleType) else str(getattr(value, "__module__", ""))
     file = str(getattr(sys.modules.get(name), "__file__", None) or "")
-    return not isinstance(value, CodeType) and ("site-packages" in file or name.partition(".")[0] in _LIBRARIES)
+    return "site-packages" in file or name.partition(".")[0] in _LIBRARIES
 
 
 def _version(value: Any) -> str:

@@ -314,7 +314,7 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
 def _fit_sequence(arguments: Sequence[Any], value: object, where: str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ConfigurationError(f"{where} takes a list, got {value!r}")
-    kinds = [arguments[0]] * len(value) if arguments[-1:] in {(Ellipsis,), arguments[:1]} else list(arguments)
+    kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
     if len(kinds) != len(value):
         raise ConfigurationError(f"{where} takes {len(kinds)} values, got {list(value)!r}")
     return tuple(_fit(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True)))
@@ -345,7 +345,7 @@ _CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
     list: _fit_list,
     set: _fit_set,
     frozenset: _fit_set,
-    Sequence: _fit_sequence,
+    Sequence: lambda arguments, value, where: tuple(_fit_list(arguments, value, where)),
     dict: _fit_mapping,
     Mapping: _fit_mapping,
 }
@@ -384,6 +384,8 @@ def _require_readable(kind: Any, where: str) -> None:
     origin, parts = get_origin(kind), [part for part in get_args(kind) if part is not Ellipsis]
     if origin is Literal or kind in _READABLE or (isinstance(kind, type) and issubclass(kind, Enum | PurePath)):
         return
+    if origin in {dict, Mapping} and parts and parts[0] not in {str, Any}:
+        raise TypeError(f"the setting {where} has keys of the type {_type_text(parts[0])}, and keys in files are texts")
     if origin in _CONTAINERS:
         for part in parts:
             _require_readable(part, where)

@@ -51,6 +51,8 @@ def deciding_scorer(importance: Any, selection: Any) -> str | None:
     """Return the first of the listed scorers if none was chosen to decide; None to leave the default."""
     if not isinstance(importance, list | tuple) or not importance:
         return None
+    if any(isinstance(scorer, type) or scorer is None for scorer in importance):
+        return None  # the strict reader says what is wrong with it
     names = [scorer if isinstance(scorer, str) else Given.of(scorer) for scorer in importance]
     chosen = isinstance(selection, SelectionSettings) or (isinstance(selection, Mapping) and "scorer" in selection)
     return None if chosen or SelectionSettings().scorer in names else str(names[0])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from shortstack.config.given import Given
-from shortstack.errors import ConfigurationError
+from shortstack.errors import ConfigurationError, DataError
 from shortstack.frames import frame_of, is_table
 
 if TYPE_CHECKING:
@@ -50,25 +50,38 @@ def readable(settings: "DataSettings") -> Iterator["DataSettings"]:
     Raises:
         ConfigurationError: A table cannot be read, or has no column of users or items.
     """
-    tables = _tables(settings.source)
-    if not tables or settings.adapter != "table":
+    if settings.adapter != "table" or not isinstance(settings.source, Given):
         yield settings
         return
+    tables = _tables(settings.source)
     with tempfile.TemporaryDirectory(prefix="shortstack-") as folder:
         adapter_settings = {**_columns(tables), **settings.settings}
         _require_columns(tables[INTERACTIONS], adapter_settings)
         for name, frame in tables.items():
             _write(frame, Path(folder) / f"{name}.parquet", adapter_settings)
-        yield attrs.evolve(settings, source=str(Path(folder) / f"{INTERACTIONS}.parquet"), settings=adapter_settings)
+        source = str(Path(folder) / f"{INTERACTIONS}.parquet")
+        try:
+            yield attrs.evolve(settings, source=source, settings=adapter_settings)
+        except DataError as error:  # which names files that are gone by the time that somebody reads it
+            named = str(error).replace(f"{folder}/{INTERACTIONS}.parquet", "the table of interactions")
+            error.args = (named.replace(f"{folder}/{ITEMS}.parquet", "the table of items"),)
+            raise
 
 
-def _tables(source: str | Given) -> "dict[str, pl.DataFrame]":
-    """Return the tables by name; none if the source is something else."""
-    value = source.value if isinstance(source, Given) else None
+def _tables(source: Given) -> "dict[str, pl.DataFrame]":
+    """Return the tables by name.
+
+    Raises:
+        ConfigurationError: What was given is no table.
+    """
+    value = source.value
     if is_table(value):
         return {INTERACTIONS: frame_of(value)}
     if not isinstance(value, Mapping):
-        return {}
+        raise ConfigurationError(
+            f"data takes a path, a table of pandas, polars, Arrow or datasets, two of them as {INTERACTIONS!r} and {ITEMS!r}, or Records; "
+            f"got a {type(value).__name__}"
+        )
     if INTERACTIONS not in value or not value.keys() <= {INTERACTIONS, ITEMS}:
         raise ConfigurationError(
             f"data.source takes a table, or the tables {INTERACTIONS!r} and {ITEMS!r}, got {', '.join(map(repr, value))}"
@@ -98,6 +111,11 @@ def _named(frame: "pl.DataFrame", roles: tuple[str, ...]) -> dict[str, str]:
 def _require_columns(frame: "pl.DataFrame", settings: Mapping[str, Any]) -> None:
     for role in ("user", "item"):
         if settings.get(role, role) not in frame.columns:
+            named = settings.get(role)
+            if named is not None and named not in frame.columns and role in settings and named not in USUAL[role]:
+                raise ConfigurationError(
+                    f"data.settings names the column {named!r} for {role}s, and the table of interactions has {', '.join(frame.columns)}"
+                )
             raise ConfigurationError(
                 f"the table of interactions has no column that is usually called {role}; it has {', '.join(frame.columns)}: "
                 f"name the column in data.settings, as in {{'{role}': {frame.columns[0]!r}}}"
@@ -110,7 +128,10 @@ def _write(frame: "pl.DataFrame", path: Path, settings: Mapping[str, Any]) -> No
 
     category = str(settings.get("category"))
     if isinstance(frame.schema.get(category), pl.List):
-        frame = frame.with_columns(pl.col(category).list.join("|"))
+        frame = frame.with_columns(pl.col(category).list.eval(pl.element().cast(pl.String)).list.join("|"))
     moments = [name for name, kind in frame.schema.items() if kind == pl.Date or isinstance(kind, pl.Datetime)]
     frame = frame.with_columns(pl.col(name).cast(pl.Datetime("ms")).dt.epoch("ms") for name in moments)
-    frame.write_parquet(path)
+    plain = [
+        name for name, kind in frame.schema.items() if kind != pl.Object and not isinstance(kind, pl.Struct | pl.Array)
+    ]
+    frame.select(plain).write_parquet(path)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shortstack.config.given import Given
 from shortstack.data.sequences import Sequences
 from shortstack.errors import ConfigurationError, DataError, EmptyDataError, UnknownNameError
+from shortstack.registry.isolation import plugin_errors, written_in
 
 if TYPE_CHECKING:
     from shortstack.data.interactions import Interactions
@@ -346,7 +347,8 @@ def split(
     if order == "time":
         _require_times(interactions)
     users, times, items = (interactions.table[name].to_numpy(writable=True) for name in ("user", "timestamp", "item"))
-    codes = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
+    with plugin_errors(f"split {type(rule).__name__} ({written_in(rule)})"):
+        codes = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
     splits = _require_codes(codes, rule, len(users))
     if not isinstance(rule, LeaveLast | Ratio | GlobalTime):
         # a history must not hold later parts, and these parts may contradict the times

@@ -22,6 +22,7 @@ from shortstack.config.resolve import attribute_named
 from shortstack.contracts.headlines import METRICS
 from shortstack.errors import ConfigurationError
 from shortstack.evaluation.bootstrap import Values
+from shortstack.registry.isolation import plugin_errors
 
 RANKS: Final = ("ranks",)
 SCORES: Final = ("scores", "targets")
@@ -45,17 +46,34 @@ class CustomMetric:
     reads: tuple[str, ...]
 
     def values(self, cases: int, *given: Any) -> Values:
-        """Return the metric of each case, float64 ``(cases,)``.
+        """Return the metric of each case, float64 ``(cases,)``; what it is given is its own to change.
 
         Raises:
-            ConfigurationError: The function returns another shape.
+            PluginError: The function fails.
+            ConfigurationError: It returns something else than a number a case.
         """
-        values = np.asarray(self.function(*given), dtype=np.float64)
+        values = self._numbers(*given)
         if values.shape != (cases,):
             raise ConfigurationError(
                 f"the metric {self.name!r} gives one number a case, of shape ({cases},), got {values.shape}"
             )
         return values
+
+    def value(self, *given: Any) -> float:
+        """Return the metric of one case, as ``values`` does."""
+        values = self._numbers(*given)
+        if values.shape != ():
+            raise ConfigurationError(f"the metric {self.name!r} gives one number an impression, got {values.shape}")
+        return float(values)
+
+    def _numbers(self, *given: Any) -> Values:
+        copies = [one.clone() if hasattr(one, "clone") else one.copy() for one in given]
+        with plugin_errors(f"metric {self.name!r} ({self.function.__module__}:{self.function.__qualname__})"):
+            returned = self.function(*copies)
+            plain = returned.detach().cpu().numpy() if hasattr(returned, "detach") else returned
+            if plain is None:
+                raise ValueError("it returns None")
+            return np.asarray(plain, dtype=np.float64)
 
 
 def custom_metrics(named: Sequence[str | Given]) -> tuple[CustomMetric, ...]:

@@ -59,7 +59,7 @@ class ImpressionEvaluator:
                     values[name][row] = value
                 for metric in self.metrics:
                     # copies, because a custom metric may write to its arguments
-                    values[metric.name][row] = metric.function(shown_scores.copy(), clicked.copy())
+                    values[metric.name][row] = metric.value(shown_scores, clicked)
         return Evaluation(
             values=values,
             users=impressions.users,

@@ -153,7 +153,7 @@ class RatingEvaluator:
         }
         actual = cases.scale[cases.targets]
         # copies, because a custom metric may write to its arguments
-        values |= {m.name: m.values(len(cases), predicted.values.copy(), actual.copy()) for m in self.metrics}
+        values |= {m.name: m.values(len(cases), predicted.values, actual) for m in self.metrics}
         curve = None
         if predicted.chances is not None:
             each = np.arange(len(cases))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from shortstack.config.given import Given
 from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNameError
 from shortstack.pipeline.importance import requested_scorers
-from shortstack.pipeline.task_evaluation import headlines_of
+from shortstack.pipeline.task_evaluation import headlines_of, require_own_baselines
 from shortstack.planning.schedule import require_smaller, rounds_of
 from shortstack.selection.selector import selector_for
 from shortstack.tasks import feedback_of, task_of
@@ -47,6 +47,8 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     evaluation = run.evaluation
     RecommendationEvaluator(cutoffs=evaluation.cutoffs, protocol=evaluation.protocol, seen=evaluation.seen or "exclude")
     headlines_of(run)
+    require_own_baselines(run)
+    _check_names(run)
     own_callbacks(run)
     config = _teachers_config(run)
     feedback_of(task_of(run.task).reads).check(run.data, run.task.name)
@@ -59,6 +61,13 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     _check_selection(run, config)
     _check_figures()
     return device_named(run.device)
+
+
+def _check_names(run: "RunConfig") -> None:
+    names = list(run.importance.scorers)
+    twice = next((str(name) for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"two scorers are called {twice!r} in importance.scorers; give one another name")
 
 
 def _check_figures() -> None:

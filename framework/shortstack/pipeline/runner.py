@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from shortstack.config.given import renew_digests
 from shortstack.config.reader import unstructure
 from shortstack.errors import RunFolderError
 from shortstack.files import unfinished, write_json
@@ -95,6 +96,7 @@ def _opened(
     from shortstack.registry import Registry
 
     registry = registry or Registry.from_environment()
+    renew_digests(run)
     device = check(run, registry)
     progress = progress or default_progress()
     with _claimed(root), _random_states_kept():

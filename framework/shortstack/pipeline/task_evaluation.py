@@ -1,8 +1,9 @@
 """Evaluation of a run's task on the run's prepared data."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -11,9 +12,12 @@ from shortstack.config.resolve import attribute_named
 from shortstack.contracts.headlines import ERRORS, Headlines
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.pipeline.seen_items import seen_by
+from shortstack.registry.isolation import plugin_errors
 from shortstack.run_layout import DATA
 from shortstack.tasks import feedback_of, task_of
 from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
+
+_MODELS: Final = frozenset({"teacher", "pruned", "student", "scratch"})
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
@@ -77,15 +81,68 @@ def _baselines(settings: "EvaluationSettings", found: TaskEvaluation) -> Mapping
     chosen: dict[str, Callable[[], Any]] = {}
     for name in settings.baselines:
         if isinstance(name, Given) or ":" in name:
-            fit = name.value if isinstance(name, Given) else attribute_named("baseline", name)
-            if not callable(fit) or found.fit is None:
-                raise ConfigurationError(
-                    f"the baseline {str(name)!r} must be a function that fits one, got {fit!r:.80}"
-                )
-            # named like the built-in methods, which have hyphens
-            chosen[str(name).rpartition(":")[2].replace("_", "-")] = partial(found.fit, fit)
+            chosen[_own_name(name)] = partial(_fitted, found, str(name), _own_fit(name))
         elif name in found.baselines:
             chosen[name] = found.baselines[name]
         else:
             raise UnknownNameError("baseline", name, found.baselines)
     return chosen
+
+
+def require_own_baselines(run: "RunConfig") -> None:
+    """Refuse baselines of the run's own that cannot be fitted, or that go by the name of another method.
+
+    Raises:
+        ConfigurationError: One is no function of the sequences (and the scale of ratings) and the last part to use, or two
+            have one name.
+    """
+    rates = feedback_of(task_of(run.task).reads).rates
+    parameters = ("sequences", "scale", "upto") if rates else ("sequences", "upto")
+    names = []
+    for name in run.evaluation.baselines or ():
+        names.append(_own_name(name))
+        if not (isinstance(name, Given) or ":" in name):
+            continue
+        fit = _own_fit(name)
+        try:
+            inspect.signature(fit).bind(*parameters)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"the baseline {str(name)!r} must be a function of ({', '.join(parameters)}): {error}"
+            ) from error
+    taken = next((one for one in names if names.count(one) > 1 or one in _MODELS or one.startswith("step-")), None)
+    if taken is not None:
+        raise ConfigurationError(f"two methods are called {taken!r}; give the baseline another name")
+
+
+def _own_name(name: str) -> str:
+    """Return the name of a baseline in results: as those of the built-in methods, which have hyphens."""
+    return str(name).rpartition(":")[2].replace("_", "-")
+
+
+def _own_fit(name: str | Given) -> Callable[..., Any]:
+    fit: Any = name.value if isinstance(name, Given) else attribute_named("baseline", name)
+    if not callable(fit):
+        raise ConfigurationError(f"the baseline {str(name)!r} must be a function that fits one, got {fit!r:.80}")
+    function: Callable[..., Any] = fit
+    return function
+
+
+def _fitted(found: TaskEvaluation, name: str, fit: Callable[..., Any]) -> Any:
+    """Fit a baseline of one's own.
+
+    Raises:
+        PluginError: The function fails, or returns nothing that ranks or rates.
+    """
+    from shortstack.evaluation.rankers import Ranker
+    from shortstack.evaluation.ratings import Rater
+
+    if found.fit is None:
+        raise ConfigurationError(f"this task fits no baselines of one's own, and {name!r} is one")
+    with plugin_errors(f"baseline {name!r} ({fit.__module__}:{getattr(fit, '__qualname__', name)})"):
+        fitted = found.fit(fit)
+        if not isinstance(fitted, Ranker | Rater):
+            raise TypeError(
+                f"it returns a {type(fitted).__name__}, which has neither scores(histories) nor predict(cases)"
+            )
+        return fitted

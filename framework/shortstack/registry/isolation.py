@@ -43,10 +43,13 @@ class _PluginErrors(AbstractContextManager[None]):
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, ShortstackError):
             note = f"in {self.component}"
-            if str(self.component) not in str(error) and note not in getattr(error, "__notes__", ()):
+            named = getattr(error, "component", None) is not None  # an inner context has said whose fault it is
+            if not named and str(self.component) not in str(error) and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
         elif isinstance(error, Exception | SystemExit):
-            raise PluginError(f"{self.component} {self.deed}: {format_error(error)}{error_place(error)}") from error
+            failure = PluginError(f"{self.component} {self.deed}: {format_error(error)}{error_place(error)}")
+            failure.component = str(self.component)
+            raise failure from error
 
 
 def written_in(component: object) -> str:
