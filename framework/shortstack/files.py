@@ -90,6 +90,14 @@ def held(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file is still the one that its path names."""
+    try:
+        return os.path.samestat(path.stat(follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:  # removed by its holder meanwhile
+        return False
+
+
 def _locked(lock: Path, refusal: str) -> int:
     """Open and lock a file that is removed when it is released.
 
@@ -105,13 +113,11 @@ def _locked(lock: Path, refusal: str) -> int:
             raise RunFolderError(f"{lock} is a link, which no lock of ours is; remove it") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.stat(follow_symlinks=False).st_ino == os.fstat(descriptor).st_ino:
-                return descriptor
-        except FileNotFoundError:
-            pass
         except BlockingIOError as error:
             os.close(descriptor)
             raise RunFolderError(refusal) from error
+        if _is_at(lock, descriptor):
+            return descriptor
         os.close(descriptor)
 
 

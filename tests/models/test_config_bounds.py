@@ -65,7 +65,7 @@ def test_known_models_are_within():
 
 @pytest.mark.parametrize("kind", ["device", "pipe"])
 def test_a_run_is_a_plain_file(tmp_path, kind):
-    """Neither a device without an end nor a pipe that nobody writes to."""
+    """Neither a device without an end nor a pipe without a writer is read."""
     path = "/dev/zero" if kind == "device" else tmp_path / "pipe"
     if kind == "pipe":
         os.mkfifo(path)

@@ -357,7 +357,7 @@ class TestRefused:
         ],
     )
     def test_objects_that_fail(self, small, tmp_path, changes, words):
-        """They are named, and nobody else is blamed."""
+        """They are named, and no other component is."""
         with pytest.raises(PluginError, match=words) as caught:
             Run(**{**small, **changes}).execute(tmp_path / "run")
 

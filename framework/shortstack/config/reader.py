@@ -376,7 +376,7 @@ def describe_settings(cls: type) -> list[dict[str, str]]:
 
 
 def _require_readable(kind: Any, where: str) -> None:
-    """Refuse a type that ``_fit`` cannot make a value of, here and not when somebody sets it.
+    """Refuse a type that ``_fit`` cannot make a value of, when the class is listed and not when a value is set.
 
     Raises:
         TypeError: It is one.

@@ -62,7 +62,7 @@ def readable(settings: "DataSettings") -> Iterator["DataSettings"]:
         source = str(Path(folder) / f"{INTERACTIONS}.parquet")
         try:
             yield attrs.evolve(settings, source=source, settings=adapter_settings)
-        except DataError as error:  # which names files that are gone by the time that somebody reads it
+        except DataError as error:  # which names files that no longer exist when it is read
             named = str(error).replace(f"{folder}/{INTERACTIONS}.parquet", "the table of interactions")
             error.args = (named.replace(f"{folder}/{ITEMS}.parquet", "the table of items"),)
             raise
