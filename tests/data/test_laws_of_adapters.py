@@ -26,7 +26,7 @@ def test_what_is_written_is_read_and_what_is_damaged_is_told(adapter):
 
 
 def test_half_of_a_surrogate_pair_in_a_products_id(tmp_path):
-    """JSON can escape it and UTF-8 cannot hold it: a question mark is read, and no UnicodeEncodeError comes out."""
+    """JSON can escape it and UTF-8 cannot hold it: it is spelt out, and no UnicodeEncodeError comes out."""
     review = {"rating": 5.0, "parent_asin": "a", "user_id": "u", "timestamp": 1_000}
     (tmp_path / "Toys.jsonl").write_text(json.dumps(review) + "\n", encoding="utf-8")
     products = [{"parent_asin": "\ud83d", "title": "Half", "categories": []}, {"parent_asin": "a", "title": "Whole"}]
@@ -34,4 +34,4 @@ def test_half_of_a_surrogate_pair_in_a_products_id(tmp_path):
 
     records = Registry.from_environment().build("dataset", "amazon-reviews").read(tmp_path)
 
-    assert records.items.collect().select("item", "title").rows() == [("?", "Half"), ("a", "Whole")]
+    assert records.items.collect().select("item", "title").rows() == [("\\ud83d", "Half"), ("a", "Whole")]

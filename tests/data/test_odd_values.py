@@ -113,7 +113,15 @@ def test_nested_histories(tmp_path):
         rows = skipping.interactions.collect()
 
         assert rows.height >= 6
-        assert set(rows["item"]) <= {"A0", "A1", "A2", "?"}
+        assert set(rows["item"]) <= {"A0", "A1", "A2", "\\ud800"}
         strict = REGISTRY.build("dataset", "amazon-reviews", {})
         refused = refusal(strict.read, tmp_path)
         assert refused is None or refused.startswith(f"{path}:2: ")
+
+
+def test_halves_of_surrogate_pairs_stay_apart(tmp_path):
+    """Two ids that UTF-8 cannot hold are two, and their lines are read."""
+    (tmp_path / "x.jsonl").write_text('{"user": "\\ud800", "item": "a"}\n{"user": "\\ud801", "item": "b\\udc00"}\n')
+    rows = REGISTRY.build("dataset", "table", {}).read(tmp_path / "x.jsonl").interactions.collect()
+
+    assert rows.select("user", "item").rows() == [("\\ud800", "a"), ("\\ud801", "b\\udc00")]

@@ -254,7 +254,7 @@ def value_of(text: bytes) -> object:
 def storable(value: Any) -> Any:
     """Replace lone surrogates, which JSON can escape and UTF-8 cannot encode."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value.encode("utf-8", "backslashreplace").decode()  # spelt out, so that two ids stay two
     if type(value) is list:
         return [storable(item) for item in value]
     if isinstance(value, dict):
