@@ -14,7 +14,9 @@ COMPONENTS = {
 }
 
 
-@pytest.mark.parametrize("named", COMPONENTS)
+@pytest.mark.parametrize(
+    "named", [pytest.param(name, marks=pytest.mark.full) if " at " in name else name for name in COMPONENTS]
+)
 def test_every_law_that_binds_it(third_parties, named):
     """No law fails, and at least one was tried."""
     folder, settings = COMPONENTS[named]

@@ -75,6 +75,7 @@ def uninterrupted(ring, tables, tmp_path_factory):
     return result_of(folder)
 
 
+@pytest.mark.full
 def test_killed_while_the_teacher_and_the_student_train(ring, tables, tmp_path, uninterrupted):
     """Training goes on from its last checkpoint, to the same result."""
     folder = tmp_path / "run"
