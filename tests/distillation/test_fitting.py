@@ -19,7 +19,7 @@ from shortstack_losses.labels import Labels
         ({"learning_rate": 0.0}, "'learning_rate' must be > 0.0: 0.0"),
         ({"batch_size": 10, "accumulate": 4}, r"batch_size \(10\) must be a multiple of accumulate \(4\)"),
         ({"steps": 20, "warmup_steps": 20}, r"warmup_steps \(20\) must be below steps \(20\)\nin the settings of fit$"),
-        ({"betas": [0.9]}, r"betas must be two numbers from 0 to below 1, got \[0.9\]"),
+        ({"betas": [0.9]}, r"fit.betas takes 2 values, got \[0.9\]"),
         ({"betas": [0.9, 1.0]}, r"betas must be two numbers from 0 to below 1, got \[0.9, 1.0\]"),
         ({"step": 3}, "unknown setting of fit: 'step'; did you mean 'steps'?"),
     ],

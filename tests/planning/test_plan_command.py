@@ -125,7 +125,7 @@ def test_mistakes(folder, capsys, arguments, message):
     ("content", "message"),
     [
         (None, "holds no config.json; name a model's folder, a config.json, or a run's TOML file"),
-        ("{", "is no config of a model that transformers knows"),
+        ("{", "config.json is no JSON"),
         ('{"model_type": "lama"}', "is no config of a model that transformers knows"),
         ('{"model_type": "t5"}', "is of an encoder-decoder (t5); use a decoder-only causal model"),
         ('{"model_type": "dbrx", "attn_config": 3}', "is no config of a model that transformers knows"),
