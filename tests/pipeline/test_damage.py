@@ -65,7 +65,8 @@ def test_an_unreadable_model(copied, name, content):
     if content is not None:
         (copied / name).write_bytes(content)
 
-    with pytest.raises(DataError, match=r"holds no readable model|is no JSON"):
+    damaged_config = name == "config.json" and content is not None
+    with pytest.raises(DataError, match=r"config\.json is no JSON" if damaged_config else "holds no readable model"):
         CompactStudentModel.from_pretrained(copied)
 
 

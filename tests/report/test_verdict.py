@@ -137,9 +137,9 @@ def test_cases_that_were_left_out_are_said(result):
 def test_too_few_users(result, users, words):
     """Below thirty nothing is claimed of quality; thirty are enough."""
     parts = {name: getattr(result, name) for name in ("metrics", "comparisons", "parameters", "selection")}
-    told = verdict(**parts, cases={"users": users}).splitlines()
+    lines = verdict(**parts, cases={"users": users}).splitlines()
 
-    assert told[0].startswith("The student was built with ")
-    assert told[1].startswith(f"{words}, no comparison between models means anything")
-    assert not [line for line in told if "95%" in line or "beats" in line or "paid" in line]
+    assert lines[0].startswith("The student was built with ")
+    assert lines[1].startswith(f"{words}, no comparison between models means anything")
+    assert not [line for line in lines if "95%" in line or "beats" in line or "paid" in line]
     assert "95% interval" in verdict(**parts, cases={"users": 30})
