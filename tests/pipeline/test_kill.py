@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from pipeline.conftest import without_times
+from pipeline.test_run import STAGES
 
 KILLER = """
 import json, os, signal, sys
@@ -93,17 +94,7 @@ def test_killed_while_the_teacher_and_the_student_train(ring, tables, tmp_path, 
     ("stage", "moment"),
     [
         (stage, moment)
-        for stage in (
-            "data",
-            "teacher",
-            "calibration",
-            "importance",
-            "selection",
-            "pruning",
-            "distillation",
-            "scratch",
-            "evaluation",
-        )
+        for stage in STAGES[:-1]  # the report has no folder
         for moment in ("start", "end")
     ]
     + [
