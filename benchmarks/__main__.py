@@ -12,11 +12,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.digests import measure_digests
+from benchmarks.distillation import measure_distillation
+from benchmarks.export import measure_export
+from benchmarks.large_catalogues import measure_large_catalogues
+from benchmarks.large_data import measure_large_data
 from benchmarks.models import measure_models
 from benchmarks.reading import measure_reading
 from benchmarks.scale import measure_scale
+from benchmarks.service import measure_service
 from benchmarks.serving import measure_serving
 from benchmarks.startup import measure_startup
+from benchmarks.studies import measure_studies
 from benchmarks.sweep import measure_sweep
 from benchmarks.timing import Row
 from benchmarks.training import measure_training
@@ -27,9 +34,14 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "sweep": measure_sweep,
     "startup": measure_startup,
     "reading": measure_reading,
-    "scale": measure_scale,
+    "digests": measure_digests,
+    "scale": lambda: chain(measure_large_catalogues(), measure_large_data(), measure_scale()),
     "serving": measure_serving,
+    "service": measure_service,
+    "export": measure_export,
     "training": measure_training,
+    "distillation": measure_distillation,
+    "studies": measure_studies,
 }
 
 

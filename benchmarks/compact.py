@@ -18,14 +18,16 @@ from rich.console import Console
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from benchmarks.choices import evaluated
 from benchmarks.pruned_smollm2 import CALIBRATION, HELD_OUT, texts
 from benchmarks.smollm2 import ROOT, converted
 from benchmarks.workloads import Batch
-from shortstack import Registry, Run, build_student, hookimpl
+from shortstack import CompactStudentModel, RecommendationEvaluator, Registry, Run, build_student, hookimpl
 from shortstack.contracts import Selection, StudentDescriptor, StudentTraits
+from shortstack.data.sequences import Sequences
 from shortstack.evaluation.bootstrap import interval, resampled_means
-from shortstack.evaluation.evaluation import compare_all
+from shortstack.evaluation.comparisons import compare_all
+from shortstack.evaluation.evaluation import Evaluation
+from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.initial import initial_model
 from shortstack.progress import ToConsole
 from shortstack.registry import Origin
@@ -163,7 +165,7 @@ def compared(runs: Path, results: dict[str, RunResult]) -> Iterator[tuple[str, s
     for other in others:
         cells = []
         for folder in ("pruned", "student"):
-            ours, theirs = (evaluated(runs / f"compact-{way}", folder, "test") for way in (first, other))
+            ours, theirs = (evaluated(runs / f"compact-{way}", folder) for way in (first, other))
             for metric, comparison in compare_all(ours, theirs, ("ndcg@10", "loss")).items():
                 value, low, high = comparison.difference or (math.nan,) * 3
                 cells.append(
@@ -172,6 +174,19 @@ def compared(runs: Path, results: dict[str, RunResult]) -> Iterator[tuple[str, s
                     else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
                 )
         yield other, " | ".join(cells)
+
+
+def evaluated(run: Path, folder: str) -> Evaluation:
+    """Evaluate one of a run's models on its test cases."""
+    stored = CompactStudentModel.from_pretrained(run / folder)
+    ranker = ModelRanker(
+        model=stored.model,
+        candidates=torch.tensor(stored.catalogue.tokens),
+        window=stored.window,
+        opening=stored.catalogue.opening,
+    )
+    cases = Sequences.load(run / "data" / "sequences.safetensors").cases("test")
+    return RecommendationEvaluator(seed=0).evaluate(ranker, cases)
 
 
 def page(language: list[dict[str, str]], results: dict[str, RunResult], differences: dict[str, str]) -> str:

@@ -82,7 +82,7 @@ def _quickstart(device: str) -> None:
 
 
 def _on_a_cpu() -> Any:
-    """Read the committed figures of seed 0 on two CPU cores, as ``benchmarks.quickstart`` wrote them."""
+    """Read the committed figures of seed 0 on two CPU cores, the quickstart's."""
     return json.loads((RESULTS / "quickstart-cpu.json").read_text(encoding="utf-8"))["0"]
 
 

@@ -14,9 +14,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 from benchmarks.gpu_sweep import LARGE, TINY
 from shortstack import AdaptiveLayerSelector, Budget, build_student, measure_importance
 from shortstack.config.training import FitSettings, LoraSettings
-from shortstack.distillation.fitting import fit, training_arguments
+from shortstack.distillation.fitting import fit
 from shortstack.distillation.lora import adapted
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.distillation.training_arguments import training_arguments
 from shortstack.evaluation.rankers import ModelRanker
 
 ITEMS, EXAMPLES, TOKENS = 512, 8, 256

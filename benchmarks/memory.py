@@ -31,9 +31,9 @@ def main() -> None:
     registry, work = Registry.from_environment(), wider()
     job = _jobs(registry)[arguments.job]
     job(attrs.evolve(work, batches=[histories(0, 1, "cpu")]))
-    before = _status("VmRSS")
+    before = process_memory("VmRSS")
     job(attrs.evolve(work, batches=[histories(0, EXAMPLES, "cpu")]))
-    print(_status("VmHWM") - before)
+    print(process_memory("VmHWM") - before)
 
 
 def measure_memory(device: str = "cpu") -> list[Row]:
@@ -87,8 +87,8 @@ def _alone(job: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True, env=at_once).stdout)
 
 
-def _status(entry: str) -> int:
-    """Read an entry in bytes. The peak of ``getrusage`` would include that of the parent process."""
+def process_memory(entry: str) -> int:
+    """Return an entry of this process's status in bytes. The peak of ``getrusage`` would include that of the parent process."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{entry}:"))
     return int(line.split()[1]) * 1024
 

@@ -12,8 +12,9 @@ from benchmarks.timing import Job, Row, best_seconds
 from shortstack import Run, build_student
 from shortstack.config.training import FitSettings
 from shortstack.data.sequences import Sequences
-from shortstack.distillation.fitting import fit, training_arguments
+from shortstack.distillation.fitting import fit
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.distillation.training_arguments import training_arguments
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.models.initial import initial_config, initial_model
 from shortstack.tasks import Examples, collate

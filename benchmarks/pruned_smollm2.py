@@ -1,4 +1,4 @@
-"""SmolLM2-135M with 15 and 8 of its 30 layers, by every strategy, before any training: perplexity on held-out text.
+"""SmolLM2-135M with fewer layers, by every strategy, before any training: perplexity on held-out text, and what repair gives.
 
 python -m benchmarks.pruned_smollm2
 """
@@ -34,6 +34,7 @@ BY_POSITION = ("first", "last", "ends", "uniform")
 BY_SCORE = ("top-k", "distributed", "strategic", "contiguous")
 SCORERS = ("hybrid", "block-influence", "drop-loss")
 SEEDS = (0, 1, 2)
+REPAIRS, REPAIRED_SIZES = (None, "magnitude", "linear"), (27, 24, 15)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +59,7 @@ class Way:
         return f"{self.strategy}{by}{f' ({settings})' if settings else ''}"
 
 
+REPAIRED = (Way(strategy="contiguous", scorer="block-influence"), Way(strategy="strategic", scorer="drop-loss"))
 WAYS = (
     *(Way(strategy=name) for name in BY_POSITION),
     *(Way(strategy="random", settings={"seed": seed}) for seed in SEEDS),
@@ -103,7 +105,23 @@ def main() -> None:
         start = perf_counter()
         rows.append(row(source, way, batches, held_out) | {"seconds": perf_counter() - start})
         print(json.dumps(rows[-1]), flush=True)
-    arguments.out.write_text(page(whole, rows, batches, held_out), encoding="utf-8")
+    repaired = repairs(source, list(texts(folder, CALIBRATION, 12)), held_out)
+    arguments.out.write_text("\n".join([page(whole, rows, batches, held_out), *repaired, ""]), encoding="utf-8")
+
+
+def repairs(source: Source, calibration: Sequence[Batch], held_out: Sequence[Batch]) -> Iterator[str]:
+    """Yield a table of perplexities with and without repair of what removed layers break."""
+    yield "With repair (a setting of `layer-subset`), calibrated on up to twelve examples of each description:\n"
+    yield f"| layers chosen | layers | {' | '.join(repair or 'none' for repair in REPAIRS)} |\n|---|---|---|---|---|"
+    for way in REPAIRED:
+        for size in REPAIRED_SIZES:
+            kept = source.kept(way, size)
+            students = (
+                build_student(source.model, kept, settings={"repair": repair}, calibration=calibration)
+                for repair in REPAIRS
+            )
+            cells = (f"{perplexity(student, held_out):,.1f}" for student in students)
+            yield f"| {way.label} | {size} | {' | '.join(cells)} |"
 
 
 def row(source: Source, way: Way, batches: Sequence[Batch], held_out: Sequence[Batch]) -> dict[str, object]:
@@ -130,7 +148,7 @@ def texts(folder: Path, packages: Sequence[str], examples: int = 6) -> Iterator[
     """
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for package in packages:
-        ids = torch.tensor(tokenizer(str(metadata(package).get_payload()))["input_ids"])
+        ids = torch.tensor(tokenizer(metadata(package)["Description"])["input_ids"])
         part = ids[: len(ids) // TOKENS * TOKENS].reshape(-1, TOKENS)[:examples]
         yield {"input_ids": part, "attention_mask": torch.ones_like(part), "labels": part}
 

@@ -18,6 +18,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from benchmarks.timing import Row
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +78,14 @@ def _row(what: str, ours: Mapping[str, float], beside: str, ratio: float, target
 
 
 def write_ratings(folder: Path, ratings: int) -> None:
-    """Write ratings with the numbers of users and movies of ml-25m, and popularity by Zipf's law; users ascending."""
+    """Write ratings as ml-25m has them, and the titles of its movies."""
+    ratings_frame(ratings).write_csv(folder / FILES[0])
+    names = [f'{movie * 3},"Movie, The ({movie})",Drama|Comedy' for movie in range(1, MOVIES + 1)]
+    (folder / FILES[1]).write_text("\n".join(["movieId,title,genres", *names]) + "\n", encoding="utf-8")
+
+
+def ratings_frame(ratings: int) -> "pl.DataFrame":
+    """Return ratings with the numbers of users and movies of ml-25m, and popularity by Zipf's law; users ascending."""
     import numpy as np
     import polars as pl
 
@@ -87,7 +96,7 @@ def write_ratings(folder: Path, ratings: int) -> None:
     users = np.concatenate([users, np.full(max(0, ratings - len(users)), USERS)])[:ratings]
     popularity = 1 / np.arange(1, MOVIES + 1) ** 0.9
     movies = np.searchsorted(np.cumsum(popularity / popularity.sum()), generator.random(ratings)) + 1
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             "userId": users,
             "movieId": np.minimum(movies, MOVIES) * 3,
@@ -95,9 +104,6 @@ def write_ratings(folder: Path, ratings: int) -> None:
             "timestamp": generator.integers(789_652_009, 1_574_327_703, ratings),
         }
     )
-    frame.write_csv(folder / FILES[0])
-    names = [f'{movie * 3},"Movie, The ({movie})",Drama|Comedy' for movie in range(1, MOVIES + 1)]
-    (folder / FILES[1]).write_text("\n".join(["movieId,title,genres", *names]) + "\n", encoding="utf-8")
 
 
 def _measured(python: str, job: str, folder: Path) -> dict[str, float]:

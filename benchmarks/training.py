@@ -17,8 +17,9 @@ from shortstack import Run
 from shortstack.config.training import FitSettings
 from shortstack.data.catalogue import Catalogue
 from shortstack.data.sequences import Sequences
-from shortstack.distillation.fitting import fit, training_arguments
+from shortstack.distillation.fitting import fit
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.distillation.training_arguments import training_arguments
 from shortstack.models.item_tokens import add_item_tokens
 from shortstack.models.language_models import language_model
 from shortstack.run_layout import SEQUENCES

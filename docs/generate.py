@@ -1,4 +1,4 @@
-"""Generation of ``docs/plugins.md`` and ``docs/mutants.md`` from the code: ``python docs/generate.py``.
+"""Generation of the pages that are written from the code and the decisions: ``python docs/generate.py``.
 
 With ``--families`` also ``docs/families.md``, which tries a model of every family and takes minutes.
 """
@@ -15,22 +15,21 @@ from typing import Any, get_origin
 import attrs
 
 from shortstack import contracts, errors, hooks
-from shortstack.config.reader import attribute_entries
+from shortstack.config.descriptions import attribute_entries
 from shortstack.registry import HOOKS
 from shortstack.selection import strategies as selection
 from shortstack.testing import strategies
 from shortstack.testing.laws import FOLDERS, laws_of
 from shortstack.testing.suites import Suite
+from writers.commands import commands_page
+from writers.decisions import decisions_page
+from writers.markdown import NOTE
+from writers.markdown import table as _table
+from writers.python_names import PUBLIC, python_page
+from writers.settings import settings_page
+from writers.tests import of_the_tests as _of_the_tests
 
 DOCS = Path(__file__).parent
-NOTE = "<!-- Written by docs/generate.py from the code; edit the docstrings there. -->"
-PUBLIC = (
-    "shortstack",
-    "shortstack.contracts",
-    "shortstack.models",
-    "shortstack.testing",
-    "shortstack.testing.strategies",
-)
 
 _HOOKS = """An entry point of the group `shortstack` names a module that implements any of these, without arguments, under
 `shortstack.hooks.hookimpl`. Each yields descriptors.
@@ -59,7 +58,7 @@ component's module, or the module's one file. What the plugin imports from elsew
 """
 _MUTANTS = """
 {count} deliberately wrong components, each of which breaks exactly the laws beside it, and {right} correct ones that break none
-over ten seeds: `make test-kit`. `make test` tries each mutant on the laws that it breaks; a law that no mutant breaks fails it. Mutants
+over ten seeds: `make test-kit`. `make test` and `make test-full` try for each law the first mutant that breaks it; a law that no mutant breaks fails `make test`. Mutants
 marked † are mistakes in the core, put in place while a correct component is checked.
 """
 
@@ -70,6 +69,10 @@ def main() -> None:
         (DOCS / "families.md").write_text(families_page(), encoding="utf-8")
     (DOCS / "plugins.md").write_text(plugins_page(), encoding="utf-8")
     (DOCS / "mutants.md").write_text(mutants_page(), encoding="utf-8")
+    (DOCS / "decisions" / "README.md").write_text(decisions_page(), encoding="utf-8")
+    (DOCS / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (DOCS / "reference" / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (DOCS / "reference" / "python.md").write_text(python_page(), encoding="utf-8")
 
 
 def plugins_page() -> str:
@@ -122,16 +125,6 @@ def families_page() -> str:
     """Return the page of the results of ``layer-subset`` on every family."""
     page: str = _of_the_tests("students.families_page").families_page()
     return page
-
-
-def _of_the_tests(name: str) -> Any:
-    """Import a module of the tests."""
-    # tests are no installed package
-    sys.path.insert(0, str(DOCS.parent / "tests"))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.pop(0)
 
 
 def mutants_page() -> str:
@@ -309,12 +302,6 @@ def _prose(thing: Any) -> str:
 
 def _plain(text: str) -> str:
     return text.replace("`", "'")
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    # an unescaped bar would end the cell
-    cells = [" | ".join(cell.replace("``", "`").replace("|", "\\|") for cell in row) for row in rows]
-    return [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *(f"| {row} |" for row in cells), ""]
 
 
 if __name__ == "__main__":

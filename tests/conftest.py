@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: one thread for tiny models, and the folder of real data."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ settings.register_profile("unhurried", deadline=None)  # a busy machine is no fa
 settings.load_profile("unhurried")
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+
+
+def pytest_collection_finish():
+    """Keep what imports and collection made out of every garbage collection: each training makes one, of half a second."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,9 @@ from shortstack.tasks.interactions import InteractionFeedback
 from shortstack.tasks.next_item import NextItem
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from shortstack.config.run_tables import DataSettings
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from shortstack.contracts.headlines import Headlines
     from shortstack.data.catalogue import Catalogue
     from shortstack.data.interactions import Fact
-    from shortstack.data.sequences import Sequences
+    from shortstack.data.sequences import Sequences, SplitName
 
 _HOUR = 3_600_000
 
@@ -104,6 +106,10 @@ class Sessions:
         """Split users into sessions, then prepare these as users."""
         sessions = attrs.evolve(records, interactions=self._cut(records.interactions))
         return self._whole.prepare(sessions, settings, seed=seed, folder=folder)
+
+    def history_lengths(self, folder: Path, split: "SplitName") -> "NDArray[np.int64]":
+        """Return the number of a session's items before each case."""
+        return self._whole.history_lengths(folder, split)
 
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
         """Build the evaluation that ranks the catalogue for the last items of each session."""

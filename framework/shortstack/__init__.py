@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from shortstack.distillation.weighted_losses import WeightedLoss as WeightedLoss
     from shortstack.errors import ConfigurationError as ConfigurationError
     from shortstack.errors import DataError as DataError
+    from shortstack.errors import DiskFullError as DiskFullError
     from shortstack.errors import DownloadError as DownloadError
     from shortstack.errors import EmptyDataError as EmptyDataError
     from shortstack.errors import NonFiniteError as NonFiniteError
+    from shortstack.errors import OtherProcessError as OtherProcessError
     from shortstack.errors import OutOfMemoryError as OutOfMemoryError
     from shortstack.errors import PluginError as PluginError
     from shortstack.errors import ProofError as ProofError
@@ -35,10 +37,13 @@ if TYPE_CHECKING:
     from shortstack.errors import UnknownNameError as UnknownNameError
     from shortstack.errors import UnsupportedModelError as UnsupportedModelError
     from shortstack.errors import UnwritableError as UnwritableError
+    from shortstack.errors import UploadError as UploadError
+    from shortstack.errors import WorkerError as WorkerError
     from shortstack.evaluation.evaluator import RecommendationEvaluator as RecommendationEvaluator
     from shortstack.evaluation.impressions import ImpressionEvaluator as ImpressionEvaluator
     from shortstack.evaluation.objectives import ranking_objective as ranking_objective
     from shortstack.evaluation.ratings import RatingEvaluator as RatingEvaluator
+    from shortstack.exporting.export import export_recommender as export_recommender
     from shortstack.hooks import hookimpl as hookimpl
     from shortstack.importance.measure import measure_importance as measure_importance
     from shortstack.importance.objectives import candidate_objective as candidate_objective
@@ -49,6 +54,9 @@ if TYPE_CHECKING:
     from shortstack.run import Run as Run
     from shortstack.selection.selector import AdaptiveLayerSelector as AdaptiveLayerSelector
     from shortstack.students.build import build_student as build_student
+    from shortstack.studies.finished_runs import compare as compare
+    from shortstack.studies.result import StudyResult as StudyResult
+    from shortstack.studies.study import Study as Study
 
 _HOMES = {
     "AdaptiveLayerSelector": "selection.selector",
@@ -57,6 +65,7 @@ _HOMES = {
     "ConfigurationError": "errors",
     "DataError": "errors",
     "DistillationTrainer": "distillation.trainer",
+    "DiskFullError": "errors",
     "DownloadError": "errors",
     "EmptyDataError": "errors",
     "FitSettings": "config.training",
@@ -65,6 +74,7 @@ _HOMES = {
     "Interactions": "data.interactions",
     "MeanScorer": "contracts",
     "NonFiniteError": "errors",
+    "OtherProcessError": "errors",
     "OutOfMemoryError": "errors",
     "PluginError": "errors",
     "ProofError": "errors",
@@ -79,13 +89,19 @@ _HOMES = {
     "Selection": "contracts",
     "ShortstackError": "errors",
     "SourceNotFoundError": "errors",
+    "Study": "studies.study",
+    "StudyResult": "studies.result",
     "Terms": "contracts",
     "UnknownNameError": "errors",
     "UnsupportedModelError": "errors",
     "UnwritableError": "errors",
+    "WorkerError": "errors",
+    "UploadError": "errors",
     "WeightedLoss": "distillation.weighted_losses",
     "build_student": "students.build",
     "candidate_objective": "importance.objectives",
+    "compare": "studies.finished_runs",
+    "export_recommender": "exporting.export",
     "hookimpl": "hooks",
     "loss": "decorators",
     "measure_importance": "importance.measure",
@@ -99,6 +115,7 @@ __all__ = [
     "CompactStudentModel",
     "ConfigurationError",
     "DataError",
+    "DiskFullError",
     "DistillationTrainer",
     "DownloadError",
     "EmptyDataError",
@@ -108,6 +125,7 @@ __all__ = [
     "Interactions",
     "MeanScorer",
     "NonFiniteError",
+    "OtherProcessError",
     "OutOfMemoryError",
     "PluginError",
     "ProofError",
@@ -122,13 +140,19 @@ __all__ = [
     "Selection",
     "ShortstackError",
     "SourceNotFoundError",
+    "Study",
+    "StudyResult",
     "Terms",
     "UnknownNameError",
     "UnsupportedModelError",
     "UnwritableError",
+    "UploadError",
     "WeightedLoss",
+    "WorkerError",
     "build_student",
     "candidate_objective",
+    "compare",
+    "export_recommender",
     "hookimpl",
     "loss",
     "measure_importance",

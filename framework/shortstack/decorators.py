@@ -3,7 +3,9 @@
 Anything beyond that implements the protocols of ``shortstack.contracts`` itself.
 """
 
+import copy
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
@@ -138,7 +140,10 @@ def _summary(function: Callable[..., Any]) -> str:
 
 def _of_module(build: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Attribute ``build`` to the function's module: results then depend on its source, and errors name it."""
-    build.__module__, build.__qualname__ = function.__module__, function.__qualname__
+    while isinstance(function, partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    build.__module__, build.__qualname__ = named.__module__, named.__qualname__
     return build
 
 
@@ -154,15 +159,22 @@ def _terms(function: "ScorerFunction", signals: LayerSignals, over: str) -> Term
 
 @attrs.frozen(kw_only=True, eq=False)
 class _FunctionLoss:
-    """Loss that sums a function's values over the supervised positions."""
+    """Loss that sums a function's values over the supervised positions; a module's parameters are trained."""
 
     function: "LossFunction"
     needs: frozenset[Output]
 
     def prepare(
-        self, teacher: "PreTrainedConfig | None", student: "PreTrainedConfig", selection: Selection | None
-    ) -> None:
-        """Return None: there are no parameters to train."""
+        self,
+        teacher: "PreTrainedConfig | None",  # noqa: ARG002 -- the contract's signature
+        student: "PreTrainedConfig",  # noqa: ARG002
+        selection: Selection | None,  # noqa: ARG002
+    ) -> "nn.Module | None":
+        """Return a copy of the function if it is a module of torch, and otherwise None: there is nothing to train."""
+        from torch import nn
+
+        # a copy: the given one is used by other trainings, and its digest must stay
+        return copy.deepcopy(self.function) if isinstance(self.function, nn.Module) else None
 
     def count(self, batch: LossBatch) -> "Tensor":
         """Return the number of supervised positions."""
@@ -173,11 +185,12 @@ class _FunctionLoss:
         student: ModelOutputs,
         teacher: ModelOutputs,
         batch: LossBatch,
-        module: "nn.Module | None",  # noqa: ARG002 -- the contract's signature
+        module: "nn.Module | None",
     ) -> "Tensor":
         """Return the sum over the positions."""
         guide = _wide(teacher.logits, detached=True) if Output.TEACHER_LOGITS in self.needs else None
-        values = self.function(_wide(student.logits), guide, batch.labels)
+        called = self.function if module is None else module
+        values = called(_wide(student.logits), guide, batch.labels)
         if values.shape != batch.labels.shape:
             raise ValueError(
                 f"a loss gives a value for each position, of shape {tuple(batch.labels.shape)}, got {tuple(values.shape)}"

@@ -12,8 +12,12 @@
     ├── ProofError (RuntimeError)           a student failed one of its own checks
     ├── NonFiniteError (ArithmeticError)    NaN or infinity where a number was due
     ├── OutOfMemoryError (MemoryError)      a batch does not fit; the message says what would
-    ├── UnwritableError (OSError)           a file cannot be written, for the disk is full, say
-    └── RunFolderError (FileExistsError)    the output folder holds something else
+    ├── UnwritableError (OSError)           a file cannot be written
+    │   └── DiskFullError                   a disk, or the quota of a user, is full
+    ├── RunFolderError (FileExistsError)    the output folder holds something else
+    ├── UploadError (OSError)               the hub refuses files, or cannot be reached
+    ├── OtherProcessError (RuntimeError)    another process of the same run failed or ended
+    └── WorkerError (RuntimeError)          a process that performed a stage died, or its error cannot leave it
 
 Each also derives from the built-in that a user would expect to catch.
 """
@@ -23,10 +27,15 @@ from difflib import get_close_matches
 
 _MOST = 24
 """Largest number of names that a message lists."""
+_LONGEST = 200
+"""Largest number of letters of a wrong name that a message shows."""
 
 
 class ShortstackError(Exception):
     """Base class: catch this to catch all of them."""
+
+    of_one_run: bool = False
+    """True if it comes of one run's folder or later stages: another run can perform the stage that raised it."""
 
 
 class ConfigurationError(ShortstackError, ValueError):
@@ -49,9 +58,10 @@ class UnknownNameError(ConfigurationError, LookupError):
         """
         self.name, self.known = name, tuple(sorted(known))
         close = get_close_matches(name, self.known, n=1, cutoff=0.5)
+        shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
         hint = f"; did you mean {close[0]!r}?" if close else ""
         more = f", … {len(self.known) - _MOST} more" if len(self.known) > _MOST else ""
-        super().__init__(f"unknown {what} {name!r}{hint} (known: {', '.join(self.known[:_MOST]) or 'none'}{more})")
+        super().__init__(f"unknown {what} {shown!r}{hint} (known: {', '.join(self.known[:_MOST]) or 'none'}{more})")
 
 
 class DataError(ShortstackError, ValueError):
@@ -114,5 +124,33 @@ class UnwritableError(ShortstackError, OSError):
     """A file cannot be written."""
 
 
+class DiskFullError(UnwritableError):
+    """There is no room for a file: the disk or the quota is full, or files may not be that large."""
+
+
+class UploadError(ShortstackError, OSError):
+    """Files could not be uploaded."""
+
+
 class RunFolderError(ShortstackError, FileExistsError):
     """The output folder holds something that is not this run."""
+
+    of_one_run = True
+
+
+class OtherProcessError(ShortstackError, RuntimeError):
+    """Another process of the same run failed, or ended."""
+
+    def __init__(self, message: str, *, reported: bool = False) -> None:
+        """Compose the message.
+
+        Args:
+            message: The message.
+            reported: True if the other process raises an error of its own, which says more.
+        """
+        self.reported = reported
+        super().__init__(message)
+
+
+class WorkerError(ShortstackError, RuntimeError):
+    """A process that performed a stage died, or failed with an error that cannot leave it; the text says which."""

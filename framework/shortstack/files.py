@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from shortstack.boundaries import read_as
 from shortstack.contracts.pointers import POINTERS_SIZE, refuse_lfs_text
-from shortstack.errors import DataError, RunFolderError, SourceNotFoundError, UnwritableError
+from shortstack.errors import RunFolderError, SourceNotFoundError, UnwritableError
+from shortstack.full_disk import full_disk_behind, no_room
 from shortstack.posix import fcntl
 
 
@@ -39,27 +42,59 @@ def write_json(path: Path, value: object) -> None:
         UnwritableError: It cannot be written; what was there before still is.
     """
     with written_whole(path) as partial:
-        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+        # half of a surrogate pair becomes its escape, as JSON has it
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to, and move it to ``path`` at the end.
+    """Yield a temporary path to write to, and move it to ``path`` at the end, when it is on the disk.
 
     Raises:
+        DiskFullError: There is no room for it; what was there before still is, and nothing else.
         UnwritableError: It cannot be written; what was there before still is, and nothing else.
     """
     partial = unfinished(path)
     try:
         yield partial
+        write_through(partial)
         partial.replace(path)
-    except (OSError, SafetensorError) as error:
+        write_through(path.parent)
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        full = full_disk_behind(error)
+        if full is not None:
+            raise no_room(path.parent, str(path), full) from error
+        if not isinstance(error, OSError | SafetensorError):
+            raise
         why = " ".join(str(error).split())
         raise UnwritableError(
             f"{path} cannot be written ({why}); make room for it, and start the same command again: what was written "
             "before is kept"
         ) from error
+
+
+def write_through(path: Path) -> None:
+    """Return when a file, or the names in a folder, are on the disk itself, so that a power cut cannot take them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # some network file systems know no fsync of a folder
+        if not (path.is_dir() and error.errno in {errno.EINVAL, errno.ENOTSUP}):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def link(source: str, target: str) -> str:
+    """Give a file a second name, or copy it where links cannot be made; return the name."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
+    return target
 
 
 def unfinished(path: Path) -> Path:
@@ -127,7 +162,5 @@ def read_json(path: Path) -> Any:
     Raises:
         DataError: It is not JSON.
     """
-    try:
+    with read_as(path, "is damaged", "remove its folder, and the next run makes it again"):
         return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}); remove its folder, and the next run makes it again") from error

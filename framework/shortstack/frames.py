@@ -54,12 +54,31 @@ def frame_of(value: Any) -> "pl.DataFrame":
             case "datasets":
                 return pl.DataFrame(pl.from_arrow(value.with_format("arrow")[:]))
     except Exception as error:  # polars and Arrow raise many kinds
+        # their messages quote values, and with them users' ids
         raise ConfigurationError(
-            f"the {type(value).__name__} cannot be read as a table: {str(error).splitlines()[0]}"
+            f"the {type(value).__name__} cannot be read as a table: {_obstacle(value) or type(error).__name__}"
         ) from error
     raise ConfigurationError(
         f"a {type(value).__name__} is no table; give a DataFrame of pandas or polars, a table of Arrow, or a split of datasets"
     )
+
+
+def _obstacle(value: Any) -> str:
+    """Return in words why a table of pandas is none of polars; empty if it does not show in its columns."""
+    import polars as pl
+
+    if type(value).__module__.partition(".")[0] != "pandas" or is_column(value):
+        return ""
+    if not value.columns.is_unique:
+        return "two of its columns have one name; rename one"
+    for place, name in enumerate(value.columns):
+        try:
+            pl.from_pandas(value.iloc[:, [place]])
+        except Exception:  # noqa: BLE001 -- as above; here it is found in which column
+            kinds = sorted({type(one).__name__ for one in value.iloc[:, place].dropna()})
+            held = f"the type {kinds[0]}" if len(kinds) == 1 else f"several types ({', '.join(kinds)})"
+            return f"its column {str(name)!r} holds values of {held}; make all of them texts, numbers or times, as with .astype(str)"
+    return ""
 
 
 def hash_column(hashed: "_Hash", column: "pl.Series") -> None:

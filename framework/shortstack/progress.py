@@ -60,6 +60,22 @@ class Silent:
         yield lambda done, note="": None  # noqa: ARG005 -- part of the protocol
 
 
+class Collected(Silent):
+    """Progress that prints nothing, and keeps the notes.
+
+    Attributes:
+        notes: The texts of the notes, in order.
+    """
+
+    def __init__(self) -> None:
+        """Begin without notes."""
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep the note."""
+        self.notes.append(text)
+
+
 def default_progress() -> Progress:
     """Return a run's default progress: the console in a terminal or a notebook, silent elsewhere."""
     console = Console(stderr=True)

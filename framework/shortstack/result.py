@@ -1,16 +1,19 @@
 """Results of a run: ``result.json``, the one file that a report or another program needs to read."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
 import attrs
 
-from shortstack.contracts.headlines import HEADLINES, SELECTED_BY
-from shortstack.errors import DataError, NonFiniteError, SourceNotFoundError
-from shortstack.run_layout import REPORT, RESULT, STUDENT
+from shortstack.boundaries import refuse_text
+from shortstack.contracts.headlines import HEADLINES, SELECTED_BY, formatted_metric
+from shortstack.digests import checked_object, read_record, require_whole, with_digest
+from shortstack.errors import DataError, NonFiniteError, SourceNotFoundError, UnknownNameError
+from shortstack.files import written_whole
+from shortstack.html_table import escaped, table_of_values
+from shortstack.run_layout import CASES, EVALUATION, RECORD, REPORT, RESULT, STUDENT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,8 +30,9 @@ Intervals = Mapping[str, Mapping[str, Sequence[float] | None]]
 TrainingPoint = Mapping[str, float | None]
 """Point of a training curve: ``step``, ``seconds``, ``loss``, and the selecting metric on the validation users; None if
 not measured at this step.
-None if not measured at this step.
-None where something was not measured at this step."""
+
+For each loss also ``loss/NAME``, ``weight/NAME`` (its multiplier) and, if measured, ``gradient_norm/NAME``: means since
+the point before."""
 
 
 class CostRecord(TypedDict, total=False):
@@ -38,7 +42,8 @@ class CostRecord(TypedDict, total=False):
     examples, tokens per second, floating-point operations; ``precision`` of the arithmetic, by trained model;
     ``peak_memory_bytes`` of the processes that ran the stages, 0 if their version did not record it; ``speed`` on test
     users, by model: ``ms_per_user_1``, milliseconds for one user alone (the median), ``ms_per_user_32``, milliseconds
-    per user in batches of 32, and ``users_per_second`` in such batches.
+    per user in batches of 32, and ``users_per_second`` in such batches; ``sizes``, by model: ``disk_bytes`` of its file of
+    weights, ``memory_bytes`` of the weights, and ``sparse_bytes`` of the file without the zeros of a sparse model.
     """
 
     seconds: Mapping[str, float]
@@ -47,6 +52,7 @@ class CostRecord(TypedDict, total=False):
     precision: Mapping[str, str]
     peak_memory_bytes: int
     speed: Mapping[str, Mapping[str, float]]
+    sizes: Mapping[str, Mapping[str, int]]
 
 
 class StepRecord(TypedDict):
@@ -79,9 +85,20 @@ class Parameters(TypedDict):
     student_body: int
 
 
+class BaselineRecord(TypedDict):
+    """Trained baseline: its chosen setting, its number of parameters, and all settings that were tried.
+
+    Each of those has the selecting metric on the validation cases, the steps, and the seconds of its training.
+    """
+
+    setting: Mapping[str, float]
+    parameters: int
+    tried: Sequence[Mapping[str, float]]
+
+
 @attrs.frozen(kw_only=True, slots=False)
 class RunResult:
-    """Content of ``result.json``, in its order.
+    """Content of ``result.json``, in its order; a ``digest`` of all ends the file.
 
     Attributes:
         schema: Version of the file format.
@@ -105,6 +122,7 @@ class RunResult:
         cases: How many test cases were ``evaluated``, of how many ``users``; where the catalogue is ranked also whether items of the history were
             candidates (``seen``), how many of all had a target among them (``repeats``), were ``left_out`` for that, and
             had no history.
+        baselines: Each baseline that was trained: its chosen setting, its size, and all settings that were tried.
         folder: Where it was written to or read from, which the file does not hold.
     """
 
@@ -126,6 +144,7 @@ class RunResult:
     headlines: Mapping[str, Any] = attrs.field(factory=lambda: {"metrics": list(HEADLINES), "selected_by": SELECTED_BY})
     calibration: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     cases: Mapping[str, Any] = attrs.field(factory=dict)
+    baselines: Mapping[str, BaselineRecord] = attrs.field(factory=dict)
     folder: ClassVar[Path | None] = None
 
     @property
@@ -152,6 +171,30 @@ class RunResult:
         """
         return self._folder() / REPORT
 
+    def parameters_by_model(self) -> dict[str, int]:
+        """Return the number of parameters of each evaluated model; baselines that are not trained have none."""
+        small = dict.fromkeys(("student", "pruned", "scratch"), self.parameters["student"])
+        steps = {f"step-{number}": step["parameters"] for number, step in enumerate(self.selection.get("steps", ()), 1)}
+        trained = {name: baseline["parameters"] for name, baseline in self.baselines.items()}
+        sizes = {"teacher": self.parameters["teacher"], **small, **steps, **trained}
+        return {name: size for name, size in sizes.items() if name in self.metrics}
+
+    def __repr__(self) -> str:
+        """Return the folder and the first statement of the verdict; all else is a long text."""
+        return f"RunResult({str(self.folder)!r}): {''.join(self.verdict.splitlines()[:1])}"
+
+    def _repr_html_(self) -> str:
+        """Return the verdict and a small table of the headline metrics, for a notebook."""
+        shown = self.headlines["metrics"]
+        sizes = self.parameters_by_model()
+        rows = (
+            (method, f"{sizes[method]:,}" if method in sizes else "", *(_rounded(values.get(name)) for name in shown))
+            for method, values in self.metrics.items()
+        )
+        verdict = "<br>".join(map(escaped, self.verdict.splitlines()))
+        head = ("", "parameters", *map(formatted_metric, shown))
+        return f"<p>{verdict}</p>{table_of_values(head, rows)}"
+
     def metrics_table(self) -> "pl.DataFrame":
         """Return rows of ``method``, ``metric``, ``value``, and the interval's ``low`` and ``high``."""
         import polars as pl
@@ -163,6 +206,36 @@ class RunResult:
         ]
         schema = {"method": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def case_values(self, models: "Sequence[str] | None" = None) -> "pl.DataFrame":
+        """Return the headline metrics of each model, or baseline, on each test case.
+
+        Columns: ``model``, ``case`` (number in this run), ``user`` (a key that runs of other seeds have too, from the user's
+        history alone), and one for each metric: the value of which the result has the mean; null where the case does not
+        count. Of ``rmse`` it is the squared error, and the result has the root of the mean.
+
+        Args:
+            models: Names of models; None for all.
+
+        Raises:
+            SourceNotFoundError: The run's folder is not known, or an earlier version evaluated the run.
+            DataError: The cases are damaged, or belong to other settings than the result.
+            ConfigurationError: One text is given in place of a list.
+            UnknownNameError: There is no such model.
+        """
+        from shortstack.evaluation.cases import read_cases
+
+        refuse_text("models", models)
+        folder = self._folder() / EVALUATION
+        for model in models or ():
+            if model not in self.metrics:
+                raise UnknownNameError(f"model of the run in {self.folder}:", model, self.metrics)
+        require_whole(folder)
+        if (read_record(folder / RECORD) or {}).get("run", self.config) != self.config:
+            raise DataError(
+                f"{folder} is of other settings than {folder.parent / RESULT}; run it again with either to finish it"
+            )
+        return read_cases(folder / CASES, models)
 
     def located(self, folder: Path) -> Self:
         """Return the same, which knows its folder; no field, for the folder may move and the file does not hold it."""
@@ -179,15 +252,17 @@ class RunResult:
 
         Raises:
             NonFiniteError: A value is NaN or infinite.
+            UnwritableError: It cannot be written; an earlier one is kept.
         """
-        path, unfinished = folder / RESULT, folder / f".{RESULT}.unfinished"
+        path = folder / RESULT
         try:
-            fields = attrs.asdict(self, recurse=False)
-            text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
+            plain = json.loads(json.dumps(attrs.asdict(self, recurse=False), allow_nan=False))
+            text = json.dumps(with_digest(plain), indent=2, ensure_ascii=False)
         except ValueError as error:
             raise NonFiniteError(f"{path} would hold a NaN or infinite value; undefined values are None") from error
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        os.replace(unfinished, path)  # noqa: PTH105 -- says "replace" on every system
+        with written_whole(path) as partial:
+            # half of a surrogate pair becomes its escape, as JSON has it
+            partial.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         return path
 
     @classmethod
@@ -196,17 +271,14 @@ class RunResult:
 
         Raises:
             SourceNotFoundError: The folder has none.
-            DataError: It is not JSON, of another schema, or lacks a key.
+            DataError: It is not JSON, not as it was written, of another schema, or lacks a key.
         """
         folder = Path(folder)
         path = folder / RESULT
         if not path.is_file():
             raise SourceNotFoundError(f"{path} is not there: the run has not finished, or this is not a run's folder")
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); run again to write it anew") from error
-        schema = fields.get("schema") if isinstance(fields, dict) else None
+        fields = checked_object(path, advice="run again to write it anew")
+        schema = fields.get("schema")
         if schema != SCHEMA:
             raise DataError(f"{path} has schema {schema!r}, but this version of shortstack reads schema {SCHEMA} only")
         names = {field.name for field in attrs.fields(cls)}
@@ -216,3 +288,7 @@ class RunResult:
         if wrong:
             raise DataError(f"{path} {', '.join(wrong)}; run again to write it anew")
         return cls(**fields).located(folder)
+
+
+def _rounded(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

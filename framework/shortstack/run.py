@@ -1,20 +1,22 @@
 """Runs: ``execute`` carries out the settings stage by stage, and can be killed and resumed at any time."""
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from shortstack.config import shorthand
 from shortstack.config.budget import Budget
-from shortstack.config.run import RunConfig
+from shortstack.config.run import RunConfig, tables_of_file, tables_of_folder
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.run_layout import DATA
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+    from shortstack.pipeline.outlook import Outlook
     from shortstack.planning.plan import Forecast
     from shortstack.planning.workload import Histories as Histories  # noqa: PLC0414 -- re-exported for planning
     from shortstack.progress import Progress
@@ -83,6 +85,70 @@ class Run(RunConfig):
             raise ConfigurationError(f"a run needs the setting {missing!r}")
         self.__attrs_init__(**tables)
 
+    @classmethod
+    def from_toml(cls, path: str | Path, overrides: Iterable[str] = (), *, registry: "Registry | None" = None) -> Self:
+        """Read a run from a TOML file.
+
+        Args:
+            path: The file.
+            overrides: ``"table.setting=value"``, as after ``--set``: a text is taken as it is written, any other value is
+                ``none`` or TOML; a budget replaces the file's.
+            registry: The plugins, which know the types of their settings; by default those of the environment.
+
+        Raises:
+            SourceNotFoundError: The file does not exist.
+            ConfigurationError: It is not TOML, a setting is wrong, or there is no plugin of the name whose settings are given.
+            PluginError: That plugin is broken.
+        """
+        from shortstack.pipeline.settings_classes import with_overrides
+
+        return cls.from_mapping(with_overrides(tables_of_file(path), overrides, registry))
+
+    @classmethod
+    def of_folder(
+        cls, folder: str | Path, overrides: Iterable[str] = (), *, registry: "Registry | None" = None
+    ) -> Self:
+        """Read the run whose results a folder holds.
+
+        Args:
+            folder: The folder that ``execute`` wrote to.
+            overrides: As for ``from_toml``.
+            registry: As for ``from_toml``.
+
+        Raises:
+            SourceNotFoundError: The folder holds no run.
+            DataError: Its files are damaged.
+            ConfigurationError: It was written by another version, whose settings this one does not know; or as for
+                ``from_toml``.
+            PluginError: As for ``from_toml``.
+        """
+        from shortstack.pipeline.settings_classes import with_overrides
+
+        stored, given = super().of_folder(folder), list(overrides)
+        return cls.from_mapping(with_overrides(tables_of_folder(folder), given, registry)) if given else stored
+
+    def check(
+        self, folder: str | Path | None = None, *, registry: "Registry | None" = None, processes: int = 1
+    ) -> "Outlook":
+        """Check the run as ``execute`` does before any work, read its data, and estimate what is left to do.
+
+        Nothing is written but temporary files, which are removed.
+
+        Args:
+            folder: The folder for results, whose finished stages are kept; None for a new one.
+            registry: The plugins; by default those of the environment.
+            processes: Number of processes that would share the work.
+
+        Raises:
+            RunFolderError: The folder holds something else.
+            ShortstackError: A setting or the data is wrong, or a model does not fit into memory.
+        """
+        from shortstack.pipeline.outlook import outlook
+        from shortstack.registry import Registry
+
+        root = None if folder is None else Path(folder)
+        return outlook(self, root, registry=registry or Registry.from_environment(), processes=processes)
+
     def prepare(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None
     ) -> None:
@@ -143,7 +209,7 @@ class Run(RunConfig):
             return None
         with tempfile.TemporaryDirectory() as folder:
             self.prepare(folder, registry=registry)
-            return Histories.load(Path(folder) / DATA)
+            return Histories.load(Path(folder) / DATA, self)
 
     def count_items(self, *, registry: "Registry | None" = None) -> int | None:
         """Return the number of items after all filters, plus ratings where the model learns those; reads the data.
@@ -181,6 +247,7 @@ class Run(RunConfig):
         tflops: float | None = None,
         registry: "Registry | None" = None,
         data: "Histories | None" = None,
+        processes: int = 1,
     ) -> "list[Forecast]":
         """Estimate the time and memory of each stage; needs no weights.
 
@@ -192,6 +259,7 @@ class Run(RunConfig):
                 random weights.
             registry: The plugins; by default those of the environment.
             data: The result of ``histories``, if it was read already.
+            processes: Number of processes that share the work; memory is that of each.
 
         Raises:
             ConfigurationError: The model is too large to be timed here, or users are given though the data are
@@ -203,7 +271,16 @@ class Run(RunConfig):
 
         registry = registry or Registry.from_environment()
         data = data or self.histories(registry=registry)
-        return forecast(self, config, registry=registry, users=users, items=items, tflops=tflops, data=data)
+        return forecast(
+            self,
+            config,
+            registry=registry,
+            users=users,
+            items=items,
+            tflops=tflops,
+            data=data,
+            processes=processes,
+        )
 
     def audit(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None

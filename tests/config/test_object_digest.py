@@ -3,6 +3,7 @@
 import functools
 import importlib
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -98,6 +99,72 @@ class Colour(Enum):
     BLUE = 2
 
 
+class Weighted(nn.Module):
+    """A loss whose weight is a tensor, but neither parameter nor buffer."""
+
+    def __init__(self, weight):
+        """Keep it."""
+        super().__init__()
+        self.weight = torch.tensor(weight)
+
+    def forward(self, student):
+        """Return the weighted sum."""
+        return self.weight * student
+
+
+class Decorated:
+    """A decorator with a state of its own, as functools documents it."""
+
+    def __init__(self, function, factor):
+        """Keep both."""
+        functools.update_wrapper(self, function)
+        self.function, self.factor = function, factor
+
+    def __call__(self, given):
+        """Call the function."""
+        return self.factor * self.function(given)
+
+
+class Table(dict):
+    """A dictionary with attributes."""
+
+
+class Rows(list):
+    """A list with attributes."""
+
+
+def with_attribute(value, limit):
+    """An object with an attribute."""
+    value.limit = limit
+    return value
+
+
+def with_member(name, member):
+    """An instance of a class with a member of any kind."""
+    return type("Made", (), {"__module__": __name__, name: member})()
+
+
+def patched(factor):
+    """A module of torch whose forward was replaced."""
+    return with_forward(linear(0), lambda given: factor * given)
+
+
+def with_forward(module, forward):
+    """A module with another forward."""
+    module.forward = forward
+    return module
+
+
+def hooked(factor, *, before=False):
+    """A module of torch with a hook."""
+    module = linear(0)
+    if before:
+        module.register_forward_pre_hook(lambda _module, given: factor * given[0])
+    else:
+        module.register_forward_hook(functools.partial(lambda factor, _module, _given, out: factor * out, factor))
+    return module
+
+
 def repeated(order):
     """A list in which an object stands twice."""
     first, second = Plain(1), Plain(2)
@@ -105,6 +172,19 @@ def repeated(order):
 
 
 SAME = {
+    "decorator class": lambda: Decorated(closed_over, 1),
+    "tensor attribute": lambda: Weighted(1.0),
+    "method of a module": lambda: Weighted(1.0).forward,
+    "holder of a module": lambda: Plain(Weighted(1.0)),
+    "partial method": lambda: with_member("twice", functools.partialmethod(closed_over, 1)),
+    "partial to call": lambda: with_member("__call__", functools.partial(closed_over, 1)),
+    "dictionary with an attribute": lambda: with_attribute(Table(a=1), 1),
+    "list with an attribute": lambda: with_attribute(Rows([1]), 1),
+    "patched forward": lambda: patched(1),
+    "callable forward": lambda: with_forward(linear(0), Decorated(closed_over, 1)),
+    "hook": lambda: hooked(1),
+    "hook before": lambda: hooked(1, before=True),
+    "pattern": lambda: re.compile("a", 0),
     "class attribute": lambda: other_shares("shares", (0.5, 0.1)),
     "class table": lambda: other_shares("table", {"a": [1, 2]}),
     "module setting": lambda: Scaled(5),
@@ -132,6 +212,19 @@ SAME = {
     "generator": lambda: np.random.default_rng(1),
 }
 OTHER = {
+    "decorator class": lambda: Decorated(closed_over, 2),
+    "tensor attribute": lambda: Weighted(2.0),
+    "method of a module": lambda: Weighted(2.0).forward,
+    "holder of a module": lambda: Plain(Weighted(2.0)),
+    "partial method": lambda: with_member("twice", functools.partialmethod(closed_over, 2)),
+    "partial to call": lambda: with_member("__call__", functools.partial(closed_over, 2)),
+    "dictionary with an attribute": lambda: with_attribute(Table(a=1), 2),
+    "list with an attribute": lambda: with_attribute(Rows([1]), 2),
+    "patched forward": lambda: patched(2),
+    "callable forward": lambda: with_forward(linear(0), Decorated(closed_over, 2)),
+    "hook": lambda: hooked(2),
+    "hook before": lambda: hooked(2, before=True),
+    "pattern": lambda: re.compile("a", re.IGNORECASE),
     "class attribute": lambda: other_shares("shares", (0.3, 0.1)),
     "class table": lambda: other_shares("table", {"a": [1, 3]}),
     "module setting": lambda: Scaled(-5),
@@ -241,6 +334,36 @@ def test_a_module_that_is_used_by_name(tmp_path, monkeypatch):
         digests.append(digest_of_object({"module": importlib.import_module(name)}))
 
     assert digests[0] != digests[1]
+
+
+HELPERS = {
+    "a name": ("from own_helper import factor", "def loss(x):\n    return factor(x)"),
+    "a module": ("import own_helper", "def loss(x):\n    return own_helper.factor(x)"),
+    "within a function": ("", "def loss(x):\n    from own_helper import factor\n    return factor(x)"),
+}
+
+
+@pytest.mark.parametrize("kind", HELPERS)
+@pytest.mark.parametrize("script", [True, False])
+def test_a_helper_of_ones_own(tmp_path, kind, script):
+    """The file of a module that the object's module imports, itself or in turn, is its code as well."""
+    head, body = HELPERS[kind]
+    where = "script" if script else "own_loss"
+    (tmp_path / "own_loss.py").write_text(f"{head}\n{body}\n")
+    (tmp_path / "own_helper.py").write_text("from own_deep import FACTOR\n\ndef factor(x):\n    return FACTOR * x\n")
+    begin = f"{head}\n{body}\n" if script else f"from {where} import loss\n"
+    text = f"{begin}from shortstack.config.object_digest import digest_of_object\nprint(digest_of_object(loss))\n"
+    (tmp_path / "script.py").write_text(text)
+
+    def digest(factor):
+        (tmp_path / "own_deep.py").write_text(f"FACTOR = {factor}\n")
+        command = [sys.executable, "-B", "script.py"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+
+    first = digest(2)
+
+    assert first == digest(2)
+    assert first != digest(3)
 
 
 def test_digests_are_made_anew_for_each_run():

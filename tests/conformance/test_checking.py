@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
+import attrs
 import pytest
 from mutants import datasets
 from mutants.scorers import MUTANTS
@@ -15,6 +16,7 @@ from shortstack.cli import main
 from shortstack.errors import ConfigurationError, UnknownNameError, UnsupportedModelError
 from shortstack.testing import Batching, BrokenLawError, Corpus, ScorerSuite, TinyModel, check, laws_for, reproduce
 from shortstack.testing.outcomes import by_cause
+from shortstack_losses import jensen_shannon
 
 
 def refuse(_signals):
@@ -24,6 +26,12 @@ def refuse(_signals):
 
 REFUSER = mean("refuser", terms=refuse)
 BROKEN = {mutant.component.name: mutant.component for mutant in MUTANTS}
+
+
+def failing(component, laws):
+    """Return the laws that fail."""
+    outcomes = check(component, laws=laws, examples=60, shrink=False)
+    return {outcome.law for outcome in outcomes if outcome.status == "failed"}
 
 
 class TestCheck:
@@ -42,6 +50,7 @@ class TestCheck:
 
         assert (outcome.status, outcome.examples, outcome.seconds) == ("not-promised", 0, 0.0)
 
+    @pytest.mark.full
     def test_outcomes_are_told_as_they_come(self):
         """Outcomes are reported in the order of the laws' names."""
         reported = []
@@ -54,6 +63,16 @@ class TestCheck:
         """A setting that is wrong is named."""
         with pytest.raises(ConfigurationError, match=r"importance scorer 'shortstack/attention'.*sink.*'lose'"):
             check("attention", settings={"sink": "lose"}, laws=["shape"], examples=1)
+
+    def test_promises_that_depend_on_settings(self):
+        """A law is tried with the settings that promise what it says, and with no others."""
+        honest = jensen_shannon.DESCRIPTOR
+        liar = attrs.evolve(honest, name="liar", traits_of=None)
+
+        assert failing(honest, laws=["symmetry", "upper-bound"]) == set()
+        assert failing(liar, laws=["symmetry"]) == {"symmetry"}
+        (outcome,) = check(honest, laws=["symmetry"], settings={"beta": 0.3})
+        assert outcome.status == "not-promised"
 
     def test_module_and_attribute(self):
         """A descriptor can be checked before it is installed; an object that is no descriptor is reported."""
@@ -119,6 +138,7 @@ class TestFailures:
         assert "TinyModel(family='llama', layers=1, seed=0" in failure
         assert "padding = Batching(sizes=(1,), side='right', extra=0, pad=0, shuffled=None, blanks=0)" in failure
 
+    @pytest.mark.full
     def test_its_snippet_fails_when_pasted(self):
         """A descriptor that a module names is imported by the snippet; nothing has to be added."""
         code = (
@@ -146,6 +166,7 @@ class TestFailures:
         with pytest.raises(BrokenLawError):
             reproduce(BROKEN["padding-counted"], "right-padding", **recipes)
 
+    @pytest.mark.full
     def test_a_component_that_refuses_everything_is_told_so(self):
         """A law that was never tried did not hold."""
         (outcome,) = check(REFUSER, laws=["shape"])

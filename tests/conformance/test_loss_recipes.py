@@ -25,6 +25,12 @@ def test_shapes(inputs):
     assert (positions, inputs.candidates) == built.student.logits.shape == built.teacher.logits.shape
     assert [(*tokens, inputs.widths[0])] * len(inputs.kept) == [s.shape for s in built.student.states.values()]
     assert [(*tokens, inputs.widths[1])] * inputs.layers == [s.shape for s in built.teacher.states.values()]
+    for outputs, config in ((built.student, inputs.student_config()), (built.teacher, inputs.teacher_config())):
+        assert config.num_hidden_layers == len(outputs.attention)
+        for part in outputs.attention.values():
+            assert (tokens[0], config.num_attention_heads, tokens[1], config.head_dim) == part.queries.shape
+            assert (tokens[0], config.num_key_value_heads, tokens[1], config.head_dim) == part.keys.shape
+            assert part.keys.shape == part.values.shape
     assert getattr(torch, inputs.dtype) == built.student.logits.dtype == built.teacher.states[0].dtype
     assert list(inputs.lengths) == built.batch.mask.sum(1).tolist()
 
@@ -49,6 +55,9 @@ def test_models_that_are_not_apart(inputs):
     assert torch.equal(built.teacher.logits, built.student.logits)
     for layer, origin in enumerate(inputs.kept):
         assert torch.equal(built.teacher.states[origin], built.student.states[layer])
+        ours, theirs = built.student.attention[layer], built.teacher.attention[origin]
+        for part in ("queries", "keys", "values"):
+            assert torch.equal(getattr(theirs, part), getattr(ours, part))
 
 
 @pytest.mark.parametrize("apart", [0.0, 0.1, 0.5, 1.0])

@@ -10,7 +10,7 @@ from shortstack.models.decoder import Decoder
 from shortstack.testing import Batching, Corpus, TinyModel
 from shortstack.testing.fingerprints import differences, fingerprint
 from shortstack.testing.recipes.models import COMMON, FAMILIES
-from shortstack.testing.same_function import SCALABLE, permute_neurons, relabel, rescale_neurons
+from shortstack.testing.same_function import HEADED, SCALABLE, permute_heads, permute_neurons, relabel, rescale_neurons
 from shortstack.testing.strategies import batchings, corpora, models
 
 IDS = torch.arange(1, 8)[None]
@@ -133,6 +133,15 @@ class TestSameFunction:
         """The logits stay up to rounding."""
         given_model, changed = (TinyModel(family=family, layers=2).build() for _ in range(2))
         permute_neurons(changed, seed=1)
+
+        torch.testing.assert_close(logits(changed), logits(given_model), rtol=1e-12, atol=1e-12)
+        assert sum(changed_weights(given_model, changed)) >= 4
+
+    @pytest.mark.parametrize("family", HEADED)
+    def test_heads_in_another_order(self, family):
+        """The logits stay up to rounding."""
+        given_model, changed = (TinyModel(family=family, layers=2).build() for _ in range(2))
+        permute_heads(changed, seed=1)
 
         torch.testing.assert_close(logits(changed), logits(given_model), rtol=1e-12, atol=1e-12)
         assert sum(changed_weights(given_model, changed)) >= 4

@@ -9,7 +9,25 @@ from shortstack.testing.laws import FOLDERS, laws_of
 KINDS = (scorers, students, datasets, losses, strategies)
 MUTANTS = [mutant for kind in KINDS for mutant in kind.MUTANTS]
 CORRECT = [right for kind in KINDS for right in kind.CORRECT]
-SLOW = {"counts-in-a-byte", "sliced", "data-denied", "merge-forgets"}  # ten seconds or more each
+SLOW = {
+    "counts-in-a-byte",
+    "sliced",
+    "data-denied",
+    "merge-forgets",
+    "moving",
+    "kept-by-shape",
+    "by-class",
+    "shares-of-a-set",
+    "one-projection",
+    "by-folder",
+    "by-hash",
+    "batch-mean",
+    "over-the-batch",
+    "next-position",
+    "mean-of-means",
+    "one-text",
+    "in-a-list",
+}  # six seconds or more each
 BY_NAME = {"ids": lambda subject: f"{subject.kind}-{subject.name}"}
 
 
@@ -25,9 +43,17 @@ def put_in_place(monkeypatch):
     return lambda mutant: [monkeypatch.setattr(place, value) for place, value in mutant.patches.items()]
 
 
-@pytest.mark.parametrize(
-    "mutant", [pytest.param(m, marks=pytest.mark.full) if m.name in SLOW else m for m in MUTANTS], **BY_NAME
-)
+def marked(mutants):
+    """Mutants with marks: those that are needed for each law to be broken once are for CI; others are for the kit's long test."""
+    broken = set()
+    for mutant in sorted(mutants, key=lambda one: one.name in SLOW):
+        laws = {(mutant.kind, law) for law in mutant.breaks}
+        slow = pytest.mark.full if mutant.name in SLOW else ()
+        yield pytest.param(mutant, marks=slow if laws - broken else pytest.mark.kit)
+        broken |= laws
+
+
+@pytest.mark.parametrize("mutant", list(marked(MUTANTS)), **BY_NAME)
 def test_mutants_are_caught(mutant, put_in_place):
     """Every listed law fails within three seeds: Hypothesis also draws constants from loaded modules."""
     put_in_place(mutant)

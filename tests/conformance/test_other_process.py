@@ -12,11 +12,25 @@ from shortstack.testing.subject import subject_of
 
 
 @pytest.mark.parametrize(
-    ("component", "kind"), [("magnitude", "scorer"), (BY_HASH, "scorer"), ("mutants.strategies:TorchTopK", "strategy")]
+    ("component", "kind"),
+    [
+        ("magnitude", "scorer"),
+        (BY_HASH, "scorer"),
+        ("mutants.scorers.lasting:BY_HASH", "scorer"),
+        ("mutants.strategies:TorchTopK", "strategy"),
+    ],
 )
 def test_who_is_found(component, kind):
     """A fresh process finds installed names, descriptors that a module names, and strategies."""
     assert FINDABLE.holds(subject_of(component, kind))
+
+
+@pytest.mark.parametrize("component", [BY_HASH, "mutants.scorers.lasting:BY_HASH"], ids=["descriptor", "text"])
+def test_a_salted_hash(component):
+    """It shows in another process, whichever way the scorer is named."""
+    (outcome,) = check(component, kind="scorer", laws=["other-process"], examples=4)
+
+    assert outcome.status == "failed"
 
 
 def test_who_is_not():

@@ -231,15 +231,135 @@ def test_ids_that_are_not_all_numbers_stay_as_they_are(tmp_path):
     assert [row[1] for row in rows(build("table").read(tmp_path / "t.csv"))] == ["1.0", "1.0b"]
 
 
-def test_float_ids_that_are_too_large(tmp_path):
-    """2⁵³ + 1 is stored as 2⁵³, so two items would be one."""
-    pl.DataFrame({"user": ["u"], "item": [float(2**53 + 2)]}).write_parquet(tmp_path / "t.parquet")
+@pytest.mark.parametrize(("dtype", "exact"), [(pl.Float32, 2**24), (pl.Float64, 2**53)])
+@pytest.mark.parametrize("more", [0, 2])
+def test_float_ids_that_are_too_large(tmp_path, dtype, exact, more):
+    """2⁵³ + 1 is stored as 2⁵³, and of 32-bit floats 2²⁴ + 1 as 2²⁴, so two items would be one."""
+    pl.DataFrame({"user": ["u"], "item": pl.Series([exact + more], dtype=dtype)}).write_parquet(tmp_path / "t.parquet")
 
     with pytest.raises(DataError) as caught:
         build("table").read(tmp_path / "t.parquet")
     assert str(caught.value) == (
-        f"{tmp_path / 't.parquet'} holds item ids in item as floats above 9,007,199,254,740,992, where different ids are stored "
+        f"{tmp_path / 't.parquet'} holds item ids in item as floats from {exact:,} on, where different ids are stored "
         "as one number; store them as whole numbers or text"
+    )
+
+
+def test_float_ids_below_that(tmp_path):
+    """All integers below 2²⁴ are 32-bit floats."""
+    pl.DataFrame({"user": ["u"], "item": pl.Series([2**24 - 1], dtype=pl.Float32)}).write_parquet(
+        tmp_path / "t.parquet"
+    )
+
+    assert [row[1] for row in rows(build("table").read(tmp_path / "t.parquet"))] == ["16777215"]
+
+
+def test_decimal_ids_are_whole_numbers(tmp_path):
+    """Databases export 7 as the decimal 7.00."""
+    frame = pl.DataFrame({"user": ["u"], "item": pl.Series(["7.00"]).cast(pl.Decimal(10, 2))})
+    frame.write_parquet(tmp_path / "t.parquet")
+    put(tmp_path, **{"items.csv": "item,title\n7,Up\n"})
+    records = build("table", items_file="items.csv", title="title").read(tmp_path / "t.parquet")
+
+    assert [row[1] for row in rows(records)] == ["7"]
+    assert items(records) == {"7": ("Up", None)}
+
+
+SHORT = pl.Series([1_577_880_000.0], dtype=pl.Float32)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "frame", "settings"),
+    [
+        ("table", pl.DataFrame({"user": ["u"], "item": ["i"], "at": SHORT}), {"timestamp": "at"}),
+        ("prepared", pl.DataFrame({"user": ["u"], "items": [["i"]], "at": SHORT.implode()}), {"timestamps": "at"}),
+    ],
+)
+def test_times_as_short_floats_are_refused(tmp_path, adapter, frame, settings):
+    """32-bit floats near 1,577,880,000 are 128 apart: two minutes would be one time, in an order of chance."""
+    frame.write_parquet(tmp_path / "t.parquet")
+
+    with pytest.raises(DataError) as caught:
+        rows(build(adapter, **settings).read(tmp_path / "t.parquet"))
+    assert str(caught.value) == (
+        f"{tmp_path / 't.parquet'} holds times in at as Float32, in which times that are minutes apart are one number; "
+        "store them as whole numbers, 64-bit floats or datetimes"
+    )
+
+
+JSON_LINES = (
+    '{"user": "u", "item": "a", "title": "Up", "kind": ["Drama", "War"]}\n{"user": "u", "item": "b", "kind": []}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("t.jsonl", JSON_LINES), ("t.json", "[" + ",".join(JSON_LINES.splitlines()) + "]"), ("t.parquet", None)],
+)
+def test_lists_of_categories_are_several_categories(tmp_path, name, content):
+    """As in a table in memory: each is one that can be filtered by."""
+    if content is None:
+        pl.read_ndjson(JSON_LINES.encode()).write_parquet(tmp_path / name)
+    else:
+        put(tmp_path, **{name: content})
+    records = build("table", title="title", category="kind").read(tmp_path / name)
+
+    assert items(records) == {"a": ("Up", "Drama|War"), "b": (None, None)}
+
+
+def test_prepared_sequences_with_lists_of_categories(tmp_path):
+    """The table of items of prepared sequences."""
+    pl.DataFrame({"user": ["u"], "items": [["a"]]}).write_parquet(tmp_path / "part-0.parquet")
+    pl.DataFrame({"item": ["a"], "category": [["Drama", "War"]]}).write_parquet(tmp_path / "items.parquet")
+
+    assert items(build("prepared").read(tmp_path)) == {"a": (None, "Drama|War")}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [('{"en": "Up"}', "dict"), ('["Up", "High"]', "list")], ids=["translations", "several"]
+)
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+def test_a_title_that_is_nested_is_refused(tmp_path, ending, value, kind):
+    """Its JSON would be taken for the title."""
+    line = f'{{"user": "u", "item": "a", "title": {value}}}'
+    put(tmp_path, **{f"t.{ending}": line if ending == "jsonl" else f"[{line}]"})
+
+    with pytest.raises(RowError) as caught:
+        build("table", title="title").read(tmp_path / f"t.{ending}")
+    assert str(caught.value) == f"{tmp_path}/t.{ending}:1: title is a JSON {kind}; it should be a text or a number"
+
+
+def test_structures_are_no_ids(tmp_path):
+    """A structure has a text in polars, such as {1,5}, which is no id."""
+    items_of = pl.Series([[{"id": 1, "at": 5}]])
+    pl.DataFrame({"user": ["u"], "items": items_of}).write_parquet(tmp_path / "t.parquet")
+
+    with pytest.raises(DataError, match=r"the column 'items' holds Struct\(.*\), which is no text or number$"):
+        rows(build("prepared").read(tmp_path / "t.parquet"))
+
+
+INTER = "user_id:token\titem_id:token\tlabel:float\nu\t7\t1\n"
+
+
+def test_the_title_is_the_field_of_that_name(tmp_path):
+    """A brand is no title, though its field has the word in it and comes first."""
+    put(
+        tmp_path,
+        **{"x.inter": INTER, "x.item": "item_id:token\tbrand_name:token\ttitle:token_seq\n7\tAcme\tA hammer\n"},
+    )
+
+    assert items(build("recbole").read(tmp_path)) == {"7": ("A hammer", None)}
+
+
+@pytest.mark.parametrize("setting", ["rating", "timestamp", "items_list"])
+def test_a_named_field_that_is_missing(tmp_path, setting):
+    """A mistyped name would be read as data without ratings or times."""
+    put(tmp_path, **{"x.inter": INTER})
+
+    with pytest.raises(DataError) as caught:
+        build("recbole", **{setting: "lable"}).read(tmp_path)
+    assert (
+        str(caught.value) == f"{tmp_path}/x.inter has no field 'lable' for {setting}; it has: user_id, item_id, label"
     )
 
 

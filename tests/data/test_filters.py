@@ -4,6 +4,8 @@ import attrs
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shortstack.config.run_tables import DataSettings
 from shortstack.contracts import Edition, Records
@@ -83,6 +85,20 @@ def test_filters_in_their_order():
     assert len(made(ROWS, since="1970-01-03", core=3, last_n=1)) == 6
     with pytest.raises(EmptyDataError, match=r"of 30 interactions, of which 12 are since 1970-01-04; lower core"):
         made(ROWS, since="1970-01-04", core=4)
+
+
+@given(
+    emptying=st.sampled_from([{"core": 9}, {"min_rating": 4.0}, {"since": "1980-01-01"}, {"until": "1960-01-01"}]),
+    last_n=st.sampled_from([None, 1, 3]),
+    sample_users=st.sampled_from([None, 2]),
+    duplicates=st.sampled_from(["keep", "first", "last"]),
+    ties=st.sampled_from(["hash", "file"]),
+    order=st.sampled_from(["time", "file"]),
+)
+def test_filters_that_leave_nothing(emptying, **how):
+    """Whatever would follow, the error is that nothing is left."""
+    with pytest.raises(EmptyDataError, match="no interactions are left after the"):
+        made(ROWS, **emptying, **how)
 
 
 @pytest.mark.parametrize("name", ["since", "until"])

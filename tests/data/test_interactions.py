@@ -18,6 +18,8 @@ from shortstack.data.interactions import Interactions, tied_share
 from shortstack.errors import DataError, EmptyDataError
 
 SCHEMA = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
+LATE = 1_400_000_000_000
+"""A time in milliseconds, in 2014."""
 ROW = st.tuples(
     st.sampled_from(["ann", "bob", "7", "007", "é"]),
     st.sampled_from(["x", "y", "z", "7", "w v"]),
@@ -104,13 +106,19 @@ def test_file_ties_keep_the_order_of_the_file(rows):
 @settings(max_examples=20)
 @given(ROWS, st.integers(2, 3))
 def test_every_user_and_item_left_has_enough(rows, core):
-    """After k-core filtering every user and item has at least k interactions."""
-    try:
-        made = Interactions.from_records(records(rows), core=core)
-    except EmptyDataError:
-        return
-    assert min(Counter(made.table["user"]).values()) >= core
-    assert min(Counter(made.table["item"]).values()) >= core
+    """What is left is what is left when rows of rare users and items are dropped until there are none."""
+    left = rows
+    while True:
+        users, items = Counter(row[0] for row in left), Counter(row[1] for row in left)
+        enough = [row for row in left if users[row[0]] >= core and items[row[1]] >= core]
+        if enough == left:
+            break
+        left = enough
+    if not left:
+        with pytest.raises(EmptyDataError, match="core"):
+            Interactions.from_records(records(rows), core=core)
+    else:
+        assert sorted(decoded(Interactions.from_records(records(rows), core=core))) == sorted(left)
 
 
 def test_another_seed_is_another_numbering():
@@ -316,3 +324,116 @@ def test_repeated_items_are_refused():
 def test_tied_share_of_strangers_is_undefined():
     """Two users with one interaction each have no consecutive events."""
     assert tied_share(pl.DataFrame({"user": [0, 1], "timestamp": [5, 5]})) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "remark"),
+    [
+        (
+            [("u", "7", 1.0, LATE), ("v", "007", 1.0, LATE), ("v", "8", 1.0, LATE)],
+            (
+                "1 item ids differ from others only in leading zeros, in blanks around them or in how Unicode writes them, such as '007' and '7': they "
+                "count as different items"
+            ),
+        ),
+        (
+            [("u", "a", 1.0, LATE), ("u", "a ", 1.0, LATE), ("u", "\ta", 1.0, LATE)],
+            (
+                "2 item ids differ from others only in leading zeros, in blanks around them or in how Unicode writes them, such as '\\ta' and 'a': they "
+                "count as different items"
+            ),
+        ),
+        (
+            [("secret", "a", 1.0, LATE), ("secret ", "a", 1.0, LATE)],
+            (
+                "1 user ids differ from others only in leading zeros, in blanks around them or in how Unicode writes them: they "
+                "count as different users"
+            ),
+        ),
+        (
+            [("u", "e\u0301", 1.0, LATE), ("u", "\u00e9", 1.0, LATE), ("u", "\u200be\u0301", 1.0, LATE)],
+            (
+                "2 item ids differ from others only in leading zeros, in blanks around them or in how Unicode writes them, "
+                "such as 'e\u0301' and '\u00e9': they count as different items"
+            ),
+        ),
+        (
+            [("u", "1.23457E+12", 1.0, LATE), ("u", "1e+05", 1.0, LATE), ("u", "100000", 1.0, LATE)],
+            (
+                "2 item ids are written as powers of ten, such as '1.23457E+12', as spreadsheets and R write large numbers: "
+                "different ids may have become one, and others do not match those of other files"
+            ),
+        ),
+        (
+            [("1.5E+12", "a", 1.0, LATE)],
+            (
+                "1 user ids are written as powers of ten, as spreadsheets and R write large numbers: different ids may have "
+                "become one, and others do not match those of other files"
+            ),
+        ),
+        (
+            [("u", str(number % 6), 1.0, LATE + number % 6) for number in range(12)],
+            "every row is there at least twice, with the same user, item, rating and time: are the same rows in two files?",
+        ),
+        (
+            [("u", "NaN", 1.0, LATE), ("u", "a", 1.0, LATE)],
+            "'NaN' is the id of an item: if it stands for no value, leave its rows out",
+        ),
+        (
+            [("null", "a", 1.0, LATE), ("u", "a", 1.0, LATE)],
+            "'null' is the id of a user: if it stands for no value, leave its rows out",
+        ),
+        (
+            [("u", "a", 1.0, LATE), ("u", "b", 1.0, LATE // 1_000), ("u", "c", 1.0, 0)],
+            "2 of 3 times lie in 1970, and others after 1980: are these in another unit, or missing?",
+        ),
+    ],
+)
+def test_values_that_are_valid_but_suspicious(rows, remark):
+    """Ids that look like one id written twice, words for a missing value, and times in two units are remarked on."""
+    made = Interactions.from_records(records(rows), core=0)
+
+    assert [text for text in made.remarks if "title" not in text] == [remark]
+
+
+def test_ids_of_items_described_otherwise():
+    """An item that is rated as 7 and described as 007 has no title, and the remark says why."""
+    made = Interactions.from_records(records([("u", "7", 1.0, LATE)], [("007", "T", None, None)]), core=0)
+
+    assert any("such as '007' and '7'" in remark for remark in made.remarks)
+
+
+def test_usual_ids_and_times_raise_no_doubts():
+    """Texts, numbers with inner zeros, and the single 0 are as good as any."""
+    rows = [("0", "0", 1.0, LATE), ("10", "100", 1.0, LATE), ("nancy", "a b", 1.0, LATE), ("u1", "0a", 1.0, LATE)]
+    rows += [("12e4", "5E10", 1.0, LATE)]  # as hexadecimal ids may be
+
+    assert [text for text in Interactions.from_records(records(rows), core=0).remarks if "title" not in text] == []
+
+
+@pytest.mark.parametrize("single", [[], [("u", "7", 2.0, LATE)], [("a", "0", 1.0, LATE)]])
+@pytest.mark.parametrize("timed", [True, False])
+def test_repeated_rows_are_usual(single, timed):
+    """One row that is there once, or no times: repeats are what users do."""
+    rows = [("u", str(number % 6), 1.0, LATE if timed else None) for number in range(12)]
+    remarks = Interactions.from_records(records([*single, *rows]), core=0).remarks
+
+    assert any("every row is there at least twice" in text for text in remarks) == (timed and not single)
+
+
+@pytest.mark.parametrize(
+    ("title", "odd"),
+    [
+        ("caf\u00e9".encode().decode("latin-1"), True),
+        ("\u201cHeat\u201d".encode("cp1252").decode("latin-1"), True),
+        ("\u017bycie".encode().decode("latin-1"), True),
+        ("S\u00c3O JO\u00c3O: \u00c2ge d'or \u00abL\u00e0\u00bb \u00c5sa \u2019", False),
+        ("\u6771\u4eac", False),
+    ],
+)
+def test_titles_in_a_wrong_encoding(title, odd):
+    """UTF-8 or cp1252 that was read as latin-1 shows; letters with accents are as good as any."""
+    made = Interactions.from_records(records([("u", "7", 1.0, LATE)], [("7", title, None, None)]), core=0)
+    remark = f"1 titles, such as {title!r}, look like text that was read in a wrong encoding: which does the file have?"
+
+    assert list(made.remarks) == ([remark] if odd else [])

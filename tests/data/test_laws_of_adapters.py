@@ -10,14 +10,15 @@ import pytest
 from shortstack.registry import Registry
 from shortstack.testing import check
 
-ADAPTERS = ("movielens", "amazon-reviews", "lastfm", "mind", "yelp", "recbole", "sequences", "table")
+ADAPTERS = ("movielens", "amazon-reviews", "lastfm", "mind", "yelp", "recbole", "sequences", "prepared", "table")
 LAWS = ("rows-round-trip", "descriptions-round-trip", "damaged-files", "users-are-private", "bad-row", "line-ends")
 
 
+@pytest.mark.parametrize("examples", [4, pytest.param(12, marks=pytest.mark.full)])
 @pytest.mark.parametrize("adapter", ADAPTERS)
-def test_what_is_written_is_read_and_what_is_damaged_is_told(adapter):
+def test_what_is_written_is_read_and_what_is_damaged_is_reported(adapter, examples):
     """The conformance laws of round trips and of damaged files hold for every adapter."""
-    outcomes = check(adapter, "dataset", laws=LAWS, examples=12)
+    outcomes = check(adapter, "dataset", laws=LAWS, examples=examples)
 
     assert {outcome.law for outcome in outcomes if outcome.status != "not-promised"} >= set(LAWS) - {
         "descriptions-round-trip"

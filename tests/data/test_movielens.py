@@ -349,6 +349,7 @@ def test_the_plugin_declares_all_adapters():
         "yelp",
         "recbole",
         "sequences",
+        "prepared",
         "table",
     ]
     for descriptor in descriptors:

@@ -197,3 +197,13 @@ def test_an_object_in_utf_16(tmp_path):
     for look in (build("sequences").read, build("sequences").detect):
         with pytest.raises(DataError, match=r"a\.json is UTF-16; write it as UTF-8"):
             look(source)
+
+
+@pytest.mark.parametrize("source", [".", "behaviors.tsv", "../MINDsmall_dev"])
+def test_news_in_the_folder_that_the_command_is_typed_in(tmp_path, monkeypatch, source):
+    """The folder's own name tells the split, though no part of the path does."""
+    news, behaviors = "N1\tnews\tus\tTitle\t\t\t[]\t[]\n", "1\tU1\t11/15/2019 8:55:22 AM\t\tN1-1\n"
+    put(tmp_path / "MINDsmall_dev", **{"behaviors.tsv": behaviors, "news.tsv": news})
+    monkeypatch.chdir(tmp_path / "MINDsmall_dev")
+
+    assert build("mind").read(source).impressions.collect()["split"].to_list() == ["valid"]

@@ -6,7 +6,7 @@ import pytest
 from sources import build, items, put
 from typer.testing import CliRunner
 
-from shortstack.cli import app
+from shortstack.cli.commands import app
 from shortstack.data.interactions import Interactions
 from shortstack.data.splits import split
 from shortstack.errors import ConfigurationError, DataError, RowError
@@ -32,6 +32,11 @@ def pairs(records):
         ("tabs.tsv.gz", "1\t10\t11\r\n2\t10\r\n", [("1", "10"), ("1", "11"), ("2", "10")]),
         ("numbers.json", '{"7": [1, 2.0, "x"]}', [("7", "1"), ("7", "2"), ("7", "x")]),
         ("one.txt", "a x\nb y\n", [("a", "x"), ("b", "y")]),
+        ("colons.txt", "0: 10 11\n1: 10\n", [("0", "10"), ("0", "11"), ("1", "10")]),
+        ("some-colons.txt", "0: 10 11\n1 10\n", [("0:", "10"), ("0:", "11"), ("1", "10")]),
+        ("zeros.txt", "1 5 0 6\n2 0 0 7\n3 4 0 0\n", [(u, i) for u, *of in ("1506", "2007", "3400") for i in of]),
+        ("a-zero.txt", "1 0 5 6\n2 0 6 7\n", [(u, i) for u, *of in ("1056", "2067") for i in of]),
+        ("lengths.txt", "1 0 0 6\n2 5 7\n", [(u, i) for u, *of in ("1006", "257") for i in of]),
         ("blanks-at-ends.txt", "1 10 11 \n2 \n3 10 \n", [("1", "10"), ("1", "11"), ("3", "10")]),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
@@ -51,6 +56,54 @@ def test_every_layout(tmp_path, name, text, expected):
         split(made, "global-time")
     with pytest.raises(DataError, match="set order = 'file' if the rows stand in the order of events"):
         split(Interactions.from_records(records, core=0), "leave-last")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("before.txt", "1 0 0 5 6\n2 7 8 9 5\n"),
+        ("behind.txt", "1 5 6 0 0\n2 7 8 9 5\n"),
+        ("both.txt", "1 0 5 0 0\n2 7 8 9 5\n3 0 0 0 0\n"),
+        ("object.json", '{"1": [5, 6, 0, 0], "2": [7, 8, 9, 5]}'),
+    ],
+)
+def test_lines_that_are_filled_up(tmp_path, name, text):
+    """Zeros that fill histories up to one length are refused, and left out or kept as the setting says."""
+    folder = put(tmp_path, **{name: text})
+
+    with pytest.raises(DataError, match=r'begin or end with several items 0, .* set padding = "0" .* or padding = ""'):
+        build("sequences").read(folder / name).interactions.collect()
+    kept = pairs(build("sequences", padding="").read(folder / name))
+    assert ("1", "0") in kept
+    assert pairs(build("sequences", padding="0").read(folder / name)) == [pair for pair in kept if pair[1] != "0"]
+
+
+@pytest.mark.parametrize("padding", ["-1", "<pad>", "0"])
+@pytest.mark.parametrize("users", [4, 16])
+def test_lines_filled_up_by_other_items(tmp_path, padding, users):
+    """What fills up most of many histories is found, whatever it is called; in a few it may be an item."""
+    lines = [
+        [f"u{user}", *(f"i{item}" for item in range(1 + user % 4)), *[padding] * (3 - user % 4)]
+        for user in range(users)
+    ]
+    put(tmp_path, **{"x.txt": "".join(" ".join(line) + "\n" for line in lines)})
+    items = [(user, item) for user, *history in lines for item in history if item != padding]
+
+    if padding == "0" or users > 10:
+        with pytest.raises(
+            DataError, match=rf'several items {padding}, .* set padding = "{padding}" to .* if {padding} is'
+        ):
+            build("sequences", layout="histories").read(tmp_path / "x.txt").interactions.collect()
+    else:
+        assert len(pairs(build("sequences", layout="histories").read(tmp_path / "x.txt"))) == 4 * users
+    assert pairs(build("sequences", layout="histories", padding=padding).read(tmp_path / "x.txt")) == items
+
+
+def test_users_who_return_at_the_end(tmp_path):
+    """Histories of one length in which the usual last item also stands elsewhere, or is all there is, are not filled up."""
+    for lines in (["a b b"] * 11 + ["a b c"], ["b b b"] * 12):
+        put(tmp_path, **{"x.txt": "".join(f"u{user} {line}\n" for user, line in enumerate(lines))})
+        assert len(pairs(build("sequences").read(tmp_path / "x.txt"))) == 36
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import io
 import random
 
 import pytest
+from sources import build
 
-from shortstack.errors import DataError, RowError
+from shortstack.errors import ConfigurationError, DataError, RowError
 from shortstack_datasets.reading import lines, rows
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
@@ -123,7 +124,7 @@ def compare(seed):
     taken, bad_lines = expected(text, form, width)
     bad = BadRows(skip=True)
     if not without_line_ends(text, form.escape):
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match="is empty"):
             read(text, form, chosen, bad)
         return
     result = read(text, form, chosen, bad)
@@ -177,3 +178,19 @@ def test_the_first_bad_row_ends_the_reading():
     stream = Stream(file=io.BytesIO(text.encode()), place="a.csv", size=len(text), problem="")
     with pytest.raises(RowError, match=r"^a\.csv:1: "):
         read_delimited(stream, form, [Column(name="value", role="value", kind="number")], BadRows())
+
+
+@pytest.mark.parametrize(
+    ("adapter", "settings", "message"),
+    [
+        ("table", {"user": "item"}, "user and item both name the column 'item'"),
+        ("table", {"rating": "when", "timestamp": "when"}, "rating and timestamp both name the column 'when'"),
+        ("recbole", {"user": "item_id"}, "user and item both name the column 'item_id'"),
+        ("prepared", {"user": "items"}, "user and items both name the column 'items'"),
+    ],
+)
+def test_a_column_has_one_role(adapter, settings, message):
+    """Users that are their items were read without a word; a title may be the id."""
+    with pytest.raises(ConfigurationError, match=f"{message}, which can be only one of them; name another for one\n"):
+        build(adapter, **settings)
+    build("table", item="name", title="name")

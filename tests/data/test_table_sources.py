@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from documents import ROOT, blocks
 
-from shortstack.config.reader import overridden
+from shortstack.config.overrides import overridden
 from shortstack.data.interactions import Interactions
 from shortstack.errors import ConfigurationError, DataError, RowError, UnknownNameError
 from shortstack.registry import Registry
@@ -215,6 +215,19 @@ def test_forms_of_time_are_those_of_python(tmp_path, form):
     times = [row[2] for row in rows(source, timestamp="when", timestamp_format=form)]
 
     assert times == [(moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000 // 1 for moment in expected]
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%y", "%y-%m-%d %H:%M %z", "%%y %y%m%d"])
+def test_years_of_two_digits(tmp_path, form):
+    """Each is of the century that Python takes it for."""
+    texts = [datetime(2000 + year, 2, 3, tzinfo=UTC).strftime(form) for year in range(100)]
+    source = saved(tmp_path / "a.csv", "user,item,when\n" + "".join(f"u,i,{text}\n" for text in texts))
+    years = [
+        datetime.fromtimestamp(row[2] / 1_000, tz=UTC).year
+        for row in rows(source, timestamp="when", timestamp_format=form)
+    ]
+
+    assert years == [datetime.strptime(text, form).year for text in texts]  # noqa: DTZ007 -- only the year is used
 
 
 @pytest.mark.parametrize(
@@ -438,10 +451,10 @@ def test_several_tables(tmp_path):
 
 def test_two_columns_of_one_name(tmp_path):
     """A duplicate column name is refused if that column is read."""
-    source = saved(tmp_path / "a.csv", "user,item,item\nu1,i1,x1\nu2,i2,x2\n")
+    source = saved(tmp_path / "a.csv", "user,item,item,id\nu1,i1,x1,a\nu2,i2,x2,b\n")
 
     assert message(source) == "SOURCE has 2 columns called 'item', for item; rename one"
-    assert rows(source, item="user") == [("u1", "u1"), ("u2", "u2")]
+    assert rows(source, item="id") == [("u1", "a"), ("u2", "b")]
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"

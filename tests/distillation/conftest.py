@@ -9,8 +9,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from shortstack import Registry
 from shortstack.config.training import FitSettings
 from shortstack.contracts import Selection
-from shortstack.distillation.fitting import training_arguments
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.distillation.training_arguments import training_arguments
 from shortstack.registry import Origin
 
 VOCABULARY = 13

@@ -11,8 +11,9 @@ import shortstack_losses
 from shortstack import Registry
 from shortstack.config.training import FitSettings
 from shortstack.contracts import Selection
-from shortstack.distillation.fitting import fit, training_arguments
+from shortstack.distillation.fitting import fit
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.distillation.training_arguments import training_arguments
 from shortstack.registry import Origin
 
 
@@ -56,11 +57,12 @@ def main(folder, ranks):
         selection=Selection(kept=(0, 2), of=4),
         candidates=torch.arange(1, 13),
         registry=registry,
+        balancing="gradnorm",
         callbacks=[Gradients()],
     )
     record = fit(trainer)[0]
     if trainer.args.process_index == 0:
-        losses = {name: torch.tensor(value) for name, value in record.items() if name.startswith("loss")}
+        losses = {name: torch.tensor(value) for name, value in record.items() if "/" in name or name == "loss"}
         save_file(losses, folder / "losses.safetensors")
 
 

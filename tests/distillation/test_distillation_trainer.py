@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments
 
+from shortstack import tasks
 from shortstack.config.training import FitSettings
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.fitting import fit
@@ -19,7 +20,7 @@ from shortstack.errors import (
     PluginError,
     UnsupportedModelError,
 )
-from shortstack_losses.soft_targets import SoftTargets
+from shortstack_losses.soft_targets import soft_targets
 
 
 class Gradients(TrainerCallback):
@@ -85,7 +86,7 @@ def test_gradients_are_those_of_a_plain_loop(stage):
         assert torch.allclose(gradient, actual[name], rtol=1e-4, atol=1e-6), name
 
 
-@pytest.mark.parametrize("accumulate", [2, 4, 8, 16])
+@pytest.mark.parametrize("accumulate", [*(pytest.param(n, marks=pytest.mark.full) for n in (2, 8)), 4, 16])
 @pytest.mark.parametrize("balancing", ["fixed", "ema"])
 def test_micro_batches_equal_the_big_batch(stage, accumulate, balancing):
     """Micro-batches give the gradients of the whole batch: rows are ragged, so a mean of means would differ."""
@@ -317,6 +318,32 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(stage, bad):
     assert not student.training
 
 
+class BrokenFor(Broken):
+    """A loss that is not finite for one label."""
+
+    def __call__(self, student, teacher, batch, module):
+        """Return cross-entropy, or NaN where the label is among the batch's."""
+        value = torch.nn.functional.cross_entropy(student.logits, batch.labels, reduction="sum")
+        return value * (float("nan") if (batch.labels == self.value).any() else 1.0)
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_the_example_of_a_loss_that_is_not_finite_is_named(stage, accumulate):
+    """By its tokens: it is the first of the step's micro-batches whose loss alone is not finite."""
+    row = [1, 2, 3, 12]  # the only one with the last item
+    examples = [{"input_ids": ids, "labels": [-100, *ids[1:]]} for ids in ([4, 5], [6, 7, 8], row, [9, 4])]
+    trainer = stage.trainer(
+        teacher=False,
+        losses=[WeightedLoss(name="mine", loss=BrokenFor(11))],  # the place of the token 12 among the candidates
+        train_dataset=examples,
+        data_collator=tasks.collate,
+        settings=FitSettings(steps=1, batch_size=4, accumulate=accumulate, warmup_steps=0, evaluate_every=1),
+    )
+    with pytest.raises(NonFiniteError, match=r"^the loss 'mine' is nan at step 1") as caught:
+        trainer.train()
+    assert f"the first example with such a loss has the tokens {row}" in caught.value.__notes__
+
+
 @pytest.mark.parametrize(
     ("value", "shape"),
     [(lambda x: x.sum(-1), r"\(\d+,\)"), (lambda x: x.sum().bfloat16(), r"\(\) and type torch.bfloat16")],
@@ -425,7 +452,8 @@ def test_teachers_that_do_not_fit(stage):
     [
         ({"eval_strategy": "epoch"}, r"^eval_strategy='epoch' needs metrics: give a function validate\(model\)$"),
         ({"fp16": True}, "^fp16 loses small gradients without a scaler; use bf16=True, or neither$"),
-        ({"fsdp": True}, "^sharded training .fsdp, deepspeed. is not supported; use one process a device"),
+        ({"fsdp": True}, "^fsdp=True divides a model among processes, and this is one; start several with torchrun"),
+        ({"deepspeed": "any"}, '^DeepSpeed is not supported; set parallel = "fsdp" in the fit'),
         (
             {"label_smoothing_factor": 0.1},
             "^label_smoothing_factor=0.1 is not followed by this trainer; the loss is the sum",
@@ -474,7 +502,7 @@ def test_batches_that_lack_something(stage):
 
 def test_losses_as_objects(stage):
     """Ready objects need no registry."""
-    losses = [WeightedLoss(name="soft", loss=SoftTargets(2.0), weight=2.0)]
+    losses = [WeightedLoss(name="soft", loss=soft_targets(2.0), weight=2.0)]
     history = fit(stage.trainer(losses=losses, registry=None))
 
     assert "loss/soft" in history[-1]

@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).with_name("one_step_of_many_ranks.py")
 
 @pytest.mark.full
 def test_two_ranks_are_one(tmp_path):
-    """Gradients, projections' included, and logged losses; ranks hold different numbers of terms."""
+    """Gradients, projections' included, logged losses and their gradient norms; ranks hold different numbers of terms."""
     results = []
     for ranks in (1, 2):
         folder = tmp_path / str(ranks)
@@ -24,6 +24,7 @@ def test_two_ranks_are_one(tmp_path):
 
     assert len(gradients) > 20
     assert losses.keys() == parallel_losses.keys()
+    assert {"loss/labels", "weight/labels", "gradient_norm/labels"} <= losses.keys()
     for name, gradient in gradients.items():
         assert torch.allclose(gradient, parallel_gradients[name], rtol=0, atol=1e-6), name
     for name, value in losses.items():

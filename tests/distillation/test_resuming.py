@@ -2,14 +2,17 @@
 
 import pickle
 import zipfile
+from itertools import product
 
 import pytest
 import torch
+from distillation.test_learning_balancings import TABLES, name_of
 from transformers import TrainerCallback
 
 from shortstack.config.training import FitSettings
 from shortstack.distillation.checkpoints import has_ended, last_checkpoint, load_tree, save_tree
-from shortstack.distillation.fitting import early_stopping, fit
+from shortstack.distillation.fitting import fit
+from shortstack.distillation.training_arguments import early_stopping
 from shortstack.errors import ConfigurationError, DataError, NonFiniteError
 
 STEPS = FitSettings(steps=9, batch_size=5, accumulate=5, warmup_steps=2, evaluate_every=2)
@@ -67,7 +70,9 @@ def everything(trainer):
     return trainer.model.state_dict()
 
 
-@pytest.mark.parametrize("kills", [(1,), (3,), (5, 8), (6,), (9,)])
+@pytest.mark.parametrize(
+    "kills", [(1,), (5, 8), *(pytest.param((step,), marks=pytest.mark.full) for step in (3, 6, 9))]
+)
 @pytest.mark.parametrize("validated", [True, False])
 def test_resuming_is_exact(stage, tmp_path, kills, validated):
     """Resuming is exact on one thread: dropout, shuffling, projections, scales; within and between epochs."""
@@ -78,6 +83,27 @@ def test_resuming_is_exact(stage, tmp_path, kills, validated):
     assert all(torch.equal(value, everything(parts)[name]) for name, value in everything(whole).items())
     assert whole.memory == parts.memory
     assert set(whole.memory) == {"labels", "soft-targets", "hidden-states"}
+
+
+LINE = {
+    "labels": 1.0,
+    "soft-targets": {"weight": 2.0, "temperature": {"from": 4.0, "to": 1.0}},
+    "hidden-states": 0.5,
+}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=name_of)
+@pytest.mark.full
+def test_resuming_is_exact_with_every_balancing(stage, tmp_path, table):
+    """What a balancing remembers, and settings that go in a straight line, go on where they were, bit for bit."""
+    changed = {"balancing": table, "losses": LINE, "log_gradient_norms": True, "validated": False}
+    whole, expected = trained(stage, tmp_path / "whole", **changed)
+    parts, actual = trained(stage, tmp_path / "parts", kills=(5, 8), **changed)
+
+    assert timeless(expected) == timeless(actual)
+    assert all(torch.equal(value, everything(parts)[name]) for name, value in everything(whole).items())
+    assert whole.memory == parts.memory
+    assert bool(whole.memory) == (table != "fixed")
 
 
 def test_the_clock_goes_on_after_a_resume(stage, tmp_path):
@@ -226,19 +252,97 @@ def test_resuming_by_trainers_own_switch(stage, tmp_path):
     assert 9 == trainer.state.global_step
 
 
-@pytest.mark.parametrize("broken", ["training.safetensors", "model.safetensors"])
-@pytest.mark.parametrize("how", ["missing", "cut short"])
-def test_a_broken_checkpoint_is_passed_over(stage, tmp_path, broken, how):
-    """Training starts from the one before, or from the beginning, and ends the same."""
+FILES = (
+    "config.json",
+    "digests.json",
+    "model.safetensors",
+    "random-0.safetensors",
+    "trainer_state.json",
+    "training.safetensors",
+)
+
+
+def half(content):
+    """Return a file that was cut short."""
+    return content[: len(content) // 2]
+
+
+def with_another_byte(content):
+    """Return a file with one bit changed in its middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def damaged_in_turn(checkpoint):
+    """Yield each file of a checkpoint, damaged in each way or removed; put back what was there."""
+    for name, how in product(FILES, (None, half, with_another_byte, lambda content: content[:0])):
+        path = checkpoint / name
+        content = path.read_bytes()
+        path.unlink()
+        if how is not None:
+            path.write_bytes(how(content))
+        yield path
+        path.write_bytes(content)
+
+
+def test_a_broken_checkpoint_is_passed_over(stage, tmp_path):
+    """Whatever is wrong with a file of the newest, it is named, and the one before is used."""
+    with pytest.raises(Killed):
+        fit(stage.trainer(callbacks=[Kill(5)], settings=STEPS, folder=tmp_path))
+    newest = tmp_path / "checkpoint-4"
+    assert sorted(path.name for path in newest.iterdir() if path.name != "generation_config.json") == sorted(FILES)
+    for path in damaged_in_turn(newest):
+        told = []
+        assert tmp_path / "checkpoint-2" == last_checkpoint(tmp_path, told.append)
+        (said,) = told
+        unfinished = not (newest / "digests.json").is_file()
+        assert said.startswith(f"{newest} was not written to its end" if unfinished else f"{path} is ")
+        assert said.endswith("training does not go on from checkpoint-4, but from the one before, or from its start")
+
+    assert newest == last_checkpoint(tmp_path)
+
+
+def test_training_past_a_broken_checkpoint_ends_the_same(stage, tmp_path):
+    """Training goes on from the one before, says so, and ends as one that was never interrupted."""
+    whole, again = (stage.trainer(settings=STEPS, folder=tmp_path / name) for name in ("whole", "run"))
+    fit(whole)
     with pytest.raises(Killed):
         fit(stage.trainer(callbacks=[Kill(5)], settings=STEPS, folder=tmp_path / "run"))
-    path = tmp_path / "run" / "checkpoint-4" / broken
-    content = path.read_bytes()
-    path.unlink()
-    if how == "cut short":
-        path.write_bytes(content[: len(content) // 2])
+    weights = tmp_path / "run" / "checkpoint-4" / "model.safetensors"
+    weights.write_bytes(with_another_byte(weights.read_bytes()))
+    told = []
+    fit(again, told.append)
 
-    assert last_checkpoint(tmp_path / "run") != tmp_path / "run" / "checkpoint-4"
+    assert [f"{weights} is damaged"] == [sentence.partition(":")[0] for sentence in told]
+    assert all(torch.equal(value, everything(again)[name]) for name, value in everything(whole).items())
+
+
+def test_a_checkpoint_whose_best_is_damaged_is_passed_over(stage, tmp_path):
+    """Training ends with the weights of the best checkpoint, so one without them is of no use."""
+    best_first = iter((0.9, 0.1, 0.1))
+    with pytest.raises(Killed):
+        fit(
+            stage.trainer(
+                callbacks=[Kill(5)], settings=STEPS, folder=tmp_path, validate=lambda _: {"ndcg@10": next(best_first)}
+            )
+        )
+    assert tmp_path / "checkpoint-4" == last_checkpoint(tmp_path)
+    weights = tmp_path / "checkpoint-2" / "model.safetensors"
+    weights.write_bytes(with_another_byte(weights.read_bytes()))
+    told = []
+
+    assert last_checkpoint(tmp_path, told.append) is None
+    assert [f"{weights} is damaged"] * 2 == [sentence.partition(":")[0] for sentence in told]
+
+
+def test_the_log_has_what_nobody_was_told(stage, tmp_path, caplog):
+    """Without a receiver a warning is logged."""
+    (tmp_path / "checkpoint-3").mkdir()
+
+    assert last_checkpoint(tmp_path) is None
+    assert ["checkpoint-3 was not written to its end; training does not go on"] == [
+        message[message.index("checkpoint-3 was") :].partition(" from")[0] for message in caplog.messages
+    ]
 
 
 def test_trees_come_back_as_they_went(tmp_path):

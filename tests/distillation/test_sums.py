@@ -54,6 +54,13 @@ def states(reduction):
     )
 
 
+def attention(reduction):
+    """Return the squared error of the last layer's queries, as wide in both models."""
+    return lambda student, teacher, _batch, _module: F.mse_loss(
+        student.attention[1].queries, teacher.attention[1].queries, reduction=reduction
+    )
+
+
 def contrast(student, _teacher, batch, _module):
     """Return a sum over pairs within the batch, which grows more than linearly with the data."""
     similar = student.logits @ student.logits.T
@@ -72,8 +79,8 @@ def tried(loss, module=None, shape=SHAPE, teacher=SHAPE):
 
 @pytest.mark.parametrize(
     "value",
-    [entropy("mean"), divergence("batchmean"), divergence("mean"), states("mean")],
-    ids=["ce", "kl", "kl-1", "mse"],
+    [entropy("mean"), divergence("batchmean"), divergence("mean"), states("mean"), attention("mean")],
+    ids=["ce", "kl", "kl-1", "mse", "attention"],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_means_are_refused(value, dtype):

@@ -20,6 +20,7 @@ MODULES = {"log-growth": "shortstack_log_growth.py", "hellinger": "shortstack_he
 
 
 @pytest.mark.parametrize("name", MODULES)
+@pytest.mark.full
 def test_components_keep_the_laws(name):
     """The tutorial's components keep every law that their traits promise."""
     (block,) = [block for block in BLOCKS if block.info == MODULES[name]]

@@ -69,6 +69,7 @@ def candidates_of(evaluator, history, target):
 
 
 @given(histories, st.sampled_from(["full", "sampled"]))
+@pytest.mark.full
 def test_the_candidates_are_a_function_of_the_history_alone(history, protocol):
     """Every target has the same: the unseen items, or all; a target that was seen is then left out, or one of them."""
     excluding, including = (

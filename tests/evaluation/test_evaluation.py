@@ -1,6 +1,9 @@
 """The evaluator as a whole."""
 
 import math
+import re
+from functools import partial
+from types import SimpleNamespace
 
 import attrs
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 import torch
 
 from shortstack.contracts.headlines import HEADLINES
-from shortstack.errors import ConfigurationError, NonFiniteError, UnknownNameError
+from shortstack.errors import ConfigurationError, NonFiniteError, PluginError, UnknownNameError
 from shortstack.evaluation.baselines import Popularity
 from shortstack.evaluation.comparisons import standard_comparisons
 from shortstack.evaluation.evaluator import RecommendationEvaluator
@@ -43,6 +46,19 @@ def test_a_constant_scorer_does_not_look_good(random_sequences, table_ranker):
 
     assert evaluation.metrics["hr@10"] == 0.0
     assert evaluation.ranks.min() >= 13.5, "half of the 26 to 39 unseen items stand before the target"
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_few_rows_of_a_large_catalogue_at_once(random_sequences, table_ranker, monkeypatch, tied):
+    """Ranks and losses are the same, to the bit, if the scores of three cases fill the memory; ties as well."""
+    cases = random_sequences.cases("test")
+    table = noise().round() if tied else noise()
+    whole = RecommendationEvaluator().evaluate(table_ranker(table, scores_are_logits=True), cases)
+    monkeypatch.setattr("shortstack.models.top_scores.SCORES", 3 * 40)
+    parts = RecommendationEvaluator().evaluate(table_ranker(table, scores_are_logits=True), cases)
+
+    assert whole.ranks.tolist() == parts.ranks.tolist()
+    assert whole.metrics == parts.metrics
 
 
 def test_the_loss_is_that_of_a_softmax_over_the_whole_catalogue(random_sequences, table_ranker):
@@ -171,6 +187,102 @@ def test_scores_of_the_wrong_shape_are_refused(leave_last, table_ranker):
 
     with pytest.raises(ConfigurationError, match=r"scores of shape \(1, 2\) for 1 cases with items up to 2; a ranker"):
         RecommendationEvaluator().evaluate(table_ranker(torch.zeros(16, 2)), sequences.cases("test"))
+
+
+@pytest.mark.parametrize("seen", ["exclude", "include"])
+@pytest.mark.parametrize("protocol", ["full", "sampled"])
+def test_each_item_of_a_history_needs_a_column(leave_last, table_ranker, seen, protocol):
+    """Also one that is nobody's target: it is a candidate, or one to leave out."""
+    sequences = leave_last([[3, 1, 2], [0, 2, 1]], 4)
+    evaluator = RecommendationEvaluator(seen=seen, protocol=protocol)
+
+    with pytest.raises(ConfigurationError, match=r"scores of shape \(2, 3\) for 2 cases with items up to 3; a ranker"):
+        evaluator.evaluate(table_ranker(torch.zeros(16, 3)), sequences.cases("test"))
+
+
+TIED = torch.from_numpy(np.random.default_rng(1).integers(0, 3, (16, 40)))
+
+
+@pytest.mark.parametrize("seen", ["exclude", "include"])
+@pytest.mark.parametrize(
+    "kind",
+    [torch.Tensor.long, torch.Tensor.bool, torch.Tensor.half, lambda scores: scores.double().T.contiguous().T],
+    ids=["whole numbers", "truth values", "half", "transposed"],
+)
+def test_scores_of_any_kind_are_ranked_as_numbers(random_sequences, table_ranker, kind, seen):
+    """A seen item is left out of counts and truth values too; ties are halves, as a plain loop has them."""
+    cases, table = random_sequences.cases("test"), kind(TIED)
+    ranks = RecommendationEvaluator(seen=seen).evaluate(table_ranker(table), cases).ranks
+
+    expected = []
+    for case in range(len(cases)):
+        scores = [float(score) for score in table[len(cases.history(case))]]
+        target = int(cases.targets[case])
+        others = [i for i in range(40) if i != target and (seen == "include" or i not in cases.history(case))]
+        above, level = (sum(test(scores[i]) for i in others) for test in (scores[target].__lt__, scores[target].__eq__))
+        expected.append(1 + above + level / 2)
+    assert ranks.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (np.zeros((1, 3)), "ndarray"),
+        ([[0.0] * 3], "list"),
+        (None, "NoneType"),
+        (torch.zeros(1, 3).to_sparse(), "a torch.sparse_coo tensor of torch.float32"),
+        (torch.zeros(1, 3, dtype=torch.complex64), "a torch.strided tensor of torch.complex64"),
+    ],
+)
+def test_what_is_no_dense_tensor_is_refused(leave_last, given, kind):
+    """The message says what came, where the evaluation ended in an error of a library."""
+    ranker = SimpleNamespace(scores=lambda _histories: given, scores_are_logits=False)
+    message = (
+        f"SimpleNamespace gave scores as {kind}; a ranker gives a dense tensor of real numbers: convert arrays with"
+    )
+
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        RecommendationEvaluator().evaluate(ranker, leave_last([[0, 1, 2]], 3).cases("test"))
+
+
+def test_a_ranker_that_fails_is_named(leave_last, table_ranker):
+    """Its error is its own, not one of the evaluation."""
+    message = r"^ranker TableRanker \(.*conftest:TableRanker\) failed: IndexError: index 2 is out of bounds"
+    with pytest.raises(PluginError, match=message):
+        RecommendationEvaluator().evaluate(table_ranker(torch.zeros(1, 3)), leave_last([[0, 1, 2]], 3).cases("test"))
+
+
+def within(ranks, k):
+    """Return whether the rank is k or less."""
+    return ranks <= k
+
+
+class Within:
+    """The same, as an object."""
+
+    def __call__(self, ranks):
+        """Return whether the rank is 5 or less."""
+        return ranks <= 5
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [(partial(lambda k, ranks: within(ranks, k), 5), "lambda"), (Within(), "within")]
+)
+def test_metrics_that_are_no_functions(random_sequences, table_ranker, metric, name):
+    """A partial and an object that can be called have no name of their own, and count as a function does."""
+    evaluator = RecommendationEvaluator(cutoffs=(5,), metrics=(metric,))
+    metrics = evaluator.evaluate(table_ranker(TIED), random_sequences.cases("test")).metrics
+
+    assert metrics[name] == metrics["hr@5"] > 0
+
+
+def test_a_metric_is_finite_or_undefined(random_sequences, table_ranker):
+    """A mean with an infinite number would be infinite."""
+    evaluator = RecommendationEvaluator(metrics=(lambda ranks: np.where(ranks < 3, ranks, np.inf),))
+    with pytest.raises(
+        ConfigurationError, match=r"^the metric 'lambda' gave an infinite number, .*; give NaN for a case"
+    ):
+        evaluator.evaluate(table_ranker(TIED), random_sequences.cases("test"))
 
 
 def test_unlike_cases_are_not_compared(random_sequences, table_ranker):

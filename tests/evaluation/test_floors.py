@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.metrics.pairwise import cosine_similarity
 
 from shortstack.evaluation.baselines import ItemKNN, Markov, PersonalPopularity, Popularity
@@ -13,9 +16,9 @@ def histories(*lists):
     return [np.array(items, dtype=np.int64) for items in lists]
 
 
-@pytest.mark.parametrize("floor", [Popularity, Markov, ItemKNN])
+@pytest.mark.parametrize("floor", [Popularity, PersonalPopularity, Markov, ItemKNN])
 def test_floors_are_rankers_without_a_loss(floor, random_sequences):
-    """float32 scores of all items, also for a case without history and for none at all."""
+    """Scores of all items, also for a case without history and for none at all; in float64 where popularity decides ties."""
     ranker = floor.fit(random_sequences)
 
     assert isinstance(ranker, Ranker)
@@ -23,7 +26,25 @@ def test_floors_are_rankers_without_a_loss(floor, random_sequences):
     for users in (histories([], [1, 2]), histories([]), []):
         scores = ranker.scores(users)
         assert (len(users), 40) == tuple(scores.shape)
-        assert str(scores.dtype) == "torch.float32"
+        assert str(scores.dtype) == ("torch.float64" if floor in {PersonalPopularity, Markov} else "torch.float32")
+
+
+@given(
+    count=st.integers(0, 50_000),
+    more=st.integers(1, 3),
+    popular=st.lists(st.integers(0, 10**6), min_size=2, max_size=2),
+)
+def test_popularity_decides_ties_and_nothing_else(count, more, popular):
+    """However large the counts are; the more popular item comes first where they are equal, and never else."""
+    popularity = np.array(sorted(popular)) / (max(popular) + 1)
+    tied, ahead = (np.repeat([0, 1], [count + extra, count]) for extra in (0, more))
+    followed = csr_array(np.array([[count, count], [count + more, count]], dtype=np.float64))
+    personal = PersonalPopularity(popularity=popularity).scores([tied, ahead])
+    markov = Markov(transitions=followed, popularity=popularity).scores(histories([0], [1]))
+
+    for equal, unequal in (personal, markov):
+        assert (equal[1] > equal[0]) == (popular[0] != popular[1])
+        assert unequal[0] > unequal[1]
 
 
 def test_popularity_counts_what_it_may_see(leave_last):

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from shortstack.config.given import Given
 from shortstack.data.impressions import Impressions
 from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.evaluation.custom import custom_metrics
 from shortstack.evaluation.impressions import ImpressionEvaluator
 
 ITEMS = 12
@@ -103,3 +105,35 @@ def test_scores_that_cannot_be_ranked():
         ImpressionEvaluator().evaluate(Fixed([float("nan")] * ITEMS), rows)
     with pytest.raises(ConfigurationError, match="Fixed scores 1 items, but item 1 was shown"):
         ImpressionEvaluator().evaluate(Fixed([1.0]), rows)
+
+
+def lead(scores, clicked):
+    """Mean score of the clicked beyond that of the others; undefined where more than half were clicked."""
+    return scores[clicked].mean() - scores[~clicked].mean() if clicked.mean() <= 0.5 else np.nan
+
+
+def each_item(scores, clicked):
+    """A number an item shown, which is none an impression."""
+    return scores
+
+
+def test_a_metric_of_ones_own_is_computed_list_by_list():
+    """From the scores of what was shown alone; lists for which it is NaN do not count."""
+    lists = [([0, 1, 2], [True, False, False]), ([5, 3], [False, True]), ([1, 2, 4], [True, True, False])]
+    shown = impressions(lists)
+    scores = [float(item * item) for item in range(ITEMS)]
+    evaluator = ImpressionEvaluator(resamples=1, metrics=custom_metrics([Given.of(lead)]))
+    evaluation = evaluator.evaluate(Fixed(scores), shown)
+
+    np.testing.assert_equal(evaluation.values["lead"], [0 - 2.5, 9 - 25, np.nan])
+    assert evaluation.metrics["lead"] == (-2.5 - 16) / 2
+
+
+def test_a_metric_of_another_shape_is_refused():
+    """One number an impression."""
+    evaluator = ImpressionEvaluator(resamples=1, metrics=custom_metrics([Given.of(each_item)]))
+
+    with pytest.raises(
+        ConfigurationError, match=r"^the metric 'each-item' gives one number an impression, got \(2,\)$"
+    ):
+        evaluator.evaluate(Fixed([0.0] * ITEMS), impressions([([0, 1], [True, False])]))

@@ -12,6 +12,8 @@ from sklearn.metrics import ndcg_score
 
 from shortstack.contracts.headlines import HEADLINES
 from shortstack.evaluation.metrics import metric_values, mid_ranks
+from shortstack.models.malloc import MAPPED_FROM
+from shortstack.models.top_scores import rows_at_once
 
 # Few distinct scores, so that ties are the rule.
 tied_scores = st.lists(st.integers(-2, 2), min_size=1, max_size=12)
@@ -53,6 +55,21 @@ def test_ndcg_is_that_of_scikit_learn():
     expected = ndcg_score(np.eye(30)[targets], scores, k=10)
 
     assert expected == pytest.approx(metric_values(ranks, (10,))["ndcg@10"].mean(), rel=1e-12)
+
+
+def test_counting_takes_no_more_memory_than_the_scores():
+    """Of a million items each larger block would be returned to the system and cleared again."""
+    scores = torch.zeros(8, 10_000)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        mid_ranks(scores, scores[:, 0])
+
+    assert 80_000 <= max(event.self_cpu_memory_usage for event in profile.events()) <= scores.nbytes
+
+
+def test_as_many_rows_at_once_as_keep_their_memory():
+    """A row of scores more would be in a block that the system takes back, for any catalogue up to eight million items."""
+    for items in (100_000, 1 << 20, 1_000_000, 8_000_000):
+        assert rows_at_once(items, 256) * items * 4 < MAPPED_FROM
 
 
 def test_ruled_out_items_do_not_count():

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortstack.data.sequences import Cases
-from shortstack.evaluation.protocols import FullCatalogue, SampledNegatives
+from shortstack.errors import ConfigurationError
+from shortstack.evaluation.protocols import FullCatalogue, SampledNegatives, without_seen
 
 
 def one_case(history, target):
@@ -38,6 +39,14 @@ def test_full_ranks_are_those_of_a_loop(data):
 
         assert [1 + greater + equal / 2] == ranks.tolist()
         assert [scores] == table.tolist(), "a ranker's scores are its own"
+
+
+def test_a_seen_item_without_a_column_is_refused():
+    """It would else be another case's item that is left out."""
+    with pytest.raises(
+        ConfigurationError, match="scores have 3 columns, and a history holds item 3; give one column for"
+    ):
+        without_seen(torch.zeros(1, 3), one_case([3, 1], 0), np.array([0]))
 
 
 def test_negatives_follow_from_the_seed_and_the_case_alone():

@@ -1,5 +1,8 @@
 """Ratings: metrics by hand and by scikit-learn, baselines that see past ratings alone."""
 
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +11,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_s
 
 from shortstack.data.sequences import Sequences
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
-from shortstack.evaluation.evaluation import compare_all
+from shortstack.evaluation.comparisons import compare_all
 from shortstack.evaluation.raters import ConstantRater, UserMean
 from shortstack.evaluation.ratings import Predictions, RatingCases, RatingEvaluator
 
@@ -124,6 +127,31 @@ def test_bad_questions_and_answers():
         )
     with pytest.raises(NonFiniteError, match="Guess predicts a NaN or infinite rating"):
         RatingEvaluator().evaluate(Guess([float("nan")]), RatingCases.of(sequences, SCALE, "test"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros(2), "gave a ndarray; a rater's predict(cases) gives shortstack.evaluation.ratings.Predictions"),
+        (
+            Predictions(values=np.ones(1), options=np.zeros(2, np.int64)),
+            "gave values of shape (1,), where 2 cases need the shape (2,)",
+        ),
+        (
+            Predictions(values=np.ones(2), options=np.zeros((2, 1), np.int64)),
+            "gave options of shape (2, 1), where 2 cases need the shape (2,)",
+        ),
+        (
+            Predictions(values=np.ones(2), options=np.zeros(2, np.int64), chances=np.ones((2, 3))),
+            "gave chances of shape (2, 3), where 2 cases need the shape (2, 4)",
+        ),
+    ],
+)
+def test_one_prediction_a_case(given, message):
+    """One number would be repeated for all cases, and a column compared with each of them."""
+    rater = SimpleNamespace(predict=lambda _cases: given)
+    with pytest.raises(ConfigurationError, match=f"^SimpleNamespace {re.escape(message)}$"):
+        RatingEvaluator().evaluate(rater, RatingCases.of(rated([[0, 1, 2], [1, 2, 3]]), SCALE, "test"))
 
 
 def test_lists_are_predicted_from_one_history():

@@ -14,8 +14,12 @@ COMPONENTS = {
 }
 
 
+SLOW = {"dist", "linear-cka", "netflix-prize"}  # ten seconds or more each
+
+
 @pytest.mark.parametrize(
-    "named", [pytest.param(name, marks=pytest.mark.full) if " at " in name else name for name in COMPONENTS]
+    "named",
+    [pytest.param(name, marks=pytest.mark.full) if " at " in name or name in SLOW else name for name in COMPONENTS],
 )
 def test_every_law_that_binds_it(third_parties, named):
     """No law fails, and at least one was tried."""

@@ -113,7 +113,7 @@ def test_teacher_gets_no_gradient(loss):
     loss(student, teacher).backward()
 
     assert teacher.grad is None
-    assert student.grad is not None
+    assert bool(student.grad.any())
 
 
 def test_without_logits(registry):

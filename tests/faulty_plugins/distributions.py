@@ -106,7 +106,7 @@ BROKEN = {
         + LISTING
         + "    yield offered('a', config=Sizes)\n",
         "list",
-        "NameError: name 'Nowhere' is not defined",
+        "TypeError: the settings Sizes have an annotation that cannot be read: name 'Nowhere' is not defined; import it",
     ),
     "no-traits": (
         LISTING + "    yield offered('a', traits=None)\n",

@@ -258,6 +258,7 @@ def test_what_was_done_before_the_failure_stays(run_with, finished, tmp_path):
         records = [json.loads((folder / stage / "stage.json").read_bytes()) for folder in (tmp_path / "run", finished)]
         kept = stage != "pruned"  # by the failed run, which says so; its own old result is as it was
         assert (records[0].pop("run") != records[1].pop("run")) is kept
+        assert (records[0].pop("digest") != records[1].pop("digest")) is kept  # of the record itself
         assert records[0] == records[1]
 
 

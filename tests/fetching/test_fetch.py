@@ -189,7 +189,7 @@ def test_redirections_stay_with_http(tmp_path, target):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        with pytest.raises(DownloadError):
+        with pytest.raises(DownloadError, match=r"unknown url type: ftp|is not allowed"):
             fetch(offer(f"http://127.0.0.1:{server.server_port}"), tmp_path, Silent())
     finally:
         server.shutdown()

@@ -19,6 +19,7 @@ from shortstack.errors import (
 )
 from shortstack.importance.measure import candidate_objective, measure_importance
 from shortstack.importance.probe import ModelProbe
+from shortstack_importance import fisher
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_names_and_forms_are_checked(model, batch, registry):
     """Misspelt names, a bare string and an empty list of scorers are refused."""
     with pytest.raises(UnknownNameError, match="unknown importance scorer 'fischer'; did you mean 'fisher'"):
         measure(model, [batch], ["fischer"], registry)
-    with pytest.raises(ConfigurationError, match="scorers takes a list of names, got the text 'fisher'"):
+    with pytest.raises(ConfigurationError, match="scorers takes a list of texts, got the text 'fisher'"):
         measure(model, [batch], "fisher", registry)
     with pytest.raises(UnknownNameError, match="unknown setting of importance scorer 'attention': 'snik'"):
         measure(model, [batch], {"attention": {"snik": "keep"}}, registry)
@@ -375,3 +376,19 @@ def test_a_model_without_its_head_is_refused(model, batch, registry):
         match=r"^LlamaModel \(llama\) has no output head, so it predicts no tokens; load it with AutoModelForCausalLM$",
     ):
         measure(model.model, [batch], ["angular"], registry)
+
+
+def test_a_function_is_no_scorer(model, batch, registry):
+    """The message is about the function, not about its name, which is no plugin's."""
+    with pytest.raises(
+        ConfigurationError, match=r"^this scorer is a function, which lacks measure; a FoldScorer or"
+    ) as caught:
+        measure(model, [batch], {"mine": lambda _signals: None}, registry)
+    assert not isinstance(caught.value, UnknownNameError)
+
+
+def test_two_objects_of_one_name(model, batch, registry):
+    """One of them would be lost."""
+    with pytest.raises(ConfigurationError) as caught:
+        measure(model, [batch], ["fisher", fisher.DESCRIPTOR], registry)
+    assert str(caught.value) == "two scorers are called 'fisher'; give them as a mapping {name: scorer}"

@@ -143,3 +143,15 @@ def test_what_a_probe_remembers_is_bounded(model, batch, registry, monkeypatch, 
     scores = measure_importance(model, batches, ["drop-loss"], registry=registry)["drop-loss"].scores
 
     torch.testing.assert_close(scores, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_objects_in_place_of_names(model, batch, registry):
+    """A scorer, or what makes one, in a list or by a name of its own, as ``Run(importance=…)`` takes them."""
+    by_name = measure_importance(model, [batch], ["fisher"], registry=registry)["fisher"]
+    listed = measure_importance(model, [batch], [fisher.DESCRIPTOR, "gradient"], registry=registry)
+    mapped = measure_importance(model, [batch], {"mine": fisher.DESCRIPTOR}, registry=registry)
+
+    assert list(listed) == ["fisher", "gradient"]
+    assert list(mapped) == ["mine"]
+    assert torch.equal(listed["fisher"].scores, by_name.scores)
+    assert torch.equal(mapped["mine"].scores, by_name.scores)

@@ -10,11 +10,22 @@ from shortstack.contracts import DistillationLoss
 from shortstack_losses.hidden_states import cosine_distance, relative_squared_error
 
 
-def test_three_losses_that_build_with_their_defaults():
+def test_the_losses_build_with_their_defaults():
     """Every descriptor builds a loss of the protocol."""
     offered = {d.name: d for d in shortstack_losses.shortstack_losses()}
 
-    assert ["labels", "soft-targets", "hidden-states"] == list(offered)
+    assert [
+        "labels",
+        "soft-targets",
+        "reverse-kl",
+        "skew-kl",
+        "jensen-shannon",
+        "logits-mse",
+        "ranking",
+        "hidden-states",
+        "attention-relations",
+        "contrastive",
+    ] == list(offered)
     for descriptor in offered.values():
         assert isinstance(descriptor.build(descriptor.config()), DistillationLoss)
 
@@ -24,7 +35,7 @@ def test_settings_reach_the_losses():
     offered = {d.name: d for d in shortstack_losses.shortstack_losses()}
     soft, hidden = offered["soft-targets"], offered["hidden-states"]
 
-    assert soft.build(soft.config(temperature=4.0)).temperature == 4.0
+    assert soft.build(soft.config(temperature=4.0)).terms.keywords == {"temperature": 4.0}
     assert hidden.build(hidden.config(distance="mse")).distance is relative_squared_error
     assert hidden.build(hidden.config()).distance is cosine_distance
     assert {"temperature": 2.0} == attrs.asdict(soft.config())

@@ -4,9 +4,12 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from students.tiny_families import NoTinyModelError, model_types, tiny_teacher
+from torch import nn
 
-from shortstack.models.candidates import candidate_logits
+from shortstack.models.candidates import OutputRows, candidate_logits
 from shortstack.models.decoder import model_inputs
 from shortstack.models.frozen import frozen_copy
 
@@ -63,3 +66,25 @@ def test_every_familys_own_logits(family):
     except NoTinyModelError:
         pytest.skip("no tiny model")
     check(model)
+
+
+@given(st.permutations(range(12)), st.integers(1, 12))
+def test_the_rows_of_a_head(order, count):
+    """Whatever the candidates, the logits and their gradients are those of the whole head's columns."""
+    head, states = nn.Linear(3, 12).double(), torch.ones(2, 3, dtype=torch.float64)
+    for candidates in (torch.tensor(order[:count]), torch.arange(12 - count, 12)):
+        logits, expected = OutputRows(head, candidates)(states), head(states)[:, candidates]
+        ours, theirs = (
+            torch.autograd.grad(values.square().sum(), list(head.parameters())) for values in (logits, expected)
+        )
+        for value, wanted in zip((logits, *ours), (expected, *theirs), strict=True):
+            torch.testing.assert_close(value, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_neighbouring_candidates_are_no_copy():
+    """Items that were added together lie side by side, and a million rows would be copied for each pass."""
+    head = nn.Linear(3, 12)
+    together, apart = (OutputRows(head, torch.tensor(tokens)).weights[0] for tokens in ([5, 6, 7], [5, 7, 6]))
+
+    assert together.data_ptr() == head.weight[5].data_ptr()
+    assert apart.untyped_storage().data_ptr() != head.weight.untyped_storage().data_ptr()

@@ -1,9 +1,11 @@
 """A tiny real run: sixty users walk round a ring of thirty items, so the next item can be learnt."""
 
 import random
+import shutil
 
 import pytest
 from pipeline.little_language_model import llama, tokenizer
+from pipeline.prepared import write_run
 
 ITEMS = 30
 
@@ -22,8 +24,8 @@ def write_ring(path, users=60, seed=0):
 
 
 def without_times(fields):
-    """Return a result's fields that two equal runs share: neither costs nor the verdict's line about speed."""
-    kept = {name: value for name, value in fields.items() if name != "cost"}
+    """Return a result's fields that two equal runs share: neither costs, the verdict's line about speed, nor the digest."""
+    kept = {name: value for name, value in fields.items() if name not in {"cost", "digest"}}
     lines = kept["verdict"].splitlines()
     kept["verdict"] = [line for line in lines if " as fast as the teacher " not in line]
     assert len(kept["verdict"]) == len(lines) - bool(fields["cost"].get("speed"))
@@ -90,3 +92,21 @@ def folder(tmp_path_factory):
     llama().save_pretrained(place)
     tokenizer().save_pretrained(place)
     return place
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """The folder of a tiny finished run, written by hand; read only."""
+    root = tmp_path_factory.mktemp("prepared") / "run"
+    write_run(root)
+    return root
+
+
+@pytest.fixture
+def without(prepared, tmp_path):
+    """Copies that folder, except the results of some stages, and returns the copy."""
+
+    def copy(*folders):
+        return shutil.copytree(prepared, tmp_path / "run", ignore=shutil.ignore_patterns(*folders))
+
+    return copy

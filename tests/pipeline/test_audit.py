@@ -129,6 +129,7 @@ def test_it_is_in_the_report(audited):
     assert "were not audited" not in page
 
 
+@pytest.mark.full
 def test_it_stays_while_scores_do(audited, ring, tables, tmp_path):
     """A resumed run keeps the audit; another selection drops it, since it no longer describes the run's selection."""
     folder = tmp_path / "copy"

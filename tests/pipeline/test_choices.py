@@ -9,7 +9,7 @@ from rich.console import Console
 
 from shortstack import Registry
 from shortstack.cli.built_ins import CHOICES, built_ins
-from shortstack.config.reader import describe_settings
+from shortstack.config.descriptions import describe_settings
 from shortstack.contracts.headlines import HEADLINES
 from shortstack.progress import ToConsole
 
@@ -17,7 +17,7 @@ KNOWN = {
     "strategy": {"top-k", "strategic", "greedy", "adaptive", "uniform"},
     "task": {"next-item", "click", "rating"},
     "split": {"leave-last", "global-time", "official"},
-    "balancing": {"fixed", "ema"},
+    "balancing": {"fixed", "ema", "uncertainty", "dwa", "gradnorm", "linear"},
     "metric": {"hr@k", "ndcg@k", "auc", "accuracy"},
 }
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from shortstack.cli import _with_home, main
+from shortstack.cli import main
+from shortstack.cli.commands import _with_home
 
 
 def call(*arguments, capsys):
@@ -51,6 +52,37 @@ def test_list_of_unknown_kind(capsys):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["merge", "--json"], "Option '--json' requires an argument. See shortstack --help"),
+        (["run"], "Missing argument 'config'. See shortstack run --help"),
+        (["rnu"], "No such command 'rnu'. Did you mean 'run'? See shortstack --help"),
+        (["list", "--kin\x1b[2J"], "No such option: --kin\\x1b[2J. See shortstack list --help"),
+    ],
+)
+def test_a_mistyped_command_is_one_line(capsys, arguments, message):
+    """As every other error, with the command whose help says more."""
+    assert call(*arguments, capsys=capsys) == (2, "", f"error: {message}\n")
+
+
+def test_a_very_long_name_is_shortened(capsys):
+    """The line stays one that a person reads."""
+    code, _, err = call("compare", "9" * 5_000, capsys=capsys)
+
+    assert code == 2
+    assert err.startswith("error: File name too long: 999")
+    assert len(err) < 2_100
+
+
+def test_no_command_shows_the_help(capsys):
+    """And nothing else."""
+    code, out, err = call(capsys=capsys)
+
+    assert (code, err) == (2, "")
+    assert "Usage: shortstack [OPTIONS] COMMAND" in out
+
+
 def test_show_json(capsys):
     """Settings with type, default and meaning."""
     code, out, _ = call("show", "loss", "soft-targets", "--json", capsys=capsys)
@@ -90,6 +122,19 @@ def test_run_and_recommend(capsys, ring, tables, tmp_path):
     assert code == 0
     assert re.search(r"^  teacher: \d+ of \d+, validation NDCG@10 0\.\d{4}, \d+ s$", out, re.MULTILINE)
     assert "distillation: done in" in out
+    assert "student" in out
+    assert out.rstrip().endswith("report.html")
+
+    code, out, _ = call("run", str(config), "--out", str(tmp_path / "run"), "--check", capsys=capsys)
+
+    assert code == 0
+    assert "every stage is finished" in out
+    assert "to do" not in out
+
+    code, out, err = call("run", str(config), "--out", str(tmp_path / "run"), "--quiet", capsys=capsys)
+
+    assert (code, err) == (0, "")
+    assert not re.search("kept|done in", out)
     assert "student" in out
     assert out.rstrip().endswith("report.html")
 
@@ -155,6 +200,7 @@ def test_a_home_folder_after_an_equals_sign(tmp_path, monkeypatch, capsys):
     ]
 
 
+@pytest.mark.full
 def test_a_backend_that_is_none(ring, tables, tmp_path):
     """It is found before the work, not when the report is drawn."""
     config = tmp_path / "run.json"
@@ -165,3 +211,37 @@ def test_a_backend_that_is_none(ring, tables, tmp_path):
 
     assert "ConfigurationError: the report's figures cannot be drawn" in found.stderr
     assert not (tmp_path / "out").exists()
+
+
+def interrupted(code, *options):
+    """What a command prints in a process of its own that is interrupted where some code says."""
+    return subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("module", ["shortstack.cli.commands", "typer", "shortstack.cli.list_components"])
+def test_ctrl_c_while_commands_are_imported(module):
+    """One line, and the exit code of shells."""
+    code = f"""
+import sys
+class Interrupted:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from shortstack.cli import main
+main(["list", "scorer"])
+"""
+    done = interrupted(code)
+
+    assert (done.returncode, done.stderr) == (130, "stopped; the same command goes on from here\n")
+
+
+def test_python_without_docstrings():
+    """Transformers cannot be imported then; without assertions alone everything works."""
+    code = "from shortstack.cli import main; main(['list', 'scorer'])"
+    bare, optimised = interrupted(code, "-OO"), interrupted(code, "-O")
+
+    assert (bare.returncode, optimised.returncode) == (2, 0)
+    assert bare.stderr.splitlines() == [
+        "error: python -OO and PYTHONOPTIMIZE=2 strip the docstrings that transformers needs; use -O, or neither"
+    ]

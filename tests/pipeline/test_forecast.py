@@ -8,15 +8,18 @@ from pipeline.little_language_model import WORDS, llama, teacher
 from pipeline.test_cli import to_toml
 from transformers import AutoConfig
 
-from shortstack import Run
+from shortstack import Registry, Run
 from shortstack.cli import main
 from shortstack.errors import ConfigurationError, SourceNotFoundError
+from shortstack.evaluation.sasrec import GRID
 from shortstack.models.initial import initial_config
 from shortstack.models.memory_needs import memory_needed
 from shortstack.models.parameters import count_parameters
 from shortstack.planning.costs import costs_of
+from shortstack.planning.forecast import Forecaster
 from shortstack.planning.speed import ACTIVATIONS, Assumed, How, Taken, Work
 from shortstack.planning.workload import Histories, Workload
+from shortstack.run_layout import TEACHER_STATES
 
 
 def config_of(run):
@@ -50,6 +53,43 @@ def test_operations_are_counted_by_the_formula(ring, tables):
     check = 2 * extent.cases[0] * (body * extent.case_tokens + label)  # in float32, six times slower
     assert seconds["teacher"] == pytest.approx((fit.steps * step + 3 * 6 * check) / 1e6)
     assert seconds["teacher"] > seconds["distillation"]
+
+
+def test_compressed_models_are_evaluated_too(ring, tables):
+    """Each takes as long as the model that was compressed; other stages take as long as before."""
+    seconds = {}
+    for teachers, students in ((0, 0), (1, 0), (3, 0), (0, 2)):
+        methods = {"teacher": ["int8", "wanda-2:4", "wanda-50%"][:teachers], "student": ["int8", "int4"][:students]}
+        run = Run.from_mapping(tables(ring, evaluation={"resamples": 100, "compressed": methods}))
+        forecasts = run.forecast(config_of(run), tflops=1e-6)
+        seconds[teachers, students] = {forecast.stage: forecast.seconds for forecast in forecasts}
+    plain = seconds[0, 0]
+    more = {counts: each["evaluation"] - plain["evaluation"] for counts, each in seconds.items()}
+
+    assert more[3, 0] == pytest.approx(3 * more[1, 0])
+    assert 0 < more[0, 2] / 2 < more[1, 0]
+    assert all({**each, "evaluation": 0} == {**plain, "evaluation": 0} for each in seconds.values())
+
+
+def test_a_cache_is_written_once(ring, tables, tmp_path):
+    """The teacher's states take their room on the disk, exactly, and its passes are those of one epoch."""
+    settings = tables(ring, evaluation={"scratch": False, "resamples": 100})
+    fit = {**settings["distillation"]["fit"], "steps": 24, "precision": "float32"}
+    plans = {}
+    for cache in ("on", "off"):
+        settings["distillation"] = {"losses": {"labels": 1.0, "soft-targets": 1.0}, "fit": fit, "cache": cache}
+        run = Run.from_mapping(settings)
+        (plans[cache],) = (f for f in run.forecast(config_of(run), tflops=1e-3) if f.stage == "distillation")
+    examples = Workload.of_data(run, config_of(run), run.histories()).examples
+
+    settings["distillation"]["cache"] = "on"
+    Run.from_mapping(settings).execute(tmp_path / "run")
+    (states,) = (tmp_path / "run" / TEACHER_STATES).glob("*/states.bin")
+    assert plans["on"].disk_bytes == states.stat().st_size
+    assert plans["off"].disk_bytes == 0
+    assert plans["on"].memory_bytes < plans["off"].memory_bytes
+    assert examples < 24 * 16
+    assert plans["on"].seconds < plans["off"].seconds
 
 
 def test_memory_is_that_of_the_widest_batch(ring, tables):
@@ -128,6 +168,7 @@ def test_without_the_data(tables, folder):
     assert Workload.assumed(words, llama().config, users=9, items=7).vocabulary == len(WORDS) + 4
 
 
+@pytest.mark.full
 def test_a_teacher_that_an_earlier_run_made(ring, tables, tmp_path):
     """The teacher's vocabulary holds the items already; nothing is added."""
     plain = tables(ring, task={"name": "rating", "settings": {"window": 5}})
@@ -241,7 +282,7 @@ def test_mistakes(request, folder, tmp_path, capsys, monkeypatch, arguments, pro
 def test_a_plan_reads_the_data_once(ring, tables, tmp_path, capsys, monkeypatch):
     """The data are read once for both tables of a plan."""
     read, times = Histories.load, []
-    monkeypatch.setattr(Histories, "load", lambda folder: times.append(1) or read(folder))
+    monkeypatch.setattr(Histories, "load", lambda *of: times.append(1) or read(*of))
     path = tmp_path / "run.toml"
     path.write_text(to_toml(tables(ring)), encoding="utf-8")
     with pytest.raises(SystemExit, match="0"):
@@ -251,3 +292,38 @@ def test_a_plan_reads_the_data_once(ring, tables, tmp_path, capsys, monkeypatch)
     assert (len(times), planned["notes"]) == (1, [])
     assert planned["stages"]
     assert planned["budgets"]
+
+
+def test_sasrec_is_estimated_where_it_is_named(ring, tables):
+    """Its trainings, one for each setting, are a stage before the evaluation, and the others take as long as before."""
+    run = Run.from_mapping(tables(ring, evaluation={"resamples": 100, "baselines": ["markov", "sasrec"]}))
+    plain = Run.from_mapping(tables(ring)).forecast(config_of(run), tflops=1e-6)
+    *before, search, evaluation = run.forecast(config_of(run), tflops=1e-6)
+    registry = Registry.from_environment()
+    forecaster = Forecaster.of(run, config_of(run), registry=registry, data=run.histories(registry=registry))
+    fits = [setting.fit(forecaster.extent.examples) for setting in GRID]
+    config = initial_config(GRID[0].config(forecaster.extent.widest), vocabulary=31)
+
+    assert [*before, evaluation] == plain
+    assert search.stage == "sasrec"
+    least = sum(6 * 6 * fit.steps * fit.batch_size * count_parameters(config).body for fit in fits) / 1e6
+    assert search.seconds > least
+    assert search.memory_bytes > memory_needed(config, "all")
+    assert forecaster.weights()["sasrec"] == memory_needed(config, "nothing")
+
+
+def test_the_weights_that_stages_leave(ring, tables):
+    """Four bytes a parameter: the teacher's, and those of each step's student, before and after its distillation."""
+    run = Run.from_mapping(tables(ring, selection={"keep_layers": 1, "schedule": [2]}))
+    registry = Registry.from_environment()
+    forecaster = Forecaster.of(run, config_of(run), registry=registry, data=run.histories(registry=registry))
+    size = {layers: 4 * count_parameters(forecaster.shapes.of_student(layers)).total for layers in (1, 2, 4)}
+
+    assert forecaster.weights() == {
+        "teacher": size[4],
+        "pruning-1": size[2],
+        "distillation-1": size[2],
+        "pruning": size[1],
+        "distillation": size[1],
+        "scratch": size[1],
+    }

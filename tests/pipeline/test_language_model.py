@@ -1,5 +1,6 @@
 """Runs whose teacher is a pretrained language model: items become its tokens, and student folders stay stock."""
 
+import copy
 import random
 import shutil
 
@@ -147,23 +148,29 @@ def test_more_items_than_spare_rows():
     assert torch.allclose(first.std(), llama().get_input_embeddings().weight.std(), rtol=0.2)
 
 
-def test_rows_learn_faster_by_the_factor():
-    """One step of AdamW with decay: the rows move exactly so many times as far, the others as ever."""
+@pytest.mark.parametrize("rows", [[1, 4], [1, 2, 3], [3, 2], [5]], ids=str)
+def test_rows_learn_faster_by_the_factor(rows):
+    """Two steps of AdamW with decay: in each the rows move so many times as far, bit for bit; the others as ever."""
     start = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
-    moved = []
-    for factor in (1.0, 7.0):
-        weight = torch.nn.Parameter(start.clone())
-        optimiser = torch.optim.AdamW([weight], lr=0.01, weight_decay=0.1)
-        faster = RowsLearnFaster([weight], torch.tensor([1, 4]), factor)
-        (weight**3).sum().backward()
+    others = [row for row in range(6) if row not in rows]
+    holder = torch.nn.Linear(3, 6, bias=False)
+    weight = holder.weight = torch.nn.Parameter(start.clone())
+    optimiser = torch.optim.AdamW([weight], lr=0.01, weight_decay=0.1)
+    faster = RowsLearnFaster([holder], torch.tensor(rows), 7.0)
+    for _ in range(2):
+        plain = torch.nn.Parameter(weight.detach().clone())
+        alone = torch.optim.AdamW([plain], lr=0.01, weight_decay=0.1)
+        alone.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+        before = weight.detach().clone()
+        for parameter in (weight, plain):
+            parameter.grad = None
+            (parameter**3).sum().backward()
+        alone.step()
         faster.on_pre_optimizer_step()
         optimiser.step()
         faster.on_optimizer_step()
-        moved.append(weight.detach() - start)
-
-    ratio = moved[1] / moved[0]
-    assert torch.allclose(ratio[[1, 4]], torch.full((2, 3), 7.0), rtol=1e-3)
-    assert torch.equal(moved[0][[0, 2, 3, 5]], moved[1][[0, 2, 3, 5]])
+        assert torch.equal((before + 7.0 * (plain.detach() - before))[rows], weight.detach()[rows])
+        assert torch.equal(plain.detach()[others], weight.detach()[others])
 
 
 def test_a_run_in_bfloat16(folder, ring, tables, tmp_path):
@@ -309,27 +316,9 @@ def test_the_hub_without_a_network(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        SourceNotFoundError, match="'nobody/nothing', which is no folder here and cannot be downloaded from the hub"
+        SourceNotFoundError, match="nobody/nothing is no folder here and cannot be downloaded from the hub"
     ):
         language_model("nobody/nothing")
-
-
-@pytest.mark.full
-def test_a_hub_model_without_its_head(tmp_path, monkeypatch):
-    """A missing head is an error; it is not initialised at random."""
-    llama(**UNTIED).model.save_pretrained(tmp_path)
-    tokenizer().save_pretrained(tmp_path)
-
-    def cached(loader):
-        load = loader.from_pretrained
-        return lambda _name, **settings: load(str(tmp_path), **settings)
-
-    for loader in (AutoModelForCausalLM, AutoTokenizer):
-        monkeypatch.setattr(loader, "from_pretrained", cached(loader))
-    with pytest.raises(
-        DataError, match=r"the weights in some/body do not fit its config: missing keys lm_head\.weight"
-    ):
-        language_model("some/body")
 
 
 def test_a_hub_name_of_adapters(monkeypatch):
@@ -384,7 +373,7 @@ def test_not_enough_memory_for_an_earlier_runs_teacher(finished, ring, tables, t
 
 def test_an_earlier_runs_teacher_in_another_precision(finished, ring, tables, tmp_path):
     """An earlier run's teacher in another precision continues in float32."""
-    shutil.copytree(finished[0] / "teacher", tmp_path / "half")
+    shutil.copytree(finished[0] / "teacher", tmp_path / "half", ignore=shutil.ignore_patterns("stage.json"))
     AutoModelForCausalLM.from_pretrained(tmp_path / "half", dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
     again = teacher(tmp_path / "half", steps=3)
     Run.from_mapping(tables(ring, teacher=again)).execute(tmp_path / "run")
@@ -404,6 +393,7 @@ def test_a_family_without_students(ring, tables, tmp_path, monkeypatch, family, 
         Run.from_mapping(tables(ring, teacher={"config": config})).execute(tmp_path / "run")
 
 
+@pytest.mark.full
 def test_conv1d_families_too(ring, tables, tmp_path):
     """Families with Conv1D layers work; GPT-2 ties its head."""
     place = tmp_path / "gpt2"
@@ -417,6 +407,7 @@ def test_conv1d_families_too(ring, tables, tmp_path):
 
 
 @pytest.mark.parametrize("new", ["kept", "learnt"])
+@pytest.mark.full
 def test_items_that_nobody_had_before(folder, ring, tables, tmp_path, new):
     """New items, if kept, have the rows that their texts give, in teacher and student; they have their own slice."""
     source = tmp_path / "ring.csv"

@@ -9,10 +9,11 @@ from shortstack import CompactStudentModel, Run
 from shortstack.config.training import FitSettings, LoraSettings
 from shortstack.contracts import Selection
 from shortstack.distillation.callbacks import RowsLearnFaster
-from shortstack.distillation.fitting import fit, training_arguments
+from shortstack.distillation.fitting import fit
 from shortstack.distillation.length_groups import LengthGroups
 from shortstack.distillation.lora import adapted, adapter_state
 from shortstack.distillation.trainer import DistillationTrainer
+from shortstack.distillation.training_arguments import training_arguments
 from shortstack.errors import ConfigurationError
 from shortstack.tasks import collate
 
@@ -83,6 +84,7 @@ def test_a_killed_training_goes_on(folder, ring, tables, tmp_path, finished):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.full
 def test_words_have_adapters_alone(folder, ring, tables, tmp_path):
     """With items as words only the adapters are trained; a student may be trained that way too."""
     lora = {**LORA, "modules": ["q_proj", "v_proj"]}

@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import attrs
 import datasets
@@ -17,6 +18,7 @@ from transformers import LlamaConfig, TrainerCallback
 
 from shortstack import Budget, Recommender, Registry, Run, WeightedLoss, scorer
 from shortstack.config.given import Given
+from shortstack.config.run_tables import SelectionSettings
 from shortstack.data.splits import LeaveLast
 from shortstack.errors import ConfigurationError, PluginError
 from shortstack.evaluation.baselines import Popularity
@@ -101,6 +103,11 @@ def no_ranker(sequences, upto):
     return 3
 
 
+def half_a_ranker(sequences, upto):
+    """Returns what scores and does not say whether these are logits."""
+    return SimpleNamespace(scores=lambda histories: None)
+
+
 @scorer("states", name="effect")
 def effect_again(signals):
     """Another of the same name."""
@@ -178,6 +185,7 @@ class TestSame:
         for name in ("items.jsonl", "sequences.safetensors"):
             assert (prepared / "data" / name).read_bytes() == (named / "data" / name).read_bytes()
 
+    @pytest.mark.full
     def test_a_language_model(self, ring, folder, tables, tmp_path):
         """A model and its tokenizer are what their folder is; the model stays as it was, and so does the first result."""
         model, words = llama(), tokenizer()
@@ -260,6 +268,8 @@ class TestOwn:
         """The first scorer decides; every loss is in the curve's record, and the plugins' record has digests."""
         assert list(result.importance) == ["effect", "gradient"]
         assert {"python/effect", "python/squared", "shortstack/soft-targets"} <= result.plugins.keys()
+        last = result.cost["training"]["student"][-1]
+        assert {f"{kind}/{name}" for kind in ("loss", "weight") for name in ("labels", "mine", "soft")} <= last.keys()
         assert json.loads((root / "run.json").read_bytes())["importance"]["scorers"][0]["python object"] == "effect"
 
     def test_a_folder_cannot_say_it_again(self, result, root):
@@ -295,6 +305,7 @@ class Counts(TrainerCallback):
         type(self).steps += 1
 
 
+@pytest.mark.full
 def test_callbacks(small, tmp_path):
     """Every training calls them; they are part of what results depend on."""
     progress = Recording()
@@ -314,6 +325,11 @@ class TestRefused:
         [
             ({"selection": {"strategy": TopK}}, r"selection\.strategy takes .*the class TopK; write TopK\(\)"),
             ({"losses": {"a": 1.0}, "distillation": {"losses": {}}}, "losses is given twice"),
+            ({"strategy": "last", "selection": SelectionSettings(strategy="top-k")}, "strategy is given twice"),
+            (
+                {"budget": Budget(keep_layers=1), "selection": SelectionSettings(keep_ratio=0.5)},
+                "got keep_layers and keep_ratio|got keep_ratio and keep_layers",
+            ),
             ({"teacher": (1, 2, 3)}, "teacher takes a model and its tokenizer, got 3 values"),
             ({"importance": [object()]}, "this scorer is a object, which lacks"),
             ({"metrics": [lambda hits: hits]}, r"must be a function with the parameters \(ranks\)"),
@@ -344,6 +360,28 @@ class TestRefused:
         with pytest.raises(ConfigurationError, match=words):
             Run(**{**small, **changes}).execute(tmp_path / "run")
 
+    @pytest.mark.parametrize("selection", [{"scorer": "gradient"}, SelectionSettings(scorer="gradient")])
+    def test_a_budget_beside_a_selection(self, small, selection):
+        """A settings object takes a budget by itself as its mapping does."""
+        run = Run(**{**small, "selection": selection, "budget": Budget(keep_layers=1)})
+
+        assert (run.selection.scorer, run.selection.budget) == ("gradient", Budget(keep_layers=1))
+
+    @pytest.mark.parametrize(
+        ("chosen", "decides"),
+        [
+            ({"importance": ["fisher", "gradient"]}, "fisher"),
+            ({"importance": ["fisher", "hybrid"]}, "hybrid"),
+            ({"importance": ["fisher", "gradient"], "selection": SelectionSettings(scorer="gradient")}, "gradient"),
+            ({"importance": {"scorers": ["fisher", "hybrid"]}}, "hybrid"),
+        ],
+    )
+    def test_the_scorer_that_decides(self, small, chosen, decides):
+        """The first of a list, unless the selection names one or the usual one is in it."""
+        without = {name: table for name, table in small.items() if name not in {"importance", "selection"}}
+
+        assert Run(**without, **chosen).selection.scorer == decides
+
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
@@ -354,6 +392,10 @@ class TestRefused:
             ({"metrics": [texts]}, r"metric 'texts' .*could not convert string to float"),
             ({"split": Failing()}, r"split Failing \(.*test_one_door:Failing\) failed: KeyError"),
             ({"baselines": [no_ranker]}, r"baseline 'no-ranker' .* returns a int, which has neither scores"),
+            (
+                {"baselines": [half_a_ranker]},
+                r"'half-a-ranker' .* which has scores\(histories\), but no scores_are_logits",
+            ),
         ],
     )
     def test_objects_that_fail(self, small, tmp_path, changes, words):

@@ -8,7 +8,7 @@ from pipeline.conftest import ring_tables
 from pipeline.test_cli import call
 from pipeline.test_run import Recording
 
-from shortstack import Run
+from shortstack import Run, compare
 from shortstack.errors import ConfigurationError
 from shortstack.pipeline.provenance import Difference, described_settings, in_words, mixture
 
@@ -173,7 +173,9 @@ def test_a_result_is_kept_beside(changed, whole, capsys):
     (beside,) = folder.parent.glob("ring@*")
 
     assert f"that result is kept as {beside}" in said
-    assert sorted(path.name for path in beside.iterdir()) == ["report.html", "result.json", "run.json", "student"]
+    assert sorted(path.name for path in beside.iterdir()) == [
+        "evaluation", "report.html", "result.json", "run.json", "student",
+    ]  # fmt: skip
     assert (beside / "result.json").read_bytes() == (whole / "result.json").read_bytes()
     assert Run.of_folder(beside).selection.strategy == "strategic"
     assert json.loads((folder / "result.json").read_bytes())["selection"]["strategy"] == "last"
@@ -181,6 +183,8 @@ def test_a_result_is_kept_beside(changed, whole, capsys):
         assert (beside / "student" / name).read_bytes() == (whole / "student" / name).read_bytes()
     assert call("recommend", str(beside), "--history", "Item 3", "--json", capsys=capsys)[0] == 0
     assert mixture(beside) == ""
+    (row,) = compare([beside, folder]).rows
+    assert row.setting == {"run": str(folder), "selection.strategy": "last"}
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +213,7 @@ class TestScratch:
         ],
         ids=["strategy", "scorer", "examples", "repair"],
     )
+    @pytest.mark.full
     def test_other_layers_leave_it(self, with_scratch, ring, tmp_path, changes):
         """Other selected layers reuse the scratch model, as they have the same shape."""
         progress, result = self.settled(ring, shutil.copytree(with_scratch, tmp_path / "run"), **changes)

@@ -95,6 +95,8 @@ class TestResult:
             "headlines",
             "calibration",
             "cases",
+            "baselines",
+            "digest",
         ]
 
     def test_methods_and_metrics(self, finished):
@@ -140,11 +142,13 @@ class TestResult:
         assert len(student.recommend(["Item 3", "Item 4"], k=5)) == 5
 
     def test_no_pickles(self, finished):
-        """Every file of a run is JSON, HTML or safetensors."""
+        """Every file of a run is JSON, HTML, Markdown, Parquet or safetensors."""
         assert {path.suffix for path in finished[0].rglob("*") if path.is_file()} <= {
             ".json",
             ".jsonl",
             ".html",
+            ".md",
+            ".parquet",
             ".safetensors",
         }
 
@@ -203,6 +207,7 @@ class TestResume:
         assert progress.left == ["data", "teacher", "calibration", "importance", "scratch"]
         assert result.selection["kept"] == [3]
 
+    @pytest.mark.full
     def test_edited_code_of_a_plugin_runs_again(self, ring, tables, tmp_path, monkeypatch):
         """A plugin's version stays the same while its author edits it, so its code counts; other stages are kept."""
         site = tmp_path / "site"
@@ -222,6 +227,7 @@ class TestResume:
 
         assert progress.left == ["data", "teacher", "calibration", "scratch"]
 
+    @pytest.mark.full
     def test_other_ratings_under_the_same_path_run_everything_again(self, ring, tables, tmp_path):
         """The source's content counts, not its name."""
         source = tmp_path / "ratings.csv"
@@ -235,6 +241,7 @@ class TestResume:
         assert progress.left == []
         assert result.data["users"] == 59
 
+    @pytest.mark.full
     def test_same_seed_same_result(self, finished, ring, tmp_path, tables):
         """A run is deterministic on one thread."""
         again = Run.from_mapping(tables(ring)).execute(tmp_path / "again")
@@ -293,6 +300,11 @@ class TestMistakes:
             ({"selection": {"keep_ratio": 0.5, "scorer": "angular"}}, ConfigurationError, "does not list"),
             ({"distillation": {"losses": {"label": 1.0}}}, UnknownNameError, "did you mean 'labels'"),
             ({"distillation": {"balancing": "emma"}}, UnknownNameError, "did you mean 'ema'"),
+            (
+                {"distillation": {"balancing": {"name": "linear", "end": {"lables": 1.0}}}},
+                UnknownNameError,
+                "unknown loss in end of balancing 'linear': 'lables'; did you mean 'labels'",
+            ),
             ({"task": {"name": "next-itme"}}, UnknownNameError, "did you mean 'next-item'"),
             ({"student": {"architecture": "layers"}}, UnknownNameError, "unknown student architecture 'layers'"),
             ({"teacher": {}}, ConfigurationError, "teacher takes either a path or a config"),
@@ -382,6 +394,9 @@ class TestConfig:
             ("selection.latency=0.5", {"latency_ms": 0.5}),
             ("selection.ratio=50%", {"keep_ratio": 0.5}),
             ('selection={keep_layers = 6, scorer = "fisher"}', {"keep_layers": 6}),
+            ("selection.layers=none", {"keep_ratio": 0.25}),
+            ("selection.latency_ms=none", {"keep_ratio": 0.25}),
+            ("selection.ratio=none", {"keep_ratio": 0.25}),  # the default, though under the other name
         ],
     )
     def test_a_budget_takes_the_place_of_the_files(self, request, override, budget):
@@ -413,6 +428,40 @@ class TestConfig:
         assert Registry.from_environment().configure("dataset", "table", run.data.settings).user == "1"
         assert Run.from_mapping(json.loads(run.to_json())) == run
 
+    @pytest.mark.parametrize(
+        ("written", "source"),
+        [
+            *(
+                (text, text)
+                for text in ("2020", "1_000", "0x10", "2020-01-01", "true", "a # b", "1 # b", "a, b", "a'b", " a ")
+            ),
+            ("'a # b'", "a # b"),
+        ],
+    )
+    def test_a_text_is_taken_as_it_is_written(self, request, written, source):
+        """Whatever else it could be in TOML, unless it is a TOML text."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+
+        assert Run.from_toml(path, [f"data.source={written}"]).data.source == source
+
+    @pytest.mark.parametrize(
+        ("written", "value"),
+        [
+            ("Seen: ", "Seen: "),
+            (" ", " "),
+            ("1 # b", "1 # b"),
+            ("1\nseed = 5", "1\nseed = 5"),
+            ("1,", "1,"),
+            (" 1 ", 1),
+            ("[1, 2]", [1, 2]),
+        ],
+    )
+    def test_a_value_is_all_of_the_text(self, request, written, value):
+        """Neither blanks at its ends nor what TOML would take for a comment are lost of a text."""
+        path = request.config.rootpath / "examples" / "quickstart.toml"
+
+        assert Run.from_toml(path, [f"data.settings.other={written}"]).data.settings["other"] == value
+
     def test_override_without_value(self, request):
         """An override without a value is an error that gives the form."""
         path = request.config.rootpath / "examples" / "quickstart.toml"
@@ -435,8 +484,8 @@ class TestConfig:
     ("budget", "words"),
     [
         ({"bytes": "70%"}, "keep 70% of the bytes on disk"),
-        ({"cache": "50%"}, "keep 50% of the bytes of cache a token"),
-        ({"latency_ms": "90%"}, "keep 90% of the milliseconds a user"),
+        pytest.param({"cache": "50%"}, "keep 50% of the bytes of cache a token", marks=pytest.mark.full),
+        pytest.param({"latency_ms": "90%"}, "keep 90% of the milliseconds a user", marks=pytest.mark.full),
     ],
 )
 def test_budgets_of_other_kinds(ring, tables, tmp_path, budget, words):
@@ -468,6 +517,7 @@ def test_a_narrow_student_fits_more_layers(ring, tables, tmp_path):
 
 
 @pytest.mark.parametrize("repair", ["magnitude", "linear"])
+@pytest.mark.full
 def test_a_repaired_student(ring, tables, tmp_path, repair):
     """Repair uses the calibration users, also in a fresh folder with an untrained teacher, and records its changes."""
     changes = {"evaluation": {"resamples": 100, "scratch": False}, "selection": {"keep_layers": 2}}
@@ -478,19 +528,31 @@ def test_a_repaired_student(ring, tables, tmp_path, repair):
     assert all("o_proj" in name or "down_proj" in name for name in record["adapted_tensors"])
 
 
-def test_layers_that_are_dropped_at_random(ring, tables, tmp_path, monkeypatch):
-    """OPT's ``layerdrop``: a loss on hidden states is refused before the teacher is trained, others are not."""
+@pytest.mark.parametrize("loss", ["hidden-states", "attention-relations"])
+def test_layers_that_are_dropped_at_random(ring, tables, tmp_path, monkeypatch, loss):
+    """OPT's ``layerdrop``: a loss on all layers is refused before the teacher is trained, others are not."""
     changed = tables(ring)
     changed["teacher"]["config"] = {
         "model_type": "opt", "num_hidden_layers": 4, "hidden_size": 16, "ffn_dim": 32, "num_attention_heads": 2,
         "word_embed_proj_dim": 16, "layerdrop": 0.1,
     }  # fmt: skip
-    changed["distillation"]["losses"] = {"labels": 1.0, "hidden-states": 1.0}
+    changed["distillation"]["losses"] = {"labels": 1.0, loss: 1.0}
     monkeypatch.setattr("shortstack.pipeline.training.train", None)
     with pytest.raises(
         ConfigurationError,
-        match=r"^layerdrop is 0\.1, by which OPTForCausalLM leaves out layers at random in training, but a loss needs the states",
+        match=r"^layerdrop is 0\.1, by which OPTForCausalLM leaves out layers at random in training, but a loss needs the states or",
     ):
+        Run.from_mapping(changed).execute(tmp_path / "run")
+
+
+def test_attention_that_cannot_be_read(ring, tables, tmp_path, monkeypatch):
+    """GPT-1 attends without transformers' interface: a loss on attention is refused before the teacher is trained."""
+    changed = tables(ring)
+    changed["teacher"]["config"] = {"model_type": "openai-gpt", "n_layer": 4, "n_embd": 16, "n_head": 2}
+    changed["importance"]["scorers"], changed["selection"]["scorer"] = ["fisher"], "fisher"
+    changed["distillation"]["losses"] = {"labels": 1.0, "attention-relations": 1.0}
+    monkeypatch.setattr("shortstack.pipeline.training.train", None)
+    with pytest.raises(UnsupportedModelError, match=r"^OpenAIGPTLMHeadModel \(openai-gpt\) has no attention that goes"):
         Run.from_mapping(changed).execute(tmp_path / "run")
 
 
@@ -512,6 +574,7 @@ def test_a_rehearsal_leaves_a_fresh_model_as_it_was():
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
+@pytest.mark.full
 def test_a_family_whose_layers_give_lists(ring, tables, tmp_path, monkeypatch):
     """GPT-1: losses on hidden states work; its attention cannot be observed, which is an error before any training."""
     changed = tables(ring, evaluation={"resamples": 100, "scratch": False})

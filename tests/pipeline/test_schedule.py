@@ -121,6 +121,7 @@ def test_another_budget_keeps_the_first_step(finished, ring, tables):
     assert again.ran == ["report"]
 
 
+@pytest.mark.full
 def test_the_teacher_may_teach_every_step(finished, ring, tables):
     """``taught_by``: the last student is taught by four layers instead of two, and comes out another."""
     before = load_file(finished[0] / "student" / "model.safetensors")
@@ -184,6 +185,7 @@ def test_without_a_schedule_there_is_one_step(ring, tables):
     assert (step.source, step.importance, step.named("student")) == ("teacher", "importance", "student")
 
 
+@pytest.mark.full
 def test_passes_of_a_killed_selection_are_not_made_again(ring, tables, tmp_path, monkeypatch):
     """``greedy`` measures nine sets of layers to leave one of four; results from before the kill are kept."""
     from shortstack.importance.probe import ModelProbe

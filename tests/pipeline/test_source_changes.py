@@ -99,6 +99,7 @@ def test_other_rows_are_read_again(tmp_path, frames, registry, change):
     assert prepared(tmp_path / "run", registry) == ([], ["data"])
 
 
+@pytest.mark.full
 def test_what_stands_behind_depends_on_what_was_read(tmp_path, frames, registry):
     """Half the rows: another teacher, other figures."""
     data = {"source": "here", "adapter": "in-memory", "core": 2}
@@ -113,6 +114,7 @@ def test_what_stands_behind_depends_on_what_was_read(tmp_path, frames, registry)
     assert whole.metrics["student"] != half.metrics["student"]
 
 
+@pytest.mark.full
 def test_the_same_ratings_elsewhere_are_the_same(tmp_path):
     """A file that was moved is read, and nothing is trained again."""
     (tmp_path / "elsewhere").mkdir()

@@ -6,9 +6,10 @@ import attrs
 import pytest
 from pipeline.conftest import ring_tables
 
-from shortstack.config.reader import replace, unstructure
+from shortstack.config.reader import replace
 from shortstack.config.run import RunConfig
-from shortstack.pipeline.runner import _stages
+from shortstack.config.writer import unstructure
+from shortstack.pipeline.runner import stages_of
 from shortstack.registry import Registry
 
 DATA, FIT, SELECTED = {"data"}, {"distillation"}, {"selection"}
@@ -45,7 +46,13 @@ CHANGES = {
     "student.settings": ({"repair": "linear"}, {"pruning"}),
     "distillation.losses": ({"labels": 2.0}, FIT),
     "distillation.balancing": ("fixed", FIT),
+    "distillation.cache": ("off", FIT),
+    "distillation.log_gradient_norms": (True, FIT),
     "distillation.taught_by": ("teacher", FIT),
+    "teacher.fit.report_to": (["mlflow"], set()),
+    "distillation.fit.report_to": (["mlflow"], set()),
+    "teacher.fit.parallel": ("fsdp", set()),
+    "distillation.fit.parallel": ("fsdp", set()),
     "distillation.fit": ({"steps": 9, "warmup_steps": 0}, FIT),
     "evaluation.protocol": ("sampled", {"evaluation"}),
     "evaluation.seen": ("include", {"teacher", "scratch", "evaluation"}),
@@ -56,6 +63,7 @@ CHANGES = {
     "callbacks": (["transformers:TrainerCallback"], {"teacher", "distillation", "scratch"}),
     "evaluation.resamples": (200, {"evaluation"}),
     "evaluation.scratch": (False, {"evaluation"}),
+    "evaluation.compressed": ({"student": ["int8"]}, {"evaluation"}),
     "seed": (1, {"data", "teacher", "calibration", "importance", "distillation", "scratch", "evaluation"}),
     "device": ("auto", {"teacher", "distillation", "scratch"}),
 }
@@ -63,12 +71,12 @@ OTHER_BUDGETS = {"keep_layers", "parameters", "body_parameters", "bytes", "cache
 """Beside another budget, or making stages of their own."""
 
 
-def own_keys(tables):
+def own_keys(tables, registry=None):
     """Return each stage's own key, of the settings that it depends on itself."""
-    run, registry = RunConfig.from_mapping(tables), Registry.from_environment()
+    run, registry = RunConfig.from_mapping(tables), registry or Registry.from_environment()
     return {
         stage.name: json.dumps(unstructure(stage.depends_on(run, registry)), sort_keys=True, default=str)
-        for stage in _stages(run)
+        for stage in stages_of(run)
     }
 
 
@@ -82,6 +90,19 @@ def test_a_setting_and_its_stages(setting):
     before, after = own_keys(tables), own_keys(replace(tables, setting, value))
 
     assert {name for name in after if before.get(name) != after[name]} == expected
+
+
+@pytest.mark.parametrize("setting", sorted(CHANGES.keys() - {"evaluation.baselines"}))
+def test_sasrec_is_trained_again_where_scratch_is(setting):
+    """What changes data, task, seed, device or the judging of checkpoints; nothing of the teacher's or the student's."""
+    value, expected = CHANGES[setting]
+    tables = replace(
+        ring_tables("x.csv"), "selection.strategy", "random" if setting == "selection.settings" else "strategic"
+    )
+    tables = replace(tables, "evaluation.baselines", ["sasrec"])
+    changed = own_keys(tables)["sasrec"] != own_keys(replace(tables, setting, value))["sasrec"]
+
+    assert changed == ("scratch" in expected)
 
 
 def test_every_setting_has_a_row():

@@ -4,9 +4,19 @@ import json
 import random
 
 import pytest
+import torch
 
-from shortstack import CompactStudentModel, Run
+from shortstack import CompactStudentModel, Registry, Run
 from shortstack.errors import ConfigurationError, DataError
+from shortstack.evaluation import sasrec
+from shortstack.evaluation.sasrec import SASRec
+from shortstack.evaluation.statistics.samples import Sample, Totals
+from shortstack.pipeline.sasrec import SASREC_STAGE
+from shortstack.pipeline.stage import Context
+from shortstack.pipeline.stage_model import StageModel
+from shortstack.pipeline.task_evaluation import task_evaluation
+from shortstack.planning.workload import Histories
+from shortstack.progress import Silent
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +109,62 @@ def test_the_student_rates(rated):
     assert options["opening"] == []
 
 
+def test_sasrec_ranks_what_was_shown(news, tables, tmp_path, monkeypatch):
+    """Readers click the kind of news that they have read, and so does it expect, where ``ease`` and others have a name."""
+    for name, value in {"GRID": (SASRec(16, 0.0, 0.01),), "LEAST_STEPS": 40, "VALIDATIONS": 2}.items():
+        monkeypatch.setattr(sasrec, name, value)
+    data = {"source": str(news), "adapter": "mind", "core": 0, "split": "global-time"}
+    task = {"name": "click", "settings": {"window": 10}}
+    run = Run.from_mapping(tables("", data=data, task=task, evaluation={"baselines": ["sasrec"], "resamples": 100}))
+    run.prepare(tmp_path)
+    context = Context(
+        run=run, registry=Registry.from_environment(), root=tmp_path, device=torch.device("cpu"), progress=Silent()
+    )
+    SASREC_STAGE.perform(context, "a key")
+    evaluation = task_evaluation(context, "test", in_full=True)
+    ranker = evaluation.candidate(StageModel.load(context, "sasrec"))
+
+    assert evaluation.evaluate(ranker).metrics["auc"] > 0.9
+
+
 @pytest.mark.parametrize("which", ["rated", "clicked"])
+def test_the_cases_give_the_result(which, request):
+    """Of every method and headline metric, from the values of each case; the root of a mean square too."""
+    _, result = request.getfixturevalue(which)
+    cases = result.case_values()
+
+    assert set(cases["model"]) == set(result.metrics)
+    assert cases["user"].n_unique() == result.cases["users"]
+    for model, metrics in result.metrics.items():
+        own = cases.filter(cases["model"] == model)
+        assert len(own) == result.cases["evaluated"]
+        for metric in result.headlines["metrics"]:
+            totals = Totals.of(own["user"].to_numpy(), own[metric].fill_null(float("nan")).to_numpy())
+            assert Sample.of([totals], metric).means[0] == pytest.approx(metrics[metric])
+
+
+@pytest.mark.parametrize("task", ["next-item", "rating", "click"])
+def test_an_estimate_counts_the_cases(task, ring, news, tables, tmp_path):
+    """Those that the evaluation has, with their histories, whatever a case of the task is."""
+    settings = {"task": {"name": task, "settings": {"window": 8}}}
+    if task == "click":
+        settings["data"] = {"source": str(news), "adapter": "mind", "core": 0, "split": "global-time"}
+    run = Run.from_mapping(tables(ring, **settings))
+    run.prepare(tmp_path)
+    counted = Histories.load(tmp_path / "data", run)
+    looked = run.check()
+
+    for split in ("valid", "test"):
+        context = Context(
+            run=run, registry=Registry.from_environment(), root=tmp_path, device=torch.device("cpu"), progress=Silent()
+        )
+        assert len(getattr(counted, split)) == task_evaluation(context, split, in_full=True).cases
+    assert looked.notes == ()
+    assert next(stage.estimate.seconds for stage in looked.stages if stage.stage == "evaluation") > 0
+
+
+@pytest.mark.parametrize("which", ["rated", "clicked"])
+@pytest.mark.full
 def test_the_audit_is_about_the_task(which, request):
     """The oracle and what each choice costs, in the task's own metric."""
     _, result = request.getfixturevalue(which)
@@ -176,7 +241,7 @@ def test_data_that_a_task_cannot_use(ring, news, tables, tmp_path):
         ({**data, "core": 0, "split": "global-time"}, "click", "does not say what users were shown"),
         ({"source": str(news), "adapter": "mind", "core": 0}, "rating", "needs the rating of every interaction, but"),
         (
-            {**data, "settings": {**data["settings"], "rating": "time"}},
+            {**data, "order": "file", "settings": {**data["settings"], "rating": "time", "timestamp": None}},
             "rating",
             "chooses among 2 to 20 ratings, but ring.csv has",
         ),

@@ -69,7 +69,7 @@ def test_table_and_notes(folder, capsys, monkeypatch):
 
 
 def test_a_budget_that_cannot_be_met_beside_two_that_can(folder, capsys, monkeypatch):
-    """The README's three: a table of two, and a line for the third."""
+    """The three of docs/size.md: a table of two, and a line for the third."""
     monkeypatch.setenv("COLUMNS", "200")
     budgets = ["--budget", "layers=8", "--budget", "params=80%", "--budget", "bytes=2G"]
     table = told(capsys, folder, *budgets)
@@ -112,6 +112,7 @@ def test_a_cache_that_is_not_known(tmp_path, capsys, monkeypatch):
         (["--dtype", "int8"], "unknown type 'int8'"),
         (["--architecture", "layer-subsets"], "did you mean 'layer-subset'?"),
         (["--set", "width=2"], "unknown setting"),
+        (["--set", "repair=1"], "layer-subset'.repair: '1'"),
     ],
 )
 def test_mistakes(folder, capsys, arguments, message):

@@ -39,6 +39,7 @@ def own_labels(student, teacher, labels):
 
 
 @pytest.mark.parametrize("component", [state_change, total_variation], ids=lambda one: one.name)
+@pytest.mark.full
 def test_they_keep_the_laws(component):
     """Decorated components keep the laws of their kind, like any other plugin."""
     assert [

@@ -8,7 +8,7 @@ import attrs
 import pytest
 from faulty_plugins.distributions import install
 
-from shortstack.contracts import DatasetDescriptor, LossDescriptor, ScorerDescriptor
+from shortstack.contracts import DatasetDescriptor, LossDescriptor, LossTraits, NoSettings, ScorerDescriptor
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
 from shortstack.hooks import hookimpl
 from shortstack.registry import Origin, Registry
@@ -84,6 +84,13 @@ class TestFind:
         with pytest.raises(ConfigurationError, match=r"offered more than once; write 'acme/depth' .* or 'bolt/depth'"):
             registry.find("scorer", "depth")
         assert registry.find("scorer", "bolt/depth").full_name == "bolt/depth"
+
+    @pytest.mark.parametrize("name", ["Acme_Layers/depth", "acme-layers/depth", "acme.layers/depth"])
+    def test_a_distribution_by_any_of_its_names(self, name):
+        """As for installers, case and the kind of dash do not matter."""
+        registry = registry_of(Acme_Layers=plugin(scorer("depth")), acme=plugin(scorer("depth")))
+
+        assert registry.find("scorer", name).full_name == "Acme_Layers/depth"
 
     def test_unknown_name_suggests_the_nearest(self):
         """A slip of the finger is met with a suggestion."""
@@ -222,6 +229,20 @@ class TestDescriptor:
         assert DatasetDescriptor(name="x", summary="made up", build=print).write is None
         with pytest.raises(TypeError, match=r"^write must be callable or None, got 'ratings\.csv'$"):
             DatasetDescriptor(name="x", summary="made up", build=print, write="ratings.csv")
+
+    def test_promises_with_the_default_settings_are_said_once(self):
+        """What ``traits_of`` says of the defaults is what ``traits`` says; other settings may promise more or less."""
+        bounded = LossTraits(upper=1.0)
+        promised = {"name": "x", "summary": "made up", "build": print, "traits_of": lambda _: bounded}
+
+        assert LossDescriptor(**promised, traits=bounded).traits_with(NoSettings()) == bounded
+        assert LossDescriptor(name="x", summary="made up", build=print).traits_with(NoSettings()) == LossTraits()
+        with pytest.raises(
+            ValueError,
+            match=r"^traits are the promises with the default settings, where traits_of says LossTraits\(.*upper=1\.0.*\), "
+            r"got LossTraits\(.*upper=None",
+        ):
+            LossDescriptor(**promised)
 
 
 class TestEnvironment:

@@ -1,7 +1,8 @@
 """Settings are strict, and their errors name the setting."""
 
 import json
-from collections.abc import Callable, Mapping
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
@@ -12,7 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shortstack.config.reader import describe_settings, replace, structure, unstructure
+from shortstack.config.descriptions import describe_settings
+from shortstack.config.given import Given
+from shortstack.config.reader import replace, structure
+from shortstack.config.type_words import type_words
+from shortstack.config.writer import unstructure
+from shortstack.contracts import LossDescriptor
 from shortstack.errors import ConfigurationError, UnknownNameError
 
 
@@ -96,6 +102,7 @@ def test_wider_kinds():
         ({"grid": [[1, "x"]]}, r"run.grid\[0\]\[1\] takes a number, got 'x'"),
         ({"where": 1.5}, "run.where takes a text, got 1.5"),
         ({"inners": [{"steps": 0}]}, r"run.inners\[0\]: 'steps' must be >= 1"),
+        ({"sizes": {3: 1}}, r"run\.sizes takes a table whose names are texts, got the name 3; write '3'"),
     ],
 )
 def test_wrong_values_of_wider_kinds(tables, message):
@@ -199,11 +206,49 @@ def test_replace_leaves_the_original():
 
 def test_descriptions_name_type_and_default():
     """Descriptions name type and default, as ``shortstack show`` prints them."""
-    rows = {row["name"]: (row["type"], row["default"]) for row in describe_settings(Outer)}
+    rows = {row["name"]: (row["type"], row["takes"], row["default"]) for row in describe_settings(Outer)}
 
-    assert rows["name"] == ("str", "required")
-    assert rows["exact"] == ("bool", "False")
-    assert rows["mode"] == ("Literal['full', 'sampled']", "'full'")
+    assert rows["name"] == ("str", "text", "required")
+    assert rows["exact"] == ("bool", "true or false", "False")
+    assert rows["mode"] == ("Literal['full', 'sampled']", '"full" or "sampled"', "'full'")
+
+
+class Size(Enum):
+    """A choice."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (float | None, "number"),
+        (int | float, "number"),
+        (str | int, "text or whole number"),
+        (list[str], "list: text"),
+        (Sequence[float], "list: number"),
+        (frozenset[int], "list: whole number"),
+        (tuple[float, float], "list of two: number"),
+        (tuple[int, ...], "list: whole number"),
+        (dict[str, Any], "table"),
+        (Mapping[str, int | Literal["all"]], 'table: whole number or "all"'),
+        (list, "list"),
+        (dict, "table"),
+        (Path | None, "path"),
+        (Size, '"small" or "large"'),
+        (Literal[1, 2], "1 or 2"),
+        (Outer, "table"),
+        (tuple[int, str], "list of two: whole number and text"),
+        (tuple[int, int, int], "list of 3: whole number"),
+        (typing.List, "list"),  # noqa: UP006 -- the older way to write a list
+        (object, "any value"),
+    ],
+    ids=str,
+)
+def test_types_in_words(kind, words):
+    """Every type that a setting may have is said without Python's notation."""
+    assert type_words(kind, choices=True) == words
 
 
 @pytest.mark.parametrize(
@@ -262,3 +307,188 @@ def test_dates_in_tables_are_written_as_texts():
     value = Outer(name="x", tables={"a": {"since": date(2009, 5, 4), "at": datetime(2009, 5, 4, 1, 2, tzinfo=UTC)}})
 
     assert unstructure(value)["tables"] == {"a": {"since": "2009-05-04", "at": "2009-05-04T01:02:00+00:00"}}
+
+
+def settings_with(kind, **field):
+    """Return an attrs class with one setting, ``x``, of a type."""
+    return attrs.make_class("Single", {"x": attrs.field(type=kind, **{"default": None, **field})}, frozen=True)
+
+
+class Grade(Enum):
+    """Choices that are numbers."""
+
+    HALF = 0.5
+    WHOLE = 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "arrives"),
+    [
+        (str | float, 3, 3.0),
+        (Path | float, 3, 3.0),
+        (str | float, "3", "3"),
+        (bool | str, 1, "1"),
+        (float | bool, 1, 1.0),
+        (float | bool, True, True),
+        (str | Literal[1], 1, 1),
+        (list[str] | list[int], [1], [1]),
+        (list[int] | list[str], ["1"], ["1"]),
+        (list[str] | frozenset[int], [1], frozenset({1})),
+        (tuple[str, ...] | tuple[float, float], [1, 2], (1.0, 2.0)),
+        (dict[str, str] | dict[str, int], {"a": 1}, {"a": 1}),
+        (str | Colour, "red", Colour.RED),
+        (Path | str, Path("a"), "a"),
+        (Literal["1", 1], 1, 1),
+        (Literal["1", 1], "1", "1"),
+        (Literal[0, False], False, False),
+        (Grade, 1, Grade.WHOLE),
+        (tuple, [1, "a"], (1, "a")),
+        (list, [1, "a"], [1, "a"]),
+        (set, [1], frozenset({1})),
+        (list[int], [], []),
+        (typing.List, [1], [1]),  # noqa: UP006 -- the older way to write a list
+        (typing.Dict, {"a": 1}, {"a": 1}),  # noqa: UP006
+        (Sequence, [1], (1,)),
+        (float, -0.0, -0.0),
+    ],
+    ids=repr,
+)
+def test_what_is_written_arrives(kind, value, arrives):
+    """Of several types the one that changes a value least takes it, and what is written of it is read back as the same."""
+    cls = settings_with(kind)
+    made = structure(cls, {"x": value}, "run")
+
+    assert repr(made.x) == repr(arrives)
+    assert repr(structure(cls, json.loads(json.dumps(unstructure(made))), "run")) == repr(made)
+    assert len(describe_settings(cls)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (Literal[1, 2], True, "run.x must be one of 1, 2, got True"),
+        (Literal[1, 2], 1.0, "run.x must be one of 1, 2, got 1.0"),
+        (Literal[True, "auto"], 1, "run.x must be one of True, 'auto', got 1"),
+        (Path | None, "", "run.x takes a path, got ''; leave it out, or write '.'"),
+        (Any, float("nan"), "run.x takes any value but NaN"),
+        (dict, {"a": [float("nan")]}, "run.x.a takes any value but NaN"),
+        (dict[str, int], {1: 1, "1": 2}, "run.x takes a table whose names are texts, got the name 1"),
+        (float | Mapping[str, Any] | Given, {"a": float("nan")}, "run.x.a takes any value but NaN"),
+        (
+            list[Inner],
+            [{"python object": "inner", "digest": "5f"}],
+            r"run\.x\[0\] is an object, 'inner', that Run was given",
+        ),
+    ],
+    ids=str,
+)
+def test_what_would_not_arrive_as_written_is_refused(kind, value, message):
+    """No value becomes another one without a word."""
+    with pytest.raises(ConfigurationError, match=message):
+        structure(settings_with(kind), {"x": value}, "run")
+
+
+def test_an_instance_is_written_as_a_table_is():
+    """A whole number in place of a float, which Python takes for equal, is no other run."""
+    given, read = Inner(steps=2, rate=3), {"steps": 2, "rate": 3}
+    outer = structure(Outer, Outer(name="x", inner=given), "run")
+
+    assert repr(structure(Inner, given, "run")) == repr(structure(Inner, read, "run")) == "Inner(steps=2, rate=3.0)"
+    assert repr(outer.inner.rate) == "3.0"
+
+
+def test_settings_go_by_the_names_of_the_constructor():
+    """Where attrs gives a field another name there, files have that too."""
+
+    @attrs.frozen
+    class Renamed:
+        """Two settings."""
+
+        _private: int = 1
+        long: int = attrs.field(default=2, alias="short")
+
+    made = structure(Renamed, {"private": 3, "short": 4}, "run")
+
+    assert made == Renamed(private=3, short=4)
+    assert unstructure(made) == {"private": 3, "short": 4}
+    assert structure(Renamed, made, "run") is made
+    assert [row["name"] for row in describe_settings(Renamed)] == ["private", "short"]
+    with pytest.raises(UnknownNameError, match=r"'_private'; did you mean 'private'\?"):
+        structure(Renamed, {"_private": 3}, "run")
+
+
+def test_a_default_may_come_from_other_settings():
+    """It is no value of its own to print."""
+
+    @attrs.frozen
+    class Doubled:
+        """A second setting that follows the first."""
+
+        first: int = 3
+        second: int = attrs.field(default=attrs.Factory(lambda self: 2 * self.first, takes_self=True))
+
+    assert structure(Doubled, {"first": 5}, "run").second == 10
+    assert describe_settings(Doubled)[1]["default"] == "from other settings"
+
+
+@attrs.frozen
+class Nested:
+    """A table that may hold one of its own kind."""
+
+    inner: "Nested | None" = None
+    name: str = ""
+
+
+def test_a_table_may_hold_one_of_its_own_kind():
+    """It is listed, and read to any depth."""
+    assert structure(Nested, {"inner": {"inner": {"name": "a"}}}, "run") == Nested(inner=Nested(inner=Nested(name="a")))
+    assert len(describe_settings(Nested)) == 2
+
+
+@attrs.frozen
+class Elsewhere:
+    """A type that only a type checker knows."""
+
+    where: "OnlyForTheChecker" = 1  # noqa: F821
+
+
+@attrs.define
+class Bare:
+    """A setting without a type."""
+
+    where = attrs.field(default=1)
+
+
+class Pair(Enum):
+    """A choice that no file can name."""
+
+    BOTH = (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (
+            Elsewhere,
+            "the settings Elsewhere have an annotation that cannot be read: name 'OnlyForTheChecker' is not defined",
+        ),
+        (Bare, "the setting Bare.where has no annotation; write its type"),
+        (settings_with(Pair), r"the setting Single\.x has the choice <Pair\.BOTH: \(1, 2\)>, which no file can name"),
+    ],
+)
+def test_classes_that_cannot_be_read(cls, message):
+    """They are refused when they are listed; those without a readable type in any case."""
+    with pytest.raises(TypeError, match=message):
+        describe_settings(cls)
+    if cls in {Elsewhere, Bare}:
+        with pytest.raises(ConfigurationError, match=message):
+            structure(cls, {"where": 3}, "run")
+
+
+@pytest.mark.parametrize("name", ["weight", "loss"])
+def test_settings_of_a_loss_that_could_not_be_given(name):
+    """They have another meaning in the table of a loss, so they would never arrive."""
+    config = attrs.make_class("Own", {name: attrs.field(type=float, default=1.0)}, frozen=True, kw_only=True)
+
+    with pytest.raises(TypeError, match=f"the setting Own.{name} could not be given: in the table of a loss"):
+        LossDescriptor(name="mine", summary="Made up.", config=config, build=lambda settings: settings)

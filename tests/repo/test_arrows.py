@@ -15,6 +15,7 @@ PLUGINS = ("shortstack_importance", "shortstack_students", "shortstack_datasets"
 LAYERS = (
     {
         "version",
+        "boundaries",
         "lazy",
         "run_layout",
         "errors",
@@ -22,9 +23,15 @@ LAYERS = (
         "decorators",
         "hooks",
         "progress",
+        "digests",
         "files",
+        "processes",
+        "ray_cluster",
+        "full_disk",
+        "html_table",
         "fetching",
         "frames",
+        "own_code",
         "posix",
         "terminal_text",
         "config",
@@ -40,11 +47,12 @@ LAYERS = (
         "students",
         "distillation",
         "evaluation",
+        "compression",
         "audit",
     }
     | {"recommender", "report", "result"},
-    {"planning", "pipeline", "scoring", "testing", "scaffold"},
-    {"run", "cli", "__init__", "__main__"},
+    {"planning", "pipeline", "batch", "drafting", "exporting", "hub", "scoring", "serving", "testing", "scaffold"},
+    {"run", "studies", "cli", "__init__", "__main__"},
 )
 """From the lowest: what all share; the work itself, which knows of no runs; what composes it; what users hold."""
 

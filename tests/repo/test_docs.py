@@ -1,24 +1,27 @@
-"""The README's examples work as shown."""
+"""The examples of the README, and those of the guides that were in it, work as shown."""
 
 import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FROM_PYTHON = (ROOT / "docs" / "from-python.md").read_text(encoding="utf-8")
 
 
-def block(language, holding):
-    """Return the README's one code block of a language that holds a text."""
-    (matching,) = [code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in code]
+def block(language, holding, text=README):
+    """Return a document's one code block of a language that holds a text."""
+    (matching,) = [code for code in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) if holding in code]
     return matching
 
 
 def test_the_parts_work_on_any_decoder():
     """Measure, select, build: from a model to a student in a few lines."""
     names = {}
-    exec(block("python", "measure_importance("), names)  # noqa: S102 -- our own README
+    exec(block("python", "measure_importance(", FROM_PYTHON), names)  # noqa: S102 -- our own page
 
     assert names["student"].config.num_hidden_layers == 2
     assert set(names["scores"]) == {"fisher", "block-influence"}
@@ -85,12 +88,49 @@ def test_the_files_it_names_are_there():
     assert {path for path in paths if not (ROOT / path).exists()} == set()
 
 
-def test_the_run_in_python_is_one():
-    """Every setting of the fifteen lines exists; ``make quickstart`` does the same job from TOML."""
+@pytest.mark.parametrize("text", [README, FROM_PYTHON], ids=["README", "from-python"])
+def test_the_run_in_python_is_one(text):
+    """Every setting exists; ``make quickstart`` does the job of the longer one from TOML."""
+    import torch
+
     from shortstack import Registry
     from shortstack.pipeline.preflight import check
 
     names = {}
-    exec(block("python", "result = run.execute").partition("result =")[0], names)  # noqa: S102 -- our own README
+    exec(block("python", "result = run.execute", text).partition("result =")[0], names)  # noqa: S102 -- our own documents
 
-    assert check(names["run"], Registry.from_environment()).type in {"cpu", "cuda"}
+    device = check(names["run"], Registry.from_environment())  # raises what is wrong
+
+    assert device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.full
+def test_the_readmes_run_recommends(tmp_path, monkeypatch, capsys):
+    """The ten lines, on some of the users and with few steps: they print a verdict and films."""
+    from shortstack.config.changes import with_settings
+
+    code = block("python", "result = run.execute")
+    assert len([line for line in code.splitlines() if line]) <= 10
+    making, rest = re.fullmatch(r"(.*?\n)(result = .*)", code, re.DOTALL).groups()
+    names = {}
+    exec(making, names)  # noqa: S102 -- our own README
+    fit = {"steps": 4, "warmup_steps": 1, "evaluate_every": 4, "batch_size": 16}
+    small = {
+        "data.sample_users": 80,
+        "importance.examples": 16,
+        "evaluation.resamples": 100,
+        "evaluation.scratch": False,
+    }
+    names["run"] = with_settings(names["run"], {**small, "teacher.fit": fit, "distillation.fit": fit})
+    monkeypatch.chdir(tmp_path)
+    exec(rest, names)  # noqa: S102 -- our own README
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("The student")
+    assert len(names["result"].student().recommend(["Toy Story (1995)"], k=10)) == 10
+    assert (tmp_path / "runs" / "python" / "report.html").is_file()
+
+
+def test_the_readme_is_short():
+    """One screen and a half: what moved to the guides is not to come back."""
+    assert len(README.split()) < 1_000

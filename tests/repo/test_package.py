@@ -88,21 +88,36 @@ def test_wheel_holds_the_five_packages(built):
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
-def test_wheel_holds_the_templates(built):
-    """The templates of ``shortstack new`` are package data of the wheel."""
+def test_wheel_holds_every_file_of_the_packages(built):
+    """Templates, pages and styles too; besides them, only its metadata."""
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
-    templates = (ROOT / "framework" / "shortstack" / "scaffold" / "templates").iterdir()
+    sources = {
+        path.relative_to((ROOT / package).parent).as_posix() for package in PACKAGES for path in files_of(package)
+    }
 
-    assert {f"shortstack/scaffold/templates/{path.name}" for path in templates} <= set(names)
+    assert {
+        f"shortstack/{name}"
+        for name in ("report/page.html", "scaffold/templates/scorer.py.tmpl", "drafting/starts/common.toml")
+    } <= sources
+    assert sources == {name for name in names if ".dist-info/" not in name}
+
+
+def files_of(package):
+    """Return the files of an import package, without what Python writes beside them."""
+    return [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
 def test_sdist_holds_the_sources(built):
-    """Sources, tests and the files that a packager needs."""
+    """Sources, tests and the files that a packager needs; no results, caches or environments."""
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
-        names = archive.getnames()
-    tops = {name.split("/")[1] for name in names if "/" in name}
+        parts = [name.split("/") for name in archive.getnames()]
 
-    assert {"framework", "plugins", "tests", "pyproject.toml", "Makefile", "README.md", "LICENSE"} <= tops
+    included = {path.strip("/") for path in PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]}
+    generated = {"PKG-INFO", "pyproject.toml", ".gitignore"}
+    assert {name for _, name, *_ in parts} == included - {"*.md"} | {
+        path.name for path in ROOT.glob("*.md")
+    } | generated
+    assert [path for path in parts if {"runs", "build", "__pycache__", ".venv"} & set(path)] == []
 
 
 @pytest.mark.full

@@ -48,6 +48,8 @@ def test_json_is_exact(capsys):
     [
         ["run", HOSTILE, "--out", "x"],
         ["recommend", HOSTILE, "--history", "a"],
+        ["serve", HOSTILE, "--port", "0"],
+        ["export", HOSTILE, "--out", "x"],
         ["list", HOSTILE],
         ["show", "scorer", HOSTILE],
         ["plan", HOSTILE],

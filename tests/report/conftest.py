@@ -69,8 +69,7 @@ def audited():
     return audit
 
 
-@pytest.fixture
-def result():
+def a_result():
     """A result with three of twelve layers kept; the student beats scratch, and the teacher every baseline."""
     metrics_of = {name: metrics(value, model=value >= 0.06 or name == "pruned") for name, value in METHODS.items()}
     parts = {
@@ -112,6 +111,12 @@ def result():
         },
         **parts,
     )
+
+
+@pytest.fixture
+def result():
+    """The same for a test."""
+    return a_result()
 
 
 @pytest.fixture

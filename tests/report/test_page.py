@@ -115,6 +115,24 @@ def test_texts_of_the_result_are_escaped(changed, result, audited):
     assert '"$name"' not in page.replace('&amp; "$name"', "")
 
 
+def test_settings_of_trained_baselines(changed):
+    """Each that was tried is a row, the chosen one in bold; a name is shown as text."""
+    tried = [
+        {"width": 64, "dropout": dropout, "learning_rate": 1e-3, "ndcg@10": value, "steps": 1000, "seconds": 1.5}
+        for dropout, value in ((0.2, 0.11), (0.5, 0.12))
+    ]
+    setting = {"width": 64, "dropout": 0.5, "learning_rate": 1e-3}
+    record = {"setting": setting, "parameters": 123_456, "tried": tried}
+    page = render(changed(baselines={"sasrec": record, NASTY: record}))
+
+    assert "<h3>Settings of SASRec</h3>" in page
+    assert "they chose the one in bold, of 123,456 parameters" in page
+    assert "<th>learning rate</th><th>NDCG@10</th>" in page
+    assert "<td>64</td><td>0.2</td>" in page
+    assert "<td><b>64</b></td><td><b>0.5</b></td>" in page
+    assert "script" not in checked(page).tags
+
+
 def test_a_result_of_one_method_has_a_page(changed):
     """Nothing trained, nothing scored, no scratch, no slices, no intervals: the page says so and does not fail."""
     page = render(
@@ -137,6 +155,37 @@ def test_a_result_of_one_method_has_a_page(changed):
     ):
         assert text in page
     checked(page)
+
+
+def test_the_students_losses_have_a_table(changed, result):
+    """Each loss's first and last values, weight, part of the total and gradient norm; names are escaped."""
+    student = [
+        {"step": 1, "loss": 7.0, "loss/a<b": 4.0, "weight/a<b": 1.0, "loss/soft": 3.0, "weight/soft": 1.0},
+        {"step": 2, "loss": 4.0, "loss/a<b": 2.0, "weight/a<b": 1.5, "loss/soft": 0.5, "weight/soft": 2.0}
+        | {"gradient_norm/a<b": 0.125, "gradient_norm/soft": 0.0625},
+        {"step": 2, "loss": None, "ndcg@10": 0.1},
+    ]
+    points = [{"ndcg@10": None, "seconds": 1.0, **point} for point in student]
+    page = render(changed(cost={**result.cost, "training": {"student": points}}))
+    row = page.partition("<td>a&lt;b</td>")[2].partition("</tr>")[0]
+
+    assert "<h3>The student's losses</h3>" in page
+    assert "<th>gradient norm</th>" in page
+    assert (
+        "<td>2<small>from 4</small></td><td>1.5<small>from 1</small></td><td>0.75<small>from 0.5714</small></td>"
+        "<td>0.125</td>" == row
+    )
+    checked(page)
+
+
+def test_losses_that_were_not_recorded_have_no_table(changed, result):
+    """A result of an earlier version, and a training in which no gradient norm was measured."""
+    point = {"step": 1, "loss": 4.0, "loss/labels": 4.0, "weight/labels": 1.0, "ndcg@10": None, "seconds": 1.0}
+    page = render(changed(cost={**result.cost, "training": {"student": [point]}}))
+
+    assert "The student's losses" not in render(result)
+    assert "<td>4<small>from 4</small></td>" in page
+    assert "gradient norm" not in page
 
 
 def test_sampled_ranks_are_called_so(changed, result):

@@ -27,6 +27,8 @@ KEYS = [
     "headlines",
     "calibration",
     "cases",
+    "baselines",
+    "digest",
 ]
 
 
@@ -65,7 +67,7 @@ def test_a_folder_without_a_result_is_named(tmp_path):
         RunResult.load(tmp_path)
 
 
-@pytest.mark.parametrize("text", ['{"schema": 2}', "[]", "{}"])
+@pytest.mark.parametrize("text", ['{"schema": 2}', "{}"])
 def test_another_schema_is_refused(tmp_path, text):
     """Another schema is refused, not read in part."""
     (tmp_path / "result.json").write_text(text, encoding="utf-8")
@@ -78,8 +80,25 @@ def test_a_broken_file_is_located(tmp_path):
     """A broken file is reported with file and line."""
     (tmp_path / "result.json").write_text('{\n"schema": 1,\n', encoding="utf-8")
 
-    with pytest.raises(DataError, match=r"result\.json:\d+: not JSON \(.+\); run again to write it anew"):
+    with pytest.raises(
+        DataError, match=r"result\.json is no JSON object \(.+: line 3 .*\); run again to write it anew"
+    ):
         RunResult.load(tmp_path)
+
+
+def test_a_changed_figure_is_noticed(result, tmp_path):
+    """Whatever value is another than was written; a result of an earlier version, without a digest, is read."""
+    path = result.save(tmp_path)
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**fields, "verdict": "better"}), encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"result\.json is not as it was written: its digest is of other content; run again"
+    ):
+        RunResult.load(tmp_path)
+
+    del fields["digest"]
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    assert result == RunResult.load(tmp_path)
 
 
 def test_missing_and_unknown_keys_are_named(result, tmp_path):
@@ -87,6 +106,7 @@ def test_missing_and_unknown_keys_are_named(result, tmp_path):
     path = result.save(tmp_path)
     fields = json.loads(path.read_text(encoding="utf-8"))
     fields["colour"] = fields.pop("cost")
+    del fields["digest"]
     path.write_text(json.dumps(fields), encoding="utf-8")
 
     with pytest.raises(DataError, match=r"result\.json lacks 'cost', has an unknown key 'colour'; run again"):

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from shortstack.report import speed_table, verdict
+from shortstack.report import sizes_table, speed_table, verdict
 from shortstack.report.page import render
 
 SPEED = {
@@ -51,6 +51,29 @@ def test_the_terminal_has_a_table(measured):
     ]
 
 
+def test_sizes(changed, result):
+    """Megabytes by model in the page and in a terminal: a compressed model before the one that it was; blank where unknown."""
+    sizes = {
+        "teacher": {"disk_bytes": 5_000_000, "memory_bytes": 4_999_000},
+        "teacher wanda-2:4": {"disk_bytes": 5_000_000, "memory_bytes": 4_999_000, "sparse_bytes": 2_700_400},
+        "student int8": {"disk_bytes": 600_000, "memory_bytes": 590_000},
+    }
+    sized = changed(cost={**result.cost, "speed": SPEED, "sizes": sizes})
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(sizes_table(sized))
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in stream.getvalue().splitlines() if "│" in line]
+
+    assert rows == [
+        ["student int8", "0.600", "", "0.590"],
+        ["teacher wanda-2:4", "5.000", "2.700", "4.999"],
+        ["teacher", "5.000", "", "4.999"],
+    ]
+    page = render(sized)
+    assert "<td>2.700</td>" in page
+    assert "the student, whose weights are compressed without training" in page
+    assert "sizes.teacher" not in page, "not a second time among the costs"
+
+
 def test_the_page_has_a_figure_and_a_table(measured, result):
     """Bars with the ratio to the teacher; neither where nothing was measured."""
     page = render(measured)
@@ -58,6 +81,7 @@ def test_the_page_has_a_figure_and_a_table(measured, result):
     assert "2,000  (4.0 × as fast)" in page
     assert "2  (3.5 × as fast)" in page
     assert "<td>2,000<" in page
+    assert "<dt>as fast as the teacher</dt><dd>4.0 ×<small>32 users at once; 3.5 × for one alone</small>" in page
     assert "users a second, 32 at once" in page
     assert "speed.teacher" not in page, "not a second time among the costs"
     assert "× as fast" not in render(result)

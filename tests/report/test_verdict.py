@@ -1,5 +1,7 @@
 """The verdict says what happened, good or bad."""
 
+from pathlib import Path
+
 import pytest
 
 from shortstack.report import verdict
@@ -9,7 +11,7 @@ from shortstack.report import verdict
 def spoken(result):
     """The verdict with some comparisons of NDCG@10 replaced; None takes one away."""
 
-    def speak(**replaced):
+    def speak(*, fresh_teacher=False, **replaced):
         comparisons = dict(result.comparisons)
         for name, estimate in replaced.items():
             key = name.replace("_", "-").replace("student-teacher", "student/teacher")
@@ -19,6 +21,7 @@ def spoken(result):
             comparisons=comparisons,
             parameters=result.parameters,
             selection=result.selection,
+            fresh_teacher=fresh_teacher,
         )
 
     return speak
@@ -62,7 +65,7 @@ def test_a_floor_that_beats_the_student_is_said(spoken):
     """The verdict says that a baseline is better."""
     text = spoken(**{"student-markov": [-0.03, -0.032, -0.028]})
 
-    assert "The student is worse than markov (−0.0300 [−0.0320, −0.0280]) in NDCG@10: use that instead." in text
+    assert "The student is worse than Markov (−0.0300 [−0.0320, −0.0280]) in NDCG@10: use that instead." in text
 
 
 def test_a_loss_to_scratch_is_said(spoken):
@@ -71,6 +74,28 @@ def test_a_loss_to_scratch_is_said(spoken):
 
     assert "Distillation did not pay: a model of the student's size trained from scratch is better" in text
     assert "Train the small model directly." in text
+
+
+def test_cost_and_gain_come_first(result):
+    """Quality and size, speed, what distillation repaired; then the small model that was trained directly."""
+    speed = {"users_per_second": 10.0, "ms_per_user_1": 4.0}
+    parts = {name: getattr(result, name) for name in ("metrics", "comparisons", "parameters", "selection")}
+    lines = verdict(**parts, speed={"student": {**speed, "users_per_second": 30.0}, "teacher": speed}).splitlines()
+
+    beginnings = ("The student keeps ", "The student is 3.0 × as fast", "Distillation repaired", "Distillation paid: ")
+    assert [line[: len(start)] for line, start in zip(lines, beginnings, strict=False)] == [*beginnings]
+
+
+@pytest.mark.parametrize("scratch", [[-0.004, -0.006, -0.001], [-0.0147, -0.0307, 0.0009]])
+def test_where_compression_pays_is_said(spoken, scratch):
+    """After a finding for the small model, if the teacher knew nothing but the data; and to a page that exists."""
+    sentence = "compression pays where a teacher knows more, as a pretrained language model may: "
+    (line,) = [line for line in spoken(fresh_teacher=True, student_scratch=scratch).splitlines() if sentence in line]
+
+    assert "trained from scratch" in line
+    assert (Path(__file__).parents[2] / line.partition(sentence)[2].removesuffix(".")).is_file()
+    assert sentence not in spoken(student_scratch=scratch)
+    assert sentence not in spoken(fresh_teacher=True)
 
 
 def test_a_missing_scratch_is_said(spoken):
@@ -87,7 +112,7 @@ def test_what_distillation_repaired_is_said(spoken):
 
 def test_a_teacher_that_beats_the_floors_is_said(spoken):
     """The verdict gives each baseline with its difference."""
-    expected = "The teacher beats the baselines popularity (+0.0460 [+0.0400, +0.0520]) and markov (+0.0160"
+    expected = "The teacher beats the baselines popularity (+0.0460 [+0.0400, +0.0520]) and Markov (+0.0160"
 
     assert expected in spoken()
 
@@ -96,7 +121,7 @@ def test_a_teacher_that_a_floor_matches_is_a_warning(spoken):
     """Baselines that are not clearly beaten come first, beaten ones second."""
     text = spoken(teacher_markov=[0.001, -0.001, 0.003], teacher_item_knn=[-0.1, -0.2, -0.05])
 
-    assert "Be careful: the teacher does not clearly beat item-knn (−0.1000 [−0.2000, −0.0500]) and markov" in text
+    assert "Be careful: the teacher does not clearly beat item-KNN (−0.1000 [−0.2000, −0.0500]) and Markov" in text
     assert "though it beats popularity" in text
 
 

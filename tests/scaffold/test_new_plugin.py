@@ -14,6 +14,7 @@ from shortstack.contracts import ScorerDescriptor
 from shortstack.errors import ConfigurationError
 from shortstack.hooks import hookimpl
 from shortstack.registry import KINDS, Origin, Registry
+from shortstack.registry.validation import require_protocol
 from shortstack.scaffold import new_plugin
 from shortstack.scaffold.writing import write_all
 
@@ -65,7 +66,7 @@ class TestWhatIsWritten:
         assert component.descriptor.reference == ""
         assert component.descriptor.summary.startswith("Example to replace: ")
         assert project["description"] == component.descriptor.summary
-        assert fresh.build() is not None
+        require_protocol(kind, fresh.build())  # raises what is missing
 
     def test_a_run_beside_it_is_not_published(self, plugins, tmp_path, monkeypatch):
         """A run's data and weights are left out, whatever their folder; the plugin and its tests are published."""
@@ -101,7 +102,7 @@ class TestWhatIsWritten:
         (tmp_path / "run.toml").write_text(data + teacher + shown, encoding="utf-8")
 
         assert f"fresh-{kind}" in shown
-        assert Run.from_toml(tmp_path / "run.toml").data is not None
+        assert f'"fresh-{kind}"' in Run.from_toml(tmp_path / "run.toml").to_json()
 
     def test_modules_are_in_our_style(self, plugins):
         """Formatted, and clean but for what a file in a temporary folder cannot help and the contract's signatures."""

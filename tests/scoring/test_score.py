@@ -4,13 +4,17 @@ import json
 import re
 import resource
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 import pytest
 import torch
+from processes.several import in_processes
 from scoring.sentences import TEXTS, WORDS
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel
 
 from shortstack import Registry, measure_importance
@@ -36,6 +40,7 @@ from shortstack.progress import Silent
 from shortstack.registry import Origin
 from shortstack.scoring import sweeping
 from shortstack.scoring.model_files import files_read
+from shortstack.scoring.parts import Part
 from shortstack.scoring.score import Scoring
 from shortstack.scoring.score_file import merge_parts
 from shortstack.scoring.texts import read_examples
@@ -456,6 +461,7 @@ def test_nothing_else_is_written_over(score, texts, content):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ('{"text": "a", "text": "b"}', r"texts.jsonl:8: the key .text. is there 2 times; leave the right one"),
         ("the cat", r"texts.jsonl:8: not JSON"),
         ('["the cat"]', r"texts.jsonl:8: got \[\"the cat\"\]; a line is {\"text\": …} or"),
         ('{"text": 3}', r"texts.jsonl:8: got {\"text\": 3}"),
@@ -481,6 +487,7 @@ def test_a_bad_line(score, texts, tmp_path, line, said):
         (["MODEL", "--shard", "3/2"], "shard 3/2 does not exist"),
         (["MODEL", "--shard", "half"], "--shard takes a number and how many there are, such as 2/4, got 'half'"),
         (["MODEL", "--set", "fishr.x=1"], "unknown scorer in --set 'fishr'; did you mean 'fisher'?"),
+        (["MODEL", "--scorers", "hybrid", "--set", "hybrid.fusion=1"], "hybrid'.fusion: '1'"),
         (["MODEL", "--precision", "int8"], "score.precision"),
         (["MODEL", "--device", "tpu"], "score.device"),
         (["MODEL", "--scorers", ","], "no scorer was named; name one or more, for example fisher"),
@@ -525,10 +532,63 @@ def test_commands(model_folder, texts, tmp_path, capsys, monkeypatch):
     assert list(json.loads((tmp_path / "out.json").read_text())["scores"]) == ["hybrid", "fisher"]
 
 
-def test_the_readmes_command(model_folder, texts, tmp_path, capsys, monkeypatch):
-    """The README's command works, with a model in place of MODEL."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^    \.venv/bin/shortstack (score .*)$", readme, re.MULTILINE)
+def together(world, scoring, out, progress=None):
+    """Score in one process of several."""
+    return scoring.execute_together(out, Registry.from_environment(), progress or Silent(), world)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_share_the_examples(score, scoring, tmp_path, count):
+    """The scores are those of one process, no shard is left behind, and a second call finds them there."""
+    whole, out = score(tmp_path / "whole.json"), tmp_path / "out.json"
+    assert in_processes(count, together, scoring(), out) == [out] * count
+    written = out.read_bytes()
+    assert in_processes(count, together, scoring(), out) == [out] * count
+
+    assert_same_scores(json.loads(written)["scores"], whole["scores"])
+    assert out.read_bytes() == written
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == ["out.json"]
+
+
+def test_processes_that_were_stopped_go_on(score, scoring, tmp_path, monkeypatch):
+    """Each with its shard."""
+    monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_SAVES", 0.0)
+    whole, out = score(tmp_path / "whole.json"), tmp_path / "out.json"
+    for shard in ((1, 2), (2, 2)):
+        with pytest.raises(KeyboardInterrupt):
+            scoring(shard=shard, batch_size=1).execute(out, Registry.from_environment(), KilledAt(2))
+    done = [Part.load(path).done for path in tmp_path.glob("out.json.*-of-2.safetensors")]
+    assert in_processes(2, together, scoring(), out) == [out] * 2
+
+    assert done == [1, 1]
+    assert_same_scores(json.loads(out.read_bytes())["scores"], whole["scores"])
+
+
+def test_a_shard_beside_processes(scoring, tmp_path):
+    """They make shards themselves."""
+    failed = in_processes(2, together, scoring(shard=(1, 2)), tmp_path / "out.json")
+
+    assert {"several processes share the examples among them; leave out the shard"} & {one.message for one in failed}
+
+
+@pytest.mark.full
+def test_the_command_in_two_processes(score, model_folder, texts, tmp_path):
+    """The table is printed once."""
+    command = ["-m", "shortstack", "score", model_folder, "--texts", texts, "--scorers", "fisher", "--processes", "2"]
+    done = subprocess.run(
+        [sys.executable, *command, "--json", tmp_path / "out.json"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("7 examples") == 1
+    whole = score(tmp_path / "whole.json", scorers={"fisher": {}})
+    assert_same_scores(json.loads((tmp_path / "out.json").read_bytes())["scores"], whole["scores"])
+
+
+def test_the_guides_command(model_folder, texts, tmp_path, capsys, monkeypatch):
+    """The command of the page works, with a model in place of MODEL."""
+    page = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^    \.venv/bin/shortstack (score .*)$", page, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
         main(command.replace("MODEL", str(model_folder)).split())
@@ -555,8 +615,6 @@ def test_blank_texts_are_left_out(score, texts, tmp_path):
 
 def test_a_prompt_does_not_end_before_its_completion(model_folder, tmp_path):
     """A tokenizer that begins and ends texts begins the prompt and ends the completion."""
-    from tokenizers.processors import TemplateProcessing
-
     tokenizer = stored_tokenizer(model_folder)
     begin, end = WORDS.index("and"), WORDS.index("run")
     tokenizer.eos_token = "run"  # noqa: S105 -- a word
@@ -574,6 +632,33 @@ def test_a_prompt_does_not_end_before_its_completion(model_folder, tmp_path):
         DataError, match=r"texts.jsonl:1: its token 11 lies beyond the model's 11; give the model its own"
     ):
         read_examples(path, tokenizer, 99, 11)
+
+
+@pytest.mark.parametrize(
+    ("template", "prompt", "read"),
+    [
+        (None, "cat run", "cat run | on run"),  # the end of a turn is in the prompt's own text
+        ("$A run", "cat run", "cat run | on run run"),
+        ("run $A", "", "run | on run"),  # one token begins texts and ends them
+        ("run $A", "run", "run run | on run"),
+        ("$A run", "", "| on run run"),
+    ],
+)
+def test_an_end_token_of_the_text_stays(model_folder, tmp_path, template, prompt, read):
+    """Only one that the tokenizer adds behind a text moves behind the completion."""
+    tokenizer = stored_tokenizer(model_folder)
+    tokenizer.eos_token = "run"  # noqa: S105 -- a word
+    if template is not None:
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=template, special_tokens=[("run", WORDS.index("run"))]
+        )
+    path = tmp_path / "texts.jsonl"
+    path.write_text(json.dumps({"prompt": prompt, "completion": "on run"}), encoding="utf-8")
+    example = read_examples(path, tokenizer, 99, len(WORDS))[0].example
+    words = [WORDS[token] for token in example["input_ids"]]
+    known = example["labels"].count(-100)
+
+    assert " ".join([*words[:known], "|", *words[known:]]) == read
 
 
 def test_an_encoder_is_refused(score, model_folder, tmp_path):

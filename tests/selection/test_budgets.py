@@ -1,9 +1,11 @@
 """Budgets: what they allow, what they say, and what they refuse."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shortstack.config.amounts import written
 from shortstack.config.budget import Budget, Cost
 from shortstack.errors import ConfigurationError
 
@@ -43,6 +45,19 @@ def test_limits_are_shares_or_amounts():
     assert 2.5 == Budget(latency_ms=2.5).limit(cost)
     assert 400_000 == Budget(parameters="400K").limit(cost)
     assert 20 == Budget(parameters="50%").limit(Cost(layers=(10, 10), whole=40))  # of a wider teacher
+
+
+@given(st.integers(1, 10**12), st.sampled_from(["", "K", "M", ".5M"]))
+def test_commas_separate_thousands(count, rest):
+    """The same amount with and without them, and a comma anywhere else is refused."""
+    plain, grouped = f"{count}{rest}", f"{count:,}{rest}"
+
+    assert written(plain) == written(grouped)
+    for place in range(len(plain)):
+        comma = f"{plain[:place]},{plain[place:]}"
+        if comma != grouped:
+            with pytest.raises(ConfigurationError, match="a comma in an amount separates groups of three digits"):
+                written(comma)
 
 
 def test_what_a_cost_is_of():
@@ -93,6 +108,10 @@ def test_a_budget_in_words(budget, words):
         ({"bytes": "0%"}, "bytes must be a whole count from 1, .*, got '0%'$"),
         ({"bytes": "101%"}, "bytes must be a whole count from 1, .*, got '101%'$"),
         ({"bytes": "much"}, "an amount is a number, one with K, M, G or T, or a share such as 25%, got 'much'"),
+        ({"parameters": "1,5M"}, "and a point separates decimals; got '1,5M', for which write 1.5M$"),
+        ({"latency_ms": "1,5"}, "a comma in an amount separates groups of three digits, .* for which write 1.5$"),
+        ({"keep_ratio": "2,5%"}, "got '2,5%', for which write 2.5%$"),
+        ({"bytes": "1,00,000"}, "as in 1,500,000, and a point separates decimals; got '1,00,000'$"),
         ({"bytes": "%"}, "an amount is a number, one with K, M, G or T, or a share such as 25%, got '%'"),
         ({"cache_bytes": True}, "cache_bytes must be a whole count from 1, .*, got True$"),
         (
@@ -114,6 +133,14 @@ def test_more_layers_than_there_are():
     """The teacher's depth is known only when layers are counted."""
     with pytest.raises(ConfigurationError, match="keep_layers is 13, but the teacher has only 12 layers"):
         Budget(keep_layers=13).layers(of=12)
+
+
+def test_a_budget_of_numpys_numbers():
+    """A loop over an array gives these; what is kept of them are Python's, which a record can hold."""
+    budgets = [Budget(keep_layers=np.int64(3)), Budget(keep_ratio=np.float32(0.25)), Budget(parameters=np.int32(5))]
+
+    assert budgets == [Budget(keep_layers=3), Budget(keep_ratio=0.25), Budget(parameters=5)]
+    assert [type(budget.given) for budget in budgets] == [int, float, int]
 
 
 def test_a_budget_shows_what_it_is():

@@ -12,6 +12,7 @@ from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError, NonFiniteError, ProofError, UnknownNameError, UnsupportedModelError
 from shortstack.registry import Origin, Registry
 from shortstack.students.build import build_student
+from shortstack.students.verification import prove_cache
 from shortstack.teachers.checks import identity
 from shortstack_students.layer_subset import LayerSubset
 
@@ -328,6 +329,21 @@ class TestProofs:
             attention.forward = forgetful
 
         self.broken(build, teacher, spoil, "generation with a cache differs from generation without")
+
+    def test_a_teacher_whose_own_cache_is_wrong(self, teacher_of):
+        """Nothing can be proved of a student then: the family is refused, and the student is not to blame."""
+
+        def forgetful(model):
+            attention = model.model.layers[1].self_attn
+            forward = attention.forward
+            attention.forward = lambda *args, past_key_values=None, **rest: forward(*args, past_key_values=None, **rest)
+            return model
+
+        with pytest.raises(
+            UnsupportedModelError,
+            match=r"^LlamaForCausalLM \(llama\) is not sure of its own cache, so a student of it cannot be proved: generation",
+        ):
+            prove_cache(forgetful(teacher_of("llama")), forgetful(teacher_of("llama")))
 
     def test_layers_spliced_into_an_old_config(self, build, teacher):
         """The config gives another depth than the model has."""

@@ -105,6 +105,20 @@ def test_many_are_the_same_as_one_by_one(recommender, batch_size):
     assert recommender.recommend_many([]) == []
 
 
+def test_few_rows_of_a_large_catalogue_at_once(recommender, monkeypatch):
+    """The items are the same, the tied ones too, if the scores of two histories fill the memory."""
+    histories = [[f"m{place}"] for place in range(5)]
+    weights = recommender.model.lm_head.weight.data
+    weights[::4] = weights[0]
+    whole = recommender.recommend_many(histories, 6)
+    monkeypatch.setattr("shortstack.models.top_scores.SCORES", 2 * ITEMS)
+    parts = recommender.recommend_many(histories, 6)
+
+    assert [[r.id for r in answer] for answer in whole] == [[r.id for r in answer] for answer in parts]
+    scores = [[r.score for answer in answers for r in answer] for answers in (whole, parts)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
 def test_ties_go_to_the_first_of_the_catalogue(recommender):
     """A collapsed model recommends in the order of the catalogue, the same each time."""
     recommender.model.lm_head.weight.data.zero_()
@@ -165,11 +179,26 @@ def test_a_save_that_fails_leaves_no_recommender(recommender, tmp_path, monkeypa
         (
             {"history": "Film 1 (1995)"},
             ConfigurationError,
-            "a history is a list of titles or ids, got the text 'Film 1",
+            "history takes a list of texts, got the text 'Film 1",
         ),
         ({"history": ["Film 1 (1996)"]}, UnknownNameError, r"unknown item 'Film 1 \(1996\)'; did you mean"),
         ({"history": ["m1"], "k": 0}, ConfigurationError, "k must be a whole number from 1, got 0"),
         ({"history": ["m1"], "k": "3"}, ConfigurationError, "k must be a whole number from 1, got '3'"),
+        (
+            {"history": ["m1"], "candidates": "m12"},
+            ConfigurationError,
+            r"candidates takes a list of texts, got the text 'm12'; write \['m12'\]",
+        ),
+        (
+            {"history": ["m1"], "categories": "Drama"},
+            ConfigurationError,
+            r"categories takes a list of texts, got the text 'Drama'; write \['Drama'\]",
+        ),
+        (
+            {"history": ["m1"], "exclude_seen": "no"},
+            ConfigurationError,
+            "exclude_seen must be True, False or None, got 'no'",
+        ),
     ],
 )
 def test_what_cannot_be_answered(recommender, arguments, error, message):
@@ -178,10 +207,25 @@ def test_what_cannot_be_answered(recommender, arguments, error, message):
         recommender.recommend(**arguments)
 
 
+def test_a_wrong_flag_for_a_table(recommender):
+    """A text is true, whatever it says."""
+    with pytest.raises(ConfigurationError, match="exclude_seen must be True, False or None, got 'no'"):
+        recommender.recommend_frame({"user": ["a"], "items": [["m1"]]}, exclude_seen="no")
+
+
 def test_a_batch_of_none(recommender):
     """The size of a batch is at least one."""
     with pytest.raises(ConfigurationError, match="batch_size must be a whole number from 1, got 0"):
         recommender.recommend_many([["m1"]], batch_size=0)
+
+
+@pytest.mark.parametrize("histories", [None, 3, "m1", {"m1": 1}])
+def test_histories_that_are_no_list(recommender, histories):
+    """They are named, before any is read."""
+    with pytest.raises(
+        ConfigurationError, match="histories is a list of histories, each a list of titles or ids, got "
+    ):
+        recommender.recommend_many(histories)
 
 
 def test_logits_that_are_no_numbers(recommender):
@@ -225,13 +269,14 @@ def test_folders_that_are_no_recommender(recommender, tmp_path):
         Recommender.from_pretrained(tmp_path / "nothing")
     recommender.save_pretrained(tmp_path / "student")
     file = tmp_path / "student" / "recommender.json"
-    for text in ("no JSON", "{}", "[]"):
+    for text in ("no JSON", "[]"):
         file.write_text(text)
         with pytest.raises(DataError, match=r'recommender.json must say \{"window": N\}'):
             Recommender.from_pretrained(tmp_path / "student")
-    file.write_text(json.dumps({"window": "5"}))
-    with pytest.raises(DataError, match="must say a whole number as window, got '5'"):
-        Recommender.from_pretrained(tmp_path / "student")
+    for fields, shown in (({"window": "5"}, "'5'"), ({}, "None")):
+        file.write_text(json.dumps(fields))
+        with pytest.raises(DataError, match=f"must say a whole number as window, got {shown}"):
+            Recommender.from_pretrained(tmp_path / "student")
     file.write_text(json.dumps({"window": 5}))
     (tmp_path / "student" / "items.jsonl").unlink()
     with pytest.raises(SourceNotFoundError, match=r"items.jsonl is not there"):
@@ -239,5 +284,9 @@ def test_folders_that_are_no_recommender(recommender, tmp_path):
 
 
 def test_recommendations_are_values():
-    """Two equal ones are equal."""
-    assert Recommendation(id="a", title="A", score=-1.0) == Recommendation(id="a", title="A", score=-1.0)
+    """Two equal ones are equal, and a difference in any field is one."""
+    first = Recommendation(id="a", title="A", score=-1.0)
+
+    assert first == Recommendation(id="a", title="A", score=-1.0)
+    for change in ({"id": "b"}, {"title": "B"}, {"score": -2.0}):
+        assert first != attrs.evolve(first, **change)

@@ -4,6 +4,7 @@ import attrs
 import pytest
 import torch
 from students.tiny_families import tiny_teacher
+from transformers import MptConfig, MptForCausalLM
 
 from shortstack.errors import PluginError, ProofError
 from shortstack.models.decoder import Decoder
@@ -120,6 +121,19 @@ def test_what_is_no_part_of_the_function(teacher, build, name):
     student = build(teacher, [0, 2, 5], Careless(field(name, HARMLESS[name])))
 
     assert student.config.to_dict()[name] == HARMLESS[name]
+
+
+def test_a_dtype_within_the_config(build):
+    """A teacher that was made from a config has none in the config's own config; its student has."""
+    torch.manual_seed(0)
+    sizes = {"d_model": 32, "n_heads": 4, "n_layers": 6, "max_seq_len": 64, "vocab_size": 64}
+    teacher = MptForCausalLM(MptConfig(**sizes)).eval()
+    student = build(teacher, [0, 2, 5])
+
+    assert teacher.config.attn_config.dtype is None
+    assert torch.equal(
+        student.transformer.blocks[1].ffn.up_proj.weight, teacher.transformer.blocks[2].ffn.up_proj.weight
+    )
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma", "qwen3", "phi3"])

@@ -108,16 +108,26 @@ def test_what_cannot_be_rated(tmp_path):
     student = CompactStudentModel(model=model(), catalogue=CATALOGUE, window=4)
     with pytest.raises(ConfigurationError, match=r"3 is not on the scale 1, 2\.5, 5"):
         student.rate([("i1", 3.0)], "i2")
-    for history in (["i1"], [("i1", "5")], [("i1", None)]):
+    for history in (None, ["i1"], [("i1", "5")], [("i1", None)], [("i1", True)]):
         with pytest.raises(ConfigurationError, match="a history is pairs of a title or id and a rating, a number, got"):
             student.rate(history, "i2")
     with pytest.raises(UnknownNameError, match="nothing"):
         student.rate([], "nothing")
+    with pytest.raises(UnknownNameError, match="nothing"):
+        student.rate([("nothing", 5.0), *[("i1", 5.0)] * 9], "i2")  # before the window
     with pytest.raises(ConfigurationError, match="rates items and does not rank them"):
         student.recommend(["i1"])
     other = CompactStudentModel(model=model(), catalogue=Catalogue(items=CATALOGUE.items), window=4)
     with pytest.raises(ConfigurationError, match="was not made to rate items"):
         other.rate([], "i2")
+
+
+def test_ratings_of_any_type_of_number():
+    """A table's ratings are NumPy's."""
+    student = CompactStudentModel(model=model(), catalogue=CATALOGUE, window=4)
+    expected = student.rate([("i1", 5.0), ("i2", 2.5)], "i3")
+
+    assert student.rate([("i1", np.int64(5)), ("i2", np.float32(2.5))], "i3") == expected
 
 
 def test_settings_and_data_that_do_not_fit():

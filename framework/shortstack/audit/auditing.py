@@ -35,9 +35,11 @@ class Audit:
     seed: int
 
     @classmethod
-    def of(cls, found: Mapping[str, Importance], probes: Mapping[str, Probe], resamples: int, seed: int) -> "Audit":
+    def of(
+        cls, importances: Mapping[str, Importance], probes: Mapping[str, Probe], resamples: int, seed: int
+    ) -> "Audit":
         """Make an audit of scorers' results."""
-        scores = {name: importance.scores.numpy() for name, importance in found.items() if name != ORACLE}
+        scores = {name: importance.scores.numpy() for name, importance in importances.items() if name != ORACLE}
         return cls(scores=scores, probes=probes, resamples=resamples, seed=seed)
 
     @cached_property

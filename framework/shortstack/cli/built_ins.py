@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from shortstack.config.reader import describe_settings
+from shortstack.config.descriptions import describe_settings
 from shortstack.errors import UnknownNameError
 
 

@@ -5,16 +5,21 @@ from typing import Annotated
 import attrs
 import typer
 
+from shortstack.cli.completion import checked_kind, name_of_kind
+from shortstack.cli.exit_codes import ExitCode
+from shortstack.cli.kinds import kind_named
 from shortstack.cli.options import Json, echo, echo_json
-from shortstack.cli.show import kind_named
-from shortstack.config.reader import overridden
+from shortstack.config.overrides import overridden
 from shortstack.errors import ConfigurationError
 from shortstack.registry import KINDS, Kind, Registry
 
 
 def check(  # noqa: PLR0917 -- typer makes options of them
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, strategy.")],
-    name: Annotated[str, typer.Argument(help="A component's short or full name, or module:attribute.")],
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, strategy.", autocompletion=checked_kind)],
+    name: Annotated[
+        str, typer.Argument(help="A component's short or full name, or module:attribute.", autocompletion=name_of_kind)
+    ],
     law: Annotated[list[str] | None, typer.Option(help="Try this law alone. May be repeated.")] = None,
     examples: Annotated[
         int | None,
@@ -26,20 +31,26 @@ def check(  # noqa: PLR0917 -- typer makes options of them
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a component against every law that its traits promise; exit code 1 if one is broken."""
+    """Check a component against every law that its traits promise; exit code 1 if one is broken.
+
+    Example:
+        shortstack check scorer fisher --examples 5
+    """
     from shortstack.testing import check as check_component
     from shortstack.testing.outcomes import by_cause
+    from shortstack.testing.subject import settings_class
 
     if not as_json and kind != "strategy" and ":" not in name:
         _say_which(kind_named(kind), name)
+    of_kind = "strategy" if kind == "strategy" else kind_named(kind)
     outcomes = check_component(
         name,
-        kind if kind == "strategy" else kind_named(kind),
-        settings=overridden({}, settings or ()),
+        of_kind,
+        settings=overridden({}, settings or (), {(): lambda: settings_class(name, of_kind)}),
         laws=law or (),
         examples=examples,
         seed=seed,
-        tell=None if as_json else echo,
+        tell=None if as_json or context.find_root().obj.quiet else echo,
     )
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if as_json:
@@ -54,7 +65,7 @@ def check(  # noqa: PLR0917 -- typer makes options of them
         if not promised:
             raise ConfigurationError(f"nothing was tried: {kind} {name!r} does not promise {', '.join(law or ())}")
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _say_which(kind: Kind, name: str) -> None:

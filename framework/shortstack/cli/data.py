@@ -8,18 +8,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shortstack.cli.common_options import progress_console, with_common_options
+from shortstack.cli.completion import built_in_names, components, edition_of_data, words
 from shortstack.cli.options import Json, cell, echo, echo_json
-from shortstack.config.reader import overridden
+from shortstack.cli.registration import register
+from shortstack.config.overrides import overridden
 from shortstack.errors import UnknownNameError
 from shortstack.registry import Registry
 from shortstack.registry.isolation import plugin_errors
 
-app = typer.Typer(name="data", help="Look into a data set, or download one.", no_args_is_help=True)
+app = typer.Typer(name="data", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="A dataset adapter: shortstack list datasets.")]
+Name = Annotated[
+    str, typer.Argument(help="A dataset adapter: shortstack list datasets.", autocompletion=components("dataset"))
+]
 
 
-@app.command()
 def inspect(  # noqa: PLR0917 -- typer makes options of them
     name: Name,
     source: Annotated[str, typer.Argument(help="A folder, file or archive.")],
@@ -27,39 +31,54 @@ def inspect(  # noqa: PLR0917 -- typer makes options of them
         list[str] | None, typer.Option("--set", help="One of the adapter's settings: setting=value. May be repeated.")
     ] = None,
     core: Annotated[int, typer.Option(min=0, help="The k-core to try; 0 keeps everything.")] = 5,
-    split: Annotated[str, typer.Option(help="The split to try.")] = "leave-last",
-    order: Annotated[str, typer.Option(help="By 'time', or as in the 'file'.")] = "time",
+    split: Annotated[
+        str, typer.Option(help="The split to try.", autocompletion=built_in_names("split"))
+    ] = "leave-last",
+    order: Annotated[
+        str, typer.Option(help="By 'time', or as in the 'file'.", autocompletion=words("time", "file"))
+    ] = "time",
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, count them, and show the first.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Inspect a data set: its edition, sizes, times and repeats, and what a k-core and a split would leave."""
+    """Inspect a data set: its edition, sizes, times and repeats, and what a k-core and a split would leave.
+
+    Example:
+        shortstack data inspect table ratings.csv --set user=customer
+    """
     from shortstack.data.inspection import inspected
     from shortstack.data.splits import check_order, named_split
 
     check_order(named_split(split), order)
     registry = Registry.from_environment()
-    overrides = overridden({}, settings or ()) | ({"skip_bad_rows": True} if skip_bad_rows else {})
+    component = registry.find("dataset", name)
+    overrides = overridden({}, settings or (), {(): lambda: component.descriptor.config})
+    if skip_bad_rows:
+        overrides["skip_bad_rows"] = True
     adapter = registry.build("dataset", name, overrides)
-    with plugin_errors(registry.find("dataset", name)):
+    with plugin_errors(component):
         facts = inspected(adapter.read(source), split=split, core=core, order=order)
     if as_json:
         echo_json(facts)
         return
-    table = Table(show_header=False)
-    for row, value in _rows(facts):
-        table.add_row(row, cell(value))
-    Console().print(table)
+    Console().print(facts_table(facts))
 
 
-@app.command()
 def fetch(
+    context: typer.Context,
     name: Name,
-    edition: Annotated[str | None, typer.Argument(help="Which edition; leave it out to see which there are.")] = None,
+    edition: Annotated[
+        str | None,
+        typer.Argument(help="Which edition; leave it out to see which there are.", autocompletion=edition_of_data),
+    ] = None,
     to: Annotated[Path, typer.Option(help="The folder to put it in.")] = Path("data"),
 ) -> None:
-    """Download a data set from its publisher, or say where it is to be had."""
+    """Download a data set from its publisher, or say where it is to be had.
+
+    Example:
+        shortstack data fetch movielens ml-1m --to data/movielens
+    """
     from shortstack.fetching import fetch as download
     from shortstack.progress import ToConsole
 
@@ -74,44 +93,65 @@ def fetch(
     offer = descriptor.downloads[edition]
     echo(f"licence: {offer.licence}")
     echo(f"from: {offer.url}")
-    path = download(offer, to, ToConsole(Console()))
+    path = download(offer, to, ToConsole(progress_console(context)))
     checked = "as published" if offer.md5 or offer.md5_url else "the publisher gives no checksum to compare with"
     echo(f"{path} ({path.stat().st_size:,} bytes, {checked}); look into it: shortstack data inspect {name} {path}")
 
 
-def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the label and text of each row, the most asked-for first."""
-    tied = found["tied_consecutive_share"]
-    skipped = found["skipped"]
+def facts_table(inspection: Mapping[str, Any]) -> Table:
+    """Return what is in a data set as a table, the most important first."""
+    table = Table(show_header=False)
+    for row, value in _rows(inspection):
+        table.add_row(row, cell(value))
+    return table
+
+
+def _rows(inspection: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the label and text of each row, the most important first."""
+    tied = inspection["tied_consecutive_share"]
+    skipped = inspection["skipped"]
     rows = [
-        ("edition", ", ".join([found["edition"], *(f"{key}: {value}" for key, value in found["facts"].items())])),
-        ("users", f"{found['users']:,}"),
+        (
+            "edition",
+            ", ".join([inspection["edition"], *(f"{key}: {value}" for key, value in inspection["facts"].items())]),
+        ),
+        ("users", f"{inspection['users']:,}"),
         (
             "items",
-            f"{found['items']:,} ({found['listed_items']:,} described, {found['titled_share']:.1%} with a title)",
+            f"{inspection['items']:,} ({inspection['listed_items']:,} described, {inspection['titled_share']:.1%} with a title)",
         ),
-        ("interactions", f"{found['interactions']:,} ({found['density']:.3%} of all pairs)"),
-        ("ratings", ", ".join(f"{key}: {value:,}" for key, value in found["ratings"].items()) or "none"),
-        ("first, last", f"{found['first']}, {found['last']}" if found["first"] else "no times"),
-        ("repeated pairs", f"{found['duplicate_pairs']:,}"),
+        ("interactions", f"{inspection['interactions']:,} ({inspection['density']:.3%} of all pairs)"),
+        ("ratings", ", ".join(f"{key}: {value:,}" for key, value in inspection["ratings"].items()) or "none"),
+        ("first, last", f"{inspection['first']}, {inspection['last']}" if inspection["first"] else "no times"),
+        ("repeated pairs", f"{inspection['duplicate_pairs']:,}"),
         ("tied in time", "unknown" if tied is None else f"{tied:.1%} of consecutive interactions"),
         ("bad rows skipped", f"{skipped['rows']:,}"),
         *(("", example) for example in skipped["examples"]),
-        *(("remark", remark) for remark in found["remarks"]),
+        *(("remark", remark) for remark in inspection["remarks"]),
     ]
-    if "prepared" in found:
-        left = found["prepared"]
+    if "prepared" in inspection:
+        left = inspection["prepared"]
         rows.append(
             (
                 "filters leave",
                 f"{left['users']:,} users, {left['items']:,} items, {left['interactions']:,} interactions",
             )
         )
-    if "split" in found:
-        parts = dict(found["split"])
+    if "split" in inspection:
+        parts = dict(inspection["split"])
         name = parts.pop("name")
         rows.append((f"{name} gives", ", ".join(f"{part}: {count:,}" for part, count in parts.items())))
-    return rows + [(label, found[key]) for key, label in _PROBLEMS.items() if key in found]
+    return rows + [(label, inspection[key]) for key, label in _PROBLEMS.items() if key in inspection]
 
 
 _PROBLEMS = {"nothing_left": "filters leave", "no_split": "split"}
+
+
+@app.callback()
+@with_common_options
+def _data() -> None:
+    """Look into a data set, or download one."""
+
+
+register(app, inspect)
+register(app, fetch)

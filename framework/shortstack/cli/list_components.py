@@ -7,16 +7,22 @@ from rich.console import Console
 from rich.table import Table
 
 from shortstack.cli.built_ins import CHOICES, built_ins
+from shortstack.cli.completion import any_kind
+from shortstack.cli.kinds import choice_named, kind_named
 from shortstack.cli.options import Json, cell, echo_json, plain, say
-from shortstack.cli.show import choice_named, component_json, kind_named
+from shortstack.cli.show import component_json
 from shortstack.registry import KINDS, Registry
 
 
 def list_components(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.", autocompletion=any_kind)],
     as_json: Json = False,
 ) -> None:
-    """List the components of a kind."""
+    """List the components of a kind.
+
+    Example:
+        shortstack list scorer
+    """
     if choice_named(kind) in CHOICES:
         _list_built_ins(choice_named(kind), as_json=as_json)
         return

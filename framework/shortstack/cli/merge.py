@@ -16,7 +16,11 @@ def merge(
     parts: Annotated[list[Path], typer.Argument(help="What shortstack score wrote for each shard.")],
     out: Annotated[Path, typer.Option("--json", help="The file for the scores.")],
 ) -> None:
-    """Merge the shards of a scoring."""
+    """Merge the shards of a scoring.
+
+    Example:
+        shortstack merge 1.safetensors 2.safetensors --json a.json
+    """
     from shortstack.scoring.score_file import merge_parts
 
     merge_parts(parts, out, Registry.from_environment())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
@@ -10,9 +10,10 @@ from rich.table import Table
 from transformers import PreTrainedConfig
 
 from shortstack.config.budget import BUDGETS, MEASURES, Budget
+from shortstack.config.overrides import overridden
 from shortstack.contracts import StudentArchitecture
 from shortstack.errors import ConfigurationError, ShortstackError, UnknownNameError
-from shortstack.planning.formatting import budget_named, formatted, formatted_time
+from shortstack.planning.formatting import budget_named, formatted, formatted_time, gibibytes
 from shortstack.planning.plan import USUAL, Forecast, Planned, plan
 from shortstack.registry import Registry
 from shortstack.run import Run
@@ -47,24 +48,25 @@ class PlanRequest:
         source: A model's folder, a ``config.json``, or a run's TOML file or folder.
         budgets: ``"name=amount"``; by default the run's own, or a half, a quarter and an eighth of the layers.
         architecture: A student architecture's name; by default the run's, or ``layer-subset``.
-        settings: Its settings; of a run's student they are among the overrides.
-        overrides: ``"table.setting=value"``: what is changed in a run's TOML file.
+        overrides: ``"table.setting=value"``: what is changed in a run; without one, ``"setting=value"``, a setting of the
+            architecture.
         dtype: The name of a type; by default the config's, or float32, in which a run works.
         vocabulary: Number of items, for a teacher that is still to learn them.
         users: Number of users, where a run's data are not available.
         tflops: Speed of the run's machine in TFLOP/s.
+        processes: Number of processes that share a run's work.
         model: The config of a run's teacher, where that is not here.
     """
 
     source: Path
     budgets: Sequence[str] = ()
     architecture: str | None = None
-    settings: Mapping[str, object] = attrs.field(factory=dict)
     overrides: Sequence[str] = ()
     dtype: str | None = None
     vocabulary: int | None = None
     users: int | None = None
     tflops: float | None = None
+    processes: int | None = None
     model: Path | None = None
 
     def answer(self, registry: Registry) -> "PlanReport":
@@ -75,7 +77,7 @@ class PlanRequest:
         """
         if self.dtype is not None and self.dtype not in TYPES:
             raise UnknownNameError("type", self.dtype, TYPES)
-        run = self._run()
+        run = self._run(registry)
         data = self._data(run, registry)
         items = self._items(run, data)
         config = self._config(run, items)
@@ -102,11 +104,11 @@ class PlanRequest:
             raise unmet[0]
         return rows, [f"Not planned: {error}." for error in unmet]
 
-    def _run(self) -> Run | None:
+    def _run(self, registry: Registry) -> Run | None:
         if not is_run(self.source):
             return None
         read = Run.from_toml if self.source.suffix == ".toml" else Run.of_folder
-        return read(self.source, self.overrides)
+        return read(self.source, self.overrides, registry=registry)
 
     def _data(self, run: Run | None, registry: Registry) -> "Histories | None":
         """Return a run's data, if they are available and readable."""
@@ -123,7 +125,7 @@ class PlanRequest:
 
     def _config(self, run: Run | None, items: int | None) -> PreTrainedConfig:
         if run is None:
-            for name in ("users", "tflops", "model"):
+            for name in ("users", "tflops", "processes", "model"):
                 if getattr(self, name) is not None:
                     raise ConfigurationError(
                         f"--{name} is for a run's TOML file, and {self.source} is none; leave it out"
@@ -140,7 +142,13 @@ class PlanRequest:
         try:
             config = run.teacher_config(model=self.model)
             stages = run.forecast(
-                config, users=self.users, items=self.vocabulary, tflops=self.tflops, registry=registry, data=data
+                config,
+                users=self.users,
+                items=self.vocabulary,
+                tflops=self.tflops,
+                registry=registry,
+                data=data,
+                processes=self.processes or 1,
             )
         except ShortstackError as error:
             return [], [f"The time of the stages is not known: {error}"]
@@ -164,9 +172,14 @@ class PlanRequest:
 
     def _architecture(self, run: Run | None, registry: Registry) -> StudentArchitecture:
         name = self.architecture or (run.student.architecture if run else "layer-subset")
-        theirs = run.student.settings if run and self.architecture is None else {}
-        architecture: StudentArchitecture = registry.build("student", name, self.settings or theirs)
+        architecture: StudentArchitecture = registry.build("student", name, self._settings(name, run, registry))
         return architecture
+
+    def _settings(self, architecture: str, run: Run | None, registry: Registry) -> Mapping[str, Any]:
+        """Return the architecture's settings: the given ones or a run's; none of them suit another than the run's own."""
+        if run is not None:
+            return run.student.settings if self.architecture is None else {}
+        return overridden({}, self.overrides, {(): lambda: registry.find("student", architecture).descriptor.config})
 
 
 def is_run(source: Path) -> bool:
@@ -186,9 +199,14 @@ def table(rows: Sequence[Planned]) -> Table:
 
 def stages_table(stages: Sequence[Forecast]) -> Table:
     """Return a table with one row per stage."""
-    report = Table("stage", "time", "memory")
+    on_disk = any(stage.disk_bytes for stage in stages)
+    is_sent = any(stage.sent_bytes for stage in stages)
+    more = [*(["teacher's states on disk"] if on_disk else []), *(["sent by each process"] if is_sent else [])]
+    report = Table("stage", "time", "memory", *more)
     for stage in stages:
-        report.add_row(stage.stage, formatted_time(stage.seconds), f"{stage.memory_bytes / 2**30:.2g} GiB")
+        disk = [gibibytes(stage.disk_bytes) if stage.disk_bytes else ""] if on_disk else []
+        sent = [gibibytes(stage.sent_bytes) if stage.sent_bytes else ""] if is_sent else []
+        report.add_row(stage.stage, formatted_time(stage.seconds), gibibytes(stage.memory_bytes), *disk, *sent)
     return report
 
 

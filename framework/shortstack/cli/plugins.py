@@ -7,16 +7,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shortstack.cli.exit_codes import ExitCode
 from shortstack.cli.options import Json, cell, echo_json, plain, say
 from shortstack.registry import Registry
 
 
 def plugins(
+    context: typer.Context,
     as_json: Json = False,
-    with_traceback: Annotated[bool, typer.Option("--traceback", help="Show where broken plugins failed.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with code 1 if any plugin is broken.")] = False,
 ) -> None:
-    """List the installed plugins, the broken ones too."""
+    """List the installed plugins, the broken ones too.
+
+    Example:
+        shortstack plugins --strict
+    """
     registry = Registry.from_environment()
     if as_json:
         echo_json(_plugins_json(registry))
@@ -30,11 +35,11 @@ def plugins(
         for origin, text in registry.printed.items():
             table.add_row(origin.id, origin.version, f"[yellow]prints[/yellow]: {cell(plain(text))}")
         Console().print(table)
-    if with_traceback:
+    if context.find_root().obj.traceback:
         for failure in registry.failures:
             say("".join(traceback.format_exception(failure.error)))
     if strict and registry.failures:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _plugins_json(registry: Registry) -> dict[str, Any]:

@@ -9,19 +9,24 @@ from rich.console import Console
 from rich.table import Table
 
 from shortstack.cli.built_ins import CHOICES, BuiltIn, built_in
+from shortstack.cli.completion import any_kind, name_of_kind
+from shortstack.cli.kinds import choice_named, kind_named
 from shortstack.cli.options import Json, cell, echo_json
-from shortstack.config.reader import describe_settings
-from shortstack.errors import UnknownNameError
-from shortstack.registry import KINDS, Component, Kind, Registry
+from shortstack.config.descriptions import describe_settings
+from shortstack.registry import KINDS, Component, Registry
 from shortstack.terminal_text import visible
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.")],
-    name: Annotated[str, typer.Argument(help="A component's short or full name.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join((*KINDS, *CHOICES))}.", autocompletion=any_kind)],
+    name: Annotated[str, typer.Argument(help="A component's short or full name.", autocompletion=name_of_kind)],
     as_json: Json = False,
 ) -> None:
-    """Show one component: what it is, its settings and their defaults, and what it promises."""
+    """Show one component: what it is, its settings and their defaults, and what it promises.
+
+    Example:
+        shortstack show loss soft-targets
+    """
     if choice_named(kind) in CHOICES:
         _show_built_in(built_in(choice_named(kind), name), as_json=as_json)
         return
@@ -41,7 +46,7 @@ def show(
 def _settings_table(settings: Sequence[Mapping[str, str]]) -> Table | str:
     table = Table("setting", "takes", "default", "meaning")
     for setting in settings:
-        table.add_row(*(cell(setting[key]) for key in ("name", "type", "default", "meaning")))
+        table.add_row(*(cell(setting[key]) for key in ("name", "takes", "default", "meaning")))
     return table if table.row_count else "It has no settings."
 
 
@@ -62,27 +67,6 @@ def _show_built_in(one: BuiltIn, *, as_json: bool) -> None:
     console.print(_settings_table(one.settings))
     if one.promises:
         console.print(_promises_table(one.promises))
-
-
-def choice_named(text: str) -> str:
-    """Return the singular of a plural kind.
-
-    >>> choice_named("strategies"), choice_named("metrics"), choice_named("split")
-    ('strategy', 'metric', 'split')
-    """
-    return next((kind for kind in CHOICES if text in {kind, f"{kind}s", f"{kind[:-1]}ies"}), text)
-
-
-def kind_named(text: str) -> Kind:
-    """Return the kind of components that a word on the command line refers to.
-
-    Raises:
-        UnknownNameError: There is no such kind.
-    """
-    for kind in KINDS:
-        if text in {kind, f"{kind}s"}:
-            return kind
-    raise UnknownNameError("kind of component", text, (*KINDS, *CHOICES))
 
 
 def component_json(component: Component) -> dict[str, Any]:

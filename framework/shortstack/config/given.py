@@ -1,6 +1,7 @@
 """Objects in place of names: from Python, a setting takes an object where it takes a name; its digest identifies it."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import FunctionType
 from typing import Any, Final, cast
 
@@ -108,6 +109,8 @@ def name_of(value: object) -> str:
     name = getattr(value, "name", None)
     if isinstance(name, str) and name:
         return name
+    if isinstance(value, partial):
+        return name_of(value.func)
     called = value if hasattr(value, "__qualname__") else type(value)
     words = str(getattr(called, "__name__", type(value).__name__)).strip("<>_")
     parts = [f"-{c.lower()}" if c.isupper() and i and not words[i - 1].isupper() else c for i, c in enumerate(words)]

@@ -1,5 +1,6 @@
 """A hash of the content of an object and of the code that it is made of: the same in every process that builds it alike."""
 
+import copyreg
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,11 +21,12 @@ from typing import Any, Final
 
 from shortstack.errors import ConfigurationError
 from shortstack.frames import is_column, is_table
+from shortstack.own_code import imports_of_code, is_installed, own_file, own_imports
 
 _PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), PurePath, range)
 _BUILT_IN: Final = frozenset({dict, list, tuple, set, frozenset})
 _DESCRIPTORS: Final = (GetSetDescriptorType, MemberDescriptorType)
-_LIBRARIES: Final = sys.stdlib_module_names | {"shortstack"}
+_HOOKS: Final = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _WAY_OUT: Final = "give the object an attribute digest, a text that changes whenever the object does"
 
 
@@ -32,8 +34,8 @@ def digest_of_object(value: object) -> str:
     """Return a hash of what an object holds and of the code of its class: equal for objects that do the same.
 
     An object whose ``digest`` is a text is known by it. Models count by their weights and settings, tables by their rows,
-    tokenizers by their vocabulary, code by its module's file, or in a script by its instructions and the globals that it reads,
-    libraries by their version, everything else by its class and by what pickle would keep of it.
+    tokenizers by their vocabulary, code by its module's file and those of the own modules that this imports, or in a script by its
+    instructions and the globals that it reads, libraries by their version, everything else by its class and by what pickle would keep of it.
 
     Raises:
         ConfigurationError: It holds something that cannot be compared between processes, such as an open file.
@@ -71,9 +73,6 @@ class _Parts:
             yield f"{type(value).__qualname__} {own}".encode()
         elif isinstance(value, type | FunctionType | MethodType | BuiltinFunctionType | CodeType | ModuleType):
             yield from self._of_code(value, where)
-        elif hasattr(value, "__wrapped__") and callable(value):  # such as what functools.cache makes
-            yield type(value).__qualname__.encode()
-            yield from self.of(value.__wrapped__, where)
         elif isinstance(value, Enum):
             yield value.name.encode()
             yield from self.of(value.value, where)
@@ -87,6 +86,7 @@ class _Parts:
         if type(value) not in _BUILT_IN:  # a subclass may have methods, and a factory of missing values
             yield from self.of(type(value), where)
             yield from self.of(getattr(value, "default_factory", None), f"{where}.default_factory")
+            yield from self._of_state(object.__getstate__(value), where)
         if isinstance(value, Mapping):
             yield b"mapping"
             for key, item in value.items():
@@ -107,7 +107,7 @@ class _Parts:
             yield from self.of(value.__self__, where)
         elif isinstance(value, ModuleType):
             yield f"module {value.__name__} {_version(value)}".encode()
-            yield b"" if _is_of_a_library(value) else _source(value)
+            yield b"" if _is_of_a_library(value) else _source_of(value)
         elif isinstance(value, CodeType):
             yield value.co_code + repr((value.co_names, value.co_freevars)).encode()
             for constant in value.co_consts:
@@ -126,23 +126,22 @@ class _Parts:
     def _of_class(self, kind: type, where: str) -> Iterator[bytes]:
         """Yield what of a class decides what its instances do; what attrs generates follows from that."""
         for name, member in sorted(vars(kind).items()):
-            code = getattr(_unwrapped(member), "__code__", None)
-            if code is None and (name.startswith(("__", "_abc_")) or isinstance(member, _DESCRIPTORS)):
-                continue
-            if code is None or not code.co_filename.startswith("<attrs generated"):
+            if _decides(name, member):
                 yield name.encode()
                 yield from self.of(_unwrapped(member), f"{where}.{name}")
-        for base in kind.__bases__:
+        for base in (*kind.__bases__, type(kind)):
             yield from self.of(base, where)
 
     def _of_function(self, function: FunctionType, where: str) -> Iterator[bytes]:
         """Yield code, defaults, attributes and surroundings; of a module's globals only where no file holds them."""
         yield from self.of(function.__code__, where)
         yield from self.of([function.__defaults__, function.__kwdefaults__, vars(function)], where)
-        names = [] if _file(function) else sorted(_names_in(function.__code__) & function.__globals__.keys())
-        for name in names:
-            yield name.encode()
-            yield from self.of(function.__globals__[name], f"{where}: {name}")
+        if not _file(function):
+            for name in sorted(_names_in(function.__code__) & function.__globals__.keys()):
+                yield name.encode()
+                yield from self.of(function.__globals__[name], f"{where}: {name}")
+            imported = {name: own_file(name) for name in sorted(imports_of_code(function.__code__))}
+            yield from (_source(name, file) for name, file in imported.items() if file is not None)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             yield name.encode()
             try:
@@ -171,20 +170,17 @@ class _Parts:
             yield from self._of_attributes(value, where)
 
     def _of_module(self, module: Any, where: str) -> Iterator[bytes]:
-        """Yield classes, settings and tensors of a module of torch and of all modules in it."""
-        from torch import Tensor, nn
-
-        usual = vars(nn.Module()).keys()
+        """Yield classes, settings, hooks and tensors of a module of torch and of all modules in it."""
         for name, part in module.named_modules():
             yield name.encode()
             yield from self.of(type(part), where)
-            settings = {key: item for key, item in vars(part).items() if key not in usual}
-            settings = {key: item for key, item in settings.items() if not isinstance(item, nn.Module | Tensor)}
-            if _is_of_a_library(type(part)):  # which keeps whatever it likes there
-                settings = {key: item for key, item in settings.items() if isinstance(item, _PLAIN)}
+            settings = _settings_of_module(part)
             if hasattr(part, "config") and part is module:
                 settings["config"] = part.config
             yield from self.of(settings, f"{where}.{name}" if name else where)
+            for hook in _hooks_of_module(part):
+                yield b"hook"
+                yield from self.of(hook, f"a hook of {where}.{name}")
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             yield name.encode()
             yield from _of_array(tensor, f"{where}.{name}")
@@ -194,7 +190,8 @@ class _Parts:
         kind = type(value)
         yield from self.of(kind, where)
         try:
-            reduced: Any = value.__reduce_ex__(4)
+            reduce: Any = copyreg.dispatch_table.get(kind)
+            reduced: Any = value.__reduce_ex__(4) if reduce is None else reduce(value)
         except TypeError as error:
             raise ConfigurationError(
                 f"{where} is a {kind.__module__}.{kind.__qualname__}, of which nothing tells whether it is the same as in an earlier "
@@ -202,17 +199,53 @@ class _Parts:
             ) from error
         if isinstance(reduced, str):  # the name of something that exists once
             yield reduced.encode()
+            yield from self.of(getattr(value, "__wrapped__", None), where)  # of what functools.cache makes
             return
         arguments, state = reduced[1], reduced[2] if len(reduced) > 2 else None
         yield from self.of([one for one in arguments if not isinstance(one, type)], where)
+        yield from self._of_state(state, where)
+        for items in reduced[3:]:
+            yield from self.of(list(items or ()), where)
+
+    def _of_state(self, state: Any, where: str) -> Iterator[bytes]:
+        """Yield the parts of an instance's attributes, in any order, as pickle holds them."""
         if isinstance(state, Mapping):
             for name, item in sorted(state.items()):
                 yield str(name).encode()
                 yield from self.of(item, f"{where}.{name}")
         else:
             yield from self.of(state, where)
-        for items in reduced[3:]:
-            yield from self.of(list(items or ()), where)
+
+
+def _settings_of_module(part: Any) -> dict[str, Any]:
+    """Return what one module of torch holds besides its parameters, buffers, modules and hooks."""
+    from torch import nn
+
+    settings = {key: item for key, item in vars(part).items() if key not in vars(nn.Module())}
+    if not _is_of_a_library(type(part)):
+        return settings
+    # a library keeps whatever it likes there: what counts are plain settings, and callables in place of its own
+    return {
+        key: item
+        for key, item in settings.items()
+        if isinstance(item, _PLAIN) or (callable(item) and hasattr(type(part), key))
+    }
+
+
+def _hooks_of_module(part: Any) -> list[Any]:
+    """Return the hooks that change what a module does; a library's own, which it sets while in use, are left out."""
+    hooks = [hook for kind in _HOOKS for hook in vars(part)[kind].values()]
+    return [hook for hook in hooks if not (isinstance(hook, FunctionType) and _is_of_a_library(hook))]
+
+
+def _decides(name: str, member: Any) -> bool:
+    """True if a member of a class can decide what its instances do; what attrs generates follows from the rest."""
+    code = getattr(_unwrapped(member), "__code__", None)
+    if code is not None:
+        return not code.co_filename.startswith("<attrs generated")
+    if name.startswith("__"):  # Python's own records, unless it can be called as a method
+        return not isinstance(member, _DESCRIPTORS) and (callable(member) or hasattr(type(member), "__get__"))
+    return not name.startswith("_abc_") and not isinstance(member, _DESCRIPTORS)
 
 
 def _of_array(value: Any, where: str) -> Iterator[bytes]:
@@ -254,11 +287,13 @@ def _names_in(code: CodeType) -> set[str]:
 
 
 def _unwrapped(member: Any) -> Any:
-    """Return the function in a member of a class; of a property with a setter both."""
+    """Return the function in a member of a class; of a property with a setter both, of a partial method its arguments too."""
     if isinstance(member, property):
         parts = [part for part in (member.fget, member.fset) if part is not None]
         return parts[0] if len(parts) == 1 else parts
-    if isinstance(member, cached_property | partialmethod):
+    if isinstance(member, partialmethod):
+        return [member.func, member.args, member.keywords]
+    if isinstance(member, cached_property):
         return member.func
     return getattr(member, "__func__", member)
 
@@ -266,19 +301,27 @@ def _unwrapped(member: Any) -> Any:
 def _file(value: Any) -> bytes:
     """Return a hash of the module that something was written in; empty for a script or a notebook, which change while in use."""
     module = sys.modules.get(str(getattr(value, "__module__", "")))
-    return b"" if module is None or module.__name__ == "__main__" else _source(module)
+    return b"" if module is None or module.__name__ == "__main__" else _source_of(module)
 
 
-def _source(module: ModuleType) -> bytes:
+def _source_of(module: ModuleType) -> bytes:
     path = Path(str(getattr(module, "__file__", None) or ""))
-    return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b""
+    return _source(module.__name__, path) if path.is_file() else b""
+
+
+def _source(name: str, path: Path) -> bytes:
+    """Return a hash of a module's file and, unless it was installed, of the own modules that it imports."""
+    imported = {} if is_installed(name, str(path)) else own_imports({name: path})
+    hashed = hashlib.sha256(path.read_bytes())
+    for other, file in imported.items():
+        hashed.update(f"\0{other}\0".encode() + file.read_bytes())
+    return hashed.digest()
 
 
 def _is_of_a_library(value: Any) -> bool:
     """True if code was installed and not written here: then its version says what it does."""
     name = value.__name__ if isinstance(value, ModuleType) else str(getattr(value, "__module__", ""))
-    file = str(getattr(sys.modules.get(name), "__file__", None) or "")
-    return "site-packages" in file or name.partition(".")[0] in _LIBRARIES
+    return is_installed(name, str(getattr(sys.modules.get(name), "__file__", None) or ""))
 
 
 def _version(value: Any) -> str:

@@ -5,10 +5,7 @@ TOML writes without quotes, becomes a text. ``"3"`` is no number and ``3.7`` no 
 by its full path and says what is allowed.
 """
 
-import inspect
 import math
-import re
-import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,14 +13,20 @@ from contextlib import contextmanager, suppress
 from datetime import date, time
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
+from shortstack.config.amounts import plain_number
+from shortstack.config.fields import fields_of, hints_of
 from shortstack.config.given import Given
+from shortstack.config.type_words import type_words
+from shortstack.config.writer import OBJECT, PLAIN, stands_for_an_object
 from shortstack.errors import ConfigurationError, UnknownNameError
 
 T = TypeVar("T")
+BOUNDS: Final = "bounds"
+"""Key of a validated field's own validator in its metadata, for pages about settings."""
 
 
 def structure(cls: type[T], value: object, where: str) -> T:
@@ -42,10 +45,13 @@ def structure(cls: type[T], value: object, where: str) -> T:
         return _fitted(value, where)
     if value is None:
         value = {}
+    if stands_for_an_object(value):
+        _fit_object(value, where)
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{where or 'a run'} takes a table of settings, got {value!r}")
-    fields = {field.name: field for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls)) if field.init}
-    hints = get_type_hints(cls)
+    fields = fields_of(cls)
+    with _refusals(where or "a run"):
+        hints = hints_of(cls)
     for name in value:
         if name not in fields:
             raise UnknownNameError(f"setting of {where or 'a run'}:", str(name), fields)
@@ -84,7 +90,7 @@ def _checked(field: "attrs.Attribute[Any]", where: str) -> "attrs.Attribute[Any]
             with _refusals(where):
                 validator(instance, attribute, value)
 
-    return field.evolve(converter=fit, validator=validate)
+    return field.evolve(converter=fit, validator=validate, metadata={**field.metadata, BOUNDS: validator})
 
 
 @contextmanager
@@ -106,50 +112,12 @@ def _path(table: str, name: str) -> str:
 
 def _fitted(instance: T, where: str) -> T:
     """Return an instance built in Python with its fields converted as from a file; itself if nothing changes."""
-    hints = get_type_hints(type(instance))
-    fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(instance)))
-    values = {field.name: getattr(instance, field.name) for field in fields if field.init}
+    with _refusals(where):
+        hints = hints_of(type(instance))
+    values = {name: getattr(instance, field.name) for name, field in fields_of(type(instance)).items()}
     fits = {name: _fit(hints[name], value, _path(where, name)) for name, value in values.items()}
-    return instance if fits == values else type(instance)(**fits)
-
-
-def unstructure(value: object) -> Any:
-    """Return plain lists, mappings and scalars, which ``structure`` reads back; given objects become name and digest.
-
-    >>> unstructure({"folders": (PurePath("a"), PurePath("b"))})
-    {'folders': ['a', 'b']}
-    """
-    if isinstance(value, Given):
-        return {_OBJECT: str(value), "digest": value.digest}
-    if attrs.has(type(value)):
-        instance = cast("attrs.AttrsInstance", value)
-        return {f.name: unstructure(getattr(instance, f.name)) for f in attrs.fields(type(instance)) if f.init}
-    if isinstance(value, Mapping):
-        return {str(key): unstructure(item) for key, item in value.items()}
-    if isinstance(value, AbstractSet):
-        return sorted((unstructure(item) for item in value), key=repr)
-    if isinstance(value, list | tuple):
-        return [unstructure(item) for item in value]
-    return _unstructured_scalar(value)
-
-
-def _unstructured_scalar(value: object) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return value if isinstance(value, _PLAIN) else unstructure(Given.of(value))
-
-
-def name_in_record(value: Any) -> str:
-    """Return the name in written settings, whether a text or the record of a given object.
-
-    >>> name_in_record("fisher"), name_in_record({"python object": "my-scorer", "digest": "5f"})
-    ('fisher', 'my-scorer')
-    """
-    return str(value[_OBJECT] if _stands_for_an_object(value) else value)
+    # as text, for 1 == 1.0 == True: a whole number left where a float belongs would be another run than the file's
+    return instance if repr(fits) == repr(values) else type(instance)(**fits)
 
 
 def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -165,41 +133,9 @@ def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]
     return {**tree, head: value}
 
 
-def overridden(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return a copy of nested tables with values set as on the command line.
-
-    Args:
-        tree: The tables.
-        overrides: ``"table.setting=value"``, where the value is TOML, ``none``, or else taken as a text.
-
-    Raises:
-        ConfigurationError: An override is not of that form.
-
-    >>> overridden({"seed": 0}, ["seed=3", "device=cpu"])
-    {'seed': 3, 'device': 'cpu'}
-    """
-    changed = dict(tree)
-    for override in overrides:
-        name, separator, value = override.partition("=")
-        if not separator or not name.strip():
-            raise ConfigurationError(
-                f"--set takes setting=value, or table.setting=value for one in a table, got {override!r}"
-            )
-        changed = replace(changed, name.strip(), None if value.strip() == "none" else _toml_value(value.strip()))
-    return changed
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-    return text if isinstance(value, date | time) else value
-
-
 def _fit(kind: Any, value: object, where: str) -> Any:
     """Return ``value`` converted to a type; raise an error that names the setting if it does not fit."""
-    container = _CONTAINERS.get(get_origin(kind))
+    container = CONTAINERS.get(get_origin(kind) or kind)
     if container is not None:
         return container(get_args(kind), value, where)
     if kind is Given:
@@ -209,22 +145,26 @@ def _fit(kind: Any, value: object, where: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _fit_enum(kind, value, where)
     if isinstance(kind, type) and issubclass(kind, PurePath):
-        return value if isinstance(value, kind) else kind(_fit_scalar(str, value, where))
+        return value if isinstance(value, kind) else _fit_path(kind, value, where)
     return _fit_scalar(kind, value, where)
 
 
 def _fit_scalar(kind: Any, value: object, where: str) -> Any:
     if kind is Any or kind is object:
-        return value
+        if holds_nan(value):  # NaN equals nothing, so a run with it could never be recognised
+            raise ConfigurationError(f"{where} takes any value but NaN, got {value!r}; leave it out, or write a number")
+        return _fit_object(value, where) if stands_for_an_object(value) else value
+    if kind is int or kind is float:
+        value = plain_number(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value, where)
     if kind is str and isinstance(value, date | time):
         return value.isoformat()
     if kind is str and isinstance(value, PurePath):
         return str(value)
     if kind is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, float) and math.isnan(value):  # NaN equals nothing, so a run with it could never be recognised
+    if isinstance(value, float) and math.isnan(value):
         raise ConfigurationError(f"{where} takes {_SPOKEN.get(kind, str(kind))}, got {value!r}")
     # True is an int in Python, but no number in a file
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -233,14 +173,32 @@ def _fit_scalar(kind: Any, value: object, where: str) -> Any:
     return value
 
 
-def _stands_for_an_object(value: object) -> bool:
-    return isinstance(value, Mapping) and value.keys() == {_OBJECT, "digest"}
+def holds_nan(value: object) -> bool:
+    """Return True if a value is NaN, or a list or table with it at any depth."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    inner = value.values() if type(value) is dict else value if isinstance(value, list | tuple) else ()
+    return any(map(holds_nan, inner))
+
+
+def _fit_path(kind: type[PurePath], value: object, where: str) -> PurePath:
+    text = _fit_scalar(str, value, where)
+    if not text:  # pathlib takes it for the current folder
+        raise ConfigurationError(f"{where} takes a path, got ''; leave it out, or write '.' for the current folder")
+    return kind(text)
+
+
+def _as_float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ConfigurationError(f"{where} takes a number, got a whole number of {value.bit_length()} bits") from error
 
 
 def _fit_object(value: Any, where: str) -> Given:
-    if _stands_for_an_object(value):
+    if stands_for_an_object(value):
         raise ConfigurationError(
-            f"{where} is an object, {value[_OBJECT]!r}, that Run was given in Python and no file can hold; build the same Run "
+            f"{where} is an object, {value[OBJECT]!r}, that Run was given in Python and no file can hold; build the same Run "
             "there again, and execute it in the same folder"
         )
     try:
@@ -250,8 +208,9 @@ def _fit_object(value: Any, where: str) -> Given:
 
 
 def _fit_literal(arguments: Sequence[Any], value: object, where: str) -> Any:
-    if value in arguments:
-        return value
+    same = [one for one in arguments if _is_same(one, value)]
+    if same:
+        return same[0]
     if isinstance(value, str):
         raise UnknownNameError(f"value of {where}:", value, [str(a) for a in arguments])
     raise ConfigurationError(f"{where} must be one of {', '.join(map(repr, arguments))}, got {value!r}")
@@ -261,44 +220,61 @@ def _fit_enum(kind: type[Enum], value: object, where: str) -> Enum:
     """A member, by its value as files have it."""
     if isinstance(value, kind):
         return value
-    for member in kind:
-        if type(member.value) is type(value) and member.value == value:
-            return member
+    same = [member for member in kind if _is_same(member.value, value)]
+    if same:
+        return same[0]
     allowed = ", ".join(repr(member.value) for member in kind)
     raise ConfigurationError(f"{where} must be one of {allowed}, got {value!r}")
 
 
+def _is_same(allowed: object, value: object) -> bool:
+    """Return True if a value is one of those allowed: a whole number may stand for a float, but ``True`` for no number."""
+    value = plain_number(value)
+    if isinstance(allowed, bool) or isinstance(value, bool | Given):
+        return allowed is value
+    return allowed == value and (isinstance(value, type(allowed)) or (type(allowed), type(value)) == (float, int))
+
+
 def _fit_list(arguments: Sequence[Any], value: object, where: str) -> list[Any]:
-    return list(_fit_sequence((arguments[0], ...), value, where))
+    return list(_fit_sequence((_any_or(arguments), ...), value, where))
 
 
 def _fit_set(arguments: Sequence[Any], value: object, where: str) -> frozenset[Any]:
     members = sorted(value, key=repr) if isinstance(value, AbstractSet) else value
-    return frozenset(_fit_sequence((arguments[0], ...), members, where))
+    return frozenset(_fit_sequence((_any_or(arguments), ...), members, where))
 
 
 def _fit_mapping(arguments: Sequence[Any], value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{where} takes a table, got {value!r}")
-    return {str(key): _fit(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    for key in value:
+        if not isinstance(key, str):  # 3 and "3" would be one name, and the second would replace the first
+            raise ConfigurationError(
+                f"{where} takes a table whose names are texts, got the name {key!r}; write {str(key)!r}"
+            )
+    kind = arguments[1] if arguments else Any
+    return {key: _fit(kind, item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _any_or(arguments: Sequence[Any]) -> Any:
+    """Return the type of a container's members; ``Any`` where it names none, as a bare ``list``."""
+    return arguments[0] if arguments else Any
 
 
 def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
     if value is None and type(None) in kinds:
         return None
-    choices = [kind for kind in kinds if kind is not type(None)]
-    if Given in kinds and _stands_for_an_object(value):
+    if Given in kinds and stands_for_an_object(value):
         return _fit_object(value, where)
-    if isinstance(value, _PLAIN) and not isinstance(value, Given):
-        choices = [kind for kind in choices if kind is not Given]
-    if type(value) in choices:
-        return _fit(type(value), value, where)  # exact type first: another choice might convert it
+    choices = _choices(kinds, value)
     if Given in kinds and isinstance(value, type):
         return _fit_object(value, where)
-    *others, last = choices
-    for kind in others:
-        with suppress(ConfigurationError):
-            return _fit(kind, value, where)
+    if str in kinds and isinstance(value, PurePath):
+        value = str(value)  # as from a file
+    fits = list(_fits([kind for kind in choices if kind is not Given], value, where))
+    if fits:
+        return min(fits, key=lambda fit: _change(value, fit))  # of equals the first
+    *_, last = choices
     try:
         return _fit(last, value, where)
     except ConfigurationError:
@@ -306,14 +282,64 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
             kind for kind in choices if kind is not int or float not in choices
         ]  # "a number" already includes whole ones
         spoken = {_SPOKEN.get(kind, "") for kind in named}
+        if "" in spoken and len(named) > 1 and not _may_be_meant(named, value):
+            words = dict.fromkeys(_SPOKEN.get(kind) or f"a {type_words(kind)}" for kind in named)
+            raise ConfigurationError(f"{where} takes {' or '.join(words)}, got {value!r}") from None
         if len(spoken) == 1 or "" in spoken:
             raise
         raise ConfigurationError(f"{where} takes {' or '.join(sorted(spoken))}, got {value!r}") from None
 
 
+def _choices(kinds: Sequence[Any], value: object) -> list[Any]:
+    """Return the types of a union that a value may be meant for, None not among them."""
+    choices = [kind for kind in kinds if kind is not type(None)]
+    if isinstance(value, PLAIN) and not isinstance(value, Given):
+        choices = [kind for kind in choices if kind is not Given]
+    if isinstance(value, Mapping):  # is meant as a table where one is taken: what is wrong in it is the error
+        choices = [kind for kind in choices if _is_table(kind)] or choices
+    return choices
+
+
+def _is_table(kind: Any) -> bool:
+    return (get_origin(kind) or kind) in {dict, Mapping} or (isinstance(kind, type) and attrs.has(kind))
+
+
+def _fits(kinds: Sequence[Any], value: object, where: str) -> Iterator[Any]:
+    """Yield what a value is as each of some types that take it; members of a closed set before texts at large."""
+    for kind in sorted(kinds, key=lambda kind: not (isinstance(kind, type) and issubclass(kind, Enum))):
+        with suppress(ConfigurationError):
+            yield _fit(kind, value, where)
+
+
+def _change(value: object, fit: object) -> int:
+    """Return how far a fitted value is from the one given: 0 if it is the same, 1 if it is another number or class, 2 if it became a text."""
+    if isinstance(value, Mapping):
+        return max((_change(item, _member(fit, str(key))) for key, item in value.items()), default=0)
+    if isinstance(fit, list | tuple) and isinstance(value, Sequence):
+        return max((_change(one, other) for one, other in zip(value, fit, strict=True)), default=0)
+    if isinstance(fit, AbstractSet) and isinstance(value, Iterable):
+        return 0 if fit == frozenset(value) else 2
+    if type(fit) is type(value) or isinstance(fit, Enum):
+        return 0
+    return 2 if isinstance(fit, str) or (isinstance(fit, PurePath) and not isinstance(value, str)) else 1
+
+
+def _member(table: object, name: str) -> object:
+    """Return what a table, or an attrs object made of one, has under the name of a setting."""
+    return table[name] if isinstance(table, Mapping) else getattr(table, fields_of(type(table))[name].name)
+
+
+def _may_be_meant(kinds: Sequence[Any], value: object) -> bool:
+    """Return True if a value is a table or list, or a text where some are allowed: then the error of its type says more."""
+    if isinstance(value, str):
+        return any(get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, Enum)) for kind in kinds)
+    return isinstance(value, Mapping | Sequence | AbstractSet)
+
+
 def _fit_sequence(arguments: Sequence[Any], value: object, where: str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ConfigurationError(f"{where} takes a list, got {value!r}")
+    arguments = arguments or (Any, ...)
     kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
     if len(kinds) != len(value):
         raise ConfigurationError(f"{where} takes {len(kinds)} values, got {list(value)!r}")
@@ -326,10 +352,6 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0]
 
 
-_PLAIN = (bool, int, float, str, type(None))
-_READABLE = {Any, object, bool, int, float, str, type(None), Given, list, tuple, dict, Mapping, Sequence}
-_OBJECT = "python object"
-"""Key of a given object's name in written settings."""
 _SPOKEN: Mapping[type, str] = {
     Given: "an object",
     bool: "true or false",
@@ -337,7 +359,7 @@ _SPOKEN: Mapping[type, str] = {
     float: "a number",
     str: "a text",
 }
-_CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
+CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
     Union: _fit_union,
     types.UnionType: _fit_union,
     Literal: _fit_literal,
@@ -345,93 +367,7 @@ _CONTAINERS: Mapping[Any, Callable[[Sequence[Any], object, str], Any]] = {
     list: _fit_list,
     set: _fit_set,
     frozenset: _fit_set,
-    Sequence: lambda arguments, value, where: tuple(_fit_list(arguments, value, where)),
+    Sequence: lambda arguments, value, where: _fit_sequence((_any_or(arguments), ...), value, where),
     dict: _fit_mapping,
     Mapping: _fit_mapping,
 }
-
-
-def describe_settings(cls: type) -> list[dict[str, str]]:
-    """Return name, type, default and meaning of each setting of an attrs class, as text.
-
-    The meaning is what its docstring, or that of the class that it has the setting from, says under ``Attributes:``.
-
-    Raises:
-        TypeError: A setting is of a type that no file can give.
-    """
-    hints, meanings = get_type_hints(cls), documented_attributes(cls)
-    for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls)):
-        if field.init:
-            _require_readable(hints[field.name], f"{cls.__name__}.{field.name}")
-    return [
-        {
-            "name": field.name,
-            "type": _type_text(hints[field.name]),
-            "default": _default_text(field.default),
-            "meaning": meanings.get(field.name, ""),
-        }
-        for field in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
-        if field.init
-    ]
-
-
-def _require_readable(kind: Any, where: str) -> None:
-    """Refuse a type that ``_fit`` cannot make a value of, when the class is listed and not when a value is set.
-
-    Raises:
-        TypeError: It is one.
-    """
-    origin, parts = get_origin(kind), [part for part in get_args(kind) if part is not Ellipsis]
-    if origin is Literal or kind in _READABLE or (isinstance(kind, type) and issubclass(kind, Enum | PurePath)):
-        return
-    if origin in {dict, Mapping} and parts and parts[0] not in {str, Any}:
-        raise TypeError(f"the setting {where} has keys of the type {_type_text(parts[0])}, and keys in files are texts")
-    if origin in _CONTAINERS:
-        for part in parts:
-            _require_readable(part, where)
-    elif isinstance(kind, type) and attrs.has(kind):
-        for name, hint in get_type_hints(kind).items():
-            _require_readable(hint, f"{where}.{name}")
-    elif not getattr(kind, "_is_protocol", False):  # an object that Python alone can give
-        raise TypeError(
-            f"the setting {where} has the type {_type_text(kind)}, which no file can give; use bool, int, float, str, Path, an Enum, "
-            "Literal, list, tuple, set, Mapping, another attrs class, or a union of these"
-        )
-
-
-def documented_attributes(cls: type) -> dict[str, str]:
-    """Return the entries under ``Attributes:`` in the docstrings of a class and its bases.
-
-    >>> class Shape:
-    ...     '''A form.
-    ...
-    ...     Attributes:
-    ...         sides: Number of
-    ...             sides.
-    ...     '''
-    >>> documented_attributes(Shape)
-    {'sides': 'Number of sides.'}
-    """
-    entries: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        entries |= attribute_entries(vars(base).get("__doc__"))
-    return entries
-
-
-def attribute_entries(docstring: str | None) -> dict[str, str]:
-    """Return the name and text of each entry under ``Attributes:`` in a docstring."""
-    section = inspect.cleandoc(docstring or "").partition("Attributes:\n")[2]
-    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
-
-
-def _type_text(kind: Any) -> str:
-    text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
-    text = text.replace("shortstack.config.given.Given", "object")
-    return text.replace("typing.", "").replace("collections.abc.", "")
-
-
-def _default_text(default: Any) -> str:
-    if default is attrs.NOTHING:
-        return "required"
-    return repr(default.factory()) if isinstance(default, attrs.Factory) else repr(default)  # type: ignore[arg-type]

@@ -1,13 +1,29 @@
 """Resolution of names in a configuration to objects: a built-in's, or ``module:attribute``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
+from types import ModuleType
+from typing import Final
 
 import attrs
 
 from shortstack.config.given import Given
 from shortstack.config.reader import structure
 from shortstack.errors import ConfigurationError, UnknownNameError
+
+_IMPORTING: Final = ContextVar("importing by name", default=True)
+
+
+@contextmanager
+def no_imports_by_name() -> Iterator[None]:
+    """Refuse all names of the form ``module:attribute`` inside: settings found in a folder may have been written by others."""
+    before = _IMPORTING.set(False)
+    try:
+        yield
+    finally:
+        _IMPORTING.reset(before)
 
 
 def named_class(what: str, name: str, built_in: Mapping[str, type]) -> type:
@@ -62,10 +78,29 @@ def attribute_named(what: str, name: str) -> object:
     Raises:
         ConfigurationError: The module cannot be imported, or has no such attribute.
     """
+    found = vars(module_named(what, name))
     module, _, attribute = name.partition(":")
+    if attribute not in found:
+        raise ConfigurationError(f"{what} {name!r} cannot be imported: {module} has no {attribute!r}")
+    return found[attribute]
+
+
+def module_named(what: str, name: str) -> ModuleType:
+    """Import the module of ``module:attribute``: the one place where settings name code to run.
+
+    Raises:
+        ConfigurationError: It cannot be imported, or must not be: see ``no_imports_by_name``.
+    """
+    if not _IMPORTING.get():
+        raise ConfigurationError(
+            f"{what} {name!r} would be imported, and the settings in a run's folder may have been written by others; if you trust them, say "
+            "shortstack audit --imports, or give shortstack plan the run's TOML file"
+        )
     try:
-        return vars(import_module(module))[attribute]
+        return import_module(name.partition(":")[0])
     except (ImportError, ValueError) as error:
         raise ConfigurationError(f"{what} {name!r} cannot be imported: {error}") from error
-    except KeyError:
-        raise ConfigurationError(f"{what} {name!r} cannot be imported: {module} has no {attribute!r}") from None
+    except Exception as error:  # whatever the module itself raises, such as an error of its syntax
+        raise ConfigurationError(
+            f"{what} {name!r} cannot be imported, for its module raises {type(error).__name__}: {error}; --traceback shows where"
+        ) from error

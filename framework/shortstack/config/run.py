@@ -1,16 +1,17 @@
 """All settings of a run as one value: read from a TOML file, a mapping, or the folder of an earlier run."""
 
 import json
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import attrs
 
+from shortstack.boundaries import read_as
 from shortstack.config.budget import BUDGETS, with_full_names
 from shortstack.config.given import Given
-from shortstack.config.reader import overridden, structure, unstructure, validated
+from shortstack.config.overrides import Classes, overridden
+from shortstack.config.reader import structure, validated
 from shortstack.config.run_tables import (
     DataSettings,
     DistillationSettings,
@@ -21,9 +22,11 @@ from shortstack.config.run_tables import (
     TaskSettings,
     TeacherSettings,
 )
+from shortstack.config.toml import toml_tables
 from shortstack.config.training import FitSettings
+from shortstack.config.writer import unstructure
+from shortstack.digests import checked_object
 from shortstack.errors import ConfigurationError, SourceNotFoundError
-from shortstack.files import read_json
 from shortstack.run_layout import RUN
 
 
@@ -59,15 +62,55 @@ def _evaluation(given: EvaluationSettings | Mapping[str, Any]) -> EvaluationSett
     return structure(EvaluationSettings, given, "evaluation")
 
 
-def _changed(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return the tables with values set as on the command line; a budget set there replaces the others."""
-    chosen = overridden({}, overrides).get("selection", {})
-    budgets = with_full_names(chosen).keys() & BUDGETS if isinstance(chosen, Mapping) else set()
+def changed(tables: Mapping[str, Any], overrides: Sequence[str], classes: Classes | None = None) -> dict[str, Any]:
+    """Return the tables with values set as on the command line; a budget set there replaces the others, ``none`` its own.
+
+    Args:
+        tables: The tables of a run.
+        overrides: As for ``overridden``.
+        classes: The classes of the settings in all tables; by default those that every run has.
+    """
+    classes = classes or {(): lambda: RunConfig}
+    chosen = overridden({}, overrides, classes).get("selection", {})
+    named = with_full_names(chosen) if isinstance(chosen, Mapping) else {}
+    is_chosen = any(named.get(name) is not None for name in BUDGETS)
+    replaced = BUDGETS if is_chosen else named.keys() & BUDGETS
     selection = tables.get("selection")
-    if budgets and isinstance(selection, Mapping):
-        others = {name: value for name, value in with_full_names(selection).items() if name not in BUDGETS}
+    if isinstance(selection, Mapping):
+        others = {name: value for name, value in with_full_names(selection).items() if name not in replaced}
         tables = {**tables, "selection": others}
-    return overridden(tables, overrides)
+    return overridden(tables, overrides, classes)
+
+
+def tables_of_file(path: str | Path) -> dict[str, Any]:
+    """Read the tables of a run's TOML file.
+
+    Raises:
+        SourceNotFoundError: The file does not exist.
+        ConfigurationError: It is no file, or not TOML.
+    """
+    # a device or a pipe may have no end
+    if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+        raise ConfigurationError(f"{path} is no plain file; name a run's TOML file")
+    try:
+        return toml_tables(Path(path).read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
+    except FileNotFoundError as error:
+        raise SourceNotFoundError(f"{path} is not there; name a run's TOML file") from error
+    except (ValueError, IsADirectoryError) as error:
+        raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
+
+
+def tables_of_folder(folder: str | Path) -> dict[str, Any]:
+    """Read the tables of the run whose results a folder holds.
+
+    Raises:
+        SourceNotFoundError: The folder holds no run.
+        DataError: The file of its settings is damaged.
+    """
+    path = Path(folder) / RUN
+    if not path.is_file():
+        raise SourceNotFoundError(f"{folder} is no run's folder: it holds no {RUN}; name one that shortstack run wrote")
+    return checked_object(path, advice="run it again with the file of its settings, which writes it anew")
 
 
 @attrs.frozen(kw_only=True, field_transformer=validated(""))
@@ -112,29 +155,14 @@ class RunConfig:
         return structure(cls, {**tables, **named}, "")
 
     @classmethod
-    def from_toml(cls, path: str | Path, overrides: Iterable[str] = ()) -> Self:
+    def from_toml(cls, path: str | Path) -> Self:
         """Read a run from a TOML file.
-
-        Args:
-            path: The file.
-            overrides: ``"table.setting=value"``, where the value is TOML, ``none``, or else taken as a text; a budget
-                replaces the file's.
 
         Raises:
             SourceNotFoundError: The file does not exist.
             ConfigurationError: It is not TOML, or a setting is wrong.
         """
-        if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
-            raise ConfigurationError(
-                f"{path} is no plain file; name a run's TOML file"
-            )  # a device or a pipe may have no end
-        try:
-            tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
-        except FileNotFoundError as error:
-            raise SourceNotFoundError(f"{path} is not there; name a run's TOML file") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
-            raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
-        return cls.from_mapping(_changed(tables, overrides))
+        return cls.from_mapping(tables_of_file(path))
 
     def to_json(self) -> str:
         """Return all settings, defaults included; ``from_mapping(json.loads(…))`` gives an equal run."""
@@ -146,24 +174,17 @@ class RunConfig:
         return settings
 
     @classmethod
-    def of_folder(cls, folder: str | Path, overrides: Iterable[str] = ()) -> Self:
+    def of_folder(cls, folder: str | Path) -> Self:
         """Read the run whose results a folder holds.
-
-        Args:
-            folder: The folder that ``execute`` wrote to.
-            overrides: As for ``from_toml``.
 
         Raises:
             SourceNotFoundError: The folder holds no run.
             DataError: Its files are damaged.
             ConfigurationError: It was written by another version, whose settings this one does not know.
         """
-        path = Path(folder) / RUN
-        if not path.is_file():
-            raise SourceNotFoundError(
-                f"{folder} is no run's folder: it holds no {RUN}; name one that shortstack run wrote"
-            )
-        return cls.from_mapping(_changed(read_json(path), overrides))
+        tables = tables_of_folder(folder)
+        with read_as(Path(folder) / RUN, "holds no settings of a run"):
+            return cls.from_mapping(tables)
 
     @property
     def teacher_fit(self) -> FitSettings | None:
@@ -174,6 +195,26 @@ class RunConfig:
     def keeps_new_items(self) -> bool:
         """True if tokens of new items keep their initial rows, in the teacher and in its students."""
         return self.teacher.items.new == "kept"
+
+    @property
+    def is_sharded(self) -> bool:
+        """True if several processes divide models among them, in any training."""
+        return any(fit is not None and fit.parallel == "fsdp" for fit in (self.teacher.fit, self.distillation.fit))
+
+    @property
+    def untracked(self) -> Self:
+        """The same run without trackers and processes: what its results depend on."""
+        teacher, distillation = self.teacher, self.distillation
+        if teacher.fit is not None:
+            teacher = attrs.evolve(teacher, fit=attrs.evolve(teacher.fit, report_to=(), parallel="ddp"))
+        fit = attrs.evolve(distillation.fit, report_to=(), parallel="ddp")
+        return attrs.evolve(self, teacher=teacher, distillation=attrs.evolve(distillation, fit=fit))
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """The trackers of any training, each once."""
+        teachers = self.teacher.fit.report_to if self.teacher.fit is not None else ()
+        return tuple(dict.fromkeys((*teachers, *self.distillation.fit.report_to)))
 
     def scratch_fit(self, examples: int) -> FitSettings:
         """Return the settings of the baseline trained from scratch: as long as its rival, and never stopped early.

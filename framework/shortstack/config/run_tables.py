@@ -11,6 +11,7 @@ from shortstack.config.given import Given
 from shortstack.config.reader import validated
 from shortstack.config.training import FitSettings
 from shortstack.errors import ConfigurationError
+from shortstack.run_layout import SASREC
 
 _USUAL_RATIO = 0.25
 """Default share of the layers that stay; the headline case is 75 % of the layers gone."""
@@ -19,6 +20,11 @@ _SOME = attrs.validators.optional(attrs.validators.ge(1))
 
 def _usual_adapter(settings: "DataSettings | None" = None) -> str:
     return "table" if settings is not None and isinstance(settings.source, Given) else "movielens"
+
+
+def _is_place(_instance: object, _attribute: object, value: Any) -> None:
+    if isinstance(value, str) and not value.strip():  # as a path it would be the current folder
+        raise ValueError(f"takes the name of a file or folder, got {value!r}; write '.' for the current folder")
 
 
 @attrs.frozen(kw_only=True, field_transformer=validated("data"))
@@ -47,7 +53,7 @@ class DataSettings:
         test_share: Test share of a split with shares, in (0, 1); None for a tenth.
     """
 
-    source: str | Given
+    source: str | Given = attrs.field(validator=_is_place)
     adapter: str | Given = attrs.field(default=attrs.Factory(_usual_adapter, takes_self=True))
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     core: int = attrs.field(default=5, validator=attrs.validators.ge(0))
@@ -140,15 +146,15 @@ class TeacherSettings:
         path: A folder that an earlier run wrote (``items.jsonl``); or a pretrained language model whose vocabulary then
             grows by the items: a folder, a file that ends in ``.gguf``, or a name on the hub.
             In Python also a model of transformers, or a ``Recommender``.
-        tokenizer: Tokenizer, or a folder with it, for a ``path`` that is a model object.
+        tokenizer: Where ``path`` is a model object (in Python): its tokenizer, or a folder with it. A folder has its own.
         config: Or the config of a model to train from scratch: ``model_type`` and that family's fields.
         items: Settings of the items in a pretrained language model.
         prompt: Settings of the prompt, for the task ``rating``.
         fit: Settings of its training; None leaves a model from ``path`` as it is.
     """
 
-    path: str | Given | None = None
-    tokenizer: str | Given | None = None
+    path: str | Given | None = attrs.field(default=None, validator=_is_place)
+    tokenizer: str | Given | None = attrs.field(default=None, validator=_is_place)
     config: Mapping[str, Any] | None = None
     items: ItemSettings = attrs.field(factory=ItemSettings)
     prompt: PromptSettings = attrs.field(factory=PromptSettings)
@@ -200,13 +206,13 @@ class SelectionSettings:
             teacher's. Each such student is scored, pruned and distilled in its turn, and is the next one's teacher; an
             architecture's own shares are of the model that it is given.
         keep_ratio: Share of the layers that stay, in (0, 1]; or ``ratio``; a quarter where no budget is given.
-        keep_layers: Or the number of layers; or ``layers``.
+        keep_layers: The number of layers, in place of another budget; or ``layers``. A run has one budget.
         parameters: Or a bound on all parameters: a count, ``400_000`` or ``"400K"``, or a share of the teacher's,
             ``"25%"``; or ``params``, as the others may go by ``body``, ``cache`` and ``latency``.
-        body_parameters: Or the same without embeddings and output rows.
+        body_parameters: Or a bound on the parameters without embeddings and output rows: a count, or a share such as ``"25%"``.
         bytes: Or a bound on the bytes on disk.
-        cache_bytes: Or on the bytes by which the cache grows with a token.
-        latency_ms: Or on the milliseconds per user, ``0.5`` or ``"50%"`` of the teacher's, measured on calibration
+        cache_bytes: Or a bound on the bytes by which the cache grows with a token.
+        latency_ms: Or a bound on the milliseconds per user, ``0.5`` or ``"50%"`` of the teacher's, measured on calibration
             users.
         latency_batch_size: Users per batch in that measurement.
     """
@@ -272,10 +278,17 @@ class DistillationSettings:
 
     Attributes:
         losses: Loss name → its weight, or a table of its ``weight`` and its own settings; under a name of your own, a
-            table with ``loss``, the name of the loss. In Python also the loss, or a function ``(student, teacher,
-            labels)`` of logits as ``shortstack.loss`` takes it.
+            table with ``loss``, the name of the loss. A setting that is a number may be a table ``{ from = 4.0, to =
+            1.0 }``: it goes in a straight line over the steps. In Python also the loss, or a callable ``(student,
+            teacher, labels)`` of logits as ``shortstack.loss`` takes a function: a ``partial`` too, or a module of
+            torch, whose parameters are trained beside the student.
         balancing: A balancing's name, a table of its ``name`` and settings, or ``module:attribute`` for one of your
             own; in Python also the balancing.
+        cache: Whether the teacher's final states are written to the disk once, so that no teacher runs while the student
+            learns: ``"auto"`` if no loss needs more of the teacher than its logits, the examples are seen twice or more,
+            and the disk has room; ``"on"``, or an error that says why not; ``"off"``.
+        log_gradient_norms: Log each loss's gradient norm on the student's first layer at the steps that are logged: one
+            more backward pass a loss there. The balancing ``gradnorm`` measures them at every step in any case.
         taught_by: Teacher of a schedule's later steps: the student of the step before, or always the teacher.
         fit: Settings of the student's training.
     """
@@ -284,8 +297,32 @@ class DistillationSettings:
         factory=_default_losses, converter=_with_objects_named
     )
     balancing: str | Mapping[str, Any] | Given = "ema"
+    cache: Literal["auto", "on", "off"] = "auto"
+    log_gradient_norms: bool = False
     taught_by: Literal["previous", "teacher"] = "previous"
     fit: FitSettings = attrs.field(factory=FitSettings)
+
+
+@attrs.frozen(kw_only=True, field_transformer=validated("evaluation.compressed"))
+class CompressedSettings:
+    """Settings of the compressed models that are evaluated beside the others: methods by their names, for either model.
+
+    ``"int8"``, ``"int4"``; ``"magnitude-50%"``, ``"wanda-50%"`` (the share of weights that is removed) or ``"wanda-2:4"`` (the pattern
+    that stays); ``"low-rank-50%"`` (the share of weights that is removed). See ``docs/studies.md``.
+
+    Attributes:
+        teacher: Methods that compress the teacher.
+        student: Methods that compress the distilled student.
+    """
+
+    teacher: tuple[str, ...] = ()
+    student: tuple[str, ...] = ()
+
+    @property
+    def models(self) -> dict[str, tuple[str, str]]:
+        """Name in the results → the compressed model and the method."""
+        chosen = {"teacher": self.teacher, "student": self.student}
+        return {f"{model} {method}": (model, method) for model, methods in chosen.items() for method in methods}
 
 
 @attrs.frozen(kw_only=True, field_transformer=validated("evaluation"))
@@ -305,9 +342,11 @@ class EvaluationSettings:
         selected_by: The metric that models are selected by on validation cases, and that the verdict is about: one of
             the task's or of ``metrics``, of which higher is better; None for the task's usual one.
         baselines: Names of the task's baselines that are evaluated, and ``module:attribute`` or, in Python, functions
-            that fit one of your own; None for all of the task's.
+            that fit one of your own; None for the task's usual ones. Where items are ranked, ``ease`` and ``sasrec``
+            are evaluated by name only; the second is a small model that is trained, and tuned on validation users.
         resamples: Bootstrap resamples over users.
         scratch: Train the student's config without a teacher, for comparison.
+        compressed: Methods of compression whose models are evaluated as well.
     """
 
     protocol: Literal["full", "sampled"] = "full"
@@ -318,3 +357,9 @@ class EvaluationSettings:
     baselines: tuple[str | Given, ...] | None = None
     resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(100))
     scratch: bool = True
+    compressed: CompressedSettings = attrs.field(factory=CompressedSettings)
+
+    @property
+    def sasrec(self) -> bool:
+        """Whether the baseline SASRec is trained and evaluated."""
+        return SASREC in (self.baselines or ())

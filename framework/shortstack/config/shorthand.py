@@ -43,12 +43,12 @@ def task(given: Any) -> Any:
 
 
 def importance(given: Any) -> Any:
-    """Expand a list of names and scorers; ``selection.scorer`` is then one of them."""
+    """Expand a list of names and scorers; ``deciding_scorer`` says which of them decides."""
     return {"scorers": given} if isinstance(given, list | tuple) else given
 
 
 def deciding_scorer(importance: Any, selection: Any) -> str | None:
-    """Return the first of the listed scorers if none was chosen to decide; None to leave the default."""
+    """Return the first of the listed scorers if none was chosen to decide; None to leave the default, if it is listed too."""
     if not isinstance(importance, list | tuple) or not importance:
         return None
     if any(isinstance(scorer, type) or scorer is None for scorer in importance):
@@ -98,6 +98,8 @@ def in_full(name: str, given: Any) -> Any:
 def merged(table: Any, name: str, settings: Mapping[str, Any]) -> Any:
     """Return an expanded table with further settings; those that are None are left out.
 
+    In a settings object a value that is the default counts as not given, so that a budget replaces the usual one.
+
     >>> merged({"core": 5}, "data", {"split": "ratio", "source": None})
     {'core': 5, 'split': 'ratio'}
 
@@ -105,9 +107,21 @@ def merged(table: Any, name: str, settings: Mapping[str, Any]) -> Any:
         ConfigurationError: The table has one of them already.
     """
     more = {setting: value for setting, value in settings.items() if value is not None}
-    if table is not None and not isinstance(table, Mapping):
-        return attrs.evolve(table, **more)
-    twice = sorted(more.keys() & (table or {}).keys())
+    given = set(table or {}) if table is None or isinstance(table, Mapping) else _given_of(table)
+    twice = sorted(more.keys() & given)
     if twice:
         raise ConfigurationError(f"{twice[0]} is given twice: by itself and in {name}; leave one out")
-    return {**(table or {}), **more}
+    if table is None or isinstance(table, Mapping):
+        return {**(table or {}), **more}
+    usual_budgets = (
+        {setting for setting in BUDGETS if hasattr(table, setting)} - given if more.keys() & set(BUDGETS) else ()
+    )
+    return attrs.evolve(table, **{**dict.fromkeys(usual_budgets), **more})
+
+
+def _given_of(table: Any) -> set[str]:
+    """Return the names of the fields of a settings object whose values are not the defaults."""
+    fields = attrs.fields(type(table))
+    required = {field.name: getattr(table, field.name) for field in fields if field.default is attrs.NOTHING}
+    usual = type(table)(**required)
+    return {*required} | {field.name for field in fields if getattr(table, field.name) != getattr(usual, field.name)}

@@ -53,7 +53,12 @@ class FitSettings:
             model whose items are new to it.
         precision: Precision of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere, ``"fastest"``
             bfloat16 wherever the device is faster with it, as some processors are. Weights are float32 all the same.
+        parallel: How several processes train together: ``"ddp"``, each with the whole model, or ``"fsdp"``, each with a
+            part of it, of its gradients and of the optimiser's state, for a model that does not fit into one device; it
+            changes no result.
         patience: Validations without a better result after which training ends; 0 to go on to the last step.
+        report_to: Experiment trackers, by transformers' names, such as ``"mlflow"`` or ``"tensorboard"``; changes no
+            result.
     """
 
     steps: int = attrs.field(default=600, validator=validators.ge(1))
@@ -73,7 +78,9 @@ class FitSettings:
     precision: Literal["auto", "fastest", "float32", "bfloat16"] = attrs.field(
         default="auto", validator=validators.in_(("auto", "fastest", "float32", "bfloat16"))
     )
+    parallel: Literal["ddp", "fsdp"] = attrs.field(default="ddp", validator=validators.in_(("ddp", "fsdp")))
     patience: int = attrs.field(default=4, validator=validators.ge(0))
+    report_to: tuple[str, ...] = ()
 
     @betas.validator
     def _are_decays(self, _attribute: object, value: tuple[float, float]) -> None:
@@ -85,6 +92,11 @@ class FitSettings:
             raise ConfigurationError(
                 f"batch_size ({self.batch_size}) must be a multiple of accumulate ({self.accumulate}), so that the "
                 "micro-batches are equal"
+            )
+        if self.parallel == "fsdp" and self.lora is not None:
+            raise ConfigurationError(
+                'parallel = "fsdp" divides every matrix among the processes, and adapters (lora) are merged into whole ones; leave '
+                "out one of the two"
             )
         if self.warmup_steps >= self.steps:
             raise ConfigurationError(f"warmup_steps ({self.warmup_steps}) must be below steps ({self.steps})")

@@ -3,6 +3,7 @@
 Importing this package imports neither torch nor transformers nor polars.
 """
 
+from shortstack.contracts.column_names import usual_columns
 from shortstack.contracts.datasets import DatasetAdapter, Download, Edition, Interaction, Records, Sample, Skipped
 from shortstack.contracts.descriptors import (
     DatasetDescriptor,
@@ -12,7 +13,7 @@ from shortstack.contracts.descriptors import (
     ScorerDescriptor,
     StudentDescriptor,
 )
-from shortstack.contracts.losses import DistillationLoss, LossBatch, ModelOutputs, Output
+from shortstack.contracts.losses import AttentionInputs, DistillationLoss, LossBatch, ModelOutputs, Output
 from shortstack.contracts.means import LayerMeans, MeanScorer, Terms
 from shortstack.contracts.scorers import (
     DecoderLayers,
@@ -30,6 +31,7 @@ from shortstack.contracts.students import StudentArchitecture
 from shortstack.contracts.traits import DatasetTraits, LossTraits, ScorerTraits, StudentTraits
 
 __all__ = [
+    "AttentionInputs",
     "DatasetAdapter",
     "DatasetDescriptor",
     "DatasetTraits",
@@ -65,4 +67,5 @@ __all__ = [
     "StudentDescriptor",
     "StudentTraits",
     "Terms",
+    "usual_columns",
 ]

@@ -77,12 +77,17 @@ class DatasetDescriptor(Descriptor):
         write: ``write(config, sample, folder)`` puts a small sample into an empty folder, in the adapter's format, and
             returns the source that ``read`` takes; raises ``DataError`` where the format, with these settings, cannot
             hold it. Without it the conformance kit can only check what needs no data: refusals.
+        propose: ``propose(source)`` returns settings that read a source, as far as its first rows say; for adapters of a
+            general format, whose settings name the columns. ``shortstack init`` writes them into a run's file.
         downloads: Edition → its public download.
         elsewhere: One line for users: where to get a source that has no public download, and where to put it.
     """
 
     traits: DatasetTraits = attrs.field(factory=DatasetTraits, validator=attrs.validators.instance_of(DatasetTraits))
     write: Callable[[Any, Sample, Path], Path] | None = attrs.field(default=None)
+    propose: Callable[[str | Path], Mapping[str, Any]] | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.is_callable())
+    )
     downloads: Mapping[str, Download] = attrs.field(factory=dict)
     elsewhere: str = ""
 
@@ -94,6 +99,35 @@ class DatasetDescriptor(Descriptor):
 
 @attrs.frozen(kw_only=True)
 class LossDescriptor(Descriptor):
-    """A distillation loss (see ``contracts.losses``)."""
+    """A distillation loss (see ``contracts.losses``).
+
+    Attributes:
+        traits: Promises with the default settings and, without ``traits_of``, with all others.
+        traits_of: Promises with given settings, an instance of ``config``, where they depend on them.
+    """
 
     traits: LossTraits = attrs.field(factory=LossTraits, validator=attrs.validators.instance_of(LossTraits))
+    traits_of: Callable[[Any], LossTraits] | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.is_callable())
+    )
+
+    def __attrs_post_init__(self) -> None:
+        # in a run's file they stand beside the settings, and would never reach the loss
+        taken = [field.alias for field in attrs.fields(self.config) if field.init and field.alias in {"weight", "loss"}]
+        if taken:
+            raise TypeError(
+                f"the setting {self.config.__name__}.{taken[0]} could not be given: in the table of a loss, {taken[0]!r} is the "
+                f"{'weight of the whole loss' if taken[0] == 'weight' else 'name of the loss'}; call it otherwise"
+            )
+
+    @traits_of.validator
+    def _agrees_with_traits(self, _attribute: object, value: Callable[[Any], LossTraits] | None) -> None:
+        if value is not None and value(self.config()) != self.traits:
+            raise ValueError(
+                f"traits are the promises with the default settings, where traits_of says {value(self.config())}, "
+                f"got {self.traits}"
+            )
+
+    def traits_with(self, settings: object) -> LossTraits:
+        """Return the promises with given settings, an instance of ``config``."""
+        return self.traits if self.traits_of is None else self.traits_of(settings)

@@ -10,8 +10,18 @@ HEADLINES: Final = (f"hr@{HEADLINE_CUTOFF}", f"ndcg@{HEADLINE_CUTOFF}", f"mrr@{H
 SELECTED_BY: Final = f"ndcg@{HEADLINE_CUTOFF}"
 """Metric on validation users by which rankers are selected, and which the verdict is about."""
 
-BASELINES: Final = ("popularity", "personal-popularity", "item-knn", "markov", "mode", "global-mean", "user-mean")
-"""Baselines that need no training: of the ranking tasks, then of the rating task."""
+BASELINES: Final = (
+    "popularity",
+    "personal-popularity",
+    "item-knn",
+    "markov",
+    "ease",
+    "sasrec",
+    "mode",
+    "global-mean",
+    "user-mean",
+)
+"""Built-in baselines: of the ranking tasks, then of the rating task. All but ``sasrec`` need no training."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +47,9 @@ RATING_HEADLINES: Final = Headlines(metrics=("accuracy", "accuracy±0.5", "mae",
 
 ERRORS: Final = frozenset({"mae", "rmse", "mse", "loss"})
 """Metrics where lower is better."""
+
+KEEPS: Final = 0.98
+"""Share of a reference's metric that a smaller model is tested to keep."""
 
 
 def formatted_metric(metric: str) -> str:

@@ -21,17 +21,38 @@ class Output(Enum):
         TEACHER_LOGITS: ``logits`` of the teacher.
         STUDENT_STATES: ``states`` of the student.
         TEACHER_STATES: ``states`` of the teacher.
+        STUDENT_ATTENTION: ``attention`` of the student.
+        TEACHER_ATTENTION: ``attention`` of the teacher.
     """
 
     STUDENT_LOGITS = "student-logits"
     TEACHER_LOGITS = "teacher-logits"
     STUDENT_STATES = "student-states"
     TEACHER_STATES = "teacher-states"
+    STUDENT_ATTENTION = "student-attention"
+    TEACHER_ATTENTION = "teacher-attention"
 
     @property
     def of_teacher(self) -> bool:
         """True if a teacher has to run for it."""
-        return self in {Output.TEACHER_LOGITS, Output.TEACHER_STATES}
+        return self in {Output.TEACHER_LOGITS, Output.TEACHER_STATES, Output.TEACHER_ATTENTION}
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class AttentionInputs:
+    """Queries, keys and values of one layer, as its attention gets them: after rotary positions and norms of heads.
+
+    With grouped queries there are fewer key heads than heads, each once.
+
+    Attributes:
+        queries: ``(batch, heads, tokens, head_size)``.
+        keys: ``(batch, key_heads, tokens, head_size)``; key head ``k`` serves ``heads / key_heads`` neighbouring heads.
+        values: ``(batch, key_heads, tokens, value_size)``.
+    """
+
+    queries: "Tensor"
+    keys: "Tensor"
+    values: "Tensor"
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -41,10 +62,13 @@ class ModelOutputs:
     Attributes:
         logits: ``(positions, candidates)``: a row per supervised position, a column per candidate, not the vocabulary.
         states: Layer index → ``(batch, tokens, hidden)``: the output of that layer, before any final norm.
+        attention: Layer index → its queries, keys and values; without the layers that have no attention, as in a
+            hybrid of attention and recurrence.
     """
 
     logits: "Tensor | None" = None
     states: "Mapping[int, Tensor] | None" = None
+    attention: "Mapping[int, AttentionInputs] | None" = None
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -54,10 +78,14 @@ class LossBatch:
     Attributes:
         labels: int64 ``(positions,)``: the right candidate of each supervised position.
         mask: Bool ``(batch, tokens)``: False where the token is padding.
+        log_shares: float32 ``(candidates,)``: logarithm of the number of candidates that each column of the logits stands
+            for, where only some are columns (``LossTraits.sampled``); −∞ for one that is there as a label alone. A label
+            stands for itself at its own positions. None where all candidates are columns.
     """
 
     labels: "Tensor"
     mask: "Tensor"
+    log_shares: "Tensor | None" = None
 
 
 @runtime_checkable

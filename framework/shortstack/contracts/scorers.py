@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
+from shortstack.html_table import table_of_values
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -41,6 +43,11 @@ class Importance:
     scores: "Tensor"
     examples: int
     details: Mapping[str, float] = attrs.field(factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook: each layer's score."""
+        scores = self.scores.tolist()
+        return table_of_values(("layer", *range(len(scores))), [("score", *(f"{score:.4g}" for score in scores))])
 
 
 class LayerSignals(Protocol):

@@ -7,6 +7,8 @@ from typing import Protocol, SupportsIndex, runtime_checkable
 
 import attrs
 
+from shortstack.html_table import table_of_values
+
 
 @runtime_checkable
 class _Array(Protocol):
@@ -61,3 +63,9 @@ class Selection:
     def __attrs_post_init__(self) -> None:
         if self.kept[-1] >= self.of:
             raise ValueError(f"layer {self.kept[-1]} is not among the teacher's {self.of} layers (0 … {self.of - 1})")
+
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook."""
+        layers = f"{', '.join(map(str, self.kept))} of {self.of}"
+        facts = {"layers": layers, "strategy": self.strategy, "budget": self.budget, "reason": self.reason}
+        return table_of_values(("", "selection"), ((name, value) for name, value in facts.items() if value))

@@ -87,7 +87,8 @@ class LossTraits:
 
     Attributes:
         distribution: A divergence between two distributions over the candidates: 0 when they are equal, never negative.
-        additive: The loss of two batches together is the sum of their losses.
+        additive: The loss of two batches together is the sum of their losses; a loss that needs no states is also the
+            sum over chunks of its positions, wherever they are cut.
         forward_kl: It is ``T² Σ_v p_T log(p_T / q_T)`` of the teacher's ``p`` and the student's ``q``, both at the
             temperature ``T`` of the setting ``temperature`` (1 where there is no such setting).
         symmetric: Exchanging the two models leaves the value.
@@ -95,6 +96,8 @@ class LossTraits:
         degree: All outputs times ``c > 0`` give the value times ``c`` to this power; None: no promise.
         paired: Each student layer is trained towards the teacher layer that it was made from: at equal widths, a
             student whose layers give the same states has a loss and a gradient of 0.
+        sampled: Number of candidates drawn at each step, whose logits it gets beside those of the batch's labels, with
+            ``LossBatch.log_shares``; None for all candidates. For losses on the student's logits alone.
     """
 
     distribution: bool = False
@@ -104,3 +107,4 @@ class LossTraits:
     upper: float | None = None
     degree: float | None = None
     paired: bool = False
+    sampled: int | None = None

@@ -9,7 +9,8 @@ from unicodedata import normalize
 
 import attrs
 
-from shortstack.data.near_names import near_names
+from shortstack.boundaries import json_object, read_as
+from shortstack.data.near_names import NameIndex
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnknownNameError
 
 FILE = "items.jsonl"
@@ -107,6 +108,15 @@ class Catalogue:
         longest_item = max(len(item.spelling) for item in self.items)
         return len(self.opening) + window * longest_item + (window - 1 if self.options else 0)
 
+    def require_ranking(self) -> None:
+        """Raise if a model with this catalogue rates items and does not rank them.
+
+        Raises:
+            ConfigurationError: It rates.
+        """
+        if self.options:
+            raise ConfigurationError("this model rates items and does not rank them; use rate(history, item)")
+
     def find(self, name: str) -> int:
         """Return the dense id of the item with this source id, or else this title (the first, if titles repeat).
 
@@ -116,11 +126,22 @@ class Catalogue:
         """
         if not isinstance(name, str):
             raise ConfigurationError(f"an item is named by its title or id, a text, got {name!r}")
-        index = self._places.get(name, self._places.get(normalize("NFC", name)))  # macOS writes titles in NFD
+        index = self.place(name)
         if index is None:
-            names = [text for item in self.items for text in (item.title, item.id) if text]
-            raise UnknownNameError("item", name, near_names(name, names) or names[:3])
+            raise UnknownNameError("item", name, self.near(name) or self._names.names[:3])
         return index
+
+    def near(self, name: str) -> list[str]:
+        """Return up to three titles and ids that are similar to a name, the most similar first."""
+        return self._names.near(name)
+
+    @cached_property
+    def _names(self) -> NameIndex:
+        return NameIndex(names=(text for item in self.items for text in (item.title, item.id) if text))
+
+    def place(self, name: str) -> int | None:
+        """Return the dense id of the item with this source id, or else this title; None if there is none."""
+        return self._places.get(name, self._places.get(normalize("NFC", name)))  # macOS writes titles in NFD
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -128,7 +149,7 @@ class Catalogue:
         # reversed, so that the first of repeated titles wins
         titles = {item.title: index for index, item in reversed([*enumerate(self.items)])}
         places = titles | {item.id: index for index, item in reversed([*enumerate(self.items)])}
-        places.pop("", None)
+        places.pop("", None)  # the empty title of items without one names none of them
         return places
 
     def save(self, folder: Path) -> None:
@@ -150,10 +171,8 @@ class Catalogue:
         path = folder / FILE
         if not path.is_file():
             raise SourceNotFoundError(f"{path} is not there: a recommender keeps its items beside its weights")
-        try:
+        with read_as(path, "is not UTF-8 text"):
             text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8 text: {error}") from error
         items = _parse(path, text.removesuffix("\n").split("\n"))  # titles may hold other line ends
         return cls(items=items, **_parse_options(folder / OPTIONS))
 
@@ -169,7 +188,7 @@ def _parse(path: Path, lines: Iterable[str]) -> tuple[Item, ...]:
     for number, line in enumerate(lines, start=1):
         try:
             items.append(Item(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # of many kinds: of the JSON, of its fields, of their values
             raise DataError(f"{path}:{number}: not an item (id, title, token): {line[:80]!r}") from error
     return tuple(items)
 
@@ -178,9 +197,8 @@ def _parse_options(path: Path) -> dict[str, Any]:
     """Read the options and the opening; empty if there is no such file."""
     if not path.is_file():
         return {}
-    try:
-        contents = json.loads(path.read_bytes())
+    wrong = "must hold an opening (tokens) and a list of options (value, token)"
+    contents = json_object(path, wrong)
+    with read_as(path, wrong):
         options = [Option(value=float(option["value"]), token=int(option["token"])) for option in contents["options"]]
         return {"options": options, "opening": _whole_numbers(contents["opening"])}
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} must hold an opening (tokens) and a list of options (value, token)") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from shortstack.config.given import Given
+from shortstack.contracts.column_names import USUAL
 from shortstack.errors import ConfigurationError, DataError
 from shortstack.frames import frame_of, is_table
 
@@ -19,26 +20,6 @@ if TYPE_CHECKING:
 
 INTERACTIONS: Final = "interactions"
 ITEMS: Final = "items"
-USUAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "user": ("user", "user_id", "userId", "uid", "visitorid", "customer_id", "reviewerID"),
-    "item": (
-        "item",
-        "item_id",
-        "itemId",
-        "iid",
-        "movie_id",
-        "movieId",
-        "product_id",
-        "parent_asin",
-        "asin",
-        "business_id",
-    ),
-    "rating": ("rating", "stars", "overall", "score"),
-    "timestamp": ("timestamp", "time", "date", "datetime", "unixReviewTime"),
-    "title": ("title", "name"),
-    "category": ("category", "categories", "genre", "genres"),
-}
-"""Usual names of the columns, by role."""
 
 
 @contextmanager
@@ -55,10 +36,10 @@ def readable(settings: "DataSettings") -> Iterator["DataSettings"]:
         return
     tables = _tables(settings.source)
     with tempfile.TemporaryDirectory(prefix="shortstack-") as folder:
-        adapter_settings = {**_columns(tables), **settings.settings}
+        adapter_settings = _completed(tables, settings.settings)
         _require_columns(tables[INTERACTIONS], adapter_settings)
         for name, frame in tables.items():
-            _write(frame, Path(folder) / f"{name}.parquet", adapter_settings)
+            _write(frame, Path(folder) / f"{name}.parquet")
         source = str(Path(folder) / f"{INTERACTIONS}.parquet")
         try:
             yield attrs.evolve(settings, source=source, settings=adapter_settings)
@@ -89,8 +70,15 @@ def _tables(source: Given) -> "dict[str, pl.DataFrame]":
     return {name: frame_of(table) for name, table in value.items()}
 
 
+def _completed(tables: "Mapping[str, pl.DataFrame]", settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the adapter's settings with what follows from the tables: names of columns, and the unit of dates and times."""
+    completed = {**_columns(tables), **settings}
+    dated = _is_moment(tables[INTERACTIONS].schema.get(completed.get("timestamp") or ""))
+    return ({"timestamp_unit": "ms"} if dated and "timestamp_format" not in settings else {}) | completed
+
+
 def _columns(tables: "Mapping[str, pl.DataFrame]") -> dict[str, Any]:
-    """Return the adapter settings that follow from the names of the columns."""
+    """Return the names of the columns that have usual ones, as adapter settings."""
     column_names = _named(tables[INTERACTIONS], ("user", "item", "rating", "timestamp"))
     described = tables.get(ITEMS, tables[INTERACTIONS])
     column_names |= _named(described, ("title", "category"))
@@ -99,8 +87,7 @@ def _columns(tables: "Mapping[str, pl.DataFrame]") -> dict[str, Any]:
             "items_file": f"{ITEMS}.parquet",
             "items_item": _named(described, ("item",)).get("item", "item"),
         }
-    times = tables[INTERACTIONS].schema.get(column_names.get("timestamp", ""))
-    return column_names | ({"timestamp_unit": "ms"} if times is not None and times.is_temporal() else {})
+    return column_names
 
 
 def _named(frame: "pl.DataFrame", roles: tuple[str, ...]) -> dict[str, str]:
@@ -122,16 +109,17 @@ def _require_columns(frame: "pl.DataFrame", settings: Mapping[str, Any]) -> None
             )
 
 
-def _write(frame: "pl.DataFrame", path: Path, settings: Mapping[str, Any]) -> None:
-    """Write a table to a file, with dates as milliseconds and lists of categories joined to one text."""
+def _write(frame: "pl.DataFrame", path: Path) -> None:
+    """Write a table to a file, without columns that hold objects or structures."""
     import polars as pl
 
-    category = str(settings.get("category"))
-    if isinstance(frame.schema.get(category), pl.List):
-        frame = frame.with_columns(pl.col(category).list.eval(pl.element().cast(pl.String)).list.join("|"))
-    moments = [name for name, kind in frame.schema.items() if kind == pl.Date or isinstance(kind, pl.Datetime)]
-    frame = frame.with_columns(pl.col(name).cast(pl.Datetime("ms")).dt.epoch("ms") for name in moments)
     plain = [
         name for name, kind in frame.schema.items() if kind != pl.Object and not isinstance(kind, pl.Struct | pl.Array)
     ]
     frame.select(plain).write_parquet(path)
+
+
+def _is_moment(kind: "pl.DataType | None") -> bool:
+    import polars as pl
+
+    return isinstance(kind, pl.Date | pl.Datetime)

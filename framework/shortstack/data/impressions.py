@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from shortstack.boundaries import read_as
 from shortstack.data.sequences import SplitName
 from shortstack.errors import EmptyDataError
 
@@ -77,7 +78,15 @@ class Impressions:
         """Read what ``save`` wrote."""
         from safetensors.numpy import load_file
 
-        return cls(**load_file(path))
+        with read_as(path, "is damaged", "remove its folder, and the next run makes it again"):
+            return cls(**load_file(path))
+
+
+def shown_by_user(impressions: Impressions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what each user was shown in all impressions, user after user, and the offsets of the users."""
+    owners = np.repeat(impressions.users, np.diff(impressions.shown_offsets))
+    counts = np.bincount(owners, minlength=int(impressions.users.max()) + 1)
+    return impressions.shown[np.argsort(owners, kind="stable")], np.concatenate([[0], np.cumsum(counts)])
 
 
 def _taken(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

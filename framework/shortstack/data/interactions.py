@@ -85,7 +85,7 @@ class Interactions:
             preparation=preparation,
             read=len(raw),
             skipped=records.skipped,
-            remarks=(*records.remarks, *doubts(raw), *without_titles(items, described)),
+            remarks=(*records.remarks, *doubts(raw, described), *without_titles(items, described)),
         )
 
     def catalogue(self, *, first_token: int = 1) -> Catalogue:

@@ -1,24 +1,36 @@
-"""Nearest names to a mistyped one, fast even among a hundred thousand."""
+"""Nearest names to a mistyped one, fast even among millions: an index of their three-letter pieces is built once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 _FEW: Final = 1000
 """Largest number of names that are all compared by difflib, at some 30 µs each."""
 _LIKELIEST: Final = 300
-"""Number of preselected names that difflib compares otherwise."""
+"""Largest number of preselected names that difflib compares otherwise."""
+_OF_BLOCK: Final = 100
+"""Number of names that each block of the index preselects."""
 _LETTERS: Final = 32
 """Largest number of distinct letters of the name that are counted in the others."""
 _OTHERS: Final = 255
 """Code of all other letters."""
+_BLOCK: Final = 1 << 17
+"""Number of names that are indexed at once, which bounds the memory for it."""
+_AROUND: Final = 2
+"""Letters of nothing before and after a name, so that its ends are pieces, too."""
+_KEYS: Final = 1 << 16
+"""Number of keys of three-letter pieces; different pieces may share one."""
+_READ: Final = 1 << 13
+"""Number of entries that are read in a block: those of the rarest pieces, which say most."""
 
 
-def near_names(name: str, names: Sequence[str], *, most: int = 3, least: float = 0.5) -> list[str]:
+def near_names(name: str, names: Iterable[str], *, most: int = 3, least: float = 0.5) -> list[str]:
     """Return ``difflib.get_close_matches`` without duplicates; of many names, only the likeliest are compared.
 
     >>> near_names("Matirx", ["Heat", "Matrix", "Casino", "Matrix"])
@@ -30,11 +42,108 @@ def near_names(name: str, names: Sequence[str], *, most: int = 3, least: float =
         most: Largest number of results.
         least: Smallest similarity, from 0 to 1.
     """
-    distinct = list(dict.fromkeys(names))
-    if len(distinct) > _FEW:
-        likeness = _likeness(name, distinct)
-        distinct = [distinct[place] for place in np.argsort(-likeness, kind="stable")[:_LIKELIEST]]
-    return get_close_matches(name, distinct, n=most, cutoff=least)
+    return NameIndex(names=names).near(name, most=most, least=least)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+@attrs.frozen(kw_only=True, eq=False, slots=False)
+class NameIndex:
+    """Names, indexed at the first question if they are many.
+
+    Attributes:
+        names: The names, without duplicates.
+    """
+
+    names: tuple[str, ...] = attrs.field(converter=_distinct, repr=False)
+
+    def near(self, name: str, *, most: int = 3, least: float = 0.5) -> list[str]:
+        """Return what ``near_names`` does."""
+        if 2 * self._longest < least * (self._longest + len(name)):  # not even a name that it begins with is so similar
+            return []
+        return get_close_matches(name, self._likely(name), n=most, cutoff=least)
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self.names), default=0)
+
+    def _likely(self, name: str) -> Sequence[str]:
+        if len(self.names) <= _FEW:
+            return self.names
+        likely = [other for block in self._blocks for other in block.likely(name)]
+        order = np.argsort(-_likeness(name, likely), kind="stable")
+        return [likely[place] for place in order[:_LIKELIEST]]
+
+    @cached_property
+    def _blocks(self) -> "tuple[_Block, ...]":
+        """Indexes of all names; threads that build them at the same time build equal ones."""
+        starts = range(0, len(self.names), _BLOCK)
+        return tuple(_Block.of(self.names[start : start + _BLOCK]) for start in starts)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Block:
+    """Inverted index of some names.
+
+    Attributes:
+        names: The names.
+        lengths: int64 ``(names,)``: their lengths.
+        starts: int64 ``(keys + 1,)``: start of each key's entries.
+        entries: int32: the places of the names that have a key, key after key.
+    """
+
+    names: tuple[str, ...]
+    lengths: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    entries: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> "_Block":
+        """Index names."""
+        keys, owners = _keys(names)
+        return cls(
+            names=names,
+            lengths=np.fromiter(map(len, names), dtype=np.int64, count=len(names)),
+            starts=np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=_KEYS))]),
+            # a stable sort of 16-bit numbers is by radix, which takes linear time
+            entries=owners[np.argsort(keys, kind="stable")],
+        )
+
+    def likely(self, name: str) -> Iterator[str]:
+        """Yield the names that share the largest part of their rare pieces with this one."""
+        places = np.concatenate([self.entries[:0], *self._read(name)])
+        sharing, shared = np.unique(places, return_counts=True)
+        share = shared / (self.lengths[sharing] + len(name) + _AROUND)
+        best = np.sort(np.argsort(-share, kind="stable")[:_OF_BLOCK])
+        return (self.names[place] for place in sharing[best].tolist())
+
+    def _read(self, name: str) -> Iterator[NDArray[np.int32]]:
+        """Yield the entries of a name's pieces, the rarest first, as many as may be read, and at least of one piece."""
+        keys = np.unique(_keys([name])[0])
+        counts = self.starts[keys + 1] - self.starts[keys]
+        rarest = np.argsort(counts, kind="stable")
+        enough = max(1, np.searchsorted(np.cumsum(counts[rarest]), _READ, side="right"))
+        return (self.entries[self.starts[key] : self.starts[key + 1]] for key in keys[rarest[:enough]].tolist())
+
+
+def _keys(names: Sequence[str]) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+    """Return the keys of all three-letter pieces of names, with letters of nothing around each name; and whose they are.
+
+    Returns:
+        uint16 ``(pieces,)`` keys, and int32 ``(pieces,)`` places among the names.
+    """
+    nothing = "\0" * _AROUND
+    around = [f"{nothing}{name}{nothing}" for name in names]
+    lengths = np.fromiter(map(len, around), dtype=np.int64, count=len(names))
+    text = np.frombuffer("".join(around).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    # multiplied in 32 bits with overflow, of which the upper 16 depend on all letters
+    mixed = (text[:-2] * np.uint32(31) + text[1:-1]) * np.uint32(31) + text[2:]
+    keys = ((mixed * np.uint32(2_654_435_761)) >> np.uint32(16)).astype(np.uint16)
+    owners = np.repeat(np.arange(len(names), dtype=np.int32), lengths)
+    inside = owners[:-2] == owners[2:]
+    return keys[inside], owners[:-2][inside]
 
 
 def _likeness(name: str, names: Sequence[str]) -> NDArray[np.float64]:
@@ -49,7 +158,7 @@ def _likeness(name: str, names: Sequence[str]) -> NDArray[np.float64]:
 
     known = letters != _OTHERS
     occurrences = np.bincount(owner[known] * len(counts) + letters[known], minlength=len(names) * len(counts))
-    common = np.minimum(occurrences.reshape(len(names), -1), list(counts.values())).sum(1)
+    common = np.minimum(occurrences.reshape(len(names), len(counts)), list(counts.values())).sum(1)
 
     pairs = np.zeros((_OTHERS + 1, _OTHERS + 1), dtype=bool)
     ours = number[[ord(letter) for letter in name]]

@@ -234,7 +234,9 @@ def _moments(table: pl.DataFrame) -> NDArray[np.int64]:
 def _order_ties(order: NDArray[np.int64], moments: NDArray[np.int64], columns: pl.DataFrame, hashes: Hashes) -> None:
     """Order rows of one user and one time, in place, by their hashes, then by their ratings, missing ones last."""
     same = moments[1:] == moments[:-1]
-    tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
     rows = order[tied]
     users, items = (columns[name].to_numpy()[rows] for name in ("user", "item"))
     ratings = columns["rating"].to_numpy()[rows]  # null is NaN, which is sorted to the end

@@ -12,15 +12,15 @@ from shortstack.errors import PluginError
 from shortstack.frames import hash_column
 
 
-def require_records(found: object) -> Records:
+def require_records(value: object) -> Records:
     """Return the result of an adapter's ``read``, checked.
 
     Raises:
         PluginError: The result is not ``Records``.
     """
-    if not isinstance(found, Records):
-        raise PluginError(f"an adapter's read must give shortstack.contracts.Records, got a {type(found).__name__}")
-    return found
+    if not isinstance(value, Records):
+        raise PluginError(f"an adapter's read must give shortstack.contracts.Records, got a {type(value).__name__}")
+    return value
 
 
 def read_once(records: Records, tables: Sequence[str]) -> Records:

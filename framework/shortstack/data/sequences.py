@@ -1,19 +1,25 @@
 """Histories as plain arrays: all that the stages after the data stage need."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from shortstack.boundaries import read_as
+from shortstack.data.mapped_file import MappedFile
 from shortstack.errors import ConfigurationError, EmptyDataError
 
 SplitName = Literal["train", "valid", "test"]
 
 Seen = Literal["exclude", "include"]
 """Rule for items of a user's history: excluded from the candidates of that user, or included like all others."""
+
+_AT_ONCE: Final = 1 << 20
+"""Interactions that are looked at together, where looking at all would take memory for each."""
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
@@ -26,6 +32,7 @@ class Cases:
         starts: int64 ``(cases,)``: start of the user's history in ``items``.
         stops: int64 ``(cases,)``: its end, exclusive; the target is not part of it.
         items: int64: the flat histories of all users.
+        unread_items: Gives ``items`` for looking at all of them once; None for the array itself.
     """
 
     users: NDArray[np.int64]
@@ -33,6 +40,7 @@ class Cases:
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     items: NDArray[np.int64]
+    unread_items: Callable[[], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -44,17 +52,33 @@ class Cases:
     def at(self, rows: NDArray[np.int64]) -> "Cases":
         """Return the cases with these indices."""
         chosen = {name: getattr(self, name)[rows] for name in ("users", "targets", "starts", "stops")}
-        return Cases(**chosen, items=self.items)
+        return attrs.evolve(self, **chosen)
 
     @cached_property
     def repeats(self) -> NDArray[np.bool_]:
         """Bool ``(cases,)``: True if the target is in the history."""
+        repeats = np.zeros(len(self), dtype=bool)
+        in_order = np.argsort(self.starts, kind="stable")
+        starts, ends = self.starts[in_order], np.maximum.accumulate(self.stops[in_order])
+        items = self.items if self.unread_items is None else self.unread_items()
+        # some users at a time, so that the memory does not grow with the number of interactions
+        first = 0
+        while first < len(self):
+            of_user = np.searchsorted(starts, starts[first], side="right")
+            after = max(of_user, np.searchsorted(ends, starts[first] + _AT_ONCE))
+            rows = in_order[first:after]
+            repeats[rows] = self._repeats(rows, starts[first], items[starts[first] : ends[after - 1]])
+            first = after
+        return repeats
+
+    def _repeats(self, rows: NDArray[np.int64], start: np.int64, items: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return ``repeats`` of some cases, whose histories lie in a part of the items, which begins at ``start``."""
         # all places of each item in order, so that two searches find those in a history
-        places = np.argsort(self.items, kind="stable")
-        keys = self.items[places] * len(places) + places
-        first = self.targets * len(places)
-        bounds = np.searchsorted(keys, [first + self.starts, first + self.stops])  # places in the history, as a range
-        repeats: NDArray[np.bool_] = bounds[0] < bounds[1]
+        places = np.argsort(items, kind="stable")
+        keys = items[places] * len(places) + places
+        first = self.targets[rows] * len(places) - start
+        bounds = np.searchsorted(keys, [first + self.starts[rows], first + self.stops[rows]])
+        repeats: NDArray[np.bool_] = bounds[0] < bounds[1]  # its places in the history, as a range
         return repeats
 
 
@@ -68,6 +92,7 @@ class Sequences:
         splits: int8 ``(interactions,)``: 0 train, 1 valid, 2 test; never decreasing within a user.
         catalogue_size: Number of items.
         ratings: int64 ``(interactions,)``: index of the option with which each was rated; None if ratings are not used.
+        file: The file that the arrays are mapped from; None if they are in memory.
     """
 
     items: NDArray[np.int64]
@@ -75,11 +100,36 @@ class Sequences:
     splits: NDArray[np.int8]
     catalogue_size: int
     ratings: NDArray[np.int64] | None = None
+    file: MappedFile | None = None
 
     @property
     def users(self) -> int:
         """Number of users."""
         return len(self.offsets) - 1
+
+    @property
+    def training_lengths(self) -> NDArray[np.int64]:
+        """Number of training items of each user, int64 ``(users,)``."""
+        others = np.searchsorted(self.offsets, np.flatnonzero(self.splits), side="right") - 1
+        lengths: NDArray[np.int64] = np.diff(self.offsets) - np.bincount(others, minlength=self.users)
+        return lengths
+
+    @property
+    def training_items(self) -> NDArray[np.int64]:
+        """Dense ids of the items that are in any training history, int64, ascending."""
+        known, whole = np.zeros(self.catalogue_size, dtype=bool), self.unread()
+        for start in range(0, len(self.items), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            known[whole.items[part][whole.splits[part] == 0]] = True
+        return np.flatnonzero(known)
+
+    def unread(self) -> "Sequences":
+        """Return the same with nothing of their file in this process's memory yet, if they are mapped from one.
+
+        A page of a mapped file that was looked at stays in memory until the mapping is closed. What looks at everything once
+        does so with these, and lets them go.
+        """
+        return Sequences.load(self.file.path) if self.file is not None and self.file.is_there() else self
 
     def rated(self) -> NDArray[np.int64]:
         """Return the ratings.
@@ -119,7 +169,17 @@ class Sequences:
         if not len(rows):
             raise EmptyDataError(f"the split {split!r} has no interactions; use more data or another split")
         users = np.searchsorted(self.offsets, rows, side="right") - 1
-        return Cases(users=users, targets=self.items[rows], starts=self.offsets[users], stops=rows, items=self.items)
+        return Cases(
+            users=users,
+            targets=self.unread().items[rows],
+            starts=self.offsets[users],
+            stops=rows,
+            items=self.items,
+            unread_items=self._unread_items,
+        )
+
+    def _unread_items(self) -> NDArray[np.int64]:
+        return self.unread().items
 
     def save(self, path: Path) -> None:
         """Write all of it to one safetensors file."""
@@ -132,9 +192,15 @@ class Sequences:
 
     @classmethod
     def load(cls, path: Path) -> "Sequences":
-        """Read what ``save`` wrote."""
+        """Map what ``save`` wrote into memory: only what is looked at is read, once for all processes of a machine.
+
+        The arrays are to be read: what is written to them does not change the file, and is not seen by all that looks at them.
+        """
         from safetensors import safe_open
 
-        with safe_open(path, "np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
-            return cls(**arrays, catalogue_size=int(file.metadata()["catalogue_size"]))
+        advice = "remove its folder, and the next run makes it again"
+        # tensors of torch are views of the mapped file, where arrays would be copies
+        with read_as(path, "is damaged", advice), safe_open(path, "pt") as file:
+            arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 -- it is no mapping
+            size = int(file.metadata()["catalogue_size"])
+            return cls(**arrays, catalogue_size=size, file=MappedFile.at(path))

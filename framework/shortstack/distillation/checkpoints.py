@@ -1,24 +1,33 @@
 """Training state as safetensors and JSON: nothing is pickled, so loading executes no code."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from shortstack.digests import damage, seal
 from shortstack.distillation.lora import adapter_state
 from shortstack.errors import DataError
+from shortstack.files import write_through
+from shortstack.models.sharding import place_like
 
 LEARNING = "learning.safetensors"
 """File of the trained parameters of a model with adapters."""
 
 STATE = "trainer_state.json"
-"""File that transformers writes last, so a checkpoint in which it is readable is complete."""
+"""File of the trainer's state, which transformers writes."""
+
+DIGESTS = "digests.json"
+"""File with the digests of all others, written last: a checkpoint without it is incomplete."""
+
+_LOG = logging.getLogger(__name__)
 
 
 def save_tree(path: Path, tree: object) -> None:
@@ -69,27 +78,52 @@ def load_weights(model: PreTrainedModel, folder: Path) -> None:
         model.load_state_dict(load_tree(folder / LEARNING), strict=False)
         return
     stored = type(model).from_pretrained(folder, dtype=model.dtype, use_safetensors=True)
-    model.load_state_dict(stored.state_dict())
+    fill(model, stored.state_dict())
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest complete checkpoint in a trainer's folder; None if there is none."""
+def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Fill a module, whole or divided among processes, from whole tensors, which every process has."""
+    own = module.state_dict()
+    module.load_state_dict({name: place_like(value, own[name]) for name, value in state.items()})
+
+
+def seal_checkpoint(folder: Path, step: int) -> None:
+    """Write the checkpoint of a step through to the disk, then a digest of each of its files, which makes it complete."""
+    seal(folder / f"checkpoint-{step}", DIGESTS, {})
+    write_through(folder)
+
+
+def last_checkpoint(folder: Path, tell: Callable[[str], None] = _LOG.warning) -> Path | None:
+    """Return the newest checkpoint in a trainer's folder that is as it was written; None if there is none.
+
+    Args:
+        folder: The trainer's folder.
+        tell: Receives a sentence on each newer one that is passed over.
+    """
     checkpoints = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
     # by number: as text, checkpoint-10 comes before checkpoint-9
     newest_first = sorted(checkpoints, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
-    return next((path for path in newest_first if read_state(path) is not None and _opens(path)), None)
+    for checkpoint in newest_first:
+        found = _damage(checkpoint) or _damage(_best(checkpoint))
+        if not found:
+            return checkpoint
+        tell(f"{found}; training does not go on from {checkpoint.name}, but from the one before, or from its start")
+    return None
 
 
-def _opens(checkpoint: Path) -> bool:
-    """Return True if weights and training state exist and are complete; opening a truncated safetensors file fails."""
-    weights = [*checkpoint.glob("model*.safetensors"), *checkpoint.glob(LEARNING)]
-    for path in (*weights, checkpoint / "training.safetensors"):
-        try:
-            with safe_open(path, "pt"):
-                pass
-        except (OSError, SafetensorError):
-            return False
-    return bool(weights)
+def _damage(checkpoint: Path) -> str:
+    """Return what is not as it was written, in words; empty if all is."""
+    if not (checkpoint / DIGESTS).is_file():
+        return f"{checkpoint} was not written to its end"
+    return damage(checkpoint, DIGESTS)
+
+
+def _best(checkpoint: Path) -> Path:
+    """Return the checkpoint whose weights training ends with, as things stood at another; that one itself if it keeps none."""
+    state = read_state(checkpoint) or {}
+    if not state.get("best_model_checkpoint"):
+        return checkpoint
+    return checkpoint.with_name(f"checkpoint-{state['best_global_step']}")
 
 
 def has_ended(checkpoint: Path) -> bool:

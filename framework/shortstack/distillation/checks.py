@@ -1,6 +1,7 @@
 """Checks before a student is trained: each raises with the problem and its remedy."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Sized
+from typing import Final
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
@@ -8,8 +9,9 @@ from transformers import PreTrainedModel, TrainingArguments
 from shortstack.contracts import Output
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
+from shortstack.models.attention_inputs import require_interface
 from shortstack.models.batch_keys import KEYS, malformed, unread
-from shortstack.models.decoder import require_head
+from shortstack.models.decoder import most_tokens, require_head
 from shortstack.models.padding import padding_row
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
@@ -31,6 +33,8 @@ _NOT_FOLLOWED: Mapping[str, tuple[object, str]] = {
     "fp16_full_eval": (False, "validate(model) gets the model as it is"),
 }
 """Unsupported arguments of a plain Trainer: the value that disables each, and the remedy."""
+
+_ATTENTION: Final = frozenset({Output.STUDENT_ATTENTION, Output.TEACHER_ATTENTION})
 
 
 def check_teacher(teacher: PreTrainedModel | None, student: PreTrainedModel, losses: Sequence[WeightedLoss]) -> None:
@@ -92,6 +96,26 @@ def check_models(
     check_teacher(teacher, student, losses)
 
 
+def check_cache(losses: Sequence[WeightedLoss]) -> None:
+    """Raise if a loss needs more of the teacher than a cache of its final states holds.
+
+    Raises:
+        ConfigurationError: It does; names the loss.
+    """
+    for loss in losses:
+        if more := more_than_logits([loss]):
+            raise ConfigurationError(
+                f"the loss {loss.name!r} needs the teacher's {more[0]}, and a cache holds its final states alone; leave out this "
+                'loss, or run the teacher (cache = "off")'
+            )
+
+
+def more_than_logits(losses: Sequence[WeightedLoss]) -> list[str]:
+    """Return what losses need of the teacher beside its logits: ``"states"``, ``"attention"``."""
+    others = wanted(losses) - {Output.TEACHER_LOGITS}
+    return sorted(output.value.removeprefix("teacher-") for output in others if output.of_teacher)
+
+
 def check_student(student: object, examples: object) -> None:
     """Raise if the student cannot be trained, or there are no examples.
 
@@ -113,20 +137,30 @@ def check_student(student: object, examples: object) -> None:
 
 
 def check_layerdrop(student: PreTrainedModel, needs: Collection[Output]) -> None:
-    """Raise if the student drops layers at random (layerdrop) while a loss needs the states of all.
+    """Raise if the student drops layers at random (layerdrop) while a loss needs the states or the attention of all.
 
     Raises:
         ConfigurationError: A layerdrop rate is above 0.
     """
-    if Output.STUDENT_STATES not in needs:
+    if not {Output.STUDENT_STATES, Output.STUDENT_ATTENTION} & set(needs):
         return
     for module in student.modules():
         for name, value in vars(module).items():
             if name.endswith("layerdrop") and isinstance(value, int | float) and value > 0:
                 raise ConfigurationError(
                     f"{name} is {value}, by which {type(student).__name__} leaves out layers at random in training, but a loss needs the "
-                    f"states of all; set {name} to 0 in the model's config, or train on other losses"
+                    f"states or the attention of all; set {name} to 0 in the model's config, or train on other losses"
                 )
+
+
+def check_attention(model: PreTrainedModel, needs: Collection[Output]) -> None:
+    """Raise if a loss needs a model's attention, and the model has none that can be read.
+
+    Raises:
+        UnsupportedModelError: Its family does not call attention through transformers' interface.
+    """
+    if not _ATTENTION.isdisjoint(needs):
+        require_interface(model)
 
 
 def _only_holds(module: nn.Module) -> bool:
@@ -150,8 +184,6 @@ def check_arguments(args: TrainingArguments, validate: Validate | None) -> None:
         )
     if args.fp16:
         raise ConfigurationError("fp16 loses small gradients without a scaler; use bf16=True, or neither")
-    if args.fsdp or args.deepspeed:
-        raise ConfigurationError("sharded training (fsdp, deepspeed) is not supported; use one process a device (DDP)")
     if args.n_gpu > 1:
         raise ConfigurationError(
             f"one process sees {args.n_gpu} devices; start one process a device with torchrun, or set "
@@ -172,6 +204,26 @@ def check_batch(batch: object, vocabulary: int) -> None:
         )
     if problem := unread(batch) or malformed(batch, vocabulary):
         raise ConfigurationError(f"a batch {problem}")
+
+
+def check_lengths(batch: Mapping[str, Tensor], models: Mapping[str, PreTrainedModel]) -> None:
+    """Raise if an example has more tokens than one of the models has positions: families differ in it.
+
+    Args:
+        batch: A batch that ``check_batch`` lets pass.
+        models: The models that read it, by their part: ``"student"``, ``"teacher"``.
+
+    Raises:
+        ConfigurationError: An example is too long.
+    """
+    tokens = int(batch["attention_mask"].bool().sum(-1).max()) if len(batch["attention_mask"]) else 0
+    for part, model in models.items():
+        most = most_tokens(model)
+        if most is not None and tokens > most:
+            raise ConfigurationError(
+                f"a batch has an example of {tokens} tokens, but the {part} ({model.config.model_type}) reads at most {most}; shorten the "
+                f"examples, or give a {part} of more positions"
+            )
 
 
 def check_padding(student: PreTrainedModel, candidates: Tensor | None) -> None:

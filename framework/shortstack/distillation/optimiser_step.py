@@ -1,13 +1,15 @@
 """The losses of one optimiser step over all micro-batches and ranks, and their log."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 import attrs
 import torch
 from torch import Tensor
 
+from shortstack.distillation.balancing import TrainedStep
+from shortstack.distillation.gradient_norms import GradientNorms
 from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.errors import DataError, EmptyDataError, NonFiniteError
 from shortstack.registry.isolation import plugin_errors
@@ -20,22 +22,43 @@ class OptimiserStep:
     Attributes:
         counts: float64 ``(losses + 1,)``, over all ranks: the number of terms of every loss, then of labels that are
             not candidates.
+        multipliers: Multiplier of every loss, in the order of the losses.
         scales: float64 ``(losses,)``: factor of every sum: its multiplier over its count.
         sums: float64 ``(losses,)``: every loss's sum so far.
+        batches: The micro-batches on this rank.
         pending: Number of outstanding micro-batches.
+        gradients: The losses' gradients so far; None if they are not measured at this step.
     """
 
     counts: Tensor
+    multipliers: Mapping[str, float]
     scales: Tensor
     sums: Tensor
+    batches: Sequence[Mapping[str, Tensor]]
     pending: int
+    gradients: GradientNorms | None = None
 
     @classmethod
-    def open(cls, *, counts: Tensor, multipliers: Sequence[float], micro_batches: int) -> "OptimiserStep":
+    def open(
+        cls,
+        *,
+        counts: Tensor,
+        multipliers: Mapping[str, float],
+        batches: Sequence[Mapping[str, Tensor]],
+        gradients: GradientNorms | None = None,
+    ) -> "OptimiserStep":
         """Return the step before its first micro-batch."""
         terms = counts[:-1].clamp_min(1.0)  # a loss without terms has the sum 0, which must not become 0 / 0
-        factors = torch.tensor(multipliers, dtype=torch.float64, device=counts.device)
-        return cls(counts=counts, scales=factors / terms, sums=torch.zeros_like(terms), pending=micro_batches)
+        factors = torch.tensor([*multipliers.values()], dtype=torch.float64, device=counts.device)
+        return cls(
+            counts=counts,
+            multipliers=multipliers,
+            scales=factors / terms,
+            sums=torch.zeros_like(terms),
+            batches=batches,
+            pending=len(batches),
+            gradients=gradients,
+        )
 
     def means(self, losses: Sequence[WeightedLoss], *, number: int) -> dict[str, float]:
         """Return every loss's mean; losses without terms are left out.
@@ -65,33 +88,35 @@ class OptimiserStep:
 
 
 class LossLog:
-    """Running means of the losses since the last log, and a clock that continues after a resume."""
+    """Running means of what was measured of each loss since the last log, and a clock that continues after a resume."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """Create an empty log.
-
-        Args:
-            names: Names of the losses.
-        """
-        self._seen: dict[str, list[float]] = {name: [] for name in names}
+    def __init__(self) -> None:
+        """Create an empty log."""
+        self._seen: dict[str, list[float]] = {}
         self._started: float | None = None
 
-    def add(self, means: Mapping[str, float]) -> None:
-        """Add the means of one optimiser step."""
-        for name, mean in means.items():
-            self._seen[name].append(mean)
+    def add(self, step: TrainedStep) -> None:
+        """Add one optimiser step."""
+        measured = {"loss": step.means, "weight": step.multipliers, "gradient_norm": step.gradient_norms}
+        for kind, values in measured.items():
+            for name, value in values.items():
+                self._seen.setdefault(f"{kind}/{name}", []).append(value)
 
     def take(self) -> dict[str, float]:
-        """Return ``loss/NAME``, the mean since the last call, and reset it; losses without terms are left out.
+        """Return means since the last call, and reset them.
 
-        >>> log = LossLog(["labels", "soft-targets"])
-        >>> log.add({"labels": 1.0})
-        >>> log.add({"labels": 2.0})
+        Keys: ``loss/NAME``, the loss itself; ``weight/NAME``, its multiplier; ``gradient_norm/NAME``, at the steps at
+        which it was measured. Losses without terms have the weight alone.
+
+        >>> log = LossLog()
+        >>> for number in (1, 2):
+        ...     known = {"number": number, "steps": 2, "weights": {"labels": 1.0}, "multipliers": {"labels": 0.5}}
+        ...     log.add(TrainedStep(**known, means={"labels": float(number)}))
         >>> log.take()
-        {'loss/labels': 1.5}
+        {'loss/labels': 1.5, 'weight/labels': 0.5}
         """
-        means = {f"loss/{name}": sum(seen) / len(seen) for name, seen in self._seen.items() if seen}
-        self._seen = {name: [] for name in self._seen}
+        means = {name: sum(seen) / len(seen) for name, seen in self._seen.items()}
+        self._seen = {}
         return means
 
     def start(self, log_history: Sequence[Mapping[str, float]]) -> None:

@@ -1,6 +1,7 @@
-"""Check that losses return sums and not means, on synthetic outputs before training, where it would go unnoticed."""
+"""Trials of losses on synthetic outputs before training: whether one returns a mean, or mixes positions."""
 
 import copy
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from shortstack.contracts import DistillationLoss, LossBatch, ModelOutputs, Output
+from shortstack.contracts import AttentionInputs, DistillationLoss, LossBatch, ModelOutputs, Output
+from shortstack.distillation.model_outputs import STUDENT_OUTPUTS, TEACHER_OUTPUTS, OutputsOf
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import PluginError
 from shortstack.models.decoder import Decoder
@@ -29,8 +31,8 @@ class Shape:
     """Shapes of a model's outputs for one synthetic example.
 
     Attributes:
-        layers: Number of layers with states.
-        hidden: Width of the states.
+        layers: Number of layers.
+        hidden: Width of the states, and of the one head that the attention is made of.
         candidates: Number of logits per position.
         dtype: Dtype of states and logits.
     """
@@ -50,17 +52,30 @@ class Shape:
             dtype=model.dtype,
         )
 
-    def outputs(self, generator: torch.Generator, *, times: int, logits: bool, states: bool) -> ModelOutputs:
-        """Return synthetic outputs, repeated ``times`` times."""
+    def outputs(
+        self, generator: torch.Generator, needs: frozenset[Output], which: OutputsOf, *, times: int
+    ) -> ModelOutputs:
+        """Return synthetic outputs, those of ``which`` that are in ``needs``, repeated ``times`` times."""
         rows = self._random(generator, _POSITIONS, self.candidates)
-        layers = [self._random(generator, 1, _TOKENS, self.hidden) for _ in range(self.layers)]
+        states, attention = (self._layers(generator, times) for _ in range(2))
         return ModelOutputs(
-            logits=torch.cat([rows] * times) if logits else None,
-            states={i: torch.cat([layer] * times) for i, layer in enumerate(layers)} if states else None,
+            logits=torch.cat([rows] * times) if which.logits in needs else None,
+            states=states if which.states in needs else None,
+            attention={i: _one_head(x) for i, x in attention.items()} if which.attention in needs else None,
         )
+
+    def _layers(self, generator: torch.Generator, times: int) -> dict[int, Tensor]:
+        """Return random numbers ``(times, tokens, hidden)`` for each layer, the same for each time."""
+        layers = [self._random(generator, 1, _TOKENS, self.hidden) for _ in range(self.layers)]
+        return {i: torch.cat([layer] * times) for i, layer in enumerate(layers)}
 
     def _random(self, generator: torch.Generator, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).to(self.dtype)
+
+
+def _one_head(numbers: Tensor) -> AttentionInputs:
+    """Return the same numbers ``(batch, tokens, width)`` as queries, keys and values of one head."""
+    return AttentionInputs(queries=numbers[:, None], keys=numbers[:, None], values=numbers[:, None])
 
 
 def require_sum(
@@ -99,16 +114,56 @@ def require_sum(
                 )
 
 
+def additive_alone(
+    losses: Sequence[WeightedLoss], modules: Sequence[nn.Module | None], student: Shape, teacher: Shape | None
+) -> tuple[WeightedLoss, ...]:
+    """Return the losses, those that turn out not to be additive over positions marked as such.
+
+    A loss that compares positions with each other, such as a contrast within the batch, has another value in parts.
+
+    Args:
+        losses: The losses.
+        modules: Result of each loss's ``prepare``; copies of them are used, on the CPU.
+        student: Shapes of the student's outputs.
+        teacher: Shapes of the teacher's outputs; None if there is no teacher.
+    """
+    ours, theirs, batch = _made_up(1, student, teacher, wanted(losses))
+    tried = [
+        weighted.additive and not weighted.needs_states and _adds_up(weighted.loss, module, ours, theirs, batch)
+        for weighted, module in zip(losses, modules, strict=True)
+    ]
+    return tuple(attrs.evolve(weighted, additive=adds_up) for weighted, adds_up in zip(losses, tried, strict=True))
+
+
+def _adds_up(
+    loss: DistillationLoss, module: nn.Module | None, student: ModelOutputs, teacher: ModelOutputs, batch: LossBatch
+) -> bool:
+    """Return True if a loss of logits is the sum of its values for parts of the positions."""
+    values: list[float] = []
+    parts = (slice(None), slice(0, 1), slice(1, None))
+    with suppress(Exception, SystemExit), catch_warnings(action="ignore"), thread_generator(), torch.no_grad():
+        for part in parts:
+            labels = batch.labels[part]
+            alone = LossBatch(labels=labels, mask=torch.ones(len(labels), 1, dtype=torch.bool))
+            values.append(_tried(loss, module, _logits_of(student, part), _logits_of(teacher, part), alone)[0])
+    if len(values) < len(parts):
+        return False
+    whole, *others = values
+    return math.isclose(whole, sum(others), rel_tol=_NEAR, abs_tol=_NEAR * max(map(abs, others)))
+
+
+def _logits_of(outputs: ModelOutputs, part: slice) -> ModelOutputs:
+    return ModelOutputs(logits=None if outputs.logits is None else outputs.logits[part])
+
+
 def _made_up(
     times: int, student: Shape, teacher: Shape | None, needs: frozenset[Output]
 ) -> tuple[ModelOutputs, ModelOutputs, LossBatch]:
     """Return the arguments of a loss: synthetic data repeated ``times`` times, limited to the outputs in ``needs``."""
     generator, theirs = torch.Generator().manual_seed(0), ModelOutputs()
-    logits, states = Output.STUDENT_LOGITS in needs, Output.STUDENT_STATES in needs
-    ours = student.outputs(generator, times=times, logits=logits, states=states)
+    ours = student.outputs(generator, needs, STUDENT_OUTPUTS, times=times)
     if teacher is not None:
-        logits, states = Output.TEACHER_LOGITS in needs, Output.TEACHER_STATES in needs
-        theirs = teacher.outputs(generator, times=times, logits=logits, states=states)
+        theirs = teacher.outputs(generator, needs, TEACHER_OUTPUTS, times=times)
     labels = torch.arange(_POSITIONS).remainder(student.candidates).repeat(times)
     return ours, theirs, LossBatch(labels=labels, mask=torch.ones(times, _TOKENS, dtype=torch.bool))
 

@@ -1,52 +1,84 @@
 """Trainer of a student on weighted losses, with or without a teacher."""
 
 import inspect
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.nn.parallel import DistributedDataParallel
 from transformers import (
     PreTrainedModel,
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainerControl,
-    TrainerState,
     TrainingArguments,
+    default_data_collator,
 )
 
-from shortstack.contracts import ModelOutputs, Output, Selection
+from shortstack.contracts import Selection
 from shortstack.distillation import checkpoints
-from shortstack.distillation.balancing import Balancing, Memory, make_balancing
+from shortstack.distillation.balancing import (
+    AnyBalancing,
+    TrainedStep,
+    checked_multipliers,
+    make_balancing,
+    measures_gradients,
+    remembered,
+)
 from shortstack.distillation.callbacks import Clock, LastStep
+from shortstack.distillation.checkpointed_trainer import CheckpointedTrainer
 from shortstack.distillation.checks import (
     Validate,
     check_arguments,
     check_batch,
+    check_cache,
+    check_lengths,
     check_models,
 )
+from shortstack.distillation.gradient_norms import GradientNorms, shared_parameters
+from shortstack.distillation.interpolation import part_done
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
-from shortstack.distillation.model_outputs import OutputReader
+from shortstack.distillation.model_outputs import PassOutputs
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
-from shortstack.distillation.reduction_check import Shape, require_sum
-from shortstack.distillation.training_module import TrainingModule, output_reader, prepare
-from shortstack.distillation.weighted_losses import LossSettings, wanted, weighted_losses
+from shortstack.distillation.parts import SPARE, PartCollate, share_of, summed, with_whole_batches, without_spare
+from shortstack.distillation.reduction_check import Shape, additive_alone, require_sum
+from shortstack.distillation.sharded_training import (
+    check_sharding,
+    keep_arithmetic,
+    use_plugin,
+)
+from shortstack.distillation.teacher_cache import (
+    EXAMPLE,
+    CachedTeacher,
+    Numbered,
+    NumberedCollate,
+    TeacherCache,
+    without_index,
+)
+from shortstack.distillation.trackers import Tell, Tracker, require_trackers, with_trackers_guarded
+from shortstack.distillation.training_module import TrainingModule, prepare, teacher_reader
+from shortstack.distillation.weighted_losses import LossSettings, losses_at, wanted, weighted_losses
 from shortstack.errors import ConfigurationError, NonFiniteError
+from shortstack.models.batch_keys import KEYS
 from shortstack.models.candidates import supervision
 from shortstack.models.frozen import evaluation_copy
 from shortstack.models.generation import settle_generation
 from shortstack.models.precision import widen
+from shortstack.models.sharding import add_gradients, gathered
 from shortstack.models.ties import settle_ties
 from shortstack.registry import Registry
-from shortstack.registry.isolation import plugin_errors, written_in
+
+_LOG = logging.getLogger(__name__)
 
 
-class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
+class DistillationTrainer(CheckpointedTrainer):
     """A ``transformers.Trainer`` whose loss is a balanced sum of distillation losses.
 
     With ``losses={"labels": 1.0}`` and no teacher it trains teachers, and students from scratch.
@@ -55,6 +87,37 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
     ranks, so that gradient accumulation and data-parallel training equal one large batch. ``trainer.model`` is the
     student together with the losses' own parameters; ``trainer.student`` is the student. Checkpoints hold safetensors
     and JSON only.
+
+    Args:
+        model: The student, a stock causal language model; trained in place, in eval mode afterwards. Weights of 16 bits
+            become float32, for AdamW's small steps are lost in them; ``bf16=True`` in ``args`` multiplies in bfloat16.
+        args: Training arguments, from ``training_arguments.training_arguments`` or your own.
+        train_dataset: Training examples.
+        losses: A weight, a table of ``weight`` and settings, or a loss or function of one's own, by name; or
+            ``WeightedLoss`` objects.
+        teacher: A stock model in eval mode, of any family, with the student's vocabulary: each id is the same token in
+            both. Moved to the device, never changed. Or the cache of one's final states for these examples, so that
+            no teacher runs.
+        balancing: A name such as ``"ema"``, a table of name and settings, or an object.
+        candidates: int64 ``(candidates,)`` tokens that are ranked; None for the whole vocabulary.
+        selection: The layers of the teacher that the student was made from; None for a student of another origin.
+        validate: Returns the metrics of the student, in eval mode; they are logged and selected by as
+            ``eval_NAME``.
+        registry: Registry of the losses; the environment's plugins by default.
+        data_collator: Makes ``{"input_ids", "attention_mask", "labels"}`` of examples.
+        callbacks: More callbacks; what one raises ends the training, while a tracker of ``args.report_to`` may fail.
+        embedding_dropout: Dropout rate of the student's input embeddings.
+        half_weights: Train weights of 16 bits without conversion to float32.
+        log_gradient_norms: Log each loss's gradient norm on the student's first layer at the steps that are logged:
+            one more backward pass a loss there. A balancing that needs them has them measured at every step.
+        shared_batch: The batch of ``args`` is that of all processes together, each of which takes its part of every
+            batch; so the number of processes changes neither steps nor epochs. By default each process has such a
+            batch of its own, as with any ``Trainer``.
+        tell: Receives a sentence on a tracker that failed.
+
+    Raises:
+        ConfigurationError: The parts do not fit together; the message says which and why.
+        PluginError: A loss failed, or one given by name returns a mean; names it and its distribution.
     """
 
     def __init__(
@@ -64,8 +127,8 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         train_dataset: Any,
         *,
         losses: LossSettings,
-        teacher: PreTrainedModel | None = None,
-        balancing: str | Mapping[str, object] | Balancing = "ema",
+        teacher: PreTrainedModel | TeacherCache | None = None,
+        balancing: str | Mapping[str, object] | AnyBalancing = "ema",
         candidates: Tensor | None = None,
         selection: Selection | None = None,
         validate: Validate | None = None,
@@ -74,44 +137,51 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         callbacks: Sequence[TrainerCallback] = (),
         embedding_dropout: float = 0.0,
         half_weights: bool = False,
+        log_gradient_norms: bool = False,
+        shared_batch: bool = False,
+        tell: Tell = _LOG.warning,
     ) -> None:
-        """Check the parts and assemble the trainer.
-
-        Args:
-            model: The student, a stock causal language model; trained in place, in eval mode afterwards. Weights of 16 bits
-                become float32, for AdamW's small steps are lost in them; ``bf16=True`` in ``args`` multiplies in bfloat16.
-            args: Training arguments, from ``fitting.training_arguments`` or your own.
-            train_dataset: Training examples.
-            losses: A weight, or a table of ``weight`` and settings, by name; or ``WeightedLoss`` objects.
-            teacher: A stock model in eval mode with the student's vocabulary; moved to the device, never changed.
-            balancing: ``"ema"``, ``"fixed"``, a table of name and settings, or an object.
-            candidates: int64 ``(candidates,)`` tokens that are ranked; None for the whole vocabulary.
-            selection: The layers of the teacher that the student was made from.
-            validate: Returns the metrics of the student, in eval mode; they are logged and selected by as
-                ``eval_NAME``.
-            registry: Registry of the losses; the environment's plugins by default.
-            data_collator: Makes ``{"input_ids", "attention_mask", "labels"}`` of examples.
-            callbacks: More callbacks.
-            embedding_dropout: Dropout rate of the student's input embeddings.
-            half_weights: Train weights of 16 bits without conversion to float32.
-
-        Raises:
-            ConfigurationError: The parts do not fit together; the message says which and why.
-            PluginError: A loss failed, or one given by name returns a mean; names it and its distribution.
-        """
+        """Check the parts and assemble the trainer."""
         ready = weighted_losses(losses, registry)
         check_arguments(args, validate)
+        require_trackers(args.report_to)
+        cache, teacher = (teacher, teacher.teacher) if isinstance(teacher, TeacherCache) else (None, teacher)
         check_models(model, teacher, ready, train_dataset, candidates)
+        if cache is not None:
+            check_cache(ready)
+            cache.check(train_dataset)
+            train_dataset, data_collator = (
+                Numbered(train_dataset),
+                NumberedCollate(data_collator or default_data_collator),
+            )
         _settle(model, half_weights=half_weights)
         loss_modules = prepare(ready, teacher, model, selection, args.seed)
+        shapes = Shape.of(model, candidates), teacher and Shape.of(teacher, candidates)
         if isinstance(losses, Mapping):  # a WeightedLoss object is left to its author and to the conformance kit
-            require_sum(ready, loss_modules, Shape.of(model, candidates), teacher and Shape.of(teacher, candidates))
-        self.balancing, self.memory = make_balancing(balancing), _NOTHING_YET
+            require_sum(ready, loss_modules, *shapes)
+        ready = additive_alone(ready, loss_modules, *shapes)
+        self.balancing = make_balancing(balancing)
+        norms = log_gradient_norms or measures_gradients(self.balancing)
+        check_sharding(args, gradient_norms=norms)
+        if norms:
+            shared_parameters(model)
         here = None if candidates is None else candidates.to(args.device)
-        self._teacher = _teacher_reader(teacher, args.device, here, wanted(ready))
-        self._validate, self._loss_log = validate, LossLog([loss.name for loss in ready])
+        self._cached = None if cache is None else CachedTeacher(cache, here, args.device)
+        self._teacher = None if cache else teacher_reader(teacher, args, here, wanted(ready))
+        self._reading = {"student": model} | ({} if self._teacher is None else {"teacher": self._teacher.model})
+        self._summing: nn.Module | None = None
+        self._validate, self._loss_log, self._log_gradient_norms = validate, LossLog(), log_gradient_norms
+        self._sharded = bool(args.fsdp)
+        if self._sharded:
+            keep_arithmetic(args)
+        self._shared_batch = shared_batch and args.world_size > 1
+        if self._shared_batch:
+            data_collator = PartCollate(data_collator or default_data_collator, args.process_index, args.world_size)
         super().__init__(
-            model=TrainingModule(model.to(args.device), ready, loss_modules, here, embedding_dropout),
+            # a model that is to be divided may not fit
+            model=TrainingModule(
+                model if self._sharded else model.to(args.device), ready, loss_modules, here, embedding_dropout
+            ),
             args=args,
             train_dataset=train_dataset,
             eval_dataset=train_dataset,  # never read: evaluate() calls validate, but Trainer requires one
@@ -119,11 +189,8 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             callbacks=[*callbacks, LastStep(), Clock(self._loss_log)],
         )
         self.remove_callback(PrinterCallback)
-
-    @property
-    def student(self) -> PreTrainedModel:
-        """The model that is trained."""
-        return self.model.student
+        every = self.callback_handler.callbacks
+        self.callback_handler.callbacks = with_trackers_guarded(every, callbacks, self.student, tell)
 
     def train(
         self,
@@ -142,19 +209,30 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             NonFiniteError: A loss or a validated metric became NaN or infinite; names it and the step.
             PluginError: A loss failed, or did not return a sum; names it and its distribution.
         """
+        if self.args.process_index:  # else every process would draw the same dropout for its part of a batch
+            checkpoints.begin_random_state(self.args.seed, 0, self.args.process_index)
         try:
             return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
         finally:
             self.student.eval()
+            self._close_trackers()
 
-    def restore(self, checkpoint: Path) -> None:
-        """Load the state and the weights (the best ones, if they were kept) of a finished training."""
-        self.state = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
-        if self.args.load_best_model_at_end and self.state.best_global_step:
-            self._load_best_model()
-        else:
-            self._load_from_checkpoint(str(checkpoint))
-        self.student.eval()
+    def _close_trackers(self) -> None:
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, Tracker):
+                callback.close(self.args, self.state, self.control)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Create the accelerator, with its sharding on the CPU as well as on GPUs."""
+        super().create_accelerator_and_postprocess()
+        if self.args.fsdp:
+            use_plugin(self.accelerator, self.args)
+            self.is_fsdp_enabled = True
+
+    def get_train_dataloader(self) -> Any:
+        """Return the batches of this process, or, of a batch that all share, its part of each."""
+        loader = super().get_train_dataloader()
+        return with_whole_batches(loader) if self._shared_batch else loader
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """Return the length-grouped sampler if the arguments request it; else transformers' default."""
@@ -179,11 +257,18 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
     ) -> Tensor:
         """Run one micro-batch forwards and backwards; after the last one, check and record the step's losses."""
         step = num_items_in_batch or self._open([inputs])
+        if isinstance(model, DistributedDataParallel) and model is not self._summing:
+            self._summing = model
+            model.register_comm_hook(None, summed)
+        elif isinstance(model, FSDPModule) and model is not self._summing:
+            self._summing = model
+            add_gradients(model)
         loss: Tensor = super().training_step(model, inputs, step)
         step.pending -= 1
         if not step.pending:
             self._close(step)
-        return loss
+        # transformers logs the mean of the processes' losses, each of which is a part of the whole
+        return loss * int(self.accelerator.num_processes)
 
     def compute_loss(
         self,
@@ -194,46 +279,104 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
     ) -> Any:
         """Return the micro-batch's part of ``Σ_k multiplier_k · sum_k / count_k``, and the sums if requested."""
         step = num_items_in_batch or self._open([inputs])
-        batch = {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
-        sums = model(**batch, teacher=self._ask_teacher(**batch))
-        step.sums += sums.detach()
-        # data-parallel wrappers average the gradients of the ranks, but counts are of all ranks, so the sum is needed
-        loss = (sums * step.scales).sum() * self.accelerator.num_processes
-        return (loss, sums) if return_outputs else loss
+        batch, share = {name: inputs[name] for name in KEYS}, share_of(inputs)
+        measured = step.gradients is not None
+        total, apart = model(**batch, teacher=self._ask_teacher(inputs), scales=step.scales * share, apart=measured)
+        if step.gradients is not None:
+            step.gradients.add([value * share for value in apart])
+        sums = torch.stack(apart).detach() * share
+        step.sums += sums
+        return (total, sums) if return_outputs else total
 
     @torch.no_grad()
-    def _ask_teacher(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> ModelOutputs:
-        if self._teacher is None:
-            return ModelOutputs()
-        positions, _ = supervision(labels)
+    def _ask_teacher(self, inputs: Mapping[str, Tensor]) -> PassOutputs:
+        positions, targets = supervision(inputs["labels"])
+        # the cache's head, too: its rows are converted once here, or else for every chunk
         with self.accelerator.autocast():
-            return self._teacher(input_ids, attention_mask, positions)
+            if self._cached is not None:
+                return self._cached(inputs[EXAMPLE], len(targets)).settled()
+            if self._teacher is not None:
+                return self._teacher(inputs["input_ids"], inputs["attention_mask"], positions).settled()
+        return PassOutputs()
 
     def _open(self, batches: Sequence[Mapping[str, Tensor]]) -> OptimiserStep:
+        self.model.losses = losses_at(self.model.losses, part_done(self._next_step, self.state.max_steps))
+        self.model.draw(seed=self.args.seed, step=self._next_step)
         vocabulary = self.student.get_input_embeddings().num_embeddings
         for batch in batches:
-            check_batch(batch, vocabulary)
+            whole = without_spare(batch)
+            check_batch(whole if self._cached is None else without_index(whole), vocabulary)
+            check_lengths(batch, self._reading)
         placed = [self._prepare_inputs(batch) for batch in batches]
         # before any forward pass, because the first micro-batch is divided by the counts of all
-        counts = sum(self.model.count(batch["attention_mask"], batch["labels"]) for batch in placed)
-        weights = {loss.name: loss.weight for loss in self.model.losses}
-        with self._blaming():
-            multipliers = self.balancing.multipliers(weights, self.memory)
+        counts = [self.model.count(one["attention_mask"], one["labels"]).double() * share_of(one) for one in placed]
         return OptimiserStep.open(
-            counts=self.accelerator.reduce(counts.double(), reduction="sum"),
-            multipliers=[multipliers[name] for name in weights],
-            micro_batches=len(batches),
+            counts=self.accelerator.reduce(torch.stack(counts).sum(0), reduction="sum"),
+            multipliers=checked_multipliers(self.balancing, self._weights, self.memory, step=self._next_step),
+            batches=placed,
+            gradients=self._gradients(),
         )
 
     def _close(self, step: OptimiserStep) -> None:
         step.sums = self.accelerator.reduce(step.sums, reduction="sum")
-        means = step.means(self.model.losses, number=self.state.global_step + 1)
-        with self._blaming():
-            self.memory = self.balancing.remember(self.memory, means)
-        self._loss_log.add(means)
+        known = TrainedStep(
+            number=self._next_step,
+            steps=self.state.max_steps,
+            weights=self._weights,
+            multipliers=step.multipliers,
+            means=self._means(step),
+            gradient_norms=self._gradient_norms(step),
+        )
+        self.memory = remembered(self.balancing, self.memory, known)
+        self._loss_log.add(known)
 
-    def _blaming(self) -> AbstractContextManager[None]:
-        return plugin_errors(f"balancing {written_in(self.balancing)}")
+    def _means(self, step: OptimiserStep) -> dict[str, float]:
+        """Return every loss's mean; where one is not finite, the error also says for which example of the step."""
+        try:
+            return step.means(self.model.losses, number=self._next_step)
+        except NonFiniteError as error:
+            # of all processes, for any of them may be the one whose error is shown
+            tokens: list[int] = next(filter(None, gather_object([self._nonfinite_example(step)])), [])
+            if tokens:
+                error.add_note(f"the first example with such a loss has the tokens {tokens}")
+            raise
+
+    @torch.no_grad()
+    def _nonfinite_example(self, step: OptimiserStep) -> list[int]:
+        """Return the tokens of the first example whose losses by themselves are not finite; empty if there is none."""
+        rows = [(batch, row) for batch in step.batches for row in range(len(batch["labels"]))]
+        tokens: list[int] = []
+        for turn in range(max(gather_object([len(rows)]))):  # all run a model that is divided among them as often
+            batch, row = rows[min(turn, len(rows) - 1)]
+            example = {name: tensor[row : row + 1] for name, tensor in batch.items() if name != SPARE}
+            inputs = {name: example[name] for name in KEYS}
+            _, sums = self.model(**inputs, teacher=self._ask_teacher(example), scales=step.scales)
+            if not tokens and not torch.stack(sums).isfinite().all():
+                tokens = example["input_ids"][example["attention_mask"].bool()].tolist()
+        return tokens
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        return {loss.name: loss.weight for loss in self.model.losses}
+
+    @property
+    def _next_step(self) -> int:
+        return int(self.state.global_step) + 1
+
+    def _gradients(self) -> GradientNorms | None:
+        """Return what the gradients of the next step are added to, if they are measured: if it is logged, or needed."""
+        number, state = self._next_step, self.state
+        logged = number % max(state.logging_steps, 1) == 0 or number == state.max_steps
+        if not measures_gradients(self.balancing) and not (self._log_gradient_norms and logged):
+            return None
+        return GradientNorms.of(self.student, len(self.model.losses))
+
+    def _gradient_norms(self, step: OptimiserStep) -> Mapping[str, float]:
+        if step.gradients is None:
+            return {}
+        counts = step.counts[:-1].tolist()
+        reduce = partial(self.accelerator.reduce, reduction="sum")
+        return step.gradients.norms(list(self._weights), counts, reduce, step=self._next_step)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add every loss's mean since the last log, and the seconds since training began."""
@@ -273,7 +416,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
             raise ConfigurationError("evaluate() asks validate(model), which has data of its own; give it no data set")
         if self._validate is None:
             raise ConfigurationError("evaluate() needs metrics: give the trainer a function validate(model)")
-        with torch.no_grad():
+        with torch.no_grad(), gathered(self.model):
             measured = self._validate(evaluation_copy(self.student))
         metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in measured.items()}
         self._require_selection_metric(measured)
@@ -296,54 +439,6 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
         """Return the names of the student's matrices: no vectors, and no parameters of the losses."""
         return [n for n, p in model.named_parameters() if p.ndim >= 2 and not n.startswith("loss_modules.")]
 
-    def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:  # noqa: ARG002
-        """Save the student, or its trained adapters, alone; transformers would add a pickle of the arguments."""
-        if self.args.should_save:
-            checkpoints.save_weights(self.student, Path(output_dir or self.args.output_dir))
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: object = None) -> None:  # noqa: ARG002
-        checkpoints.load_weights(self.student, Path(resume_from_checkpoint))
-
-    def _load_best_model(self) -> None:
-        folder = Path(self.args.output_dir)
-        checkpoints.load_weights(self.student, folder / f"checkpoint-{self.state.best_global_step}")
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if self.args.should_save:
-            state = {
-                "optimizer": self.optimizer.state_dict(),
-                "scheduler": self.lr_scheduler.state_dict(),
-                "losses": self.model.loss_modules.state_dict(),
-                "balancing": self.memory,
-            }
-            checkpoints.save_tree(Path(output_dir) / "training.safetensors", state)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            state = checkpoints.load_tree(Path(checkpoint) / "training.safetensors")
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.lr_scheduler.load_state_dict(state["scheduler"])
-            self.model.loss_modules.load_state_dict(state["losses"])
-            self.memory = state["balancing"]
-
-    def _save_rng_state(self, output_dir: str) -> None:
-        path = Path(output_dir)
-        path.mkdir(parents=True, exist_ok=True)
-        checkpoints.save_tree(path / f"random-{self.args.process_index}.safetensors", checkpoints.random_state())
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is None:
-            return
-        rank = self.args.process_index
-        path = Path(checkpoint) / f"random-{rank}.safetensors"
-        if rank and not path.is_file():  # there were fewer processes
-            checkpoints.begin_random_state(self.args.seed, self.state.global_step, rank)
-        else:
-            checkpoints.restore_random_state(checkpoints.load_tree(path))
-
-
-_NOTHING_YET: Memory = {}
-
 
 def _settle(model: PreTrainedModel, *, half_weights: bool) -> None:
     """Correct the config for a tied head and for generation, and convert 16-bit weights to float32, in place."""
@@ -351,13 +446,3 @@ def _settle(model: PreTrainedModel, *, half_weights: bool) -> None:
     settle_generation(model)
     if not half_weights:
         widen(model)
-
-
-def _teacher_reader(
-    teacher: PreTrainedModel | None, device: torch.device, candidates: Tensor | None, needs: frozenset[Output]
-) -> OutputReader | None:
-    """Return a reader of the teacher, moved to the device; None if no loss needs a teacher."""
-    if teacher is None or not any(output.of_teacher for output in needs):
-        return None
-    teacher.to(device)
-    return output_reader(teacher, candidates, needs, Output.TEACHER_LOGITS, Output.TEACHER_STATES)

@@ -1,17 +1,17 @@
 """Custom metrics: functions from a model's results to one number per case.
 
-The names of the parameters decide what a metric reads, and so the task that it is for:
+The names of the parameters without a default decide what a metric reads, and so the task that it is for:
 
 - ``ranks``: the target's rank in the catalogue, float64 ``(cases,)``, from 1 (tasks that rank the catalogue);
 - ``scores, targets``: tensors ``(cases, items)``, −inf where an item is no candidate, and int64 ``(cases,)`` (the same);
 - ``scores, clicked``: arrays ``(shown,)`` of one impression, which gives one number (the task ``click``);
 - ``predicted, actual``: arrays ``(cases,)`` of ratings (the task ``rating``).
 
-A case that does not count has NaN.
+Further parameters have defaults, which stay. A case that does not count has NaN.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -22,13 +22,14 @@ from shortstack.config.resolve import attribute_named
 from shortstack.contracts.headlines import METRICS
 from shortstack.errors import ConfigurationError
 from shortstack.evaluation.bootstrap import Values
-from shortstack.registry.isolation import plugin_errors
+from shortstack.registry.isolation import defined_in, plugin_errors
 
 RANKS: Final = ("ranks",)
 SCORES: Final = ("scores", "targets")
 CLICKS: Final = ("scores", "clicked")
 RATINGS: Final = ("predicted", "actual")
 FORMS: Final = (RANKS, SCORES, CLICKS, RATINGS)
+_STARRED: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +39,7 @@ class CustomMetric:
     Attributes:
         name: Name in results: the function's name, with ``-`` for ``_``.
         function: Function that computes it.
-        reads: Names of the function's parameters, one of ``FORMS``.
+        reads: What it reads, one of ``FORMS``: the names of the function's parameters without a default, in any order.
     """
 
     name: str
@@ -68,12 +69,17 @@ class CustomMetric:
 
     def _numbers(self, *given: Any) -> Values:
         copies = [one.clone() if hasattr(one, "clone") else one.copy() for one in given]
-        with plugin_errors(f"metric {self.name!r} ({self.function.__module__}:{self.function.__qualname__})"):
-            returned = self.function(*copies)
+        with plugin_errors(f"metric {self.name!r} ({defined_in(self.function)})"):
+            returned = _called(self.function, dict(zip(self.reads, copies, strict=True)))
             plain = returned.detach().cpu().numpy() if hasattr(returned, "detach") else returned
             if plain is None:
                 raise ValueError("it returns None")
-            return np.asarray(plain, dtype=np.float64)
+            values = np.asarray(plain, dtype=np.float64)
+        if np.isinf(values).any():
+            raise ConfigurationError(
+                f"the metric {self.name!r} gave an infinite number, of which no mean can be made; give NaN for a case that does not count"
+            )
+        return values
 
 
 def custom_metrics(named: Sequence[str | Given]) -> tuple[CustomMetric, ...]:
@@ -87,7 +93,9 @@ def custom_metrics(named: Sequence[str | Given]) -> tuple[CustomMetric, ...]:
     names = [metric.name for metric in metrics]
     taken = next((name for name in names if names.count(name) > 1 or name.partition("@")[0] in _TAKEN), None)
     if taken is not None:
-        raise ConfigurationError(f"two metrics are called {taken!r}; give the function another name")
+        raise ConfigurationError(
+            f"two metrics are called {taken!r}; give the function another name, or an attribute name with the one to show"
+        )
     return metrics
 
 
@@ -112,16 +120,42 @@ def of_form(metrics: Sequence[CustomMetric], *forms: tuple[str, ...]) -> tuple[C
 
 def _metric(named: str | Given) -> CustomMetric:
     function: Any = named.value if isinstance(named, Given) else _imported(named)
-    try:
-        reads = tuple(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        reads = ()
-    if reads not in FORMS:
+    parameters = _parameters(function)
+    reads = _form(parameters)
+    if reads is None:
         allowed = ", ".join(f"({', '.join(form)})" for form in FORMS)
         raise ConfigurationError(
-            f"the metric {str(named)!r} must be a function with the parameters {allowed}, got {'(' + ', '.join(reads) + ')'}"
+            f"the metric {str(named)!r} must be a function with the parameters {allowed}, got ({', '.join(map(str, parameters))}); "
+            "give each other parameter a default, or its value by functools.partial"
         )
     return CustomMetric(name=str(named).rpartition(":")[2].replace("_", "-"), function=function, reads=reads)
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    try:
+        return [*inspect.signature(function).parameters.values()]
+    except (TypeError, ValueError):
+        return []
+
+
+def _form(parameters: Sequence[inspect.Parameter]) -> tuple[str, ...] | None:
+    """Return what a function of such parameters reads; None if that is not clear.
+
+    A parameter called as one of what metrics read, but with a default or a star, would never be given it: that is not clear.
+    """
+    named = {each.name for each in parameters}
+    needed = {each.name for each in parameters if each.default is each.empty and each.kind not in _STARRED}
+    known = {name for form in FORMS for name in form}
+    return next((form for form in FORMS if needed == {*form} and named & known == needed), None)
+
+
+def _called(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Call a function with values by name; those that it takes by place alone, in its own order."""
+    places = [
+        each.name for each in _parameters(function) if each.kind is each.POSITIONAL_ONLY and each.default is each.empty
+    ]
+    by_name = {name: value for name, value in given.items() if name not in places}
+    return function(*(given[name] for name in places), **by_name)
 
 
 def _imported(name: str) -> object:

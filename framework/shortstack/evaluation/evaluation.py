@@ -1,4 +1,4 @@
-"""Per-case metrics of a model, their means and intervals, and paired comparisons of two models."""
+"""Per-case metrics of a model, with their means and intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -7,12 +7,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.evaluation.bootstrap import Values, interval, resampled_means
 from shortstack.evaluation.calibration_curve import CalibrationCurve
-
-Estimate = tuple[float, float, float]
-"""A value and the bounds of its 95 % interval."""
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
@@ -67,42 +63,6 @@ class Evaluation:
         return mean if mean is None or name not in self.of_means else float(self.of_means[name](np.array(mean)))
 
 
-@attrs.frozen(kw_only=True)
-class Comparison:
-    """One metric of two models on the same cases, each estimate as (value, low, high).
-
-    Attributes:
-        ratio: The first over the second; None if the second is 0 or either is undefined.
-        difference: The first minus the second; None if either is undefined.
-    """
-
-    ratio: Estimate | None
-    difference: Estimate | None
-
-
-def compare_all(first: Evaluation, second: Evaluation, metrics: Sequence[str]) -> dict[str, Comparison]:
-    """Compare two models on several metrics, paired: both are resampled with the same users.
-
-    Raises:
-        UnknownNameError: There is no such metric.
-        ConfigurationError: The evaluations are not of the same cases, or were resampled differently.
-    """
-    if not (np.array_equal(first.users, second.users) and np.array_equal(first.targets, second.targets)):
-        raise ConfigurationError("only evaluations of the same cases can be compared, and these differ")
-    if (first.resamples, first.seed) != (second.resamples, second.seed):
-        raise ConfigurationError(
-            "only evaluations of one seed and one number of resamples are paired, and these differ"
-        )
-    for metric in metrics:
-        if metric not in first.values:
-            raise UnknownNameError("metric", metric, first.values)
-    firsts, seconds = first.resampled(metrics), second.resampled(metrics)
-    return {
-        metric: _comparison(first.metrics[metric], second.metrics[metric], firsts[:, i], seconds[:, i])
-        for i, metric in enumerate(metrics)
-    }
-
-
 def _mean(values: Values) -> float | None:
     """Return the mean without NaN; None if all values are NaN.
 
@@ -111,20 +71,3 @@ def _mean(values: Values) -> float | None:
     """
     counted = values[~np.isnan(values)]
     return float(counted.mean()) if len(counted) else None
-
-
-def _comparison(first: float | None, second: float | None, firsts: Values, seconds: Values) -> Comparison:
-    """Return ratio and difference of two means, with intervals from their paired resamples."""
-    if first is None or second is None:
-        return Comparison(ratio=None, difference=None)
-    ratios = np.divide(firsts, seconds, out=np.full_like(firsts, np.nan), where=seconds != 0)
-    return Comparison(
-        ratio=_estimate(first / second, ratios) if second else None,
-        difference=_estimate(first - second, firsts - seconds),
-    )
-
-
-def _estimate(value: float, resampled: Values) -> Estimate | None:
-    """Return a value with its interval."""
-    ends = interval(resampled)
-    return None if ends is None else (value, *ends)

@@ -1,6 +1,7 @@
 """Evaluation of rankers: ranks of the targets, metrics, intervals over users, and paired comparisons."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, get_args
 
 import attrs
@@ -14,16 +15,20 @@ from shortstack.contracts.headlines import HEADLINE_CUTOFF, HEADLINES
 from shortstack.data.sequences import Cases, Seen
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, UnknownNameError
 from shortstack.evaluation.bootstrap import Values
+from shortstack.evaluation.comparisons import Comparison, Estimate, compare_all
 from shortstack.evaluation.custom import RANKS, SCORES, CustomMetric, custom_metrics, of_form
-from shortstack.evaluation.evaluation import Comparison, Estimate, Evaluation, compare_all
+from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.metrics import metric_values
-from shortstack.evaluation.protocols import ProtocolName, ranking_protocol, without_seen
-from shortstack.evaluation.rankers import Ranker
+from shortstack.evaluation.protocols import ProtocolName, RankingProtocol, ranking_protocol, without_seen
+from shortstack.evaluation.rankers import Ranker, scores_of
 from shortstack.evaluation.slices import Slices
+from shortstack.models.top_scores import rows_at_once
+from shortstack.processes import ALONE, World
 
 __all__ = ["Comparison", "Estimate", "Evaluation", "RankEvaluation", "RecommendationEvaluator"]
 
-_CASES = 256  # scored at once: bounds the memory to this many rows of the catalogue
+_CASES = 256
+"""Largest number of cases that are scored at once; fewer of a large catalogue, so that the memory does not grow with it."""
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
@@ -71,6 +76,7 @@ class RecommendationEvaluator:
         seed: Seed of the negatives and of the resamples.
         slices: Division of the cases; None for no slices.
         metrics: More metrics, functions of ``ranks`` or of ``scores, targets``; see ``shortstack.evaluation.custom``.
+        world: The processes that share the cases, all of which evaluate the same rankers in the same order.
     """
 
     cutoffs: tuple[int, ...] = attrs.field(default=(1, 5, 10, 20))
@@ -80,6 +86,7 @@ class RecommendationEvaluator:
     seed: int = 0
     slices: Slices | None = None
     metrics: tuple[CustomMetric, ...] = attrs.field(default=(), converter=_custom)
+    world: World = ALONE
 
     @cutoffs.validator
     def _positive(self, _attribute: object, cutoffs: tuple[int, ...]) -> None:
@@ -120,7 +127,7 @@ class RecommendationEvaluator:
 
         Raises:
             NonFiniteError: A score is NaN or infinite.
-            ConfigurationError: The ranker's scores have the wrong shape, or do not reach a target.
+            ConfigurationError: The ranker's scores have the wrong shape, or no column for an item of the cases.
             EmptyDataError: Every case is left out.
         """
         rows, repeats = self.rows(cases), cases.repeats
@@ -149,22 +156,32 @@ class RecommendationEvaluator:
         )
 
     def _answers(self, ranker: Ranker, cases: Cases) -> tuple[Values, Values, dict[str, Values]]:
-        """Return ranks, losses and custom metrics, computed for ``_CASES`` cases at a time."""
+        """Return ranks, losses and custom metrics, computed for some cases at a time."""
         protocol = ranking_protocol(self.protocol, seen=self.seen, seed=self.seed)
+        items = 1 + int(max(cases.targets.max(), cases.items.max(initial=0)))
+        size = rows_at_once(items, _CASES)
         ranks, losses = np.zeros(len(cases)), np.zeros(len(cases))
         more = {metric.name: np.full(len(cases), np.nan) for metric in self.metrics}
         by_length = np.argsort(cases.stops - cases.starts, kind="stable")  # histories of like length share a batch
-        for start in range(0, len(cases), _CASES):
-            rows = by_length[start : start + _CASES]
-            scores = ranker.scores([cases.history(row) for row in rows])
-            _check(ranker, scores, cases, rows)
-            ranks[rows] = protocol.ranks(scores, cases, rows).cpu().numpy()
-            losses[rows] = _losses(ranker, scores, cases, rows)
-            for metric in self.metrics:
-                if metric.reads == SCORES:
-                    more[metric.name][rows] = _of_scores(metric, scores, cases, rows, self.seen)
+        batches = [by_length[start : start + size] for start in range(0, len(cases), size)]
+        answers = self.world.map(partial(self._batch_answers, ranker, cases, items, protocol), batches)
+        for rows, (some_ranks, some_losses, some_more) in zip(batches, answers, strict=True):
+            ranks[rows], losses[rows] = some_ranks, some_losses
+            for name, values in some_more.items():
+                more[name][rows] = values
         more |= {m.name: m.values(len(cases), ranks) for m in self.metrics if m.reads == RANKS}
         return ranks, losses, more
+
+    def _batch_answers(
+        self, ranker: Ranker, cases: Cases, items: int, protocol: RankingProtocol, rows: NDArray[np.int64]
+    ) -> tuple[Values, Values, dict[str, Values]]:
+        """Return ranks, losses and custom metrics of scores for some cases at once; ``items`` are in all of them."""
+        scores = scores_of(ranker, [cases.history(row) for row in rows], items)
+        _require_finite(ranker, scores, rows)
+        ranks = protocol.ranks(scores, cases, rows).cpu().numpy()
+        of_scores = [metric for metric in self.metrics if metric.reads == SCORES]
+        more = {metric.name: _of_scores(metric, scores, cases, rows, self.seen) for metric in of_scores}
+        return ranks, _losses(ranker, scores, cases, rows), more
 
     def compare(self, first: Evaluation, second: Evaluation, metric: str = "ndcg@10") -> Comparison:
         """Compare two rankers on one metric, paired: both are resampled with the same users.
@@ -196,15 +213,11 @@ def _of_scores(metric: CustomMetric, scores: Tensor, cases: Cases, rows: NDArray
     return metric.values(len(rows), candidates.cpu(), torch.from_numpy(cases.targets[rows]))
 
 
-def _check(ranker: Ranker, scores: Tensor, cases: Cases, rows: NDArray[np.int64]) -> None:
+def _require_finite(ranker: Ranker, scores: Tensor, rows: NDArray[np.int64]) -> None:
     """Raise if scores cannot be ranked."""
-    name, highest = type(ranker).__name__, int(cases.targets[rows].max())
-    if scores.ndim != 2 or len(scores) != len(rows) or scores.shape[1] <= highest:
-        raise ConfigurationError(
-            f"{name} gave scores of shape {tuple(scores.shape)} for {len(rows)} cases with items up to {highest}; "
-            "a ranker gives one row a case and one column an item"
-        )
     finite = torch.isfinite(scores).all(dim=1)
     if not finite.all():
         case = rows[int((~finite).nonzero()[0])]
-        raise NonFiniteError(f"{name} gave a NaN or infinite score for case {case}; such a model cannot be ranked")
+        raise NonFiniteError(
+            f"{type(ranker).__name__} gave a NaN or infinite score for case {case}; such a model cannot be ranked"
+        )

@@ -5,6 +5,8 @@ an impression's clicks, the gain of a click 1 and its discount log2(1 + rank). T
 leaves them to the order of the list.
 """
 
+from functools import partial
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,8 @@ from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.custom import CustomMetric
 from shortstack.evaluation.evaluation import Evaluation
-from shortstack.evaluation.rankers import Ranker
+from shortstack.evaluation.rankers import Ranker, scores_of
+from shortstack.processes import ALONE, World
 
 _ROWS = 256
 
@@ -29,11 +32,13 @@ class ImpressionEvaluator:
         resamples: Number of bootstrap resamples of an interval.
         seed: Seed of the resamples.
         metrics: More metrics, functions of ``scores, clicked``; see ``shortstack.evaluation.custom``.
+        world: The processes that share the impressions, all of which evaluate the same rankers in the same order.
     """
 
     resamples: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     seed: int = 0
     metrics: tuple[CustomMetric, ...] = ()
+    world: World = ALONE
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -47,19 +52,14 @@ class ImpressionEvaluator:
             ConfigurationError: The ranker's scores do not reach an item.
         """
         values: dict[str, Values] = {name: np.full(len(impressions), np.nan) for name in self._names}
-        for start in range(0, len(impressions), _ROWS):
-            rows = range(start, min(start + _ROWS, len(impressions)))
-            scores = ranker.scores([impressions.history(row) for row in rows])
-            for row, line in zip(rows, scores.double().cpu().numpy(), strict=True):
-                shown, clicked = impressions.candidates(row)
-                if clicked.all() or not clicked.any():  # AUC compares clicked items with others
-                    continue
-                shown_scores = _of(line, shown, ranker)
-                for name, value in _metrics(shown_scores, clicked).items():
+        starts = range(0, len(impressions), _ROWS)
+        batches = [range(start, min(start + _ROWS, len(impressions))) for start in starts]
+        for rows, answers in zip(
+            batches, self.world.map(partial(self._answers, ranker, impressions), batches), strict=True
+        ):
+            for row, answer in zip(rows, answers, strict=True):
+                for name, value in answer.items():
                     values[name][row] = value
-                for metric in self.metrics:
-                    # copies, because a custom metric may write to its arguments
-                    values[metric.name][row] = metric.value(shown_scores, clicked)
         return Evaluation(
             values=values,
             users=impressions.users,
@@ -67,6 +67,24 @@ class ImpressionEvaluator:
             resamples=self.resamples,
             seed=self.seed,
         )
+
+    def _answers(self, ranker: Ranker, impressions: Impressions, rows: range) -> list[dict[str, float]]:
+        """Return the metrics of each of some impressions; none where AUC has no clicked item to compare with others."""
+        histories = [impressions.history(row) for row in rows]
+        scores = scores_of(ranker, histories, items=1).detach().double().cpu().numpy()
+        return [
+            self._of_impression(ranker, line, *impressions.candidates(row))
+            for row, line in zip(rows, scores, strict=True)
+        ]
+
+    def _of_impression(
+        self, ranker: Ranker, line: Values, shown: NDArray[np.int64], clicked: NDArray[np.bool_]
+    ) -> dict[str, float]:
+        if clicked.all() or not clicked.any():
+            return {}
+        scores = _of(line, shown, ranker)
+        # copies, because a custom metric may write to its arguments
+        return _metrics(scores, clicked) | {metric.name: metric.value(scores, clicked) for metric in self.metrics}
 
 
 def _of(line: Values, shown: NDArray[np.int64], ranker: Ranker) -> Values:

@@ -26,10 +26,12 @@ def mid_ranks(scores: "Tensor", target_scores: "Tensor") -> "Tensor":
     >>> mid_ranks(torch.tensor([[3.0, 2.0, 2.0, 1.0]]), torch.tensor([2.0])).tolist()
     [2.5]
     """
+    import torch
+
     target = target_scores[:, None]
-    greater = (scores > target).sum(dim=1)
-    equal = (scores == target).sum(dim=1) - 1
-    return 1.0 + greater.double() + equal.double() / 2
+    # counted in 32 bits, of which torch makes a copy as large as the scores; in 64 bits it would be twice as large
+    greater, equal = (found.sum(dim=1, dtype=torch.int32) for found in (scores > target, scores == target))
+    return 1.0 + greater.double() + (equal.double() - 1) / 2
 
 
 def hit(ranks: NDArray[np.float64], cutoff: int) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shortstack.data.sequences import Cases, Seen
+from shortstack.errors import ConfigurationError
 from shortstack.evaluation.metrics import mid_ranks
 
 ProtocolName = Literal["full", "sampled"]
@@ -41,11 +42,19 @@ class RankingProtocol(Protocol):
 
 
 def without_seen(scores: Tensor, cases: Cases, rows: Rows) -> Tensor:
-    """Return a copy of the scores, −inf where an item is in the case's history."""
-    scores = scores.clone()
+    """Return a copy of the scores, −inf where an item is in the case's history.
+
+    Raises:
+        ConfigurationError: An item of a history has no column.
+    """
+    scores = scores.clone(memory_format=torch.contiguous_format)  # of transposed scores too, for the flat view below
     seen = [cases.history(row) for row in rows]
-    owner = np.repeat(np.arange(len(rows)), [len(history) for history in seen])
-    flat = torch.from_numpy(owner * scores.shape[1] + np.concatenate(seen)).to(scores.device)
+    owner, items = np.repeat(np.arange(len(rows)), [len(history) for history in seen]), np.concatenate(seen)
+    if items.max(initial=0) >= scores.shape[1]:
+        raise ConfigurationError(
+            f"scores have {scores.shape[1]} columns, and a history holds item {items.max()}; give one column for each item"
+        )
+    flat = torch.from_numpy(owner * scores.shape[1] + items).to(scores.device)
     scores.view(-1).index_fill_(0, flat, -torch.inf)
     return scores
 

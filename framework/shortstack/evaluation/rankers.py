@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from shortstack.errors import ConfigurationError
 from shortstack.models.candidates import last_logits
 from shortstack.models.frozen import evaluation_copy
+from shortstack.registry.isolation import errors_of_others
 
 History = NDArray[np.int64]
 
@@ -31,8 +33,37 @@ class Ranker(Protocol):
             histories: Dense item ids, oldest first, one array per case; any may be empty.
 
         Returns:
-            float32 ``(cases, items)``, finite, on any device.
+            float32, or float64 where ties would show, ``(cases, items)``, finite, on any device.
         """
+
+
+def scores_of(ranker: Ranker, histories: Sequence[History], items: int) -> Tensor:
+    """Return a ranker's scores, checked except for what is not finite; whole numbers and truth values are floats.
+
+    Args:
+        ranker: The ranker.
+        histories: One array a case.
+        items: Number of columns at least.
+
+    Raises:
+        ConfigurationError: It gave no dense tensor of real numbers, or one of another shape.
+        PluginError: A ranker that is not ours fails.
+    """
+    name = type(ranker).__name__
+    with errors_of_others(ranker, "ranker"):
+        scores: object = ranker.scores(histories)
+    if not isinstance(scores, Tensor) or scores.layout is not torch.strided or scores.is_complex():
+        kind = f"a {scores.layout} tensor of {scores.dtype}" if isinstance(scores, Tensor) else type(scores).__name__
+        raise ConfigurationError(
+            f"{name} gave scores as {kind}; a ranker gives a dense tensor of real numbers: convert arrays with torch.from_numpy"
+        )
+    if scores.ndim != 2 or len(scores) != len(histories) or scores.shape[1] < items:
+        raise ConfigurationError(
+            f"{name} gave scores of shape {tuple(scores.shape)} for {len(histories)} cases with items up to {items - 1}; "
+            "a ranker gives one row a case and one column an item"
+        )
+    # excluded candidates are marked by −inf, which integers cannot hold and truth values take for True
+    return scores if scores.is_floating_point() else scores.double()
 
 
 @attrs.frozen(kw_only=True, eq=False)

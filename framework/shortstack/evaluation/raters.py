@@ -16,6 +16,7 @@ from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.ratings import Predictions, RatingCases, Rows
 from shortstack.models.candidates import last_logits
 from shortstack.models.frozen import evaluation_copy
+from shortstack.processes import ALONE, World
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -78,6 +79,7 @@ class ModelRater:
         window: Number of items in the model's input, including the one to be rated.
         tokens: Largest number of tokens per batch, padding included; a batch has at least one case.
         pad: The token to the right of shorter histories; it is masked.
+        world: The processes that share the cases, all of which predict the same ones.
     """
 
     model: PreTrainedModel
@@ -86,6 +88,7 @@ class ModelRater:
     window: int
     tokens: int = attrs.field(default=16_384, validator=attrs.validators.ge(1))
     pad: int = 0
+    world: World = ALONE
 
     @torch.no_grad()
     def predict(self, cases: RatingCases) -> Predictions:
@@ -97,9 +100,14 @@ class ModelRater:
         starts = np.maximum(cases.starts, cases.seen + 1 - self.window)
         chances = np.zeros((len(cases), len(cases.scale)))
         model = evaluation_copy(self.model)
-        for batch in self._batches(self.histories.question_lengths(starts, cases.seen, cases.rows)):
+
+        def answer(batch: Rows) -> Values:
             parts = zip(starts[batch], cases.seen[batch], cases.rows[batch], strict=True)
-            chances[batch] = self._chances(model, [self.histories.question(*part) for part in parts])
+            return self._chances(model, [self.histories.question(*part) for part in parts])
+
+        batches = list(self._batches(self.histories.question_lengths(starts, cases.seen, cases.rows)))
+        for batch, answers in zip(batches, self.world.map(answer, batches), strict=True):
+            chances[batch] = answers
         return Predictions(values=chances @ cases.scale, options=chances.argmax(1), chances=chances)
 
     def _batches(self, lengths: Rows) -> Iterator[Rows]:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortstack.data.sequences import Sequences, SplitName
-from shortstack.errors import EmptyDataError, NonFiniteError
+from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError
 from shortstack.evaluation.bootstrap import Values
 from shortstack.evaluation.calibration_curve import calibration_curve
 from shortstack.evaluation.custom import CustomMetric
 from shortstack.evaluation.evaluation import Evaluation
 from shortstack.evaluation.rated_lists import rated_lists
+from shortstack.registry.isolation import errors_of_others
 
 _NEAR = 0.5 + 1e-9  # an error of exactly 0.5 counts as near, whatever the rounding
 Rows = NDArray[np.int64]
@@ -111,6 +112,31 @@ class Rater(Protocol):
         """Predict every case from the user's interactions from ``starts`` to ``seen`` alone."""
 
 
+def predictions_of(rater: Rater, cases: RatingCases) -> Predictions:
+    """Return a rater's predictions, checked except for what is not finite.
+
+    Raises:
+        ConfigurationError: It gave something else than ``Predictions``, or not one a case.
+        PluginError: A rater that is not ours fails.
+    """
+    name, count = type(rater).__name__, len(cases)
+    with errors_of_others(rater, "rater"):
+        predicted: object = rater.predict(cases)
+    if not isinstance(predicted, Predictions):
+        raise ConfigurationError(
+            f"{name} gave a {type(predicted).__name__}; a rater's predict(cases) gives shortstack.evaluation.ratings.Predictions"
+        )
+    shapes = {"values": (count,), "options": (count,), "chances": (count, len(cases.scale))}
+    for field, shape in shapes.items():
+        given = getattr(predicted, field)
+        # numpy would repeat one number for all cases
+        if np.shape(given) != shape and (field != "chances" or given is not None):
+            raise ConfigurationError(
+                f"{name} gave {field} of shape {np.shape(given)}, where {count} cases need the shape {shape}"
+            )
+    return predicted
+
+
 @attrs.frozen(kw_only=True)
 class RatingEvaluator:
     """Evaluates raters on cases.
@@ -138,7 +164,7 @@ class RatingEvaluator:
         Raises:
             NonFiniteError: A prediction is NaN or infinite.
         """
-        predicted = rater.predict(cases)
+        predicted = predictions_of(rater, cases)
         if not np.isfinite(predicted.values).all():
             raise NonFiniteError(f"{type(rater).__name__} predicts a NaN or infinite rating")
         right, errors = predicted.options == cases.targets, np.abs(predicted.values - cases.scale[cases.targets])
@@ -180,7 +206,7 @@ def _ordered(rater: Rater, cases: RatingCases, values: Values) -> dict[str, Valu
     if not len(lists):
         return {}
     predicted, others = values[places], np.flatnonzero(lists.seen != cases.seen[places])
-    predicted[others] = rater.predict(lists.at(others)).values
+    predicted[others] = predictions_of(rater, lists.at(others)).values
     worth = lists.scale[lists.targets]
     gains = worth - min(0.0, float(cases.scale.min()))  # a gain below 0 would make the best order not the best
     metrics = rated_lists(predicted, gains, lists.users)

@@ -13,10 +13,12 @@ from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.objectives import candidate_objective, next_token
 from shortstack.importance.probe import ModelProbe
 from shortstack.importance.scorers import Accept, Scorers, require_sound
+from shortstack.importance.shared_sweep import shared_sweep
 from shortstack.importance.sweep import sweep
 from shortstack.models.checks import depends_on_left_padding, require_causal
 from shortstack.models.decoder import Decoder, require_head, require_present
 from shortstack.models.objectives import Objective
+from shortstack.processes import ALONE, World
 from shortstack.registry import Registry
 
 __all__ = ["Objective", "candidate_objective", "measure_importance", "next_token"]
@@ -25,10 +27,11 @@ __all__ = ["Objective", "candidate_objective", "measure_importance", "next_token
 def measure_importance(
     model: PreTrainedModel,
     batches: Iterable[Mapping[str, Tensor]],
-    scorers: Sequence[str] | Mapping[str, object] = ("fisher",),
+    scorers: Sequence[object] | Mapping[str, object] = ("fisher",),
     *,
     objective: Objective | None = None,
     registry: Registry | None = None,
+    world: World = ALONE,
 ) -> dict[str, Importance]:
     """Score every layer of a stock decoder by every scorer; higher means keep.
 
@@ -40,9 +43,10 @@ def measure_importance(
         batches: ``{"input_ids", "attention_mask", "labels"}``, int64 ``(batch, tokens)`` each, labels aligned with the
             inputs and −100 where unsupervised. Padded on the right; on the left only if the model's output does not
             depend on it, which is tested. Read once, and kept only if a scorer needs more than one pass.
-        scorers: Names; or a mapping of names to settings, in which a value may also be a scorer object.
+        scorers: Names, scorer objects, or what ``@scorer`` makes; or a mapping of names to settings or to these.
         objective: Each example's log-probability; next-token over the whole vocabulary by default.
         registry: Registry of the names; every installed plugin by default.
+        world: The processes that share the batches, each of which gives all of them and gets all scores.
 
     Raises:
         UnknownNameError: No scorer has a given name.
@@ -62,19 +66,27 @@ def measure_importance(
         torch.autocast("cuda", enabled=False),
     ):  # the caller may be in inference mode, under no_grad or autocast, which would change or prevent gradients
         return measured(
-            model, batches, scorers, objective=objective, registry=registry, accept=require_sound, watched=True
+            model,
+            batches,
+            scorers,
+            objective=objective,
+            registry=registry,
+            accept=require_sound,
+            watched=True,
+            world=world,
         )
 
 
 def measured(
     model: PreTrainedModel,
     batches: Iterable[Mapping[str, Tensor]],
-    scorers: Sequence[str] | Mapping[str, object],
+    scorers: Sequence[object] | Mapping[str, object],
     *,
     objective: Objective | None = None,
     registry: Registry | None = None,
     accept: Accept,
     watched: bool = False,
+    world: World = ALONE,
 ) -> dict[str, Importance]:
     """Run ``measure_importance`` with other checks of the scorers; the conformance kit passes its own."""
     requested, decoder = Scorers.of(scorers, registry), Decoder.of(model)
@@ -87,11 +99,15 @@ def measured(
     checked: Iterable[Batch] = checked_batches(batches, decoder.device, vocabulary)
     if watched and depends_on_left_padding(model):
         checked = _not_padded_left(checked, model)
-    if len(requested.folds) < len(requested.built):
+    objective = objective or next_token
+    if world.size > 1 or len(requested.folds) < len(requested.built):
         checked = list(checked)  # scorers that probe the model read the batches again
     with calls.all():
-        swept = sweep(model, checked, requested.folds, objective or next_token, calls=calls)
-        probe = ModelProbe(model, checked if isinstance(checked, list) else (), objective or next_token)
+        if world.size > 1:
+            swept = shared_sweep(model, list(checked), requested, objective, calls=calls, world=world)
+        else:
+            swept = sweep(model, checked, requested.folds, objective, calls=calls)
+        probe = ModelProbe(model, checked if isinstance(checked, list) else (), objective, world=world)
         return requested.answers(swept, probe, len(decoder.layers), calls, accept)
 
 

@@ -19,6 +19,7 @@ from shortstack.models.decoder import Decoder
 from shortstack.models.ghost_norms import wide
 from shortstack.models.layer_calls import LayerOutput, beside, entering, leaving, with_entering, with_views_beside
 from shortstack.models.parameter_gradients import GradientTape, squared_by_example
+from shortstack.models.sharding import kept_gathered
 
 Deliver = Callable[[SweepPhase, Signals], None]
 _LOG = logging.getLogger(__name__)
@@ -42,7 +43,14 @@ class _Seen:
 class LayerObserver:
     """Observes a model's layers, and delivers the wanted signals as soon as they are available."""
 
-    def __init__(self, decoder: Decoder, wanted: frozenset[Signal], keep: frozenset[Signal], deliver: Deliver) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        wanted: frozenset[Signal],
+        keep: frozenset[Signal],
+        deliver: Deliver,
+        origin: Decoder | None = None,
+    ) -> None:
         """Create the observer; hooks are registered by ``watching``.
 
         Args:
@@ -50,7 +58,9 @@ class LayerObserver:
             wanted: All signals that any scorer needs.
             keep: Signals kept until the backward pass, because a scorer needs them together with gradients.
             deliver: Called with each layer's signals at each stage.
+            origin: The decoder that the model is a shared-weight copy of; the model itself by default.
         """
+        self._origin = origin or decoder
         self._decoder, self._wanted, self._keep, self._deliver = decoder, wanted, keep, deliver
         self.scale = LossScale(decoder)
         self._tapes = _tapes(decoder) if Signal.PARAMETER_GRADIENTS in wanted else []
@@ -91,8 +101,10 @@ class LayerObserver:
         self.require_run()
         for index, seen in enumerate(self._seen):
             self._require_seen(index, seen)
-            if self._tapes and not seen.complete:
-                self._complete(index)
+            if self._tapes:
+                # a layer that is divided among processes is gathered by all, whichever of them still need it
+                with kept_gathered(self._origin.layers[index]):
+                    self._complete(index)
         self._seen = []
 
     def _calling(self, index: int) -> Callable[..., None]:
@@ -177,6 +189,8 @@ class LayerObserver:
 
     def _complete(self, index: int) -> None:
         seen, tape = self._seen[index], self._tapes[index]
+        if seen.complete:
+            return
         squared = tape.squared().to(self._mask.device)
         if tape.left_over and seen.call is not None and seen.gradient is not None:
             self._tell(index, tape)

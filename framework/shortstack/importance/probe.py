@@ -16,6 +16,7 @@ from shortstack.models.decoder import Decoder
 from shortstack.models.frozen import frozen_copy
 from shortstack.models.objectives import Objective
 from shortstack.models.partial_passes import Bare, recording_input, skipping, starting_at
+from shortstack.processes import ALONE, World
 
 MOST_BYTES = 2**32
 """Limit of the hidden states that a probe caches, in bytes."""
@@ -30,13 +31,30 @@ class ModelProbe:
     hidden states. An objective with several values gives ``(examples, values)``.
     """
 
-    def __init__(self, model: PreTrainedModel, batches: Iterable[Batch], objective: Objective = next_token) -> None:
-        """Store the batches."""
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        batches: Iterable[Batch],
+        objective: Objective = next_token,
+        *,
+        world: World = ALONE,
+    ) -> None:
+        """Store the batches.
+
+        Args:
+            model: The model.
+            batches: The examples.
+            objective: Objective of each example.
+            world: The processes that share the batches, all of which make the same calls.
+        """
+        self._world = world
         self._model, self._decoder, self._objective = model, Decoder.of(model), objective
         self._batches = list(batches)
         self._supervised = [batch.supervised for batch in self._batches]
         self._bare: Bare = {}
-        self._start, self._prefix = 0, list[Tensor | None]()
+        numbers = range(len(self._batches))
+        self._shared, self._own = len(world.share(numbers)), [*world.share(numbers), *world.spare(numbers)]
+        self._start, self._prefix = 0, dict[int, Tensor | None]()
 
     @property
     def layers(self) -> int:
@@ -56,14 +74,14 @@ class ModelProbe:
             if len(rows):
                 batches.append(batch.rows(rows))
                 left -= len(rows)
-        return ModelProbe(self._model, batches, self._objective)
+        return ModelProbe(self._model, batches, self._objective, world=self._world)
 
     def log_probability(self, *, skip: Sequence[int] = ()) -> Tensor:
         """See ``Probe``.
 
         Raises:
             EmptyDataError: No example has a label.
-            ConfigurationError: A layer in ``skip`` does not exist.
+            ConfigurationError: A layer in ``skip`` does not exist, or processes that share the examples skip different ones.
             NonFiniteError: A log-probability is NaN or infinite.
             OutOfMemoryError: A batch is too large.
         """
@@ -72,15 +90,19 @@ class ModelProbe:
         out = [layer for layer in skip if not 0 <= layer < self.layers]
         if out:
             raise ConfigurationError(f"cannot skip layer {out[0]}: the model has layers 0 to {self.layers - 1}")
+        _require_same(self._world.gather(sorted(skip)))
         branch = min(skip, default=self.layers)
         if branch < self._start:  # the cached states have passed a layer that is skipped now
-            self._start, self._prefix = 0, []
+            self._start, self._prefix = 0, {}
         decoder = Decoder.of(frozen_copy(self._model))
         with torch.inference_mode(), finite_masks(decoder.model):
-            results = [self._run(decoder, number, set(skip), branch) for number in range(len(self._batches))]
+            results = [self._run(decoder, number, set(skip), branch) for number in self._own]
         if branch < self.layers and self._bare.keys() >= {*range(branch)}:
-            self._start, self._prefix = branch, _within_bounds([states for _, states in results])
-        values = torch.cat([value for value, _ in results])
+            kept = _within_bounds([states for _, states in results])
+            # processes in step run the same layers, so each starts there, or none
+            fits = not self._world.in_step or all(self._world.gather(all(states is not None for states in kept)))
+            self._start, self._prefix = (branch, dict(zip(self._own, kept, strict=True))) if fits else (0, {})
+        values = torch.cat(self._world.in_order([value for value, _ in results[: self._shared]]))
         self._require_finite(values, skip)
         return values
 
@@ -108,6 +130,16 @@ class ModelProbe:
                 f"the log-probability of {batch.called(row, number)} is {values[tuple(bad[0])]}{without}; "
                 "check the model's weights and precision"
             )
+
+
+def _require_same(skipped: Sequence[list[int]]) -> None:
+    """Raise if processes skip different layers, for then their parts of the examples do not belong together."""
+    other = next((skip for skip in skipped if skip != skipped[0]), None)
+    if other is not None:
+        raise ConfigurationError(
+            f"one process of the run skips the layers {skipped[0]} and another one {other}; a strategy or scorer must decide by "
+            "scores, costs and probe alone, as they are the same in each"
+        )
 
 
 def _within_bounds(states: Sequence[Tensor]) -> list[Tensor | None]:

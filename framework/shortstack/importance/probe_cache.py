@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -13,6 +14,7 @@ from torch import Tensor
 from shortstack.contracts import Probe
 from shortstack.errors import DataError
 from shortstack.files import written_whole
+from shortstack.processes import ALONE, World
 from shortstack.progress import ProgressCallback
 
 SECONDS_BETWEEN_SAVES: Final = 30.0
@@ -22,21 +24,24 @@ class ProbeCache(AbstractContextManager["ProbeCache"]):
     """Results by query, in a file; written when the context ends, also by an exception."""
 
     @classmethod
-    def of(cls, part: Path, step: ProgressCallback) -> "ProbeCache":
+    def of(cls, part: Path, step: ProgressCallback, world: World = ALONE) -> "ProbeCache":
         """Return the cache that belongs to a part."""
-        return cls(part.with_name(f"{part.name}.answers"), step)
+        return cls(part.with_name(f"{part.name}.answers"), step, world)
 
-    def __init__(self, path: Path, step: ProgressCallback) -> None:
+    def __init__(self, path: Path, step: ProgressCallback, world: World = ALONE) -> None:
         """Read the results of an earlier attempt.
+
+        Args:
+            path: The file.
+            step: Receives the number of results.
+            world: The processes that measure together, and so must know the same results; the first one writes them.
 
         Raises:
             DataError: The file is damaged.
         """
         self._path, self._step, self._saved = path, step, perf_counter()
-        try:
-            self._known = load_file(path) if path.is_file() else {}
-        except SafetensorError as error:
-            raise DataError(f"{path} is damaged ({error}); remove it, and the same command begins again") from error
+        self._writes = world.is_first
+        self._known = world.first(partial(_read, path))
 
     def get(self, question: str) -> Tensor | None:
         """Return a stored result; None if there is none."""
@@ -63,9 +68,18 @@ class ProbeCache(AbstractContextManager["ProbeCache"]):
         Raises:
             UnwritableError: The file cannot be written; the previous one is intact.
         """
-        with written_whole(self._path) as partial:
-            save_file(self._known, partial)
+        if self._writes:
+            with written_whole(self._path) as unfinished:
+                save_file(self._known, unfinished)
         self._saved = perf_counter()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        known: dict[str, Tensor] = load_file(path) if path.is_file() else {}
+    except SafetensorError as error:
+        raise DataError(f"{path} is damaged ({error}); remove it, and the same command begins again") from error
+    return known
 
 
 class CachedProbe:

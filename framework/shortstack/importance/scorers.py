@@ -10,7 +10,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from shortstack.contracts import DerivedScorer, FoldScorer, Importance, Probe, ProbeScorer, Signal
+from shortstack.boundaries import refuse_text
+from shortstack.config.given import Given, name_of
+from shortstack.contracts import DerivedScorer, FoldScorer, Importance, Probe, ProbeScorer, ScorerDescriptor, Signal
 from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, PluginError
 from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.sweep import Swept
@@ -37,18 +39,18 @@ class Scorers:
     components: Mapping[str, str]
 
     @classmethod
-    def of(cls, requested: Sequence[str] | Mapping[str, object], registry: Registry | None) -> "Scorers":
+    def of(cls, requested: Sequence[object] | Mapping[str, object], registry: Registry | None) -> "Scorers":
         """Build the requested scorers and their dependencies.
 
         Args:
-            requested: Names; or a mapping of names to settings, in which a value may also be a scorer object.
+            requested: Names, scorer objects, or what ``@scorer`` makes; or a mapping of names to settings or to these.
             registry: Registry of the names; every installed plugin by default.
 
         Raises:
             ConfigurationError: A name or a setting is invalid, or scorers depend on each other in a cycle.
             PluginError: A plugin did not build a scorer.
         """
-        wanted = dict(requested) if isinstance(requested, Mapping) else dict.fromkeys(_listed(requested))
+        wanted = dict(requested) if isinstance(requested, Mapping) else _listed(requested)
         built, components = _build(wanted, registry)
         scorers = cls(requested=tuple(wanted), built=built, components=components)
         scorers.in_order()  # raises for a cycle now, before the model runs
@@ -133,10 +135,15 @@ def require_sound(name: str, importance: Importance, layers: int) -> None:
         raise NonFiniteError(f"scorer {name!r} gave {scores[layer].item()} for layer {layer}")
 
 
-def _listed(scorers: Sequence[str]) -> Sequence[str]:
-    if isinstance(scorers, str):
-        raise ConfigurationError(f"scorers takes a list of names, got the text {scorers!r}; write ({scorers!r},)")
-    return scorers
+def _listed(scorers: Sequence[object]) -> dict[str, object]:
+    """Return the listed scorers by name: None for a name, and an object under its own name."""
+    refuse_text("scorers", scorers)
+    listed: dict[str, object] = {}
+    for scorer in scorers:
+        name, value = (scorer, None) if isinstance(scorer, str) else (name_of(scorer), scorer)
+        if listed.setdefault(name, value) is not value:
+            raise ConfigurationError(f"two scorers are called {name!r}; give them as a mapping {{name: scorer}}")
+    return listed
 
 
 def _build(requested: Mapping[str, object], registry: Registry | None) -> tuple[dict[str, Any], dict[str, str]]:
@@ -150,7 +157,10 @@ def _build(requested: Mapping[str, object], registry: Registry | None) -> tuple[
             scorer, component = settings, f"importance scorer {name!r} ({written_in(settings)})"
         else:
             registry = registry or Registry.from_environment()
-            scorer, component = registry.build("scorer", name, settings), str(registry.find("scorer", name))
+            is_object = callable(settings) or isinstance(settings, ScorerDescriptor)
+            named = Given.of(settings, name=name) if is_object else name
+            scorer = registry.build("scorer", named, None if is_object else settings)
+            component = str(registry.find("scorer", named))
         with plugin_errors(component):
             _require_needs(name, scorer)
         built[name], components[name] = scorer, component
@@ -196,9 +206,11 @@ def _is_detail(item: tuple[object, object]) -> bool:
     return isinstance(name, str) and isinstance(value, int | float) and isfinite(value)
 
 
-def _named(found: Mapping[str, Importance], names: Iterable[str]) -> dict[str, Importance]:
+def _named(importances: Mapping[str, Importance], names: Iterable[str]) -> dict[str, Importance]:
     """Return copies of the named results only: changes in place must not reach the results of other scorers."""
     return {
-        name: attrs.evolve(found[name], scores=found[name].scores.clone(), details=dict(found[name].details))
+        name: attrs.evolve(
+            importances[name], scores=importances[name].scores.clone(), details=dict(importances[name].details)
+        )
         for name in names
     }

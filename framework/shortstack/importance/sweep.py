@@ -1,6 +1,6 @@
 """The sweep: one forward and one backward pass per batch, to activations only, that feeds every fold scorer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 from shortstack.contracts import FoldScorer, Signal
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.importance.calibration import Batch
+from shortstack.importance.first_nonfinite import first_nonfinite_layer
 from shortstack.importance.guarded_calls import GuardedCalls
 from shortstack.importance.memory import suggesting_smaller
-from shortstack.importance.nonfinite import first_nonfinite_layer
 from shortstack.importance.objectives import next_token
 from shortstack.importance.observing import LayerObserver
 from shortstack.importance.signals import Signals, SweepPhase, stage_of
@@ -23,6 +23,7 @@ from shortstack.models.checks import require_plain_weights
 from shortstack.models.decoder import Decoder
 from shortstack.models.frozen import frozen_copy
 from shortstack.models.objectives import Objective
+from shortstack.models.sharding import OneByOne, is_sharded
 from shortstack.registry.isolation import written_in
 
 _GRADIENTS = frozenset({Signal.GRADIENTS, Signal.PARAMETER_GRADIENTS})
@@ -67,6 +68,7 @@ def sweep(
     *,
     calls: GuardedCalls | None = None,
     before: Swept | None = None,
+    spare: Sequence[Batch] = (),
 ) -> Swept:
     """Feed every scorer; scorers that need no signal read the weights alone, and are only started.
 
@@ -79,6 +81,8 @@ def sweep(
         objective: Objective to differentiate.
         calls: Guarded calls of the scorers; by default errors name their classes.
         before: Result of an earlier sweep of the same scorers, to continue from.
+        spare: Batches that are run for nothing, after the others: a model that is divided among processes needs all of
+            them for each pass.
 
     Raises:
         PluginError: A scorer failed.
@@ -93,20 +97,28 @@ def sweep(
     feed = _Feed(scorers, decoder, calls, before.states if before else None)
     examples, supervised = (before.examples, before.supervised) if before else (0, 0)
     if feed.wanted:
-        decoder = Decoder.of(frozen_copy(model))
-        observer = LayerObserver(decoder, feed.wanted, feed.keep, feed.deliver)
+        origin, decoder = decoder, Decoder.of(frozen_copy(model))
+        observer = LayerObserver(decoder, feed.wanted, feed.keep, feed.deliver, origin)
         with (
             calls.sweep(scorers),
             observer.watching(),
             torch.set_grad_enabled(observer.differentiates),
         ):
-            for batch in batches:
+
+            def run(batch: Batch) -> Callable[[], None]:
+                run_batch = partial(_pass, observer, decoder, batch, objective, supervised)
+                # scorers return new states, so the dict alone restores the ones before the batch
+                undo = partial(feed.go_back, dict(feed.states))
                 with suggesting_smaller(batch):
-                    run_batch = partial(_pass, observer, decoder, batch, objective, supervised)
-                    # scorers return new states, so the dict alone restores the ones before the batch
-                    observer.scale.lowering(run_batch, undo=partial(feed.go_back, dict(feed.states)))
+                    observer.scale.lowering(run_batch, undo=undo)
+                return undo
+
+            for batch in batches:
+                run(batch)
                 examples += int(batch.mask.any(-1).sum())
                 supervised += int(batch.supervised.sum())
+            for batch in spare:
+                run(batch)()
     return Swept(states=feed.states, examples=examples, supervised=supervised)
 
 
@@ -114,7 +126,7 @@ def sweep(
 class _Blocks:
     """See ``contracts.DecoderLayers``."""
 
-    layers: tuple[nn.Module, ...]
+    layers: Sequence[nn.Module]
 
 
 class _Feed:
@@ -127,10 +139,9 @@ class _Feed:
         calls: GuardedCalls,
         states: Mapping[str, Any] | None,
     ) -> None:
-        blocks = _Blocks(layers=tuple(decoder.layers))
         self._calls = calls
         self.states = dict(states or {}) or {
-            name: calls.to(name, partial(scorer.start, blocks)) for name, scorer in scorers.items()
+            name: calls.to(name, partial(_started, scorer, decoder)) for name, scorer in scorers.items()
         }
         self._fed = {name: scorer for name, scorer in scorers.items() if scorer.needs}
         self._stages = {name: stage_of(scorer.needs) for name, scorer in self._fed.items()}
@@ -150,6 +161,16 @@ class _Feed:
     def go_back(self, states: Mapping[str, Any]) -> None:
         """Restore earlier states, after a pass that overflowed."""
         self.states = dict(states)
+
+
+def _started(scorer: FoldScorer[Any], decoder: Decoder) -> Any:
+    if not is_sharded(decoder.layers):
+        return scorer.start(_Blocks(layers=tuple(decoder.layers)))
+    layers = OneByOne(tuple(decoder.layers))
+    try:
+        return scorer.start(_Blocks(layers=layers))
+    finally:
+        layers.free()
 
 
 def _pass(observer: LayerObserver, decoder: Decoder, batch: Batch, objective: Objective, before: int) -> None:
@@ -189,6 +210,11 @@ def _require_finite(values: Tensor, observer: LayerObserver, decoder: Decoder, b
     bad = (~values.isfinite()).nonzero()[:, 0].tolist()
     if bad:
         row = int(batch.supervised.nonzero()[bad[0]])
+        if is_sharded(decoder.model):  # another pass would need the other processes
+            raise NonFiniteError(
+                f"the log-probability of {batch.called(row, before + bad[0])} is {values[bad[0]]}; check the model's weights and "
+                "precision"
+            )
         with observer.paused():
             origin = first_nonfinite_layer(decoder, batch, row)
         raise NonFiniteError(

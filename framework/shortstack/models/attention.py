@@ -145,7 +145,7 @@ def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[
             attention has a term unknown to ``attention_weights``.
     """
     implementation = model.config._attn_implementation  # noqa: SLF001 -- the setting has no other public name
-    if _has_interface(model):
+    if has_interface(model):
         eager = implementation == "eager"
         with _implementation(model, _heard(listener, eager=eager), _finite_eager_mask if eager else sdpa_mask):
             yield
@@ -159,7 +159,7 @@ def observing_attention(model: PreTrainedModel, listener: Listener) -> Iterator[
         yield
 
 
-def _has_interface(model: PreTrainedModel) -> bool:
+def has_interface(model: PreTrainedModel) -> bool:
     """Return True if the family's code uses transformers' attention interface; not all such families set the flag."""
     homes = {type(module).__module__ for module in model.modules()}
     return any("ALL_ATTENTION_FUNCTIONS" in vars(sys.modules[home]) for home in homes)
@@ -172,7 +172,7 @@ def _heard(listener: Listener, *, eager: bool) -> Callable[..., Any]:
         module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **rest: Any
     ) -> Any:
         listener(*attention_weights(query, key, attention_mask, _terms(module, rest)))
-        return (_eager(module) if eager else _SDPA)(module, query, key, value, attention_mask, **rest)
+        return (eager_attention(module) if eager else _SDPA)(module, query, key, value, attention_mask, **rest)
 
     return attend
 
@@ -193,7 +193,7 @@ def finite_masks(model: PreTrainedModel) -> Iterator[None]:
         return
 
     def attend(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return _eager(module)(module, *args, **kwargs)
+        return eager_attention(module)(module, *args, **kwargs)
 
     with _implementation(model, attend, _finite_eager_mask):
         yield
@@ -233,7 +233,7 @@ def _sdpa() -> Callable[..., Any]:
 _SDPA = _sdpa()
 
 
-def _eager(module: nn.Module) -> Callable[..., Any]:
+def eager_attention(module: nn.Module) -> Callable[..., Any]:
     """Return the eager function of a family: a public name of the module that defines its attention class."""
     function: Callable[..., Any] = vars(sys.modules[type(module).__module__])["eager_attention_forward"]
     return function

@@ -1,6 +1,6 @@
 """Logits of the candidates at the supervised positions only: no other product with the output matrix is computed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeGuard, cast
 
 import torch
@@ -82,10 +82,10 @@ def candidate_logits(
     if not isinstance(head, nn.Module):
         raise UnsupportedModelError(f"{type(model).__name__} has no output head, so it cannot rank candidates")
     copies, projection = copied_modules(model, [head]), _Projection(head, positions, candidates)
-    projection.stand_in_for(copies[head])
+    replace_forward(copies[head], projection)
     logits: Tensor = copies[model](**model_inputs(model, input_ids, attention_mask)).logits
     if projection.called:
-        return logits[0]
+        return logits.squeeze(0)  # unlike logits[0], whose gradient is a copy in a block of zeros
     # the model bypassed the head's module, or called it on several streams: it computed the logits of all positions
     return logits[positions] if candidates is None else logits[positions][:, candidates]
 
@@ -115,28 +115,69 @@ class _Projection:
 
     def __init__(self, head: nn.Module, positions: Tensor, candidates: Tensor | None) -> None:
         """Wrap the model's own head, which is not modified."""
-        self._head, self._positions, self._candidates = head, positions, candidates
+        self._restricted, self._positions, self._whole = OutputRows(head, candidates), positions, head
         self.called = False
-
-    def stand_in_for(self, copied: nn.Module) -> None:
-        """Replace the ``forward`` of the head's copy; the hooks of the head stay on the head itself."""
-        attributes = vars(copied)
-        attributes.update(
-            {name: type(attributes[name])() for name in attributes if name.endswith("_hooks")}, forward=self
-        )
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Map hidden states ``(batch, tokens, hidden)`` to logits ``(1, positions, candidates)``."""
-        head, wanted = self._head, self._candidates
         if hidden.shape[:-1] != self._positions.shape:  # of several streams at once, as in ProphetNet
-            return cast("Tensor", head(hidden))
+            return cast("Tensor", self._whole(hidden))
         self.called = True
-        chosen = hidden[self._positions].unsqueeze(0)
-        if wanted is None:
-            return cast("Tensor", head(chosen))
-        if not _is_plain(head):
-            return cast("Tensor", head(chosen))[..., wanted]
-        return F.linear(chosen, head.weight[wanted], None if head.bias is None else head.bias[wanted])
+        return self._restricted(hidden[self._positions].unsqueeze(0))
+
+
+class OutputRows:
+    """An output head restricted to the rows of some tokens, which are looked up once.
+
+    Attributes:
+        weights: Tensors that the logits depend on, beside the states: the rows, or the parameters of the whole head.
+        sources: The same before autocast's conversion.
+    """
+
+    def __init__(self, head: nn.Module, candidates: Tensor | None) -> None:
+        """Look up the rows.
+
+        Args:
+            head: The model's own head, which is not modified.
+            candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
+        """
+        self._head, self._candidates = head, candidates
+        self._rows: tuple[Tensor, ...] = ()
+        self.sources: tuple[Tensor, ...] = tuple(head.parameters())
+        if _is_plain(head):  # a head has a bias or none
+            self.sources = tuple(_looked_up(parameter, candidates) for parameter in head.parameters())
+            self._rows = tuple(_lowered(rows) for rows in self.sources)
+        self.weights = self._rows or self.sources
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Map hidden states ``(…, hidden)`` to logits ``(…, candidates)``."""
+        if self._rows:
+            return F.linear(hidden, *self._rows)
+        logits = cast("Tensor", self._head(hidden))
+        return logits if self._candidates is None else logits[..., self._candidates]
+
+
+def _looked_up(parameter: Tensor, candidates: Tensor | None) -> Tensor:
+    """Return the candidates' rows: a view if they follow one another, as items do that were added together."""
+    if candidates is None:
+        return parameter
+    if len(candidates) and bool((candidates.diff() == 1).all()):
+        return parameter[int(candidates[0]) : int(candidates[-1]) + 1]
+    return parameter[candidates]
+
+
+def _lowered(rows: Tensor) -> Tensor:
+    """Return rows in the type in which autocast multiplies them, so that they are converted once."""
+    device = rows.device.type
+    lowered = torch.is_autocast_enabled(device) and rows.dtype != torch.float64
+    return rows.to(torch.get_autocast_dtype(device)) if lowered else rows
+
+
+def replace_forward(copied: nn.Module, forward: Callable[..., object]) -> None:
+    """Let a module of a shared-weight copy compute something else, without the hooks of the original."""
+    attributes = vars(copied)
+    hooks = {name: type(attributes[name])() for name in attributes if name.endswith("_hooks")}
+    attributes.update(hooks, forward=forward)
 
 
 def _is_plain(head: nn.Module) -> TypeGuard[nn.Linear]:

@@ -28,6 +28,9 @@ def out_of_bounds(fields: Mapping[str, Any]) -> str:
     >>> out_of_bounds({"num_hidden_layers": 32, "text_config": {"hidden_size": 4096}})
     ''
     """
+    for name in ("dtype", "torch_dtype"):
+        if not isinstance(fields.get(name), str | None):  # transformers takes any value, and uses it later
+            return f"{name} is {fields[name]!r:.40}, and a text such as 'float32' is taken"
     for name, value, kind in _sizes(fields):
         if value > MOST[kind]:
             return f"{name} is {value:,}, and at most {MOST[kind]:,} is taken"

@@ -29,7 +29,7 @@ class Decoder:
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> "Decoder":
-        """Find the layers: the outermost module list whose length is the config's number of layers.
+        """Find the layers: the outermost list of modules with parameters whose length is the config's number of layers.
 
         Raises:
             UnsupportedModelError: There is no such list, or more than one; or the model has an encoder too.
@@ -45,6 +45,8 @@ class Decoder:
             )
         count = model.config.get_text_config().num_hidden_layers
         lists = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+        # a list of rotary embeddings, one for each kind of layer, may be as long
+        lists = [(p, m) for p, m in lists if all(any(True for _ in part.parameters()) for part in m)]
         # the outermost, because a layer may hold a list of the same length: of experts, for example
         depth = min((p.count(".") for p, _ in lists), default=0)
         outermost = [(p, m) for p, m in lists if p.count(".") == depth]

@@ -7,12 +7,15 @@ from typing import Final
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import cached_file
 
-from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError
+from shortstack.boundaries import read_as
+from shortstack.errors import ConfigurationError, SourceNotFoundError
 from shortstack.files import refuse_lfs_pointer
 from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.stored import refuse_adapters, require_whole, settle, stored_model, stored_tokenizer
 from shortstack.models.ties import is_tied, set_tied
+from shortstack.models.weight_files import CONFIG, INDEX, require_own_safetensors
 
 _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -98,14 +101,10 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a GGUF file; its tensors are copied into a fresh model, since one loaded from GGUF cannot be saved."""
     require_gguf(path)
     place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    try:
-        with silenced_transformers():
-            loaded, report = AutoModelForCausalLM.from_pretrained(
-                **place, dtype=torch.float32, output_loading_info=True
-            )
-            config, tokenizer = AutoConfig.from_pretrained(**place), AutoTokenizer.from_pretrained(**place)
-    except Exception as error:  # any type may be raised: only transformers knows which architectures it can read
-        raise DataError(f"{path} is no GGUF that transformers can read: {_line(error)}") from error
+    # which architectures can be read is known to transformers alone
+    with read_as(path, "is no GGUF that transformers can read"), silenced_transformers():
+        loaded, report = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32, output_loading_info=True)
+        config, tokenizer = AutoConfig.from_pretrained(**place), AutoTokenizer.from_pretrained(**place)
     require_whole(report, str(path))
     set_tied(config, tied=is_tied(loaded))  # else the head would be written over the embeddings
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -115,24 +114,29 @@ def _from_gguf(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def _from_hub(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    try:
-        with silenced_transformers():
-            refuse_adapters(name)
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    with silenced_transformers():
+        snapshot = hub_snapshot(name)
+        require_own_safetensors(snapshot)
+        with read_as(name, "holds no model that can be loaded"):
+            place = {"revision": snapshot.name, "trust_remote_code": False}  # the one whose index was looked at
+            tokenizer = AutoTokenizer.from_pretrained(name, **place)
             model, report = AutoModelForCausalLM.from_pretrained(
-                name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                name, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **place
             )
-    except DataError:
-        raise
-    except (OSError, ValueError) as error:
-        raise SourceNotFoundError(
-            f"teacher.path is {name!r}, which is no folder here and cannot be downloaded from the hub ({_line(error)}); download "
-            "it elsewhere and name its folder"
-        ) from error
-    require_whole(report, name)
-    settle(model)
+            require_whole(report, name)
+            settle(model)
     return model, tokenizer
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
+def hub_snapshot(name: str) -> Path:
+    """Return the folder of the hub's cache with a model's config, and the index of its weights if it has one.
+
+    Raises:
+        SourceNotFoundError: They are neither in the cache nor can be downloaded.
+        DataError: The name is of adapters alone.
+    """
+    wrong = "is no folder here and cannot be downloaded from the hub"
+    with read_as(name, wrong, "download it elsewhere and name its folder", error=SourceNotFoundError):
+        refuse_adapters(name)
+        cached_file(name, INDEX, _raise_exceptions_for_missing_entries=False)
+        return Path(cached_file(name, CONFIG)).parent

@@ -50,20 +50,20 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     # in a container, /proc/meminfo is the host's, so the control group's limit counts too
-    available = _told(Path("/proc/meminfo"), "MemAvailable:")
+    available = _read_number(Path("/proc/meminfo"), "MemAvailable:")
     limits = [None if available is None else available * 1024, _left_in(Path("/sys/fs/cgroup"))]
     return min((free for free in limits if free is not None), default=None)
 
 
 def _left_in(group: Path) -> int | None:
     """Return the bytes left in a control group: its limit less its use, without cached files."""
-    limit, used = group / "memory.max", _told(group / "memory.stat", "anon")
+    limit, used = group / "memory.max", _read_number(group / "memory.stat", "anon")
     if used is None or not limit.is_file() or limit.read_text().strip() == "max":
         return None
     return max(0, int(limit.read_text()) - used)
 
 
-def _told(file: Path, name: str) -> int | None:
+def _read_number(file: Path, name: str) -> int | None:
     """Return the number in the line of a file that begins with a name; None if there is none."""
     lines = [line.split() for line in file.read_text().splitlines()] if file.is_file() else []
     return next((int(line[1]) for line in lines if line[:1] == [name]), None)

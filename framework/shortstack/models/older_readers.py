@@ -1,9 +1,11 @@
-"""Configs that transformers 4 reads as transformers 5 does: rotary positions under their former names too.
+"""Folders that transformers 4 reads as transformers 5 does: rotary positions and tokenizers under their former names.
 
 transformers 5 writes ``rope_parameters`` alone. Version 4 does not know it, takes its defaults (a base of 10,000 instead of 500,000, say),
-and answers otherwise without an error.
+and answers otherwise without an error. A tokenizer of its general class version 4 does not load at all.
 """
 
+import json
+from pathlib import Path
 from typing import Final
 
 from transformers import PreTrainedConfig
@@ -32,3 +34,14 @@ def write_former_names(config: PreTrainedConfig) -> None:
     if text.model_type.startswith("gpt_neox"):
         vars(text)["rotary_emb_base"] = rope["rope_theta"]
         vars(text)["rotary_pct"] = rope.get("partial_rotary_factor", 1.0)
+
+
+def write_former_tokenizer(folder: Path) -> None:
+    """Rename, in the config of a saved tokenizer, what only transformers 5 knows by that name; both read the former names."""
+    path = folder / "tokenizer_config.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    if fields.get("tokenizer_class") == "TokenizersBackend":
+        fields["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if isinstance(fields.get("extra_special_tokens"), list):  # version 4 has a table of that name
+        fields["additional_special_tokens"] = fields.pop("extra_special_tokens")
+    path.write_text(json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -21,6 +21,8 @@ _CORE: Final = frozenset(vars(nn.Module())) - {*_REGISTRIES}
 _HOOKS: Final = tuple(name for name in _REGISTRIES if name.endswith("_hooks"))
 _COMPILED: Final = "_orig_mod"
 """Name of the only child of a module made by ``torch.compile``: the original module."""
+_DIVIDED: Final = "_is_fsdp_managed_module"
+"""Attribute by which torch marks modules whose parameters are divided among processes (FSDP2)."""
 _REWRITTEN: Final = frozenset({"dynamic", "longrope"})
 """Kinds of rotary positions whose frequencies are recomputed in place for longer texts."""
 
@@ -55,7 +57,8 @@ def shared_copy(model: PreTrainedModel, *, frozen: bool = False) -> PreTrainedMo
 
     Args:
         model: Not modified.
-        frozen: Replace the parameters, too, by ones over the same memory that require no gradient.
+        frozen: Replace the parameters, too, by ones over the same memory that require no gradient; those that are divided
+            among processes are kept.
     """
     doubling = _Doubling(None)
     if frozen:
@@ -128,7 +131,7 @@ class _Doubling:
         for name in _HOOKS:
             for key, hook in own[name].items():
                 own[name][key] = self._rebound(hook)
-        if self._wanted is None:
+        if self._wanted is None and not own.get(_DIVIDED):
             for name, parameter in own["_parameters"].items():
                 own["_parameters"][name] = self.known.get(id(parameter), parameter)
 
@@ -151,6 +154,8 @@ def _shallow(module: nn.Module, children: dict[str, nn.Module | None]) -> nn.Mod
     attributes.update(vars(module))
     for name in _REGISTRIES:
         attributes[name] = attributes[name].copy() if attributes[name] else type(attributes[name])()
+    if attributes.get(_DIVIDED):  # hooks put gathered and divided parameters into the original's table by turns
+        attributes["_parameters"] = vars(module)["_parameters"]
     attributes["_modules"] = children
     attributes["_compiled_call_impl"] = None  # it would run the model's own modules
     if "rope_type" in attributes and _writes_itself(attributes):  # in place, which would reach the model's own buffers
@@ -162,6 +167,11 @@ def _shallow(module: nn.Module, children: dict[str, nn.Module | None]) -> nn.Mod
         attributes["config"] = copy.copy(attributes["config"])
         attributes["config"].rescale_every = 0
     return copied
+
+
+def is_divided(module: nn.Module) -> bool:
+    """Return True if a module's own parameters are divided among processes (FSDP2)."""
+    return _DIVIDED in vars(module)
 
 
 def _writes_itself(own: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from shortstack.errors import PluginError
+from shortstack.models.shared_weights import is_divided
 
 _HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _WORDS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
@@ -100,7 +101,11 @@ def assert_unmodified(before: ModelSnapshot, component: object) -> Iterator[None
 
 
 def _facts(model: PreTrainedModel, mark: Callable[[Tensor], object]) -> Iterator[tuple[str, object]]:
+    # of a layer that is divided among processes, what is gathered is thrown away after each pass, with any change of it
+    divided = {id(parameter) for module in model.modules() if is_divided(module) for parameter in module.parameters()}
     for name, parameter in model.named_parameters():
+        if id(parameter) in divided:
+            continue
         yield f"the weights {name}", mark(parameter)
         if parameter.grad is not None:
             yield f"the gradient of {name}", mark(parameter.grad)

@@ -7,6 +7,8 @@ from typing import Literal
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import find_adapter_config_file
 
+from shortstack.boundaries import read_as
+from shortstack.digests import require_whole as require_whole_folder
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack.files import refuse_lfs_pointer
 from shortstack.models.generation import settle_generation
@@ -30,34 +32,28 @@ def stored_model(folder: Path, precision: Precision = "auto") -> PreTrainedModel
     Raises:
         SourceNotFoundError: There is no such folder.
         DataError: The folder holds no readable model; or lacks a weight, which transformers would draw at random; or a
-            file is a git-lfs pointer; or it holds adapters, whose base transformers would look for elsewhere and leave
+            run made it, and it is not as it was written; or a file is a git-lfs pointer; or it holds adapters, whose base transformers would look for elsewhere and leave
             unmerged.
     """
     if not folder.is_dir():
         raise SourceNotFoundError(f"{folder} is no folder; name one with config.json and safetensors")
     for file in sorted(folder.iterdir()):  # a pointer would fail below, as weights that cannot be read
         refuse_lfs_pointer(file)
+    require_whole_folder(folder)
     refuse_adapters(str(folder))
     require_own_safetensors(folder)
-    try:
-        with silenced_transformers():
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=precision,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever a library raises of a damaged or foreign folder is one kind of error here
-        raise DataError(
-            f"{folder} holds no readable model: {' '.join(str(error).split())[:200] or type(error).__name__}"
-        ) from error
-    require_whole(report, str(folder))
-    stored: PreTrainedModel = model
-    settle(stored)
+    with read_as(folder, "holds no readable model"), silenced_transformers():
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=precision,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        require_whole(report, str(folder))
+        stored: PreTrainedModel = model
+        settle(stored)
     return stored
 
 
@@ -99,13 +95,9 @@ def stored_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         DataError: The folder holds no readable tokenizer.
     """
-    try:
+    advice = "copy the model's own there, such as tokenizer.json and tokenizer_config.json"
+    with read_as(folder, "holds no readable tokenizer", advice):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
-    except Exception as error:  # the tokenizers library raises its own kinds, and others of newer formats
-        raise DataError(
-            f"{folder} holds no readable tokenizer: copy the model's own there, such as tokenizer.json and "
-            f"tokenizer_config.json ({' '.join(str(error).split())[:120]})"
-        ) from error
     return tokenizer

@@ -54,27 +54,8 @@ def spell(
         ConfigurationError: The numbers of words and ratings differ, a word is more than one token, or a word merges
             with an item's text into one token.
     """
-    names = [f"{rating:g}" for rating in ratings]
-    if words and len(words) != len(ratings):
-        raise ConfigurationError(
-            f"teacher.prompt.words names {len(words)} ratings, but there are {len(ratings)}: {', '.join(names)}"
-        )
-    if len(ratings) > len(ascii_uppercase):
-        raise ConfigurationError(
-            f"a language model chooses among {len(ascii_uppercase)} ratings at most, got {len(ratings)}"
-        )
-    chosen = tuple(words or names)
-    if not words and _odd(tokenizer, line, chosen) is not None:
-        chosen = tuple(ascii_uppercase[: len(ratings)])
-        opening = f"{opening} {', '.join(f'{a} is {b}' for a, b in zip(chosen, names, strict=True))}."
-    odd = _odd(tokenizer, line, chosen)
-    if odd is not None:
-        tried = "" if words else f"neither the ratings ({', '.join(names)}) nor letters in their place can be said: "
-        raise ConfigurationError(
-            f"{tried}the word {odd!r} is more than one token of its own, or the same as another rating's; name other words "
-            "in teacher.prompt.words"
-        )
-    filled_opening = opening.replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
+    chosen, explanation = _single_tokens(tokenizer, [f"{rating:g}" for rating in ratings], line, words)
+    filled_opening = f"{opening}{explanation}".replace("{lowest}", chosen[0]).replace("{highest}", chosen[-1])
     # within a line, because a tokenizer may join a word to the space before it
     options = tuple(words_alone(tokenizer, _line(line, "x", word))[-1] for word in chosen)
     cut = [_cut(tokenizer, text, longest) for text in texts]
@@ -90,6 +71,36 @@ def spell(
         items=tuple(tuple(tokens[:-1]) for tokens in lines),
         options=options,
     )
+
+
+def _single_tokens(
+    tokenizer: PreTrainedTokenizerBase, names: Sequence[str], line: str, words: Sequence[str]
+) -> tuple[tuple[str, ...], str]:
+    """Return a word of one token for each rating, and the sentence that explains letters; empty if there are none.
+
+    Raises:
+        ConfigurationError: There are too many ratings or too few words, or a word is more than one token.
+    """
+    if words and len(words) != len(names):
+        raise ConfigurationError(
+            f"teacher.prompt.words names {len(words)} ratings, but there are {len(names)}: {', '.join(names)}"
+        )
+    if len(names) > len(ascii_uppercase):
+        raise ConfigurationError(
+            f"a language model chooses among {len(ascii_uppercase)} ratings at most, got {len(names)}"
+        )
+    chosen, explanation = tuple(words or names), ""
+    if not words and _odd(tokenizer, line, chosen) is not None:
+        chosen = tuple(ascii_uppercase[: len(names)])
+        explanation = f" {', '.join(f'{a} is {b}' for a, b in zip(chosen, names, strict=True))}."
+    odd = _odd(tokenizer, line, chosen)
+    if odd is not None:
+        tried = "" if words else f"neither the ratings ({', '.join(names)}) nor letters in their place can be said: "
+        raise ConfigurationError(
+            f"{tried}the word {odd!r} is more than one token of its own, or the same as another rating's; name other words "
+            "in teacher.prompt.words"
+        )
+    return chosen, explanation
 
 
 def _odd(tokenizer: PreTrainedTokenizerBase, line: str, words: Sequence[str]) -> str | None:

@@ -1,9 +1,9 @@
 """Which files a model's weights are read from: safetensors in its own folder, and nothing else."""
 
-import json
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+from shortstack.boundaries import json_object
 from shortstack.errors import DataError
 from shortstack.models.config_bounds import out_of_bounds
 
@@ -53,7 +53,7 @@ def _require_fitting_sizes(folder: Path, config: dict[str, Any]) -> None:
     """The embeddings alone are not many times larger than all weight files, even if these hold four bits a weight."""
     text = config.get("text_config", config)
     rows, width = (text.get(name) for name in ("vocab_size", "hidden_size")) if isinstance(text, dict) else (None, None)
-    held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    held = sum(file.stat().st_size for file in folder.glob("*.safetensors") if file.is_file())
     if (
         isinstance(rows, int)
         and isinstance(width, int)
@@ -75,12 +75,4 @@ def _require_plain(place: Path, entry: str, name: object, endings: tuple[str, ..
 
 def _table(path: Path) -> dict[str, Any]:
     """A JSON object; empty where there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON: {str(error).splitlines()[0]}") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path} must hold a JSON object, got {type(found).__name__}")
-    return found
+    return json_object(path) if path.is_file() else {}

@@ -44,11 +44,13 @@ def _execute(context: Context, folder: Path) -> None:
     from shortstack.importance.probe_cache import ProbeCache
     from shortstack.pipeline.stage_model import StageModel
 
-    teacher = StageModel.load(context, TEACHER)
+    teacher = StageModel.on_device(context, TEACHER)
     importances = load_scores(context.root / IMPORTANCE)
     with (
         context.progress.job("passes of audit", total=_passes(importances)) as passed,
-        ProbeCache.of(folder.with_name("passes"), passed) as answers,  # keeps the passes of an interrupted run
+        ProbeCache.of(
+            folder.with_name("passes"), passed, context.world
+        ) as answers,  # keeps the passes of an interrupted run
     ):
         probes = _probes(context, teacher, answers)
         audit = Audit.of(importances, probes, context.run.evaluation.resamples, context.run.seed)
@@ -71,16 +73,17 @@ def _execute(context: Context, folder: Path) -> None:
     quality, selected_by = _quality(context, teacher, {*choices.values()}), headlines_of(context.run).selected_by
     for name, layers in choices.items():
         record["pruned"][name][selected_by] = quality[layers]
-    record["forwards"] = _forwards(context, teacher, everyone)
-    write_json(folder / AUDITED, record)
+    if context.world.is_first:
+        record["forwards"] = _forwards(context, teacher, everyone)
+        write_json(folder / AUDITED, record)
 
 
-def _passes(found: "Mapping[str, Importance]") -> int:
+def _passes(importances: "Mapping[str, Importance]") -> int:
     """Return the number of passes if no two selections coincide and the strategy makes none of its own."""
     from shortstack.audit.auditing import sizes
 
-    layers = len(next(iter(found.values())).scores)
-    return 1 + layers + (len(found) + 1) * (len(sizes(layers)) + 1) + len(BY_POSITION) + DRAWS
+    layers = len(next(iter(importances.values())).scores)
+    return 1 + layers + (len(importances) + 1) * (len(sizes(layers)) + 1) + len(BY_POSITION) + DRAWS
 
 
 def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> dict[str, Any]:
@@ -105,7 +108,8 @@ def _probes(context: Context, teacher: "StageModel", answers: "ProbeCache") -> d
     def both(logits: Tensor, targets: Tensor) -> Tensor:
         return stack([log_probabilities(logits, targets).double(), rank(logits, targets)], 1)
 
-    probe = CachedProbe(ModelProbe(teacher.model, batches, over_candidates(teacher.candidates, both)), answers)
+    model = ModelProbe(teacher.model, batches, over_candidates(teacher.candidates, both), world=context.world)
+    probe = CachedProbe(model, answers)
     return {name: ProbeColumn(probe=probe, number=number) for number, name in enumerate(("loss", selected_by))}
 
 
@@ -208,5 +212,6 @@ AUDIT_STAGE = Stage(
     after=("data", "teacher", "calibration", "importance", "selection"),
     depends_on=_depends_on,
     execute=_execute,
+    shared=True,
 )
 """The audit stage; not part of every run: ``Run.audit`` adds it."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shortstack.boundaries import read_as
 from shortstack.data.catalogue import Catalogue
 from shortstack.data.sequences import Sequences
-from shortstack.errors import DataError
 from shortstack.pipeline.stage import Context, Stage
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import BATCHES, CALIBRATION, DATA, SEQUENCES, TEACHER
@@ -59,18 +59,15 @@ def calibration_batches(context: Context) -> "list[dict[str, Tensor]]":
     Raises:
         DataError: The file is damaged.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = context.root / CALIBRATION / BATCHES
-    try:
+    with read_as(path, "is damaged", "remove its folder, and the next run makes it again"):
         named = load_file(path, device=str(context.device))
-    except SafetensorError as error:
-        raise DataError(f"{path} is damaged ({error}); remove its folder, and the next run makes it again") from error
-    batches: list[dict[str, Tensor]] = [{} for _ in {name.partition(".")[0] for name in named}]
-    for name, tensor in named.items():
-        number, _, part = name.partition(".")
-        batches[int(number)][part] = tensor
+        batches: list[dict[str, Tensor]] = [{} for _ in {name.partition(".")[0] for name in named}]
+        for name, tensor in named.items():
+            number, _, part = name.partition(".")
+            batches[int(number)][part] = tensor
     return batches
 
 

@@ -1,4 +1,4 @@
-"""Stage 1: ratings become histories. Only this stage reads the source and needs polars."""
+"""Stage 1: ratings become histories. Only this stage reads the source."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,8 +68,14 @@ def _records(context: Context) -> "Records":
         return read_once(adapter.read(value_of(settings.source)), tables)
 
 
+def _named(run: "RunConfig") -> object:
+    return {name: value for name, value in attrs.asdict(run.data).items() if name in OF_THE_ADAPTER}
+
+
 def _feedback(run: "RunConfig") -> Feedback:
     return feedback_of(task_of(run.task).reads)
 
 
-DATA_STAGE = Stage(name="data", folder=DATA, after=(), depends_on=_depends_on, execute=_execute, reads=_reads)
+DATA_STAGE = Stage(
+    name="data", folder=DATA, after=(), depends_on=_depends_on, execute=_execute, reads=_reads, names=_named
+)

@@ -13,11 +13,11 @@ from shortstack.run_layout import PRUNED, STUDENT, TEACHER
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
-    from shortstack.pipeline.stage_model import StageModel
     from shortstack.registry import Registry
 
 
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:
+    run = run.untracked
     losses = [registry.find("loss", name) for name in named_losses(run.distillation.losses).values()]
     balancing = run.distillation.balancing
     named = balancing if isinstance(balancing, str) else str(balancing.get("name", ""))
@@ -33,13 +33,16 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
 
 def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.pipeline.stage_model import StageModel
-    from shortstack.pipeline.training import train
+    from shortstack.pipeline.teacher_states import teacher_for
+    from shortstack.pipeline.training import precision_of, train
 
     settings = context.run.distillation
     # the selection must index the layers of the model that teaches: losses such as hidden-states pair them
     by_the_first = settings.taught_by == "teacher"
-    teacher = StageModel.load(context, TEACHER if by_the_first else round_.source)
     student = StageModel.load(context, round_.named(PRUNED))
+    examples = student.task.training_examples(student.sequences, student.catalogue)
+    in_half = precision_of(context, folder, settings.fit) == "bfloat16"
+    teacher = teacher_for(context, TEACHER if by_the_first else round_.source, examples, bfloat16=in_half)
     train(
         context,
         round_.named("distillation"),
@@ -48,23 +51,12 @@ def _execute(context: Context, folder: Path, round_: Round) -> None:
         folder,
         losses=settings.losses,
         balancing=settings.balancing,
-        teacher=teacher.model,
+        log_gradient_norms=settings.log_gradient_norms,
+        teacher=teacher,
         selection=load_selection(context.root, round_) if by_the_first else own_selection(context.root, round_),
         keep_new=context.run.keeps_new_items,
+        tracked_as=round_.named(STUDENT),
     )
-
-
-def rehearse_losses(context: Context, teacher: "StageModel") -> None:
-    """Check that students of a teacher that is not yet trained provide what the losses need.
-
-    Raises:
-        ConfigurationError: They do not.
-    """
-    from shortstack.distillation.checks import check_layerdrop
-    from shortstack.distillation.weighted_losses import wanted, weighted_losses
-
-    losses = weighted_losses(context.run.distillation.losses, context.registry)
-    check_layerdrop(teacher.model, wanted(losses))
 
 
 def distillation_stage(round_: Round) -> Stage:
@@ -78,4 +70,5 @@ def distillation_stage(round_: Round) -> Stage:
         ),
         depends_on=_depends_on,
         execute=partial(_execute, round_=round_),
+        shared=True,
     )

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shortstack.boundaries import read_as
 from shortstack.contracts import Importance
 from shortstack.files import read_json, write_json
 from shortstack.pipeline.calibration import calibration_batches, drawn_batches
@@ -36,15 +37,17 @@ def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.pipeline.stage_model import StageModel
 
     settings = context.run.importance
-    teacher = StageModel.load(context, round_.source)
+    teacher = StageModel.run_together(context, round_.source)
     scores = measure_importance(
         teacher.model,
         calibration_batches(context),
         requested_scorers(settings),
         objective=candidate_objective(teacher.candidates),
         registry=context.registry,
+        world=context.world,
     )
-    write_json(folder / SCORES, {name: _plain(importance) for name, importance in scores.items()})
+    if context.world.is_first:
+        write_json(folder / SCORES, {name: _plain(importance) for name, importance in scores.items()})
 
 
 def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
@@ -62,7 +65,7 @@ def rehearse_sweep(context: Context, teacher: "StageModel") -> None:
     from shortstack.importance.sweep import sweep
 
     scorers = Scorers.of(requested_scorers(context.run.importance), context.registry)
-    batch = checked_batches(drawn_batches(context, teacher.catalogue)[:1], context.device)
+    batch = checked_batches(drawn_batches(context, teacher.catalogue)[:1], teacher.model.device)
     objective = candidate_objective(teacher.candidates)
     sweep(teacher.model, batch, scorers.folds, objective, calls=GuardedCalls(scorers.components))
 
@@ -71,14 +74,15 @@ def load_scores(folder: Path) -> dict[str, Importance]:
     """Read the scores that the stage wrote."""
     import torch
 
-    return {
-        name: Importance(
-            scores=torch.tensor(plain["scores"], dtype=torch.float64),
-            examples=plain["examples"],
-            details=plain["details"],
-        )
-        for name, plain in read_json(folder / SCORES).items()
-    }
+    with read_as(folder / SCORES, "is damaged", "remove its folder, and the next run makes it again"):
+        return {
+            name: Importance(
+                scores=torch.tensor(plain["scores"], dtype=torch.float64),
+                examples=plain["examples"],
+                details=plain["details"],
+            )
+            for name, plain in read_json(folder / SCORES).items()
+        }
 
 
 def _plain(importance: Importance) -> dict[str, Any]:
@@ -97,4 +101,5 @@ def importance_stage(round_: Round) -> Stage:
         after=("data", "calibration", round_.made_by),
         depends_on=_depends_on,
         execute=partial(_execute, round_=round_),
+        shared=True,
     )

@@ -49,16 +49,14 @@ def costs_for(
 
 
 def timed(
-    found: Selection, model: "PreTrainedModel", batch: "Mapping[str, Tensor]", batch_size: int, planned: "Cost"
+    selection: Selection, model: "PreTrainedModel", batch: "Mapping[str, Tensor]", batch_size: int, planned: "Cost"
 ) -> Selection:
     """Return the selection with its measured latency in its reason, beside the sum of the layers' latencies."""
     from shortstack.models.decoder import Decoder
     from shortstack.models.partial_passes import skipping
     from shortstack.planning.latency import measured_latency
 
-    pruned = skipping(Decoder.of(model), set(range(found.of)) - {*found.kept}).model
+    pruned = skipping(Decoder.of(model), set(range(selection.of)) - {*selection.kept}).model
     measured = measured_latency(pruned, batch, batch_size).teacher
-    latency = (
-        f"{measured:.3g} ms a user in batches of {batch_size} were measured, {planned.of(found.kept):.3g} were expected"
-    )
-    return attrs.evolve(found, reason=f"{found.reason}; {latency}")
+    latency = f"{measured:.3g} ms a user in batches of {batch_size} were measured, {planned.of(selection.kept):.3g} were expected"
+    return attrs.evolve(selection, reason=f"{selection.reason}; {latency}")

@@ -8,6 +8,7 @@ from shortstack.errors import ConfigurationError, SourceNotFoundError, UnknownNa
 from shortstack.pipeline.importance import requested_scorers
 from shortstack.pipeline.task_evaluation import headlines_of, require_own_baselines
 from shortstack.planning.schedule import require_smaller, rounds_of
+from shortstack.processes import ALONE, World
 from shortstack.selection.selector import selector_for
 from shortstack.tasks import feedback_of, task_of
 from shortstack.teachers.items import brings_items, items_in_words
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from shortstack.registry import Registry
 
 
-def check(run: "RunConfig", registry: "Registry") -> "torch.device":
+def check(run: "RunConfig", registry: "Registry", world: World = ALONE) -> "torch.device":
     """Check a run for every mistake that can be found without data.
+
+    Args:
+        run: The settings.
+        registry: The plugins.
+        world: The processes of the run.
 
     Returns:
         The device that the models will be on.
@@ -30,7 +36,8 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     Raises:
         ConfigurationError: A name or a setting is wrong, or the device is not there.
     """
-    from shortstack.distillation.balancing import make_balancing
+    from shortstack.compression.names import method_named
+    from shortstack.distillation.balancing import checked_multipliers, make_balancing
     from shortstack.distillation.weighted_losses import weighted_losses
     from shortstack.evaluation.evaluator import RecommendationEvaluator
     from shortstack.importance.scorers import Scorers
@@ -43,9 +50,11 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
         registry.configure("scorer", name, run.importance.settings.get(name, {}))
     Scorers.of(requested_scorers(run.importance), registry)  # those that others are made from, too
     _check_settings_are_used(run)
-    weighted_losses(run.distillation.losses, registry)
+    losses = weighted_losses(run.distillation.losses, registry)
     evaluation = run.evaluation
     RecommendationEvaluator(cutoffs=evaluation.cutoffs, protocol=evaluation.protocol, seen=evaluation.seen or "exclude")
+    for _, method in evaluation.compressed.models.values():
+        method_named(method)
     headlines_of(run)
     require_own_baselines(run)
     _check_names(run)
@@ -53,14 +62,16 @@ def check(run: "RunConfig", registry: "Registry") -> "torch.device":
     config = _teachers_config(run)
     feedback_of(task_of(run.task).reads).check(run.data, run.task.name)
     _check_fits(run)
+    _check_sharding(run)
     if config is not None:
         _check_positions(config, run)
         _check_family(config, run)
     _check_items(run)
-    make_balancing(run.distillation.balancing)
+    weights = {loss.name: loss.weight for loss in losses}
+    checked_multipliers(make_balancing(run.distillation.balancing), weights, {}, step=1)
     _check_selection(run, config)
     _check_figures()
-    return device_named(run.device)
+    return device_named(run.device, world)
 
 
 def _check_names(run: "RunConfig") -> None:
@@ -99,8 +110,10 @@ def _check_fits(run: "RunConfig") -> None:
         ConfigurationError: A setting does not; names it.
     """
     from shortstack.distillation.lora import require_peft
+    from shortstack.distillation.trackers import require_trackers
 
     for name, fit in _fits(run).items():
+        require_trackers(fit.report_to, f"{name}.report_to")
         if fit.lora is not None:
             require_peft()
         if fit.item_rows_rate != 1.0 and items_in_words(run):
@@ -113,6 +126,33 @@ def _check_fits(run: "RunConfig") -> None:
             "teacher.fit.lora adapts layers that know something, and those of teacher.config are fresh; leave it out, or "
             "name a pretrained model in teacher.path"
         )
+
+
+def _check_sharding(run: "RunConfig") -> None:
+    """Check that nothing in a run that divides its models needs one of them whole in one process.
+
+    Raises:
+        ConfigurationError: A setting does; names it.
+    """
+    from shortstack.distillation.balancing import make_balancing, measures_gradients
+    from shortstack.distillation.sharded_training import NO_NORMS
+
+    if not run.is_sharded:
+        return
+    distillation = run.distillation
+    if distillation.cache == "on":
+        raise ConfigurationError(
+            'distillation.cache = "on" has one process run the whole teacher, and parallel = "fsdp" divides it among all; set cache = '
+            '"auto"'
+        )
+    if selector_for(run.selection).budget.measure == "latency_ms":
+        raise ConfigurationError(
+            'a budget of milliseconds is measured on a whole model in one process, and parallel = "fsdp" divides it among all; keep a '
+            "number or a share of layers, or of parameters"
+        )
+    norms = distillation.log_gradient_norms or measures_gradients(make_balancing(distillation.balancing))
+    if distillation.fit.parallel == "fsdp" and norms:
+        raise ConfigurationError(NO_NORMS)
 
 
 def _fits(run: "RunConfig") -> dict[str, "FitSettings"]:

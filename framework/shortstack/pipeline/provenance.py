@@ -2,16 +2,21 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
-from shortstack.run_layout import RECORD, REPORT, RESULT, RUN, STUDENT
+from shortstack.boundaries import read_as
+from shortstack.digests import checked_object, read_record, write_record
+from shortstack.errors import DataError
+from shortstack.files import link, write_through
+from shortstack.run_layout import EVALUATION, RECORD, REPORT, RESULT, RUN, SASREC, STUDENT
 
+_WITHOUT_SELECTION: Final = {"teacher": "teacher", "scratch": "model from scratch", SASREC: "baseline SASRec"}
+"""Stage of a model that depends on no selection → its name in words."""
 LONGEST = 80
 """Length, in characters, to which a setting's value is cut in a message."""
 Settings = Mapping[str, Any]
@@ -54,6 +59,11 @@ def mixture(root: Path) -> str:
     promised = _tables(root / RUN)
     if not promised:
         return ""
+    with read_as(root, "holds records that are damaged", "remove its student, and run it again"):
+        return _mixed(root, promised)
+
+
+def _mixed(root: Path, promised: Settings) -> str:
     student = _without_evaluation(recorded(root / STUDENT).get("run") or {})
     parts = {
         f"{STUDENT}/": list(differences(student, _without_evaluation(promised))) if student else [],
@@ -76,27 +86,22 @@ def replacement(root: Path, settings: Settings) -> tuple[str, str]:
     return in_words(changes) if changes else ("", "")
 
 
-def in_words(found: list[Difference]) -> tuple[str, str]:
+def in_words(differences: list[Difference]) -> tuple[str, str]:
     """Return the differing settings of both runs in words: the first three, and the number of the others.
 
     >>> in_words([Difference(name="selection.strategy", old="strategic", new="last")])
     ("selection.strategy = 'strategic'", "selection.strategy = 'last'")
     """
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
     return (
-        ", ".join(f"{change.name} = {_word(change.old)}" for change in found[:3]) + more,
-        ", ".join(f"{change.name} = {_word(change.new)}" for change in found[:3]) + more,
+        ", ".join(f"{change.name} = {_word(change.old)}" for change in differences[:3]) + more,
+        ", ".join(f"{change.name} = {_word(change.new)}" for change in differences[:3]) + more,
     )
 
 
 def recorded(folder: Path) -> dict[str, Any]:
     """Return the record of a finished stage; empty if it did not finish or the record is damaged, so that it runs again."""
-    record = folder / RECORD
-    try:
-        content = json.loads(record.read_bytes()) if record.is_file() else {}
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+    return read_record(folder / RECORD) or {}
 
 
 def result_settings(root: Path) -> Settings:
@@ -113,7 +118,7 @@ def kept_beside(root: Path) -> Path:
 
 
 def keep_beside(root: Path) -> Path:
-    """Keep a folder's result under another name: settings, figures, report and student, hard-linked where possible.
+    """Keep a folder's result under another name: settings, figures, cases, report and student, hard-linked where possible.
 
     A stage never writes into the files of an earlier result, so both may share them.
     """
@@ -126,11 +131,14 @@ def keep_beside(root: Path) -> Path:
     staging.mkdir()
     for name in (RESULT, REPORT):
         if (root / name).is_file():
-            _link(str(root / name), str(staging / name))
-    if recorded(root / STUDENT).get("run") == settings:
-        shutil.copytree(root / STUDENT, staging / STUDENT, copy_function=_link)
-    (staging / RUN).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return staging.rename(target)
+            link(str(root / name), str(staging / name))
+    for part in (STUDENT, EVALUATION):
+        if recorded(root / part).get("run") == settings:
+            shutil.copytree(root / part, staging / part, copy_function=link)
+    write_record(staging / RUN, settings)
+    kept = staging.rename(target)
+    write_through(kept.parent)
+    return kept
 
 
 def described_settings(folder: Path) -> str:
@@ -139,22 +147,19 @@ def described_settings(folder: Path) -> str:
     run = record.get("run") or {}
     if not run:
         return ""
-    if record.get("stage") in {"teacher", "scratch"}:  # these depend on no selection
-        return f"the {'teacher' if record['stage'] == 'teacher' else 'model from scratch'} of a run with seed = {run['seed']}"
+    with read_as(folder / RECORD, "is damaged", "remove its folder, and run it again"):
+        return _described(record, run)
+
+
+def _described(record: Settings, run: Settings) -> str:
+    if record.get("stage") in _WITHOUT_SELECTION:
+        return f"the {_WITHOUT_SELECTION[record['stage']]} of a run with seed = {run['seed']}"
     settings = run["selection"].items()
     # without a budget of milliseconds, the size of a batch has no effect
     unused = {"latency_batch_size"} if run["selection"].get("latency_ms") is None else set()
     selection = {name: value for name, value in settings if value not in (None, {}, [], ()) and name not in unused}
     chosen = ", ".join(f"{name} = {_word(value)}" for name, value in selection.items())
     return f"made with {chosen}, student.architecture = {_word(run['student']['architecture'])}, seed = {run['seed']}"
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)
-    return target
 
 
 def _without_evaluation(settings: Settings) -> Settings:
@@ -164,10 +169,9 @@ def _without_evaluation(settings: Settings) -> Settings:
 
 def _tables(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return checked_object(path)
+    except DataError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _word(value: object) -> str:

@@ -34,8 +34,8 @@ def _execute(context: Context, folder: Path, round_: Round) -> None:
     StageModel.of(context, student, teacher.catalogue, teacher.tokenizer).save(folder)
 
 
-def rehearse_pruning(context: Context, teacher: "StageModel") -> None:
-    """Build a student from the first layer and the upper half of a teacher that is not yet trained, and discard it.
+def rehearse_pruning(context: Context, teacher: "StageModel") -> "PreTrainedModel":
+    """Build a student from the first layer and the upper half of a teacher that is not yet trained, and return it.
 
     A model family whose layers cannot be removed is found before hours of training, not after. These layers include
     every kind that a family mixes, and all but the first change their position.
@@ -45,7 +45,7 @@ def rehearse_pruning(context: Context, teacher: "StageModel") -> None:
     """
     layers = teacher.model.config.get_text_config().num_hidden_layers
     selection = Selection(kept=sorted({0, *range(layers // 2, layers)}), of=layers)
-    _built(context, teacher, selection, drawn_batches(context, teacher.catalogue))
+    return _built(context, teacher, selection, drawn_batches(context, teacher.catalogue))
 
 
 def _built(
@@ -59,7 +59,9 @@ def _built(
         context.run.student.architecture,
         settings=context.run.student.settings,
         registry=context.registry,
-        calibration=[{name: tensor.to(context.device) for name, tensor in batch.items()} for batch in calibration],
+        calibration=[
+            {name: tensor.to(teacher.model.device) for name, tensor in batch.items()} for batch in calibration
+        ],
     )
 
 

@@ -1,28 +1,46 @@
-"""Last stage: ``result.json`` from the results of all stages, and a report from that file alone."""
+"""End of a run: ``result.json`` from the results of all stages, and a report from that file alone."""
 
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from shortstack.boundaries import read_as
 from shortstack.distillation.weighted_losses import named_losses
 from shortstack.files import read_json
+from shortstack.pipeline.model_cards import write_model_cards
 from shortstack.pipeline.selection import load_selection
 from shortstack.pipeline.stage import Context, Stage, training_of
+from shortstack.pipeline.tracking import report_to_trackers
 from shortstack.planning.schedule import Round, rounds_of
-from shortstack.run_layout import DATA, EVALUATION, FACTS, IMPORTANCE, METRICS, RECORD, SCORES
+from shortstack.run_layout import DATA, EVALUATION, FACTS, IMPORTANCE, METRICS, RECORD, SASREC, SCORES
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
     from shortstack.models.parameters import ParameterCount
     from shortstack.registry import Registry
-    from shortstack.result import CostRecord, Parameters, RunResult, SelectionRecord, StepRecord
+    from shortstack.result import BaselineRecord, CostRecord, Parameters, RunResult, SelectionRecord, StepRecord
 
 
 def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, Any]) -> "RunResult":
-    """Gather the results of the stages, and of an audit if there was one, into ``result.json`` and ``report.html``."""
-    from shortstack.config.reader import unstructure
-    from shortstack.report import verdict, write_report
+    """Gather the results of the stages, and of an audit if there was one, into ``result.json``, ``report.html`` and model cards."""
+    from shortstack.report import write_report
+
+    root = context.root
+    with read_as(
+        root, "holds results of stages that do not belong together", "remove the damaged one, and run it again"
+    ):
+        result = _gathered(context, stages, audit)
+    result.save(root)
+    write_report(root)
+    write_model_cards(context, result)
+    report_to_trackers(context, result)
+    return result.located(root)
+
+
+def _gathered(context: Context, stages: Sequence[Stage], audit: Mapping[str, Any]) -> "RunResult":
+    from shortstack.config.writer import unstructure
+    from shortstack.report import verdict
     from shortstack.result import RunResult
     from shortstack.version import __version__
 
@@ -37,14 +55,15 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         selected_by=evaluation["headlines"]["selected_by"],
         cases=evaluation["cases"],
         speed=evaluation["speed"],
+        fresh_teacher=context.run.teacher.config is not None,
     )
-    result = RunResult(
+    return RunResult(
         shortstack=__version__,
         plugins=_plugins(context.run, context.registry),
         config=unstructure(context.run),
         environment=_environment(context),
         data=read_json(root / DATA / FACTS),
-        cost={**_cost(context, stages), "speed": evaluation["speed"]},
+        cost={**_cost(context, stages), "speed": evaluation["speed"], "sizes": _sizes(context, evaluation)},
         verdict=conclusion,
         importance={name: record["scores"] for name, record in read_json(root / IMPORTANCE / SCORES).items()},
         audit=audit,
@@ -56,10 +75,17 @@ def write_result(context: Context, stages: Sequence[Stage], audit: Mapping[str, 
         headlines=evaluation["headlines"],
         calibration=evaluation["calibration"],
         cases=evaluation["cases"],
+        baselines={SASREC: _sasrec(context)} if context.run.evaluation.sasrec else {},
     )
-    result.save(root)
-    write_report(root)
-    return result.located(root)
+
+
+def _sasrec(context: Context) -> "BaselineRecord":
+    training = training_of(context.root / SASREC)
+    return {
+        "setting": training["setting"],
+        "parameters": _count(context, SASREC).total,
+        "tried": training["tried"],
+    }
 
 
 def _plugins(run: "RunConfig", registry: "Registry") -> dict[str, str]:
@@ -80,6 +106,7 @@ def _environment(context: Context) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "threads": torch.get_num_threads(),
+        **({"processes": context.world.size} if context.world.size > 1 else {}),
         "packages": {name: version(name) for name in packages},
     }
 
@@ -87,7 +114,7 @@ def _environment(context: Context) -> dict[str, Any]:
 def _selection(context: Context) -> "SelectionRecord":
     """Return the last step's selection of the teacher's layers, and the steps before it."""
     selection = load_selection(context.root)
-    steps = [_step(context, round_) for round_ in _between(context)]
+    steps = [_step(context, round_) for round_ in _intermediate_rounds(context)]
     record: SelectionRecord = {
         "strategy": selection.strategy,
         "budget": selection.budget,
@@ -110,14 +137,15 @@ def _step(context: Context, round_: Round) -> "StepRecord":
     }
 
 
-def _between(context: Context) -> list[Round]:
+def _intermediate_rounds(context: Context) -> list[Round]:
     return [round_ for round_ in rounds_of(context.run.selection) if not round_.is_last]
 
 
 def _cost(context: Context, stages: Sequence[Stage]) -> "CostRecord":
-    between = {f"step-{round_.number}": round_.named("student") for round_ in _between(context)}
+    intermediate = {f"step-{round_.number}": round_.named("student") for round_ in _intermediate_rounds(context)}
     scratch = {"scratch": "scratch"} if context.run.evaluation.scratch else {}
-    folders = {"teacher": "teacher", **between, **scratch, "student": "student"}
+    sasrec = {SASREC: SASREC} if context.run.evaluation.sasrec else {}
+    folders = {**sasrec, "teacher": "teacher", **intermediate, **scratch, "student": "student"}
     trained = {name: training_of(context.root / folder) for name, folder in folders.items()}
     done = {name: training for name, training in trained.items() if training}
     work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
@@ -129,6 +157,24 @@ def _cost(context: Context, stages: Sequence[Stage]) -> "CostRecord":
         "precision": {name: training["precision"] for name, training in done.items() if "precision" in training},
         "peak_memory_bytes": max(record.get("peak_memory_bytes", 0) for record in records.values()),
     }
+
+
+def _sizes(context: Context, evaluation: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the bytes of each evaluated model on the disk and in memory."""
+    from shortstack.models.stored_sizes import stored_sizes
+
+    intermediate = {f"step-{round_.number}": round_.named("student") for round_ in _intermediate_rounds(context)}
+    folders = {
+        SASREC: SASREC,
+        "scratch": "scratch",
+        "teacher": "teacher",
+        **intermediate,
+        "pruned": "pruned",
+        "student": "student",
+    }
+    evaluated = {name: folder for name, folder in folders.items() if name in evaluation["metrics"]}
+    stored = {name: stored_sizes(context.root / folder) for name, folder in evaluated.items()}
+    return {**stored, **evaluation.get("sizes", {})}
 
 
 def _parameters(context: Context) -> "Parameters":

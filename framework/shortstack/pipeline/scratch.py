@@ -4,12 +4,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shortstack.config.reader import unstructure
+from shortstack.config.writer import unstructure
 from shortstack.files import digest, read_json
 from shortstack.pipeline.stage import Context, Stage, judged_by, training_of, with_digests
 from shortstack.planning.schedule import Round
 from shortstack.registry.source_digest import source_digest_of_name
-from shortstack.run_layout import PRUNED, RECORD, SCRATCH
+from shortstack.run_layout import CARD, PRUNED, RECORD, SCRATCH
 
 if TYPE_CHECKING:
     from shortstack.config.run import RunConfig
@@ -27,12 +27,13 @@ def _looks_at(context: Context, steps: tuple[Round, ...]) -> object:
     folder = context.root / PRUNED
     config = read_json(folder / "config.json")
     config.pop("shortstack", None)  # names the kept layers, which a model from scratch does not depend on
+    settings = context.run.untracked.scratch_fit(_examples(context, steps))
     files = [path for path in sorted(folder.iterdir()) if path.name != "config.json" and _is_plain(path)]
-    return [config, [digest(path) for path in files], unstructure(context.run.scratch_fit(_examples(context, steps)))]
+    return [config, [digest(path) for path in files], unstructure(settings)]
 
 
 def _is_plain(path: Path) -> bool:
-    return path.is_file() and path.name != RECORD and path.suffix != ".safetensors"
+    return path.is_file() and path.name not in {CARD, RECORD} and path.suffix != ".safetensors"
 
 
 def _examples(context: Context, steps: tuple[Round, ...]) -> int:
@@ -61,4 +62,5 @@ def scratch_stage(steps: tuple[Round, ...]) -> Stage:
         depends_on=_depends_on,
         looks_at=partial(_looks_at, steps=steps),
         execute=partial(_execute, steps=steps),
+        shared=True,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from shortstack.boundaries import read_as
 from shortstack.contracts import Probe, Selection
 from shortstack.files import read_json, write_json
 from shortstack.pipeline.calibration import calibration_batches
@@ -41,22 +42,28 @@ def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.importance.probe_cache import CachedProbe, ProbeCache
     from shortstack.pipeline.stage_model import StageModel
 
-    source = StageModel.load(context, round_.source)
+    source = StageModel.run_together(context, round_.source)
     batches = calibration_batches(context)
     scores = load_scores(context.root / round_.importance)[context.run.selection.scorer].scores.tolist()
-    model = ModelProbe(source.model, checked_batches(batches, context.device), candidate_objective(source.candidates))
+    examples, objective = checked_batches(batches, context.device), candidate_objective(source.candidates)
+    model = ModelProbe(source.model, examples, objective, world=context.world)
     settings = _resolved(context, round_)
-    costs = costs_for(context, round_, source.model, batches[0])
+    # measured by one, which all must believe
+    costs = context.world.first(partial(costs_for, context, round_, source.model, batches[0]))
     with (
         context.progress.job(
             # an upper bound: greedy removal tries every remaining layer in each round
             f"passes of {round_.named('selection')}",
             total=len(scores) * (len(scores) + 1) // 2,
         ) as advance,
-        ProbeCache.of(folder.with_name("passes"), advance) as answers,  # keeps the passes of an interrupted run
+        ProbeCache.of(
+            folder.with_name("passes"), advance, context.world
+        ) as answers,  # keeps the passes of an interrupted run
     ):
         selection = select(settings, scores, costs, CachedProbe(model, answers))
     require_smaller(len(selection.kept), selection.of, round_)
+    if not context.world.is_first:
+        return
     if "latency_ms" in costs:
         selection = timed(selection, source.model, batches[0], settings.latency_batch_size, costs["latency_ms"])
     before = round_.before
@@ -85,7 +92,9 @@ def select(
 
 def load_selection(root: Path, round_: Round | None = None) -> Selection:
     """Read which of the run's teacher's layers are kept after a step, by default the last one."""
-    return Selection(**read_json(root / ("selection" if round_ is None else round_.named("selection")) / SELECTED))
+    path = root / ("selection" if round_ is None else round_.named("selection")) / SELECTED
+    with read_as(path, "is damaged", "remove its folder, and the next run makes it again"):
+        return Selection(**read_json(path))
 
 
 def own_selection(root: Path, round_: Round) -> Selection:
@@ -102,6 +111,7 @@ def selection_stage(round_: Round) -> Stage:
         after=tuple(dict.fromkeys(("teacher", "calibration", round_.made_by, round_.importance, *_earlier(round_)))),
         depends_on=partial(_depends_on, round_=round_),
         execute=partial(_execute, round_=round_),
+        shared=True,
     )
 
 

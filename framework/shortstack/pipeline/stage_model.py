@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from shortstack.data.sequences import Seen, Sequences
-from shortstack.errors import ConfigurationError
+from shortstack.errors import ConfigurationError, RunFolderError
 from shortstack.pipeline.seen_items import seen_by
 from shortstack.pipeline.stage import Context
+from shortstack.processes import ALONE, World
 from shortstack.recommender import Recommender
 from shortstack.run_layout import DATA, SEQUENCES
 from shortstack.tasks import task_of
@@ -51,10 +52,10 @@ class StageModel:
         catalogue: "Catalogue",
         tokenizer: "PreTrainedTokenizerBase | None" = None,
     ) -> "StageModel":
-        """Combine a model with the run's data and task, and move it to the run's device."""
+        """Combine a model with the run's data and task, and move it to the run's device, or where it waits to be divided."""
         return cls(
             tokenizer=tokenizer,
-            model=model.to(context.device),
+            model=model.to(context.place),
             catalogue=catalogue,
             sequences=Sequences.load(context.root / DATA / SEQUENCES),
             task=task_of(context.run.task),
@@ -63,12 +64,33 @@ class StageModel:
 
     @classmethod
     def load(cls, context: Context, folder: str) -> "StageModel":
-        """Load the model that an earlier stage saved."""
-        stored = Recommender.from_pretrained(context.root / folder, device=context.device)
+        """Load the model that an earlier stage saved, to change or train it."""
+        stored = Recommender.from_pretrained(context.root / folder, device=context.place)
         return cls.of(context, stored.model, stored.catalogue, stored.tokenizer)
+
+    @classmethod
+    def on_device(cls, context: Context, folder: str) -> "StageModel":
+        """Load the model that an earlier stage saved, whole, onto this process's device."""
+        loaded = cls.load(context, folder)
+        loaded.model.to(context.device)
+        return loaded
+
+    @classmethod
+    def run_together(cls, context: Context, folder: str) -> "StageModel":
+        """Load the model that an earlier stage saved, in all processes, which divide it if they do so in this run."""
+        from shortstack.models.sharding import shard_layers
+
+        loaded = cls.load(context, folder)
+        if context.is_sharded:
+            shard_layers(loaded.model, context.device)
+        return loaded
 
     def save(self, folder: Path) -> None:
         """Write model and items for ``load`` and ``Recommender.from_pretrained``."""
+        if not folder.is_dir():  # the stage's own, which was made before it began
+            raise RunFolderError(
+                f"{folder} is gone: its run's folder was moved or removed; start the run again where it is now"
+            )
         stored = Recommender(
             model=self.model,
             catalogue=self.catalogue,
@@ -85,11 +107,7 @@ class StageModel:
 
     def known_candidates(self) -> "Tensor":
         """Return the tokens, int64, of the items that are in any training history, on the model's device."""
-        import numpy as np
-
-        # split 0 is training
-        seen = np.unique(self.sequences.items[self.sequences.splits == 0])
-        return self.candidates[seen]
+        return self.candidates[self.sequences.training_items]
 
     def ranker(self) -> "ModelRanker":
         """Return a ranker of items that uses the model.
@@ -109,10 +127,12 @@ class StageModel:
             model=self.model, candidates=candidates, window=self.task.window, opening=self.catalogue.opening
         )
 
-    def rater(self) -> "ModelRater":
-        """Return a predictor of ratings that uses the model."""
+    def rater(self, world: World = ALONE) -> "ModelRater":
+        """Return a predictor of ratings that uses the model; several processes share the cases."""
         from shortstack.data.rated_histories import RatedHistories
         from shortstack.evaluation.raters import ModelRater
 
         histories = RatedHistories.of(self.sequences, self.catalogue)
-        return ModelRater(model=self.model, histories=histories, options=self.candidates, window=self.task.window)
+        return ModelRater(
+            model=self.model, histories=histories, options=self.candidates, window=self.task.window, world=world
+        )

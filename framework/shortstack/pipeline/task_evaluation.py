@@ -12,7 +12,7 @@ from shortstack.config.resolve import attribute_named
 from shortstack.contracts.headlines import ERRORS, Headlines
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.pipeline.seen_items import seen_by
-from shortstack.registry.isolation import plugin_errors
+from shortstack.registry.isolation import defined_in, plugin_errors
 from shortstack.run_layout import DATA
 from shortstack.tasks import feedback_of, task_of
 from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
@@ -68,24 +68,29 @@ def task_evaluation(context: "Context", split: "SplitName", *, in_full: bool) ->
         seen=seen_by(context),
         seed=context.run.seed,
         in_full=in_full,
+        world=context.world,
     )
     evaluation = feedback_of(task_of(context.run.task).reads).evaluation(request)
     baselines = _baselines(context.run.evaluation, evaluation)
     return attrs.evolve(evaluation, headlines=headlines_of(context.run), baselines=baselines)
 
 
-def _baselines(settings: "EvaluationSettings", found: TaskEvaluation) -> Mapping[str, Callable[[], Any]]:
-    """Return the task's baselines, or, where ``evaluation.baselines`` is set, those and functions that it names."""
+def _baselines(settings: "EvaluationSettings", evaluation: TaskEvaluation) -> Mapping[str, Callable[[], Any]]:
+    """Return the task's baselines, or, where ``evaluation.baselines`` is set, those and functions that it names.
+
+    Baselines that a stage of their own trains are not among them.
+    """
     if settings.baselines is None:
-        return found.baselines
+        return evaluation.baselines
+    known = {**evaluation.baselines, **evaluation.further}
     chosen: dict[str, Callable[[], Any]] = {}
     for name in settings.baselines:
         if isinstance(name, Given) or ":" in name:
-            chosen[_own_name(name)] = partial(_fitted, found, str(name), _own_fit(name))
-        elif name in found.baselines:
-            chosen[name] = found.baselines[name]
-        else:
-            raise UnknownNameError("baseline", name, found.baselines)
+            chosen[_own_name(name)] = partial(_fitted, evaluation, str(name), _own_fit(name))
+        elif name in known:
+            chosen[name] = known[name]
+        elif name not in evaluation.trained:
+            raise UnknownNameError("baseline", name, [*known, *evaluation.trained])
     return chosen
 
 
@@ -128,7 +133,7 @@ def _own_fit(name: str | Given) -> Callable[..., Any]:
     return function
 
 
-def _fitted(found: TaskEvaluation, name: str, fit: Callable[..., Any]) -> Any:
+def _fitted(evaluation: TaskEvaluation, name: str, fit: Callable[..., Any]) -> Any:
     """Fit a baseline of one's own.
 
     Raises:
@@ -137,12 +142,13 @@ def _fitted(found: TaskEvaluation, name: str, fit: Callable[..., Any]) -> Any:
     from shortstack.evaluation.rankers import Ranker
     from shortstack.evaluation.ratings import Rater
 
-    if found.fit is None:
+    if evaluation.fit is None:
         raise ConfigurationError(f"this task fits no baselines of one's own, and {name!r} is one")
-    with plugin_errors(f"baseline {name!r} ({fit.__module__}:{getattr(fit, '__qualname__', name)})"):
-        fitted = found.fit(fit)
+    with plugin_errors(f"baseline {name!r} ({defined_in(fit)})"):
+        fitted = evaluation.fit(fit)
         if not isinstance(fitted, Ranker | Rater):
-            raise TypeError(
-                f"it returns a {type(fitted).__name__}, which has neither scores(histories) nor predict(cases)"
-            )
+            lacks = "neither scores(histories) nor predict(cases)"
+            if callable(getattr(fitted, "scores", None)):
+                lacks = "scores(histories), but no scores_are_logits: True if a softmax of its scores is a probability"
+            raise TypeError(f"it returns a {type(fitted).__name__}, which has {lacks}")
         return fitted

@@ -1,11 +1,13 @@
 """Stage 2: the teacher, either loaded, fine-tuned on the task, or trained from its config."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shortstack.config.given import Given
 from shortstack.data.catalogue import Catalogue
 from shortstack.files import digest
+from shortstack.pipeline.model_cards import is_written_card
 from shortstack.pipeline.stage import Context, Stage, judged_by, with_digests
 from shortstack.registry.source_digest import source_digest_of_name
 from shortstack.run_layout import DATA, TEACHER
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 def _depends_on(run: "RunConfig", registry: "Registry") -> object:
     labels = registry.find("loss", "labels")
     files = [digest(path) for path in _files(run.teacher.path)]
-    parts = [run.teacher, files, run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
+    teacher = run.untracked.teacher
+    parts = [teacher, files, run.task, run.seed, run.device, labels.identity, source_digest_of_name(run.task.name)]
     return [*parts, *judged_by(run), with_digests(run.callbacks)]  # in the keys of all later stages too
 
 
@@ -30,15 +33,12 @@ def _files(path: str | None) -> list[Path]:
     if isinstance(path, Given):  # a model object's digest is already part of the settings
         return []
     if path and place.is_dir():
-        return sorted(entry for entry in place.iterdir() if entry.is_file())
+        return sorted(entry for entry in place.iterdir() if entry.is_file() and not is_written_card(entry))
     return [place] if path and place.is_file() else []
 
 
 def _execute(context: Context, folder: Path) -> None:
-    from shortstack.models.initial import as_if_trained
-    from shortstack.pipeline.distillation import rehearse_losses
-    from shortstack.pipeline.importance import rehearse_sweep
-    from shortstack.pipeline.pruning import rehearse_pruning
+    from shortstack.pipeline.rehearsal import rehearse, rehearse_losses
     from shortstack.pipeline.task_evaluation import require_cases
     from shortstack.pipeline.training import train
 
@@ -46,12 +46,10 @@ def _execute(context: Context, folder: Path) -> None:
     teacher, fit = _untrained(context), context.run.teacher_fit
     rehearse_losses(context, teacher)
     if fit is None:
-        teacher.save(folder)
+        if context.world.is_first:
+            teacher.save(folder)
         return
-    # the matrices of a fresh teacher that write to the residual stream are 0, which would hide what fails
-    with as_if_trained(teacher.model):
-        rehearse_pruning(context, teacher)
-        rehearse_sweep(context, teacher)
+    context.world.first(partial(rehearse, context, teacher))
     train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=context.run.keeps_new_items)
 
 
@@ -69,7 +67,9 @@ def _untrained(context: Context) -> "StageModel":
 
     run, catalogue = context.run, Catalogue.load(context.root / DATA)
     shapes = ModelShapes(run=run, config=teacher_config(run, items=len(catalogue)), registry=context.registry)
-    shapes.require_memory(context.device)
+    # processes without GPUs share one memory
+    divided = context.world.size if context.is_sharded and context.device.type != "cpu" else 1
+    shapes.require_memory(context.device, divided)
     if run.teacher.path is None:
         config = initial_config(run.teacher.config or {}, vocabulary=catalogue.vocabulary)
         return StageModel.of(context, initial_model(config), catalogue)
@@ -80,4 +80,6 @@ def _untrained(context: Context) -> "StageModel":
     return StageModel.of(context, model, known, tokenizer)
 
 
-TEACHER_STAGE = Stage(name="teacher", folder=TEACHER, after=("data",), depends_on=_depends_on, execute=_execute)
+TEACHER_STAGE = Stage(
+    name="teacher", folder=TEACHER, after=("data",), depends_on=_depends_on, execute=_execute, shared=True
+)

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
+from shortstack.boundaries import in_one_line
 from shortstack.config.budget import Cost
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.decoder import Decoder
@@ -58,11 +59,12 @@ def outlined(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     try:
         with torch.device("meta"), no_init_weights():
             model: PreTrainedModel = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
-    except ValueError as error:
+        model.tie_weights()  # no_init_weights skips the tying as well
+    except Exception as error:  # each family computes with the values of its config before it looks at them
+        place = f" in {config.name_or_path}" if config.name_or_path else ""
         raise UnsupportedModelError(
-            f"no causal language model is made of a config of type {config.model_type!r}: {' '.join(str(error).split())[:150]}"
+            f"no causal language model is made of a config of type {config.model_type!r}{place}: {in_one_line(error)}"
         ) from error
-    model.tie_weights()  # no_init_weights skips the tying as well
     return model.eval()
 
 

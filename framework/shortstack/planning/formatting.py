@@ -54,3 +54,12 @@ def formatted_time(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def gibibytes(size: float) -> str:
+    """Format a number of bytes in GiB, with two digits.
+
+    >>> gibibytes(1.5 * 2**30)
+    '1.5 GiB'
+    """
+    return f"{size / 2**30:.2g} GiB"

@@ -66,9 +66,9 @@ class ModelShapes:
         """Return the config that the run's architecture makes of the teacher's, with ``layers`` layers."""
         return self._cut(self.run.student.architecture, self.run.student.settings, layers)
 
-    def teaching(self, found: DistillationRound) -> Callable[[int], "PreTrainedConfig"]:
+    def teaching(self, step: DistillationRound) -> Callable[[int], "PreTrainedConfig"]:
         """Return ``of_teacher`` or ``of_student``, whichever gives the model that a step's student is distilled from."""
-        return self.of_teacher if self._first_teaches(found.round) else self.of_student
+        return self.of_teacher if self._first_teaches(step.round) else self.of_student
 
     def learning(self, fit: "FitSettings | None") -> Learning:
         """Return which parameters a fit trains."""
@@ -90,21 +90,26 @@ class ModelShapes:
             yield DistillationRound(round=round_, before=before, kept=kept, taught_by=taught_by)
             before = kept
 
-    def require_memory(self, device: "torch.device") -> None:
+    def require_memory(self, device: "torch.device", processes: int = 1) -> None:
         """Raise if the teacher, or a student beside the model that it is distilled from, does not fit into memory.
+
+        Args:
+            device: The device.
+            processes: Number of processes, each with such a device, that divide the models among them.
 
         Raises:
             ConfigurationError: One does not; names it, and the bytes that it needs.
         """
-        require_memory(memory_needed(self.config, self.learning(self.run.teacher_fit)), device, *self._teaching())
+        needed = memory_needed(self.config, self.learning(self.run.teacher_fit)) // processes
+        require_memory(needed, device, *self._teaching())
         learning = self.learning(self.run.distillation.fit)
         # a budget of milliseconds may keep as few as one layer; assuming more would refuse runs that fit
         for round_ in self.steps(measured=1):
             teacher = self.teaching(round_)(round_.taught_by)
             needed = memory_needed(self.of_student(round_.kept), learning) + memory_needed(teacher, "nothing")
             what = f"distilling {round_.taught_by} layers into {round_.kept}"
-            adapters = ", or set distillation.fit.lora" if learning == "all" else ""
-            require_memory(needed, device, what, f"keep fewer layers{adapters}")
+            adapters = ", or set distillation.fit.lora" if learning == "all" and processes == 1 else ""
+            require_memory(needed // processes, device, what, f"keep fewer layers{adapters}")
 
     def _teaching(self) -> tuple[str, str]:
         """Return what is done with the teacher, and the advice if it is too large for that."""

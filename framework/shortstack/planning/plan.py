@@ -54,11 +54,16 @@ class Forecast:
         stage: Name of the stage.
         seconds: Time of its models' passes, without reading, writing and bootstrapping.
         memory_bytes: Peak of weights, gradients, optimiser moments and activations.
+        disk_bytes: Size of the teacher's final states, where they are kept on the disk (``distillation.cache``).
+        sent_bytes: Gradients, and weights of divided models, that each process of several sends in the whole stage; the time that
+            takes is not counted.
     """
 
     stage: str
     seconds: float
     memory_bytes: float
+    disk_bytes: int = 0
+    sent_bytes: float = 0.0
 
 
 def plan(

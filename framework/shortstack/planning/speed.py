@@ -159,7 +159,7 @@ class Measured:
         if learning != "all":
             model.requires_grad_(False)
             model.get_input_embeddings().requires_grad_(True)
-        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-6)
+        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-6, fused=True)
 
         def both() -> None:
             logits = forwards().float()

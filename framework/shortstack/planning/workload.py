@@ -38,15 +38,24 @@ class Histories:
     Attributes:
         sequences: The users' histories.
         catalogue: The items, and ratings where models learn those as well.
+        valid, test: int64: numbers of items before each case of these splits.
     """
 
     sequences: Sequences
     catalogue: Catalogue
+    valid: "NDArray[np.int64]"
+    test: "NDArray[np.int64]"
 
     @classmethod
-    def load(cls, folder: Path) -> "Histories":
-        """Load what the data stage wrote."""
-        return cls(sequences=Sequences.load(folder / SEQUENCES), catalogue=Catalogue.load(folder))
+    def load(cls, folder: Path, run: "RunConfig") -> "Histories":
+        """Load what the data stage of a run wrote."""
+        before = feedback_of(task_of(run.task).reads).history_lengths
+        return cls(
+            sequences=Sequences.load(folder / SEQUENCES),
+            catalogue=Catalogue.load(folder),
+            valid=before(folder, "valid"),
+            test=before(folder, "test"),
+        )
 
     def rows(self, run: "RunConfig") -> int:
         """Return the number of tokens that they add to the vocabulary of a teacher that learns them."""
@@ -60,7 +69,8 @@ class Workload:
     Attributes:
         vocabulary: Rows of the embeddings.
         candidates: Number of candidates.
-        lengths: int64: tokens of each training example.
+        examples: Number of training examples.
+        lengths: int64: tokens of each training example, or of one like all.
         supervised: The mean number of labels a training example.
         cases: Numbers of validation and test cases.
         case_tokens: The mean number of tokens of a case.
@@ -68,6 +78,7 @@ class Workload:
 
     vocabulary: int
     candidates: int
+    examples: int
     lengths: "NDArray[np.int64]"
     supervised: float
     cases: tuple[int, int]
@@ -83,18 +94,19 @@ class Workload:
         examples = task.training_examples(sequences, catalogue)
         # a sample of 256 examples, evenly spaced, is enough for a mean
         some = [examples[int(index)] for index in np.unique(np.linspace(0, len(examples) - 1, 256).astype(int))]
-        valid, test = sequences.cases("valid"), sequences.cases("test")
         if catalogue.options:
+            test = sequences.cases("test")
             first = np.maximum(test.starts, test.stops + 1 - task.window)
             lengths = RatedHistories.of(sequences, catalogue).question_lengths(first, test.stops, test.stops)
         else:
-            lengths = len(catalogue.opening) + np.minimum(test.stops - test.starts, task.window)
+            lengths = len(catalogue.opening) + np.minimum(data.test, task.window)
         return cls(
             vocabulary=_vocabulary(run, config, catalogue),
             candidates=len(catalogue.options) or len(catalogue),
+            examples=len(examples),
             lengths=examples.lengths,
             supervised=float(np.mean([sum(label != IGNORED for label in example["labels"]) for example in some])),
-            cases=(len(valid), len(test)),
+            cases=(len(data.valid), len(data.test)),
             case_tokens=max(1, round(float(lengths.mean()))),
         )
 
@@ -110,6 +122,7 @@ class Workload:
         return cls(
             vocabulary=_vocabulary(run, config, catalogue),
             candidates=5 if options else items,
+            examples=users,
             lengths=np.array([longest]),
             supervised=float(task.window),
             cases=(users, users),

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, Final
 
 from shortstack.config.given import Given
 from shortstack.contracts import (
     DatasetDescriptor,
     Descriptor,
-    DistillationLoss,
     LossDescriptor,
     ScorerDescriptor,
     StudentDescriptor,
@@ -26,10 +26,10 @@ DESCRIPTORS: Final[Mapping[str, type[Descriptor]]] = {
 
 
 def descriptor_of(kind: str, given: Given) -> Descriptor:
-    """Return the given descriptor, or one that builds the given object; a function becomes a loss over logits.
+    """Return the given descriptor, or one that builds the given object; a callable becomes a loss over logits.
 
     Raises:
-        ConfigurationError: The object is not a component of that kind.
+        ConfigurationError: The object is not a component of that kind, nor a function of logits.
     """
     value, expected = given.value, DESCRIPTORS[kind]
     if isinstance(value, Descriptor):
@@ -37,7 +37,8 @@ def descriptor_of(kind: str, given: Given) -> Descriptor:
             raise ConfigurationError(f"{given!r} is a {type(value).__name__}, and a {expected.__name__} is needed here")
         return value
     name, summary = _kebab_case(given), f"Given in Python as {type(value).__name__}."
-    if kind == "loss" and callable(value) and not isinstance(value, DistillationLoss) and hasattr(value, "__code__"):
+    if kind == "loss" and _is_plain_callable(value):
+        _require_logits_and_labels(given)
         return loss(name=name, summary=summary)(value)
     try:
         require_protocol(kind, value)
@@ -48,6 +49,31 @@ def descriptor_of(kind: str, given: Given) -> Descriptor:
         return value
 
     return expected(name=name, summary=summary, build=build)
+
+
+def _is_plain_callable(value: object) -> bool:
+    """Return True for what can be called and has nothing else of a loss, which would then be an incomplete one."""
+    members = ("needs", "prepare", "count")
+    return callable(value) and not isinstance(value, type) and not any(hasattr(value, name) for name in members)
+
+
+def _require_logits_and_labels(given: Given) -> None:
+    """Raise if a callable cannot be called with logits of student and teacher, and labels.
+
+    Raises:
+        ConfigurationError: It takes fewer or more arguments.
+    """
+    # the call of a module of torch takes anything; its forward says what it takes
+    called = getattr(given.value, "forward", given.value)
+    try:
+        signature(called).bind("student", "teacher", "labels")
+    except ValueError:  # some built-ins have no signature
+        return
+    except TypeError as error:
+        raise ConfigurationError(
+            f"the loss {str(given)!r} must be callable with (student, teacher, labels), two tensors of logits and one of "
+            f"int64: {error}"
+        ) from error
 
 
 def _kebab_case(name: str) -> str:

@@ -1,14 +1,16 @@
 """Attribution of errors: an exception from a plugin's code leaves the core with the plugin's name on it."""
 
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from traceback import walk_tb
 from types import FrameType
 from typing import Final
 
 import attrs
 
-from shortstack.errors import PluginError, ShortstackError
+from shortstack.errors import DiskFullError, PluginError, ShortstackError
+from shortstack.full_disk import full_disk_behind
 
 _LONGEST: Final = 500
 """Largest number of characters of a third party's message that ours repeats."""
@@ -21,7 +23,8 @@ _LIBRARIES: Final = frozenset(
 def plugin_errors(component: object, deed: str = "failed") -> AbstractContextManager[None]:
     """Attribute the errors of a plugin's code to its component.
 
-    A ``ShortstackError`` was raised on purpose: it keeps its type and gets a note of its origin. Ctrl-C passes too.
+    A ``ShortstackError`` was raised on purpose: it keeps its type and gets a note of its origin. Ctrl-C passes too, and a
+    full disk, which is no fault of a plugin.
 
     Args:
         component: Its kind, name and origin in words, for example ``"importance scorer acme/depth (acme:main 1.0)"``.
@@ -33,6 +36,25 @@ def plugin_errors(component: object, deed: str = "failed") -> AbstractContextMan
     return _PluginErrors(component=component, deed=deed)
 
 
+def errors_of_others(component: object, kind: str) -> AbstractContextManager[None]:
+    """Attribute the errors of an object to it, unless it is ours."""
+    if type(component).__module__.partition(".")[0] == "shortstack":
+        return nullcontext()
+    return plugin_errors(f"{kind} {type(component).__name__} ({written_in(component)})")
+
+
+def defined_in(function: object) -> str:
+    """Return where a function is defined, or the class of any other object that can be called.
+
+    >>> defined_in(written_in)
+    'shortstack.registry.isolation:written_in'
+    """
+    if isinstance(function, partial):
+        return defined_in(function.func)
+    name = getattr(function, "__qualname__", None)
+    return written_in(function) if name is None else f"{function.__module__}:{name}"
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class _PluginErrors(AbstractContextManager[None]):
     """Context manager of ``plugin_errors``; a generator-based one would misread our error about a ``StopIteration``."""
@@ -41,12 +63,12 @@ class _PluginErrors(AbstractContextManager[None]):
     deed: str
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, ShortstackError):
+        if isinstance(error, ShortstackError) and not isinstance(error, DiskFullError):
             note = f"in {self.component}"
             named = getattr(error, "component", None) is not None  # an inner context has said whose fault it is
             if not named and str(self.component) not in str(error) and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
-        elif isinstance(error, Exception | SystemExit):
+        elif isinstance(error, Exception | SystemExit) and full_disk_behind(error) is None:
             failure = PluginError(f"{self.component} {self.deed}: {format_error(error)}{error_place(error)}")
             failure.component = str(self.component)
             raise failure from error

@@ -14,8 +14,9 @@ import attrs
 import pluggy
 
 from shortstack import hooks
+from shortstack.config.descriptions import describe_settings
 from shortstack.config.given import Given
-from shortstack.config.reader import describe_settings, structure
+from shortstack.config.reader import structure
 from shortstack.contracts import (
     DatasetDescriptor,
     Descriptor,
@@ -174,8 +175,8 @@ class Registry:
             registry._report_unknown(variable, named, entry_points)
         return registry
 
-    def _report_unknown(self, variable: str, named: Mapping[str, str], found: Iterable[Origin]) -> None:
-        known = {text for origin in found for text in origin.ids}
+    def _report_unknown(self, variable: str, named: Mapping[str, str], installed: Iterable[Origin]) -> None:
+        known = {text for origin in installed for text in origin.ids}
         for normal, written in named.items():
             if normal not in known:
                 close = get_close_matches(normal, known, n=1)
@@ -270,7 +271,7 @@ class Registry:
             return Component(kind=kind, origin=origin, descriptor=descriptor, module="")
         offered = [c for c in self.components if c.kind == kind]
         if "/" in name:
-            matches = [c for c in offered if name in c.full_names]
+            matches = [c for c in offered if _normal_full(name) in map(_normal_full, c.full_names)]
         else:
             matches = [c for c in offered if name in c.names]
             matches = [c for c in matches if c.origin.distribution == CORE] or matches
@@ -349,7 +350,7 @@ class Registry:
     def _not_found(self, kind: Kind, name: str, offered: Sequence[Component]) -> Exception:
         distribution = name.partition("/")[0]
         for failure in self._failures:
-            if "/" in name and failure.origin.distribution == distribution:
+            if "/" in name and _normal(failure.origin.distribution) == _normal(distribution):
                 error = PluginError(f"{_TITLES[kind]} {name!r} is not available: {failure}")
                 error.__cause__ = failure.error
                 return error
@@ -394,10 +395,10 @@ def _looks_like_a_hook(module: object, name: str) -> bool:
     return callable(value) and not isinstance(value, type) and not signature(value).parameters
 
 
-def _reject_clashes(found: Iterable[Component], others: Iterable[Component]) -> None:
+def _reject_clashes(components: Iterable[Component], others: Iterable[Component]) -> None:
     """Raise if a full name means two components; different distributions may share a short name."""
     owners = {(c.kind, name): c for c in others for name in c.full_names}
-    for component in found:
+    for component in components:
         for name in component.full_names:
             other = owners.setdefault((component.kind, name), component)
             if other is not component:
@@ -458,6 +459,12 @@ def _normal_id(text: str) -> str:
     """Return an id with its distribution's name normalised as in PEP 503: ``My_Plugin:x`` becomes ``my-plugin:x``."""
     distribution, separator, point = text.partition(":")
     return f"{_normal(distribution)}{separator}{point}"
+
+
+def _normal_full(name: str) -> str:
+    """Return a full name with its distribution's name normalised: installers take ``My_Plugin`` for ``my-plugin``."""
+    distribution, separator, component = name.partition("/")
+    return f"{_normal(distribution)}{separator}{component}"
 
 
 def _normal(distribution: str) -> str:

@@ -1,6 +1,6 @@
 """The methods of a result: their order, labels, and colours in all figures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -30,8 +30,16 @@ class Method:
         return int(number) if name == "step" else 0
 
     @property
+    def compressed(self) -> str:
+        """Key of the model that was compressed to this one, if one was; else empty."""
+        model, _, method = self.key.partition(" ")
+        return model if method and model in {"teacher", "student"} else ""
+
+    @property
     def about(self) -> str:
         """Short explanation of the method; empty for methods that are not built in."""
+        if self.compressed:
+            return f"the {self.compressed}, whose weights are compressed without training"
         return "a student on the way, the next one's teacher" if self.step else EXPLANATIONS.get(self.key, "")
 
     @property
@@ -49,12 +57,14 @@ METHODS = (
     Method("personal-popularity", "personal", "#8a929b", "<"),
     Method("item-knn", "item-KNN", "#8a929d", "p"),
     Method("markov", "Markov", "#8a929e", "^"),
+    Method("ease", "EASE", "#8a929a", "d"),
+    Method("sasrec", "SASRec", "#8a9299", "h"),
     Method("scratch", "scratch", "#009e73", "D"),
     Method("pruned", "pruned", "#cc79a7", "s"),
     Method("student", "student", "#d55e00", "o"),
     Method("teacher", "teacher", "#0072b2", "o"),
 )
-"""From baselines to the teacher; a method that is not among these comes first, in grey."""
+"""From baselines to the teacher; a method that is not among these comes first, in grey, and a compressed model before the one that it was."""
 
 EXPLANATIONS: Mapping[str, str] = {
     "mode": "the most frequent rating for everything",
@@ -64,6 +74,8 @@ EXPLANATIONS: Mapping[str, str] = {
     "personal-popularity": "personal popularity: what the user had most often",
     "item-knn": "items that the same users had",
     "markov": "what most often came after the last item",
+    "ease": "a linear model of items, in closed form",
+    "sasrec": "a small self-attentive model of item ids, tuned and trained from scratch",
     "scratch": "the student's size, trained without the teacher",
     "pruned": "the teacher's kept layers, before distillation",
     "student": "the kept layers, distilled",
@@ -71,9 +83,35 @@ EXPLANATIONS: Mapping[str, str] = {
 }
 
 
-def methods_of(metrics: Mapping[str, object]) -> list[Method]:
-    """Return the methods of a mapping's keys, in the order of ``METHODS``; intermediate students precede the teacher."""
+SIZES: Mapping[str, str] = {
+    "disk_bytes": "MB on the disk",
+    "sparse_bytes": "MB, without zeros",
+    "memory_bytes": "MB in memory",
+}
+"""Kind of size in ``cost.sizes`` → its heading."""
+
+
+def megabytes(size: int | None) -> str:
+    """Return a number of bytes as megabytes; empty for none.
+
+    >>> megabytes(1_234_567)
+    '1.235'
+    """
+    return "" if size is None else f"{size / 1e6:,.3f}"
+
+
+def methods_of(metrics: Iterable[str]) -> list[Method]:
+    """Return the methods of some keys, in the order of ``METHODS``; intermediate students precede the teacher."""
     return sorted(map(_method, metrics), key=_place)
+
+
+def label_of(key: str) -> str:
+    """Return the displayed name of a method.
+
+    >>> label_of("item-knn"), label_of("step-1"), label_of("mine")
+    ('item-KNN', 'after step 1', 'mine')
+    """
+    return _method(key).label
 
 
 def _place(method: Method) -> float:
@@ -81,12 +119,17 @@ def _place(method: Method) -> float:
     if method.step:
         # later steps are further from the teacher
         return keys.index("teacher") - method.step / 1000
+    if method.compressed:
+        return keys.index(method.compressed) - 0.5
     return keys.index(method.key) if method.key in keys else -1
 
 
 def _method(key: str) -> Method:
     """Return the method of a key: one of ``METHODS``, an intermediate student, or a method that is not built in."""
     known = next((method for method in METHODS if method.key == key), Method(key, key, "#8a929c", "X"))
+    if known.compressed:
+        whole = next(method for method in METHODS if method.key == known.compressed)
+        return attrs.evolve(known, colour=whole.colour)
     return attrs.evolve(known, label=f"after step {known.step}", colour="#e69f00", marker="P") if known.step else known
 
 

@@ -1,11 +1,12 @@
 """Tables of the page as HTML; every text of a result is escaped."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from shortstack.contracts.headlines import formatted_metric
-from shortstack.report.methods import Method, estimate_of, methods_of
-from shortstack.result import RunResult
+from shortstack.html_table import row, table
+from shortstack.report.methods import SIZES, Method, estimate_of, megabytes, methods_of
+from shortstack.result import RunResult, TrainingPoint
 
 
 def metrics_table(result: RunResult) -> str:
@@ -28,21 +29,21 @@ def _metric_names(result: RunResult) -> list[str]:
 def _by_method(result: RunResult, metrics: Sequence[str]) -> str:
     methods = methods_of(result.metrics)
     rows = (
-        _row("td", (_label(metric), *(_estimate(estimate_of(result, method.key, metric)) for method in methods)))
+        row("td", (_label(metric), *(_estimate(estimate_of(result, method.key, metric)) for method in methods)))
         for metric in metrics
     )
-    return _table(_row("th", ("", *map(_name, methods))), rows)
+    return table(row("th", ("", *map(_name, methods))), rows)
 
 
 def comparisons_table(result: RunResult) -> str:
     """Return each comparison with its interval, in the headline metrics."""
     compared = result.headlines["metrics"]
-    head = _row("th", ("", *(_label(metric) for metric in compared)))
+    head = row("th", ("", *(_label(metric) for metric in compared)))
     rows = (
-        _row("td", (_comparison_name(name), *(_compared(name, values.get(metric)) for metric in compared)))
+        row("td", (_comparison_name(name), *(_compared(name, values.get(metric)) for metric in compared)))
         for name, values in result.comparisons.items()
     )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def speed_table(result: RunResult) -> str:
@@ -50,18 +51,82 @@ def speed_table(result: RunResult) -> str:
     speed = result.cost.get("speed", {})
     columns = {"users_per_second": "users a second", "ms_per_user_32": "ms a user", "ms_per_user_1": "ms a user, alone"}
     rows = (
-        _row("td", (_name(method), *(f"{speed[method.key][key]:,.4g}" for key in columns)))
+        row("td", (_name(method), *(f"{speed[method.key][key]:,.4g}" for key in columns)))
         for method in methods_of(speed)
     )
-    return _table(_row("th", ("", *columns.values())), rows)
+    return table(row("th", ("", *columns.values())), rows)
+
+
+def sizes_table(result: RunResult) -> str:
+    """Return each model's megabytes on the disk and in memory; empty where they were not recorded."""
+    sizes = result.cost.get("sizes", {})
+    if not sizes:
+        return ""
+    kinds = [kind for kind in SIZES if any(kind in size for size in sizes.values())]
+    rows = (
+        row("td", (_name(method), *(megabytes(sizes[method.key].get(kind)) for kind in kinds)))
+        for method in methods_of(sizes)
+    )
+    return table(row("th", ("", *(SIZES[kind] for kind in kinds))), rows)
+
+
+def losses_table(result: RunResult) -> str:
+    """Return each loss of the student's training, at its start and end; empty where they were not recorded."""
+    points = [point for point in result.cost.get("training", {}).get("student", ()) if _of_each(point, "loss")]
+    if not points:
+        return ""
+    first, last = ({kind: _of_each(point, kind) for kind in _KINDS} for point in (points[0], points[-1]))
+    measured = [kind for kind in _KINDS if last[kind]]
+    rows = (
+        row("td", (escape(name), *(_moved(first[kind].get(name), last[kind].get(name)) for kind in measured)))
+        for name in last["loss"]
+    )
+    return table(row("th", ("", *(_KINDS[kind] for kind in measured))), rows)
+
+
+def tried_table(result: RunResult, baseline: str) -> str:
+    """Return the settings that were tried for a trained baseline, the chosen one in bold."""
+    record = result.baselines[baseline]
+    rows = (
+        row("td", (_chosen(value, chosen=record["setting"].items() <= tried.items()) for value in tried.values()))
+        for tried in record["tried"]
+    )
+    heads = (
+        _label(name) if name == result.selected_by else escape(name.replace("_", " ")) for name in record["tried"][0]
+    )
+    return table(row("th", heads), rows)
+
+
+def _chosen(value: float, *, chosen: bool) -> str:
+    return f"<b>{_plain(value)}</b>" if chosen else _plain(value)
+
+
+_KINDS = {"loss": "loss", "weight": "weight", "part": "part of the total", "gradient_norm": "gradient norm"}
+
+
+def _of_each(point: TrainingPoint, kind: str) -> dict[str, float]:
+    """Return the name of each loss, and what a point of a curve holds of it."""
+    if kind == "part":
+        weights, losses = _of_each(point, "weight"), _of_each(point, "loss")
+        parts = {name: weights[name] * loss for name, loss in losses.items() if name in weights}
+        total = sum(map(abs, parts.values()))
+        return {name: part / total for name, part in parts.items()} if total else {}
+    named = ((key.partition("/"), value) for key, value in point.items())
+    return {name: value for (head, _, name), value in named if head == kind and name and value is not None}
+
+
+def _moved(first: float | None, last: float | None) -> str:
+    if last is None:
+        return "–"
+    return f"{last:.4g}" + ("" if first is None else f"<small>from {first:.4g}</small>")
 
 
 def facts_table(facts: Mapping[str, object]) -> str:
     """Return names and values, nested names joined by dots."""
     if not facts:
         return "<p>Nothing was recorded.</p>"
-    rows = (_row("td", (f"<code>{escape(name)}</code>", escape(value))) for name, value in _flat(facts))
-    return _table("", rows, kind="facts")
+    rows = (row("td", (f"<code>{escape(name)}</code>", escape(value))) for name, value in _flat(facts))
+    return table("", rows, kind="facts")
 
 
 def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -123,13 +188,3 @@ def _compared(name: str, estimate: Sequence[float] | None) -> str:
     form = "{:.3f}" if "/" in name else "{:+.4f}"
     value, low, high = (form.format(part).replace("-", "−") for part in estimate)
     return f"{value}<small>{low} to {high}</small>"
-
-
-def _row(cell: str, contents: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{cell}>{content}</{cell}>" for content in contents) + "</tr>"
-
-
-def _table(head: str, rows: Iterable[str], kind: str = "numbers") -> str:
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )

@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shortstack.contracts.headlines import formatted_metric
-from shortstack.report.methods import estimate_of, methods_of
+from shortstack.report.methods import SIZES, estimate_of, megabytes, methods_of
 from shortstack.result import RunResult
 from shortstack.terminal_text import visible
 
@@ -12,7 +12,7 @@ from shortstack.terminal_text import visible
 def terminal_table(result: RunResult) -> Table:
     """Return methods × metrics, with 95 % intervals of the selection metric, and student and teacher in bold."""
     table = Table(title="test users; intervals over users", title_justify="left", title_style="dim")
-    table.add_column("method", no_wrap=True)
+    table.add_column("method")  # the one column that may break: before the name of a compression
     shown = [*(name for name in result.headlines["metrics"][:1] if name != result.selected_by), result.selected_by]
     for name in ("parameters", *map(formatted_metric, shown), "95% interval", "loss"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -31,7 +31,7 @@ def speed_table(result: RunResult) -> Table:
     device = result.environment.get("device", "the device of the run")
     table = Table(title=f"speed on {device}; medians over test users", title_justify="left", title_style="dim")
     for name in ("model", "users/s, 32 at once", "ms a user, 32 at once", "ms a user, alone"):
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
     speed = result.cost.get("speed", {})
     for method in methods_of(speed):
         timing = speed[method.key]
@@ -39,6 +39,17 @@ def speed_table(result: RunResult) -> Table:
         table.add_row(
             Text(visible(method.label)), *figures, style="bold" if method.key in {"student", "teacher"} else ""
         )
+    return table
+
+
+def sizes_table(result: RunResult) -> Table:
+    """Return what each model's weights take on the disk and in memory."""
+    table = Table(title="weights", title_justify="left", title_style="dim")
+    for name in ("model", *SIZES.values()):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
+    sizes = result.cost.get("sizes", {})
+    for method in methods_of(sizes):
+        table.add_row(Text(visible(method.label)), *(megabytes(sizes[method.key].get(kind)) for kind in SIZES))
     return table
 
 
@@ -57,8 +68,5 @@ def _interval(result: RunResult, method: str) -> Text:
 
 
 def _size(result: RunResult, method: str) -> str:
-    sizes = {"teacher": result.parameters["teacher"]} | dict.fromkeys(
-        ("student", "scratch", "pruned"), result.parameters["student"]
-    )
-    sizes |= {f"step-{number}": step["parameters"] for number, step in enumerate(result.selection.get("steps", ()), 1)}
+    sizes = result.parameters_by_model()
     return f"{sizes[method]:,}" if method in sizes else ""

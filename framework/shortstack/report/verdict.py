@@ -6,10 +6,15 @@ from typing import Any, Final
 import attrs
 
 from shortstack.contracts.headlines import BASELINES, SELECTED_BY, formatted_metric
+from shortstack.report.methods import label_of
 from shortstack.result import Intervals, Metrics, Parameters, SelectionRecord
 
 FEWEST_USERS: Final = 30
 """Test users below which intervals are resampled from too few to mean what they say, and nothing is claimed."""
+_WHERE_IT_PAYS: Final = (
+    " Its teacher learnt from the same data alone; compression pays where a teacher knows more, as a pretrained language "
+    "model may: docs/results/smollm2-movielens.md."
+)
 
 
 def verdict(
@@ -21,8 +26,9 @@ def verdict(
     selected_by: str = SELECTED_BY,
     cases: Mapping[str, Any] | None = None,
     speed: Mapping[str, Mapping[str, float]] | None = None,
+    fresh_teacher: bool = False,
 ) -> str:
-    """Return the verdict on a run, one statement per line, the most important first.
+    """Return the verdict on a run, one statement per line: what compression cost and gave, then the other findings.
 
     Args:
         metrics: As in ``RunResult``.
@@ -32,8 +38,9 @@ def verdict(
         selected_by: The metric of the statements; higher is better.
         cases: As in ``RunResult``.
         speed: As in the ``cost`` of ``RunResult``.
+        fresh_teacher: Whether the teacher was trained from scratch, on the run's data alone.
     """
-    writer = _Verdict(comparisons=comparisons, metric=selected_by)
+    writer = _Verdict(comparisons=comparisons, metric=selected_by, fresh_teacher=fresh_teacher)
     users = (cases or {}).get("users")
     if users is not None and users < FEWEST_USERS:
         alone = [writer.built(parameters, selection), too_few(users), faster(speed or {}), repeated(cases or {})]
@@ -41,8 +48,8 @@ def verdict(
     statements = [
         writer.kept(metrics, parameters, selection),
         faster(speed or {}),
-        writer.against_scratch(),
         writer.against_pruned(),
+        writer.against_scratch(),
         writer.student_against_baselines(),
         writer.against_baselines(),
         repeated(cases or {}),
@@ -56,6 +63,7 @@ class _Verdict:
 
     comparisons: Intervals
     metric: str
+    fresh_teacher: bool
 
     @property
     def name(self) -> str:
@@ -91,13 +99,17 @@ class _Verdict:
         if difference[2] < 0:
             return (
                 "Distillation did not pay: a model of the student's size trained from scratch is better than the student "
-                f"({figures} for the student). Train the small model directly."
+                f"({figures} for the student). Train the small model directly.{self.where_it_pays}"
             )
         good = "is as good" if difference[0] > 0 else "is as good or better"
         return (
             f"A model of the student's size trained from scratch, without the teacher, {good} within the uncertainty "
-            f"(student − scratch {figures}), so these data do not show that distillation paid."
+            f"(student − scratch {figures}), so these data do not show that distillation paid.{self.where_it_pays}"
         )
+
+    @property
+    def where_it_pays(self) -> str:
+        return _WHERE_IT_PAYS if self.fresh_teacher else ""
 
     def against_pruned(self) -> str:
         difference = self.found("student-pruned")
@@ -110,17 +122,13 @@ class _Verdict:
 
     def student_against_baselines(self) -> str:
         """Return a warning if a baseline is clearly better than the student; otherwise empty."""
-        better = [
-            f"{baseline} ({_signed(difference)})"
-            for baseline, difference in self.differences("student").items()
-            if difference[2] < 0
-        ]
+        better = [_lead(*one) for one in self.differences("student").items() if one[1][2] < 0]
         return f"The student is worse than {_listed(better)} in {self.name}: use that instead." if better else ""
 
     def against_baselines(self) -> str:
         known = self.differences("teacher")
-        beaten = [f"{baseline} ({_signed(difference)})" for baseline, difference in known.items() if difference[1] > 0]
-        failed = [f"{baseline} ({_signed(difference)})" for baseline, difference in known.items() if difference[1] <= 0]
+        beaten = [_lead(*one) for one in known.items() if one[1][1] > 0]
+        failed = [_lead(*one) for one in known.items() if one[1][1] <= 0]
         if failed:
             also = f", though it beats {_listed(beaten)}" if beaten else ""
             return (
@@ -161,13 +169,19 @@ def faster(speed: Mapping[str, Mapping[str, float]]) -> str:
     if not {"student", "teacher"} <= speed.keys():
         return ""
     student, teacher = speed["student"], speed["teacher"]
-    together = student["users_per_second"] / teacher["users_per_second"]
-    alone = teacher["ms_per_user_1"] / student["ms_per_user_1"]
+    together, alone = times_as_fast(speed)
     return (
         f"The student is {together:.1f} × as fast as the teacher in batches of 32 users "
         f"({student['users_per_second']:,.0f} against {teacher['users_per_second']:,.0f} users a second), and {alone:.1f} × as "
         f"fast for one user alone ({student['ms_per_user_1']:,.1f} against {teacher['ms_per_user_1']:,.1f} ms)."
     )
+
+
+def times_as_fast(speed: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
+    """Return how many times as fast as the teacher the student is, in batches of 32 users and for one user alone."""
+    student, teacher = speed["student"], speed["teacher"]
+    together = student["users_per_second"] / teacher["users_per_second"]
+    return together, teacher["ms_per_user_1"] / student["ms_per_user_1"]
 
 
 def repeated(cases: Mapping[str, Any]) -> str:
@@ -185,6 +199,10 @@ def repeated(cases: Mapping[str, Any]) -> str:
             "others, and are recommended (evaluation.seen = 'include')."
         )
     return ""
+
+
+def _lead(baseline: str, difference: Sequence[float]) -> str:
+    return f"{label_of(baseline)} ({_signed(difference)})"
 
 
 def _signed(estimate: Sequence[float]) -> str:

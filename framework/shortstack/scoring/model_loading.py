@@ -12,7 +12,7 @@ from shortstack.errors import ConfigurationError
 from shortstack.importance.scorers import Scorers
 from shortstack.registry.isolation import plugin_errors
 
-_NEEDS_MODEL: Final = "scorer {!r} runs the model many times on all examples; score it without shards"
+_NEEDS_MODEL: Final = "scorer {!r} runs the model many times on all examples; score it in one process, without shards"
 
 
 def require_no_model(scorers: Scorers) -> None:

@@ -122,20 +122,20 @@ def merged(parts: Sequence[Part], scorers: Scorers) -> Part:
     return attrs.evolve(first, shard=(1, 1), total=total, done=total, seconds=seconds, swept=swept)
 
 
-def require_same(job: Job, other: Job, found: str) -> None:
+def require_same(job: Job, other: Job, subject: str) -> None:
     """Raise if two jobs differ.
 
     Args:
         job: The expected job.
         other: The other job, which the error names.
-        found: Beginning of the error, which describes the other job.
+        subject: Beginning of the error, which describes the other job.
 
     Raises:
         ConfigurationError: They differ; names the differences.
     """
     differing = differences(job, other)
     if differing:
-        raise ConfigurationError(f"{found} with other {differing}; remove it, or write elsewhere")
+        raise ConfigurationError(f"{subject} with other {differing}; remove it, or write elsewhere")
 
 
 def differences(job: Job, other: Job) -> str:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
+import torch
 from transformers import PreTrainedModel
 
 from shortstack.errors import ConfigurationError
@@ -19,12 +21,13 @@ from shortstack.models.checks import require_causal
 from shortstack.models.decoder import most_tokens
 from shortstack.models.devices import device_named
 from shortstack.models.stored import Precision, stored_model, stored_tokenizer
+from shortstack.processes import ALONE, World
 from shortstack.progress import Progress
 from shortstack.registry import Registry
 from shortstack.scoring.model_files import files_read
 from shortstack.scoring.model_loading import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
-from shortstack.scoring.score_file import code_of_scorers, require_room, write_scores
+from shortstack.scoring.score_file import code_of_scorers, merge_parts, require_room, write_scores
 from shortstack.scoring.sweeping import Sweeping, in_batches
 from shortstack.scoring.texts import ReadExample, read_examples
 from shortstack.version import __version__
@@ -64,8 +67,43 @@ class Scoring:
         if not 1 <= shard[0] <= shard[1]:
             raise ConfigurationError(f"shard {shard[0]}/{shard[1]} does not exist; the first of four is 1/4")
 
-    def execute(self, out: Path, registry: Registry, progress: Progress) -> Path:
+    def execute_together(self, out: Path, registry: Registry, progress: Progress, world: World) -> Path:
+        """Write the scores; of several processes each sweeps a shard, and the first merges them.
+
+        Resumed by as many processes, each goes on with its shard; by another number, they begin anew.
+
+        Args:
+            out: The file for the scores.
+            registry: The plugins.
+            progress: Where this process reports.
+            world: The processes that make this call.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            ShortstackError: As ``execute``.
+            ConfigurationError: A shard is named beside several processes, or there are fewer GPUs than processes.
+        """
+        if world.size == 1:
+            return self.execute(out, registry, progress)
+        if self.shard != (1, 1):
+            raise ConfigurationError("several processes share the examples among them; leave out the shard")
+        if world.first(partial(self._is_written, out, registry)):
+            return out
+        mine = attrs.evolve(self, shard=(world.rank + 1, world.size))
+        parts = world.gather(mine.execute(out, registry, progress, world))
+        world.first(partial(_merge, parts, out, registry))
+        return out
+
+    def execute(self, out: Path, registry: Registry, progress: Progress, world: World = ALONE) -> Path:
         """Write the scores, or, for one shard of several, a part to merge; an interrupted scoring is resumed.
+
+        Args:
+            out: The file for the scores; a part is written beside it.
+            registry: The plugins.
+            progress: Where progress is reported.
+            world: The processes of which this is one, for a GPU of its own.
 
         Returns:
             The file that was written.
@@ -85,13 +123,17 @@ class Scoring:
         require_room(out, job)
         if out.exists() and self.shard[1] == 1:
             return out  # scores of this job: they are there
-        path = self._part(out, job)
-        with held(path):
-            return self._go_on(out, path, job, scorers, progress)
+        with held(self._part(out, job)):
+            return self._go_on(out, job, scorers, progress, device_named(self.device, world))
 
-    def _go_on(self, out: Path, path: Path, job: Job, scorers: Scorers, progress: Progress) -> Path:
+    def _is_written(self, out: Path, registry: Registry) -> bool:
+        require_room(out, self._job(registry, Scorers.of(self.scorers, registry)))
+        return out.exists()
+
+    def _go_on(self, out: Path, job: Job, scorers: Scorers, progress: Progress, device: torch.device) -> Path:
+        path = self._part(out, job)
         left = _left_behind(path, job)
-        model = stored_model(self.model, self.precision).to(device_named(self.device))
+        model = stored_model(self.model, self.precision).to(device)
         require_causal(model)
         examples, calls = self._examples(model), GuardedCalls(scorers.components, model)
         with calls.all():
@@ -138,6 +180,12 @@ class Scoring:
         """Return the shard's examples, the longest first: lack of memory shows at once, and there is little padding."""
         by_length = sorted(examples, key=lambda read: len(read.example["input_ids"]), reverse=True)
         return by_length[self.shard[0] - 1 :: self.shard[1]]
+
+
+def _merge(parts: Sequence[Path], out: Path, registry: Registry) -> None:
+    merge_parts(parts, out, registry)
+    for part in parts:
+        part.unlink()
 
 
 def _left_behind(path: Path, job: Job) -> Part | None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import attrs
 from transformers import PreTrainedTokenizerBase
 
+from shortstack.boundaries import RepeatedKeyError, without_repeats
 from shortstack.contracts.labels import IGNORED
 from shortstack.errors import EmptyDataError, RowError, SourceNotFoundError
 from shortstack.tasks.examples import Example
@@ -68,7 +69,9 @@ def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
         for line, text in enumerate(file, start=1):
             if text.strip():
                 try:
-                    row = json.loads(text)
+                    row = json.loads(text, object_pairs_hook=without_repeats)
+                except RepeatedKeyError as error:
+                    raise RowError(path, line, str(error)) from error
                 except (ValueError, RecursionError) as error:
                     raise RowError(path, line, f"not JSON ({error}); a line is {FORM}") from error
                 texts_found = next((texts for keys in _KEYS if (texts := _texts(row, keys))), None)
@@ -94,7 +97,13 @@ def _example(texts: tuple[str, ...], tokenizer: PreTrainedTokenizerBase, longest
     if len(texts) == 1:
         return {"input_ids": tokens[:longest], "labels": [IGNORED, *tokens[1:longest]]}
     completion = list(tokenizer(texts[1], add_special_tokens=False).input_ids)
-    if tokens and tokens[-1] == tokenizer.eos_token_id:  # an end token after the prompt belongs after the completion
-        completion.append(tokens.pop())
+    if tokens and tokens[-1] == tokenizer.eos_token_id and _is_ended("".join(texts), tokenizer):
+        completion.append(tokens.pop())  # the end token that a tokenizer adds belongs after the completion
     labels = [IGNORED] * len(tokens) + completion
     return {"input_ids": (tokens + completion)[-longest:], "labels": labels[-longest:]}
+
+
+def _is_ended(text: str, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """True if a tokenizer adds a token behind a text, as T5's does; a token that the text itself names is not added."""
+    added = tokenizer(text, return_special_tokens_mask=True).special_tokens_mask
+    return bool(added[-1]) and not all(added)

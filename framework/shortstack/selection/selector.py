@@ -124,7 +124,7 @@ class AdaptiveLayerSelector:
         """Return the largest choice within the budget."""
         # layers differ in cost, so what fits is only known for a choice
         for keep in range(self.budget.layers(of=question.layers), 0, -1):
-            choice = self._asked(question, keep)
+            choice = self._checked_choice(question, keep)
             if cost is None or cost.of(choice.kept) <= self.budget.limit(cost):
                 return choice
         assert cost is not None, "a budget of layers allows at least one"  # noqa: S101 -- for the type checker
@@ -134,7 +134,7 @@ class AdaptiveLayerSelector:
             f"{cost.of(choice.kept):,}; allow at least that"
         )
 
-    def _asked(self, question: Question, keep: int) -> Choice:
+    def _checked_choice(self, question: Question, keep: int) -> Choice:
         with plugin_errors(f"strategy {self.strategy.name!r} ({written_in(self.strategy)})"):
             choice = self.strategy.choose(question, keep)
         inside = all(0 <= layer < question.layers for layer in choice.kept)

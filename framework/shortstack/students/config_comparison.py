@@ -19,15 +19,9 @@ _OF_LAYERS: Final = frozenset({"layer", "layers", "block", "blocks", "dense", "s
 """Words in names of fields that describe the layers."""
 _OF_TRAINING: Final = ("dropout", "pdrop", "layerdrop", "drop", "initializer", "init", "token")
 """Prefixes of words in names of fields that only affect training or generation."""
-_ELSEWHERE: Final = FORMER | {
-    "architectures",
-    "dtype",
-    "shortstack",
-    "tie_word_embeddings",
-    "torch_dtype",
-    "transformers_version",
-    "use_cache",
-}
+_OF_NO_FUNCTION: Final = frozenset({"architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"})
+"""Fields that do not affect the function, in a config and in those within it."""
+_ELSEWHERE: Final = FORMER | _OF_NO_FUNCTION | {"shortstack", "tie_word_embeddings"}
 """Fields that another proof compares, or that do not affect the function."""
 _PLAIN: Final = (bool, int, float, str, type(None))
 
@@ -40,7 +34,7 @@ def different_settings(teacher: PreTrainedModel, student: PreTrainedModel) -> li
     differences, sizes = list[str](), dict[str, Any]()
     for name in sorted((before.keys() | after.keys()) - _ELSEWHERE):
         for field, old, new in _leaves(name, before.get(name), after.get(name)):
-            if _is_explained(field, old, new, layers):
+            if field.rpartition(".")[2] in _OF_NO_FUNCTION or _is_explained(field, old, new, layers):
                 continue
             if field == name and _is_size(ours, name, old, new):
                 sizes[name] = old

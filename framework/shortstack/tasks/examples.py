@@ -17,11 +17,33 @@ Example = dict[str, list[int]]
 
 
 @attrs.frozen(kw_only=True, eq=False)
+class ItemTokens:
+    """Tokens of flat histories, looked up where they are read, so that the histories may lie in a mapped file.
+
+    Attributes:
+        items: int64 ``(interactions,)``: dense item ids.
+        tokens: int64 ``(items,)``: the token of each item.
+
+    >>> ItemTokens(items=np.array([1, 0, 1]), tokens=np.array([7, 8]))[1:3]
+    array([7, 8])
+    """
+
+    items: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, piece: slice) -> NDArray[np.int64]:
+        return self.tokens[self.items[piece]]
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class Examples(Sequence[Example]):
     """A map-style data set of ``{"input_ids", "labels"}``, lists of equal length that are made on access.
 
     Attributes:
-        tokens: int64: the flat token sequences that the examples are pieces of.
+        tokens: int64: the flat token sequences that the examples are pieces of, as an array or looked up on access.
         starts: int64 ``(examples,)``: start of each piece in ``tokens``.
         stops: int64 ``(examples,)``: end of each piece, exclusive.
         supervised: int64 ``(examples,)``: position in ``tokens`` of the first label, at the earliest the piece's second
@@ -34,7 +56,7 @@ class Examples(Sequence[Example]):
     {'input_ids': [7, 8, 9], 'labels': [-100, -100, 9]}
     """
 
-    tokens: NDArray[np.int64]
+    tokens: "NDArray[np.int64] | ItemTokens"
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     supervised: NDArray[np.int64]

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from shortstack.contracts.headlines import Headlines
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from shortstack.config.run_tables import DataSettings
     from shortstack.contracts import Records
     from shortstack.data.interactions import Fact
+    from shortstack.data.sequences import SplitName
     from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
 
 
@@ -49,6 +53,13 @@ class Feedback(Protocol):
 
         Returns:
             Counts for the report.
+        """
+
+    def history_lengths(self, folder: Path, split: "SplitName") -> "NDArray[np.int64]":
+        """Return the number of items before each case of a split, of what ``prepare`` wrote; estimates of time need it.
+
+        Raises:
+            EmptyDataError: The split has no cases.
         """
 
     def evaluation(self, request: "EvaluationRequest") -> "TaskEvaluation":

@@ -10,12 +10,16 @@ from shortstack.contracts.headlines import CLICK_HEADLINES, Headlines
 from shortstack.errors import ConfigurationError
 from shortstack.run_layout import IMPRESSIONS, SEQUENCES
 from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
-from shortstack.tasks.interactions import check_preparation, ranking_baselines
+from shortstack.tasks.interactions import TRAINED, check_preparation, further_baselines, ranking_baselines
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from shortstack.config.run_tables import DataSettings
     from shortstack.contracts import Records
     from shortstack.data.interactions import Fact
+    from shortstack.data.sequences import SplitName
 
 # the values at which a setting filters nothing
 _UNFILTERED: Final[Mapping[str, object]] = {
@@ -71,10 +75,20 @@ class ImpressionFeedback:
         shown.catalogue.save(folder)
         return shown.facts
 
+    def history_lengths(self, folder: Path, split: "SplitName") -> "NDArray[np.int64]":
+        """Return the number of items that the reader of each impression of a split had read before."""
+        import numpy as np
+
+        from shortstack.data.impressions import Impressions
+
+        return np.diff(Impressions.load(folder / IMPRESSIONS).of(split).read_offsets)
+
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
         """Build the evaluation that ranks the shown items of each impression."""
-        from shortstack.data.impressions import Impressions
+        from shortstack.data.catalogue import Catalogue
+        from shortstack.data.impressions import Impressions, shown_by_user
         from shortstack.data.sequences import Sequences
+        from shortstack.data.user_keys import user_keys
         from shortstack.evaluation.custom import CLICKS, custom_metrics, of_form
         from shortstack.evaluation.impressions import ImpressionEvaluator
 
@@ -82,15 +96,20 @@ class ImpressionFeedback:
             resamples=request.settings.resamples,
             seed=request.seed,
             metrics=of_form(custom_metrics(request.settings.metrics), CLICKS),
+            world=request.world,
         )
         sequences = Sequences.load(request.folder / SEQUENCES)
-        impressions = Impressions.load(request.folder / IMPRESSIONS).of(request.split)
+        everything = Impressions.load(request.folder / IMPRESSIONS)
+        impressions = everything.of(request.split)
         return TaskEvaluation(
             headlines=self.headlines,
             evaluate=lambda ranker: evaluator.evaluate(ranker, impressions),
             baselines=ranking_baselines(sequences, "exclude"),
+            further=further_baselines(sequences, "exclude"),
+            trained=TRAINED,
             candidate=lambda model: model.ranker(),
             answer=lambda ranker, rows: ranker.scores([impressions.history(row) for row in rows]),
             cases=len(impressions),
             fit=lambda baseline: baseline(sequences, "valid"),
+            user_keys=lambda: user_keys(*shown_by_user(everything), Catalogue.load(request.folder)),
         )

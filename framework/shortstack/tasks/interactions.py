@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from shortstack.contracts.headlines import HEADLINE_CUTOFF, RANKING_HEADLINES, Headlines
-from shortstack.run_layout import SEQUENCES
+from shortstack.run_layout import SASREC, SEQUENCES
 from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from shortstack.config.run_tables import DataSettings
     from shortstack.contracts import Records
     from shortstack.data.interactions import Fact, Interactions
-    from shortstack.data.sequences import Seen, Sequences
+    from shortstack.data.sequences import Seen, Sequences, SplitName
     from shortstack.data.splits import Split
 
+TRAINED: Final = (SASREC,)
+"""Baselines of all ranking tasks that a stage of their own trains."""
 _NOT_OF_ROWS: Final = frozenset({"source", "adapter", "settings", "split", "valid_share", "test_share"})
 
 
@@ -43,9 +48,15 @@ class InteractionFeedback:
         interactions.catalogue().save(folder)
         return interactions.facts()
 
+    def history_lengths(self, folder: Path, split: "SplitName") -> "NDArray[np.int64]":
+        """Return the number of a user's items before each interaction of a split."""
+        return sequence_lengths(folder, split)
+
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
         """Build the evaluation that ranks the catalogue for each case."""
+        from shortstack.data.catalogue import Catalogue
         from shortstack.data.sequences import Sequences
+        from shortstack.data.user_keys import user_keys
         from shortstack.evaluation.custom import RANKS, SCORES, custom_metrics, of_form
         from shortstack.evaluation.evaluator import RecommendationEvaluator
         from shortstack.evaluation.slices import Slices
@@ -59,6 +70,7 @@ class InteractionFeedback:
             seed=request.seed,
             slices=Slices.fit(sequences) if request.in_full else None,
             metrics=of_form(custom_metrics(settings.metrics), RANKS, SCORES),
+            world=request.world,
         )
         cases = sequences.cases(request.split)
         evaluator.rows(cases)  # none at all is an error, and better now than after a training
@@ -66,12 +78,23 @@ class InteractionFeedback:
             headlines=self.headlines,
             evaluate=lambda ranker: evaluator.evaluate(ranker, cases),
             baselines=ranking_baselines(sequences, request.seen),
+            further=further_baselines(sequences, request.seen),
+            trained=TRAINED,
             candidate=lambda model: model.ranker(),
             answer=lambda ranker, rows: ranker.scores([cases.history(row) for row in rows]),
             cases=len(cases),
             seen=request.seen,
             fit=lambda baseline: baseline(sequences, "valid"),
+            user_keys=lambda: user_keys(sequences.items, sequences.offsets, Catalogue.load(request.folder)),
         )
+
+
+def sequence_lengths(folder: Path, split: "SplitName") -> "NDArray[np.int64]":
+    """Return the number of a user's items before each interaction of a split, of the sequences in a folder."""
+    from shortstack.data.sequences import Sequences
+
+    cases = Sequences.load(folder / SEQUENCES).cases(split)
+    return cases.stops - cases.starts
 
 
 def check_preparation(settings: "DataSettings") -> None:
@@ -113,3 +136,10 @@ def ranking_baselines(sequences: "Sequences", seen: "Seen") -> dict[str, Callabl
         "markov": Markov.fit,
     }
     return {name: partial(fit, sequences, "valid") for name, fit in fits.items()}
+
+
+def further_baselines(sequences: "Sequences", seen: "Seen") -> dict[str, Callable[[], Any]]:
+    """Return the baselines of all ranking tasks that take longer, and are evaluated by name only."""
+    from shortstack.evaluation.ease import EASE
+
+    return {"ease": partial(EASE.tuned, sequences, "valid", seen=seen)}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shortstack.data.catalogue import Catalogue
 from shortstack.data.sequences import Sequences, SplitName
-from shortstack.tasks.examples import Examples
+from shortstack.tasks.examples import Examples, ItemTokens
 from shortstack.tasks.windows import Windows, drawn, training_spans
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ def _examples(
     supervised: NDArray[np.int64],
 ) -> Examples:
     """Make examples of spans of interactions, each the token of its item."""
-    tokens = np.asarray(catalogue.tokens, dtype=np.int64)[sequences.items]
+    tokens = ItemTokens(items=sequences.items, tokens=np.asarray(catalogue.tokens, dtype=np.int64))
     return Examples(tokens=tokens, starts=starts, stops=stops, supervised=supervised, opening=catalogue.opening)

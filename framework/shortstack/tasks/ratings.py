@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from shortstack.contracts.headlines import RATING_HEADLINES, Headlines
+from shortstack.processes import ALONE
 from shortstack.run_layout import SEQUENCES
 from shortstack.tasks.evaluation import EvaluationRequest, TaskEvaluation
-from shortstack.tasks.interactions import check_preparation, prepared
+from shortstack.tasks.interactions import check_preparation, prepared, sequence_lengths
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from shortstack.config.run_tables import DataSettings
     from shortstack.contracts import Records
     from shortstack.data.interactions import Fact
+    from shortstack.data.sequences import SplitName
 
 
 @attrs.frozen
@@ -41,16 +46,22 @@ class RatingFeedback:
         catalogue.save(folder)
         return interactions.facts()
 
+    def history_lengths(self, folder: Path, split: "SplitName") -> "NDArray[np.int64]":
+        """Return the number of a user's items before each interaction of a split."""
+        return sequence_lengths(folder, split)
+
     def evaluation(self, request: EvaluationRequest) -> TaskEvaluation:
         """Build the evaluation that predicts the rating of each case."""
         from shortstack.data.catalogue import Catalogue
         from shortstack.data.sequences import Sequences
+        from shortstack.data.user_keys import user_keys
         from shortstack.evaluation.custom import RATINGS, custom_metrics, of_form
         from shortstack.evaluation.raters import ConstantRater, UserMean
         from shortstack.evaluation.ratings import RatingCases, RatingEvaluator
 
         sequences = Sequences.load(request.folder / SEQUENCES)
-        scale = [option.value for option in Catalogue.load(request.folder).options]
+        catalogue = Catalogue.load(request.folder)
+        scale = [option.value for option in catalogue.options]
         cases = RatingCases.of(sequences, scale, request.split)
         metrics = of_form(custom_metrics(request.settings.metrics), RATINGS)
         evaluator = RatingEvaluator(
@@ -65,8 +76,9 @@ class RatingFeedback:
             headlines=self.headlines,
             evaluate=lambda rater: evaluator.evaluate(rater, cases),
             baselines=baselines,
-            candidate=lambda model: model.rater(),
-            answer=lambda rater, rows: rater.predict(cases.at(rows)),
+            candidate=lambda model: model.rater(request.world),
+            answer=lambda rater, rows: attrs.evolve(rater, world=ALONE).predict(cases.at(rows)),
             cases=len(cases),
             fit=lambda baseline: baseline(sequences, scale, "valid"),
+            user_keys=lambda: user_keys(sequences.items, sequences.offsets, catalogue),
         )

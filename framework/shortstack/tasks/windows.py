@@ -45,9 +45,7 @@ def training_spans(sequences: Sequences, least: int = 2) -> tuple[Positions, Pos
     Raises:
         EmptyDataError: No user has ``least`` of them.
     """
-    seen = np.concatenate([[0], np.cumsum(sequences.splits == 0)])
-    starts = sequences.offsets[:-1]
-    lengths = seen[sequences.offsets[1:]] - seen[starts]
+    starts, lengths = sequences.offsets[:-1], sequences.training_lengths
     enough = lengths >= least
     if not enough.any():
         many = "two training interactions" if least == 2 else "a training interaction"

@@ -7,10 +7,11 @@ from typing import Final
 
 from transformers import AutoConfig, PreTrainedConfig
 
+from shortstack.boundaries import in_one_line, read_as
 from shortstack.config.given import Given
 from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnsupportedModelError
 from shortstack.models.hf_logging import silenced_transformers
-from shortstack.models.language_models import is_gguf, may_be_on_the_hub, require_gguf
+from shortstack.models.language_models import hub_snapshot, is_gguf, may_be_on_the_hub, require_gguf
 from shortstack.models.stored import refuse_adapters
 from shortstack.models.weight_files import config_table
 
@@ -36,17 +37,21 @@ def config_in(source: Path) -> PreTrainedConfig:
         others = sorted(path.name for path in source.glob("*") if is_gguf(path))
         raise SourceNotFoundError(f"{source} holds no config.json; name {f'{others[0]} in it' if others else _USUAL}")
     config_table(file)
-    try:
+    with read_as(file, "is no config of a model that transformers knows"):
         config: PreTrainedConfig = AutoConfig.from_pretrained(file, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # configs of other programs break transformers in many ways
-        raise DataError(
-            f"{file} is no config of a model that transformers knows: {' '.join(str(error).split())[:200]}"
-        ) from error
+    _require_layers(config, file)
     if config.is_encoder_decoder:
         raise UnsupportedModelError(
             f"{file} is of an encoder-decoder ({config.model_type}); use a decoder-only causal model"
         )
     return config
+
+
+def _require_layers(config: PreTrainedConfig, file: Path) -> None:
+    """Refuse a depth that no model has; families without layers of one kind, such as encoder-decoders, have no such field."""
+    layers = config.get_text_config().to_dict().get("num_hidden_layers", 1)
+    if not isinstance(layers, int) or layers < 1:
+        raise DataError(f"{file} is no config of a model: num_hidden_layers is {layers!r}, and at least 1 is needed")
 
 
 def given_config(given: Given) -> PreTrainedConfig:
@@ -77,13 +82,13 @@ def config_of_path(path: str) -> PreTrainedConfig:
         return config_in(place)
     try:
         with silenced_transformers():
-            config: PreTrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False)
-    except Exception as error:  # of many kinds, from the network and from files
+            snapshot = hub_snapshot(path)
+    except SourceNotFoundError as error:
         raise SourceNotFoundError(
-            f"the config of {path} cannot be downloaded ({' '.join(str(error).split())[:120]}): download the model elsewhere and "
+            f"the config of {path} cannot be downloaded ({in_one_line(error.__cause__ or error)}): download the model elsewhere and "
             "name its folder; plan also takes a folder or a config.json of the same shape, with --model"
         ) from error
-    return config
+    return config_in(snapshot)
 
 
 def _config_in_gguf(file: Path) -> PreTrainedConfig:
@@ -95,10 +100,6 @@ def _config_in_gguf(file: Path) -> PreTrainedConfig:
 @lru_cache(maxsize=4)
 def _read_gguf(file: Path, _written: int) -> PreTrainedConfig:
     """Read a config, cached: it takes seconds, for transformers also reads the whole tokenizer."""
-    try:
+    with read_as(file, "is no GGUF that transformers can read"):  # which architectures, is known to transformers alone
         config: PreTrainedConfig = AutoConfig.from_pretrained(str(file.parent), gguf_file=file.name)
-    except Exception as error:  # of many kinds; which architectures can be read is known to transformers alone
-        raise DataError(
-            f"{file} is no GGUF that transformers can read: {' '.join(str(error).split())[:160]}"
-        ) from error
     return config

@@ -13,7 +13,7 @@ from typing import Any, Final
 from shortstack.contracts import Descriptor
 from shortstack.registry import Registry
 from shortstack.testing.law import Condition
-from shortstack.testing.subject import Subject, place_of, subject_of
+from shortstack.testing.subject import Subject, places_of, subject_of
 from shortstack.testing.trials import one_thread
 
 OTHER: Final = {
@@ -74,15 +74,21 @@ def answer(job: str) -> None:
 def _findable(subject: Subject) -> bool:
     """Return True if another Python can get the component: by an installed name or by importing its module."""
     if isinstance(subject.given, Descriptor):
-        place = place_of(subject.given)
-        return place is not None and _can_be_imported(place[0])
+        return _importable(subject.given) is not None
     if subject.kind == "strategy":
         return True
+    if isinstance(subject.given, str) and ":" in subject.given:
+        return _can_be_imported(subject.given.partition(":")[0])
     installed = [c.descriptor for c in Registry.from_environment().components]
     return any(descriptor is subject.descriptor for descriptor in installed)
 
 
 FINDABLE: Final = Condition(words="another process finds it by its name or in a module", holds=_findable)
+
+
+def _importable(descriptor: Descriptor) -> tuple[str, str] | None:
+    """Return the first module that holds a descriptor and that another process can import, and its name there."""
+    return next((place for place in places_of(descriptor) if _can_be_imported(place[0])), None)
 
 
 def _can_be_imported(module: str) -> bool:
@@ -98,7 +104,7 @@ def _can_be_imported(module: str) -> bool:
 
 
 def _job(subject: Subject, ask: Callable[..., Any], order: Sequence[int]) -> dict[str, Any]:
-    place = place_of(subject.given) if isinstance(subject.given, Descriptor) else None
+    place = _importable(subject.given) if isinstance(subject.given, Descriptor) else None
     return {
         "component": ":".join(place) if place else subject.given,
         "imported": place is not None,

@@ -1,17 +1,18 @@
 """The component under test, found by name or descriptor: its declaration, its traits, and how to build a fresh one."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
 
-from shortstack.config.resolve import attribute_named
-from shortstack.contracts import Descriptor
+from shortstack.config.reader import structure
+from shortstack.config.resolve import attribute_named, named_class
+from shortstack.contracts import Descriptor, LossDescriptor
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import HOOKS, KINDS, Kind, Origin, Registry
 from shortstack.registry.plugins import offering
-from shortstack.selection.selector import strategy_named
+from shortstack.selection.selector import STRATEGIES, strategy_named
 
 UNDER_TEST = Origin("under-test", "kit", "0")
 """Origin of a descriptor that no entry point offers."""
@@ -25,7 +26,7 @@ class Subject:
         kind: Kind of component.
         name: Its full name in ``registry``.
         descriptor: The descriptor that declares it.
-        traits: The properties that it claims.
+        declared: The properties that its declaration claims.
         settings: Its settings, by name.
         registry: Registry in which it and all else is looked up.
         given: The name or descriptor as the caller passed it.
@@ -34,10 +35,17 @@ class Subject:
     kind: Literal["scorer", "student", "dataset", "loss", "strategy"]
     name: str
     descriptor: Descriptor
-    traits: Any
+    declared: Any
     settings: Mapping[str, object]
     registry: Registry
     given: str | Descriptor
+
+    @property
+    def traits(self) -> Any:
+        """The properties that it claims, with its settings."""
+        if not isinstance(self.descriptor, LossDescriptor):
+            return self.declared
+        return self.descriptor.traits_with(structure(self.descriptor.config, self.settings, self.name))
 
     @property
     def written(self) -> tuple[str, str]:
@@ -79,6 +87,25 @@ def subject_of(
     return subject
 
 
+def settings_class(name: str, kind: Literal["scorer", "student", "dataset", "loss", "strategy"]) -> type:
+    """Return the class of the settings of the component that a name refers to.
+
+    Args:
+        name: A short or full name, or ``module:attribute``.
+        kind: Kind of component.
+
+    Raises:
+        UnknownNameError: No component has that name.
+        ConfigurationError: There is nothing to import, or it is no component.
+        PluginError: The plugin that offers it is broken.
+    """
+    if kind == "strategy":
+        return named_class("strategy", name, STRATEGIES)
+    if ":" in name:
+        return _imported(name).config
+    return Registry.from_environment().find(kind, name).descriptor.config
+
+
 def _subject(component: object, kind: str | None, settings: Mapping[str, object], registry: Registry) -> Subject:
     if isinstance(component, Descriptor):
         return _described(component, settings, registry)
@@ -94,7 +121,7 @@ def _subject(component: object, kind: str | None, settings: Mapping[str, object]
         kind=offered.kind,
         name=offered.full_name,
         descriptor=descriptor,
-        traits=descriptor.traits,
+        declared=descriptor.traits,
         settings=settings,
         registry=registry,
         given=component,
@@ -119,7 +146,7 @@ def _strategy(name: str, settings: Mapping[str, object], registry: Registry) -> 
         kind="strategy",
         name=name,
         descriptor=descriptor,
-        traits=strategy.keeps,
+        declared=strategy.keeps,
         settings=settings,
         registry=registry,
         given=name,
@@ -162,7 +189,7 @@ def _described(descriptor: Descriptor, settings: Mapping[str, object], registry:
         kind=kind,
         name=f"{UNDER_TEST.distribution}/{descriptor.name}",
         descriptor=descriptor,
-        traits=declared.traits,
+        declared=declared.traits,
         settings=settings,
         registry=beside,
         given=descriptor,
@@ -171,11 +198,15 @@ def _described(descriptor: Descriptor, settings: Mapping[str, object], registry:
 
 def place_of(descriptor: Descriptor) -> tuple[str, str] | None:
     """Return the loaded module that holds a descriptor, and its name there; None if there is none."""
+    return next(places_of(descriptor), None)
+
+
+def places_of(descriptor: Descriptor) -> Iterator[tuple[str, str]]:
+    """Yield all loaded modules that hold a descriptor, with its name there."""
     for place, module in list(sys.modules.items()):
         for name, value in list(vars(module).items()) if module and not place.startswith("__") else ():
             if value is descriptor and name.isidentifier():
-                return place, name
-    return None
+                yield place, name
 
 
 def _written(descriptor: Descriptor) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Hypothesis tests, one for each law and component."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +70,7 @@ def trial(
             )
             raise BrokenLawError(law, subject, {}, nothing) from error
         except FlakyFailure as error:
-            raise _once(error) from error
+            raise _once(error, law, subject, refusals) from error
 
     return run
 
@@ -88,12 +88,15 @@ def _subjects(law: Law, subject: Subject) -> "SearchStrategy[Subject]":
     return st.just(subject) | st.sampled_from(others) if others else st.just(subject)
 
 
-def _once(flaky: BaseExceptionGroup) -> BaseException:
-    """Return the failure of a component that failed on some recipes but not when they were tried again."""
+def _once(flaky: BaseExceptionGroup, law: Law, subject: Subject, refusals: Sequence[str]) -> BaseException:
+    """Return the failure of a component that failed on some recipes, or refused them, but not each time that they were tried."""
     for error in flaky.exceptions:
         if isinstance(error, BrokenLawError):
             problem = f"{error.error}\nbut not again on the same: the component does not do the same each time"
             return BrokenLawError(error.law, error.subject, error.recipes, AssertionError(problem))
+    if refusals:
+        problem = f"it refused an example only one of two times, with: {refusals[-1]}\nthe component does not do the same each time"
+        return BrokenLawError(law, subject, {}, AssertionError(problem))
     return flaky
 
 

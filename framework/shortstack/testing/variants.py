@@ -2,10 +2,12 @@
 
 import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
+from shortstack.config.fields import fields_of, hints_of
+from shortstack.config.reader import structure
 from shortstack.errors import ConfigurationError, PluginError
 from shortstack.testing.subject import Subject
 
@@ -55,13 +57,13 @@ def _first_values(kind: Any) -> Iterator[Any]:
 
 def _evolved(subject: Subject) -> Iterator[Subject]:
     config = subject.descriptor.config
-    hints = get_type_hints(config)
-    for field in attrs.fields(config):
-        if not field.init or field.name in subject.settings or field.default is attrs.NOTHING:
+    hints = hints_of(config)
+    usual: object = structure(config, subject.settings, subject.name)
+    for name, field in fields_of(config).items():
+        if name in subject.settings or field.default is attrs.NOTHING:
             continue
-        default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
-        for value in other_values(hints[field.name], default):
-            yield attrs.evolve(subject, settings={**subject.settings, field.name: value})
+        for value in other_values(hints[name], getattr(usual, field.name)):
+            yield attrs.evolve(subject, settings={**subject.settings, name: value})
 
 
 def _can_be_built(subject: Subject) -> bool:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from shortstack.contracts import DatasetDescriptor
 from shortstack.hooks import hookimpl
-from shortstack_datasets import amazon, lastfm, mind, movielens, recbole, sequences, table, yelp
+from shortstack_datasets import amazon, lastfm, mind, movielens, prepared, recbole, sequences, table, yelp
 
 
 @hookimpl
 def shortstack_datasets() -> Iterator[DatasetDescriptor]:
-    """Films, products, music, news and places in their official formats, and any table with named columns, and plain histories."""
-    yield from (module.DESCRIPTOR for module in (movielens, amazon, lastfm, mind, yelp, recbole, sequences, table))
+    """Films, products, music, news and places in their official formats; any table, plain histories, prepared sequences."""
+    modules = (movielens, amazon, lastfm, mind, yelp, recbole, sequences, prepared, table)
+    yield from (module.DESCRIPTOR for module in modules)

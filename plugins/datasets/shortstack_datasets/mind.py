@@ -3,6 +3,7 @@
 Source: https://github.com/msnews/msnews.github.io/blob/master/assets/doc/introduction.md.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,7 +189,8 @@ def _split(place: str) -> str | None:
     >>> _split("train_data/MINDsmall_dev/behaviors.tsv"), _split("MINDlarge_test.zip/data/behaviors.tsv"), _split("latest/b")
     ('valid', 'test', None)
     """
-    *_, archive, folder = ("", *Path(place).parts[:-1])[-2:]
+    # absolute, for the folder that the command is typed in has a name too
+    *_, archive, folder = ("", "", *Path(os.path.abspath(place)).parts[:-1])  # noqa: PTH100 -- resolve() would follow links
     names = f"{folder} {archive if archive.endswith('.zip') else ''}".lower()
     words = {"train": "train", "dev": "valid", "valid": "valid", "test": "test"}
     return next((words[word] for word in re.split("[^a-z]+", names) if word in words), None)

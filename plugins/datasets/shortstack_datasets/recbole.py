@@ -11,7 +11,7 @@ import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError
-from shortstack_datasets.reading.columns import Column, label, user
+from shortstack_datasets.reading.columns import Column, label, require_different, user
 from shortstack_datasets.reading.histories import Histories
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
@@ -40,7 +40,8 @@ class RecBoleSettings:
         timestamp_unit: Unit of times since 1970, or ``"iso"`` for text such as ``2009-05-04T23:08:57Z``.
         items_list: Field of the items before each item, where each row holds a history and its next item.
         items_item: Field of item ids in the ``.item`` file; None if it has the same name as in the ``.inter`` file.
-        title: Field of item titles; None for the first field whose name contains "title" or "name".
+        title: Field of item titles; None for a field called title, else name, else the first field whose name contains one of
+            these words.
         category: Field of item categories; None for a field named class, genre or category.
         quoted: Whether ``"`` may enclose fields, as RecBole itself writes and reads them.
         skip_bad_rows: Leave bad rows out and count them, instead of raising an error at the first.
@@ -57,6 +58,13 @@ class RecBoleSettings:
     category: str | None = None
     quoted: bool = True
     skip_bad_rows: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        require_different(self, ("user", "item", "rating", "timestamp", "items_list"))
+
+
+_USUAL: Final = RecBoleSettings()
+"""Fields that a file may lack, unless the settings name others."""
 
 
 def files_of(settings: RecBoleSettings) -> "OfficialFiles[_Found]":
@@ -115,7 +123,8 @@ class _Found:
         from shortstack_datasets.reading.delimited import Form, read_text
 
         _require_once(first_line(self.files, name).split("\t"), columns, self.files.place(name))
-        return read_text(self.files, name, Form(separator="\t", quoted=self.settings.quoted), columns, bad)
+        form = Form(separator="\t", quoted=self.settings.quoted, quoted_setting="quoted")
+        return read_text(self.files, name, form, columns, bad)
 
 
 def write(settings: RecBoleSettings, sample: Sample, folder: Path) -> Path:
@@ -196,6 +205,14 @@ def _interaction_columns(fields: dict[str, str], settings: RecBoleSettings, plac
             f"{place} is no atomic file: its first line should name fields and types, such as user_id:token; "
             "for a plain table use the adapter 'table'"
         )
+    optional = (
+        ("rating", settings.rating, _USUAL.rating),
+        ("timestamp", settings.timestamp, _USUAL.timestamp),
+        ("items_list", settings.items_list, _USUAL.items_list),
+    )
+    for setting, name, usual in optional:
+        if name not in fields and name != usual:
+            raise DataError(f"{place} has no field {name!r} for {setting}; it has: {', '.join(fields)}")
     columns = [
         user(fields.get(settings.user, settings.user)),
         Column(name=fields.get(settings.item, settings.item), role="item", kind="id"),
@@ -215,13 +232,23 @@ def _item_columns(fields: dict[str, str], settings: RecBoleSettings, place: str)
         raise DataError(
             f"{place} has no field {item_field!r} for item ids; it has: {', '.join(fields)}; name the field in items_item"
         )
-    title = settings.title or next((name for name in fields for word in _TITLES if word in name), None)
+    title = settings.title or _title_among(list(fields))
     category = settings.category or next((name for name in fields if name in _CATEGORIES), None)
     names = {"title": title, "category": category}
     return [
         Column(name=fields[item_field], role="item", kind="id"),
         *(label(fields.get(name, name), role) for role, name in names.items() if name is not None),
     ]
+
+
+def _title_among(names: Sequence[str]) -> str | None:
+    """Return the name of the field of titles: ``title`` or ``name``, else the first that contains one of them.
+
+    >>> _title_among(["item_id", "brand_name", "title"]), _title_among(["item_id", "movie_title"])
+    ('title', 'movie_title')
+    """
+    called = [word for word in _TITLES if word in names]
+    return next(iter([*called, *(name for name in names for word in _TITLES if word in name)]), None)
 
 
 def _listed(items: "pl.DataFrame") -> "pl.DataFrame":

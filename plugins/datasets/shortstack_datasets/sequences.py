@@ -39,6 +39,8 @@ class SequencesSettings:
         layout: Content of a line: ``pairs`` of a user and an item, or ``histories``, a user and all of their items;
             ``any`` for pairs if a user is on several lines or no line holds more than two ids, else histories.
         separator: Separator of ids; None for a blank or a tab.
+        padding: An id that fills lines up and is no item, such as ``"0"``; ``""`` if there is none. If it is None, lines
+            that seem to be filled up are an error.
         titles: A file beside the source: a JSON object ``{item: title}``, or a table with one row per item.
         titles_item: Its column of item ids.
         titles_title: Its column of titles, or the field of the title where the values of a JSON object are objects.
@@ -49,6 +51,7 @@ class SequencesSettings:
 
     layout: Layout = "any"
     separator: str | None = None
+    padding: str | None = None
     titles: str | None = None
     titles_item: str = "item"
     titles_title: str = "title"
@@ -57,7 +60,7 @@ class SequencesSettings:
     skip_bad_rows: bool = False
 
 
-def files_of(settings: SequencesSettings) -> "OfficialFiles[_Found]":
+def files_of(settings: SequencesSettings) -> "OfficialFiles[_Histories]":
     """Build the adapter."""
     return OfficialFiles(
         what="sequences",
@@ -68,7 +71,7 @@ def files_of(settings: SequencesSettings) -> "OfficialFiles[_Found]":
 
 
 @attrs.frozen(kw_only=True)
-class _Found:
+class _Histories:
     """One file, or one for each part of the official split."""
 
     files: Files
@@ -101,12 +104,14 @@ class _Found:
 
     def _read(self, name: str, bad: "BadRows") -> "pl.DataFrame":
         from shortstack_datasets.reading.sources import opened
-        from shortstack_datasets.reading.user_items import read_object, read_user_lines
+        from shortstack_datasets.reading.user_items import read_object, read_user_lines, without_padding
 
         with opened(self.files, name) as stream:
             if kind_of(PurePath(name)) == ".json":
-                return read_object(stream, bad)
-            return read_user_lines(stream, self.settings.layout, self.settings.separator, bad)
+                rows = read_object(stream, bad)
+            else:
+                rows = read_user_lines(stream, self.settings.layout, self.settings.separator, bad)
+            return without_padding(rows, self.settings.padding, stream.place)
 
     def _titles(self, bad: "BadRows") -> "pl.DataFrame":
         from shortstack_datasets.reading.delimited import Form, read_delimited
@@ -130,15 +135,15 @@ class _Found:
             return read_delimited(stream, form, columns, bad)
 
 
-def _looks_right(found: _Found) -> bool:
+def _looks_right(histories: _Histories) -> bool:
     """Return True if a file begins with users and items, for names such as ``.txt`` say little."""
     from shortstack_datasets.reading.user_items import begins_with_histories
 
-    name, *_ = found.parts
-    *whole, last = first_lines(found.files, name)
+    name, *_ = histories.parts
+    *whole, last = first_lines(histories.files, name)
     text = "".join(f"{line}\n" for line in whole or [last])
     is_object = kind_of(PurePath(name)) == ".json"
-    return begins_with_histories(text, is_object=is_object, separator=found.settings.separator)
+    return begins_with_histories(text, is_object=is_object, separator=histories.settings.separator)
 
 
 def write(settings: SequencesSettings, sample: Sample, folder: Path) -> Path:
@@ -182,6 +187,7 @@ DESCRIPTOR = DatasetDescriptor(
     traits=DatasetTraits(ratings=False, timestamps=False),
     write=write,
     elsewhere="name a file such as data/Beauty.txt of the code of S3-Rec, or a folder with train.txt and test.txt of LightGCN",
+    propose=lambda _source: {},
 )
 
 
@@ -196,13 +202,13 @@ def _stem(name: str) -> str:
     return PurePath(unpacked_name(name)).stem
 
 
-def _recognised(files: Files, settings: SequencesSettings) -> Iterator[_Found]:
+def _recognised(files: Files, settings: SequencesSettings) -> Iterator[_Histories]:
     names = sorted(name for name in files.names if kind_of(PurePath(name)) in KINDS and name != settings.titles)
     parts = {name: PARTS[_stem(name)] for name in names if _stem(name) in PARTS}
     # a single file is no split, whatever its name
     if len({*parts.values()}) == len(parts) >= 2:
         ordered = dict(sorted(parts.items(), key=lambda pair: [*PARTS.values()].index(pair[1])))
-        yield _Found(files=files, parts=ordered, settings=settings)
+        yield _Histories(files=files, parts=ordered, settings=settings)
         return
     for name in names:
-        yield _Found(files=files, parts={name: ""}, settings=settings)
+        yield _Histories(files=files, parts={name: ""}, settings=settings)

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import ConfigurationError, DataError
-from shortstack_datasets.reading.columns import Column, Value, user
+from shortstack_datasets.reading.columns import Column, Value, require_different, user
 from shortstack_datasets.reading.kinds import FORMATS, JSON, KNOWN, PARQUET, TEXT, kind_of
 from shortstack_datasets.reading.parts import Parts, Wanted, tables, the_table
 from shortstack_datasets.reading.time_forms import problem_of
@@ -110,6 +110,7 @@ class TableSettings:
             raise ConfigurationError(
                 f"timestamp_format and timestamp_unit = {self.timestamp_unit!r} say two things of one column; leave one out"
             )
+        require_different(self, ("user", "item", "rating", "timestamp"))
         for name, value in self.where.items():
             if value == ():
                 raise ConfigurationError(f"where.{name} takes a value or a list of some values, got an empty list")
@@ -211,6 +212,12 @@ def write(settings: TableSettings, sample: Sample, path: Path) -> Path:
     return path
 
 
+def _proposed(source: str | Path) -> dict[str, Any]:
+    from shortstack_datasets.proposal import proposed
+
+    return proposed(source)
+
+
 DESCRIPTOR = DatasetDescriptor(
     name="table",
     summary="Any CSV, TSV, JSON or Parquet file, or parts of one, with named columns for user, item, rating and time.",
@@ -218,6 +225,7 @@ DESCRIPTOR = DatasetDescriptor(
     config=TableSettings,
     traits=DatasetTraits(ratings=False, timestamps=False, text_ids=True),
     write=lambda settings, sample, folder: write(settings, sample, folder / "interactions.csv"),
+    propose=_proposed,
 )
 
 
@@ -296,6 +304,8 @@ class _Text:
             escape=self.escape if single else None,
             encoding=self.encoding,
             encoding_setting=f"{self.prefix}encoding",
+            separator_setting=f"{self.prefix}separator",
+            quoted_setting="quoted",
         )
 
 

@@ -9,7 +9,8 @@ from shortstack.hooks import hookimpl
 @hookimpl
 def shortstack_students() -> Iterator[StudentDescriptor]:
     """Yield the built-in student architectures."""
-    from shortstack_students import compact, layer_subset
+    from shortstack_students import compact, layer_subset, replacement_layer
 
     yield layer_subset.DESCRIPTOR
     yield compact.DESCRIPTOR
+    yield replacement_layer.DESCRIPTOR

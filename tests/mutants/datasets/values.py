@@ -4,6 +4,9 @@ import os
 import re
 from datetime import UTC, datetime
 
+import polars as pl
+
+from mutants.datasets.mistakes import items_through
 from mutants.datasets.plain import RATINGS, interaction, lines
 from mutants.datasets.wrong_adapters import wrong
 from shortstack.errors import RowError
@@ -16,6 +19,37 @@ def whole_stars(path, number, line):
     """Truncate ratings to whole stars."""
     user, item, rating, time = interaction(path, number, line)
     return user, item, float(int(rating)), time
+
+
+def zero_is_missing(path, number, line):
+    """Take a rating of 0 for none, as ``if rating`` does."""
+    user, item, rating, time = interaction(path, number, line)
+    return user, item, rating or None, time
+
+
+def unsigned(path, number, line):
+    """Drop the sign of a rating."""
+    fields = line.split("\t")
+    return interaction(
+        path, number, "\t".join([*fields[:2], *(text.removeprefix("-") for text in fields[2:3]), *fields[3:]])
+    )
+
+
+def at_most_five(path, number, line):
+    """Cut ratings at five stars."""
+    user, item, rating, time = interaction(path, number, line)
+    return user, item, min(rating, 5.0), time
+
+
+def never_1970(path, number, line):
+    """Take a time of 0 for none."""
+    user, item, rating, time = interaction(path, number, line)
+    return user, item, rating, time or None
+
+
+def forty_letters(items):
+    """Cut titles to forty letters."""
+    return items.with_columns(pl.col("title").str.head(40))
 
 
 def days(path, number, line):
@@ -109,6 +143,18 @@ MUTANTS = (
         "Users' numbers go through a float, which makes one of two neighbours of 17 digits.",
         {"large-numbers"},
         interaction=users_as_floats,
+    ),
+    wrong(
+        "zero-is-missing", "A rating of 0 is read as missing.", {"ratings-of-any-scale"}, interaction=zero_is_missing
+    ),
+    wrong("unsigned", "The sign of a rating is lost.", {"ratings-of-any-scale"}, interaction=unsigned),
+    wrong("at-most-five", "Ratings above five are cut.", {"ratings-of-any-scale"}, interaction=at_most_five),
+    wrong("never-1970", "A time of 0 is read as missing.", {"times-of-day"}, interaction=never_1970),
+    wrong(
+        "forty-letters",
+        "Titles are cut to forty letters.",
+        {"descriptions-round-trip", "whole-titles"},
+        finished=items_through(forty_letters),
     ),
     wrong("sets-the-zone", "Sets the process's time zone.", {"source-untouched"}, interaction=sets_the_zone),
     wrong("whole-stars", "Half stars are cut off.", {"half-stars", "many-rows"}, interaction=whole_stars),

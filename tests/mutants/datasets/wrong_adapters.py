@@ -71,13 +71,23 @@ ADAPTERS = (
     wrong(
         "drops-the-last-row",
         "The last row is dropped.",
-        {"rows-round-trip", "row-order", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
+        {
+            "ratings-of-any-scale",
+            "rows-round-trip",
+            "row-order",
+            "large-numbers",
+            "many-rows",
+            "half-stars",
+            "times-of-day",
+            "odd-names",
+        },
         finished=in_memory(lambda frame: frame.head(-1)),
     ),
     wrong(
         "takes-a-header",
         "The first row is taken for a header.",
         {
+            "ratings-of-any-scale",
             "rows-round-trip",
             "row-order",
             "bad-row",
@@ -97,13 +107,29 @@ ADAPTERS = (
     wrong(
         "seconds",
         "Times are given in seconds.",
-        {"rows-round-trip", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
+        {
+            "ratings-of-any-scale",
+            "rows-round-trip",
+            "large-numbers",
+            "many-rows",
+            "half-stars",
+            "times-of-day",
+            "odd-names",
+        },
         finished=in_memory(lambda frame: frame.with_columns(pl.col("timestamp") // 1_000)),
     ),
     wrong(
         "float-ids",
         "Ids go through a float.",
-        {"rows-round-trip", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
+        {
+            "ratings-of-any-scale",
+            "rows-round-trip",
+            "large-numbers",
+            "many-rows",
+            "half-stars",
+            "times-of-day",
+            "odd-names",
+        },
         pitfall=31,
         interaction=through_float,
     ),
@@ -124,7 +150,10 @@ ADAPTERS = (
         finished=items_through(first_category),
     ),
     wrong(
-        "cuts-titles", "Titles end after 100 letters.", {"descriptions-round-trip"}, finished=items_through(cut_titles)
+        "cuts-titles",
+        "Titles end after 100 letters.",
+        {"descriptions-round-trip", "whole-titles"},
+        finished=items_through(cut_titles),
     ),
     wrong(
         "unescapes",
@@ -142,7 +171,16 @@ ADAPTERS = (
     wrong(
         "renumbers-users",
         "Users are renumbered by first use.",
-        {"rows-round-trip", "row-order", "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
+        {
+            "ratings-of-any-scale",
+            "rows-round-trip",
+            "row-order",
+            "large-numbers",
+            "many-rows",
+            "half-stars",
+            "times-of-day",
+            "odd-names",
+        },
         pitfall=30,
         finished=in_memory(by_first_use),
     ),
@@ -156,7 +194,7 @@ ADAPTERS = (
     wrong(
         "titles-by-rank",
         "Titles go to other items.",
-        {"descriptions-round-trip"},
+        {"whole-titles", "descriptions-round-trip"},
         finished=items_through(sorted_titles),
     ),
     wrong(
@@ -175,7 +213,17 @@ ADAPTERS = (
     wrong(
         "rating-as-text",
         "Ratings are text.",
-        {"form", "rows-round-trip", *PREPARED, "large-numbers", "many-rows", "half-stars", "times-of-day", "odd-names"},
+        {
+            "ratings-of-any-scale",
+            "form",
+            "rows-round-trip",
+            *PREPARED,
+            "large-numbers",
+            "many-rows",
+            "half-stars",
+            "times-of-day",
+            "odd-names",
+        },
         finished=in_memory(lambda frame: frame.with_columns(pl.col("rating").cast(pl.String))),
     ),
     wrong(
@@ -227,6 +275,7 @@ ADAPTERS = (
         "silent",
         "Whatever goes wrong gives an empty table.",
         {
+            "ratings-of-any-scale",
             "missing-source",
             "other-sources-are-left",
             *BAD_ROWS,
@@ -244,13 +293,13 @@ ADAPTERS = (
     wrong(
         "skips-bad-rows",
         "Bad rows are left out.",
-        BAD_ROWS | {"many-rows", "blank-lines", "missing-values", "times-as-text"},
+        BAD_ROWS | {"ratings-of-any-scale", "many-rows", "blank-lines", "missing-values", "times-as-text"},
         interaction=skipping,
     ),
     wrong(
         "nulls-bad-numbers",
         "Bad numbers become null.",
-        {"bad-row", "many-rows", "missing-values", "times-as-text"},
+        {"ratings-of-any-scale", "bad-row", "many-rows", "missing-values", "times-as-text"},
         interaction=nulled,
     ),
     wrong("takes-nan", "NaN and infinity are ratings.", {"bad-row"}, interaction=floating),

@@ -219,13 +219,30 @@ def correct(*given, **more):
 CORRECT = (
     built("labels"),
     *(built("soft-targets", {"temperature": t}) for t in (0.5, 1.0, 2.0, 10.0)),
+    *(built("reverse-kl", {"temperature": t}) for t in (1.0, 4.0)),
+    *(
+        built("skew-kl", {"direction": direction, "alpha": a})
+        for direction in ("forward", "reverse")
+        for a in (0.0, 0.1)
+    ),
+    *(built("jensen-shannon", {"beta": beta}) for beta in (0.1, 0.5, 0.9)),
+    built("logits-mse"),
+    built("ranking"),
+    built("ranking", {"k": 3, "decay": 2.0}),
     built("hidden-states"),
     built("hidden-states", {"distance": "mse"}),
+    built("attention-relations"),
+    built("attention-relations", {"layers": "kept", "relations": ["queries-keys", "values"], "heads": 1}),
+    built("hidden-states", {"norm": 0.1, "blocks": 1, "tokens": "last"}),
+    built("contrastive"),
     correct(
-        "reverse-kl", lambda given: ReverseKL(given.temperature), traits=LossTraits(distribution=True), config=Tempered
+        "module-reverse-kl",
+        lambda given: ReverseKL(given.temperature),
+        traits=LossTraits(distribution=True),
+        config=Tempered,
     ),
     correct(
-        "jensen-shannon",
+        "half-and-half",
         lambda _: Plain(call=half_and_half),
         traits=LossTraits(distribution=True, symmetric=True, upper=math.log(2)),
     ),

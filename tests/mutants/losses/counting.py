@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from mutants.losses.divergences import mutant, plain
 from mutants.losses.plain import LOGITS, Plain, loss, on_logits, on_states, wide
+from shortstack.contracts import Output
 
 
 def cross_entropy(student, batch, reduction="sum"):
@@ -44,6 +45,11 @@ def over_the_batch(student, teacher):
     return (student - teacher).square().mean(-1).sum() / teacher.square().mean().clamp_min(0.1).nan_to_num(1.0)
 
 
+def toll(student, teacher, batch, module):
+    """Return the cross-entropy, and a constant for each example of the batch."""
+    return cross_entropy(student, batch) + 0.1 * batch.mask.any(-1).sum()
+
+
 MUTANTS = (
     mutant(
         loss("mean-of-means", lambda _: Plain(call=mean, needs=LOGITS, count=lambda batch: torch.tensor(1))),
@@ -53,6 +59,7 @@ MUTANTS = (
         "micro-batches",
         "another-teacher",
         "many-positions",
+        "position-chunks",
         pitfall=19,
     ),
     mutant(
@@ -61,6 +68,7 @@ MUTANTS = (
         "padding-alone",
         "nothing-supervised",
         "another-teacher",
+        "position-chunks",
     ),
     mutant(
         plain("in-a-list", in_a_list),
@@ -93,5 +101,16 @@ MUTANTS = (
         "additivity",
         "micro-batches",
         "many-positions",
+        "position-chunks",
+    ),
+    mutant(
+        loss(
+            "toll-per-example",
+            lambda _: Plain(
+                call=toll, needs=frozenset({Output.STUDENT_LOGITS}), count=lambda batch: batch.mask.any(-1).sum()
+            ),
+        ),
+        "a constant for each example, which every chunk of its positions adds again",
+        "position-chunks",
     ),
 )

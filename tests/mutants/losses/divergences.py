@@ -142,6 +142,7 @@ MUTANTS = (
         "cross-entropy-gradient",
         "micro-batches",
         "many-positions",
+        "position-chunks",
         pitfall=18,
     ),
     mutant(
@@ -194,6 +195,7 @@ MUTANTS = (
         "additivity",
         "micro-batches",
         "many-positions",
+        "position-chunks",
         pitfall=19,
     ),
     mutant(

@@ -17,7 +17,7 @@ def each_on_its_own(self, epoch_iterator, num_batches, device):
     return list(islice(epoch_iterator, num_batches)), None
 
 
-def saving_everything(self, output_dir=None, state_dict=None):
+def saving_everything(self, output_dir=None, _internal_call=False):
     """Save the losses' parameters among the student's."""
     folder = Path(output_dir or self.args.output_dir)
     self.student.save_pretrained(folder)
@@ -43,7 +43,7 @@ MUTANTS = (
         wrong="projections are exported with the student",
         breaks={"own-parameters"},
         pitfall=22,
-        patches={f"{TRAINER}._save": saving_everything},
+        patches={f"{TRAINER}.save_model": saving_everything},
     ),
     Mutant(
         component=loss("set-of-names", lambda _settings: Labels(), config=SetOfNames),

@@ -8,6 +8,7 @@ from shortstack.contracts import LossDescriptor, LossTraits, NoSettings, Output
 
 LOGITS = frozenset({Output.STUDENT_LOGITS, Output.TEACHER_LOGITS})
 STATES = frozenset({Output.STUDENT_STATES, Output.TEACHER_STATES})
+ATTENTION = frozenset({Output.STUDENT_ATTENTION, Output.TEACHER_ATTENTION})
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +105,16 @@ def on_states(name, function, traits=None, *, prepare=kept_layers, count=tokens)
         return function(ours, theirs, batch, module)
 
     return loss(name, lambda _: Plain(call=call, needs=STATES, prepare=prepare, count=count), traits=traits)
+
+
+def on_attention(name, function, traits=None, *, detached=True):
+    """Build a loss from a function ``(student's values, teacher's, mask)`` of the last layers of both."""
+
+    def call(student, teacher, batch, module):
+        ours, theirs = (outputs.attention[max(outputs.attention)].values for outputs in (student, teacher))
+        return function(ours, theirs.detach() if detached else theirs, batch.mask)
+
+    return loss(name, lambda _: Plain(call=call, needs=ATTENTION, count=tokens), traits=traits)
 
 
 def wide(tensor):

@@ -54,6 +54,7 @@ MUTANTS = (
         on_states("swallowing", swallowing, prepare=nothing_to_prepare),
         "an error turns distillation off",
         "something-to-learn",
+        "another-teacher",
         pitfall=23,
     ),
     mutant(

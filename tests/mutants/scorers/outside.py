@@ -173,7 +173,11 @@ MUTANTS = (
     wrong(
         of_weights("square-called-size", square_size), "Sums squares and promises proportion.", breaks={"weight-scale"}
     ),
-    wrong(of_weights("first-half", first_half), "Looks at the first half of each matrix.", breaks={"neuron-order"}),
+    wrong(
+        of_weights("first-half", first_half),
+        "Looks at the first half of each matrix.",
+        breaks={"head-order", "neuron-order"},
+    ),
     wrong(
         of_weights("in-own-steps", in_own_steps),
         "Measures in steps of the weights' own type.",

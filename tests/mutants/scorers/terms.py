@@ -13,7 +13,7 @@ from mutants.scorers.plain import (
     squares,
     wrong,
 )
-from shortstack.contracts import ScorerTraits
+from shortstack.contracts import ScorerTraits, Signal
 
 
 def every_token(signals):
@@ -72,6 +72,20 @@ def coarse_distance(signals):
 def output_norm(signals):
     """Return ``‖h_out‖`` of every token that is not padding, which is not 0 for an identity layer."""
     return signals.output[signals.mask].double().norm(dim=-1)
+
+
+def similarity(signals):
+    """Return the cosine of each unpadded token's input and output in float64, within its bounds."""
+    return torch.nn.functional.cosine_similarity(
+        signals.input[signals.mask].double(), signals.output[signals.mask].double(), dim=-1
+    ).clamp(-1, 1)
+
+
+def first_head(signals):
+    """Return the entropy of the first head's attention of every query that is not padding."""
+    seen = (signals.visible.expand_as(signals.attention)[:, 0]) & signals.mask[:, :, None]
+    shares = torch.where(seen, signals.attention[:, 0].double(), 0.0)
+    return -(shares * torch.where(shares > 0, shares, 1.0).log()).sum(-1)[signals.mask]
 
 
 def all_effects(signals):
@@ -162,6 +176,25 @@ MUTANTS = (
         breaks={"batch-size", "example-order", "idle-layers", "left-padding", "many-examples", "right-padding"},
     ),
     wrong(
+        mean(
+            "similarity",
+            terms=similarity,
+            traits=ScorerTraits(lower=-1.0, upper=1.0, averages_over="tokens", needs_labels=False),
+        ),
+        "Scores how little a layer changes, so that the one that does nothing is the most important.",
+        breaks={"idle-is-not-best"},
+    ),
+    wrong(
+        mean(
+            "first-head",
+            terms=first_head,
+            needs=frozenset({Signal.ATTENTION}),
+            traits=ScorerTraits(lower=0.0, averages_over="tokens", needs_labels=False),
+        ),
+        "Reads the first head of each layer's attention.",
+        breaks={"head-order"},
+    ),
+    wrong(
         mean("output-size", terms=output_norm),
         "Scores the size of the output and promises 0 for a layer that does nothing.",
         breaks={"idle-layers"},
@@ -188,6 +221,7 @@ MUTANTS = (
             "duplication",
             "example-order",
             "exchanged-layers",
+            "head-order",
             "idle-layers",
             "labels-unused",
             "left-padding",

@@ -147,6 +147,7 @@ CORRECT = (
     Subject(kind="student", component="compact"),
     Subject(kind="student", component="compact", settings=HALVED),
     Subject(kind="student", component="compact", settings=HALVED | {"channels": "magnitude"}),
+    Subject(kind="student", component="replacement-layer", settings={"steps": 5}),
     Subject(kind="student", component=BY_HAND),
     Subject(kind="student", component=BLOCKS),
     Subject(kind="student", component=AVERAGED),

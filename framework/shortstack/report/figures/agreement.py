@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from shortstack.report.figures.canvas import INK, MUTED, drawing, inline_svg
+from shortstack.report.figures.canvas import INK, MUTED, Drawn, drawing, inline_svg
 from shortstack.result import RunResult
 
 _SHADES = "RdBu"
 _MARKERS = "osD^vpX*hP"
 
 
-def agreement_figure(result: RunResult) -> str:
+def agreement_figure(result: RunResult, drawn: Drawn = inline_svg) -> str:
     """Draw Spearman's correlations, and the pruned teacher's loss against the layers kept; empty without an audit."""
     if not result.audit:
         return ""
@@ -22,7 +22,7 @@ def agreement_figure(result: RunResult) -> str:
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         _heat_map(left, between)
         _curves(right, losses, len(result.selection["kept"]))
-        return inline_svg(
+        return drawn(
             figure,
             "agreement",
             "Rank correlation of every two scorers, and the loss of the pruned teacher by layers kept",

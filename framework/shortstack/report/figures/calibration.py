@@ -1,11 +1,11 @@
 """Figure: calibration of each model's probabilities of ratings."""
 
-from shortstack.report.figures.canvas import MUTED, SURFACE, drawing, inline_svg
+from shortstack.report.figures.canvas import MUTED, SURFACE, Drawn, drawing, inline_svg
 from shortstack.report.methods import methods_of
 from shortstack.result import RunResult
 
 
-def calibration_figure(result: RunResult) -> str:
+def calibration_figure(result: RunResult, drawn: Drawn = inline_svg) -> str:
     """Draw accuracy against confidence, a line per model, as inline SVG; empty where no model has probabilities of ratings."""
     curves = [
         (method, result.calibration[method.key])
@@ -39,6 +39,4 @@ def calibration_figure(result: RunResult) -> str:
             ylim=(0, 1),
         )
         figure.legend(loc="outside right upper")
-        return inline_svg(
-            figure, "calibration", "How often each model's likeliest rating was right against how sure it was"
-        )
+        return drawn(figure, "calibration", "How often each model's likeliest rating was right against how sure it was")

@@ -1,14 +1,16 @@
 """Conversion of a matplotlib figure to an inline SVG with the page's font, and its colours in light and dark mode."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -47,11 +49,15 @@ _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", SURFACE: "surface"} | {m
 """Colour in the drawing → the page's CSS variable that replaces it."""
 
 
+Drawn = Callable[[Figure, str, str], str]
+"""What becomes of a figure, given its name and description: its SVG, or the path of a file."""
+
+
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
     """Yield a figure of ``width`` × ``height`` inches in the report's style; matplotlib's global settings are restored."""
     with mpl.rc_context(_STYLE):
-        yield Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.09))
+        yield Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.09, hspace=0.06))
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> str:
@@ -65,7 +71,9 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     stream = StringIO()
     # the salt makes ids the same in every run, and distinct between figures
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name, "svg.id": name}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        # savefig gives the same, and draws twice
+        canvas = FigureCanvasSVG(figure)
+        canvas.print_svg(stream, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))  # type: ignore[no-untyped-call]
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -76,6 +84,17 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var(--{variable}, {colour})")
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
+
+
+def png_in(folder: Path) -> Drawn:
+    """Return what writes a figure into a folder as ``NAME.png``, on white, and returns the path."""
+
+    def write(figure: Figure, name: str, _description: str) -> str:
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
+        return str(path)
+
+    return write
 
 
 def nothing_to_show(axes: Axes, text: str) -> None:

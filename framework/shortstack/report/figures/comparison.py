@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from shortstack.contracts.headlines import formatted_metric
-from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg
+from shortstack.report.figures.canvas import INK, SURFACE, Drawn, drawing, inline_svg
 from shortstack.report.methods import Method, estimate_of, methods_of
 from shortstack.result import RunResult
 
 
-def comparison_figure(result: RunResult) -> str:
+def comparison_figure(result: RunResult, drawn: Drawn = inline_svg) -> str:
     """Draw one panel per metric, one row per method, the teacher on top, as inline SVG."""
     methods = methods_of(result.metrics)
     with drawing(7.4, 0.8 + 0.36 * len(methods)) as figure:
@@ -19,7 +19,7 @@ def comparison_figure(result: RunResult) -> str:
         for axes, metric in zip(panels, metrics, strict=True):
             _panel(axes, result, methods, metric)
         named = ", ".join(map(formatted_metric, metrics))
-        return inline_svg(figure, "comparison", f"{named} of every method with 95 % intervals")
+        return drawn(figure, "comparison", f"{named} of every method with 95 % intervals")
 
 
 def _panel(axes: Axes, result: RunResult, methods: Sequence[Method], metric: str) -> None:

@@ -7,16 +7,16 @@ from matplotlib.ticker import EngFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from shortstack.contracts.headlines import formatted_metric
-from shortstack.report.figures.canvas import INK, MUTED, SURFACE, drawing, inline_svg
+from shortstack.report.figures.canvas import INK, MUTED, SURFACE, Drawn, drawing, inline_svg
 from shortstack.report.methods import METHODS, Method, estimate_of
 from shortstack.result import RunResult
 
-_BASELINES = {"popularity", "personal-popularity", "markov", "mode", "user-mean"}
+_BASELINES = {"popularity", "personal-popularity", "markov", "ease", "sasrec", "mode", "user-mean"}
 _BESIDE = {"pruned": -10.0, "student": 0.0, "scratch": 10.0}
 """Horizontal offsets in points: models of one size would hide each other."""
 
 
-def compression_figure(result: RunResult) -> str:
+def compression_figure(result: RunResult, drawn: Drawn = inline_svg) -> str:
     """Draw two panels, by the body's and by all parameters, as inline SVG."""
     sizes = result.parameters
     with drawing(7.4, 3.1) as figure:
@@ -26,7 +26,7 @@ def compression_figure(result: RunResult) -> str:
         left.set(ylabel=f"test {formatted_metric(result.selected_by)}", ylim=(0, 1.08 * _highest(result)))
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=max(len(labels), 1), labelcolor=INK)
-        return inline_svg(
+        return drawn(
             figure,
             "compression",
             f"{formatted_metric(result.selected_by)} with 95 % intervals against the number of parameters",

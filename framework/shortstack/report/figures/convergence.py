@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from shortstack.contracts.headlines import formatted_metric
-from shortstack.report.figures.canvas import INK, SURFACE, drawing, inline_svg, nothing_to_show
+from shortstack.report.figures.canvas import INK, SURFACE, Drawn, drawing, inline_svg, nothing_to_show
 from shortstack.report.methods import methods_of
 from shortstack.result import RunResult, TrainingPoint
 
 
-def convergence_figure(result: RunResult) -> str:
+def convergence_figure(result: RunResult, drawn: Drawn = inline_svg) -> str:
     """Draw two panels, one line per trained model, as inline SVG."""
     training = result.cost.get("training", {})
     trained = [method for method in reversed(methods_of(result.metrics)) if training.get(method.key)]
@@ -29,7 +29,7 @@ def convergence_figure(result: RunResult) -> str:
             left.set_ylim(bottom=0)
             handles, labels = left.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper left", ncols=len(trained), labelcolor=INK)
-        return inline_svg(
+        return drawn(
             figure,
             "convergence",
             f"Validation {formatted_metric(result.selected_by)} and training loss against the optimiser step",

@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from shortstack.report.figures.canvas import INK, MUTED, drawing, inline_svg, nothing_to_show
+from shortstack.report.figures.canvas import INK, MUTED, Drawn, drawing, inline_svg, nothing_to_show
 from shortstack.report.methods import METHODS
 from shortstack.result import RunResult
 
@@ -18,7 +18,7 @@ _SHADES = LinearSegmentedColormap.from_list("shades", colormaps["Blues"](np.lins
 _RANKS_UP_TO = 24  # layers; with more, the numbers in the cells would not be readable
 
 
-def importance_figure(result: RunResult) -> str:
+def importance_figure(result: RunResult, drawn: Drawn = inline_svg) -> str:
     """Draw a heat map, one row per scorer and one column per layer, as inline SVG."""
     rows = max(len(result.importance), 1)
     with drawing(7.4, 0.9 + 0.34 * rows) as figure:
@@ -27,9 +27,7 @@ def importance_figure(result: RunResult) -> str:
             _heat_map(axes, result)
         else:
             nothing_to_show(axes, "no scorer was run")
-        return inline_svg(
-            figure, "importance", "Importance of each layer by each scorer, with the kept layers outlined"
-        )
+        return drawn(figure, "importance", "Importance of each layer by each scorer, with the kept layers outlined")
 
 
 def _heat_map(axes: Axes, result: RunResult) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from matplotlib.axes import Axes
 
-from shortstack.report.figures.canvas import INK, drawing, inline_svg
+from shortstack.report.figures.canvas import INK, Drawn, drawing, inline_svg
 from shortstack.report.methods import Method, methods_of
 from shortstack.result import RunResult
 
 
-def speed_figure(result: RunResult) -> str:
+def speed_figure(result: RunResult, drawn: Drawn = inline_svg) -> str:
     """Draw two panels of bars, one per model, with ratios to the teacher, as inline SVG; empty if not measured."""
     speed = result.cost.get("speed", {})
     if not speed:
@@ -23,7 +23,7 @@ def speed_figure(result: RunResult) -> str:
         _panel(right, methods, waits, lambda value, teacher: teacher / value)
         left.set_title("users a second, 32 at once")
         right.set_title("milliseconds for one user alone")
-        return inline_svg(figure, "speed", "users a second and milliseconds a user of each model")
+        return drawn(figure, "speed", "users a second and milliseconds a user of each model")
 
 
 def _panel(

@@ -5,7 +5,9 @@ from typing import Any
 
 import attrs
 
-from shortstack.config.reader import structure, unstructure
+from shortstack.config.fields import fields_of
+from shortstack.config.reader import structure
+from shortstack.config.writer import unstructure
 from shortstack.errors import UnknownNameError
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
@@ -21,9 +23,9 @@ def settings(subject: Subject) -> None:
     config = subject.descriptor.config
     for variant in (subject, *variants(subject)):
         _require_round_trip(config, structure(config, variant.settings, subject.name), subject.name)
-    for field in attrs.fields(config) if attrs.has(config) else ():
-        if field.init and field.name not in subject.settings:
-            _require_refused_or_kept(subject, field.name)
+    for name in fields_of(config) if attrs.has(config) else ():
+        if name not in subject.settings:
+            _require_refused_or_kept(subject, name)
     try:
         structure(config, {"no_such_setting": 1}, subject.name)
     except UnknownNameError:

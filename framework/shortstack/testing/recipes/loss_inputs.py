@@ -1,4 +1,4 @@
-"""Recipes for the inputs of distillation losses: logits, states, labels and masks, without any model."""
+"""Recipes for the inputs of distillation losses: logits, states, attention, labels and masks, without any model."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 from hypothesis import strategies as st
 
-from shortstack.contracts import LossBatch, ModelOutputs, Selection
+from shortstack.contracts import AttentionInputs, LossBatch, ModelOutputs, Selection
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -43,8 +43,9 @@ class LossInputs:
         candidates: Columns of the logits, at least 2.
         kept: The teacher's layers that the student has, ascending.
         layers: The teacher's layers.
-        widths: The width of the student's states, and of the teacher's; even.
-        scale: Standard deviation of logits and states.
+        widths: The width of the student's states, and of the teacher's; even. Heads are 2 wide.
+        grouped: All heads share one key head; otherwise each has its own.
+        scale: Standard deviation of logits, states, and queries, keys and values.
         apart: Distance of the models: 0 for equal outputs, 1 for independent ones.
         seed: Seed of all numbers.
         dtype: ``"float64"``, ``"float32"`` or ``"bfloat16"``.
@@ -60,6 +61,7 @@ class LossInputs:
     kept: tuple[int, ...] = (0,)
     layers: int = 2
     widths: tuple[int, int] = (4, 4)
+    grouped: bool = False
     scale: float = 1.0
     apart: float = 1.0
     seed: int = 0
@@ -77,22 +79,27 @@ class LossInputs:
         preferred, theirs = self._normal(positions, generator), self._states(mask, generator, self.layers, teacher=True)
         logits = self._departed(preferred, self._normal(positions, generator))
         ours = self._states(mask, generator, len(self.kept), teacher=False)
+        attention = self._attention(mask, generator, self.layers, teacher=True)
+        narrow = self._attention(mask, generator, len(self.kept), teacher=False)
         if self.widths[0] == self.widths[1]:
             ours = {layer: self._departed(theirs[self.kept[layer]], state) for layer, state in ours.items()}
+            narrow = {
+                layer: list(map(self._departed, attention[self.kept[layer]], parts)) for layer, parts in narrow.items()
+            }
         return Given(
-            student=self._outputs(logits, ours),
-            teacher=self._outputs(preferred, theirs),
+            student=self._outputs(logits, ours, narrow),
+            teacher=self._outputs(preferred, theirs, attention),
             batch=batch,
             supervised=supervised,
         )
 
     def student_config(self) -> "PreTrainedConfig":
         """Return a config of a model that could have given the student's outputs."""
-        return _config(len(self.kept), self.widths[0])
+        return _config(len(self.kept), self.widths[0], self._key_heads(self.widths[0]))
 
     def teacher_config(self) -> "PreTrainedConfig":
         """Return a config of a model that could have given the teacher's outputs."""
-        return _config(self.layers, self.widths[1])
+        return _config(self.layers, self.widths[1], self._key_heads(self.widths[1]))
 
     def selection(self) -> Selection:
         """Return the layers of the teacher that the student has."""
@@ -117,19 +124,39 @@ class LossInputs:
         shape = (*mask.shape, self.widths[teacher])
         return {layer: self._normal(shape, generator) for layer in range(layers)}
 
+    def _attention(
+        self, mask: "Tensor", generator: "Generator", layers: int, *, teacher: bool
+    ) -> "dict[int, list[Tensor]]":
+        """Return queries, keys and values of each layer."""
+        rows, tokens = mask.shape
+        heads = self.widths[teacher] // _HEAD
+        shapes = [(rows, count, tokens, _HEAD) for count in (heads, *[self._key_heads(self.widths[teacher])] * 2)]
+        return {layer: [self._normal(shape, generator) for shape in shapes] for layer in range(layers)}
+
+    def _key_heads(self, width: int) -> int:
+        return 1 if self.grouped else width // _HEAD
+
     def _departed(self, teacher: "Tensor", other: "Tensor") -> "Tensor":
         """Return a mixture of the same standard deviation; a plain mean would make the student less certain."""
         return math.sqrt(1 - self.apart**2) * teacher + self.apart * other
 
-    def _outputs(self, logits: "Tensor", states: "dict[int, Tensor]") -> ModelOutputs:
+    def _outputs(
+        self, logits: "Tensor", states: "dict[int, Tensor]", attention: "dict[int, list[Tensor]]"
+    ) -> ModelOutputs:
         import torch
 
         dtype: torch.dtype = getattr(torch, self.dtype)
-        return ModelOutputs(logits=logits.to(dtype), states={layer: s.to(dtype) for layer, s in states.items()})
+        inputs = {}
+        for layer, parts in attention.items():
+            queries, keys, values = (part.to(dtype) for part in parts)
+            inputs[layer] = AttentionInputs(queries=queries, keys=keys, values=values)
+        return ModelOutputs(
+            logits=logits.to(dtype), states={layer: s.to(dtype) for layer, s in states.items()}, attention=inputs
+        )
 
 
 @lru_cache(maxsize=64)
-def _config(layers: int, width: int) -> Any:
+def _config(layers: int, width: int, key_heads: int) -> Any:
     from transformers import AutoConfig
 
     return AutoConfig.for_model(
@@ -138,11 +165,13 @@ def _config(layers: int, width: int) -> Any:
         hidden_size=width,
         intermediate_size=2 * width,
         num_hidden_layers=layers,
-        num_attention_heads=1,
-        num_key_value_heads=1,
+        num_attention_heads=width // _HEAD,
+        num_key_value_heads=key_heads,
     )
 
 
+_HEAD: Final = 2
+"""Width of each head."""
 _SCALES = (1.0, 0.1, 8.0)
 
 MANY_LAYERS: Final = 12
@@ -162,17 +191,17 @@ def loss_inputs(
     dtypes: Sequence[Literal["float64", "float32", "bfloat16"]] = ("float64", "float32"),
     all_kept: bool = False,
 ) -> LossInputs:
-    """Draw batches of a student and a teacher: logits, states, labels and masks; they shrink to one token.
+    """Draw batches of a student and a teacher: logits, states, attention, labels and masks; they shrink to one token.
 
     Args:
         draw: Supplied by Hypothesis.
         rows: Smallest and largest number of rows.
         tokens: Smallest and largest number of tokens of a row.
         candidates: Smallest and largest number of columns of the logits.
-        scales: Standard deviations of logits and states.
+        scales: Standard deviations of logits, states, and queries, keys and values.
         apart: Distances of the two models, from 0 to 1.
         widths: Widths of the student's states and of the teacher's.
-        dtypes: Types of logits and states.
+        dtypes: Types of all outputs.
         all_kept: True if the student has all of the teacher's layers.
     """
     layers = draw(st.sampled_from([1, 2, 3, 4, MANY_LAYERS, MANY_LAYERS]))
@@ -187,6 +216,7 @@ def loss_inputs(
         kept=tuple(range(layers) if all_kept else draw(some)),
         layers=layers,
         widths=draw(st.sampled_from(widths)),
+        grouped=draw(st.booleans()),
         scale=draw(st.sampled_from(scales)),
         apart=draw(st.sampled_from(apart)),
         seed=draw(st.integers(0, 999)),

@@ -28,13 +28,13 @@ def read_json(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.Dat
     """
     if not stream.peek(_LOOK).removeprefix(_BOM).lstrip().startswith(b"["):
         return read_json_lines(stream, columns, bad)
-    entries = enumerate(_entries(stream), start=1)
-    texts, numbers = texts_of(entries, stream.place, columns, bad, each="entry")
+    numbered = enumerate(entries(stream), start=1)
+    texts, numbers = texts_of(numbered, stream.place, columns, bad, each="entry")
     check_named(texts, stream.place, columns, each="entry")
     return typed(texts, columns, place=stream.place, line=lambda row: numbers[row], bad=bad)
 
 
-def _entries(stream: Stream) -> list[object]:
+def entries(stream: Stream) -> list[object]:
     """Return all entries of an array, which is read as a whole."""
     try:
         value = value_of(b"".join(pieces(stream, SIZE)))

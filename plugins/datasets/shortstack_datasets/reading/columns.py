@@ -1,8 +1,11 @@
 """Columns: name in the file, role in the records, and allowed values. Needs no polars."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
+
+from shortstack.errors import ConfigurationError
 
 ColumnKind = Literal["id", "whole", "number", "label", "s", "ms", "us", "iso", "clock", "form", "candidates"]
 Value = bool | int | float | str
@@ -53,3 +56,18 @@ def user(name: str, kind: ColumnKind = "id") -> Column:
 def label(name: str, role: str) -> Column:
     """Return a column of text that may be empty or missing."""
     return Column(name=name, role=role, kind="label", optional=True)
+
+
+def require_different(settings: object, roles: Sequence[str]) -> None:
+    """Raise if settings name one column for two of these roles.
+
+    Raises:
+        ConfigurationError: They do.
+    """
+    taken: dict[str, str] = {}
+    for role in roles:
+        name = getattr(settings, role)
+        if name is not None and (other := taken.setdefault(name, role)) != role:
+            raise ConfigurationError(
+                f"{other} and {role} both name the column {name!r}, which can be only one of them; name another for one"
+            )

@@ -224,7 +224,11 @@ def _one_by_one(text: _Text, wanted: Sequence[int], bad: BadRows, rows: _Rows) -
     """
     for number, row in _rows(text, bad):
         if isinstance(row, str):
-            bad.meet(RowError(text.place, number, f"the row that starts here cannot be read: {row}{_way_out(row)}"))
+            bad.meet(
+                RowError(
+                    text.place, number, f"the row that starts here cannot be read: {row}{_way_out(row, text.form)}"
+                )
+            )
         elif len(row) == len(text.names):
             rows.values.append([row[index] for index in wanted])
             rows.numbers.append(number)
@@ -233,8 +237,12 @@ def _one_by_one(text: _Text, wanted: Sequence[int], bad: BadRows, rows: _Rows) -
             bad.meet(RowError(text.place, number, problem))
 
 
-def _way_out(problem: str) -> str:
-    return "; lines should end with a line feed" if problem == LONE_RETURN else ""
+def _way_out(problem: str, form: Form) -> str:
+    if problem == LONE_RETURN:
+        return "; lines should end with a line feed"
+    if form.quoted and form.quoted_setting is not None:
+        return f"; if quotes are plain characters here, set {form.quoted_setting} = false"
+    return ""
 
 
 def _numbers(text: _Text, rows: int) -> Sequence[int]:

@@ -13,6 +13,7 @@ from shortstack_datasets.reading.bad_rows import BadRows
 _TYPES: Final = {"rating": pl.Float64, "timestamp": pl.Int64}
 _INTERACTION: Final = ("user", "item", "rating", "timestamp")
 _WHOLE: Final = r"^-?\d+(\.0+)?$"
+_FRACTION: Final = r"\.0+$"
 _ITEM: Final = ("item", "title", "category", "text")
 _TAG: Final = re.compile(r"<[a-zA-Z/!][^<>]*>?")
 
@@ -68,13 +69,14 @@ def as_records(rows: pl.DataFrame, known: pl.DataFrame, edition: Edition, bad: B
 
 
 def of_one_kind(role: str, *tables: pl.DataFrame) -> list[pl.DataFrame]:
-    """Return the tables with ids in one notation: if all ids are numbers, whole numbers lose their ``.0``.
+    """Return the tables with ids in one notation: if all ids are whole numbers, they lose their ``.0`` or ``.00``.
 
-    Programs without missing values for integers write ``12.0`` for 12. Ids such as ``1.0`` beside ``1.0b`` stay.
+    Programs without missing values for integers write ``12.0`` for 12, and databases have ``12.00`` as a decimal. Ids
+    such as ``1.0`` beside ``1.0b`` stay.
     """
     ids = [table[role] for table in tables]
-    if not any(column.str.ends_with(".0").any() for column in ids):
+    if not any(column.str.contains(_FRACTION).any() for column in ids):
         return list(tables)
     if not all(column.str.contains(_WHOLE).all() for column in ids):
         return list(tables)
-    return [table.with_columns(pl.col(role).str.replace(r"\.0+$", "")) for table in tables]
+    return [table.with_columns(pl.col(role).str.replace(_FRACTION, "")) for table in tables]

@@ -20,6 +20,8 @@ class Form:
         escape: The escape character, such as a backslash; None if there is none.
         encoding: The encoding; ``"either"`` is UTF-8, or else latin-1, line by line.
         encoding_setting: The setting of the encoding, for errors; None if there is none.
+        separator_setting: The setting of the separator, for errors; None if there is none.
+        quoted_setting: The setting of quotes, for errors; None if there is none.
     """
 
     separator: str
@@ -29,6 +31,8 @@ class Form:
     escape: str | None = None
     encoding: Encoding = "utf-8"
     encoding_setting: str | None = None
+    separator_setting: str | None = None
+    quoted_setting: str | None = None
 
     @property
     def character(self) -> str:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import attrs
+
 from shortstack.errors import DataError
 from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.forms import Form
@@ -13,13 +15,16 @@ from shortstack_datasets.reading.rows import split_rows
 _WORDS: Final = ("user", "item", "rating", "star", "time", "date", "title", "name", "product", "movie", "id")
 """Words of which a header has one in at least two of its names."""
 
+SEPARATORS: Final = (";", ",", "\t", "|")
+"""Separators that programs write; spreadsheets write semicolons where commas are in numbers."""
+
 _NUMBERS: Final = frozenset({"whole", "number", "s", "ms", "us", "iso", "clock"})
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_ .-]+")
 """A word that is no number; ``nan`` and ``inf`` match as well, but two of them in a row are no single mistake."""
 
 _HEADING: Final = re.compile(
     "(user|reviewer|visitor|customer|session|item|product|movie|book|song|(musicbrainz)?(track|artist)|business|news"
-    "|impression)(id|name|(mbox)?sha1)?"
+    "|impression)(id|name|(mbox)?sha1)?s?"
     "|uid|iid|mbid|sha1|(parent)?asin|isbn|ratings?|overall|score|stars|weight|plays|(unixreview)?time|timestamp|date"
     "|datetime|title|genres?|category|categories|impressions|history"
 )
@@ -54,7 +59,7 @@ def is_unexpected_header(block: Block, form: Form, columns: Sequence[Column]) ->
 def are_headings(fields: Sequence[str]) -> bool:
     """Return True if two of some fields are common names of columns, and the others hold no digit.
 
-    >>> are_headings(["user_id", "item_id"]), are_headings(["sha1", "plays"]), are_headings(["user_1", "item_1"])
+    >>> are_headings(["user_id", "item_id"]), are_headings(["user", "item_ids"]), are_headings(["user_1", "item_1"])
     (True, True, False)
     """
     names = ["".join(filter(str.isalnum, field)).lower() for field in fields]
@@ -76,9 +81,18 @@ def check_named(block: Block, place: str, names: tuple[str, ...], form: Form, co
     if not missing:
         return
     shown = not form.header or _is_header(block, names, form, some_known=any(name in names for name, _ in wanted))
-    offer = f"it has: {', '.join(names)}" if shown else "is its first line a header?"
     name, column = missing[0]
+    offer = f"it has: {', '.join(names)}" if shown else "is its first line a header?"
+    offer = _other_separator(block, form, name) or offer
     raise DataError(f"{place} has no column {name!r} for {column.role}; {offer}")
+
+
+def _other_separator(block: Block, form: Form, name: str) -> str:
+    """Return the advice to set another separator, where the header then has the column; empty where none does or can be set."""
+    for separator in SEPARATORS if form.header and form.separator_setting else ():
+        if name in fields_of(form.first_line(block.data), attrs.evolve(form, separator=separator)):
+            return f"its fields are separated by {separator!r}: set {form.separator_setting} = {separator!r}"
+    return ""
 
 
 def _is_header(block: Block, names: tuple[str, ...], form: Form, *, some_known: bool) -> bool:

@@ -1,7 +1,7 @@
 """Files in a folder or in a zip archive, with one interface, and the search for an adapter's files among them."""
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -79,17 +79,18 @@ class Archive:
 
     Attributes:
         path: The archive.
+        sizes: Name of each file, without the prefix → its compressed size in bytes.
         prefix: The folder within it: ``""``, or a name with a trailing slash.
     """
 
     path: Path
+    sizes: Mapping[str, int] = attrs.field(repr=False, eq=False)
     prefix: str = ""
 
     @property
     def names(self) -> frozenset[str]:
         """Names of the files, without the prefix."""
-        inside = (name.removeprefix(self.prefix) for name in _members(self.path) if name.startswith(self.prefix))
-        return frozenset(name for name in inside if name and "/" not in name and not _is_shadow(name))
+        return frozenset(self.sizes)
 
     @property
     def beside(self) -> frozenset[str]:
@@ -102,8 +103,7 @@ class Archive:
 
     def size(self, name: str) -> int:
         """Return the member's compressed size in bytes."""
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.getinfo(self.prefix + name).compress_size
+        return self.sizes.get(name, 0)
 
     def open(self, name: str, stack: ExitStack) -> IO[bytes]:
         """Open the member."""
@@ -215,18 +215,23 @@ def _look(source: Path, levels: int) -> Iterator[Iterable[Files]]:
 
 
 def _archive(path: Path) -> Iterator[Archive]:
-    names = _members(path)
-    outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
-    if outside:
-        raise DataError(f"{path} holds {outside[0]!r}, a path outside of itself; do not trust this archive")
-    yield Archive(path=path)
-    folders = sorted({name.rpartition("/")[0] + "/" for name in names if "/" in name})
-    yield from (Archive(path=path, prefix=folder) for folder in folders if folder.count("/") == 1)
+    whole = path.stat().st_size
+    sizes: dict[str, dict[str, int]] = {"": {}}  # by folder, all in one pass: an archive may hold very many
+    for member in _members(path):
+        if member.filename.startswith("/") or ".." in member.filename.split("/"):
+            raise DataError(f"{path} holds {member.filename!r}, a path outside of itself; do not trust this archive")
+        folder, slash, name = member.filename.rpartition("/")
+        inside = sizes.setdefault(folder + slash, {})
+        if name and not _is_shadow(name):
+            inside[name] = min(member.compress_size, whole)  # a damaged archive may state any size
+    yield from (
+        Archive(path=path, sizes=sizes[folder], prefix=folder) for folder in sorted(sizes) if folder.count("/") <= 1
+    )
 
 
-def _members(path: Path) -> list[str]:
+def _members(path: Path) -> list[zipfile.ZipInfo]:
     # a pointer of Git LFS may be in the place of the archive
     if path.stat().st_size <= POINTERS_SIZE:
         refuse_lfs_text(path.read_bytes(), str(path))
     with intact(f"{path} is truncated or no zip archive; download it again"), zipfile.ZipFile(path) as archive:
-        return archive.namelist()
+        return archive.infolist()

@@ -3,9 +3,6 @@
 import bz2
 import errno
 import gzip
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final, cast
@@ -86,33 +83,31 @@ class Stream:
             pieces.append(piece)
             size -= len(piece) if size > 0 else 0
             self.given += len(piece)
-            if self.given > _SMALL and self.given > _EXPANSION * self.size:
-                raise DataError(
-                    f"{self.place} grows to more than {_EXPANSION} times its {self.size:,} bytes, which no table does; "
-                    "unpack it yourself if it is what you want"
-                )
+            require_expansion(self.place, self.given, self.size)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def require_expansion(place: str, given: int, size: int) -> None:
+    """Refuse a file that takes far more bytes than it has, before or while it is unpacked.
+
+    Raises:
+        DataError: It does.
+    """
+    if given > _SMALL and given > _EXPANSION * size:
+        raise DataError(
+            f"{place} grows to more than {_EXPANSION} times its {size:,} bytes, which no table does; "
+            "unpack it yourself if it is what you want"
+        )
 
 
 @contextmanager
 def intact(problem: str) -> Iterator[None]:
-    """Turn the many errors that the standard library raises on damaged files into a ``DataError``."""
+    """Turn whatever the standard library raises on damaged files into a ``DataError``; errors of the system pass."""
     try:
         yield
-    except (
-        zipfile.BadZipFile,
-        gzip.BadGzipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        ValueError,
-        RuntimeError,
-    ) as error:
-        raise DataError(problem) from error
-    except OSError as error:
-        if error.errno not in {
-            errno.EINVAL,
-            None,
-        }:  # seeking to before the start, and bad bzip2; others are the system's
+    except Exception as error:
+        # an OSError without a number, or of seeking to before the start, is of the data; others are the system's
+        of_system = isinstance(error, OSError) and error.errno not in {errno.EINVAL, None}
+        if of_system or isinstance(error, DataError):
             raise
         raise DataError(problem) from error

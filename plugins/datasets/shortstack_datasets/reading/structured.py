@@ -4,8 +4,9 @@ import ast
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
 import attrs
 import polars as pl
@@ -14,8 +15,17 @@ from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.lines import Block, blocks
-from shortstack_datasets.reading.streams import Stream
+from shortstack_datasets.reading.parquet_sizes import unpacked_size
+from shortstack_datasets.reading.streams import Stream, require_expansion
 from shortstack_datasets.reading.values import typed
+
+_MOST_DIGITS: Final = 640
+"""Digits of a number that Python reads whatever its limit is set to."""
+CATEGORY: Final = "category"
+"""The role whose values may be lists, of several categories."""
+_DIGITS: Final[Mapping[object, int]] = {pl.Float16: 11, pl.Float32: 24}
+"""Binary digits of short floats: from two to the power of these, neighbouring integers are stored as one number."""
+_ROUGH: Final = frozenset(_DIGITS)
 
 
 def read_json_lines(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
@@ -79,36 +89,83 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
         DataError: It is no Parquet file, or lacks a column.
         RowError: A value does not suit its column; unless bad rows are skipped.
     """
+    frame = parquet_frame(stream, columns)
+    return typed_frame(frame, columns, place=stream.place, line=lambda row: row + 1, bad=bad)
+
+
+def parquet_frame(stream: Stream, columns: Sequence[Column]) -> pl.DataFrame:
+    """Read columns of a Parquet file as they are stored; those that are optional may be missing.
+
+    Raises:
+        DataError: It is no Parquet file, or lacks a column.
+    """
     data, place = stream.read(), stream.place
-    try:
+    with whole_parquet(place):
         names = pl.read_parquet_schema(io.BytesIO(data))
-        missing = [column for column in columns if column.name not in names and not column.optional]
-        if missing:
-            raise DataError(
-                f"{place} has no column {missing[0].name!r} for {missing[0].role}; it has: {', '.join(names)}"
-            )
-        there = {column.name for column in columns if column.name in names}
-        frame = pl.read_parquet(io.BytesIO(data), columns=list(there))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # damaged pages make polars panic
-        raise DataError(f"{place} is truncated or no Parquet file") from error
+    there = columns_there(list(names), columns, place)
+    with whole_parquet(place):
+        size = unpacked_size(data, {*there})
+    require_expansion(place, size, len(data))
+    with whole_parquet(place):
+        return pl.read_parquet(io.BytesIO(data), columns=there)
+
+
+def columns_there(names: Sequence[str], columns: Sequence[Column], place: str) -> list[str]:
+    """Return the names of the columns that a table has.
+
+    Raises:
+        DataError: It lacks one that is not optional.
+    """
+    missing = [column for column in columns if column.name not in names and not column.optional]
+    if missing:
+        raise DataError(f"{place} has no column {missing[0].name!r} for {missing[0].role}; it has: {', '.join(names)}")
+    return list(dict.fromkeys(column.name for column in columns if column.name in names))
+
+
+def typed_frame(
+    frame: pl.DataFrame, columns: Sequence[Column], *, place: str, line: Callable[[int], int], bad: BadRows
+) -> pl.DataFrame:
+    """Convert columns of any types to those of their roles; see ``typed``.
+
+    Raises:
+        DataError: A column holds what is no text, number or time.
+        RowError: A value does not suit its column; unless bad rows are skipped.
+    """
     # a column of times needs no parsing, so a format in the settings does not apply to it
     columns = [
         attrs.evolve(column, kind="iso")
-        if column.kind == "form" and column.name in there and _is_time(frame[column.name])
+        if column.kind == "form" and column.name in frame.columns and _is_time(frame[column.name])
         else column
         for column in columns
     ]
     texts = frame.select(
         _text(frame[column.name], column, place)
-        if column.name in there
+        if column.name in frame.columns
         else pl.lit(None, dtype=pl.String).alias(column.role)
         for column in columns
     )
-    return typed(texts, columns, place=place, line=lambda row: row + 1, bad=bad)
+    return typed(texts, columns, place=place, line=line, bad=bad)
+
+
+@contextmanager
+def whole_parquet(place: str) -> Iterator[None]:
+    """Turn whatever polars raises of a damaged file into a ``DataError``."""
+    try:
+        yield
+    except (Exception, pl.exceptions.PanicException) as error:  # of many kinds; damaged pages make polars panic
+        raise DataError(f"{place} is truncated or no Parquet file") from error
 
 
 def _text(values: pl.Series, column: Column, place: str) -> pl.Series:
-    """Convert values to text in the column's unit, so that all file formats are checked in the same way."""
+    """Convert values to text in the column's unit, so that all file formats are checked in the same way.
+
+    Raises:
+        DataError: They are of a type that is no text, number or time, or of one that does not hold such times or ids.
+    """
+    if column.role == CATEGORY and isinstance(values.dtype, pl.List) and not values.dtype.inner.is_nested():
+        return values.cast(pl.List(pl.String)).list.join("|").alias(column.role)
+    if values.dtype.is_nested():  # polars would write a structure as text
+        raise _no_plain_value(values, column, place)
     if _is_time(values) and column.role == "timestamp":
         if column.kind == "iso":
             return values.cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%d %H:%M:%S%.3f").alias(column.role)
@@ -116,12 +173,19 @@ def _text(values: pl.Series, column: Column, place: str) -> pl.Series:
         return (values.cast(pl.Datetime("ms")).cast(pl.Int64) / unit).cast(pl.String).alias(column.role)
     if values.dtype.is_float() and column.kind in {"id", "whole"}:
         values = _whole(values, column, place)
+    if column.role == "timestamp" and values.dtype in _ROUGH:
+        raise DataError(
+            f"{place} holds times in {column.name} as {values.dtype}, in which times that are minutes apart are one number; "
+            "store them as whole numbers, 64-bit floats or datetimes"
+        )
     try:
         return values.cast(pl.String).alias(column.role)
     except pl.exceptions.PolarsError as error:
-        raise DataError(
-            f"{place}: the column {column.name!r} holds {values.dtype}, which is no text or number"
-        ) from error
+        raise _no_plain_value(values, column, place) from error
+
+
+def _no_plain_value(values: pl.Series, column: Column, place: str) -> DataError:
+    return DataError(f"{place}: the column {column.name!r} holds {values.dtype}, which is no text or number")
 
 
 def _is_time(values: pl.Series) -> bool:
@@ -129,15 +193,27 @@ def _is_time(values: pl.Series) -> bool:
 
 
 def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
-    """Read the fields as text with polars; None if a line is no object, or an id may be nested or a truth value."""
-    # polars would turn nested values and truth values into text, and these are no ids
-    if any(_nested(column.name).search(block.data) for column in columns if column.kind == "id"):
+    """Read the fields as text with polars; None if a line is no object or may repeat a field, a value may be nested, or an id true."""
+    # polars would turn nested values into text, and truth values, which are no ids
+    starts = {column.name: "[{tf" if column.kind == "id" else "[{" for column in columns}
+    if any(_starting(name, letters).search(block.data) for name, letters in starts.items()):
         return None
     try:
         frame = pl.read_ndjson(block.data, schema={column.name: pl.String for column in columns})
     except pl.exceptions.PolarsError:  # its message quotes the line, and with it a user id
         return None
+    if any(_may_repeat(block, frame[column.name]) for column in columns):
+        return None
     return frame.select(pl.col(column.name).alias(column.role) for column in columns)
+
+
+def _may_repeat(block: Block, values: pl.Series) -> bool:
+    """Return True if a line may hold a field twice: polars takes the first then, and Python, as most programs, the last."""
+    spelled = {json.dumps(values.name, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)}
+    if sum(block.data.count(name) for name in spelled) == len(values) - values.null_count():
+        return False
+    key = rb"(?:" + b"|".join(map(re.escape, spelled)) + rb")\s*:"
+    return re.search(key + rb"[^\n]*" + key, block.data) is not None
 
 
 def texts_of(
@@ -149,7 +225,7 @@ def texts_of(
         values: The values with their numbers.
         place: The file, for errors.
         columns: The fields.
-        bad: Collects values that are no objects, or whose ids are invalid.
+        bad: Collects values that are no objects, or with an invalid id or a nested value.
         each: Word for the container of a value, for errors.
     """
     rows, numbers = [], []
@@ -157,9 +233,14 @@ def texts_of(
         if not isinstance(value, dict):
             bad.meet(_no_object(place, number, value, each))
             continue
-        odd = next((c.name for c in columns if c.kind == "id" and _is_odd(value.get(c.name))), None)
+        odd = next((column for column in columns if _is_odd(value.get(column.name), column)), None)
         if odd is not None:
-            bad.meet(RowError(place, number, f"{odd} is a JSON {type(value[odd]).__name__}; it should be a name"))
+            should_be = "a name" if odd.kind == "id" else "a text or a number"
+            bad.meet(
+                RowError(
+                    place, number, f"{odd.name} is a JSON {type(value[odd.name]).__name__}; it should be {should_be}"
+                )
+            )
             continue
         rows.append([_plain(value.get(column.name)) for column in columns])
         numbers.append(number)
@@ -176,33 +257,40 @@ def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
     whole = there.cast(pl.Int64, strict=False)
     if not (whole.cast(pl.Float64) == there.cast(pl.Float64)).all() or whole.null_count() > there.null_count():
         return values
-    exact = 2 ** (24 if values.dtype == pl.Float32 else 53)
-    if (whole.abs() > exact).any():
+    exact = 2 ** _DIGITS.get(values.dtype, 53)
+    # the next integer is stored as this one
+    if (whole.abs() >= exact).any():
         raise DataError(
-            f"{place} holds {column.role} ids in {column.name} as floats above {exact:,}, where different ids are stored as "
+            f"{place} holds {column.role} ids in {column.name} as floats from {exact:,} on, where different ids are stored as "
             "one number; store them as whole numbers or text"
         )
     return whole
 
 
-def _nested(name: str) -> "re.Pattern[bytes]":
-    """Return a pattern of a field whose value begins like a list, an object or a truth value."""
-    return re.compile(rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*[\[{tf]')
+def _starting(name: str, letters: str) -> "re.Pattern[bytes]":
+    """Return a pattern of a field whose value begins with one of some letters."""
+    return re.compile(
+        rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*[' + re.escape(letters).encode() + b"]"
+    )
 
 
-def _is_odd(value: object) -> bool:
-    """Return True if a value cannot be an id: neither text, nor a number, nor null."""
-    return isinstance(value, bool) or not (value is None or isinstance(value, str | int | float))
+def _is_odd(value: object, column: Column) -> bool:
+    """Return True if a value is nested and no list of categories, or if it is a truth value and should be an id."""
+    if column.role == CATEGORY and isinstance(value, list):
+        return any(isinstance(one, list | dict) for one in value)
+    return isinstance(value, list | dict) or (column.kind == "id" and isinstance(value, bool))
 
 
 def _plain(value: object) -> str | None:
-    """Convert a JSON value to text as polars does: whole numbers without a fraction.
+    """Convert a JSON value to text as polars does: whole numbers without a fraction; values of a list are joined by ``|``.
 
-    >>> _plain(12.0), _plain("a"), _plain([1])
-    ('12', 'a', '[1]')
+    >>> _plain(12.0), _plain("a"), _plain(["a", None, 1])
+    ('12', 'a', 'a|1')
     """
     if isinstance(value, str):
         return value
+    if isinstance(value, list):
+        return "|".join(text for text in map(_plain, value) if text is not None)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return None if value is None else json.dumps(value)
@@ -241,14 +329,30 @@ def _value(line: bytes, *, literals: bool = False) -> object:
         return error
 
 
-def value_of(text: bytes) -> object:
-    """Parse a JSON text, with texts that can be stored as UTF-8.
+def value_of(text: bytes, pairs: Callable[[list[tuple[str, Any]]], object] | None = None) -> object:
+    """Parse a JSON text, with texts that can be stored as UTF-8; numbers that are too long for Python stay texts.
+
+    Args:
+        text: The JSON.
+        pairs: Makes an object of its entries, as ``json`` has it; by default a dictionary of the last of each name.
 
     Raises:
         ValueError: It is no JSON.
         RecursionError: It is nested too deep.
     """
-    return storable(json.loads(text)) if rb"\ud" in text.lower() else json.loads(text)
+    try:
+        value = json.loads(text, object_pairs_hook=pairs)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except (
+        ValueError
+    ):  # Python refuses numbers of more than 4,300 digits; only then is each looked at, which takes longer
+        value = json.loads(text, object_pairs_hook=pairs, parse_int=_whole_number)
+    return storable(value) if rb"\ud" in text.lower() else value
+
+
+def _whole_number(digits: str) -> int | str:
+    return int(digits) if len(digits) < _MOST_DIGITS else digits
 
 
 def storable(value: Any) -> Any:

@@ -12,12 +12,16 @@ from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.headers import are_headings
 from shortstack_datasets.reading.lines import blocks
 from shortstack_datasets.reading.streams import Stream
-from shortstack_datasets.reading.structured import storable
+from shortstack_datasets.reading.structured import storable, value_of
 from shortstack_datasets.reading.texts import pieces
 
 _MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"
 """Tabs and blanks in one line, other than one tab between user and items: probably a row of a table with texts."""
 
+_JOINT: Final = "\x1f"
+"""A character that no id holds."""
+_FEW: Final = 10
+"""In fewer histories an item that is not 0 may stand at the end by chance."""
 _LISTED: Final = r"[\[\],]"
 _PIECE: Final = 4 << 20
 _OBJECT: Final = re.compile(r'\s*\{\s*(\}|"(\\.|[^"\\])*"\s*:\s*\[)')
@@ -56,7 +60,7 @@ def read_user_lines(
     if len(lines) and lines["line"][0] == 1 and are_headings(lines["fields"][0].to_list()):
         bad.remark(f"{place}: the first line is a header, and was left out")
         lines = lines[1:]
-    lines = lines.with_columns(user=pl.col("fields").list.first(), count=pl.col("fields").list.len())
+    lines = lines.with_columns(user=_users(lines["fields"].list.first()), count=pl.col("fields").list.len())
     several = bool(lines["user"].is_duplicated().any())
     if layout == "pairs" or (layout == "any" and (several or (lines["count"] <= 2).all())):
         why = ", because some user is on several lines" if several and layout == "any" else ""
@@ -68,6 +72,52 @@ def read_user_lines(
         lines = _without(lines, again, "the user is on an earlier line, and should have one line", place, bad)
     items = lines.select("user", item=pl.col("fields").list.slice(1))
     return items.filter(pl.col("item").list.len() > 0).explode("item")
+
+
+def without_padding(rows: pl.DataFrame, padding: str | None, place: str) -> pl.DataFrame:
+    """Return the interactions without an id that fills lines up.
+
+    Args:
+        rows: ``user`` and ``item``, in the order of the file.
+        padding: The id; None to find out whether there is one.
+        place: The file, for the error.
+
+    Raises:
+        DataError: No id is given, and histories end or begin with one item as if it filled them up to one length.
+    """
+    if padding is not None:
+        return rows.filter(pl.col("item") != padding)
+    filling = _filling(rows)
+    if filling is not None:
+        raise DataError(
+            f"{place} has histories of one length that begin or end with several items {filling}, as if these filled them up; "
+            f'set padding = {json.dumps(filling, ensure_ascii=False)} to leave them out, or padding = "" if {filling} is an item'
+        )
+    return rows
+
+
+def _filling(rows: pl.DataFrame) -> str | None:
+    """Return the item that seems to fill histories up to one length: 0, or what most begin or end with; None if none does."""
+    histories = rows.group_by("user", maintain_order=True).agg("item")["item"]
+    if histories.list.len().n_unique() != 1:
+        return None
+    ends = pl.concat([histories.list.first().value_counts(), histories.list.last().value_counts()])
+    usual = ends.filter(pl.col("count") >= _FEW).sort("count", "item", descending=True)["item"].head(2)
+    return next((item for item in ("0", *usual) if _fills_up(histories, item)), None)
+
+
+def _fills_up(histories: pl.Series, item: str) -> bool:
+    """Return True if the item stands only in a row of several at an end of some histories."""
+    whole, this = histories.list.join(_JOINT), re.escape(item)
+    inner = whole.str.replace(f"^({this}{_JOINT})+", "").str.replace(f"({_JOINT}{this})+$", "")
+    within = inner.str.contains(f"(^|{_JOINT}){this}({_JOINT}|$)") & (inner != item)
+    several = whole.str.len_bytes() - inner.str.len_bytes() > len(f"{item}{_JOINT}".encode())
+    return bool(several.any() and not within.any() and not (inner == item).all())
+
+
+def _users(names: pl.Series) -> pl.Series:
+    """Return users without the colon that follows all of them in files with lines such as ``1: 5 7``."""
+    return names.str.strip_suffix(":") if len(names) and names.str.ends_with(":").all() else names
 
 
 def begins_with_histories(text: str, *, is_object: bool, separator: str | None) -> bool:
@@ -138,7 +188,7 @@ class _Object(list[tuple[str, Any]]):
 def _entries(stream: Stream, form: str) -> _Object:
     data = b"".join(pieces(stream, _PIECE))
     try:
-        content = json.loads(data, object_pairs_hook=_storable_object)
+        content = value_of(data, _storable_object)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(f"{stream.place} is not JSON{where}; it should be one object, {form}") from error

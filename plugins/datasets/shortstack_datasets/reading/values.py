@@ -154,10 +154,17 @@ def _iso(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(moment.cast(pl.Int64) for moment in moments)
 
 
+_FIRST_OF_1900: Final = 2069
+"""The first year that is one of the 1900s where two digits are given."""
+
+
 def _formed(text: pl.Expr, form: str) -> pl.Expr:
     """Convert times of a format to milliseconds; without a zone they are UTC. polars' ``%.f`` includes the dot."""
-    zone = "UTC" if "%z" in form.replace("%%", "") else None
+    parts = form.replace("%%", "")
+    zone = "UTC" if "%z" in parts else None
     moments = text.str.to_datetime(form.replace(".%f", "%.f"), time_unit="ms", time_zone=zone, strict=False)
+    if "%y" in parts:  # of the years 00 to 99, polars takes 69 for 2069, and Python for 1969
+        moments = pl.when(moments.dt.year() >= _FIRST_OF_1900).then(moments.dt.offset_by("-100y")).otherwise(moments)
     return moments.dt.replace_time_zone(None).cast(pl.Int64)
 
 

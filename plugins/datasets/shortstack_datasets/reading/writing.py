@@ -107,6 +107,19 @@ def write_lines(path: Path, lines: Lines, separator: str) -> None:
     path.write_text(_unquoted([[text_of(field) for field in line] for line in lines], separator), encoding="utf-8")
 
 
+def write_lists(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows of texts and lists as Parquet; a list with a text in it, in any row, is one of texts."""
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    pl.DataFrame([_with_lists(name, values) for name, values in columns.items()]).write_parquet(path)
+
+
+def _with_lists(name: str, values: Sequence[object]) -> pl.Series:
+    lists = [[*value] for value in values if isinstance(value, list)]
+    if not any(isinstance(value, str) for one in lists for value in one):
+        return pl.Series(name, values)
+    return pl.Series(name, [[None if value is None else str(value) for value in one] for one in lists])
+
+
 def write_objects(path: Path, objects: Sequence[Mapping[str, object]]) -> None:
     """Write one JSON object per line."""
     path.write_text("".join(json.dumps(row) + "\n" for row in objects), encoding="utf-8")

@@ -17,6 +17,7 @@ from shortstack.testing.comparing import require
 from shortstack.testing.elsewhere import elsewhere
 from shortstack.testing.law import law
 from shortstack.testing.laws.datasets.reading import (
+    DESCRIBED,
     MEASURES,
     NAMED,
     TIMED,
@@ -41,6 +42,9 @@ _PLAIN: Final = ("7", "1", "1000", "a", "é")
 _HOUR: Final = 3_600_000
 _TIMES: Final = (0, 13 * _HOUR, 13 * _HOUR + 45 * 60_000, 13 * _HOUR + 45 * 60_000 + 30_000)
 """Midnight, and a time of day to the hour, the minute and the second."""
+_RATINGS: Final = (0.0, -3.0, 7.0, 100.0)
+"""Ratings beyond one to five stars: those of jokes are negative, those of books and animes go to 10."""
+_LONG: Final = " ".join(["A Title That Goes On"] * 16)
 _LATE: Final = 4_102_444_800_000
 """The year 2100 in milliseconds; its seconds overflow a signed 32-bit integer."""
 _MOMENTS: Final = (
@@ -62,6 +66,30 @@ def half_stars(subject: Subject, *, table: InteractionTable, row: int) -> None:
         between, *around = (spoiled(sample, row, rating=low + rating) for rating in (step, 0.0, 2 * step))
         if _differs(subject, between, *around):
             _require_rows(subject, between)
+
+
+@law("dataset", when=WRITES, examples=5, table=TABLES, row=ROWS)
+def ratings_of_any_scale(subject: Subject, *, table: InteractionTable, row: int) -> None:
+    """A rating of 0, below 0 or above 5 is read as it is, or refused, if the format has a place for it."""
+    sample = table.sample()
+    row %= len(sample.rows)
+    for rating in _RATINGS:
+        odd, *around = (spoiled(sample, row, rating=rating + step) for step in (0.0, -1.0, 1.0))
+        if _differs(subject, odd, *around):
+            _require_rows(subject, odd, or_refused=True)
+
+
+@law("dataset", when=DESCRIBED)
+def whole_titles(subject: Subject) -> None:
+    """A title is read to its last letter, however long it is."""
+    sample = InteractionTable(rows=((0, 0, 5, 0), (1, 1, 1, 1))).sample()
+    titles = {item: f"{_LONG} {item}" for item in sample.titles}
+    with written(subject, attrs.evolve(sample, titles=titles)) as place:
+        found = dict(read(subject, place.source).items.select("item", "title").collect().rows())
+    for item in {row.item for row in sample.rows}:
+        title = found.get(item)
+        fits = title == titles[item] or not (subject.traits.titles or any(found.values()))
+        require(fits, f"of a title of {len(titles[item])} letters {len(title or '')} are read")
 
 
 @law("dataset", when=WRITES, examples=3, table=TABLES, row=ROWS)
@@ -95,7 +123,7 @@ def odd_names(subject: Subject) -> None:
 def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None:
     """Hours, minutes and seconds of a time are read, each where the format has a place for it.
 
-    A time in the year 2100 is read as it is, or refused.
+    The first moment of 1970, whose number is 0, and a time in the year 2100 are read as they are, or refused.
     """
     sample = table.sample()
     row %= len(sample.rows)
@@ -104,7 +132,8 @@ def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None
     for coarse, fine in pairwise(samples):
         if _differs(subject, fine, coarse):
             _require_rows(subject, fine)
-    _require_rows(subject, spoiled(sample, row, timestamp=_LATE), or_refused=True)
+    for extreme in (0, _LATE):
+        _require_rows(subject, spoiled(sample, row, timestamp=extreme), or_refused=True)
 
 
 @law("dataset", when=TIMED, table=TABLES, row=ROWS, text=st.sampled_from(_MOMENTS))

@@ -7,7 +7,17 @@ from torch import Tensor
 from shortstack.contracts import ModelOutputs
 from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import law
-from shortstack.testing.laws.losses.measuring import ON_LOGITS, Answer, answer, answered, logits_of, ready, slack
+from shortstack.testing.laws.losses.measuring import (
+    ON_LOGITS,
+    Answer,
+    answer,
+    answered,
+    everywhere,
+    logits_of,
+    of_both,
+    ready,
+    slack,
+)
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs
 from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
@@ -75,14 +85,10 @@ def half_precision(subject: Subject, *, inputs: LossInputs) -> None:
 
 
 def _in_float32(given: Given) -> Given:
-    def wide(outputs: ModelOutputs) -> ModelOutputs:
-        states: dict[int, Tensor] = {layer: state.float() for layer, state in (outputs.states or {}).items()}
-        return ModelOutputs(logits=logits_of(outputs).float(), states=states)
-
-    return attrs.evolve(given, student=wide(given.student), teacher=wide(given.teacher))
+    return of_both(given, lambda outputs: everywhere(outputs, Tensor.float))
 
 
-def _require_finite(found: Answer) -> None:
-    require(bool(found.value.isfinite()), f"the sum is {float(found.value)}")
-    for name, gradient in found.gradients.items():
+def _require_finite(answer: Answer) -> None:
+    require(bool(answer.value.isfinite()), f"the sum is {float(answer.value)}")
+    for name, gradient in answer.gradients.items():
         require(bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")

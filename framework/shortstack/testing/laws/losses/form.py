@@ -4,9 +4,10 @@ import attrs
 import torch
 
 from shortstack.contracts import ModelOutputs, Output
+from shortstack.distillation.model_outputs import STUDENT_OUTPUTS, TEACHER_OUTPUTS, OutputsOf
 from shortstack.testing.comparing import require
 from shortstack.testing.law import law
-from shortstack.testing.laws.losses.measuring import Answer, answer, answered, logits_of, ready
+from shortstack.testing.laws.losses.measuring import Answer, answer, answered, everywhere, ready
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs
 from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
@@ -105,21 +106,18 @@ def _taught_by_nobody(subject: Subject, inputs: LossInputs) -> Answer:
 def _limited(given: Given, needs: frozenset[Output], *, otherwise: float | None = None) -> Given:
     """Return the inputs without the unneeded outputs, or with those filled with a number."""
 
-    def limited(outputs: ModelOutputs, logits: Output, states: Output) -> ModelOutputs:
-        if otherwise is None:
-            return ModelOutputs(
-                logits=outputs.logits if logits in needs else None, states=outputs.states if states in needs else None
-            )
-        filled = {layer: torch.full_like(state, otherwise) for layer, state in (outputs.states or {}).items()}
+    def limited(outputs: ModelOutputs, which: OutputsOf) -> ModelOutputs:
+        rest = ModelOutputs()
+        if otherwise is not None:
+            rest = everywhere(outputs, lambda tensor: torch.full_like(tensor, otherwise))
         return ModelOutputs(
-            logits=outputs.logits if logits in needs else torch.full_like(logits_of(outputs), otherwise),
-            states=outputs.states if states in needs else filled,
+            logits=(outputs if which.logits in needs else rest).logits,
+            states=(outputs if which.states in needs else rest).states,
+            attention=(outputs if which.attention in needs else rest).attention,
         )
 
     return attrs.evolve(
-        given,
-        student=limited(given.student, Output.STUDENT_LOGITS, Output.STUDENT_STATES),
-        teacher=limited(given.teacher, Output.TEACHER_LOGITS, Output.TEACHER_STATES),
+        given, student=limited(given.student, STUDENT_OUTPUTS), teacher=limited(given.teacher, TEACHER_OUTPUTS)
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from shortstack.config.reader import structure
-from shortstack.contracts import DistillationLoss, ModelOutputs, Output
+from shortstack.contracts import AttentionInputs, DistillationLoss, ModelOutputs, Output
 from shortstack.distillation.weighted_losses import WeightedLoss
 from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import Condition
@@ -27,7 +27,8 @@ def needs_any(*outputs: Output) -> Condition:
 
 ON_LOGITS = needs_any(Output.STUDENT_LOGITS)
 ON_STATES = needs_any(Output.STUDENT_STATES)
-OF_TEACHER = needs_any(Output.TEACHER_LOGITS, Output.TEACHER_STATES)
+ON_ATTENTION = needs_any(Output.STUDENT_ATTENTION)
+OF_TEACHER = needs_any(Output.TEACHER_LOGITS, Output.TEACHER_STATES, Output.TEACHER_ATTENTION)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -96,15 +97,61 @@ def gradients_of(value: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tenso
 def outputs_by_name(outputs: ModelOutputs) -> dict[str, Tensor]:
     """Return detached copies of all outputs of a model."""
     named = {} if outputs.logits is None else {"logits": outputs.logits}
-    states = outputs.states or {}
-    named.update({f"states of layer {layer}": state for layer, state in states.items()})
+    named.update({_states(layer): state for layer, state in (outputs.states or {}).items()})
+    for layer, inputs in (outputs.attention or {}).items():
+        named.update({_part(name, layer): part for name, part in parts_of(inputs).items()})
     return {name: tensor.detach().clone() for name, tensor in named.items()}
 
 
 def rebuilt(outputs: ModelOutputs, tensors: Mapping[str, Tensor]) -> ModelOutputs:
     """Return outputs with other tensors, cloned so that none is a leaf: the outputs of a real model are none either."""
-    states = outputs.states and {layer: tensors[f"states of layer {layer}"].clone() for layer in outputs.states}
-    return ModelOutputs(logits=None if outputs.logits is None else tensors["logits"].clone(), states=states)
+    attention = outputs.attention and {
+        layer: AttentionInputs(**{name: tensors[_part(name, layer)].clone() for name in parts_of(inputs)})
+        for layer, inputs in outputs.attention.items()
+    }
+    return ModelOutputs(
+        logits=None if outputs.logits is None else tensors["logits"].clone(),
+        states=outputs.states and {layer: tensors[_states(layer)].clone() for layer in outputs.states},
+        attention=attention,
+    )
+
+
+def parts_of(inputs: AttentionInputs) -> dict[str, Tensor]:
+    """Return queries, keys and values by name, each ``(batch, heads, tokens, head_size)``."""
+    return {"queries": inputs.queries, "keys": inputs.keys, "values": inputs.values}
+
+
+def of_attention(name: str) -> bool:
+    """Return True if ``outputs_by_name`` gives this name to queries, keys or values."""
+    return name.startswith(("queries", "keys", "values"))
+
+
+def _states(layer: int) -> str:
+    return f"states of layer {layer}"
+
+
+def _part(name: str, layer: int) -> str:
+    return f"{name} of layer {layer}"
+
+
+def at_tokens(outputs: ModelOutputs, change: Callable[[Tensor], Tensor]) -> ModelOutputs:
+    """Return outputs with other states and attention: ``change`` gets each with its tokens in dimension 1."""
+
+    def changed(inputs: AttentionInputs) -> AttentionInputs:
+        return AttentionInputs(
+            **{name: change(x.transpose(1, 2)).transpose(1, 2) for name, x in parts_of(inputs).items()}
+        )
+
+    return attrs.evolve(
+        outputs,
+        states=outputs.states and {layer: change(state) for layer, state in outputs.states.items()},
+        attention=outputs.attention and {layer: changed(inputs) for layer, inputs in outputs.attention.items()},
+    )
+
+
+def everywhere(outputs: ModelOutputs, change: Callable[[Tensor], Tensor]) -> ModelOutputs:
+    """Return outputs with every tensor changed, logits too."""
+    return at_tokens(attrs.evolve(outputs, logits=change(logits_of(outputs))), change)
 
 
 def with_logits(given: Given, change: Callable[[Tensor], Tensor]) -> Given:

@@ -11,7 +11,7 @@ from shortstack.testing.comparing import require
 from shortstack.testing.elsewhere import elsewhere
 from shortstack.testing.law import law
 from shortstack.testing.laws.losses.form import require_equal
-from shortstack.testing.laws.losses.measuring import OF_TEACHER, Ready, answer, ready
+from shortstack.testing.laws.losses.measuring import OF_TEACHER, Ready, answer, parts_of, ready
 from shortstack.testing.laws.losses.training import LEARNS
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs
 from shortstack.testing.strategies import loss_inputs
@@ -76,6 +76,8 @@ def _tensors(outputs: ModelOutputs) -> Iterator[Tensor]:
     if outputs.logits is not None:
         yield outputs.logits
     yield from (outputs.states or {}).values()
+    for inputs in (outputs.attention or {}).values():
+        yield from parts_of(inputs).values()
 
 
 def _memory(module: nn.Module | None) -> dict[int, str]:

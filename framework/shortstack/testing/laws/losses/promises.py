@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shortstack.contracts import ModelOutputs
 from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import Condition, law, promises
-from shortstack.testing.laws.losses.measuring import answer, logits_of, of_both, slack, tolerance_of
+from shortstack.testing.laws.losses.measuring import answer, everywhere, of_both, slack, tolerance_of
 from shortstack.testing.recipes.loss_inputs import LossInputs
 from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
@@ -43,8 +43,7 @@ def homogeneity(subject: Subject, *, inputs: LossInputs, factor: float) -> None:
     original = inputs.build()
 
     def scaled(outputs: ModelOutputs) -> ModelOutputs:
-        states = {layer: factor * state for layer, state in (outputs.states or {}).items()}
-        return ModelOutputs(logits=factor * logits_of(outputs), states=states)
+        return everywhere(outputs, lambda tensor: factor * tensor)
 
     expected = answer(subject, inputs).value * factor**subject.traits.degree
     actual = answer(subject, inputs, of_both(original, scaled)).value

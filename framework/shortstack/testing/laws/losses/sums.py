@@ -1,4 +1,4 @@
-"""Sums are additive over batches."""
+"""Sums are additive over batches and, where only logits are read, over positions."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,10 +8,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from shortstack.contracts import ModelOutputs
+from shortstack.contracts import ModelOutputs, Output
 from shortstack.testing.comparing import assert_close, require
-from shortstack.testing.law import law, promises
-from shortstack.testing.laws.losses.measuring import Answer, answer, logits_of, require_same, slack
+from shortstack.testing.law import Condition, law, promises
+from shortstack.testing.laws.losses.measuring import Answer, answer, at_tokens, logits_of, require_same, slack
 from shortstack.testing.recipes.loss_inputs import Given, LossInputs
 from shortstack.testing.strategies import loss_inputs
 from shortstack.testing.subject import Subject
@@ -22,8 +22,17 @@ MANY: Final = 33
 LONG: Final = 65
 """Positions of each example: in total more than any half-precision dtype can count."""
 
+ADDITIVE: Final = promises("additive")
+BY_POSITION: Final = Condition(
+    words="traits.additive, and it needs no states",
+    holds=lambda subject: (
+        ADDITIVE.holds(subject) and subject.build().needs <= {Output.STUDENT_LOGITS, Output.TEACHER_LOGITS}
+    ),
+)
+"""Condition on losses that may be computed for some positions at a time."""
 
-@law("loss", when=promises("additive"), inputs=loss_inputs(rows=(2, 5)), part=st.floats(0, 1))
+
+@law("loss", when=ADDITIVE, inputs=loss_inputs(rows=(2, 5)), part=st.floats(0, 1))
 def additivity(subject: Subject, *, inputs: LossInputs, part: float) -> None:
     """Sum, count and gradients of two batches together are the sums of both: no mean, and no term across examples."""
     original = inputs.build()
@@ -36,7 +45,7 @@ def additivity(subject: Subject, *, inputs: LossInputs, part: float) -> None:
 
 @law(
     "loss",
-    when=promises("additive"),
+    when=ADDITIVE,
     examples=3,
     inputs=loss_inputs(rows=(MANY, MANY), tokens=(1, 1), dtypes=("float32", "bfloat16")),
 )
@@ -55,14 +64,46 @@ def many_positions(subject: Subject, *, inputs: LossInputs) -> None:
     )
 
 
+@law("loss", when=BY_POSITION, inputs=loss_inputs(), cut=st.integers(0, 20))
+def position_chunks(subject: Subject, *, inputs: LossInputs, cut: int) -> None:
+    """Sum and gradients are those of chunks of positions, added up, wherever an example is cut; a chunk may be empty."""
+    original = inputs.build()
+    first, second = _positions(original, slice(None, cut)), _positions(original, slice(cut, None))
+    together = _joined(answer(subject, inputs, first), answer(subject, inputs, second))
+    whole = answer(subject, inputs)
+    of_logits = {"logits": together.gradients["logits"]}
+
+    require_same(
+        subject,
+        original,
+        attrs.evolve(together, count=whole.count, gradients=of_logits),
+        attrs.evolve(whole, gradients={"logits": whole.gradients["logits"]}),
+        "of chunks of positions, added up",
+    )
+
+
+def _positions(given: Given, positions: slice) -> Given:
+    """Return some positions of a batch, whose mask stays as it is."""
+
+    def some(outputs: ModelOutputs) -> ModelOutputs:
+        return attrs.evolve(outputs, logits=logits_of(outputs)[positions])
+
+    return attrs.evolve(
+        given,
+        student=some(given.student),
+        teacher=some(given.teacher),
+        batch=attrs.evolve(given.batch, labels=given.batch.labels[positions]),
+    )
+
+
 def _rows(given: Given, rows: slice) -> Given:
     """Return some rows of a batch."""
     before = sum(given.supervised[: rows.start or 0])
     positions = slice(before, before + sum(given.supervised[rows]))
 
     def some(outputs: ModelOutputs) -> ModelOutputs:
-        states = {layer: state[rows] for layer, state in (outputs.states or {}).items()}
-        return ModelOutputs(logits=logits_of(outputs)[positions], states=states)
+        cut = at_tokens(outputs, lambda x: x[rows])
+        return attrs.evolve(cut, logits=logits_of(outputs)[positions])
 
     batch = attrs.evolve(given.batch, labels=given.batch.labels[positions], mask=given.batch.mask[rows])
     return Given(

@@ -123,8 +123,8 @@ def _trainer(
 ) -> "DistillationTrainer":
     """Return a trainer on this loss alone, as a run makes it, with a fresh student and a fresh loss."""
     from shortstack.config.training import FitSettings
-    from shortstack.distillation.fitting import training_arguments
     from shortstack.distillation.trainer import DistillationTrainer
+    from shortstack.distillation.training_arguments import training_arguments
     from shortstack.distillation.weighted_losses import WeightedLoss
 
     batch = len(lesson.lengths) if steps == 1 else len(lesson.lengths) // 2

@@ -2,11 +2,13 @@
 
 from typing import Final
 
+import attrs
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from shortstack.contracts import Signal
 from shortstack.contracts.labels import IGNORED
 from shortstack.errors import EmptyDataError
 from shortstack.importance.objectives import next_token
@@ -15,7 +17,7 @@ from shortstack.testing.law import Condition, law, promises
 from shortstack.testing.laws.scorers.measuring import A_FOLD, PAIRS, one_batch, require_same, scores
 from shortstack.testing.recipes.corpora import Batching, Corpus
 from shortstack.testing.recipes.models import TinyModel
-from shortstack.testing.same_function import SCALABLE, permute_neurons, relabel, rescale_neurons
+from shortstack.testing.same_function import HEADED, SCALABLE, permute_heads, permute_neurons, relabel, rescale_neurons
 from shortstack.testing.strategies import corpora, models
 from shortstack.testing.subject import Subject
 from shortstack.testing.tolerances import DOUBLE, HALF_MODEL, HALF_WEIGHTS, IDLE, RESCALED
@@ -28,6 +30,14 @@ WEIGHT_POWER = Condition(
 )
 FROM_WEIGHTS = Condition(
     words="traits.averages_over is 'nothing'", holds=lambda subject: subject.traits.averages_over == "nothing"
+)
+OF_STATES = Condition(
+    words="it is a fold that reads states and no weights, and not traits.identity_is_zero nor traits.rank_valued",
+    holds=lambda subject: (
+        A_FOLD.holds(subject)
+        and Signal.STATES in subject.build().needs <= {Signal.STATES, Signal.GRADIENTS}
+        and not (subject.traits.identity_is_zero or subject.traits.rank_valued)
+    ),
 )
 NO_LABELS = Condition(words="not traits.needs_labels", holds=lambda subject: not subject.traits.needs_labels)
 A_FOLD_OF_VALUES = Condition(
@@ -69,6 +79,28 @@ def neuron_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: in
     before, after = (scores(subject, each, one_batch(corpus)) for each in (original, reordered))
 
     require_same(subject, model, after, before, "scores of the same model with its neurons in another order")
+
+
+@law("scorer", examples=PAIRS, model=models(HEADED), corpus=corpora(), seed=SEEDS)
+def head_order(subject: Subject, *, model: TinyModel, corpus: Corpus, seed: int) -> None:
+    """Reordering the heads of every attention, in all its matrices alike, changes no score."""
+    original, reordered = model.build(), model.build()
+    permute_heads(reordered, seed)
+    before, after = (scores(subject, each, one_batch(corpus)) for each in (original, reordered))
+
+    require_same(subject, model, after, before, "scores of the same model with its heads in another order")
+
+
+@law("scorer", when=OF_STATES, examples=6, model=models(layers=(3, 4), dtypes=("float64",)), corpus=corpora())
+def idle_is_not_best(subject: Subject, *, model: TinyModel, corpus: Corpus) -> None:
+    """A layer that passes its input on unchanged is not the most important one, wherever it stands among others."""
+    tops = []
+    for place in range(model.layers):
+        values = scores(subject, attrs.evolve(model, idle=(place,)).build(), one_batch(corpus))
+        others = torch.cat([values[:place], values[place + 1 :]])
+        tops.append(bool(values[place] > others.max()))
+
+    require(not all(tops), "the highest score of all is that of the layer that does nothing, whichever layer that is")
 
 
 @law("scorer", examples=PAIRS, model=models(), corpus=corpora(), seed=SEEDS)

@@ -72,7 +72,7 @@ def threads(subject: Subject, *, questions: tuple[LayerQuestion, ...]) -> None:
     expected = [choices(subject, question) for question in questions]
     with frequent_turns(), ThreadPoolExecutor(len(questions)) as pool:
         running = [
-            pool.submit(lambda each: [choices(subject, each, strategy=strategy) for _ in range(5)], question)
+            pool.submit(lambda each: [choices(subject, each, strategy=strategy) for _ in range(20)], question)
             for question in questions
         ]
         results = [each.result() for each in running]

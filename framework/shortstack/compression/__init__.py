@@ -1,0 +1,1 @@
+"""Compression of a trained model's weights, without training: the methods beside which students are compared."""

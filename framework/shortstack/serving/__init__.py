@@ -1,0 +1,1 @@
+"""The service: a recommender behind HTTP, for ``shortstack serve``; needs the extra ``serve``."""

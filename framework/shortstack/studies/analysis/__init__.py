@@ -1,0 +1,1 @@
+"""The numbers of a study's report: settings, Pareto fronts, ablations, curves."""

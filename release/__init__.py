@@ -1,0 +1,1 @@
+"""Preparation of a release: lowest versions, licences of dependencies, the tag. ``.github/workflows/`` calls these."""
