@@ -6,6 +6,7 @@ PART ?= all
 MINUTES ?= 10
 TARGET ?= cpu
 SEED ?=
+GROUP ?=
 TAG ?=
 
 .DEFAULT_GOAL := help
@@ -15,7 +16,7 @@ help:
 	@echo "make quickstart   real ratings in, a small student and a report out (5 to 10 minutes)"
 	@echo "make demo-llm     a language model of 30 layers learns the same films, 8 layers stay (an hour or more)"
 	@echo "make test         what CI runs first: lint, types, tests"
-	@echo "make test-full    more seeds, more families, the quickstart over three seeds"
+	@echo "make test-full    more seeds, more families, the quickstart over three seeds; GROUP=1, 2 or 3 for a third of it"
 	@echo "make test-attacks every damage to every file of a model, a run and its stages (a quarter of an hour)"
 	@echo "make test-kit     every law on every mutant and every correct component (half an hour)"
 	@echo "make campaign     attacks on every command for MINUTES=10; SEED=N draws the same cases again"
@@ -80,7 +81,7 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 test-full: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m full -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m full -n 2 --dist worksteal $(if $(GROUP),--splits 3 --group $(GROUP))
 
 test-attacks: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m attacks -n 2
