@@ -466,7 +466,7 @@ def test_teachers_that_do_not_fit(stage):
             {"use_liger_kernel": True},
             "^use_liger_kernel=True is not followed by this trainer; patch the student before",
         ),
-        ({"torch_compile": True}, "^torch_compile=True is not followed by this trainer; losses look into the layers"),
+        ({"torch_compile": True}, "^torch_compile=True is not followed by this trainer; set compiled=True of the"),
         ({"auto_find_batch_size": True}, "^auto_find_batch_size=True is not followed by this trainer; set per_device"),
         ({"parallelism_config": "any"}, "^parallelism_config='any' is not followed by this trainer; use one process"),
         ({"push_to_hub": True}, "^push_to_hub=True is not followed by this trainer; save trainer.student with"),

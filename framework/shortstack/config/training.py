@@ -53,6 +53,9 @@ class FitSettings:
             model whose items are new to it.
         precision: Precision of the arithmetic: ``"auto"`` is bfloat16 on CUDA and float32 elsewhere, ``"fastest"``
             bfloat16 wherever the device is faster with it, as some processors are. Weights are float32 all the same.
+        compile: Compile the layers of student and running teacher (``torch.compile``) for the training alone: fewer and
+            larger kernels, after a minute or so of compilation. Validation runs uncompiled, and the model is saved as
+            ever; results agree but for rounding. For one process; its speed is not measured yet.
         parallel: How several processes train together: ``"ddp"``, each with the whole model, or ``"fsdp"``, each with a
             part of it, of its gradients and of the optimiser's state, for a model that does not fit into one device; it
             changes no result.
@@ -78,6 +81,7 @@ class FitSettings:
     precision: Literal["auto", "fastest", "float32", "bfloat16"] = attrs.field(
         default="auto", validator=validators.in_(("auto", "fastest", "float32", "bfloat16"))
     )
+    compile: bool = False
     parallel: Literal["ddp", "fsdp"] = attrs.field(default="ddp", validator=validators.in_(("ddp", "fsdp")))
     patience: int = attrs.field(default=4, validator=validators.ge(0))
     report_to: tuple[str, ...] = ()

@@ -24,7 +24,10 @@ _NOT_FOLLOWED: Mapping[str, tuple[object, str]] = {
     ),
     "neftune_noise_alpha": (None, "use embedding_dropout of the trainer"),
     "use_liger_kernel": (False, "patch the student before it is trained"),
-    "torch_compile": (False, "losses look into the layers, which a compiled model hides"),
+    "torch_compile": (
+        False,
+        "set compiled=True of the trainer, which compiles the layers; losses look into them, which a compiled model hides",
+    ),
     "auto_find_batch_size": (False, "set per_device_train_batch_size and gradient_accumulation_steps"),
     "parallelism_config": (None, "use one process a device (DDP)"),
     "push_to_hub": (False, "save trainer.student with push_to_hub() afterwards"),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from shortstack.contracts import ModelOutputs, Output
+from shortstack.distillation.compiled_layers import CompiledLayers
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.attention_inputs import AttentionRecord, configured, read_into
 from shortstack.models.candidates import candidate_logits
@@ -104,11 +105,12 @@ class OutputReader:
 
     Attributes:
         model: A stock causal language model.
-        layers: Layers that are read, index 0 nearest the embeddings; empty for none.
+        layers: Layers that are read or compiled, index 0 nearest the embeddings; empty for none.
         candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
         logits: A loss needs logits; if False, no product with the output matrix is computed.
         states: Return the layers' outputs.
         attention: Return the layers' queries, keys and values.
+        compiled: The layers' compiled forward passes; None to run them as they are.
     """
 
     model: PreTrainedModel
@@ -117,6 +119,7 @@ class OutputReader:
     logits: bool
     states: bool
     attention: bool
+    compiled: CompiledLayers | None = None
 
     @cached_property
     def _is_split(self) -> bool:
@@ -175,6 +178,8 @@ class OutputReader:
                 copies[layer].register_forward_hook(_keep(states, index))
             if self.attention:
                 copies[layer].register_forward_pre_hook(record.entering(index))
+            if self.compiled is not None:
+                self.compiled.set_in(copies[layer])
         for module in dict.fromkeys(attending):
             read_into(copies[module], record)
         if embedded is not None:

@@ -4,6 +4,7 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -42,6 +43,7 @@ from shortstack.distillation.checks import (
     check_lengths,
     check_models,
 )
+from shortstack.distillation.compiled_layers import CompiledLayers, check_compilable, compiled_step
 from shortstack.distillation.gradient_norms import GradientNorms, shared_parameters
 from shortstack.distillation.interpolation import part_done
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
@@ -113,6 +115,8 @@ class DistillationTrainer(CheckpointedTrainer):
         shared_batch: The batch of ``args`` is that of all processes together, each of which takes its part of every
             batch; so the number of processes changes neither steps nor epochs. By default each process has such a
             batch of its own, as with any ``Trainer``.
+        compiled: Compile the layers of student and teacher (``torch.compile``) for the training alone; see the setting
+            ``compile``.
         tell: Receives a sentence on a tracker that failed.
 
     Raises:
@@ -139,6 +143,7 @@ class DistillationTrainer(CheckpointedTrainer):
         half_weights: bool = False,
         log_gradient_norms: bool = False,
         shared_batch: bool = False,
+        compiled: bool = False,
         tell: Tell = _LOG.warning,
     ) -> None:
         """Check the parts and assemble the trainer."""
@@ -165,9 +170,14 @@ class DistillationTrainer(CheckpointedTrainer):
         check_sharding(args, gradient_norms=norms)
         if norms:
             shared_parameters(model)
+        if compiled:
+            models = {"student": model, "teacher": teacher}
+            check_compilable(models, args.device, processes=args.world_size, gradient_norms=norms)
+        own, theirs = (CompiledLayers() if compiled else None for _ in range(2))
+        self._around_step = compiled_step if compiled else nullcontext
         here = None if candidates is None else candidates.to(args.device)
         self._cached = None if cache is None else CachedTeacher(cache, here, args.device)
-        self._teacher = None if cache else teacher_reader(teacher, args, here, wanted(ready))
+        self._teacher = None if cache else teacher_reader(teacher, args, here, wanted(ready), theirs)
         self._reading = {"student": model} | ({} if self._teacher is None else {"teacher": self._teacher.model})
         self._summing: nn.Module | None = None
         self._validate, self._loss_log, self._log_gradient_norms = validate, LossLog(), log_gradient_norms
@@ -180,7 +190,12 @@ class DistillationTrainer(CheckpointedTrainer):
         super().__init__(
             # a model that is to be divided may not fit
             model=TrainingModule(
-                model if self._sharded else model.to(args.device), ready, loss_modules, here, embedding_dropout
+                model if self._sharded else model.to(args.device),
+                ready,
+                loss_modules,
+                here,
+                embedding_dropout,
+                compiled=own,
             ),
             args=args,
             train_dataset=train_dataset,
@@ -263,7 +278,8 @@ class DistillationTrainer(CheckpointedTrainer):
         elif isinstance(model, FSDPModule) and model is not self._summing:
             self._summing = model
             add_gradients(model)
-        loss: Tensor = super().training_step(model, inputs, step)
+        with self._around_step():
+            loss: Tensor = super().training_step(model, inputs, step)
         step.pending -= 1
         if not step.pending:
             self._close(step)

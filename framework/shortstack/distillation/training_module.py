@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.chunks import ChunkedSums
+from shortstack.distillation.compiled_layers import CompiledLayers
 from shortstack.distillation.model_outputs import (
     STUDENT_OUTPUTS,
     TEACHER_OUTPUTS,
@@ -46,6 +47,8 @@ class TrainingModule(nn.Module):
         parameters: Sequence[nn.Module | None],
         candidates: Tensor | None,
         embedding_dropout: float = 0.0,
+        *,
+        compiled: CompiledLayers | None = None,
     ) -> None:
         """Register the student and the losses' modules.
 
@@ -55,6 +58,7 @@ class TrainingModule(nn.Module):
             parameters: Result of each loss's ``prepare``.
             candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
             embedding_dropout: Dropout rate of the student's input embeddings in training.
+            compiled: Compiled forward passes of the student's layers; None to run them as they are.
         """
         super().__init__()
         self._dropout = nn.Dropout(embedding_dropout)
@@ -68,7 +72,7 @@ class TrainingModule(nn.Module):
         self.draw(seed=0, step=0)
         # accelerate shards each module of these classes by itself, and what is left together
         self._no_split_modules = sorted({type(layer).__name__ for layer in Decoder.of(student).layers})
-        self._read = output_reader(student, candidates, wanted(losses), STUDENT_OUTPUTS)
+        self._read = output_reader(student, candidates, wanted(losses), STUDENT_OUTPUTS, compiled)
 
     def forward(
         self,
@@ -232,7 +236,11 @@ def _prepared(
 
 
 def output_reader(
-    model: PreTrainedModel, candidates: Tensor | None, needs: frozenset[Output], outputs: OutputsOf
+    model: PreTrainedModel,
+    candidates: Tensor | None,
+    needs: frozenset[Output],
+    outputs: OutputsOf,
+    compiled: CompiledLayers | None = None,
 ) -> OutputReader:
     """Return a reader of the outputs of a model that the losses need.
 
@@ -241,6 +249,7 @@ def output_reader(
         candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
         needs: Outputs that any loss needs.
         outputs: The outputs of this model, among ``needs``.
+        compiled: Compiled forward passes of the model's layers; None to run them as they are.
 
     Raises:
         UnsupportedModelError: Attention is needed, and the model has none that can be read.
@@ -250,16 +259,21 @@ def output_reader(
         require_interface(model)
     return OutputReader(
         model=model,
-        layers=tuple(Decoder.of(model).layers) if states or attention else (),
+        layers=tuple(Decoder.of(model).layers) if states or attention or compiled else (),
         candidates=candidates,
         logits=outputs.logits in needs,
         states=states,
         attention=attention,
+        compiled=compiled,
     )
 
 
 def teacher_reader(
-    teacher: PreTrainedModel | None, args: TrainingArguments, candidates: Tensor | None, needs: frozenset[Output]
+    teacher: PreTrainedModel | None,
+    args: TrainingArguments,
+    candidates: Tensor | None,
+    needs: frozenset[Output],
+    compiled: CompiledLayers | None,
 ) -> OutputReader | None:
     """Return a reader of the teacher, moved to the device or divided among several; None if no loss needs a teacher."""
     if teacher is None or not any(output.of_teacher for output in needs):
@@ -268,7 +282,7 @@ def teacher_reader(
         teacher.to(args.device)
     elif not is_sharded(teacher):
         shard_layers(teacher, args.device)
-    return output_reader(teacher, candidates, needs, TEACHER_OUTPUTS)
+    return output_reader(teacher, candidates, needs, TEACHER_OUTPUTS, compiled)
 
 
 def _sum_of(

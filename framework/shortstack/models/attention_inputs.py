@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 
@@ -84,6 +85,7 @@ class _Reading:
     implementation: str | None
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # in a compiled layer it runs as it is, between two compiled parts
 def _attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Any:
     """Keep the inputs, and attend as the family does under the model's own implementation."""
     reading: _Reading = vars(module)[_RECORD]

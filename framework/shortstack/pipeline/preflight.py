@@ -71,7 +71,9 @@ def check(run: "RunConfig", registry: "Registry", world: World = ALONE) -> "torc
     checked_multipliers(make_balancing(run.distillation.balancing), weights, {}, step=1)
     _check_selection(run, config)
     _check_figures()
-    return device_named(run.device, world)
+    device = device_named(run.device, world)
+    _check_compilation(run, device, world.size)
+    return device
 
 
 def _check_names(run: "RunConfig") -> None:
@@ -153,6 +155,25 @@ def _check_sharding(run: "RunConfig") -> None:
     norms = distillation.log_gradient_norms or measures_gradients(make_balancing(distillation.balancing))
     if distillation.fit.parallel == "fsdp" and norms:
         raise ConfigurationError(NO_NORMS)
+
+
+def _check_compilation(run: "RunConfig", device: "torch.device", processes: int) -> None:
+    """Check that compilation works, where a training uses it.
+
+    Raises:
+        ConfigurationError: It does not work on the device, with several processes, or with gradient norms of losses.
+    """
+    from shortstack.distillation.balancing import make_balancing, measures_gradients
+    from shortstack.distillation.compiled_layers import NO_NORMS, SEVERAL, require_compiler
+
+    fits, distillation = _fits(run).values(), run.distillation
+    norms = distillation.log_gradient_norms or measures_gradients(make_balancing(distillation.balancing))
+    if distillation.fit.compile and norms:
+        raise ConfigurationError(NO_NORMS)
+    if any(fit.compile for fit in fits):
+        if processes > 1:
+            raise ConfigurationError(SEVERAL)
+        require_compiler(device.type)
 
 
 def _fits(run: "RunConfig") -> dict[str, "FitSettings"]:

@@ -102,6 +102,7 @@ def train(
             callbacks=[*early_stopping(settings), *rows, _Progress(step, selected_by), *own_callbacks(context.run)],
             embedding_dropout=settings.embedding_dropout,
             shared_batch=True,
+            compiled=settings.compile,
             tell=context.progress.note,
         )
         _place_events(context, trainer, tracked_as or name)
