@@ -169,7 +169,8 @@ def disordered_tables() -> st.SearchStrategy[InteractionTable]:
 
 def _zipped(pairs: Sequence[tuple[int, int]], ratings: Sequence[int], days: Sequence[int]) -> InteractionTable:
     """Return a table of numbers for ids, which every format holds."""
-    return InteractionTable(rows=tuple((*pair, *rest) for pair, *rest in zip(pairs, ratings, days, strict=True)))
+    rows = zip(pairs, ratings, days, strict=True)
+    return InteractionTable(rows=tuple((user, item, rating, day) for (user, item), rating, day in rows))
 
 
 def _table(
