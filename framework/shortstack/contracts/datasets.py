@@ -93,7 +93,7 @@ class Interaction:
         user: The user's id.
         item: The item's id.
         rating: From 1 to 5, whole in most samples and with a half star in some; None where there is none.
-        timestamp: Milliseconds since 1970 UTC: whole seconds, and midnight in most samples; None where there is none.
+        timestamp: Milliseconds since 1970 UTC: midnight in most samples, a part of a second in some; None where there is none.
     """
 
     user: str

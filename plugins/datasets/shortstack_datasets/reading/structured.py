@@ -26,6 +26,8 @@ CATEGORY: Final = "category"
 _DIGITS: Final[Mapping[object, int]] = {pl.Float16: 11, pl.Float32: 24}
 """Binary digits of short floats: from two to the power of these, neighbouring integers are stored as one number."""
 _ROUGH: Final = frozenset(_DIGITS)
+_EXACT: Final = 2**53
+"""From here on, neighbouring integers are the same 64-bit float."""
 
 
 def read_json_lines(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
@@ -149,10 +151,14 @@ def typed_frame(
 
 @contextmanager
 def whole_parquet(place: str) -> Iterator[None]:
-    """Turn whatever polars raises of a damaged file into a ``DataError``."""
+    """Turn whatever polars raises of a damaged file into a ``DataError``; or of times with an offset for a time zone."""
     try:
         yield
     except (Exception, pl.exceptions.PanicException) as error:  # of many kinds; damaged pages make polars panic
+        if zone := re.search(r"parse time zone: '([^']*)'", str(error)):
+            raise DataError(
+                f"{place} holds times of the time zone {zone[1]!r}, which cannot be read; convert them to UTC"
+            ) from error
         raise DataError(f"{place} is truncated or no Parquet file") from error
 
 
@@ -193,10 +199,10 @@ def _is_time(values: pl.Series) -> bool:
 
 
 def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
-    """Read the fields as text with polars; None if a line is no object or may repeat a field, a value may be nested, or an id true."""
-    # polars would turn nested values into text, and truth values, which are no ids
-    starts = {column.name: "[{tf" if column.kind == "id" else "[{" for column in columns}
-    if any(_starting(name, letters).search(block.data) for name, letters in starts.items()):
+    """Read the fields as text with polars; None if a line is no object or may repeat a field, a value may be nested, or an id true or a long float."""
+    # polars would turn nested values into text, and truth values and floats that stand for many numbers, which are no ids
+    starts = {column.name: _NO_ID if column.kind == "id" else _NESTED for column in columns}
+    if any(_starting(name, start).search(block.data) for name, start in starts.items()):
         return None
     try:
         frame = pl.read_ndjson(block.data, schema={column.name: pl.String for column in columns})
@@ -235,16 +241,18 @@ def texts_of(
             continue
         odd = next((column for column in columns if _is_odd(value.get(column.name), column)), None)
         if odd is not None:
-            should_be = "a name" if odd.kind == "id" else "a text or a number"
-            bad.meet(
-                RowError(
-                    place, number, f"{odd.name} is a JSON {type(value[odd.name]).__name__}; it should be {should_be}"
-                )
-            )
+            bad.meet(RowError(place, number, _problem(value[odd.name], odd)))
             continue
         rows.append([_plain(value.get(column.name)) for column in columns])
         numbers.append(number)
     return pl.DataFrame(rows, schema={column.role: pl.String for column in columns}, orient="row"), numbers
+
+
+def _problem(value: object, column: Column) -> str:
+    if stands_for_many(value):
+        return f"{column.name} is a float of {_EXACT:,} or more, where different ids are one number; write whole numbers or text"
+    should_be = "a name" if column.kind == "id" else "a text or a number"
+    return f"{column.name} is a JSON {type(value).__name__}; it should be {should_be}"
 
 
 def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
@@ -257,7 +265,7 @@ def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
     whole = there.cast(pl.Int64, strict=False)
     if not (whole.cast(pl.Float64) == there.cast(pl.Float64)).all() or whole.null_count() > there.null_count():
         return values
-    exact = 2 ** _DIGITS.get(values.dtype, 53)
+    exact = 2 ** _DIGITS[values.dtype] if values.dtype in _DIGITS else _EXACT
     # the next integer is stored as this one
     if (whole.abs() >= exact).any():
         raise DataError(
@@ -267,18 +275,31 @@ def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
     return whole
 
 
-def _starting(name: str, letters: str) -> "re.Pattern[bytes]":
-    """Return a pattern of a field whose value begins with one of some letters."""
-    return re.compile(
-        rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*[' + re.escape(letters).encode() + b"]"
-    )
+_NESTED: Final = rb"[\[{]"
+_NO_ID: Final = rb"(?:[\[{tf]|-?[0-9]{16,}\.|-?[0-9.]+[eE])"
+"""How a value begins that may be nested; and one that may be no id, as it is true, or a float of 16 digits or an exponent."""
+
+
+def _starting(name: str, start: bytes) -> "re.Pattern[bytes]":
+    """Return a pattern of a field whose value begins with a pattern."""
+    return re.compile(rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*' + start)
 
 
 def _is_odd(value: object, column: Column) -> bool:
-    """Return True if a value is nested and no list of categories, or if it is a truth value and should be an id."""
+    """Return True if a value is nested and no list of categories, or if it is no id and should be one."""
     if column.role == CATEGORY and isinstance(value, list):
         return any(isinstance(one, list | dict) for one in value)
-    return isinstance(value, list | dict) or (column.kind == "id" and isinstance(value, bool))
+    no_id = isinstance(value, bool) or stands_for_many(value)
+    return isinstance(value, list | dict) or (column.kind == "id" and no_id)
+
+
+def stands_for_many(value: object) -> bool:
+    """Return True for a float so large that neighbouring integers are the same float.
+
+    >>> stands_for_many(9007199254740993.0), stands_for_many(9007199254740993), stands_for_many(5.0)
+    (True, False, False)
+    """
+    return isinstance(value, float) and abs(value) >= _EXACT
 
 
 def _plain(value: object) -> str | None:
