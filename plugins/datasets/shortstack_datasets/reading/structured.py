@@ -21,6 +21,8 @@ from shortstack_datasets.reading.values import typed
 
 _MOST_DIGITS: Final = 640
 """Digits of a number that Python reads whatever its limit is set to."""
+ROWS: Final = 1 << 20
+"""Rows of a Parquet file that are converted at once, as texts of some hundred bytes each."""
 CATEGORY: Final = "category"
 """The role whose values may be lists, of several categories."""
 _DIGITS: Final[Mapping[object, int]] = {pl.Float16: 11, pl.Float32: 24}
@@ -91,12 +93,29 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
         DataError: It is no Parquet file, or lacks a column.
         RowError: A value does not suit its column; unless bad rows are skipped.
     """
-    frame = parquet_frame(stream, columns)
-    return typed_frame(frame, columns, place=stream.place, line=lambda row: row + 1, bad=bad)
+    return pl.concat(list(parquet_parts(stream, columns, bad)))
 
 
-def parquet_frame(stream: Stream, columns: Sequence[Column]) -> pl.DataFrame:
-    """Read columns of a Parquet file as they are stored; those that are optional may be missing.
+def parquet_parts(stream: Stream, columns: Sequence[Column], bad: BadRows) -> Iterator[pl.DataFrame]:
+    """Yield some rows at a time of what ``read_parquet`` reads; at least one part, which may be empty.
+
+    Raises:
+        DataError: It is no Parquet file, or lacks a column.
+        RowError: A value does not suit its column; unless bad rows are skipped.
+    """
+    table = parquet_table(stream, columns)
+    with whole_parquet(stream.place):
+        rows, schema = table.select(pl.len()).collect().item(), table.collect_schema()
+    # the notation of ids that are stored as floats depends on all of them
+    size = ROWS if splittable(schema, columns) else max(rows, 1)
+    for start in range(0, max(rows, 1), size):
+        with whole_parquet(stream.place):
+            frame = table.slice(start, size).collect()
+        yield typed_frame(frame, columns, place=stream.place, line=lambda row, before=start: before + row + 1, bad=bad)  # type: ignore[misc]
+
+
+def parquet_table(stream: Stream, columns: Sequence[Column]) -> pl.LazyFrame:
+    """Return columns of a Parquet file as they are stored, to be read; those that are optional may be missing.
 
     Raises:
         DataError: It is no Parquet file, or lacks a column.
@@ -108,8 +127,13 @@ def parquet_frame(stream: Stream, columns: Sequence[Column]) -> pl.DataFrame:
     with whole_parquet(place):
         size = unpacked_size(data, {*there})
     require_expansion(place, size, len(data))
-    with whole_parquet(place):
-        return pl.read_parquet(io.BytesIO(data), columns=there)
+    return pl.scan_parquet(io.BytesIO(data)).select(there)
+
+
+def splittable(schema: Mapping[str, pl.DataType], columns: Sequence[Column]) -> bool:
+    """Return False if a column of ids holds floats, whose notation as texts depends on all of its values."""
+    kinds = (schema[column.name] for column in columns if column.kind in {"id", "whole"} and column.name in schema)
+    return not any((kind.inner if isinstance(kind, pl.List | pl.Array) else kind).is_float() for kind in kinds)
 
 
 def columns_there(names: Sequence[str], columns: Sequence[Column], place: str) -> list[str]:
