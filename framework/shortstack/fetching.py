@@ -1,12 +1,12 @@
 """Downloads from publishers: resumable, verified by checksum, and moved into place only when complete."""
 
-import errno
 import hashlib
 import re
 import shutil
-from http.client import HTTPException, HTTPResponse
+from contextlib import AbstractContextManager
+from http.client import HTTPResponse
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import (
@@ -21,9 +21,11 @@ from urllib.request import (
     UnknownHandler,
 )
 
+from shortstack.boundaries import read_as
 from shortstack.contracts.datasets import Download
 from shortstack.errors import DownloadError
 from shortstack.files import held, unfinished
+from shortstack.full_disk import full_disks_named
 from shortstack.progress import Progress
 
 _BLOCK: Final = 1 << 20
@@ -69,7 +71,7 @@ def _published(download: Download) -> str | None:
     """Return the MD5 that the publisher states; None if there is none."""
     if download.md5 is not None or download.md5_url is None:
         return download.md5 and download.md5.lower()
-    with _answer(download.md5_url) as answer:
+    with _answer(download.md5_url) as answer, _reaching(download.md5_url):
         text = answer.read(_BLOCK).decode("latin-1")
     checksum = re.search(r"\b[0-9a-fA-F]{32}\b", text)
     if checksum is None:
@@ -94,25 +96,28 @@ def _receive(url: str, partial: Path, progress: Progress, *, checked: bool) -> N
         total = there + (length or 0)
         _require_room(url, partial.parent, length or 0)
         marker.write_text(_mark_of(answer), encoding="latin-1")
-        with partial.open("ab" if there else "wb") as file, progress.job("megabytes", total=total >> 20) as advance:
-            try:
-                while block := answer.read1(
-                    _BLOCK
-                ):  # what has come, though it be less: a line that breaks often advances too
-                    file.write(block)
-                    there += len(block)
-                    if there > (total if length is not None else _MOST):
-                        raise _too_long(url, there)
-                    advance(there >> 20)
-            except HTTPException as error:
-                raise _cut_off(url, there) from error
-            except OSError as error:
-                if error.errno == errno.ENOSPC:
-                    raise _no_room(url, partial.parent) from error
-                raise _cut_off(url, there) from error
+        with (
+            full_disks_named(partial.parent, str(partial)),
+            partial.open("ab" if there else "wb") as file,
+            progress.job("megabytes", total=total >> 20) as advance,
+        ):
+            while block := _next_block(answer, url, there):
+                file.write(block)
+                there += len(block)
+                if there > (total if length is not None else _MOST):
+                    raise _too_long(url, there)
+                advance(there >> 20)
     if length and there < total:
         raise _cut_off(url, there)
     marker.unlink(missing_ok=True)
+
+
+def _next_block(answer: HTTPResponse, url: str, there: int) -> bytes:
+    """Return what has come, though it be little, so that a line that breaks often advances too; empty at the end."""
+    try:
+        return answer.read1(_BLOCK)
+    except Exception as error:
+        raise _cut_off(url, there) from error
 
 
 def _mark_of(answer: HTTPResponse) -> str:
@@ -160,7 +165,7 @@ def _cut_off(url: str, there: int) -> DownloadError:
 def _opener() -> OpenerDirector:
     """Knows http and https alone, so that no redirection leads to a file of this machine or to another protocol."""
     opener = OpenerDirector()
-    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), HTTPDefaultErrorHandler(), HTTPRedirectHandler()):
+    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), HTTPDefaultErrorHandler(), _Redirections()):
         opener.add_handler(handler)
     opener.add_handler(HTTPErrorProcessor())
     opener.add_handler(UnknownHandler())
@@ -174,22 +179,38 @@ def _answer(url: str, start: int = 0, mark: str = "") -> HTTPResponse:
         headers |= {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {})
     if urlsplit(url).scheme not in {"http", "https"}:
         raise DownloadError(f"{url} is no address of http or https")
-    try:
-        answer: HTTPResponse | None = _opener().open(Request(url, headers=headers), timeout=_PATIENCE)  # noqa: S310 -- checked above
-    except HTTPError as error:
-        if (
-            error.code == 416 and start
-        ):  # range not satisfiable: the file is complete or was replaced; the checksum decides
-            return _answer(url)
-        raise DownloadError(f"{url} cannot be downloaded: the publisher answers {error.code} {error.reason}") from error
-    except (URLError, OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise DownloadError(
-            f"{url} cannot be reached ({reason}); download it elsewhere and give the file as the source"
-        ) from error
-    if answer is None:
-        raise DownloadError(f"{url} cannot be reached; download it elsewhere and give the file as the source")
-    return answer
+    with _reaching(url):
+        try:
+            answer: HTTPResponse | None = _opener().open(Request(url, headers=headers), timeout=_PATIENCE)  # noqa: S310 -- checked above
+        except HTTPError as error:
+            if error.code == 416 and start:  # range not satisfiable: complete, or replaced; the checksum decides
+                return _answer(url)
+            raise DownloadError(
+                f"{url} cannot be downloaded: the publisher answers {error.code} {error.reason}"
+            ) from error
+        except URLError as error:
+            raise OSError(error.reason) from error
+        if answer is None:
+            raise OSError("no answer")
+        return answer
+
+
+def _reaching(url: str) -> AbstractContextManager[None]:
+    """Turn whatever is raised while an answer is read into one line: servers find ever new ways to be wrong."""
+    return read_as(
+        url, "cannot be reached", "download it elsewhere and give the file as the source", error=DownloadError
+    )
+
+
+class _Redirections(HTTPRedirectHandler):
+    """Follows redirections without reading what comes with them, which may have any length."""
+
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Follow it, as urllib does."""
+        fp.close()
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _check(path: Path, wanted: str | None, problem: str) -> None:

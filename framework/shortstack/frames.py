@@ -1,5 +1,6 @@
 """Conversion of tables of any library to polars frames, and hashing of their content."""
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from shortstack.errors import ConfigurationError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 1_000_000
 """Number of rows of a text column that are hashed at once."""
+_OFFSET: Final = re.compile(r"datetime64\[\w+, (UTC[+-]|pytz\.FixedOffset)")
+"""Type of a column of pandas whose times have an offset in place of a named zone."""
 _LIBRARIES: Final = frozenset({"polars", "pandas", "pyarrow", "datasets"})
 
 
@@ -48,11 +51,12 @@ def frame_of(value: Any) -> "pl.DataFrame":
                 return value.collect() if isinstance(value, pl.LazyFrame) else pl.DataFrame(value)
             case "pandas":
                 table = value.to_frame(str(value.name)) if is_column(value) else value
-                return pl.from_pandas(table, include_index=any(name is not None for name in table.index.names))
+                indexed = any(name is not None for name in table.index.names)
+                return pl.from_pandas(_in_named_zones(table), include_index=indexed)
             case "pyarrow":
-                return pl.DataFrame(pl.from_arrow(value))
+                return _of_arrow(value)
             case "datasets":
-                return pl.DataFrame(pl.from_arrow(value.with_format("arrow")[:]))
+                return _of_arrow(value.with_format("arrow")[:])
     except Exception as error:  # polars and Arrow raise many kinds
         # their messages quote values, and with them users' ids
         raise ConfigurationError(
@@ -61,6 +65,27 @@ def frame_of(value: Any) -> "pl.DataFrame":
     raise ConfigurationError(
         f"a {type(value).__name__} is no table; give a DataFrame of pandas or polars, a table of Arrow, or a split of datasets"
     )
+
+
+def _in_named_zones(table: Any) -> Any:
+    """Return a table of pandas whose times with an offset, such as +05:30, are in UTC: polars knows zones by name alone."""
+    places = [place for place, kind in enumerate(table.dtypes) if _OFFSET.match(str(kind))]
+    table = table.copy(deep=False) if places else table
+    for place in places:
+        table.isetitem(place, table.iloc[:, place].dt.tz_convert("UTC"))
+    return table
+
+
+def _of_arrow(table: Any) -> "pl.DataFrame":
+    """Convert a table of Arrow; times with an offset are converted to UTC, as those of pandas are."""
+    import polars as pl
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and (field.type.tz or "").startswith(("+", "-")):
+            moments = table.column(place).cast(pa.timestamp(field.type.unit, "UTC"))
+            table = table.set_column(place, field.name, moments)
+    return pl.DataFrame(pl.from_arrow(table))
 
 
 def _obstacle(value: Any) -> str:

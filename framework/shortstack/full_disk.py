@@ -21,6 +21,9 @@ _IN_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 
+_MORE: Final = 1 << 20
+"""Bytes that a disk has room for unless it is full: more than a library keeps back for the end of a file."""
+
 
 def full_disk_behind(error: BaseException) -> BaseException | None:
     """Return the error that says that a disk is full, among an error and those that led to it; None if none does.
@@ -48,6 +51,29 @@ def _says_so(error: BaseException) -> bool:
     return isinstance(error, Exception) and _IN_WORDS.search(str(error)) is not None
 
 
+def full_disk_at(path: Path) -> OSError | None:
+    """Return the error that another megabyte behind a file ends in, if there is no room for it; None if there is.
+
+    For errors of libraries that do not say that the disk is full. The file is not whole afterwards.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(bytes(_MORE))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error if error.errno in _NUMBERS else None
+    return None
+
+
+def _full_disk_in(folder: Path) -> OSError | None:
+    room = folder / ".room"
+    try:
+        return full_disk_at(room)
+    finally:
+        room.unlink(missing_ok=True)
+
+
 @contextmanager
 def full_disks_named(folder: Path, what: str) -> Iterator[None]:
     """Raise a full disk, found by any library or plugin while the context is open, as one error that says what to do.
@@ -63,6 +89,8 @@ def full_disks_named(folder: Path, what: str) -> Iterator[None]:
         yield
     except Exception as error:
         found = full_disk_behind(error)
+        if found is None and not isinstance(error, ShortstackError):
+            found = _full_disk_in(folder)
         if found is None or isinstance(error, DiskFullError):
             raise
         if isinstance(found, OSError) and isinstance(found.filename, str | bytes):

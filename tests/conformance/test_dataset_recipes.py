@@ -1,10 +1,13 @@
 """Recipes of tables, damage and other people's sources: what they make, and that they can be pasted."""
 
+import pytest
 from hypothesis import given
+from mutants import datasets
 
 from shortstack.contracts import Interaction
-from shortstack.testing import Damage, InteractionTable, OtherSource
+from shortstack.testing import Damage, InteractionTable, OtherSource, check
 from shortstack.testing.recipes.damage import DAMAGES
+from shortstack.testing.recipes.tables import disordered_tables
 from shortstack.testing.strategies import damages, interaction_tables, other_sources
 
 TEXT = b"u,i,4\nv,j,5\n"
@@ -116,3 +119,24 @@ def test_shuffling_keeps_the_rows(table):
     """Rows come in the order that the seed gives."""
     assert sorted(table.shuffled(3).rows) == sorted(table.rows)
     assert table.shuffled(3) == table.shuffled(3)
+
+
+@given(disordered_tables())
+def test_rows_in_the_order_of_no_column(table):
+    """Sorting by any column, or by users and then by any, changes their order."""
+    rows = [(row.user, row.item, row.rating, row.timestamp) for row in table.sample().rows]
+    keys = [lambda row, place=place: (row[place],) for place in range(4)]
+    keys += [lambda row, place=place: (row[0], row[place]) for place in range(4)]
+
+    assert rows not in [sorted(rows, key=key, reverse=reverse) for key in keys for reverse in (False, True)]
+    assert len({row[:2] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("mutant", ["by-time", "by-user-and-time", "reversed"])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_example_shows_a_wrong_order(mutant, seed):
+    """A table that is drawn in the order of its times would hide it."""
+    (wrong,) = (each for each in datasets.MUTANTS if each.name == mutant)
+    (outcome,) = check(wrong.component, laws=["file-order"], examples=1, seed=seed, shrink=False)
+
+    assert outcome.status == "failed"

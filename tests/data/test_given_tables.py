@@ -4,13 +4,15 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortstack.config.run_tables import DataSettings
 from shortstack.data.given_tables import readable
-from shortstack.errors import ConfigurationError
+from shortstack.errors import ConfigurationError, DataError
 from shortstack.frames import frame_of
 from shortstack_datasets.table import Table, TableSettings
 
@@ -61,6 +63,30 @@ def test_dates_and_a_form():
 def test_usual_names_need_no_setting(kind):
     """The usual name alone."""
     assert times(pl.DataFrame({"user": ["u"], "item": ["i"], "timestamp": KINDS[kind]})) == [MILLISECONDS]
+
+
+@pytest.mark.parametrize("offset", ["+05:30", "-08:00"])
+def test_times_with_an_offset(offset):
+    """What pandas makes of texts with an offset, and the same in Arrow, is that moment; polars knows no such zone."""
+    text = NOON.astimezone(datetime.fromisoformat(f"2020-01-01T00:00:00{offset}").tzinfo).isoformat()
+    frame = pd.DataFrame({"user": ["u"], "item": ["i"], "timestamp": pd.to_datetime([text])})
+    arrow = pa.table({"user": ["u"], "item": ["i"], "timestamp": pa.array([NOON], pa.timestamp("us", offset))})
+
+    assert times(frame) == times(arrow) == [MILLISECONDS]
+    assert str(frame["timestamp"].dtype).endswith(f"UTC{offset}]")  # what was given is left as it was
+
+
+def test_times_with_an_offset_in_a_file(tmp_path):
+    """A file of them is refused for what it is."""
+    path = tmp_path / "t.parquet"
+    times_there = pa.array([NOON], pa.timestamp("us", "+05:30"))
+    pq.write_table(pa.table({"user": ["u"], "item": ["i"], "when": times_there}), path)
+    with pytest.raises(DataError) as caught:
+        Table(TableSettings(timestamp="when")).read(path)
+
+    assert str(caught.value) == (
+        f"{path} holds times of the time zone '+05:30', which cannot be read; convert them to UTC"
+    )
 
 
 def test_a_column_of_dates_is_as_in_a_file(tmp_path):

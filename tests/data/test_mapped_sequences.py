@@ -95,6 +95,43 @@ def test_what_is_looked_at_once_does_not_stay(tmp_path):
     assert resident(path) >= items, "the mapping that is kept is seen by this test"
 
 
+def test_pieces_do_not_stay(tmp_path):
+    """What a rank draws for training, and the histories that it evaluates, are read from the file: its mapping stays empty."""
+    path, users = tmp_path / "sequences.safetensors", 30_000
+    Sequences(
+        items=np.random.default_rng(0).integers(0, ITEMS, 100 * users),
+        offsets=np.arange(users + 1) * 100,
+        splits=np.tile(np.array([0] * 98 + [1, 2], np.int8), users),
+        catalogue_size=ITEMS,
+    ).save(path)
+    loaded = Sequences.load(path)
+    examples, cases = NextItem(window=4).training_examples(loaded, CATALOGUE), loaded.cases("valid")
+    drawn = range(0, len(examples), len(examples) // 500)
+    tokens = [examples[place]["input_ids"] for place in drawn]
+    histories = [cases.history(case) for case in range(0, users, 60)]
+
+    assert resident(path) < 1 << 20, "24 MB are in the file, and a window of each megabyte was drawn"
+    assert tokens == [[2 * item + 1 for item in loaded.items[examples.starts[at] : examples.stops[at]]] for at in drawn]
+    assert all((history == loaded.items[100 * 60 * at :][:98]).all() for at, history in enumerate(histories))
+
+
+@pytest.mark.parametrize("then", ["removed", "replaced", "replaced before pieces"])
+def test_pieces_of_a_file_that_is_gone(sequences, tmp_path, then):
+    """They are those of the mapped file."""
+    path = tmp_path / "sequences.safetensors"
+    sequences.save(path)
+    loaded = Sequences.load(path)
+    pieces = None if then == "replaced before pieces" else loaded.pieces()
+    path.unlink()
+    if then != "removed":
+        attrs.evolve(sequences, items=np.zeros_like(sequences.items)).save(path)
+    pieces = loaded.pieces() if pieces is None else pieces
+
+    assert len(pieces) == len(sequences.items)
+    assert pieces[3:9].tolist() == sequences.items[3:9].tolist()
+    assert pieces[7:7].tolist() == []
+
+
 @pytest.mark.parametrize("then", ["removed", "replaced"])
 def test_a_file_that_is_gone(sequences, tmp_path, then):
     """What was mapped is used on, not what is in its place."""

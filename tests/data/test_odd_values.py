@@ -161,3 +161,35 @@ def test_a_repeated_field_is_the_last(tmp_path_factory, lines, ascii_only, gap):
         read_rows = records.interactions.collect().select("user", "item").rows()
         assert read_rows == [(row["user"], row["item"]) for row in expected]
         assert set(records.items.collect()["title"].drop_nulls()) <= {row.get("título") for row in expected}
+
+
+LONG = "9007199254740993"
+"""2**53 + 1, which a float takes for 2**53."""
+
+
+@pytest.mark.parametrize("adapter", ["table", "sequences"])
+@pytest.mark.parametrize("column", ["user", "item"])
+@pytest.mark.parametrize("number", [f"{LONG}.0", f"-{LONG}.0", "9.007199254740993E15", "1e400"])
+def test_a_float_that_stands_for_many_numbers_is_no_id(tmp_path, adapter, column, number):
+    """Neighbouring ids would be one; a whole number of any length is an id, and so is a short float."""
+    other = {"user": "item", "item": "user"}[column]
+    path = tmp_path / "ids.json"
+
+    def written(one):
+        lines = f'{{"{column}": {one}, "{other}": "a"}}\n{{"{other}": "b", "{column}": 5.0}}\n'
+        objects = f'{{"u": [1.0], "v": [7, {one}]}}' if adapter == "sequences" else lines
+        path.write_text(objects, encoding="utf-8")
+        return path
+
+    read = REGISTRY.build("dataset", adapter).read
+    ids = read(written(LONG)).interactions.collect()[column if adapter == "table" else "item"].to_list()
+    problem = refusal(read, written(number))
+
+    assert ids == [LONG, "5"] if adapter == "table" else ["1", "7", LONG]
+    if adapter == "sequences":
+        assert problem == f"{path}:2: the entry should be a user with a list of item ids, texts or whole numbers"
+    else:
+        assert problem == (
+            f"{path}:1: {column} is a float of 9,007,199,254,740,992 or more, where different ids are one number; "
+            "write whole numbers or text"
+        )

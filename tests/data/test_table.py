@@ -272,7 +272,7 @@ def test_a_page_of_parquet_that_makes_polars_panic(tmp_path, monkeypatch):
 
     source = tmp_path / "a.parquet"
     pl.DataFrame([("u", "i", 4.0, 1)], schema=list(NAMES), orient="row").write_parquet(source)
-    monkeypatch.setattr(pl, "read_parquet", panic)
+    monkeypatch.setattr(pl.LazyFrame, "collect", panic)
     with pytest.raises(DataError, match=r"a\.parquet is truncated or no Parquet file$"):
         adapter().read(source)
 

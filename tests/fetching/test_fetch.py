@@ -1,8 +1,10 @@
 """``shortstack data fetch`` against a publisher in this process: whole, cut off, wrong, or not there at all."""
 
 import hashlib
+import socket
 import threading
-from contextlib import contextmanager
+import tracemalloc
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -172,9 +174,9 @@ def test_headers_that_lie(tmp_path, headers, words):
             assert fetch(offer(url), tmp_path, Silent()).read_bytes() == expected
 
 
-@pytest.mark.parametrize("target", ["ftp://127.0.0.1/a.zip", "file:///etc/passwd", "gopher://x"])
-def test_redirections_stay_with_http(tmp_path, target):
-    """Other protocols, and files of this machine, are refused."""
+@contextmanager
+def redirecting(target, length=0):
+    """The address of a server that sends elsewhere, with so many bytes announced and, up to 200 MB, sent."""
 
     class Redirects(Publisher):
         """Sends elsewhere."""
@@ -183,19 +185,65 @@ def test_redirections_stay_with_http(tmp_path, target):
             """Elsewhere."""
             self.send_response(302)
             self.send_header("Location", target)
+            self.send_header("Content-Length", str(length))
             self.end_headers()
+            with suppress(ConnectionError):
+                for _ in range(min(length >> 20, 200)):
+                    self.wfile.write(bytes(1 << 20))
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Redirects)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        with pytest.raises(DownloadError, match=r"unknown url type: ftp|is not allowed"):
-            fetch(offer(f"http://127.0.0.1:{server.server_port}"), tmp_path, Silent())
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/a.zip", "file:///etc/passwd", "gopher://x"])
+def test_redirections_stay_with_http(tmp_path, target):
+    """Other protocols, and files of this machine, are refused."""
+    wrong = pytest.raises(DownloadError, match=r"unknown url type: ftp|is not allowed")
+    with redirecting(target) as url, wrong:
+        fetch(offer(url), tmp_path, Silent())
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", [0, 1, 200 << 20, 10**12, 10**20])
+def test_what_comes_with_a_redirection_is_not_read(tmp_path, length):
+    """It may have any length, or announce one that no machine can count."""
+    with publisher(**{"a.zip": DATA}) as (url, _), redirecting(f"{url}/a.zip", length) as elsewhere:
+        tracemalloc.start()
+        try:
+            path = fetch(offer(elsewhere, md5=MD5), tmp_path, Silent())
+            assert tracemalloc.get_traced_memory()[1] < 20 << 20
+        finally:
+            tracemalloc.stop()
+    assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-9\r\n", b"HTTP/9\r\n\r\n", b"\0"]
+)
+def test_a_checksum_that_cannot_be_read(tmp_path, answer):
+    """Whatever is wrong with the answer, it is one line."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/a.md5"
+        serving = threading.Thread(target=answered, args=(listening, answer))
+        serving.start()
+        with pytest.raises(DownloadError, match="cannot be reached"):
+            fetch(offer("http://127.0.0.1:9", md5_url=url), tmp_path, Silent())
+        serving.join()
+
+
+def answered(listening, answer):
+    """Send an answer to whoever connects first."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(answer)
 
 
 def test_a_checksum_in_capitals(tmp_path):

@@ -166,6 +166,27 @@ def test_a_table_that_does_not_fit(tmp_path, no_larger_than, size):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("size", [0, 7, 4_096, 20_000])
+def test_a_table_of_many_columns_that_does_not_fit(tmp_path, no_larger_than, size):
+    """Of it polars says "transport error", and neither a number nor that the disk is full."""
+    table = pl.DataFrame({f"column {number}": ["x" * number] * 3 for number in range(60)})
+    fails = pytest.raises(DiskFullError, match=r"a\.parquet cannot be written .*File too large")
+    with fails, no_larger_than(size), written_whole(tmp_path / "a.parquet") as partial:
+        table.write_parquet(partial)
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("limit", [0, 100, 1 << 19])
+def test_a_stage_whose_library_does_not_say_why(tmp_path, no_larger_than, limit):
+    """The disk itself is tried, and nothing of that is left."""
+    fails = pytest.raises(DiskFullError, match=r"the stage 'data' cannot be written .*File too large")
+    with fails, no_larger_than(limit), full_disks_named(tmp_path, "the stage 'data'"):
+        raise pl.exceptions.ComputeError("parquet: File out of specification: Invalid thrift: transport error")
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_cannot_be_written_for_another_reason(tmp_path):
     """A folder that is not there is no full disk."""
     with pytest.raises(UnwritableError, match="No such file") as told:

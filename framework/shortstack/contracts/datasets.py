@@ -65,7 +65,7 @@ class Records:
         interactions: Columns ``user`` and ``item`` (String), ``rating`` (Float64, null where there is none) and
             ``timestamp`` (Int64, **milliseconds** since 1970 UTC, null where there is none), in file order. Further
             columns where the source has them: ``split`` (String: train, valid or test), the official part of each row;
-            ``category`` (String), where one source holds several.
+            ``category`` (String), where one source holds several. Texts may be ``Enum``, which holds each of them once.
         items: Columns ``item`` (String, unique), ``title``, ``category``, ``text`` (String, null where unknown).
         edition: The recognised edition.
         skipped: The bad rows that were left out.
@@ -93,7 +93,7 @@ class Interaction:
         user: The user's id.
         item: The item's id.
         rating: From 1 to 5, whole in most samples and with a half star in some; None where there is none.
-        timestamp: Milliseconds since 1970 UTC: whole seconds, and midnight in most samples; None where there is none.
+        timestamp: Milliseconds since 1970 UTC: midnight in most samples, a part of a second in some; None where there is none.
     """
 
     user: str

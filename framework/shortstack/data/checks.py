@@ -30,7 +30,7 @@ _FEW_ROWS = 10
 
 
 def check(raw: pl.DataFrame) -> None:
-    """Raise if a table of interactions violates the contract.
+    """Raise if a table of interactions, coded or not, violates the contract.
 
     Raises:
         DataError: A value is invalid; names the column and the first row, never a user.
@@ -39,7 +39,7 @@ def check(raw: pl.DataFrame) -> None:
         raw, COLUMNS | {name: dtype for name, dtype in OPTIONAL.items() if name in raw.columns}, "interactions"
     )
     for name in ("user", "item"):
-        missing = raw[name].is_null() | (raw[name] == "")
+        missing = raw[name].is_null() | _is_empty(raw[name])
         if missing.any():
             raise DataError(
                 f"the column {name!r} of the interactions is empty in row {_first(missing)}; every row needs one"
@@ -54,7 +54,7 @@ def check(raw: pl.DataFrame) -> None:
         raise DataError(
             f"timestamp {raw['timestamp'][row - 1]} in row {row} of the interactions is no date in milliseconds since 1970"
         )
-    if "split" in raw.columns and (other := ~raw["split"].is_in(SPLITS).fill_null(value=False)).any():
+    if "split" in raw.columns and (other := ~raw["split"].cast(pl.String).is_in(SPLITS).fill_null(value=False)).any():
         row = _first(other)
         raise DataError(
             f"split {raw['split'][row - 1]!r} in row {row} of the interactions is none of {', '.join(SPLITS)}"
@@ -74,12 +74,12 @@ def check_items(items: pl.DataFrame) -> None:
 
 def doubts(raw: pl.DataFrame, described: pl.DataFrame) -> list[str]:
     """Return warnings about interactions and items that are valid but suspicious, a sentence each; none shows a user."""
-    items = pl.concat([raw["item"], described["item"]])
+    items = pl.concat([raw["item"].unique().cast(pl.String), described["item"]])
     found = [
         _early(raw["timestamp"]),
         _doubled(raw),
         *_alike("item", items),
-        *_alike("user", raw["user"]),
+        *_alike("user", raw["user"].unique().cast(pl.String)),
         _misread(described["title"]),
     ]
     return [sentence for sentence in found if sentence]
@@ -152,6 +152,12 @@ def _misread(titles: pl.Series) -> str:
     return f"{len(odd):,} titles, such as {odd.min()!r}, look like text that was read in a wrong encoding: which does the file have?"
 
 
+def _is_empty(texts: pl.Series) -> pl.Series:
+    if isinstance(texts.dtype, pl.Enum) and "" not in texts.dtype.categories:
+        return pl.repeat(value=False, n=len(texts), eager=True, dtype=pl.Boolean)
+    return texts.cast(pl.String) == ""
+
+
 def _article(role: str) -> str:
     return "an item" if role == "item" else "a user"
 
@@ -160,7 +166,7 @@ def _check_columns(table: pl.DataFrame, columns: Mapping[str, type[pl.DataType]]
     for name, dtype in columns.items():
         if name not in table.columns:
             raise DataError(f"the {what} have no column {name!r} (they have: {', '.join(table.columns) or 'none'})")
-        if table[name].dtype != dtype:
+        if table[name].dtype != dtype and not (dtype == pl.String and isinstance(table[name].dtype, pl.Enum)):
             raise DataError(f"the column {name!r} of the {what} must be {dtype}, not {table[name].dtype}")
 
 

@@ -68,12 +68,13 @@ class Interactions:
             PluginError: The adapter did not return ``Records``.
         """
         from shortstack.data.checks import check_items, doubts
+        from shortstack.data.coded import coded
         from shortstack.data.preparation import Preparation, prepare
         from shortstack.data.records import require_records
 
         require_records(records)
         preparation = Preparation(**how)
-        raw, described = records.interactions.collect(), records.items.collect()
+        raw, described = coded(records.interactions), records.items.collect()
         prepared = prepare(raw, preparation)
         check_items(described)
         items = with_descriptions(prepared.items, described)

@@ -1,9 +1,13 @@
 """A file whose arrays are mapped into memory: what is read of it stays in a process's memory as long as the mapping does."""
 
+import json
+import os
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 
 
 @attrs.frozen(kw_only=True)
@@ -27,9 +31,61 @@ class MappedFile:
         Raises:
             OSError: There is none.
         """
-        state = path.stat()
+        return cls._in_state(path, path.stat())
+
+    @classmethod
+    def _in_state(cls, path: Path, state: os.stat_result) -> Self:
         return cls(path=path, inode=state.st_ino, changed=state.st_mtime_ns)
 
     def is_there(self) -> bool:
         """Return True if its path still names it, as it was."""
         return self.path.exists() and self == MappedFile.at(self.path)
+
+    def is_opened_as(self, opened: IO[bytes]) -> bool:
+        """Return True if an open file is this one, as it was."""
+        return self == MappedFile._in_state(self.path, os.fstat(opened.fileno()))
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Pieces:
+    """An array of a mapped safetensors file, for looking at pieces anywhere in it: they are read from the file.
+
+    Looked at in the mapping, each would stay in the process's memory, with up to two megabytes around it that the system maps at
+    once. Where the file is no longer there, they are looked at in the mapping, which still holds it.
+
+    Attributes:
+        array: int64 ``(values,)``: the array in the mapping.
+        file: The file.
+        start: Place of the array's first byte in the file.
+    """
+
+    array: NDArray[np.int64]
+    file: MappedFile
+    start: int
+
+    @classmethod
+    def of(cls, array: NDArray[np.int64], file: MappedFile, name: str) -> Self | NDArray[np.int64]:
+        """Return the pieces of the file's array of this name; the array itself where the file is no longer there."""
+        try:
+            with file.path.open("rb") as opened:
+                if not file.is_opened_as(opened):
+                    return array
+                length = int.from_bytes(opened.read(8), "little")
+                header = json.loads(opened.read(length))
+        except OSError:
+            return array
+        return cls(array=array, file=file, start=8 + length + int(header[name]["data_offsets"][0]))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, piece: slice) -> NDArray[np.int64]:
+        first, after, _ = piece.indices(len(self))
+        try:
+            with self.file.path.open("rb") as opened:
+                if self.file.is_opened_as(opened):
+                    opened.seek(self.start + 8 * first)
+                    return np.fromfile(opened, "<i8", max(0, after - first)).astype(np.int64, copy=False)
+        except OSError:
+            pass
+        return self.array[first:after]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import attrs
 import numpy as np
@@ -98,31 +98,49 @@ class Prepared:
 def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
     """Filter, number and order rows.
 
+    Args:
+        raw: Rows as ``coded`` gives them.
+        how: The filters and the order.
+
     Raises:
         DataError: A column is missing, has another type, or holds invalid values.
         EmptyDataError: Nothing is left.
     """
     check(raw)
-    rated = _dated(_rated(raw, how), how)
     # in any order: the codes are replaced by numbers in the order of the hashes below
-    names = {kind: rated.select(pl.col(kind).unique()).to_series() for kind in ("user", "item")}
-    codes = rated.select(_position(pl.col(kind), names[kind]) for kind in names)
+    names = {kind: _names(raw[kind]) for kind in ("user", "item")}
     hashes = {kind: seeded_hashes(names[kind], kind=kind, seed=how.seed) for kind in names}
-    table = _distinct(rated.select(pl.exclude("user", "item")).with_columns(codes), hashes, how)
-    rows = k_core(table["user"].to_numpy(), table["item"].to_numpy(), how.core)
-    table = table if len(rows) == len(table) else table[rows]
+    table = _dated(_rated(raw, how), how).with_columns(pl.col(*names).to_physical())
+    rated = len(table)
+    table = _in_core(_distinct(table, hashes, how), how)
     table = _recent(_sampled(table, hashes["user"], how), hashes, how)
     if table.is_empty():
-        raise EmptyDataError(_nothing_left(len(raw), len(rated), how))
+        raise EmptyDataError(_nothing_left(len(raw), rated, how))
     orders = {kind: _dense_order(table[kind], names[kind], hashes[kind]) for kind in names}
-    dense = table.with_columns(
-        pl.Series(kind, _numbers(orders[kind], len(names[kind]))[table[kind].to_numpy()]) for kind in names
-    )
+    for kind in names:
+        numbers = _numbers(orders[kind], len(names[kind]))[table[kind].to_numpy()]
+        table = table.with_columns(pl.Series(kind, numbers))
+    table = _ordered(table, {kind: hashes[kind][orders[kind]] for kind in names}, how)
     return Prepared(
-        table=_ordered(dense, {kind: hashes[kind][orders[kind]] for kind in names}, how),
+        table=table.with_columns(pl.col(*names).cast(pl.Int64), *_optional_texts(table)),
         users=names["user"][orders["user"]],
         items=names["item"][orders["item"]],
     )
+
+
+def _names(column: pl.Series) -> pl.Series:
+    """Return the text of each code of a column."""
+    kind = column.dtype
+    return pl.Series(column.name, kind.categories if isinstance(kind, pl.Enum) else [], dtype=pl.String)
+
+
+def _optional_texts(table: pl.DataFrame) -> list[pl.Expr]:
+    return [pl.col(name).cast(pl.String) for name in OPTIONAL if name in table.columns]
+
+
+def _in_core(table: pl.DataFrame, how: Preparation) -> pl.DataFrame:
+    rows = k_core(table["user"].to_numpy(), table["item"].to_numpy(), how.core)
+    return table if len(rows) == len(table) else table[rows]
 
 
 def _rated(raw: pl.DataFrame, how: Preparation) -> pl.DataFrame:
@@ -195,11 +213,6 @@ def _nothing_left(read: int, rated: int, how: Preparation) -> str:
     )
 
 
-def _position(values: pl.Expr, names: pl.Series) -> pl.Expr:
-    """Return the index of each value in ``names``, Int64."""
-    return values.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
-
-
 def _ordered(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFrame:
     """Order rows by user, then time, then hash; ties in (user, item, time) by rating.
 
@@ -211,27 +224,32 @@ def _ordered(table: pl.DataFrame, hashes: Hashes, how: Preparation) -> pl.DataFr
     moments = _moments(table)
     # the default sort is faster, and the order of its ties is set below
     order = np.argsort(moments, kind="stable" if how.ties == "file" else None)
+    order = order.astype(np.uint32 if len(order) < 1 << 32 else np.int64)  # polars' own, so that it makes no copy
+    moments = moments[order]
     if how.ties == "hash":
-        _order_ties(order, moments[order], columns, hashes)
+        _order_ties(order, moments, columns, hashes)
+    del moments  # eight bytes for each row, which the ordered columns are to have
     return columns[order]
 
 
 def _moments(table: pl.DataFrame) -> NDArray[np.int64]:
     """Return one sort key for user and time, int64 ``(rows,)``: by user, then by time, rows without a time last."""
-    users, times = table["user"].to_numpy(), table["timestamp"]
+    users, times = table["user"].to_numpy().astype(np.int64), table["timestamp"]
     earliest, latest = (int(end) if isinstance(end, int) else 0 for end in (times.min(), times.max()))
     since = (times.fill_null(latest + 1) if times.null_count() else times).to_numpy()
     span = latest + 2 - earliest
     if len(users) and (int(users.max()) + 1) * span >= 2**63:  # would overflow int64: use ranks instead of times
         _, since = np.unique(since, return_inverse=True)
         span = int(since.max()) + 1
-    moments: NDArray[np.int64] = users * np.int64(span)
-    moments += since
-    moments -= earliest
-    return moments
+    users *= np.int64(span)
+    users += since
+    users -= earliest
+    return users
 
 
-def _order_ties(order: NDArray[np.int64], moments: NDArray[np.int64], columns: pl.DataFrame, hashes: Hashes) -> None:
+def _order_ties(
+    order: "NDArray[np.integer[Any]]", moments: NDArray[np.int64], columns: pl.DataFrame, hashes: Hashes
+) -> None:
     """Order rows of one user and one time, in place, by their hashes, then by their ratings, missing ones last."""
     same = moments[1:] == moments[:-1]
     tied = np.zeros(len(order), dtype=bool)
@@ -251,12 +269,12 @@ def _dense_order(codes: pl.Series, names: pl.Series, hashes: NDArray[np.uint64])
     return keys.sort("hash", "name")["code"].to_numpy()
 
 
-def _numbers(order: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return the dense number of each code; −1 if it does not occur.
+def _numbers(order: NDArray[np.int64], count: int) -> NDArray[Any]:
+    """Return the dense number of each code, in four bytes if they do; −1 if it does not occur.
 
     >>> _numbers(np.array([2, 0]), 3).tolist()
     [1, -1, 0]
     """
-    numbers = np.full(count, -1, dtype=np.int64)
+    numbers = np.full(count, -1, dtype=np.int32 if count < 1 << 31 else np.int64)
     numbers[order] = np.arange(len(order))
     return numbers

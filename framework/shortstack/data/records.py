@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import attrs
 import polars as pl
 
 from shortstack.contracts.datasets import Records
+from shortstack.data.coded import coded
 from shortstack.errors import PluginError
 from shortstack.frames import hash_column
 
@@ -26,20 +28,26 @@ def require_records(value: object) -> Records:
 def read_once(records: Records, tables: Sequence[str]) -> Records:
     """Return the records with some tables in memory, so that collecting them again does not read the source again.
 
+    The interactions hold each text once: their columns of texts are ``Enum``.
+
     Args:
         records: Records with lazy tables.
         tables: Names among ``interactions``, ``items`` and ``impressions``.
     """
     lazy_tables = {name: getattr(require_records(records), name) for name in tables}
-    return attrs.evolve(
-        records, **{name: table.collect().lazy() for name, table in lazy_tables.items() if table is not None}
-    )
+    held: dict[str, Any] = {
+        name: (coded(table) if name == "interactions" else table.collect()).lazy()
+        for name, table in lazy_tables.items()
+        if table is not None
+    }
+    return attrs.evolve(records, **held)
 
 
 def digest_of(records: Records, tables: Sequence[str]) -> str:
     """Return a hash of the contents of these tables, of the edition, and of the number of skipped rows.
 
-    It depends on the values alone: neither the version of polars nor the number of its threads changes it.
+    It depends on the values alone: neither the version of polars nor the number of its threads changes it, nor whether
+    texts are held once (``Enum``) or in each row.
 
     >>> table = pl.LazyFrame({"item": ["a", None], "title": ["Heat", ""]})
     >>> from shortstack.contracts import Edition
@@ -51,8 +59,14 @@ def digest_of(records: Records, tables: Sequence[str]) -> str:
     hashed = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
     for name in tables:
         table = getattr(records, name)
-        frame = pl.DataFrame() if table is None else table.collect()
         # the items have no defined order; other tables keep theirs, which may be the order of events
-        for column in frame.sort("item") if name == "items" and "item" in frame.columns else frame:
+        for column in () if table is None else _columns(table, in_order=name != "items"):
             hash_column(hashed, column)
     return hashed.hexdigest()
+
+
+def _columns(table: pl.LazyFrame, *, in_order: bool) -> Iterator[pl.Series]:
+    """Yield the columns of a table, with texts as such; the rows of a table without an order are sorted by ``item``."""
+    frame = table.collect()
+    for column in frame if in_order or "item" not in frame.columns else frame.sort("item"):
+        yield column.cast(pl.String) if isinstance(column.dtype, pl.Enum) else column

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortstack.boundaries import read_as
-from shortstack.data.mapped_file import MappedFile
+from shortstack.data.mapped_file import MappedFile, Pieces
 from shortstack.errors import ConfigurationError, EmptyDataError
 
 SplitName = Literal["train", "valid", "test"]
@@ -33,6 +33,7 @@ class Cases:
         stops: int64 ``(cases,)``: its end, exclusive; the target is not part of it.
         items: int64: the flat histories of all users.
         unread_items: Gives ``items`` for looking at all of them once; None for the array itself.
+        pieces: ``items`` for looking at single histories; None for the array itself.
     """
 
     users: NDArray[np.int64]
@@ -41,18 +42,25 @@ class Cases:
     stops: NDArray[np.int64]
     items: NDArray[np.int64]
     unread_items: Callable[[], NDArray[np.int64]] | None = None
+    pieces: NDArray[np.int64] | Pieces | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def history(self, case: int) -> NDArray[np.int64]:
         """Return all of the user's items before the target, oldest first; may be empty."""
-        return self.items[self.starts[case] : self.stops[case]]
+        items = self.items if self.pieces is None else self.pieces
+        return items[self.starts[case] : self.stops[case]]
 
     def at(self, rows: NDArray[np.int64]) -> "Cases":
         """Return the cases with these indices."""
         chosen = {name: getattr(self, name)[rows] for name in ("users", "targets", "starts", "stops")}
         return attrs.evolve(self, **chosen)
+
+    @property
+    def every_item(self) -> NDArray[np.int64]:
+        """``items``, for looking at all of them once."""
+        return self.items if self.unread_items is None else self.unread_items()
 
     @cached_property
     def repeats(self) -> NDArray[np.bool_]:
@@ -60,7 +68,7 @@ class Cases:
         repeats = np.zeros(len(self), dtype=bool)
         in_order = np.argsort(self.starts, kind="stable")
         starts, ends = self.starts[in_order], np.maximum.accumulate(self.stops[in_order])
-        items = self.items if self.unread_items is None else self.unread_items()
+        items = self.every_item
         # some users at a time, so that the memory does not grow with the number of interactions
         first = 0
         while first < len(self):
@@ -110,7 +118,7 @@ class Sequences:
     @property
     def training_lengths(self) -> NDArray[np.int64]:
         """Number of training items of each user, int64 ``(users,)``."""
-        others = np.searchsorted(self.offsets, np.flatnonzero(self.splits), side="right") - 1
+        others = np.searchsorted(self.offsets, np.flatnonzero(self.unread().splits), side="right") - 1
         lengths: NDArray[np.int64] = np.diff(self.offsets) - np.bincount(others, minlength=self.users)
         return lengths
 
@@ -165,18 +173,24 @@ class Sequences:
         Raises:
             EmptyDataError: The split has no interactions.
         """
-        rows = np.flatnonzero(self.splits == get_args(SplitName).index(split))
+        unread = self.unread()
+        rows = np.flatnonzero(unread.splits == get_args(SplitName).index(split))
         if not len(rows):
             raise EmptyDataError(f"the split {split!r} has no interactions; use more data or another split")
         users = np.searchsorted(self.offsets, rows, side="right") - 1
         return Cases(
             users=users,
-            targets=self.unread().items[rows],
+            targets=unread.items[rows],
             starts=self.offsets[users],
             stops=rows,
             items=self.items,
             unread_items=self._unread_items,
+            pieces=self.pieces(),
         )
+
+    def pieces(self) -> NDArray[np.int64] | Pieces:
+        """Return ``items`` for looking at pieces of them: what is looked at of a mapped file does not stay in memory."""
+        return self.items if self.file is None else Pieces.of(self.items, self.file, "items")
 
     def _unread_items(self) -> NDArray[np.int64]:
         return self.unread().items

@@ -347,8 +347,9 @@ def split(
     check_order(rule, order)
     if order == "time":
         _require_times(interactions)
-    users, times, items = (interactions.table[name].to_numpy(writable=True) for name in ("user", "timestamp", "item"))
-    ours = isinstance(rule, tuple(map(type, SPLITS.values())))  # whose errors are about the data
+    ours = isinstance(rule, tuple(map(type, SPLITS.values())))  # whose errors are about the data, and who write nowhere
+    users, times = (interactions.table[name].to_numpy(writable=not ours) for name in ("user", "timestamp"))
+    items = interactions.table["item"].to_numpy(writable=True)
     with nullcontext() if ours else plugin_errors(f"split {type(rule).__name__} ({written_in(rule)})"):
         codes = rule.codes(users, _parts(interactions)) if isinstance(rule, Official) else rule.codes(users, times)
     splits = _require_codes(codes, rule, len(users))

@@ -158,7 +158,7 @@ class RecommendationEvaluator:
     def _answers(self, ranker: Ranker, cases: Cases) -> tuple[Values, Values, dict[str, Values]]:
         """Return ranks, losses and custom metrics, computed for some cases at a time."""
         protocol = ranking_protocol(self.protocol, seen=self.seen, seed=self.seed)
-        items = 1 + int(max(cases.targets.max(), cases.items.max(initial=0)))
+        items = 1 + int(max(cases.targets.max(), cases.every_item.max(initial=0)))
         size = rows_at_once(items, _CASES)
         ranks, losses = np.zeros(len(cases)), np.zeros(len(cases))
         more = {metric.name: np.full(len(cases), np.nan) for metric in self.metrics}

@@ -15,13 +15,15 @@ def rendered(names: Names) -> dict[str, str]:
 
     The templates have the extension ``.tmpl``, so that tools do not lint, import or collect them as modules.
     """
+    module = names.component.replace("-", "_")
     sources = {
         ".github/workflows/test.yml": "workflow.yml",
         ".gitignore": "gitignore",
         "README.md": "README.md",
         "pyproject.toml": "pyproject.toml",
         f"{names.package}.py": f"{names.kind}.py",
-        f"tests/test_{names.component.replace('-', '_')}.py": "test.py",
+        f"tests/test_{module}.py": "test.py",
+        f"tests/test_{module}_by_hand.py": f"{names.kind}_by_hand.py",
     }
     words = _words(names)
     return {path: _template(source).substitute(words) for path, source in sources.items()}

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
+    from shortstack.data.mapped_file import Pieces
+
 Example = dict[str, list[int]]
 
 
@@ -21,14 +23,14 @@ class ItemTokens:
     """Tokens of flat histories, looked up where they are read, so that the histories may lie in a mapped file.
 
     Attributes:
-        items: int64 ``(interactions,)``: dense item ids.
+        items: int64 ``(interactions,)``: dense item ids, as an array or in pieces of a file.
         tokens: int64 ``(items,)``: the token of each item.
 
     >>> ItemTokens(items=np.array([1, 0, 1]), tokens=np.array([7, 8]))[1:3]
     array([7, 8])
     """
 
-    items: NDArray[np.int64]
+    items: "NDArray[np.int64] | Pieces"
     tokens: NDArray[np.int64]
 
     def __len__(self) -> int:

@@ -89,5 +89,5 @@ def _examples(
     supervised: NDArray[np.int64],
 ) -> Examples:
     """Make examples of spans of interactions, each the token of its item."""
-    tokens = ItemTokens(items=sequences.items, tokens=np.asarray(catalogue.tokens, dtype=np.int64))
+    tokens = ItemTokens(items=sequences.pieces(), tokens=np.asarray(catalogue.tokens, dtype=np.int64))
     return Examples(tokens=tokens, starts=starts, stops=stops, supervised=supervised, opening=catalogue.opening)

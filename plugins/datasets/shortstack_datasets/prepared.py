@@ -96,11 +96,14 @@ class _Shards:
 
     def frames(self, columns: Sequence[Column]) -> "Iterator[tuple[str, int, pl.DataFrame]]":
         from shortstack_datasets.reading.sources import opened
-        from shortstack_datasets.reading.structured import parquet_frame
+        from shortstack_datasets.reading.structured import parquet_table, whole_parquet
 
         for name in self.parts.names:
             with opened(self.parts.files, name) as stream:
-                yield stream.place, 0, parquet_frame(stream, columns)
+                table = parquet_table(stream, columns)
+                with whole_parquet(stream.place):
+                    frame = table.collect()
+                yield stream.place, 0, frame
 
 
 @attrs.frozen(kw_only=True)
@@ -161,28 +164,28 @@ class Prepared:
             DataError: It is damaged, holds no such rows, or lacks a column.
             RowError: A row is bad, and bad rows are not skipped.
         """
-        import polars as pl
-
         from shortstack_datasets.reading.bad_rows import BadRows
         from shortstack_datasets.reading.described import as_records
+        from shortstack_datasets.reading.gathered import gathered
 
         bad = BadRows(skip=self.settings.skip_bad_rows)
         rows = _source(source, self.settings)
-        interactions = pl.concat(self._interactions(rows, bad))
+        interactions = gathered(self._interactions(rows, bad))
         edition = Edition(name=rows.name, facts={"rows": len(interactions)})
         known = _items(rows.beside, self.settings, bad)
         return as_records(interactions, interactions if known is None else known, edition, bad)
 
     def _interactions(self, rows: _Source, bad: "BadRows") -> "Iterator[pl.DataFrame]":
         """Yield the interactions of some rows at a time; the first decide which optional columns there are."""
-        from shortstack_datasets.reading.lists import read_lists
+        from shortstack_datasets.reading.lists import parts_of, read_lists
         from shortstack_datasets.reading.structured import columns_there
 
         wanted, there = _columns(self.settings), list[Column]()
         for place, before, frame in rows.frames(wanted):
             there = there or [attrs.evolve(one, optional=False) for one in wanted if one.name in frame.columns]
             columns_there(frame.columns, there, place)
-            yield read_lists(frame, there, place=place, before=before, bad=bad)
+            for start, part in parts_of(frame, there):
+                yield read_lists(part, there, place=place, before=before + start, bad=bad)
 
 
 def _named(source: str | Path) -> str:

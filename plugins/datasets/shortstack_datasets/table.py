@@ -1,6 +1,6 @@
 """Any table with named columns: CSV, TSV, JSON or Parquet, in one file or in parts, optionally in gzip, bzip2 or zip."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -154,11 +154,12 @@ class Table:
         """
         from shortstack_datasets.reading.bad_rows import BadRows
         from shortstack_datasets.reading.described import as_records
+        from shortstack_datasets.reading.gathered import gathered
 
         path, settings = Path(source), self.settings
         bad = BadRows(skip=settings.skip_bad_rows)
         parts = the_table(path, _wanted(settings))
-        rows = _read(parts, _Text.of_interactions(settings), _interaction_columns(settings), bad)
+        rows = gathered(_frames(parts, _Text.of_interactions(settings), _interaction_columns(settings), bad))
         if settings.where and rows.is_empty() and not bad.rows:
             wanted = ", ".join(f"{name} = {value!r}" for name, value in settings.where.items())
             raise DataError(f"{path} has no row where {wanted}; values are compared letter by letter")
@@ -315,25 +316,26 @@ def _wanted(settings: TableSettings) -> Wanted:
 
 def _items(source: Path, parts: Parts, settings: TableSettings, bad: "BadRows") -> "pl.DataFrame":
     """Read the table of items, which is among the files of interactions, or else beside the source."""
+    import polars as pl
+
     name = str(settings.items_file)
     if name in parts.files.beside:
         item_parts = Parts(files=parts.files, names=(name,))
     else:
         item_parts = the_table(source.parent / name, Wanted(any_ending=settings.items_format is not None))
-    return _read(item_parts, _Text.of_items(settings), _item_columns(settings), bad)
+    return pl.concat(_frames(item_parts, _Text.of_items(settings), _item_columns(settings), bad))
 
 
-def _read(parts: Parts, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":
-    import polars as pl
+def _frames(parts: Parts, text: _Text, columns: list[Column], bad: "BadRows") -> "Iterator[pl.DataFrame]":
+    for name in parts.names:
+        yield from _frames_of(parts, name, text, columns, bad)
 
-    return pl.concat([_read_part(parts, name, text, columns, bad) for name in parts.names])
 
-
-def _read_part(parts: Parts, name: str, text: _Text, columns: list[Column], bad: "BadRows") -> "pl.DataFrame":
+def _frames_of(parts: Parts, name: str, text: _Text, columns: list[Column], bad: "BadRows") -> "Iterator[pl.DataFrame]":
     from shortstack_datasets.reading.arrays import read_json
     from shortstack_datasets.reading.delimited import read_delimited
     from shortstack_datasets.reading.sources import opened
-    from shortstack_datasets.reading.structured import read_parquet
+    from shortstack_datasets.reading.structured import parquet_parts
 
     kind = kind_of(PurePath(name)) if text.format is None else FORMATS[text.format]
     if kind not in KNOWN:
@@ -343,7 +345,8 @@ def _read_part(parts: Parts, name: str, text: _Text, columns: list[Column], bad:
         )
     with opened(parts.files, name) as stream:
         if kind in PARQUET:
-            return read_parquet(stream, columns, bad)
-        if kind in JSON:
-            return read_json(stream, columns, bad)
-        return read_delimited(stream, text.form(kind), columns, bad)
+            yield from parquet_parts(stream, columns, bad)
+        elif kind in JSON:
+            yield read_json(stream, columns, bad)
+        else:
+            yield read_delimited(stream, text.form(kind), columns, bad)

@@ -205,6 +205,30 @@ ADAPTERS = (
         finished=in_memory(lambda frame: frame.reverse()),
     ),
     wrong(
+        "by-time",
+        "Rows are sorted by their times.",
+        {"file-order"},
+        finished=in_memory(lambda frame: frame.sort("timestamp", maintain_order=True)),
+    ),
+    wrong(
+        "by-user-and-time",
+        "Each user's rows are sorted by their times.",
+        {"file-order"},
+        finished=in_memory(lambda frame: frame.sort("user", "timestamp", maintain_order=True)),
+    ),
+    wrong(
+        "whole-seconds",
+        "Times are cut to whole seconds.",
+        {"times-of-day"},
+        finished=in_memory(lambda frame: frame.with_columns(pl.col("timestamp") // 1_000 * 1_000)),
+    ),
+    wrong(
+        "unsigned-times",
+        "Times before 1970 lose their sign.",
+        {"times-of-day"},
+        finished=in_memory(lambda frame: frame.with_columns(pl.col("timestamp").abs())),
+    ),
+    wrong(
         "any-order",
         "Rows come in another order each time.",
         {"file-order", "line-ends", "reads-alike", "no-memory", "another-machine"},

@@ -128,6 +128,7 @@ MUTANTS = (
         tempered("teacher-tempered-alone", teacher_tempered_alone, FORWARD),
         "only the teacher is tempered",
         "equal-models",
+        "divided-logits",
         "tempered-gradient",
         "high-temperature",
         pitfall=18,

@@ -37,6 +37,11 @@ def rounded(student, teacher, t):
     return t**2 * kl(*log_pair(student, teacher, t)).sum()
 
 
+def multiplied(student, teacher, t):
+    """Return the total variation of logits times the temperature, which is 1 by default."""
+    return ((t * student).softmax(-1) - (t * teacher).softmax(-1)).abs().sum() / 2
+
+
 def finite(logits):
     """Replace ``−inf`` by 0."""
     return logits.masked_fill(logits == -torch.inf, 0.0)
@@ -147,7 +152,13 @@ MUTANTS = (
     mutant(
         tempered("rounded-temperature", rounded, FORWARD),
         "temperatures are rounded to whole numbers",
+        "divided-logits",
         "tempered-gradient",
+    ),
+    mutant(
+        tempered("multiplied-logits", multiplied, LossTraits(distribution=True, symmetric=True, upper=1.0)),
+        "logits are multiplied by the temperature",
+        "divided-logits",
     ),
     mutant(
         on_logits("root-of-the-squares", root_of_the_squares),

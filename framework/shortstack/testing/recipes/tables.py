@@ -1,6 +1,7 @@
 """Recipes for small interaction tables, made of plain numbers."""
 
 import random
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -84,6 +85,20 @@ class InteractionTable:
         """Return the same rows in another order."""
         return attrs.evolve(self, rows=tuple(random.Random(seed).sample(self.rows, len(self.rows))))  # noqa: S311
 
+    @property
+    def is_disordered(self) -> bool:
+        """True if no column of the rows rises or falls, neither as numbers nor as text, and a user's items and days do not.
+
+        >>> InteractionTable(rows=((0, 1, 5, 0), (1, 0, 2, 3))).is_disordered
+        False
+        """
+        tables = [self.rows, *([row for row in self.rows if row[0] == user] for user in {row[0] for row in self.rows})]
+        whole, *of_users = [list(zip(*rows, strict=True)) for rows in tables]
+        columns = [*whole, *(column for user in of_users for column in (user[1], user[3]))]
+        # ids as text: the item 112 comes before 38
+        columns += [tuple(_item((), item) for item in table[1]) for table in (whole, *of_users)]
+        return not any(list(column) in (sorted(column), sorted(column, reverse=True)) for column in columns)
+
     def without_repeats(self) -> "InteractionTable":
         """Return the first row of each pair of user and item."""
         first: dict[tuple[int, int], tuple[int, int, int, int]] = {}
@@ -142,6 +157,20 @@ def interaction_tables(
         binary=st.booleans(),
         texts=st.integers(0, 99),
     )
+
+
+def disordered_tables() -> st.SearchStrategy[InteractionTable]:
+    """Draw tables of two users in turns, whose rows are in the order of no column: whoever sorts them changes it."""
+    days = st.lists(st.integers(0, 5), min_size=8, max_size=8)
+    ratings = st.lists(st.sampled_from([1, 5]), min_size=8, max_size=8)
+    pairs = st.permutations([(user, item) for user in range(2) for item in (0, 1, 3, 4)])
+    return st.builds(_zipped, pairs, ratings, days).filter(lambda table: table.is_disordered)
+
+
+def _zipped(pairs: Sequence[tuple[int, int]], ratings: Sequence[int], days: Sequence[int]) -> InteractionTable:
+    """Return a table of numbers for ids, which every format holds."""
+    rows = zip(pairs, ratings, days, strict=True)
+    return InteractionTable(rows=tuple((user, item, rating, day) for (user, item), rating, day in rows))
 
 
 def _table(

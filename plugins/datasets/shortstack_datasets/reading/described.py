@@ -9,6 +9,7 @@ import polars as pl
 
 from shortstack.contracts import Edition, Records
 from shortstack_datasets.reading.bad_rows import BadRows
+from shortstack_datasets.reading.gathered import without_codes
 
 _TYPES: Final = {"rating": pl.Float64, "timestamp": pl.Int64}
 _INTERACTION: Final = ("user", "item", "rating", "timestamp")
@@ -31,6 +32,9 @@ def described(rows: pl.DataFrame) -> pl.DataFrame:
 
     So the order of the rows does not matter.
     """
+    rows = rows.select(name for name in _ITEM if name in rows.columns)
+    # without texts, equal rows are one; so there are few to sort, where the rows are interactions
+    rows = without_codes(rows if "text" in rows.columns else rows.unique())
     return filled(rows, _ITEM).sort(*_ITEM[:3], nulls_last=True).unique("item", keep="first", maintain_order=True)
 
 
@@ -74,9 +78,9 @@ def of_one_kind(role: str, *tables: pl.DataFrame) -> list[pl.DataFrame]:
     Programs without missing values for integers write ``12.0`` for 12, and databases have ``12.00`` as a decimal. Ids
     such as ``1.0`` beside ``1.0b`` stay.
     """
-    ids = [table[role] for table in tables]
+    ids = [table[role].unique().cast(pl.String) for table in tables]
     if not any(column.str.contains(_FRACTION).any() for column in ids):
         return list(tables)
     if not all(column.str.contains(_WHOLE).all() for column in ids):
         return list(tables)
-    return [table.with_columns(pl.col(role).str.replace(_FRACTION, "")) for table in tables]
+    return [table.with_columns(pl.col(role).cast(pl.String).str.replace(_FRACTION, "")) for table in tables]

@@ -1,13 +1,27 @@
 """Tables with a row per user and lists of what the user did, as interactions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
-from shortstack_datasets.reading.structured import typed_frame
+from shortstack_datasets.reading.structured import ROWS, splittable, typed_frame
+
+
+def parts_of(frame: pl.DataFrame, columns: Sequence[Column]) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield rows of users with the number of rows before them, so that each part has about as many interactions.
+
+    Args:
+        frame: Rows of users.
+        columns: The column of users, that of items, and those of other lists.
+    """
+    items, size = frame[columns[1].name], max(len(frame), 1)
+    if isinstance(items.dtype, pl.List) and splittable(frame.schema, columns):
+        size = max(1, len(frame) * ROWS // max(int(items.list.len().sum()), ROWS))
+    for start in range(0, max(len(frame), 1), size):
+        yield start, frame[start : start + size]
 
 
 def read_lists(

@@ -21,11 +21,15 @@ from shortstack_datasets.reading.values import typed
 
 _MOST_DIGITS: Final = 640
 """Digits of a number that Python reads whatever its limit is set to."""
+ROWS: Final = 1 << 20
+"""Rows of a Parquet file that are converted at once, as texts of some hundred bytes each."""
 CATEGORY: Final = "category"
 """The role whose values may be lists, of several categories."""
 _DIGITS: Final[Mapping[object, int]] = {pl.Float16: 11, pl.Float32: 24}
 """Binary digits of short floats: from two to the power of these, neighbouring integers are stored as one number."""
 _ROUGH: Final = frozenset(_DIGITS)
+_EXACT: Final = 2**53
+"""From here on, neighbouring integers are the same 64-bit float."""
 
 
 def read_json_lines(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
@@ -89,12 +93,29 @@ def read_parquet(stream: Stream, columns: Sequence[Column], bad: BadRows) -> pl.
         DataError: It is no Parquet file, or lacks a column.
         RowError: A value does not suit its column; unless bad rows are skipped.
     """
-    frame = parquet_frame(stream, columns)
-    return typed_frame(frame, columns, place=stream.place, line=lambda row: row + 1, bad=bad)
+    return pl.concat(list(parquet_parts(stream, columns, bad)))
 
 
-def parquet_frame(stream: Stream, columns: Sequence[Column]) -> pl.DataFrame:
-    """Read columns of a Parquet file as they are stored; those that are optional may be missing.
+def parquet_parts(stream: Stream, columns: Sequence[Column], bad: BadRows) -> Iterator[pl.DataFrame]:
+    """Yield some rows at a time of what ``read_parquet`` reads; at least one part, which may be empty.
+
+    Raises:
+        DataError: It is no Parquet file, or lacks a column.
+        RowError: A value does not suit its column; unless bad rows are skipped.
+    """
+    table = parquet_table(stream, columns)
+    with whole_parquet(stream.place):
+        rows, schema = table.select(pl.len()).collect().item(), table.collect_schema()
+    # the notation of ids that are stored as floats depends on all of them
+    size = ROWS if splittable(schema, columns) else max(rows, 1)
+    for start in range(0, max(rows, 1), size):
+        with whole_parquet(stream.place):
+            frame = table.slice(start, size).collect()
+        yield typed_frame(frame, columns, place=stream.place, line=lambda row, before=start: before + row + 1, bad=bad)  # type: ignore[misc]
+
+
+def parquet_table(stream: Stream, columns: Sequence[Column]) -> pl.LazyFrame:
+    """Return columns of a Parquet file as they are stored, to be read; those that are optional may be missing.
 
     Raises:
         DataError: It is no Parquet file, or lacks a column.
@@ -106,8 +127,13 @@ def parquet_frame(stream: Stream, columns: Sequence[Column]) -> pl.DataFrame:
     with whole_parquet(place):
         size = unpacked_size(data, {*there})
     require_expansion(place, size, len(data))
-    with whole_parquet(place):
-        return pl.read_parquet(io.BytesIO(data), columns=there)
+    return pl.scan_parquet(io.BytesIO(data)).select(there)
+
+
+def splittable(schema: Mapping[str, pl.DataType], columns: Sequence[Column]) -> bool:
+    """Return False if a column of ids holds floats, whose notation as texts depends on all of its values."""
+    kinds = (schema[column.name] for column in columns if column.kind in {"id", "whole"} and column.name in schema)
+    return not any((kind.inner if isinstance(kind, pl.List | pl.Array) else kind).is_float() for kind in kinds)
 
 
 def columns_there(names: Sequence[str], columns: Sequence[Column], place: str) -> list[str]:
@@ -149,10 +175,14 @@ def typed_frame(
 
 @contextmanager
 def whole_parquet(place: str) -> Iterator[None]:
-    """Turn whatever polars raises of a damaged file into a ``DataError``."""
+    """Turn whatever polars raises of a damaged file into a ``DataError``; or of times with an offset for a time zone."""
     try:
         yield
     except (Exception, pl.exceptions.PanicException) as error:  # of many kinds; damaged pages make polars panic
+        if zone := re.search(r"parse time zone: '([^']*)'", str(error)):
+            raise DataError(
+                f"{place} holds times of the time zone {zone[1]!r}, which cannot be read; convert them to UTC"
+            ) from error
         raise DataError(f"{place} is truncated or no Parquet file") from error
 
 
@@ -193,10 +223,10 @@ def _is_time(values: pl.Series) -> bool:
 
 
 def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
-    """Read the fields as text with polars; None if a line is no object or may repeat a field, a value may be nested, or an id true."""
-    # polars would turn nested values into text, and truth values, which are no ids
-    starts = {column.name: "[{tf" if column.kind == "id" else "[{" for column in columns}
-    if any(_starting(name, letters).search(block.data) for name, letters in starts.items()):
+    """Read the fields as text with polars; None if a line is no object or may repeat a field, a value may be nested, or an id true or a long float."""
+    # polars would turn nested values into text, and truth values and floats that stand for many numbers, which are no ids
+    starts = {column.name: _NO_ID if column.kind == "id" else _NESTED for column in columns}
+    if any(_starting(name, start).search(block.data) for name, start in starts.items()):
         return None
     try:
         frame = pl.read_ndjson(block.data, schema={column.name: pl.String for column in columns})
@@ -235,16 +265,18 @@ def texts_of(
             continue
         odd = next((column for column in columns if _is_odd(value.get(column.name), column)), None)
         if odd is not None:
-            should_be = "a name" if odd.kind == "id" else "a text or a number"
-            bad.meet(
-                RowError(
-                    place, number, f"{odd.name} is a JSON {type(value[odd.name]).__name__}; it should be {should_be}"
-                )
-            )
+            bad.meet(RowError(place, number, _problem(value[odd.name], odd)))
             continue
         rows.append([_plain(value.get(column.name)) for column in columns])
         numbers.append(number)
     return pl.DataFrame(rows, schema={column.role: pl.String for column in columns}, orient="row"), numbers
+
+
+def _problem(value: object, column: Column) -> str:
+    if stands_for_many(value):
+        return f"{column.name} is a float of {_EXACT:,} or more, where different ids are one number; write whole numbers or text"
+    should_be = "a name" if column.kind == "id" else "a text or a number"
+    return f"{column.name} is a JSON {type(value).__name__}; it should be {should_be}"
 
 
 def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
@@ -257,7 +289,7 @@ def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
     whole = there.cast(pl.Int64, strict=False)
     if not (whole.cast(pl.Float64) == there.cast(pl.Float64)).all() or whole.null_count() > there.null_count():
         return values
-    exact = 2 ** _DIGITS.get(values.dtype, 53)
+    exact = 2 ** _DIGITS[values.dtype] if values.dtype in _DIGITS else _EXACT
     # the next integer is stored as this one
     if (whole.abs() >= exact).any():
         raise DataError(
@@ -267,18 +299,31 @@ def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
     return whole
 
 
-def _starting(name: str, letters: str) -> "re.Pattern[bytes]":
-    """Return a pattern of a field whose value begins with one of some letters."""
-    return re.compile(
-        rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*[' + re.escape(letters).encode() + b"]"
-    )
+_NESTED: Final = rb"[\[{]"
+_NO_ID: Final = rb"(?:[\[{tf]|-?[0-9]{16,}\.|-?[0-9.]+[eE])"
+"""How a value begins that may be nested; and one that may be no id, as it is true, or a float of 16 digits or an exponent."""
+
+
+def _starting(name: str, start: bytes) -> "re.Pattern[bytes]":
+    """Return a pattern of a field whose value begins with a pattern."""
+    return re.compile(rb'"' + re.escape(json.dumps(name)[1:-1].encode()) + rb'"\s*:\s*' + start)
 
 
 def _is_odd(value: object, column: Column) -> bool:
-    """Return True if a value is nested and no list of categories, or if it is a truth value and should be an id."""
+    """Return True if a value is nested and no list of categories, or if it is no id and should be one."""
     if column.role == CATEGORY and isinstance(value, list):
         return any(isinstance(one, list | dict) for one in value)
-    return isinstance(value, list | dict) or (column.kind == "id" and isinstance(value, bool))
+    no_id = isinstance(value, bool) or stands_for_many(value)
+    return isinstance(value, list | dict) or (column.kind == "id" and no_id)
+
+
+def stands_for_many(value: object) -> bool:
+    """Return True for a float so large that neighbouring integers are the same float.
+
+    >>> stands_for_many(9007199254740993.0), stands_for_many(9007199254740993), stands_for_many(5.0)
+    (True, False, False)
+    """
+    return isinstance(value, float) and abs(value) >= _EXACT
 
 
 def _plain(value: object) -> str | None:

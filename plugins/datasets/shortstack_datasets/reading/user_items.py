@@ -12,7 +12,7 @@ from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.headers import are_headings
 from shortstack_datasets.reading.lines import blocks
 from shortstack_datasets.reading.streams import Stream
-from shortstack_datasets.reading.structured import storable, value_of
+from shortstack_datasets.reading.structured import stands_for_many, storable, value_of
 from shortstack_datasets.reading.texts import pieces
 
 _MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"
@@ -202,12 +202,12 @@ def _storable_object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def _name(value: object) -> str | None:
-    """Return a text, or a whole number as text; None if it is neither.
+    """Return a text, or a whole number as text; None if it is neither, or a float that stands for several.
 
-    >>> _name(7), _name(7.0), _name(True)
-    ('7', '7', None)
+    >>> _name(7), _name(7.0), _name(True), _name(9007199254740993.0)
+    ('7', '7', None, None)
     """
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and not stands_for_many(value):
         return str(int(value))
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 

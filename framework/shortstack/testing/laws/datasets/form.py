@@ -71,8 +71,10 @@ def _collected(frame: Any, columns: Mapping[str, type[pl.DataType]], what: str) 
     table: pl.DataFrame = frame.collect()
     for name, dtype in columns.items():
         require(name in table.columns, f"the {what} have no column {name!r}, only {', '.join(table.columns)}")
-        require(table[name].dtype == dtype, f"the column {name!r} of the {what} is {table[name].dtype}, not {dtype}")
-    return table
+        kind = table[name].dtype
+        held_once = name in {"user", "item"} and what == "interactions" and isinstance(kind, pl.Enum)
+        require(kind == dtype or held_once, f"the column {name!r} of the {what} is {kind}, not {dtype}")
+    return table.with_columns(pl.col(name).cast(kind) for name, kind in columns.items())
 
 
 def _require_same(

@@ -19,7 +19,7 @@ from shortstack.testing.laws.datasets.reading import (
     written,
 )
 from shortstack.testing.laws.datasets.spots import ascending, lines_in_order
-from shortstack.testing.recipes.tables import InteractionTable, interaction_tables
+from shortstack.testing.recipes.tables import InteractionTable, disordered_tables, interaction_tables
 from shortstack.testing.subject import Subject
 
 
@@ -61,9 +61,9 @@ def descriptions_round_trip(subject: Subject, *, table: InteractionTable) -> Non
             require(fits, f"the {column} of item {item!r} is {actual!r}, but {expected!r} was written")
 
 
-@law("dataset", when=WRITES, table=interaction_tables(rows=(2, 8)))
+@law("dataset", when=WRITES, table=disordered_tables())
 def file_order(subject: Subject, *, table: InteractionTable) -> None:
-    """The rows of one file are read in the order of its lines."""
+    """The rows of one file are read in the order of its lines, and not by time, by user or by any other column."""
     sample = table.without_repeats().sample(text_ids=subject.traits.text_ids)
     with written(subject, sample) as place:
         positions = {row[:2]: position for position, row in enumerate(rows_of(read(subject, place.source)))}

@@ -40,13 +40,21 @@ MANY: Final = 3_000
 _PLAIN: Final = ("7", "1", "1000", "a", "é")
 """Ids that odd names turn into where they are parsed as numbers, trimmed or normalised."""
 _HOUR: Final = 3_600_000
-_TIMES: Final = (0, 13 * _HOUR, 13 * _HOUR + 45 * 60_000, 13 * _HOUR + 45 * 60_000 + 30_000)
-"""Midnight, and a time of day to the hour, the minute and the second."""
+_TIMES: Final = (
+    0,
+    13 * _HOUR,
+    13 * _HOUR + 45 * 60_000,
+    13 * _HOUR + 45 * 60_000 + 30_000,
+    13 * _HOUR + 45 * 60_000 + 30_257,
+)
+"""Midnight, and a time of day to the hour, the minute, the second and the millisecond."""
 _RATINGS: Final = (0.0, -3.0, 7.0, 100.0)
 """Ratings beyond one to five stars: those of jokes are negative, those of books and animes go to 10."""
 _LONG: Final = " ".join(["A Title That Goes On"] * 16)
 _LATE: Final = 4_102_444_800_000
 """The year 2100 in milliseconds; its seconds overflow a signed 32-bit integer."""
+_EARLY: Final = -157_766_400_000
+"""The year 1965 in milliseconds."""
 _MOMENTS: Final = (
     "2009-05-04T10:30:15+05:45",
     "2009-05-04 10:30:15-08:00",
@@ -121,9 +129,9 @@ def odd_names(subject: Subject) -> None:
 
 @law("dataset", when=TIMED, examples=5, table=TABLES, row=ROWS)
 def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None:
-    """Hours, minutes and seconds of a time are read, each where the format has a place for it.
+    """Hours, minutes, seconds and milliseconds of a time are read, each where the format has a place for it.
 
-    The first moment of 1970, whose number is 0, and a time in the year 2100 are read as they are, or refused.
+    The first moment of 1970, whose number is 0, and times in the years 1965 and 2100 are read as they are, or refused.
     """
     sample = table.sample()
     row %= len(sample.rows)
@@ -132,7 +140,7 @@ def times_of_day(subject: Subject, *, table: InteractionTable, row: int) -> None
     for coarse, fine in pairwise(samples):
         if _differs(subject, fine, coarse):
             _require_rows(subject, fine)
-    for extreme in (0, _LATE):
+    for extreme in (0, _EARLY, _LATE):
         _require_rows(subject, spoiled(sample, row, timestamp=extreme), or_refused=True)
 
 

@@ -1,13 +1,14 @@
-"""The forward divergence at every temperature: against SciPy, its gradient's formula, and its limit."""
+"""Divergences at every temperature; the forward one against SciPy, its gradient's formula, and its limit."""
 
 import attrs
 import torch
+from hypothesis import strategies as st
 from scipy.special import rel_entr, softmax
 from torch import Tensor
 
 from shortstack.contracts import ModelOutputs
 from shortstack.testing.comparing import assert_close, require
-from shortstack.testing.law import law, promises
+from shortstack.testing.law import Condition, law, promises
 from shortstack.testing.laws.losses.measuring import (
     answer,
     at_temperature,
@@ -15,13 +16,31 @@ from shortstack.testing.laws.losses.measuring import (
     of_both,
     slack,
     tolerance_of,
+    with_logits,
 )
 from shortstack.testing.recipes.loss_inputs import LossInputs, catalogues
 from shortstack.testing.strategies import loss_inputs, temperatures
 from shortstack.testing.subject import Subject
-from shortstack.testing.tolerances import A_TERM, CANCELLED
+from shortstack.testing.tolerances import A_TERM, CANCELLED, SCALED
 
 FORWARD_KL = promises("forward_kl")
+TEMPERED = Condition(
+    words="traits.distribution, and a setting temperature",
+    holds=lambda subject: subject.traits.distribution and at_temperature(subject, 1.0) is not subject,
+)
+
+
+@law("loss", when=TEMPERED, inputs=loss_inputs(dtypes=("float64",)), temperature=st.sampled_from([2.0, 0.5, 2.5]))
+def divided_logits(subject: Subject, *, inputs: LossInputs, temperature: float) -> None:
+    """Logits times T at the temperature T give the sum that the logits give at 1, times one factor for all logits."""
+    batches = [attrs.evolve(inputs, seed=seed, scale=1.0).build() for seed in (inputs.seed, inputs.seed + 1)]
+    plain, tempered = at_temperature(subject, 1.0), at_temperature(subject, temperature)
+    first, second = (answer(plain, inputs, batch).value for batch in batches)
+    larger = [with_logits(batch, lambda logits: temperature * logits) for batch in batches]
+    first_larger, second_larger = (answer(tempered, inputs, batch).value for batch in larger)
+
+    what = f"the sum of logits times {temperature} at T = {temperature}, beside that of other logits"
+    assert_close(first_larger * second, second_larger * first, SCALED, what)
 
 
 @law("loss", when=FORWARD_KL, inputs=catalogues())
