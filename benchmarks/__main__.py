@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.compiled_training import measure_compiled_training
 from benchmarks.digests import measure_digests
 from benchmarks.distillation import measure_distillation
 from benchmarks.export import measure_export
@@ -40,6 +41,7 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "service": measure_service,
     "export": measure_export,
     "training": measure_training,
+    "compiled-training": measure_compiled_training,
     "distillation": measure_distillation,
     "studies": measure_studies,
 }
