@@ -8,15 +8,17 @@ from distillation.test_resuming import Kill, Killed, timeless
 from torch._dynamo.utils import counters
 from transformers import TrainerCallback
 
+from shortstack import Registry, Run
 from shortstack.config.training import FitSettings, LoraSettings
 from shortstack.distillation import compiled_layers
 from shortstack.distillation.fitting import fit
 from shortstack.distillation.lora import adapted
 from shortstack.errors import ConfigurationError
+from shortstack.pipeline.preflight import check
+from shortstack.processes import World
 
 pytestmark = [
-    # torch's tracer looks at the gradients of all inputs, and its compiler imports what it deprecates
-    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+    # torch's compiler imports what it deprecates
     pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
 ]
 
@@ -82,22 +84,28 @@ CASES = {
     "all losses": {"losses": ALL},
     "dropout": {"dropout": 0.3},
     "layers computed again, with dropout": {"dropout": 0.3, "settings": {"gradient_checkpointing": True}},
+    "layers computed again, without a teacher": {
+        "dropout": 0.3,
+        "settings": {"gradient_checkpointing": True},
+        "losses": {"labels": 1.0},
+        "teacher": False,
+    },
     "micro-batches": {"settings": {"accumulate": 2}, "losses": {"labels": 1.0}, "teacher": False},
     "adapters": {"lora": LoraSettings(rank=2), "losses": {"labels": 1.0, "soft-targets": 1.0}},
 }
 
-TWO = ("all losses", "layers computed again, with dropout")
+SHORTEST = "layers computed again, without a teacher"
 
 
 @pytest.mark.parametrize(
-    "case", [case if case in TWO else pytest.param(case, marks=pytest.mark.full) for case in CASES]
+    "case", [case if case == SHORTEST else pytest.param(case, marks=pytest.mark.full) for case in CASES]
 )
 def test_tracing_changes_nothing(stage, traced, case):
     """Six steps: losses within 1e-5 of themselves, weights within 1e-5; no loss, dropout or adapter is passed over."""
     plain = trained(stage, "plain", **CASES[case])
     compiled = trained(stage, "compiled", compiled=True, **CASES[case])
 
-    assert counters["stats"]["unique_graphs"] >= 2
+    assert counters["stats"]["unique_graphs"] >= (1 if case == SHORTEST else 2)
     the_same(plain, compiled, within=1e-5)
 
 
@@ -117,8 +125,9 @@ def test_resuming_with_kernels(stage):
     the_same(whole, parts, within=1e-6)
 
 
+@pytest.mark.full
 def test_lengths_are_no_new_case(stage, traced):
-    """Batches of twelve shapes take one graph of each model: sizes are variables."""
+    """Batches of twelve shapes take one graph: sizes are variables."""
     rows = [torch.arange(length) % 12 + 1 for length in range(2, 14)]
     cut = [{"input_ids": row, "attention_mask": torch.ones_like(row), "labels": row} for row in rows]
 
@@ -132,12 +141,14 @@ def test_lengths_are_no_new_case(stage, traced):
             for name, value in padded.items()
         }
 
-    settings = FitSettings(**{**SIX, "steps": 30, "batch_size": 3})
-    trainer = stage.trainer(settings=settings, compiled=True, train_dataset=cut, data_collator=collate)
+    settings, labels = FitSettings(**{**SIX, "steps": 24, "batch_size": 3}), {"labels": 1.0}
+    trainer = stage.trainer(
+        settings=settings, losses=labels, teacher=False, compiled=True, train_dataset=cut, data_collator=collate
+    )
     counters.clear()
     trainer.train()
 
-    assert counters["stats"]["unique_graphs"] == 2
+    assert counters["stats"]["unique_graphs"] == 1
 
 
 @pytest.mark.parametrize("changed", [{"log_gradient_norms": True}, {"balancing": "gradnorm"}])
@@ -156,6 +167,36 @@ def test_several_processes_are_refused(stage):
         ConfigurationError, match=r"^compile = true is for one process: .* start one, or leave out compile$"
     ):
         compiled_layers.check_compilable({}, torch.device("cpu"), processes=2, gradient_norms=False)
+
+
+GRADNORM = 'distillation.balancing="gradnorm"'
+
+
+@pytest.mark.parametrize(
+    ("settings", "processes", "message"),
+    [
+        (["distillation.fit.compile=true", GRADNORM], 1, "^gradient norms of single losses take a backward pass each"),
+        (
+            ["distillation.fit.compile=true", "distillation.log_gradient_norms=true"],
+            1,
+            "^gradient norms of single losses take a backward pass each",
+        ),
+        (["distillation.fit.compile=true"], 2, "^compile = true is for one process"),
+        (["teacher.fit.compile=true"], 2, "^compile = true is for one process"),
+        (["teacher.fit.compile=true", GRADNORM], 1, "^no compiler on cpu$"),
+    ],
+)
+def test_runs(request, monkeypatch, settings, processes, message):
+    """A run ends before any work where a fit cannot be compiled; the teacher's has one loss, and no norms of several."""
+
+    def missing(device):
+        raise ConfigurationError(f"no compiler on {device}")
+
+    monkeypatch.setattr(compiled_layers, "require_compiler", missing)
+    path, registry = request.config.rootpath / "examples" / "quickstart.toml", Registry.from_environment()
+    with pytest.raises(ConfigurationError, match=message):
+        check(Run.from_toml(path, ['device="cpu"', *settings]), registry, World(size=processes, local_size=processes))
+    check(Run.from_toml(path, ['device="cpu"', GRADNORM]), registry)
 
 
 def test_patched_layers_are_refused(stage):

@@ -5,6 +5,7 @@ the layers that it runs, so neither the model nor its weights, names and files k
 and layers of one class share the code. What lies outside the layers (embeddings, output head, losses) stays as it is.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
@@ -53,7 +54,7 @@ class CompiledLayers:
         kind = type(layer)
         if kind not in self._compiled:
             self._compiled[kind] = compiled(kind.forward)
-        run = partial(self._compiled[kind], layer)
+        run: Callable[..., Any] = partial(self._compiled[kind], layer)
         own: Any = layer
         if isinstance(layer, GradientCheckpointingLayer) and layer.gradient_checkpointing and layer.training:
             # around the compiled code: within it, dropout would draw anew when it runs again on the way back
@@ -140,13 +141,30 @@ def compiled_step() -> Iterator[None]:
         ConfigurationError: A layer cannot be compiled.
     """
     try:
-        yield
+        with _without_the_tracers_warning():
+            yield
     except Exception as error:
         if not _is_of_the_compiler(error):
             raise
         raise ConfigurationError(
             f"torch.compile cannot compile a layer of these models ({_reason(error)}); leave out compile"
         ) from error
+
+
+@contextmanager
+def _without_the_tracers_warning() -> Iterator[None]:
+    """Ignore inside the context the warning that ``torch`` provokes, where warnings are errors.
+
+    Its tracer reads ``.grad`` of every input, and a layer's input is no leaf (``torch._dynamo.variables.builder``). It
+    keeps the warning from being shown, which does not help where a filter makes an error of it: no layer would compile.
+    Filters are left alone elsewhere, for any change of them shows again what was shown once.
+    """
+    if not any(action == "error" for action, *_ in warnings.filters):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
+        yield
 
 
 def _is_of_the_compiler(error: Exception) -> bool:
