@@ -153,6 +153,13 @@ def test_saved_data_sets(tmp_path, monkeypatch):
         build("prepared").read(tmp_path / "bad")
 
 
+def test_a_saved_data_set_without_rows(tmp_path):
+    """It is said, and no library's error about an index."""
+    datasets.Dataset.from_dict(USERS).select([]).save_to_disk(tmp_path / "empty", num_shards=1)
+    with pytest.raises(DataError, match="empty holds no rows; give users"):
+        build("prepared").read(tmp_path / "empty")
+
+
 def test_a_saved_data_set_that_is_damaged(tmp_path):
     """Refused in one sentence."""
     datasets.Dataset.from_dict(USERS).save_to_disk(tmp_path / "damaged")

@@ -125,6 +125,8 @@ class _HuggingFace:
         from shortstack_datasets.reading.saved import frames
         from shortstack_datasets.reading.structured import columns_there
 
+        if not len(self.dataset):
+            raise DataError(f"{self.place} holds no rows; give users with the items that they chose")
         before = 0
         for frame in frames(self.dataset, columns_there(self.dataset.column_names, columns, self.place)):
             yield self.place, before, frame
