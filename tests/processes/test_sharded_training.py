@@ -34,12 +34,12 @@ FAMILIES = {
 }
 
 
-def tiny(family, layers):
-    """Return a seeded model in float64."""
+def tiny(family, layers, dtype=torch.float64):
+    """Return a seeded model."""
     torch.manual_seed(layers)
     config = AutoConfig.for_model(family, num_hidden_layers=layers, initializer_range=0.3, **FAMILIES[family])
     # the fused products of experts take no float64
-    return AutoModelForCausalLM.from_config(config, experts_implementation="eager").double().eval()
+    return AutoModelForCausalLM.from_config(config, experts_implementation="eager").to(dtype).eval()
 
 
 @torch.no_grad()
@@ -50,13 +50,13 @@ def log_probability(model):
     return {"fit": float(logits.log_softmax(-1).mean())}
 
 
-def trained(world, folder, family, parallel, changed=None, stop=0):
+def trained(world, folder, family, parallel, changed=None, stop=0, dtype=torch.float64):
     """Distil, with a learning rate of the items' own and one row that stays; save; return the history."""
     usual = {"steps": 20, "batch_size": 7, "warmup_steps": 2, "learning_rate": 0.01, "evaluate_every": 5}
     settings = FitSettings(**{**usual, **(changed or {})}, parallel=parallel)
     registry = Registry()
     registry.register(shortstack_losses, Origin("shortstack", "losses", "0.1.0"))
-    student = tiny(family, 2)
+    student = tiny(family, 2, dtype)
     head, embeddings = student.get_output_embeddings(), student.get_input_embeddings()
     holders = [embeddings] if head.weight is embeddings.weight else [embeddings, head]
     trainer = DistillationTrainer(
@@ -64,7 +64,7 @@ def trained(world, folder, family, parallel, changed=None, stop=0):
         training_arguments(folder, settings, seed=0, device="cpu", validated=True, metric="fit"),
         examples(24),
         losses=LOSSES,
-        teacher=tiny(family, 4),
+        teacher=tiny(family, 4, dtype),
         selection=Selection(kept=(0, 2), of=4),
         candidates=torch.arange(1, 13),
         registry=registry,
@@ -116,6 +116,21 @@ def test_in_parts(tmp_path):
     in_processes(2, trained, tmp_path / "2", "llama", "fsdp", settings)
 
     assert apart(exported(tmp_path / "1"), exported(tmp_path / "2")) < 1e-9
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_in_bfloat16(tmp_path, family):
+    """Arithmetic in bfloat16 and weights in float32: those of two processes that each hold the whole model."""
+    ways = {"exact": (1, "ddp", "float32"), "whole": (2, "ddp", "bfloat16"), "divided": (2, "fsdp", "bfloat16")}
+    for name, (processes, parallel, precision) in ways.items():
+        settings = {"precision": precision}
+        in_processes(processes, trained, tmp_path / name, family, parallel, settings, 0, torch.float32)
+    weights = {name: exported(tmp_path / name) for name in ways}
+
+    assert {tensor.dtype for one in weights.values() for tensor in one.values()} == {torch.float32}
+    assert apart(weights["whole"], weights["divided"]) < 1e-5
+    assert apart(weights["whole"], weights["exact"]) > 1e-3
 
 
 @pytest.mark.full

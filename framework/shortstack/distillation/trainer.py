@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import AutocastKwargs, gather_object
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
@@ -297,7 +297,11 @@ class DistillationTrainer(CheckpointedTrainer):
         step = num_items_in_batch or self._open([inputs])
         batch, share = {name: inputs[name] for name in KEYS}, share_of(inputs)
         measured = step.gradients is not None
-        total, apart = model(**batch, teacher=self._ask_teacher(inputs), scales=step.scales * share, apart=measured)
+        teacher = self._ask_teacher(inputs)
+        # accelerate leaves it to FSDP where a model is divided. That adds a layer's gradients when those of its inputs are
+        # there, and a weight that an earlier pass converted, and that the cache holds, would give its own too late
+        with self.accelerator.autocast(AutocastKwargs(cache_enabled=not self._sharded)):
+            total, apart = model(**batch, teacher=teacher, scales=step.scales * share, apart=measured)
         if step.gradients is not None:
             step.gradients.add([value * share for value in apart])
         sums = torch.stack(apart).detach() * share
