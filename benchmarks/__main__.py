@@ -19,6 +19,7 @@ from benchmarks.export import measure_export
 from benchmarks.large_catalogues import measure_large_catalogues
 from benchmarks.large_data import measure_large_data
 from benchmarks.models import measure_models
+from benchmarks.preparation import measure_preparation
 from benchmarks.reading import measure_reading
 from benchmarks.scale import measure_scale
 from benchmarks.service import measure_service
@@ -35,6 +36,7 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "sweep": measure_sweep,
     "startup": measure_startup,
     "reading": measure_reading,
+    "preparation": measure_preparation,
     "digests": measure_digests,
     "scale": lambda: chain(measure_large_catalogues(), measure_large_data(), measure_scale()),
     "serving": measure_serving,

@@ -63,13 +63,13 @@ def rows(folder: Path) -> list[Row]:
     ]
 
 
-def write_shards(folder: Path) -> None:
-    """Write the ratings of the scale benchmark as prepared sequences, users by their number, and a table of items."""
+def write_shards(folder: Path, ratings: int = RATINGS) -> None:
+    """Write so many ratings of the scale benchmark as prepared sequences, users by their number, and a table of items."""
     import polars as pl
 
     folder.mkdir(parents=True)
     users = (
-        ratings_frame(RATINGS)
+        ratings_frame(ratings)
         .sort("userId", "timestamp")
         .group_by("userId", maintain_order=True)
         .agg(items="movieId", ratings="rating", timestamps="timestamp")

@@ -116,6 +116,8 @@ def _next_block(answer: HTTPResponse, url: str, there: int) -> bytes:
     """Return what has come, though it be little, so that a line that breaks often advances too; empty at the end."""
     try:
         return answer.read1(_BLOCK)
+    except MemoryError:
+        raise
     except Exception as error:
         raise _cut_off(url, there) from error
 

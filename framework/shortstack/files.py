@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from shortstack.boundaries import read_as
 from shortstack.contracts.pointers import POINTERS_SIZE, refuse_lfs_text
-from shortstack.errors import RunFolderError, SourceNotFoundError, UnwritableError
+from shortstack.errors import RunFolderError, ShortstackError, SourceNotFoundError, UnwritableError
 from shortstack.full_disk import full_disk_at, full_disk_behind, no_room
 from shortstack.posix import fcntl
 
@@ -63,7 +63,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         write_through(path.parent)
     except BaseException as error:
         full = full_disk_behind(error)
-        if full is None and isinstance(error, Exception):  # polars says "transport error" where a footer does not fit
+        if (
+            full is None and isinstance(error, Exception) and not isinstance(error, ShortstackError)
+        ):  # polars says "transport error" where a footer does not fit
             full = full_disk_at(partial)
         partial.unlink(missing_ok=True)
         if full is not None:

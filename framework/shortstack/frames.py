@@ -1,6 +1,5 @@
 """Conversion of tables of any library to polars frames, and hashing of their content."""
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from shortstack.errors import ConfigurationError
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 1_000_000
 """Number of rows of a text column that are hashed at once."""
-_OFFSET: Final = re.compile(r"datetime64\[\w+, (UTC[+-]|pytz\.FixedOffset)")
-"""Type of a column of pandas whose times have an offset in place of a named zone."""
 _LIBRARIES: Final = frozenset({"polars", "pandas", "pyarrow", "datasets"})
 
 
@@ -68,12 +65,20 @@ def frame_of(value: Any) -> "pl.DataFrame":
 
 
 def _in_named_zones(table: Any) -> Any:
-    """Return a table of pandas whose times with an offset, such as +05:30, are in UTC: polars knows zones by name alone."""
-    places = [place for place, kind in enumerate(table.dtypes) if _OFFSET.match(str(kind))]
+    """Return a table of pandas whose times in a zone without a name, such as +05:30, are in UTC: polars knows zones by name alone."""
+    places = [place for place, kind in enumerate(table.dtypes) if _is_in_an_unnamed_zone(kind)]
     table = table.copy(deep=False) if places else table
     for place in places:
         table.isetitem(place, table.iloc[:, place].dt.tz_convert("UTC"))
+    if _is_in_an_unnamed_zone(getattr(table.index, "dtype", None)):
+        table = table.set_axis(table.index.tz_convert("UTC"), axis=0)
     return table
+
+
+def _is_in_an_unnamed_zone(kind: Any) -> bool:
+    """Return True for a type of times whose zone has no name of the IANA's: ``zoneinfo`` calls it ``key``, ``pytz`` ``zone``."""
+    zone = getattr(kind, "tz", None)
+    return zone is not None and not (getattr(zone, "key", None) or getattr(zone, "zone", None))
 
 
 def _of_arrow(table: Any) -> "pl.DataFrame":

@@ -4,10 +4,11 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final
 
 from shortstack.errors import DiskFullError, ShortstackError
 
@@ -21,7 +22,7 @@ _IN_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 
-_MORE: Final = 1 << 20
+_TRIAL_BYTES: Final = 1 << 20
 """Bytes that a disk has room for unless it is full: more than a library keeps back for the end of a file."""
 
 
@@ -56,9 +57,17 @@ def full_disk_at(path: Path) -> OSError | None:
 
     For errors of libraries that do not say that the disk is full. The file is not whole afterwards.
     """
+    return _full_disk_when(lambda: path.open("ab"))
+
+
+def _full_disk_in(folder: Path) -> OSError | None:
+    return _full_disk_when(lambda: TemporaryFile(dir=folder))
+
+
+def _full_disk_when(opening: Callable[[], IO[bytes]]) -> OSError | None:
     try:
-        with path.open("ab") as file:
-            file.write(bytes(_MORE))
+        with opening() as file:
+            file.write(bytes(_TRIAL_BYTES))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -66,21 +75,14 @@ def full_disk_at(path: Path) -> OSError | None:
     return None
 
 
-def _full_disk_in(folder: Path) -> OSError | None:
-    room = folder / ".room"
-    try:
-        return full_disk_at(room)
-    finally:
-        room.unlink(missing_ok=True)
-
-
 @contextmanager
-def full_disks_named(folder: Path, what: str) -> Iterator[None]:
+def full_disks_named(folder: Path, what: str, *, tries: bool = True) -> Iterator[None]:
     """Raise a full disk, found by any library or plugin while the context is open, as one error that says what to do.
 
     Args:
         folder: The folder that is written to, unless the error names a file.
         what: What is written there, in words.
+        tries: After an error that does not say so, try whether there is room in the folder.
 
     Raises:
         DiskFullError: A disk is full.
@@ -89,7 +91,7 @@ def full_disks_named(folder: Path, what: str) -> Iterator[None]:
         yield
     except Exception as error:
         found = full_disk_behind(error)
-        if found is None and not isinstance(error, ShortstackError):
+        if found is None and tries and not isinstance(error, ShortstackError):
             found = _full_disk_in(folder)
         if found is None or isinstance(error, DiskFullError):
             raise

@@ -1,12 +1,13 @@
 """Times of a table in memory: one moment is one moment, whatever its column is called and however it is stored."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dateutil.tz import gettz, tzoffset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,6 +75,20 @@ def test_times_with_an_offset(offset):
 
     assert times(frame) == times(arrow) == [MILLISECONDS]
     assert str(frame["timestamp"].dtype).endswith(f"UTC{offset}]")  # what was given is left as it was
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [tzoffset(None, 19_800), tzoffset("IST", 19_800), timezone(timedelta(hours=5.5), "IST"), gettz("Asia/Kolkata")],
+    ids=repr,
+)
+def test_times_in_zones_without_a_name(zone):
+    """Those of other libraries, in a column or as a named index."""
+    moments = pd.DatetimeIndex([NOON]).tz_convert(zone)
+    frame = pd.DataFrame({"user": ["u"], "item": ["i"], "timestamp": moments})
+    indexed = pd.DataFrame({"user": ["u"], "item": ["i"]}, index=moments.rename("timestamp"))
+
+    assert times(frame) == times(indexed) == [MILLISECONDS]
 
 
 def test_times_with_an_offset_in_a_file(tmp_path):

@@ -147,6 +147,37 @@ def test_a_file_that_is_gone(sequences, tmp_path, then):
     assert sequences.cases("test").targets.tolist() == loaded.cases("test").targets.tolist()
 
 
+def test_arrays_in_the_place_of_mapped_ones(sequences, tmp_path):
+    """Whoever replaces items or splits of loaded histories, or items of cases, has them used, and not the file."""
+    path = tmp_path / "sequences.safetensors"
+    sequences.save(path)
+    loaded, others = Sequences.load(path), (sequences.items + 7) % ITEMS
+    changed, expected = attrs.evolve(loaded, items=others), attrs.evolve(sequences, items=others)
+    earlier = np.where(sequences.splits == 2, 1, sequences.splits).astype(np.int8)
+    cases = attrs.evolve(loaded.cases("test"), items=others)
+
+    assert changed.cases("test").targets.tolist() == expected.cases("test").targets.tolist()
+    assert [changed.cases("test").history(at).tolist() for at in range(20)] == [
+        expected.cases("test").history(at).tolist() for at in range(20)
+    ]
+    assert changed.training_items.tolist() == expected.training_items.tolist()
+    assert len(attrs.evolve(loaded, splits=earlier).cases("valid")) == (earlier == 1).sum()
+    assert cases.history(3).tolist() == others[cases.starts[3] : cases.stops[3]].tolist()
+    assert cases.every_item is others
+
+
+def test_pieces_are_those_of_the_array(sequences, tmp_path):
+    """Any slice, steps and negative ends included, and all at once."""
+    path = tmp_path / "sequences.safetensors"
+    sequences.save(path)
+    pieces = Sequences.load(path).pieces()
+    for piece in (slice(3, 9), slice(None, None, 2), slice(9, 3, -1), slice(-5, None), slice(5, 2), slice(0, 10**6)):
+        assert pieces[piece].tolist() == sequences.items[piece].tolist()
+
+    assert pieces.unread().tolist() == sequences.items.tolist()
+    assert not pieces.unread().flags.writeable
+
+
 def test_examples_are_made_from_the_file(sequences, tmp_path):
     """Those of the mapped histories are those of the histories in memory."""
     path = tmp_path / "sequences.safetensors"

@@ -185,7 +185,7 @@ def test_a_float_that_stands_for_many_numbers_is_no_id(tmp_path, adapter, column
     ids = read(written(LONG)).interactions.collect()[column if adapter == "table" else "item"].to_list()
     problem = refusal(read, written(number))
 
-    assert ids == [LONG, "5"] if adapter == "table" else ["1", "7", LONG]
+    assert ids == ([LONG, "5"] if adapter == "table" else ["1", "7", LONG])
     if adapter == "sequences":
         assert problem == f"{path}:2: the entry should be a user with a list of item ids, texts or whole numbers"
     else:

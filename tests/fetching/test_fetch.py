@@ -231,7 +231,7 @@ def test_a_checksum_that_cannot_be_read(tmp_path, answer):
     """Whatever is wrong with the answer, it is one line."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/a.md5"
-        serving = threading.Thread(target=answered, args=(listening, answer))
+        serving = threading.Thread(target=answered, args=(listening, answer), daemon=True)
         serving.start()
         with pytest.raises(DownloadError, match="cannot be reached"):
             fetch(offer("http://127.0.0.1:9", md5_url=url), tmp_path, Silent())

@@ -177,6 +177,16 @@ def test_a_table_of_many_columns_that_does_not_fit(tmp_path, no_larger_than, siz
     assert not list(tmp_path.iterdir())
 
 
+def test_our_own_errors_are_never_a_full_disk(tmp_path, no_larger_than):
+    """They know what was wrong, however little room there is."""
+    with pytest.raises(DataError, match="it is wrong"), no_larger_than(0), written_whole(tmp_path / "a.json"):
+        raise DataError("it is wrong")
+    with pytest.raises(ValueError, match="usage"), no_larger_than(0), full_disks_named(tmp_path, "x", tries=False):
+        raise ValueError("usage")
+
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("limit", [0, 100, 1 << 19])
 def test_a_stage_whose_library_does_not_say_why(tmp_path, no_larger_than, limit):
     """The disk itself is tried, and nothing of that is left."""

@@ -59,7 +59,7 @@ def run_command(arguments: Sequence[str]) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     invocation = Invocation(arguments=list(map(_with_home, arguments)))
     try:
-        with full_disks_named(Path(), "the output"):
+        with full_disks_named(Path(), "the output", tries=False):
             code = app(args=invocation.arguments, prog_name=PROGRAM, standalone_mode=False, obj=invocation)
             sys.exit(code or ExitCode.DONE)
     except OtherProcessError as error:

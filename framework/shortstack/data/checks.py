@@ -166,7 +166,8 @@ def _check_columns(table: pl.DataFrame, columns: Mapping[str, type[pl.DataType]]
     for name, dtype in columns.items():
         if name not in table.columns:
             raise DataError(f"the {what} have no column {name!r} (they have: {', '.join(table.columns) or 'none'})")
-        if table[name].dtype != dtype and not (dtype == pl.String and isinstance(table[name].dtype, pl.Enum)):
+        in_codes = what == "interactions" and dtype == pl.String and isinstance(table[name].dtype, pl.Enum)
+        if table[name].dtype != dtype and not in_codes:
             raise DataError(f"the column {name!r} of the {what} must be {dtype}, not {table[name].dtype}")
 
 

@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import attrs
 import numpy as np
@@ -18,11 +19,13 @@ class MappedFile:
         path: Its path.
         inode: Number of the file itself, which another file in its place does not have.
         changed: Time of its last change in nanoseconds.
+        arrays: The arrays that were mapped from it, by name.
     """
 
     path: Path
     inode: int
     changed: int
+    arrays: Mapping[str, NDArray[Any]] = attrs.field(factory=dict, eq=False, repr=False)
 
     @classmethod
     def at(cls, path: Path) -> Self:
@@ -79,13 +82,29 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.array)
 
+    def __bool__(self) -> bool:
+        return True
+
     def __getitem__(self, piece: slice) -> NDArray[np.int64]:
-        first, after, _ = piece.indices(len(self))
+        first, after, step = piece.indices(len(self))
+        count = max(0, after - first)
         try:
             with self.file.path.open("rb") as opened:
-                if self.file.is_opened_as(opened):
+                if step == 1 and self.file.is_opened_as(opened):
                     opened.seek(self.start + 8 * first)
-                    return np.fromfile(opened, "<i8", max(0, after - first)).astype(np.int64, copy=False)
+                    read = np.fromfile(opened, "<i8", count)
+                    if len(read) == count:  # fewer without an error, where a disk gives up
+                        return read.astype(np.int64, copy=False)
         except OSError:
             pass
-        return self.array[first:after]
+        return self.array[piece]
+
+    def unread(self) -> NDArray[np.int64]:
+        """Return the whole array in a mapping of its own, which is closed with the array; it is to be read."""
+        try:
+            with self.file.path.open("rb") as opened:
+                if len(self) and self.file.is_opened_as(opened):
+                    return np.memmap(opened, "<i8", "r", self.start, (len(self),))
+        except OSError:
+            pass
+        return self.array

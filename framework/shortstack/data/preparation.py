@@ -129,9 +129,14 @@ def prepare(raw: pl.DataFrame, how: Preparation) -> Prepared:
 
 
 def _names(column: pl.Series) -> pl.Series:
-    """Return the text of each code of a column."""
-    kind = column.dtype
-    return pl.Series(column.name, kind.categories if isinstance(kind, pl.Enum) else [], dtype=pl.String)
+    """Return the text of each code of a column.
+
+    Raises:
+        TypeError: It holds texts.
+    """
+    if not isinstance(column.dtype, pl.Enum):
+        raise TypeError(f"prepare() takes interactions as coded() gives them; the column {column.name!r} holds texts")
+    return column.dtype.categories.alias(column.name)
 
 
 def _optional_texts(table: pl.DataFrame) -> list[pl.Expr]:

@@ -25,22 +25,27 @@ def require_records(value: object) -> Records:
     return value
 
 
-def read_once(records: Records, tables: Sequence[str]) -> Records:
+def read_once(records: Records, tables: Sequence[str], *, as_codes: bool) -> Records:
     """Return the records with some tables in memory, so that collecting them again does not read the source again.
-
-    The interactions hold each text once: their columns of texts are ``Enum``.
 
     Args:
         records: Records with lazy tables.
         tables: Names among ``interactions``, ``items`` and ``impressions``.
+        as_codes: The interactions hold each text once: their columns of names are ``Enum``, which code that expects
+            ``String`` cannot join or search; else all texts are ``String``.
     """
     lazy_tables = {name: getattr(require_records(records), name) for name in tables}
     held: dict[str, Any] = {
-        name: (coded(table) if name == "interactions" else table.collect()).lazy()
+        name: (coded(table) if as_codes and name == "interactions" else _as_texts(table.collect())).lazy()
         for name, table in lazy_tables.items()
         if table is not None
     }
     return attrs.evolve(records, **held)
+
+
+def _as_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    kinds = frame.schema.items()
+    return frame.with_columns(pl.col(name).cast(pl.String) for name, kind in kinds if isinstance(kind, pl.Enum))
 
 
 def digest_of(records: Records, tables: Sequence[str]) -> str:

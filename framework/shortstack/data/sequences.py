@@ -1,6 +1,5 @@
 """Histories as plain arrays: all that the stages after the data stage need."""
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -32,8 +31,7 @@ class Cases:
         starts: int64 ``(cases,)``: start of the user's history in ``items``.
         stops: int64 ``(cases,)``: its end, exclusive; the target is not part of it.
         items: int64: the flat histories of all users.
-        unread_items: Gives ``items`` for looking at all of them once; None for the array itself.
-        pieces: ``items`` for looking at single histories; None for the array itself.
+        pieces: The same in a file; None if they are in memory.
     """
 
     users: NDArray[np.int64]
@@ -41,15 +39,14 @@ class Cases:
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     items: NDArray[np.int64]
-    unread_items: Callable[[], NDArray[np.int64]] | None = None
-    pieces: NDArray[np.int64] | Pieces | None = None
+    pieces: Pieces | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def history(self, case: int) -> NDArray[np.int64]:
         """Return all of the user's items before the target, oldest first; may be empty."""
-        items = self.items if self.pieces is None else self.pieces
+        items = self._in_the_file or self.items
         return items[self.starts[case] : self.stops[case]]
 
     def at(self, rows: NDArray[np.int64]) -> "Cases":
@@ -60,7 +57,13 @@ class Cases:
     @property
     def every_item(self) -> NDArray[np.int64]:
         """``items``, for looking at all of them once."""
-        return self.items if self.unread_items is None else self.unread_items()
+        pieces = self._in_the_file
+        return self.items if pieces is None else pieces.unread()
+
+    @property
+    def _in_the_file(self) -> Pieces | None:
+        """Return the items' place in a file, unless others were put in their place since."""
+        return self.pieces if self.pieces is not None and self.pieces.array is self.items else None
 
     @cached_property
     def repeats(self) -> NDArray[np.bool_]:
@@ -100,7 +103,7 @@ class Sequences:
         splits: int8 ``(interactions,)``: 0 train, 1 valid, 2 test; never decreasing within a user.
         catalogue_size: Number of items.
         ratings: int64 ``(interactions,)``: index of the option with which each was rated; None if ratings are not used.
-        file: The file that the arrays are mapped from; None if they are in memory.
+        file: The file that the arrays were mapped from; None if they never were.
     """
 
     items: NDArray[np.int64]
@@ -137,7 +140,16 @@ class Sequences:
         A page of a mapped file that was looked at stays in memory until the mapping is closed. What looks at everything once
         does so with these, and lets them go.
         """
-        return Sequences.load(self.file.path) if self.file is not None and self.file.is_there() else self
+        file = self._whole_file
+        return Sequences.load(file.path) if file is not None and file.is_there() else self
+
+    @property
+    def _whole_file(self) -> MappedFile | None:
+        """Return the file, unless other arrays were put in the place of its own since."""
+        if self.file is None:
+            return None
+        same = all(getattr(self, name) is array for name, array in self.file.arrays.items())
+        return self.file if same else None
 
     def rated(self) -> NDArray[np.int64]:
         """Return the ratings.
@@ -178,22 +190,20 @@ class Sequences:
         if not len(rows):
             raise EmptyDataError(f"the split {split!r} has no interactions; use more data or another split")
         users = np.searchsorted(self.offsets, rows, side="right") - 1
+        pieces = self.pieces()
         return Cases(
             users=users,
             targets=unread.items[rows],
             starts=self.offsets[users],
             stops=rows,
             items=self.items,
-            unread_items=self._unread_items,
-            pieces=self.pieces(),
+            pieces=pieces if isinstance(pieces, Pieces) else None,
         )
 
     def pieces(self) -> NDArray[np.int64] | Pieces:
         """Return ``items`` for looking at pieces of them: what is looked at of a mapped file does not stay in memory."""
-        return self.items if self.file is None else Pieces.of(self.items, self.file, "items")
-
-    def _unread_items(self) -> NDArray[np.int64]:
-        return self.unread().items
+        file = self._whole_file
+        return self.items if file is None else Pieces.of(self.items, file, "items")
 
     def save(self, path: Path) -> None:
         """Write all of it to one safetensors file."""
@@ -217,4 +227,4 @@ class Sequences:
         with read_as(path, "is damaged", advice), safe_open(path, "pt") as file:
             arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 -- it is no mapping
             size = int(file.metadata()["catalogue_size"])
-            return cls(**arrays, catalogue_size=size, file=MappedFile.at(path))
+            return cls(**arrays, catalogue_size=size, file=attrs.evolve(MappedFile.at(path), arrays=arrays))

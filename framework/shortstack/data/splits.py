@@ -347,7 +347,7 @@ def split(
     check_order(rule, order)
     if order == "time":
         _require_times(interactions)
-    ours = isinstance(rule, tuple(map(type, SPLITS.values())))  # whose errors are about the data, and who write nowhere
+    ours = type(rule) in set(map(type, SPLITS.values()))  # whose errors are about the data, and who write nowhere
     users, times = (interactions.table[name].to_numpy(writable=not ours) for name in ("user", "timestamp"))
     items = interactions.table["item"].to_numpy(writable=True)
     with nullcontext() if ours else plugin_errors(f"split {type(rule).__name__} ({written_in(rule)})"):

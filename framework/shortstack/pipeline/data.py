@@ -61,11 +61,12 @@ def _records(context: Context) -> "Records":
     from shortstack.data.records import read_once
 
     data, tables = context.run.data, _feedback(context.run).tables
+    built_in = isinstance(task_of(context.run.task).reads, str)
     if isinstance(value_of(data.source), Records):
-        return read_once(value_of(data.source), tables)
+        return read_once(value_of(data.source), tables, as_codes=built_in)
     with readable(data) as settings:
         adapter = context.registry.build("dataset", settings.adapter, settings.settings)
-        return read_once(adapter.read(value_of(settings.source)), tables)
+        return read_once(adapter.read(value_of(settings.source)), tables, as_codes=built_in)
 
 
 def _named(run: "RunConfig") -> object:

@@ -51,6 +51,8 @@ class Feedback(Protocol):
     def prepare(self, records: "Records", settings: "DataSettings", *, seed: int, folder: Path) -> "Mapping[str, Fact]":
         """Write sequences, catalogue, and other data that the evaluation needs into a folder.
 
+        The texts of the records are ``String`` for a feedback of one's own, whatever the adapter gave.
+
         Returns:
             Counts for the report.
         """

@@ -186,7 +186,7 @@ class Prepared:
         for place, before, frame in rows.frames(wanted):
             there = there or [attrs.evolve(one, optional=False) for one in wanted if one.name in frame.columns]
             columns_there(frame.columns, there, place)
-            for start, part in parts_of(frame, there):
+            for start, part in parts_of(frame, there, self.settings.items):
                 yield read_lists(part, there, place=place, before=before + start, bad=bad)
 
 

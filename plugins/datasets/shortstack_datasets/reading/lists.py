@@ -10,16 +10,17 @@ from shortstack_datasets.reading.columns import Column
 from shortstack_datasets.reading.structured import ROWS, splittable, typed_frame
 
 
-def parts_of(frame: pl.DataFrame, columns: Sequence[Column]) -> Iterator[tuple[int, pl.DataFrame]]:
+def parts_of(frame: pl.DataFrame, columns: Sequence[Column], items: str) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield rows of users with the number of rows before them, so that each part has about as many interactions.
 
     Args:
         frame: Rows of users.
-        columns: The column of users, that of items, and those of other lists.
+        columns: The columns of users, items and other lists.
+        items: Name of the column of items.
     """
-    items, size = frame[columns[1].name], max(len(frame), 1)
-    if isinstance(items.dtype, pl.List) and splittable(frame.schema, columns):
-        size = max(1, len(frame) * ROWS // max(int(items.list.len().sum()), ROWS))
+    lists, size = frame[items], max(len(frame), 1)
+    if isinstance(lists.dtype, pl.List) and splittable(frame.schema, columns):
+        size = max(1, len(frame) * ROWS // max(int(lists.list.len().sum()), ROWS))
     for start in range(0, max(len(frame), 1), size):
         yield start, frame[start : start + size]
 

@@ -225,7 +225,7 @@ def _is_time(values: pl.Series) -> bool:
 def _quick(block: Block, columns: Sequence[Column]) -> pl.DataFrame | None:
     """Read the fields as text with polars; None if a line is no object or may repeat a field, a value may be nested, or an id true or a long float."""
     # polars would turn nested values into text, and truth values and floats that stand for many numbers, which are no ids
-    starts = {column.name: _NO_ID if column.kind == "id" else _NESTED for column in columns}
+    starts = {column.name: _MAYBE_NO_ID if column.kind == "id" else _NESTED for column in columns}
     if any(_starting(name, start).search(block.data) for name, start in starts.items()):
         return None
     try:
@@ -300,8 +300,9 @@ def _whole(values: pl.Series, column: Column, place: str) -> pl.Series:
 
 
 _NESTED: Final = rb"[\[{]"
-_NO_ID: Final = rb"(?:[\[{tf]|-?[0-9]{16,}\.|-?[0-9.]+[eE])"
-"""How a value begins that may be nested; and one that may be no id, as it is true, or a float of 16 digits or an exponent."""
+"""How a list or a table begins."""
+_MAYBE_NO_ID: Final = rb"(?:[\[{tf]|-?[0-9]{16,}\.|-?[0-9.]+[eE])"
+"""How a value begins that may be no id: a list, a table, a truth value, a float of 16 digits or with an exponent."""
 
 
 def _starting(name: str, start: bytes) -> "re.Pattern[bytes]":
