@@ -17,6 +17,7 @@ MEMBERS = {
     "compression-methods.toml": 6,
     "categories.toml": 7,
     "choices.toml": 7,
+    "distillation.toml": 84,
     "domains.toml": 15,
     "large-scale.toml": 9,
     "losses.toml": 30,
@@ -47,6 +48,7 @@ COUNTS = {
     18: "Eighteen",
     30: "Thirty",
     48: "Forty-eight",
+    84: "Eighty-four",
 }
 OF_DATA = {"categories.toml", "domains.toml", "large-scale.toml"}
 """Studies whose variants name data of their own."""
