@@ -1,4 +1,4 @@
-"""Work that a file of a stranger makes is bounded before it begins: Parquet, zip, and long numbers."""
+"""Work that a foreign file makes is bounded before it begins: Parquet, zip, and long numbers."""
 
 import json
 import os

@@ -88,23 +88,30 @@ class Pieces:
     def __getitem__(self, piece: slice) -> NDArray[np.int64]:
         first, after, step = piece.indices(len(self))
         count = max(0, after - first)
-        try:
-            with self.file.path.open("rb") as opened:
-                if step == 1 and self.file.is_opened_as(opened):
-                    opened.seek(self.start + 8 * first)
-                    read = np.fromfile(opened, "<i8", count)
-                    if len(read) == count:  # fewer without an error, where a disk gives up
-                        return read.astype(np.int64, copy=False)
-        except OSError:
-            pass
-        return self.array[piece]
+        opened = self._opened() if step == 1 else None
+        if opened is None:
+            return self.array[piece]
+        with opened:
+            opened.seek(self.start + 8 * first)
+            read = np.fromfile(opened, "<i8", count)
+        # fewer without an error, where a disk gives up
+        return read.astype(np.int64, copy=False) if len(read) == count else self.array[piece]
 
     def unread(self) -> NDArray[np.int64]:
         """Return the whole array in a mapping of its own, which is closed with the array; it is to be read."""
+        opened = self._opened() if len(self) else None
+        if opened is None:
+            return self.array
+        with opened:
+            return np.memmap(opened, "<i8", "r", self.start, (len(self),))
+
+    def _opened(self) -> IO[bytes] | None:
+        """Open the file; None if it is no longer there, or another one is in its place."""
         try:
-            with self.file.path.open("rb") as opened:
-                if len(self) and self.file.is_opened_as(opened):
-                    return np.memmap(opened, "<i8", "r", self.start, (len(self),))
+            opened = self.file.path.open("rb")
         except OSError:
-            pass
-        return self.array
+            return None
+        if self.file.is_opened_as(opened):
+            return opened
+        opened.close()
+        return None
