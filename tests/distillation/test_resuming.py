@@ -292,9 +292,9 @@ def test_a_broken_checkpoint_is_passed_over(stage, tmp_path):
     newest = tmp_path / "checkpoint-4"
     assert sorted(path.name for path in newest.iterdir() if path.name != "generation_config.json") == sorted(FILES)
     for path in damaged_in_turn(newest):
-        told = []
-        assert tmp_path / "checkpoint-2" == last_checkpoint(tmp_path, told.append)
-        (said,) = told
+        messages = []
+        assert tmp_path / "checkpoint-2" == last_checkpoint(tmp_path, messages.append)
+        (said,) = messages
         unfinished = not (newest / "digests.json").is_file()
         assert said.startswith(f"{newest} was not written to its end" if unfinished else f"{path} is ")
         assert said.endswith("training does not go on from checkpoint-4, but from the one before, or from its start")
@@ -310,10 +310,10 @@ def test_training_past_a_broken_checkpoint_ends_the_same(stage, tmp_path):
         fit(stage.trainer(callbacks=[Kill(5)], settings=STEPS, folder=tmp_path / "run"))
     weights = tmp_path / "run" / "checkpoint-4" / "model.safetensors"
     weights.write_bytes(with_another_byte(weights.read_bytes()))
-    told = []
-    fit(again, told.append)
+    messages = []
+    fit(again, messages.append)
 
-    assert [f"{weights} is damaged"] == [sentence.partition(":")[0] for sentence in told]
+    assert [f"{weights} is damaged"] == [sentence.partition(":")[0] for sentence in messages]
     assert all(torch.equal(value, everything(again)[name]) for name, value in everything(whole).items())
 
 
@@ -329,10 +329,10 @@ def test_a_checkpoint_whose_best_is_damaged_is_passed_over(stage, tmp_path):
     assert tmp_path / "checkpoint-4" == last_checkpoint(tmp_path)
     weights = tmp_path / "checkpoint-2" / "model.safetensors"
     weights.write_bytes(with_another_byte(weights.read_bytes()))
-    told = []
+    messages = []
 
-    assert last_checkpoint(tmp_path, told.append) is None
-    assert [f"{weights} is damaged"] * 2 == [sentence.partition(":")[0] for sentence in told]
+    assert last_checkpoint(tmp_path, messages.append) is None
+    assert [f"{weights} is damaged"] * 2 == [sentence.partition(":")[0] for sentence in messages]
 
 
 def test_the_log_has_what_nobody_was_told(stage, tmp_path, caplog):
