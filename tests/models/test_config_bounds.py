@@ -5,7 +5,7 @@ import os
 import threading
 
 import pytest
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import CONFIG_MAPPING, LlamaConfig, LlamaForCausalLM
 
 from shortstack import Run
 from shortstack.errors import ConfigurationError, DataError
@@ -44,6 +44,36 @@ def test_in_settings(name, value):
     """The same of a teacher that is to be trained."""
     run = Run(data="x", teacher={"config": {"model_type": "llama", **SIZES, name: value}})
     with pytest.raises(ConfigurationError, match=rf"{name} is"):
+        run.teacher_config()
+
+
+MAIN_SIZES = {
+    "llama": {"hidden_size", "intermediate_size", "num_attention_heads", "vocab_size"},
+    "gpt2": {"n_embd", "n_head", "vocab_size"},
+    "opt": {"hidden_size", "ffn_dim", "num_attention_heads", "vocab_size"},
+    "bloom": {"hidden_size", "n_head", "vocab_size"},
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("family", MAIN_SIZES)
+def test_a_size_is_zero(family):
+    """Whatever number of a config is 0, a model is made or one line says why not, before torch warns of empty matrices."""
+    refused = set()
+    for name, value in CONFIG_MAPPING[family]().to_dict().items():
+        if type(value) is int and name != "word_embed_proj_dim":
+            run = Run(data="x", teacher={"config": {"model_type": family, "num_hidden_layers": 1, name: 0}})
+            try:
+                run.teacher_config()
+            except ConfigurationError:
+                refused.add(name)
+    assert refused >= MAIN_SIZES[family]
+
+
+def test_a_matrix_without_weights():
+    """A size that only its family has is found in the model."""
+    run = Run(data="x", teacher={"config": {"model_type": "opt", "num_hidden_layers": 1, "word_embed_proj_dim": 0}})
+    with pytest.warns(UserWarning, match="zero-element"), pytest.raises(ConfigurationError, match="holds no weight"):
         run.teacher_config()
 
 

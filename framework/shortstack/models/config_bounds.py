@@ -1,4 +1,5 @@
-"""Sizes in a config that no model has: refused before transformers builds lists, or torch matrices, of that length."""
+"""Sizes in a config that no model has: refused before transformers builds lists, or torch matrices, of that length or of
+none."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -18,6 +19,11 @@ _WIDTHS: Final = (
     "n_head",
 )
 _ROWS: Final = ("vocab_size", "position_embeddings", "n_positions", "n_ctx")
+_NEEDED: Final = frozenset(
+    ("vocab_size", "hidden_size", "n_embd", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads")
+    + ("intermediate_size", "ffn_dim", "n_inner")
+)
+"""Sizes that every family has that names them; others may be 0, such as those of experts that all tokens share."""
 
 
 def out_of_bounds(fields: Mapping[str, Any]) -> str:
@@ -34,6 +40,8 @@ def out_of_bounds(fields: Mapping[str, Any]) -> str:
     for name, value, kind in _sizes(fields):
         if value > MOST[kind]:
             return f"{name} is {value:,}, and at most {MOST[kind]:,} is taken"
+        if value == 0 and name in _NEEDED:  # torch would warn of matrices that hold no number, or divide by it
+            return f"{name} is 0, and at least 1 is needed"
         if value < 0 and kind == "layers":  # of other sizes some families have -1 for none
             return f"{name} is {value}"
     return ""
