@@ -70,6 +70,12 @@ def test_a_size_is_zero(family):
     assert refused >= MAIN_SIZES[family]
 
 
+def test_a_family_that_refuses_its_defaults():
+    """One line says so."""
+    with pytest.raises(ConfigurationError, match=r"teacher\.config makes no gemma4_assistant: .* must be 0"):
+        Run(data="x", teacher={"config": {"model_type": "gemma4_assistant"}}).teacher_config()
+
+
 def test_a_matrix_without_weights():
     """A size that only its family has is found in the model."""
     run = Run(data="x", teacher={"config": {"model_type": "opt", "num_hidden_layers": 1, "word_embed_proj_dim": 0}})

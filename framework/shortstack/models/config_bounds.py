@@ -1,5 +1,4 @@
-"""Sizes in a config that no model has: refused before transformers builds lists, or torch matrices, of that length or of
-none."""
+"""Sizes in a config that no model has, refused before transformers builds lists, or torch matrices, of that length."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -19,9 +18,9 @@ _WIDTHS: Final = (
     "n_head",
 )
 _ROWS: Final = ("vocab_size", "position_embeddings", "n_positions", "n_ctx")
-_NEEDED: Final = frozenset(
-    ("vocab_size", "hidden_size", "n_embd", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads")
-    + ("intermediate_size", "ffn_dim", "n_inner")
+_NEEDED: Final = (
+    *("vocab_size", "hidden_size", "n_embd", "d_model", "intermediate_size", "ffn_dim", "n_inner"),
+    *("num_attention_heads", "n_head", "n_heads", "num_heads"),
 )
 """Sizes that every family has that names them; others may be 0, such as those of experts that all tokens share."""
 

@@ -30,8 +30,7 @@ def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConf
     family = fields["model_type"]
     if family not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise UnknownNameError("model type", family, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys())
-    config_class = CONFIG_MAPPING[family]
-    known = {*config_class().to_dict(), *config_class.attribute_map}  # common names too: GPT-2 calls layers n_layer
+    known = _field_names(family)
     for name in fields:
         if name not in known:
             raise UnknownNameError(f"field of a {family} config:", name, known)
@@ -41,9 +40,18 @@ def initial_config(fields: Mapping[str, Any], vocabulary: int) -> PreTrainedConf
     values = {name: value for name, value in fields.items() if name != "model_type"}
     values.update(vocab_size=vocabulary, pad_token_id=0, bos_token_id=None, eos_token_id=None)
     try:
-        return config_class(**values)
+        return CONFIG_MAPPING[family](**values)
     except Exception as error:  # a family's own code: sizes that are 0 end in a ZeroDivisionError, for example
         raise ConfigurationError(f"teacher.config does not fit together: {' '.join(str(error).split())}") from error
+
+
+def _field_names(family: str) -> set[str]:
+    """The names of a family's config, common ones too: GPT-2 calls layers ``n_layer``."""
+    config_class = CONFIG_MAPPING[family]
+    try:
+        return {*config_class().to_dict(), *config_class.attribute_map}
+    except Exception as error:  # some families refuse their own defaults
+        raise ConfigurationError(f"teacher.config makes no {family}: {' '.join(str(error).split())}") from error
 
 
 def planned(fields: Mapping[str, Any]) -> PreTrainedConfig:
