@@ -20,6 +20,7 @@ from benchmarks.large_catalogues import measure_large_catalogues
 from benchmarks.large_data import measure_large_data
 from benchmarks.models import measure_models
 from benchmarks.preparation import measure_preparation
+from benchmarks.processes import measure_processes
 from benchmarks.reading import measure_reading
 from benchmarks.scale import measure_scale
 from benchmarks.service import measure_service
@@ -45,6 +46,7 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "training": measure_training,
     "compiled-training": measure_compiled_training,
     "distillation": measure_distillation,
+    "processes": measure_processes,
     "studies": measure_studies,
 }
 

@@ -92,11 +92,11 @@ def _taken(folder: Path, device: str, *, distils: bool, compiled: bool) -> Taken
         "teacher": teacher,
         "selection": Selection(kept=KEPT, of=len(teacher.model.layers)),
     }
-    clock = _Clock()
+    clock = StepClock()
     trainer = DistillationTrainer(
         build_student(teacher, KEPT) if distils else teacher,
         arguments,
-        _examples(),
+        padded_histories(),
         balancing="fixed",
         candidates=torch.arange(1, ITEMS + 1),
         data_collator=default_data_collator,
@@ -109,7 +109,7 @@ def _taken(folder: Path, device: str, *, distils: bool, compiled: bool) -> Taken
     return clock.taken
 
 
-def _examples() -> list[dict[str, Tensor]]:
+def padded_histories() -> list[dict[str, Tensor]]:
     """Draw histories of 2 to 30 items, half of them of 30, padded on the right; speed does not depend on the items."""
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(1, ITEMS + 1, (ROWS * STEPS, TOKENS), generator=generator)
@@ -121,19 +121,21 @@ def _examples() -> list[dict[str, Tensor]]:
     ]
 
 
-class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+class StepClock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
     """Takes the time of each step, and of what comes before, from when it is made."""
 
     def __init__(self) -> None:
         self._ends = [perf_counter()]
 
     def on_step_end(self, *_: object, **__: object) -> None:
+        """Note the time."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self._ends.append(perf_counter())
 
     @property
     def taken(self) -> Taken:
+        """The times so far."""
         ends = self._ends
         steps = [end - start for start, end in zip(ends[FIRST:], ends[FIRST + 1 :], strict=False)]
         return Taken(start=ends[FIRST] - ends[0], step=min(steps))

@@ -23,7 +23,7 @@ PREPARED = ROOT / "runs" / "quickstart"
 def main() -> None:
     """Run the parts, or print in one line why not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["all", "quickstart", "speed", "sweep", "llm"], default="all")
+    parser.add_argument("--part", choices=["all", "quickstart", "speed", "sweep", "processes", "llm"], default="all")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu only tries the script itself")
     arguments = parser.parse_args()
     try:
@@ -42,6 +42,8 @@ def main() -> None:
             _speed(arguments.device)
         if arguments.part in {"all", "sweep"}:
             _sweep(arguments.device)
+        if arguments.part in {"all", "processes"}:
+            _processes(arguments.device)
         if arguments.part in {"all", "llm"}:
             _llm(arguments.device)
 
@@ -112,6 +114,18 @@ def _sweep(device: str) -> None:
     from benchmarks.gpu_sweep import measure_large
 
     _write("sweep", _name(device), measure_large(device))
+
+
+def _processes(device: str) -> None:
+    """Measure work that a process on each GPU of this machine shares, beside one GPU."""
+    import torch
+
+    from benchmarks.processes import measure_processes
+
+    if device == "cuda" and torch.cuda.device_count() == 1:
+        print("make gpu: processes were left out, this machine has one GPU")
+        return
+    _write("processes", _name(device), {"rows": [*measure_processes(device)]})
 
 
 def _llm(device: str) -> None:

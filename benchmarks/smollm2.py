@@ -47,7 +47,7 @@ def language_models(device: str = "cpu") -> Iterator[Workload]:
         yield Workload(
             name=f"SmolLM2-135M, {str(dtype).removeprefix('torch.')}, {batches} batches of {EXAMPLES} x {tokens} tokens",
             model=model,
-            batches=_text(folder, tokens, batches, device),
+            batches=text_batches(folder, tokens, batches, device),
             objective=next_token,
             loss=stock_loss,
         )
@@ -115,7 +115,7 @@ def _convert(weights: Path, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def _text(folder: Path, tokens: int, batches: int, device: str) -> list[Batch]:
+def text_batches(folder: Path, tokens: int, batches: int, device: str) -> list[Batch]:
     """Return batches of text; every token but the first of each row is a label."""
     size = batches * EXAMPLES * tokens
     pages = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
