@@ -389,14 +389,14 @@ def test_evaluating_without_metrics(stage):
         stage.trainer().evaluate()
 
 
-def test_more_processes_than_before(stage, tmp_path, monkeypatch):
-    """A rank that a checkpoint knows nothing of begins with random numbers of its own, the same each time."""
+def test_more_processes_than_before(stage, tmp_path):
+    """A process with draws of its own that a checkpoint knows nothing of begins with random numbers of its own, the same each time."""
     trained(stage, tmp_path)
     checkpoint = last_checkpoint(tmp_path)
     trainer = stage.trainer(folder=tmp_path)
     drawn = {}
     for rank in (0, 1, 2, 1):
-        monkeypatch.setattr(type(trainer.args), "process_index", rank)
+        trainer.stream = rank
         trainer._load_rng_state(str(checkpoint))
         numbers = torch.rand(4)
         assert torch.equal(drawn.setdefault(rank, numbers), numbers)

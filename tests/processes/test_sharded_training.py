@@ -76,6 +76,7 @@ def trained(world, folder, family, parallel, changed=None, stop=0, dtype=torch.f
             RowsStay(holders, torch.tensor([2, 12])),
             Stopping(stop),
         ],
+        embedding_dropout=0.3,
         shared_batch=True,
     )
     history = [{name: value for name, value in record.items() if name != "seconds"} for record in fit(trainer)]

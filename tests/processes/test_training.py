@@ -10,6 +10,7 @@ from shortstack import Registry
 from shortstack.config.training import FitSettings
 from shortstack.contracts import Selection
 from shortstack.distillation.fitting import fit
+from shortstack.distillation.parts import draws_at_random
 from shortstack.distillation.trainer import DistillationTrainer
 from shortstack.distillation.training_arguments import training_arguments
 from shortstack.registry import Origin
@@ -33,6 +34,13 @@ def examples(count):
     return [{"input_ids": row, "labels": [-100] * len(row) if n % 4 == 3 else row} for n, row in enumerate(rows)]
 
 
+def losses_alone():
+    """Return a registry of the project's losses."""
+    registry = Registry()
+    registry.register(shortstack_losses, Origin("shortstack", "losses", "0.1.0"))
+    return registry
+
+
 class Stopping(TrainerCallback):
     """An interruption of all processes after a step."""
 
@@ -46,12 +54,10 @@ class Stopping(TrainerCallback):
 
 
 def trained(_world, folder, batch, accumulate, stop=0):
-    """Return the weights and the history after a training whose epochs end with a smaller batch."""
+    """Return the weights and the history after a training with dropout whose epochs end with a smaller batch."""
     settings = FitSettings(
         steps=20, batch_size=batch, accumulate=accumulate, warmup_steps=2, learning_rate=0.01, evaluate_every=5
     )
-    registry = Registry()
-    registry.register(shortstack_losses, Origin("shortstack", "losses", "0.1.0"))
     student = tiny(2, 8)
     trainer = DistillationTrainer(
         student,
@@ -61,10 +67,11 @@ def trained(_world, folder, batch, accumulate, stop=0):
         teacher=tiny(4, 16),
         selection=Selection(kept=(0, 2), of=4),
         candidates=torch.arange(1, 13),
-        registry=registry,
+        registry=losses_alone(),
         balancing="ema",
         data_collator=collate,
         callbacks=[Stopping(stop)],
+        embedding_dropout=0.3,
         shared_batch=True,
     )
     history = [{name: value for name, value in record.items() if name != "seconds"} for record in fit(trainer)]
@@ -106,3 +113,33 @@ def test_resumed_by_another_number(tmp_path):
     assert {"KeyError", "OtherProcessError"} >= {one.kind for one in first}
     assert ["checkpoint-15", "checkpoint-20"] == sorted(path.name for path in (tmp_path / "resumed").iterdir())
     assert max(apart(weights, others) for others, _ in second) < 1e-9
+
+
+def streams(_world, folder, own):
+    """Return the number of the random numbers that a process draws in a training."""
+    settings = FitSettings(steps=1, batch_size=4, warmup_steps=0, evaluate_every=1)
+    student = tiny(2, 8)
+    for layer in student.model.layers:
+        layer.self_attn.attention_dropout = own
+    drawn = torch.get_rng_state()
+    assert draws_at_random(student) == (own > 0)
+    assert torch.equal(drawn, torch.get_rng_state())
+    trainer = DistillationTrainer(
+        student,
+        training_arguments(folder, settings, seed=0, device="cpu", validated=False),
+        examples(8),
+        losses={"labels": 1.0},
+        candidates=torch.arange(1, 13),
+        registry=losses_alone(),
+        data_collator=collate,
+        embedding_dropout=0.3,
+        shared_batch=True,
+    )
+    fit(trainer)
+    return trainer.stream
+
+
+@pytest.mark.parametrize(("own", "expected"), [(0.0, [0, 0]), (0.5, [0, 1])])
+def test_random_numbers_of_a_process(tmp_path, own, expected):
+    """Dropout of the embeddings is that of one process; a model's own dropout is another one for each part of a batch."""
+    assert in_processes(2, streams, tmp_path, own) == expected

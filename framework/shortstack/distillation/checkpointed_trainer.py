@@ -19,9 +19,11 @@ class CheckpointedTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
 
     Attributes:
         memory: What the balancing remembers of earlier steps.
+        stream: Number of the random numbers that this process draws; several may draw those of the first, 0.
     """
 
     memory: Memory = _NOTHING_YET
+    stream: int = 0
 
     @property
     def student(self) -> PreTrainedModel:
@@ -78,14 +80,14 @@ class CheckpointedTrainer(Trainer):  # type: ignore[misc]  # transformers is unt
     def _save_rng_state(self, output_dir: str) -> None:
         path = Path(output_dir)
         path.mkdir(parents=True, exist_ok=True)
-        checkpoints.save_tree(path / f"random-{self.args.process_index}.safetensors", checkpoints.random_state())
+        if self.stream == self.args.process_index:
+            checkpoints.save_tree(path / f"random-{self.stream}.safetensors", checkpoints.random_state())
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is None:
             return
-        rank = self.args.process_index
-        path = Path(checkpoint) / f"random-{rank}.safetensors"
-        if rank and not path.is_file():  # there were fewer processes
-            checkpoints.begin_random_state(self.args.seed, self.state.global_step, rank)
+        path = Path(checkpoint) / f"random-{self.stream}.safetensors"
+        if self.stream and not path.is_file():  # there were fewer processes
+            checkpoints.begin_random_state(self.args.seed, self.state.global_step, self.stream)
         else:
             checkpoints.restore_random_state(checkpoints.load_tree(path))

@@ -127,7 +127,11 @@ class OutputReader:
         return self.logits and has_head(self.model, self.candidates)
 
     def __call__(
-        self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor, embedded: nn.Module | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        positions: Tensor,
+        embedded: Callable[[Tensor], Tensor] | None = None,
     ) -> PassOutputs:
         """Return the outputs for one batch.
 
@@ -135,7 +139,7 @@ class OutputReader:
             input_ids: int64 ``(batch, tokens)``.
             attention_mask: ``(batch, tokens)``, 0 where the token is padding.
             positions: Bool ``(batch, tokens)``: positions whose logits are returned.
-            embedded: Module applied to the input embeddings; None for none.
+            embedded: Applied to the input embeddings ``(batch, tokens, hidden)``; None for none.
 
         Raises:
             UnsupportedModelError: No state, or no query, carries a gradient although the model is being trained.
@@ -168,7 +172,9 @@ class OutputReader:
                 f"on its {what} would teach nothing; unfreeze layers, or checkpoint with use_reentrant=False"
             )
 
-    def _watched(self, embedded: nn.Module | None) -> tuple[Copies, dict[int, Tensor], AttentionRecord]:
+    def _watched(
+        self, embedded: Callable[[Tensor], Tensor] | None
+    ) -> tuple[Copies, dict[int, Tensor], AttentionRecord]:
         """Return a shared-weight copy, and what a pass of it fills: layer outputs ``(batch, tokens, hidden)``, attention."""
         embeddings, states, record = self.model.get_input_embeddings(), dict[int, Tensor](), AttentionRecord()
         attending = [m for layer in self.layers for m in configured(layer)] if self.attention else []

@@ -5,31 +5,97 @@ from typing import Any, Final
 
 import attrs
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.futures import Future
+from transformers import PreTrainedModel
 
+from shortstack.distillation.checkpoints import random_state, restore_random_state
 from shortstack.distillation.teacher_cache import Collate
+from shortstack.models.decoder import model_inputs
 
 SPARE: Final = "spare"
 """Key of a batch that a process has for want of a part."""
+ROWS: Final = "rows"
+"""Key of the number of examples of the whole batch."""
+
+
+@attrs.frozen(kw_only=True)
+class Part:
+    """The examples of a batch that a process has: every ``size``-th one.
+
+    Attributes:
+        rank: Number of the process, from 0.
+        size: Number of processes.
+    """
+
+    rank: int
+    size: int
+
+    def of(self, rows: Tensor) -> Tensor:
+        """Return this process's rows of a whole batch; the first one if it has none, because all must run the model together.
+
+        >>> Part(rank=1, size=2).of(torch.arange(5)), Part(rank=1, size=2).of(torch.arange(1))
+        (tensor([1, 3]), tensor([0]))
+        """
+        return (rows[self.rank :: self.size] if self.rank < len(rows) else rows[:1]).contiguous()
 
 
 @attrs.frozen(eq=False)
 class PartCollate:
-    """Collates a process's part of the examples of a batch: every ``size``-th one.
+    """Collates a whole batch, and takes a process's part of it: all parts are as wide as the batch of one process.
 
-    A process that has none, as there are fewer than processes, takes the first example, because all must run the model
-    together; the batch is marked with ``SPARE``, and counts for nothing.
+    The first example of a process that has none is marked with ``SPARE``, and counts for nothing.
     """
 
     collate: Collate
-    rank: int
-    size: int
+    part: Part
 
     def __call__(self, examples: list[Any]) -> dict[str, Tensor]:
         """Return the part as a batch."""
-        part = examples[self.rank :: self.size]
-        return self.collate(part) if part else {**self.collate(examples[:1]), SPARE: torch.tensor(True)}
+        rows = len(examples)
+        batch = {name: self.part.of(tensor) for name, tensor in self.collate(examples).items()}
+        spare = {} if self.part.rank < rows else {SPARE: torch.tensor(True)}
+        return {**batch, **spare, ROWS: torch.tensor(rows)}
+
+
+class EmbeddingDropout(nn.Dropout):
+    """Dropout that draws for the whole batch of which a process has a part, so that their number changes no draw."""
+
+    def __init__(self, rate: float, part: Part | None = None) -> None:
+        """Take the rate, and this process's part of each batch; None if it has all of it."""
+        super().__init__(rate)
+        self._part = part
+
+    def forward(self, embedded: Tensor, rows: int | None = None) -> Tensor:
+        """Return input embeddings ``(batch, tokens, hidden)`` with some of their numbers 0, and the others larger for it.
+
+        Args:
+            embedded: Of this process's part of a batch.
+            rows: Number of examples of the whole batch; None for a batch of this process alone.
+        """
+        if self._part is None or rows is None:
+            return super().forward(embedded)
+        whole = super().forward(embedded.new_ones((rows, *embedded.shape[1:])))
+        return embedded * self._part.of(whole)
+
+
+def draws_at_random(model: PreTrainedModel) -> bool:
+    """Return True if a model draws random numbers while it is trained, as its own dropout does.
+
+    It is tried by a pass of two tokens, after which every generator is as it was; the model is in training mode.
+    """
+    pair = torch.zeros((1, 2), dtype=torch.long, device=model.device)
+    before = random_state()
+    with torch.no_grad():
+        model.train()(**model_inputs(model, pair, torch.ones_like(pair)))
+    after = random_state()
+    restore_random_state(before)
+    return _plain(before) != _plain(after)
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The states of generators as lists, which can be compared."""
+    return {**state, "cpu": state["cpu"].tolist(), "cuda": [one.tolist() for one in state["cuda"]]}
 
 
 def share_of(batch: Mapping[str, Any]) -> float:
@@ -37,9 +103,14 @@ def share_of(batch: Mapping[str, Any]) -> float:
     return 0.0 if SPARE in batch else 1.0
 
 
-def without_spare(batch: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a batch without the mark of one that counts for nothing; as it is if it has none, whatever it is."""
-    return {name: value for name, value in batch.items() if name != SPARE} if SPARE in batch else batch
+def rows_of(batch: Mapping[str, Any]) -> int | None:
+    """Return the number of examples of the whole batch; None if it is not known to be a part."""
+    return int(batch[ROWS]) if ROWS in batch else None
+
+
+def without_marks(batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a part of a batch without the marks of ``PartCollate``; as it is if it has none, whatever it is."""
+    return {name: value for name, value in batch.items() if name not in {SPARE, ROWS}} if ROWS in batch else batch
 
 
 def with_whole_batches(loader: Any) -> Any:

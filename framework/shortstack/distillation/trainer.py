@@ -49,7 +49,16 @@ from shortstack.distillation.interpolation import part_done
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
 from shortstack.distillation.model_outputs import PassOutputs
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
-from shortstack.distillation.parts import SPARE, PartCollate, share_of, summed, with_whole_batches, without_spare
+from shortstack.distillation.parts import (
+    Part,
+    PartCollate,
+    draws_at_random,
+    rows_of,
+    share_of,
+    summed,
+    with_whole_batches,
+    without_marks,
+)
 from shortstack.distillation.reduction_check import Shape, additive_alone, require_sum
 from shortstack.distillation.sharded_training import (
     check_sharding,
@@ -185,8 +194,9 @@ class DistillationTrainer(CheckpointedTrainer):
         if self._sharded:
             keep_arithmetic(args)
         self._shared_batch = shared_batch and args.world_size > 1
-        if self._shared_batch:
-            data_collator = PartCollate(data_collator or default_data_collator, args.process_index, args.world_size)
+        part = Part(rank=args.process_index, size=args.world_size) if self._shared_batch else None
+        if part is not None:
+            data_collator = PartCollate(data_collator or default_data_collator, part)
         super().__init__(
             # a model that is to be divided may not fit
             model=TrainingModule(
@@ -195,6 +205,7 @@ class DistillationTrainer(CheckpointedTrainer):
                 loss_modules,
                 here,
                 embedding_dropout,
+                part=part,
                 compiled=own,
             ),
             args=args,
@@ -224,13 +235,20 @@ class DistillationTrainer(CheckpointedTrainer):
             NonFiniteError: A loss or a validated metric became NaN or infinite; names it and the step.
             PluginError: A loss failed, or did not return a sum; names it and its distribution.
         """
-        if self.args.process_index:  # else every process would draw the same dropout for its part of a batch
-            checkpoints.begin_random_state(self.args.seed, 0, self.args.process_index)
+        self.stream = self._stream()
+        if self.stream:
+            checkpoints.begin_random_state(self.args.seed, 0, self.stream)
         try:
             return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
         finally:
             self.student.eval()
             self._close_trackers()
+
+    def _stream(self) -> int:
+        """Return which random numbers this process draws: those of one process, or, for a model's own dropout, others."""
+        if not self.args.process_index or (self._shared_batch and not draws_at_random(self.student)):
+            return 0
+        return int(self.args.process_index)
 
     def _close_trackers(self) -> None:
         for callback in self.callback_handler.callbacks:
@@ -301,7 +319,9 @@ class DistillationTrainer(CheckpointedTrainer):
         # accelerate leaves it to FSDP where a model is divided. That adds a layer's gradients when those of its inputs are
         # there, and a weight that an earlier pass converted, and that the cache holds, would give its own too late
         with self.accelerator.autocast(AutocastKwargs(cache_enabled=not self._sharded)):
-            total, apart = model(**batch, teacher=teacher, scales=step.scales * share, apart=measured)
+            total, apart = model(
+                **batch, teacher=teacher, scales=step.scales * share, rows=rows_of(inputs), apart=measured
+            )
         if step.gradients is not None:
             step.gradients.add([value * share for value in apart])
         sums = torch.stack(apart).detach() * share
@@ -324,7 +344,7 @@ class DistillationTrainer(CheckpointedTrainer):
         self.model.draw(seed=self.args.seed, step=self._next_step)
         vocabulary = self.student.get_input_embeddings().num_embeddings
         for batch in batches:
-            whole = without_spare(batch)
+            whole = without_marks(batch)
             check_batch(whole if self._cached is None else without_index(whole), vocabulary)
             check_lengths(batch, self._reading)
         placed = [self._prepare_inputs(batch) for batch in batches]
@@ -368,7 +388,7 @@ class DistillationTrainer(CheckpointedTrainer):
         tokens: list[int] = []
         for turn in range(max(gather_object([len(rows)]))):  # all run a model that is divided among them as often
             batch, row = rows[min(turn, len(rows) - 1)]
-            example = {name: tensor[row : row + 1] for name, tensor in batch.items() if name != SPARE}
+            example = {name: tensor[row : row + 1] for name, tensor in without_marks(batch).items()}
             inputs = {name: example[name] for name in KEYS}
             _, sums = self.model(**inputs, teacher=self._ask_teacher(example), scales=step.scales)
             if not tokens and not torch.stack(sums).isfinite().all():

@@ -1,6 +1,7 @@
 """The student and the losses' own parameters as one module, for the optimiser."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -19,6 +20,7 @@ from shortstack.distillation.model_outputs import (
     OutputsOf,
     PassOutputs,
 )
+from shortstack.distillation.parts import EmbeddingDropout, Part
 from shortstack.distillation.sampling import drawn_candidates, sampled_columns
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
 from shortstack.errors import PluginError
@@ -48,6 +50,7 @@ class TrainingModule(nn.Module):
         candidates: Tensor | None,
         embedding_dropout: float = 0.0,
         *,
+        part: Part | None = None,
         compiled: CompiledLayers | None = None,
     ) -> None:
         """Register the student and the losses' modules.
@@ -58,10 +61,11 @@ class TrainingModule(nn.Module):
             parameters: Result of each loss's ``prepare``.
             candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
             embedding_dropout: Dropout rate of the student's input embeddings in training.
+            part: This process's part of batches that several share; None if it has all of each.
             compiled: Compiled forward passes of the student's layers; None to run them as they are.
         """
         super().__init__()
-        self._dropout = nn.Dropout(embedding_dropout)
+        self._dropout = EmbeddingDropout(embedding_dropout, part)
         self._in_chunks = [index for index, loss in enumerate(losses) if loss.additive and not loss.needs_states]
         self.student = student
         self.losses = tuple(losses)
@@ -82,6 +86,7 @@ class TrainingModule(nn.Module):
         teacher: PassOutputs,
         scales: Tensor,
         *,
+        rows: int | None = None,
         apart: bool = False,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the total ``Σ_k scale_k · sum_k``, and each loss's sum over the batch.
@@ -92,13 +97,14 @@ class TrainingModule(nn.Module):
             labels: int64 ``(batch, tokens)`` in transformers' convention.
             teacher: The teacher's outputs for the same batch.
             scales: float64 ``(losses,)``: factors of the sums.
+            rows: Number of examples of the whole batch of which this is a part; None if it is whole.
             apart: Compute every loss from all positions at once, so that each has a backward pass of its own.
 
         Returns:
             The total, a scalar with a gradient, and a scalar for each loss; these have gradients, too, if ``apart``.
         """
         positions, _ = supervision(labels)
-        student = self._read(input_ids, attention_mask, positions, self._dropping())
+        student = self._read(input_ids, attention_mask, positions, self._dropping(rows))
         batch = self.loss_batch(attention_mask, labels)
         totals, sums = list[Tensor](), dict[int, Tensor]()
         for number, losses in self._by_sample().items():
@@ -176,9 +182,9 @@ class TrainingModule(nn.Module):
     ) -> list[Tensor]:
         return [_sum_of(self.losses[i], student, teacher, batch, self._module(i)) for i in losses]
 
-    def _dropping(self) -> nn.Module | None:
+    def _dropping(self, rows: int | None = None) -> Callable[[Tensor], Tensor] | None:
         """Return the dropout after the student's input embeddings, in training only; it is not part of the student."""
-        return self._dropout if self._dropout.p and self._dropout.training else None
+        return partial(self._dropout, rows=rows) if self._dropout.p and self._dropout.training else None
 
     def count(self, attention_mask: Tensor, labels: Tensor) -> Tensor:
         """Return each loss's number of terms, then that of labels that are no candidates, int64 ``(losses + 1,)``."""
