@@ -155,7 +155,8 @@ class DistillationTrainer(CheckpointedTrainer):
         # a WeightedLoss object is left to its author and to the conformance kit
         ready = tried_losses(ready, modules, model, teacher, candidates, sums=isinstance(losses, Mapping))
         self.balancing, self._log_gradient_norms = make_balancing(balancing), log_gradient_norms
-        _check_passes(args, model, teacher, gradient_norms=self._may_measure_gradients, compiled=compiled)
+        norms = log_gradient_norms or measures_gradients(self.balancing)
+        _check_passes(args, model, teacher, gradient_norms=norms, compiled=compiled)
         here = None if candidates is None else candidates.to(args.device)
         self._teacher = TeacherOutputs.of(cache or teacher, args, here, wanted(ready), compiled=compiled)
         self._around_step = compiled_step if compiled else nullcontext
@@ -343,10 +344,6 @@ class DistillationTrainer(CheckpointedTrainer):
     @property
     def _weights(self) -> dict[str, float]:
         return {loss.name: loss.weight for loss in self.model.losses}
-
-    @property
-    def _may_measure_gradients(self) -> bool:
-        return self._log_gradient_norms or measures_gradients(self.balancing)
 
     @property
     def _next_step(self) -> int:
