@@ -211,4 +211,4 @@ def test_a_stored_head_is_converted_once(stage, tmp_path):
     )
     trainer.train()
 
-    assert {rows.dtype for rows in trainer._cached._head.weights} == {torch.bfloat16}
+    assert {rows.dtype for rows in trainer._teacher.cached._head.weights} == {torch.bfloat16}

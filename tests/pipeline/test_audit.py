@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 import torch
+from pipeline.recording import Recording
 from scipy import stats
 
 from shortstack import CompactStudentModel, Run
@@ -14,23 +15,9 @@ from shortstack.errors import SourceNotFoundError
 from shortstack.evaluation.evaluator import RecommendationEvaluator
 from shortstack.evaluation.rankers import ModelRanker
 from shortstack.importance.probe import ModelProbe
-from shortstack.progress import Silent
 from shortstack.run_layout import SEQUENCES
 
 SCORERS = ["fisher", "attention", "drop-loss"]
-
-
-class Recording(Silent):
-    """Progress that records which stages ran."""
-
-    def __init__(self):
-        """Start with no stages."""
-        self.ran = []
-
-    def stage(self, stage):
-        """Record a stage that runs."""
-        self.ran.append(stage)
-        return super().stage(stage)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline.conftest import without_times
+from pipeline.recording import Recording
 
 from shortstack import Recommender, Run
 from shortstack.digests import contents, damage, is_unchecked, link, read_record, require_whole, seal, write_record
 from shortstack.errors import DataError, RunFolderError
-from shortstack.progress import Silent
 from shortstack.run_layout import CARD
 
 HISTORY = ["i1", "i2", "i3"]
@@ -148,21 +148,6 @@ def test_a_file_is_hashed_once_though_its_folder_is_renamed(tmp_path, monkeypatc
     assert hashed == ["model", "model"]
 
 
-class Noted(Silent):
-    """Keeps what a user is told."""
-
-    def __init__(self):
-        self.notes, self.kept_stages = [], []
-
-    def note(self, text):
-        """Keep a note."""
-        self.notes.append(text)
-
-    def kept(self, stage):
-        """Keep a kept stage's name."""
-        self.kept_stages.append(stage)
-
-
 @pytest.fixture(scope="module")
 def described(ring, tables):
     """A short run without the model from scratch."""
@@ -197,7 +182,7 @@ def is_refused_or_equal(folder, expected):
 
 def rerun(described, folder):
     """Run again, and return what was told."""
-    noted = Noted()
+    noted = Recording()
     described.execute(folder, progress=noted)
     return noted
 
@@ -206,7 +191,7 @@ def test_nothing_is_said_of_a_run_as_it_was(described, finished):
     """All stages are kept, in silence."""
     noted = rerun(described, finished)
 
-    assert (noted.notes, len(noted.kept_stages)) == ([], len(STAGES))
+    assert (noted.notes, len(noted.left)) == ([], len(STAGES))
 
 
 def test_a_damaged_stage_is_said_and_done_again(described, finished, tmp_path):
@@ -218,7 +203,7 @@ def test_a_damaged_stage_is_said_and_done_again(described, finished, tmp_path):
 
     assert figures(finished) == figures(folder)
     assert noted.notes == [f"{path} is damaged: it is not as it was written; calibration is done again"]
-    assert noted.kept_stages == ["data", "teacher", "importance", "selection", "pruning", "distillation", "evaluation"]
+    assert noted.left == ["data", "teacher", "importance", "selection", "pruning", "distillation", "evaluation"]
 
 
 def test_the_record_of_another_stage(described, finished, tmp_path):
@@ -228,7 +213,7 @@ def test_the_record_of_another_stage(described, finished, tmp_path):
     noted = rerun(described, folder)
 
     assert noted.notes == [f"{path} is damaged: it is the record of the stage 'data'; selection is done again"]
-    assert len(noted.kept_stages) == len(STAGES) - 1
+    assert len(noted.left) == len(STAGES) - 1
 
 
 @pytest.mark.full
@@ -241,7 +226,7 @@ def test_what_was_made_of_another_result_is_done_again(described, finished, tmp_
     seal(folder / "selection", "stage.json", record)  # as if another machine had come to another result
     noted = rerun(described, folder)
 
-    assert noted.kept_stages == ["data", "teacher", "calibration", "importance", "selection"]
+    assert noted.left == ["data", "teacher", "calibration", "importance", "selection"]
 
 
 def test_a_damaged_student_is_not_asked(finished, tmp_path):
@@ -277,7 +262,7 @@ def test_a_run_of_an_earlier_version_is_kept_and_said_to_be_unchecked(described,
     noted = rerun(described, folder)
 
     assert record
-    assert len(noted.kept_stages) == len(STAGES)
+    assert len(noted.left) == len(STAGES)
     assert noted.notes == [
         "evaluation kept unchecked: an earlier version of shortstack recorded no digests; what is removed is done again"
     ]

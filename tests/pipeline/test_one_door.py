@@ -13,7 +13,7 @@ import pytest
 import torch
 from pipeline.conftest import without_times
 from pipeline.little_language_model import WORDS, llama, teacher, tokenizer
-from pipeline.test_run import Recording
+from pipeline.recording import Recording
 from transformers import LlamaConfig, TrainerCallback
 
 from shortstack import Budget, Recommender, Registry, Run, WeightedLoss, scorer

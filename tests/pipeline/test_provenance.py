@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 from pipeline.conftest import ring_tables
+from pipeline.recording import Recording
 from pipeline.test_cli import call
-from pipeline.test_run import Recording
 
 from shortstack import Run, compare
 from shortstack.errors import ConfigurationError

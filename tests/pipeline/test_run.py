@@ -9,7 +9,9 @@ import pytest
 import torch
 from faulty_plugins.distributions import install
 from pipeline.conftest import without_times
+from pipeline.recording import Recording
 from pipeline.test_cli import to_toml
+from report.test_result import KEYS
 
 from shortstack import CompactStudentModel, Registry, Run
 from shortstack.config.budget import BUDGETS
@@ -22,24 +24,7 @@ from shortstack.errors import (
     UnsupportedModelError,
 )
 from shortstack.pipeline.preflight import check
-from shortstack.progress import Silent
 from shortstack.result import RunResult
-
-
-class Recording(Silent):
-    """Progress that records which stages ran and which were kept."""
-
-    def __init__(self):
-        self.ran, self.left = [], []
-
-    def kept(self, stage):
-        """Record a stage that was kept."""
-        self.left.append(stage)
-
-    def stage(self, stage):
-        """Record a stage that runs."""
-        self.ran.append(stage)
-        return super().stage(stage)
 
 
 @pytest.fixture(scope="module")
@@ -76,28 +61,7 @@ class TestResult:
         """The keys of the schema, schema first."""
         stored = json.loads((finished[0] / "result.json").read_text(encoding="utf-8"))
 
-        assert list(stored) == [
-            "schema",
-            "shortstack",
-            "plugins",
-            "config",
-            "environment",
-            "data",
-            "cost",
-            "verdict",
-            "importance",
-            "audit",
-            "selection",
-            "parameters",
-            "metrics",
-            "intervals",
-            "comparisons",
-            "headlines",
-            "calibration",
-            "cases",
-            "baselines",
-            "digest",
-        ]
+        assert list(stored) == KEYS
 
     def test_methods_and_metrics(self, finished):
         """Every baseline and model has every metric, null where it is undefined."""

@@ -5,27 +5,15 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pipeline.recording import Recording
 from safetensors.torch import load_file
 
 from shortstack import Run
 from shortstack.contracts import Selection
 from shortstack.errors import ConfigurationError
 from shortstack.planning.schedule import composed, rounds_of, within
-from shortstack.progress import Silent
 from shortstack.report.page import render
 from shortstack.report.terminal import terminal_table
-
-
-class Recording(Silent):
-    """Progress that records which stages ran."""
-
-    def __init__(self):
-        self.ran = []
-
-    def stage(self, stage):
-        """Record a stage that runs."""
-        self.ran.append(stage)
-        return super().stage(stage)
 
 
 def scheduled(tables, ring, **selection):

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 from pipeline.conftest import ring_tables, write_ring
-from pipeline.test_run import Recording
+from pipeline.recording import Recording
 
 from shortstack import Registry, Run
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records

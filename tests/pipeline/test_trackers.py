@@ -8,6 +8,7 @@ import attrs
 import mlflow
 import pytest
 from pipeline.prepared import FIT, context, tables
+from pipeline.recording import Recording
 from report.conftest import a_result
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers.integrations import integration_utils
@@ -19,7 +20,6 @@ from shortstack.files import read_json
 from shortstack.pipeline.distillation import distillation_stage
 from shortstack.pipeline.tracking import report_to_trackers, tensorboard_folder, wandb_run_closed
 from shortstack.planning.schedule import Round
-from shortstack.progress import Silent
 from shortstack.report import write_report
 from shortstack.report.figures import png_files
 from shortstack.report.trackers import SUMMARIES, dotted
@@ -30,21 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 BOTH = ["mlflow", "tensorboard"]
 STAGE = distillation_stage(Round(number=1, steps=1))
-
-
-class Notes(Silent):
-    """Keeps the notes."""
-
-    def __init__(self):
-        self.notes, self.kept_stages = [], []
-
-    def note(self, text):
-        """Keep it."""
-        self.notes.append(text)
-
-    def kept(self, stage):
-        """Keep it."""
-        self.kept_stages.append(stage)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +113,7 @@ def trained(without):
     """Carries out the student's stage with trackers; returns the run's folder and the notes: ``trained(trackers)``."""
 
     def train(report_to):
-        root, said = without(STUDENT), Notes()
+        root, said = without(STUDENT), Recording()
         (root / RUN).write_text("{}", encoding="utf-8")  # a run writes it before its stages
         STAGE.perform(attrs.evolve(context(root, **reporting(report_to)), progress=said), "a key")
         return root, said.notes
@@ -139,7 +124,7 @@ def trained(without):
 @pytest.fixture
 def done(tmp_path, monkeypatch):
     """A run's folder with a result; ``done.report(trackers)`` reports it, and ``done.notes`` is what was said."""
-    root, said, result = tmp_path / "run", Notes(), a_result()
+    root, said, result = tmp_path / "run", Recording(), a_result()
     root.mkdir()
     result.save(root)
     write_report(root)
@@ -309,10 +294,10 @@ def test_a_whole_run(ring, tables, store, tmp_path):
     plain = tables(ring)
     Run.from_mapping(plain).execute(tmp_path / "books")
     tracked = replace(replace(plain, "teacher.fit.report_to", BOTH), "distillation.fit.report_to", BOTH)
-    said = Notes()
+    said = Recording()
     result = Run.from_mapping(tracked).execute(tmp_path / "books", progress=said)
 
-    assert {"teacher", "distillation", "scratch", "evaluation"} <= set(said.kept_stages)
+    assert {"teacher", "distillation", "scratch", "evaluation"} <= set(said.left)
     assert store.names() == ["books"]
     assert store.one("books").data.params["distillation.fit.report_to"] == '["mlflow", "tensorboard"]'
 

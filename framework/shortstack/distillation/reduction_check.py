@@ -78,6 +78,34 @@ def _one_head(numbers: Tensor) -> AttentionInputs:
     return AttentionInputs(queries=numbers[:, None], keys=numbers[:, None], values=numbers[:, None])
 
 
+def tried_losses(
+    losses: Sequence[WeightedLoss],
+    modules: Sequence[nn.Module | None],
+    student: PreTrainedModel,
+    teacher: PreTrainedModel | None,
+    candidates: Tensor | None,
+    *,
+    sums: bool,
+) -> tuple[WeightedLoss, ...]:
+    """Return the losses, those that turn out not to be additive over positions marked as such.
+
+    Args:
+        losses: The losses.
+        modules: Result of each loss's ``prepare``; copies of them are used, on the CPU.
+        student: The model that is trained.
+        teacher: The model to distil from; None for none.
+        candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
+        sums: Raise if a loss returns a mean.
+
+    Raises:
+        PluginError: A loss returns a mean; names it.
+    """
+    shapes = Shape.of(student, candidates), teacher and Shape.of(teacher, candidates)
+    if sums:
+        require_sum(losses, modules, *shapes)
+    return additive_alone(losses, modules, *shapes)
+
+
 def require_sum(
     losses: Sequence[WeightedLoss], modules: Sequence[nn.Module | None], student: Shape, teacher: Shape | None
 ) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
@@ -59,26 +59,19 @@ from shortstack.distillation.parts import (
     with_whole_batches,
     without_marks,
 )
-from shortstack.distillation.reduction_check import Shape, additive_alone, require_sum
+from shortstack.distillation.reduction_check import tried_losses
 from shortstack.distillation.sharded_training import (
     check_sharding,
     keep_arithmetic,
     use_plugin,
 )
-from shortstack.distillation.teacher_cache import (
-    EXAMPLE,
-    CachedTeacher,
-    Numbered,
-    NumberedCollate,
-    TeacherCache,
-    without_index,
-)
+from shortstack.distillation.teacher_cache import Collate, Numbered, NumberedCollate, TeacherCache, without_index
+from shortstack.distillation.teacher_outputs import TeacherOutputs
 from shortstack.distillation.trackers import Tell, Tracker, require_trackers, with_trackers_guarded
-from shortstack.distillation.training_module import TrainingModule, prepare, teacher_reader
+from shortstack.distillation.training_module import TrainingModule, prepare
 from shortstack.distillation.weighted_losses import LossSettings, losses_at, wanted, weighted_losses
 from shortstack.errors import ConfigurationError, NonFiniteError
 from shortstack.models.batch_keys import KEYS
-from shortstack.models.candidates import supervision
 from shortstack.models.frozen import evaluation_copy
 from shortstack.models.generation import settle_generation
 from shortstack.models.precision import widen
@@ -133,6 +126,8 @@ class DistillationTrainer(CheckpointedTrainer):
         PluginError: A loss failed, or one given by name returns a mean; names it and its distribution.
     """
 
+    _summing: nn.Module | None = None
+
     def __init__(
         self,
         model: PreTrainedModel,
@@ -146,7 +141,7 @@ class DistillationTrainer(CheckpointedTrainer):
         selection: Selection | None = None,
         validate: Validate | None = None,
         registry: Registry | None = None,
-        data_collator: Callable[[list[Any]], dict[str, Tensor]] | None = None,
+        data_collator: Collate | None = None,
         callbacks: Sequence[TrainerCallback] = (),
         embedding_dropout: float = 0.0,
         half_weights: bool = False,
@@ -156,62 +151,34 @@ class DistillationTrainer(CheckpointedTrainer):
         tell: Tell = _LOG.warning,
     ) -> None:
         """Check the parts and assemble the trainer."""
+        cache, teacher = (teacher, teacher.teacher) if isinstance(teacher, TeacherCache) else (None, teacher)
         ready = weighted_losses(losses, registry)
         check_arguments(args, validate)
         require_trackers(args.report_to)
-        cache, teacher = (teacher, teacher.teacher) if isinstance(teacher, TeacherCache) else (None, teacher)
         check_models(model, teacher, ready, train_dataset, candidates)
         if cache is not None:
             check_cache(ready)
             cache.check(train_dataset)
-            train_dataset, data_collator = (
-                Numbered(train_dataset),
-                NumberedCollate(data_collator or default_data_collator),
-            )
         _settle(model, half_weights=half_weights)
-        loss_modules = prepare(ready, teacher, model, selection, args.seed)
-        shapes = Shape.of(model, candidates), teacher and Shape.of(teacher, candidates)
-        if isinstance(losses, Mapping):  # a WeightedLoss object is left to its author and to the conformance kit
-            require_sum(ready, loss_modules, *shapes)
-        ready = additive_alone(ready, loss_modules, *shapes)
-        self.balancing = make_balancing(balancing)
+        modules = prepare(ready, teacher, model, selection, args.seed)
+        # a WeightedLoss object is left to its author and to the conformance kit
+        ready = tried_losses(ready, modules, model, teacher, candidates, sums=isinstance(losses, Mapping))
+        self.balancing, self._log_gradient_norms = make_balancing(balancing), log_gradient_norms
         norms = log_gradient_norms or measures_gradients(self.balancing)
-        check_sharding(args, gradient_norms=norms)
-        if norms:
-            shared_parameters(model)
-        if compiled:
-            models = {"student": model, "teacher": teacher}
-            check_compilable(models, args.device, processes=args.world_size, gradient_norms=norms)
-        own, theirs = (CompiledLayers() if compiled else None for _ in range(2))
-        self._around_step = compiled_step if compiled else nullcontext
+        _check_passes(args, model, teacher, gradient_norms=norms, compiled=compiled)
         here = None if candidates is None else candidates.to(args.device)
-        self._cached = None if cache is None else CachedTeacher(cache, here, args.device)
-        self._teacher = None if cache else teacher_reader(teacher, args, here, wanted(ready), theirs)
-        self._reading = {"student": model} | ({} if self._teacher is None else {"teacher": self._teacher.model})
-        self._summing: nn.Module | None = None
-        self._validate, self._loss_log, self._log_gradient_norms = validate, LossLog(), log_gradient_norms
-        self._sharded = bool(args.fsdp)
-        if self._sharded:
-            keep_arithmetic(args)
-        self._shared_batch = shared_batch and args.world_size > 1
-        part = Part(rank=args.process_index, size=args.world_size) if self._shared_batch else None
-        if part is not None:
-            data_collator = PartCollate(data_collator or default_data_collator, part)
+        self._teacher = TeacherOutputs.of(cache or teacher, args, here, wanted(ready), compiled=compiled)
+        self._around_step = compiled_step if compiled else nullcontext
+        self._validate, self._loss_log = validate, LossLog()
+        student = model if args.fsdp else model.to(args.device)  # a model that is to be divided may not fit
+        layers = CompiledLayers() if compiled else None
+        part = Part(rank=args.process_index, size=args.world_size) if shared_batch and args.world_size > 1 else None
         super().__init__(
-            # a model that is to be divided may not fit
-            model=TrainingModule(
-                model if self._sharded else model.to(args.device),
-                ready,
-                loss_modules,
-                here,
-                embedding_dropout,
-                part=part,
-                compiled=own,
-            ),
-            args=args,
-            train_dataset=train_dataset,
+            TrainingModule(student, ready, modules, here, embedding_dropout, part=part, compiled=layers),
+            args,
+            _collation(data_collator, part, numbered=cache is not None),
+            train_dataset if cache is None else Numbered(train_dataset),
             eval_dataset=train_dataset,  # never read: evaluate() calls validate, but Trainer requires one
-            data_collator=data_collator,
             callbacks=[*callbacks, LastStep(), Clock(self._loss_log)],
         )
         self.remove_callback(PrinterCallback)
@@ -246,9 +213,8 @@ class DistillationTrainer(CheckpointedTrainer):
 
     def _stream(self) -> int:
         """Return which random numbers this process draws: those of one process, or, for a model's own dropout, others."""
-        if not self.args.process_index or (self._shared_batch and not draws_at_random(self.student)):
-            return 0
-        return int(self.args.process_index)
+        rank, shares = int(self.args.process_index), isinstance(self.data_collator, PartCollate)
+        return 0 if not rank or (shares and not draws_at_random(self.student)) else rank
 
     def _close_trackers(self) -> None:
         for callback in self.callback_handler.callbacks:
@@ -257,6 +223,8 @@ class DistillationTrainer(CheckpointedTrainer):
 
     def create_accelerator_and_postprocess(self) -> None:
         """Create the accelerator, with its sharding on the CPU as well as on GPUs."""
+        if self.args.fsdp:
+            keep_arithmetic(self.args)
         super().create_accelerator_and_postprocess()
         if self.args.fsdp:
             use_plugin(self.accelerator, self.args)
@@ -265,7 +233,7 @@ class DistillationTrainer(CheckpointedTrainer):
     def get_train_dataloader(self) -> Any:
         """Return the batches of this process, or, of a batch that all share, its part of each."""
         loader = super().get_train_dataloader()
-        return with_whole_batches(loader) if self._shared_batch else loader
+        return with_whole_batches(loader) if isinstance(self.data_collator, PartCollate) else loader
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """Return the length-grouped sampler if the arguments request it; else transformers' default."""
@@ -318,7 +286,7 @@ class DistillationTrainer(CheckpointedTrainer):
         teacher = self._ask_teacher(inputs)
         # accelerate leaves it to FSDP where a model is divided. That adds a layer's gradients when those of its inputs are
         # there, and a weight that an earlier pass converted, and that the cache holds, would give its own too late
-        with self.accelerator.autocast(AutocastKwargs(cache_enabled=not self._sharded)):
+        with self.accelerator.autocast(AutocastKwargs(cache_enabled=not self.args.fsdp)):
             total, apart = model(
                 **batch, teacher=teacher, scales=step.scales * share, rows=rows_of(inputs), apart=measured
             )
@@ -330,23 +298,19 @@ class DistillationTrainer(CheckpointedTrainer):
 
     @torch.no_grad()
     def _ask_teacher(self, inputs: Mapping[str, Tensor]) -> PassOutputs:
-        positions, targets = supervision(inputs["labels"])
         # the cache's head, too: its rows are converted once here, or else for every chunk
         with self.accelerator.autocast():
-            if self._cached is not None:
-                return self._cached(inputs[EXAMPLE], len(targets)).settled()
-            if self._teacher is not None:
-                return self._teacher(inputs["input_ids"], inputs["attention_mask"], positions).settled()
-        return PassOutputs()
+            return self._teacher(inputs)
 
     def _open(self, batches: Sequence[Mapping[str, Tensor]]) -> OptimiserStep:
         self.model.losses = losses_at(self.model.losses, part_done(self._next_step, self.state.max_steps))
         self.model.draw(seed=self.args.seed, step=self._next_step)
         vocabulary = self.student.get_input_embeddings().num_embeddings
+        reading = {"student": self.student, **self._teacher.models}
         for batch in batches:
             whole = without_marks(batch)
-            check_batch(whole if self._cached is None else without_index(whole), vocabulary)
-            check_lengths(batch, self._reading)
+            check_batch(whole if self._teacher.cached is None else without_index(whole), vocabulary)
+            check_lengths(batch, reading)
         placed = [self._prepare_inputs(batch) for batch in batches]
         # before any forward pass, because the first micro-batch is divided by the counts of all
         counts = [self.model.count(one["attention_mask"], one["labels"]).double() * share_of(one) for one in placed]
@@ -486,3 +450,28 @@ def _settle(model: PreTrainedModel, *, half_weights: bool) -> None:
     settle_generation(model)
     if not half_weights:
         widen(model)
+
+
+def _check_passes(
+    args: TrainingArguments,
+    student: PreTrainedModel,
+    teacher: PreTrainedModel | None,
+    *,
+    gradient_norms: bool,
+    compiled: bool,
+) -> None:
+    """Raise if sharding, the gradient norms of single losses, or compiled layers cannot be had together here."""
+    check_sharding(args, gradient_norms=gradient_norms)
+    if gradient_norms:
+        shared_parameters(student)
+    if compiled:
+        models = {"student": student, "teacher": teacher}
+        check_compilable(models, args.device, processes=args.world_size, gradient_norms=gradient_norms)
+
+
+def _collation(collate: Collate | None, part: Part | None, *, numbered: bool) -> Collate:
+    """Return what makes a batch of examples: with their numbers for a cache, and a part of one that processes share."""
+    collate = collate or default_data_collator
+    if numbered:
+        collate = NumberedCollate(collate)
+    return collate if part is None else PartCollate(collate, part)

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, TrainingArguments
+from transformers import PreTrainedModel
 
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.chunks import ChunkedSums
@@ -27,7 +27,6 @@ from shortstack.errors import PluginError
 from shortstack.models.attention_inputs import require_interface
 from shortstack.models.candidates import candidate_index, supervision
 from shortstack.models.decoder import Decoder
-from shortstack.models.sharding import is_sharded, shard_layers
 from shortstack.models.thread_generator import thread_generator
 from shortstack.registry.isolation import plugin_errors
 
@@ -272,23 +271,6 @@ def output_reader(
         attention=attention,
         compiled=compiled,
     )
-
-
-def teacher_reader(
-    teacher: PreTrainedModel | None,
-    args: TrainingArguments,
-    candidates: Tensor | None,
-    needs: frozenset[Output],
-    compiled: CompiledLayers | None,
-) -> OutputReader | None:
-    """Return a reader of the teacher, moved to the device or divided among several; None if no loss needs a teacher."""
-    if teacher is None or not any(output.of_teacher for output in needs):
-        return None
-    if not args.fsdp:
-        teacher.to(args.device)
-    elif not is_sharded(teacher):
-        shard_layers(teacher, args.device)
-    return output_reader(teacher, candidates, needs, TEACHER_OUTPUTS, compiled)
 
 
 def _sum_of(

@@ -34,7 +34,7 @@ def _depends_on(run: "RunConfig", registry: "Registry") -> object:
 def _execute(context: Context, folder: Path, round_: Round) -> None:
     from shortstack.pipeline.stage_model import StageModel
     from shortstack.pipeline.teacher_states import teacher_for
-    from shortstack.pipeline.training import precision_of, train
+    from shortstack.pipeline.training import Objective, precision_of, train
 
     settings = context.run.distillation
     # the selection must index the layers of the model that teaches: losses such as hidden-states pair them
@@ -43,17 +43,20 @@ def _execute(context: Context, folder: Path, round_: Round) -> None:
     examples = student.task.training_examples(student.sequences, student.catalogue)
     in_half = precision_of(context, folder, settings.fit) == "bfloat16"
     teacher = teacher_for(context, TEACHER if by_the_first else round_.source, examples, bfloat16=in_half)
+    objective = Objective(
+        losses=settings.losses,
+        balancing=settings.balancing,
+        log_gradient_norms=settings.log_gradient_norms,
+        teacher=teacher,
+        selection=load_selection(context.root, round_) if by_the_first else own_selection(context.root, round_),
+    )
     train(
         context,
         round_.named("distillation"),
         student,
         settings.fit,
         folder,
-        losses=settings.losses,
-        balancing=settings.balancing,
-        log_gradient_norms=settings.log_gradient_norms,
-        teacher=teacher,
-        selection=load_selection(context.root, round_) if by_the_first else own_selection(context.root, round_),
+        objective=objective,
         keep_new=context.run.keeps_new_items,
         tracked_as=round_.named(STUDENT),
     )

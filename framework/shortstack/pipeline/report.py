@@ -141,11 +141,15 @@ def _intermediate_rounds(context: Context) -> list[Round]:
     return [round_ for round_ in rounds_of(context.run.selection) if not round_.is_last]
 
 
+def _intermediate_students(context: Context) -> dict[str, str]:
+    """Return the folders of the students before the last step's, by their names in the result."""
+    return {f"step-{round_.number}": round_.named("student") for round_ in _intermediate_rounds(context)}
+
+
 def _cost(context: Context, stages: Sequence[Stage]) -> "CostRecord":
-    intermediate = {f"step-{round_.number}": round_.named("student") for round_ in _intermediate_rounds(context)}
     scratch = {"scratch": "scratch"} if context.run.evaluation.scratch else {}
     sasrec = {SASREC: SASREC} if context.run.evaluation.sasrec else {}
-    folders = {**sasrec, "teacher": "teacher", **intermediate, **scratch, "student": "student"}
+    folders = {**sasrec, "teacher": "teacher", **_intermediate_students(context), **scratch, "student": "student"}
     trained = {name: training_of(context.root / folder) for name, folder in folders.items()}
     done = {name: training for name, training in trained.items() if training}
     work = ("seconds", "steps", "examples", "tokens_per_second", "floating_point_operations")
@@ -163,12 +167,11 @@ def _sizes(context: Context, evaluation: Mapping[str, Any]) -> dict[str, dict[st
     """Return the bytes of each evaluated model on the disk and in memory."""
     from shortstack.models.stored_sizes import stored_sizes
 
-    intermediate = {f"step-{round_.number}": round_.named("student") for round_ in _intermediate_rounds(context)}
     folders = {
         SASREC: SASREC,
         "scratch": "scratch",
         "teacher": "teacher",
-        **intermediate,
+        **_intermediate_students(context),
         "pruned": "pruned",
         "student": "student",
     }

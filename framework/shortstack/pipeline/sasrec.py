@@ -72,7 +72,7 @@ def _train(context: Context, place: Path, number: int) -> None:
     model = attrs.evolve(StageModel.of(context, initial_model(config), catalogue), task=task)
     examples = task.training_examples(model.sequences, catalogue)
     name = f"{SASREC}, setting {number + 1} of {len(GRID)}"
-    train(context, name, model, setting.fit(len(examples)), place, losses={"labels": 1.0})
+    train(context, name, model, setting.fit(len(examples)), place)
 
 
 def _keep_best(folder: Path, places: Sequence[Path], selected_by: str) -> None:

@@ -50,7 +50,7 @@ def _execute(context: Context, folder: Path, steps: tuple[Round, ...]) -> None:
     pruned = StageModel.load(context, PRUNED)
     scratch = StageModel.of(context, initial_model(pruned.model.config), pruned.catalogue, pruned.tokenizer)
     settings = context.run.scratch_fit(_examples(context, steps))
-    train(context, "scratch", scratch, settings, folder, losses={"labels": 1.0})
+    train(context, "scratch", scratch, settings, folder)
 
 
 def scratch_stage(steps: tuple[Round, ...]) -> Stage:

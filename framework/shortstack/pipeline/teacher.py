@@ -50,7 +50,7 @@ def _execute(context: Context, folder: Path) -> None:
             teacher.save(folder)
         return
     context.world.first(partial(rehearse, context, teacher))
-    train(context, "teacher", teacher, fit, folder, losses={"labels": 1.0}, keep_new=context.run.keeps_new_items)
+    train(context, "teacher", teacher, fit, folder, keep_new=context.run.keeps_new_items)
 
 
 def _untrained(context: Context) -> "StageModel":

@@ -42,6 +42,25 @@ if TYPE_CHECKING:
     from shortstack.progress import ProgressCallback
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class Objective:
+    """The losses that a model is trained on, and its teacher; by default the labels alone.
+
+    Attributes:
+        losses: The losses by name.
+        balancing: The way in which the losses are combined into one number.
+        log_gradient_norms: Whether the gradient norm of each loss is logged.
+        teacher: The model to distil from, or a cache of its final states; None to train without one.
+        selection: The teacher's layers that the model was made from.
+    """
+
+    losses: "LossSettings" = attrs.field(factory=lambda: {"labels": 1.0})
+    balancing: str | Mapping[str, Any] = "fixed"
+    log_gradient_norms: bool = False
+    teacher: "PreTrainedModel | TeacherCache | None" = None
+    selection: "Selection | None" = None
+
+
 def train(
     context: Context,
     name: str,
@@ -49,11 +68,7 @@ def train(
     settings: "FitSettings",
     folder: Path,
     *,
-    losses: "LossSettings",
-    balancing: str | Mapping[str, Any] = "fixed",
-    log_gradient_norms: bool = False,
-    teacher: "PreTrainedModel | TeacherCache | None" = None,
-    selection: "Selection | None" = None,
+    objective: Objective | None = None,
     keep_new: bool = False,
     tracked_as: str | None = None,
 ) -> None:
@@ -67,14 +82,11 @@ def train(
         recommender: The model, trained in place.
         settings: Training settings.
         folder: Folder of the result.
-        losses: The losses by name.
-        balancing: The way in which the losses are combined into one number.
-        log_gradient_norms: Whether the gradient norm of each loss is logged.
-        teacher: The model to distil from, or a cache of its final states; None to train without one.
-        selection: The teacher's layers that the model was made from.
+        objective: The losses and the teacher; the labels alone by default.
         keep_new: Whether items that are in no training history are left out of the softmax, with their rows unchanged.
         tracked_as: Name of the model in trackers; that of the training by default.
     """
+    objective = objective or Objective()
     examples = recommender.task.training_examples(recommender.sequences, recommender.catalogue)
     selected_by = headlines_of(context.run).selected_by
     arguments = _arguments(context, settings, folder, selected_by, tracked_as or name)
@@ -86,24 +98,16 @@ def train(
         adapted(recommender.model, settings.lora, trained=[holder.get_parameter("weight") for holder in holders]),
         wandb_run_closed(settings.report_to),
     ):
-        trainer = DistillationTrainer(
-            recommender.model,
-            arguments,
+        callbacks = [*early_stopping(settings), *rows, _Progress(step, selected_by), *own_callbacks(context.run)]
+        trainer = _trainer(
+            context,
+            recommender,
+            settings,
             examples,
-            losses=losses,
-            teacher=teacher,
-            balancing=balancing,
-            log_gradient_norms=log_gradient_norms,
+            objective,
+            arguments=arguments,
             candidates=candidates,
-            selection=selection,
-            validate=_validation(context, recommender),
-            registry=context.registry,
-            data_collator=collate,
-            callbacks=[*early_stopping(settings), *rows, _Progress(step, selected_by), *own_callbacks(context.run)],
-            embedding_dropout=settings.embedding_dropout,
-            shared_batch=True,
-            compiled=settings.compile,
-            tell=context.progress.note,
+            callbacks=callbacks,
         )
         _place_events(context, trainer, tracked_as or name)
         history = fit(trainer, context.progress.note)
@@ -111,8 +115,40 @@ def train(
     trained = whole_copy(recommender.model) if is_sharded(recommender.model) else recommender.model
     if context.world.is_first and trained is not None:
         attrs.evolve(recommender, model=trained).save(folder)
-        work = _work(recommender, trainer, examples, teacher, history[-1]["seconds"])
+        work = _work(recommender, trainer, examples, objective.teacher, history[-1]["seconds"])
         write_json(folder / TRAINING, _course(history, selected_by, arguments) | work)
+
+
+def _trainer(
+    context: Context,
+    recommender: StageModel,
+    settings: "FitSettings",
+    examples: Examples,
+    objective: Objective,
+    *,
+    arguments: "TrainingArguments",
+    candidates: torch.Tensor,
+    callbacks: Sequence[TrainerCallback],
+) -> DistillationTrainer:
+    return DistillationTrainer(
+        recommender.model,
+        arguments,
+        examples,
+        losses=objective.losses,
+        teacher=objective.teacher,
+        balancing=objective.balancing,
+        log_gradient_norms=objective.log_gradient_norms,
+        selection=objective.selection,
+        candidates=candidates,
+        validate=_validation(context, recommender),
+        registry=context.registry,
+        data_collator=collate,
+        callbacks=callbacks,
+        embedding_dropout=settings.embedding_dropout,
+        shared_batch=True,
+        compiled=settings.compile,
+        tell=context.progress.note,
+    )
 
 
 def _place_events(context: Context, trainer: DistillationTrainer, name: str) -> None:

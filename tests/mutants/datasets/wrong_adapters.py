@@ -57,6 +57,17 @@ PREPARED = {
 }
 """What needs that the core takes the table at all."""
 
+ROWS = {
+    "ratings-of-any-scale",
+    "rows-round-trip",
+    "large-numbers",
+    "many-rows",
+    "half-stars",
+    "times-of-day",
+    "odd-names",
+}
+"""What compares whole rows with those that were written."""
+
 BAD_ROWS = {"bad-row", "short-row", "long-row", "nameless-row"}
 
 
@@ -71,16 +82,7 @@ ADAPTERS = (
     wrong(
         "drops-the-last-row",
         "The last row is dropped.",
-        {
-            "ratings-of-any-scale",
-            "rows-round-trip",
-            "row-order",
-            "large-numbers",
-            "many-rows",
-            "half-stars",
-            "times-of-day",
-            "odd-names",
-        },
+        {*ROWS, "row-order"},
         finished=in_memory(lambda frame: frame.head(-1)),
     ),
     wrong(
@@ -107,29 +109,13 @@ ADAPTERS = (
     wrong(
         "seconds",
         "Times are given in seconds.",
-        {
-            "ratings-of-any-scale",
-            "rows-round-trip",
-            "large-numbers",
-            "many-rows",
-            "half-stars",
-            "times-of-day",
-            "odd-names",
-        },
+        ROWS,
         finished=in_memory(lambda frame: frame.with_columns(pl.col("timestamp") // 1_000)),
     ),
     wrong(
         "float-ids",
         "Ids go through a float.",
-        {
-            "ratings-of-any-scale",
-            "rows-round-trip",
-            "large-numbers",
-            "many-rows",
-            "half-stars",
-            "times-of-day",
-            "odd-names",
-        },
+        ROWS,
         pitfall=31,
         interaction=through_float,
     ),
@@ -171,16 +157,7 @@ ADAPTERS = (
     wrong(
         "renumbers-users",
         "Users are renumbered by first use.",
-        {
-            "ratings-of-any-scale",
-            "rows-round-trip",
-            "row-order",
-            "large-numbers",
-            "many-rows",
-            "half-stars",
-            "times-of-day",
-            "odd-names",
-        },
+        {*ROWS, "row-order"},
         pitfall=30,
         finished=in_memory(by_first_use),
     ),
