@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from shortstack.boundaries import RepeatedKeyError, read_as, without_repeats
+from shortstack.contracts.first_bytes import require_kind_of_file
 from shortstack.data.user_histories import (
     EXCLUDE_SEEN,
     ITEMS,
@@ -49,11 +50,13 @@ def require_readable(path: Path) -> None:
     Raises:
         SourceNotFoundError: There is no such file.
         UnknownNameError: Its name ends in none of the known ways.
+        DataError: It is of another kind than its name says.
     """
     if path.suffix.lower() not in _READERS:
         raise UnknownNameError(f"ending of the file of users {path}:", path.suffix, _READERS)
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there, or is no file; name a file of users")
+    require_kind_of_file(path, "a Parquet file" if path.suffix.lower() in _PARQUET else "a text")
 
 
 def user_type(path: Path) -> "pl.DataType":

@@ -48,10 +48,12 @@ def preview(parts: Parts) -> Preview:
 def _of_parquet(parts: Parts, name: str) -> Preview:
     import polars as pl
 
-    from shortstack_datasets.reading.structured import whole_parquet
+    from shortstack_datasets.reading.structured import parquet_bytes, whole_parquet
 
-    with opened(parts.files, name) as stream, whole_parquet(stream.place):
-        frame = pl.read_parquet(io.BytesIO(stream.read()), n_rows=_ROWS)
+    with opened(parts.files, name) as stream:
+        data = parquet_bytes(stream)
+        with whole_parquet(stream.place):
+            frame = pl.read_parquet(io.BytesIO(data), n_rows=_ROWS)
     return Preview(columns=frame.to_dict(as_series=False))
 
 
