@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from shortstack.contracts.separator_line import separator_line
 from shortstack.errors import DataError
 from shortstack_datasets.reading.forms import Form
 from shortstack_datasets.reading.headers import SEPARATORS, are_headings, fields_of
@@ -79,6 +80,9 @@ def _by_column(rows: Iterable[Any]) -> dict[str, list[object]]:
 
 
 def _of_text(lines: Sequence[str], usual: str) -> Preview:
+    declared = separator_line(lines[0].encode())  # the adapter reads it from the file, too
+    if declared is not None:
+        lines, usual = lines[1:], declared[0]
     separator = max((usual, *SEPARATORS), key=lambda one: _width(lines, one))
     form = Form(separator=separator, quoted=len(separator) == 1)
     rows = [fields for fields in (fields_of(line, form) for line in _whole(lines) if line) if fields]
