@@ -18,6 +18,7 @@ from benchmarks.distillation import measure_distillation
 from benchmarks.export import measure_export
 from benchmarks.large_catalogues import measure_large_catalogues
 from benchmarks.large_data import measure_large_data
+from benchmarks.latency import measure_latency
 from benchmarks.models import measure_models
 from benchmarks.preparation import measure_preparation
 from benchmarks.processes import measure_processes
@@ -43,6 +44,7 @@ PARTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "serving": measure_serving,
     "service": measure_service,
     "export": measure_export,
+    "latency": measure_latency,
     "training": measure_training,
     "compiled-training": measure_compiled_training,
     "distillation": measure_distillation,

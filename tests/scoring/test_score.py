@@ -15,7 +15,7 @@ import torch
 from processes.several import in_processes
 from scoring.sentences import TEXTS, WORDS
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel
+from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel, MixtralConfig, MixtralForCausalLM
 
 from shortstack import Registry, measure_importance
 from shortstack.cli import main
@@ -787,3 +787,23 @@ def test_a_merge_that_fails(scoring, odd, tmp_path):
     ]
     with pytest.raises(PluginError, match=r"acme/odd \(acme:odd 1\.0\) failed: RuntimeError: cannot merge"):
         merge_parts(parts, tmp_path / "out.json", registry)
+
+
+def test_a_mixture_that_torch_cannot_multiply(score, model_folder, tmp_path):
+    """In bfloat16 its experts' rows are of 24 bytes, which is said; in float32 they are scored."""
+    sizes = {
+        "hidden_size": 12,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "head_dim": 8,
+    }
+    config = MixtralConfig(vocab_size=len(WORDS), num_key_value_heads=2, num_local_experts=4, **sizes)
+    MixtralForCausalLM(config).save_pretrained(tmp_path / "model")
+    stored_tokenizer(model_folder).save_pretrained(tmp_path / "model")
+
+    with pytest.raises(
+        UnsupportedModelError, match=r"torch multiplies the matrices of experts only where .* multiples of 8$"
+    ):
+        score(tmp_path / "half.json", model=tmp_path / "model", scorers={"fisher": {}}, precision="bfloat16")
+    assert score(tmp_path / "whole.json", model=tmp_path / "model", scorers={"fisher": {}}, precision="float32")

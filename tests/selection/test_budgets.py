@@ -101,7 +101,7 @@ def test_a_budget_in_words(budget, words):
         ({"keep_ratio": "150%"}, "keep_ratio must be above 0 and at most 1, got 1.5"),
         (
             {"parameters": 0.0},
-            'parameters must be a whole count from 1, such as 35M, or a share such as "25%", got 0.0$',
+            'parameters must be a whole count from 1, such as 35M, or a share such as "25%", got 0$',
         ),
         ({"body_parameters": 1.5}, "body_parameters must be a whole count from 1, .*, got 1.5$"),
         ({"bytes": -5}, "bytes must be a whole count from 1, .*, got -5$"),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from shortstack.boundaries import RepeatedKeyError, read_as, without_repeats
+from shortstack.contracts.first_bytes import require_kind_of_file
+from shortstack.contracts.separator_line import LONGEST, separator_line
 from shortstack.data.user_histories import (
     EXCLUDE_SEEN,
     ITEMS,
@@ -49,11 +51,13 @@ def require_readable(path: Path) -> None:
     Raises:
         SourceNotFoundError: There is no such file.
         UnknownNameError: Its name ends in none of the known ways.
+        DataError: It is of another kind than its name says.
     """
     if path.suffix.lower() not in _READERS:
         raise UnknownNameError(f"ending of the file of users {path}:", path.suffix, _READERS)
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there, or is no file; name a file of users")
+    require_kind_of_file(path, "a Parquet file" if path.suffix.lower() in _PARQUET else "a text")
 
 
 def user_type(path: Path) -> "pl.DataType":
@@ -87,22 +91,28 @@ def _parquet(path: Path) -> Iterator[UserHistory]:
 
 def _csv(path: Path) -> Iterator[UserHistory]:
     with path.open("rb") as file:
-        rows = csv.reader((line for _, line in _lines(path, file)), strict=True)
-        names = _next_row(path, rows) or []
+        separator, length = separator_line(file.read(LONGEST)) or (",", 0)
+        file.seek(length)
+        before = int(length > 0)  # lines that are no rows
+        rows = csv.reader((line for _, line in _lines(path, file, before)), delimiter=separator, strict=True)
+        names = _next_row(path, rows, before) or []
         places = [names.index(name) for name in columns_read(names, path)]
-        while (row := _next_row(path, rows)) is not None:
+        while (row := _next_row(path, rows, before)) is not None:
             if not row:  # an empty line
                 continue
+            number = before + rows.line_num
             if len(row) != len(names):
-                raise RowError(path, rows.line_num, f"there are {len(row)} fields, but {len(names)} columns")
-            yield row_of(path, rows.line_num, *(row[place] for place in places))
+                raise RowError(path, number, f"there are {len(row)} fields, but {len(names)} columns")
+            yield row_of(path, number, *(row[place] for place in places))
 
 
-def _next_row(path: Path, rows: "Reader") -> list[str] | None:
+def _next_row(path: Path, rows: "Reader", before: int) -> list[str] | None:
     try:
         return next(rows, None)
     except csv.Error as error:
-        raise RowError(path, rows.line_num, f"{error}; give JSON lines or Parquet if this is what it holds") from error
+        raise RowError(
+            path, before + rows.line_num, f"{error}; give JSON lines or Parquet if this is what it holds"
+        ) from error
 
 
 def _json_lines(path: Path) -> Iterator[UserHistory]:
@@ -126,8 +136,8 @@ def _json_row(path: Path, number: int, line: str) -> UserHistory:
     return row_of(path, number, str(user) if type(user) is int else user, row[ITEMS], row.get(EXCLUDE_SEEN))
 
 
-def _lines(path: Path, file: IO[bytes]) -> Iterator[tuple[int, str]]:
-    number = 0
+def _lines(path: Path, file: IO[bytes], number: int = 0) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are left of a file, with their numbers, which go on after ``number``."""
     while line := file.readline(_LONGEST):
         number += 1
         if len(line) == _LONGEST:

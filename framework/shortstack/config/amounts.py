@@ -27,11 +27,11 @@ def written(amount: object) -> object:
     Raises:
         ConfigurationError: A text is neither a share nor a count, or has a comma that separates no thousands.
 
-    >>> written("2.5e1 %"), written("1.5G"), written("8"), written("0.5"), written(8)
+    >>> written("2.5e1 %"), written("1.5G"), written("8"), written("0.5"), written(8.0)
     ('25%', 1500000000, 8, 0.5, 8)
     """
     if not isinstance(amount, str):
-        return plain_number(amount)
+        return _whole(plain_number(amount))
     share = share_in(amount)
     if share is not None:
         # 12 digits hide rounding errors: 0.07 * 100 is 7.000000000000001
@@ -41,7 +41,12 @@ def written(amount: object) -> object:
     number = _number(text if factor is None else text[:-1], amount)
     if factor is not None:
         return round(number * factor)
-    return int(number) if number.is_integer() else number
+    return _whole(number)
+
+
+def _whole(number: object) -> object:
+    """Return a float without decimals as an int, so that ``8``, ``8.0`` and ``"8"`` are one amount."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def plain_number(value: object) -> object:

@@ -51,9 +51,10 @@ class Cost:
 
 
 def as_ratio(given: object) -> object:
-    """Return a ratio as a number: ``0.25``, also from ``"25%"`` or ``"0.25"``."""
+    """Return a ratio as a number: ``0.25``, also from ``"25%"`` or ``"0.25"``; all of it is ``1.0``."""
     share = share_in(given)
-    return written(given) if share is None else share
+    ratio = written(given) if share is None else share
+    return float(ratio) if isinstance(ratio, int) and not isinstance(ratio, bool) else ratio
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -58,7 +58,7 @@ def structure(cls: type[T], value: object, where: str) -> T:
     missing = [n for n, f in fields.items() if f.default is attrs.NOTHING and n not in value]
     if missing:
         raise ConfigurationError(f"{where or 'a run'} needs the setting {missing[0]!r}")
-    settings = {name: _fit(hints[name], setting, _path(where, name)) for name, setting in value.items()}
+    settings = {name: converted(hints[name], setting, _path(where, name)) for name, setting in value.items()}
     with _refusals(where):
         return cls(**settings)
 
@@ -82,7 +82,7 @@ def _checked(field: "attrs.Attribute[Any]", where: str) -> "attrs.Attribute[Any]
     convert, validator = field.converter, field.validator
 
     def fit(value: object) -> Any:
-        fitted = _fit(field.type, value, where)
+        fitted = converted(field.type, value, where)
         return convert(fitted) if callable(convert) else fitted
 
     def validate(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -115,7 +115,7 @@ def _fitted(instance: T, where: str) -> T:
     with _refusals(where):
         hints = hints_of(type(instance))
     values = {name: getattr(instance, field.name) for name, field in fields_of(type(instance)).items()}
-    fits = {name: _fit(hints[name], value, _path(where, name)) for name, value in values.items()}
+    fits = {name: converted(hints[name], value, _path(where, name)) for name, value in values.items()}
     # as text, for 1 == 1.0 == True: a whole number left where a float belongs would be another run than the file's
     return instance if repr(fits) == repr(values) else type(instance)(**fits)
 
@@ -133,8 +133,17 @@ def replace(tree: Mapping[str, Any], path: str, value: object) -> dict[str, Any]
     return {**tree, head: value}
 
 
-def _fit(kind: Any, value: object, where: str) -> Any:
-    """Return ``value`` converted to a type; raise an error that names the setting if it does not fit."""
+def converted(kind: Any, value: object, where: str) -> Any:
+    """Return a value converted to the type that a setting is annotated with.
+
+    Args:
+        kind: The annotation.
+        value: The value as a file or Python gives it.
+        where: Path of the setting, for error messages.
+
+    Raises:
+        ConfigurationError: It does not fit; the message names the setting and says what is allowed.
+    """
     container = CONTAINERS.get(get_origin(kind) or kind)
     if container is not None:
         return container(get_args(kind), value, where)
@@ -151,6 +160,7 @@ def _fit(kind: Any, value: object, where: str) -> Any:
 
 def _fit_scalar(kind: Any, value: object, where: str) -> Any:
     if kind is Any or kind is object:
+        value = plain_number(value)
         if holds_nan(value):  # NaN equals nothing, so a run with it could never be recognised
             raise ConfigurationError(f"{where} takes any value but NaN, got {value!r}; leave it out, or write a number")
         return _fit_object(value, where) if stands_for_an_object(value) else value
@@ -253,7 +263,7 @@ def _fit_mapping(arguments: Sequence[Any], value: object, where: str) -> dict[st
                 f"{where} takes a table whose names are texts, got the name {key!r}; write {str(key)!r}"
             )
     kind = arguments[1] if arguments else Any
-    return {key: _fit(kind, item, f"{where}.{key}") for key, item in value.items()}
+    return {key: converted(kind, item, f"{where}.{key}") for key, item in value.items()}
 
 
 def _any_or(arguments: Sequence[Any]) -> Any:
@@ -276,7 +286,7 @@ def _fit_union(kinds: Sequence[Any], value: object, where: str) -> Any:
         return min(fits, key=lambda fit: _change(value, fit))  # of equals the first
     *_, last = choices
     try:
-        return _fit(last, value, where)
+        return converted(last, value, where)
     except ConfigurationError:
         named = [
             kind for kind in choices if kind is not int or float not in choices
@@ -308,7 +318,7 @@ def _fits(kinds: Sequence[Any], value: object, where: str) -> Iterator[Any]:
     """Yield what a value is as each of some types that take it; members of a closed set before texts at large."""
     for kind in sorted(kinds, key=lambda kind: not (isinstance(kind, type) and issubclass(kind, Enum))):
         with suppress(ConfigurationError):
-            yield _fit(kind, value, where)
+            yield converted(kind, value, where)
 
 
 def _change(value: object, fit: object) -> int:
@@ -343,7 +353,9 @@ def _fit_sequence(arguments: Sequence[Any], value: object, where: str) -> tuple[
     kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
     if len(kinds) != len(value):
         raise ConfigurationError(f"{where} takes {len(kinds)} values, got {list(value)!r}")
-    return tuple(_fit(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True)))
+    return tuple(
+        converted(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
+    )
 
 
 def _first_line(error: BaseException) -> str:

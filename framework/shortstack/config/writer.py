@@ -34,7 +34,7 @@ def unstructure(value: object, kind: Any = None) -> Any:
     if isinstance(value, Given):
         return {OBJECT: str(value), "digest": value.digest}
     if attrs.has(type(value)):
-        return unstructure(Given.of(value)) if _may_be_anything(kind) else _unstructured_fields(value)
+        return unstructure(Given.of(value)) if may_be_anything(kind) else _unstructured_fields(value)
     if isinstance(value, Mapping):
         return {str(key): unstructure(item, Any if kind is None else kind) for key, item in value.items()}
     if isinstance(value, AbstractSet):
@@ -49,9 +49,9 @@ def _unstructured_fields(value: object) -> dict[str, Any]:
     return {name: unstructure(getattr(value, field.name), hints[name]) for name, field in fields.items()}
 
 
-def _may_be_anything(kind: Any) -> bool:
+def may_be_anything(kind: Any) -> bool:
     """Return True if an annotation is, or has within, ``Any`` or ``object``."""
-    return kind is Any or kind is object or any(_may_be_anything(part) for part in get_args(kind))
+    return kind is Any or kind is object or any(may_be_anything(part) for part in get_args(kind))
 
 
 def _unstructured_scalar(value: object) -> Any:

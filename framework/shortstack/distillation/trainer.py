@@ -78,6 +78,7 @@ from shortstack.models.precision import widen
 from shortstack.models.sharding import add_gradients, gathered
 from shortstack.models.ties import settle_ties
 from shortstack.registry import Registry
+from shortstack.registry.expert_rows import unaligned_experts_named
 
 _LOG = logging.getLogger(__name__)
 
@@ -185,6 +186,7 @@ class DistillationTrainer(CheckpointedTrainer):
         every = self.callback_handler.callbacks
         self.callback_handler.callbacks = with_trackers_guarded(every, callbacks, self.student, tell)
 
+    @unaligned_experts_named()
     def train(
         self,
         resume_from_checkpoint: str | bool | None = None,

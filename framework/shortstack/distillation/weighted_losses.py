@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -79,6 +79,8 @@ class WeightedLoss:
         return not self.loss.needs <= {Output.STUDENT_LOGITS, Output.TEACHER_LOGITS}
 
 
+OF_EVERY_LOSS: Final = frozenset({"loss", "weight"})
+"""Entries of a loss's table that are no settings of its own."""
 LossSettings = Mapping[str, "float | Mapping[str, Any] | Given"] | Mapping[str, object] | Sequence[WeightedLoss]
 """``{"labels": 1.0, "soft-targets": {"weight": 2.0, "temperature": 4.0}, "own": function}``, or a sequence of ``WeightedLoss``."""
 
@@ -140,11 +142,23 @@ def named_losses(losses: Mapping[str, object]) -> dict[str, str]:
     return {name: _table_of(name, table)["loss"] for name, table in losses.items()}
 
 
+def lines_of(name: str, settings: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return the settings of a loss that go in a straight line over the steps, each with its two ends.
+
+    >>> lines_of("soft-targets", {"temperature": {"from": 4, "to": 1}, "weight": 2.0})
+    {'temperature': (4.0, 1.0)}
+
+    Raises:
+        ConfigurationError: An end is no finite number.
+    """
+    return {setting: _line(name, setting, value) for setting, value in settings.items() if _is_a_line(value)}
+
+
 def _built(name: str, given: object, registry: Registry) -> WeightedLoss:
     settings = _table_of(name, given)
     weight, named = settings.pop("weight", 1.0), settings.pop("loss")
     plugin, scheduled = registry.find("loss", named), None
-    lines = {setting: _line(name, setting, value) for setting, value in settings.items() if _is_a_line(value)}
+    lines = lines_of(name, settings)
     if lines:
         scheduled = partial(_built_at, registry, named, settings, lines)
         for part in (0.5, 1.0):  # a setting that takes whole numbers only is refused half-way

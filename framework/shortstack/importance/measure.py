@@ -20,6 +20,7 @@ from shortstack.models.decoder import Decoder, require_head, require_present
 from shortstack.models.objectives import Objective
 from shortstack.processes import ALONE, World
 from shortstack.registry import Registry
+from shortstack.registry.expert_rows import unaligned_experts_named
 
 __all__ = ["Objective", "candidate_objective", "measure_importance", "next_token"]
 
@@ -77,6 +78,7 @@ def measure_importance(
         )
 
 
+@unaligned_experts_named()
 def measured(
     model: PreTrainedModel,
     batches: Iterable[Mapping[str, Tensor]],

@@ -70,7 +70,7 @@ class UnfinishedRun:
             for stage in self._stages[len(self._keys) :]:
                 key = stage.key(self.context, self._keys)
                 if not is_settled(stage, self.context, key):
-                    return self._piece(stage.name, key, stage.work_key(self.context.run, key))
+                    return self._piece(stage.name, key, stage.work_key(self.context.run, self.context.registry, key))
                 self._settled(stage, key)
             tell_of_the_unchecked(self.context, self._stages)
         own = f"{REPORT} {self.context.root}"

@@ -12,6 +12,7 @@ from shortstack.full_disk import full_disks_named
 from shortstack.pipeline.place import in_its_place
 from shortstack.pipeline.provenance import recorded
 from shortstack.pipeline.stage import Context, Stage
+from shortstack.registry.expert_rows import unaligned_experts_named
 from shortstack.run_layout import CACHE_RECORD, RECORD, TEACHER_STATES
 
 _LOG = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def _there(stage: Stage, context: Context) -> tuple[Path, str]:
     return folder, str(recorded(folder).get("key", "none"))
 
 
+@unaligned_experts_named()
 def perform(stage: Stage, context: Context, key: str) -> None:
     """Perform a stage, whatever is there, with the random states that the run's seed sets."""
     room = full_disks_named(context.root, f"the stage {stage.name!r}")

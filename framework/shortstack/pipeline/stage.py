@@ -15,6 +15,7 @@ from shortstack.config.writer import unstructure
 from shortstack.digests import contents, damage, link, seal, write_record
 from shortstack.errors import RunFolderError
 from shortstack.files import read_json, write_through, written_whole
+from shortstack.pipeline.declared import with_declared_types
 from shortstack.pipeline.provenance import recorded
 from shortstack.posix import peak_resident_bytes
 from shortstack.processes import ALONE, World
@@ -95,8 +96,7 @@ class Stage:
 
     def key(self, context: Context, keys: Mapping[str, str]) -> str:
         """Return a hash of all that the result depends on, except what is read from outside the run's folder."""
-        settings = unstructure(self.depends_on(context.run, context.registry))
-        parts = [self.name, settings, [keys[name] for name in self.after]]
+        parts = [self.name, self._settings(context.run, context.registry), [keys[name] for name in self.after]]
         if self.looks_at is not None:
             parts.append(self.looks_at(context))
         return _hashed(parts)
@@ -112,12 +112,17 @@ class Stage:
             keys: Planned keys of the stages before it.
         """
         after = self.after if self.looks_at is None else sorted(keys)
-        parts = [self.name, unstructure(self.depends_on(run, registry)), [keys[name] for name in after]]
-        return self.work_key(run, _hashed(parts))
+        parts = [self.name, self._settings(run, registry), [keys[name] for name in after]]
+        return self.work_key(run, registry, _hashed(parts))
 
-    def work_key(self, run: "RunConfig", key: str) -> str:
+    def work_key(self, run: "RunConfig", registry: "Registry", key: str) -> str:
         """Return the key with what the run's settings name outside its folder: runs that share it do the same work."""
-        return key if self.names is None else _hashed([key, unstructure(self.names(run))])
+        if self.names is None:
+            return key
+        return _hashed([key, unstructure(self.names(with_declared_types(run, registry)))])
+
+    def _settings(self, run: "RunConfig", registry: "Registry") -> Any:
+        return unstructure(self.depends_on(with_declared_types(run, registry), registry))
 
     def result_key(self, context: Context, key: str) -> str:
         """Return the key with the digests of what the existing result read from outside, and of the result itself.

@@ -9,8 +9,9 @@ from typing import Final
 
 import attrs
 
-from shortstack.errors import DiskFullError, PluginError, ShortstackError
+from shortstack.errors import DiskFullError, PluginError, ShortstackError, UnsupportedModelError
 from shortstack.full_disk import full_disk_behind
+from shortstack.registry.expert_rows import ADVICE, has_unaligned_experts
 
 _LONGEST: Final = 500
 """Largest number of characters of a third party's message that ours repeats."""
@@ -24,13 +25,14 @@ def plugin_errors(component: object, deed: str = "failed") -> AbstractContextMan
     """Attribute the errors of a plugin's code to its component.
 
     A ``ShortstackError`` was raised on purpose: it keeps its type and gets a note of its origin. Ctrl-C passes too, and a
-    full disk, which is no fault of a plugin.
+    full disk, which is no fault of a plugin; nor are widths of a model that torch cannot multiply.
 
     Args:
         component: Its kind, name and origin in words, for example ``"importance scorer acme/depth (acme:main 1.0)"``.
         deed: The failed action, in words.
 
     Raises:
+        UnsupportedModelError: torch refused the model's widths.
         PluginError: Anything else was raised, a plugin's own ``SystemExit`` included; it is the cause.
     """
     return _PluginErrors(component=component, deed=deed)
@@ -68,6 +70,8 @@ class _PluginErrors(AbstractContextManager[None]):
             named = getattr(error, "component", None) is not None  # an inner context has said whose fault it is
             if not named and str(self.component) not in str(error) and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
+        elif has_unaligned_experts(error):
+            raise UnsupportedModelError(ADVICE) from error
         elif isinstance(error, Exception | SystemExit) and full_disk_behind(error) is None:
             failure = PluginError(f"{self.component} {self.deed}: {format_error(error)}{error_place(error)}")
             failure.component = str(self.component)

@@ -24,6 +24,7 @@ from shortstack.models.stored import Precision, stored_model, stored_tokenizer
 from shortstack.processes import ALONE, World
 from shortstack.progress import Progress
 from shortstack.registry import Registry
+from shortstack.registry.expert_rows import unaligned_experts_named
 from shortstack.scoring.model_files import files_read
 from shortstack.scoring.model_loading import require_no_model
 from shortstack.scoring.parts import Job, Part, job_of, require_same
@@ -96,6 +97,7 @@ class Scoring:
         world.first(partial(_merge, parts, out, registry))
         return out
 
+    @unaligned_experts_named()
     def execute(self, out: Path, registry: Registry, progress: Progress, world: World = ALONE) -> Path:
         """Write the scores, or, for one shard of several, a part to merge; an interrupted scoring is resumed.
 

@@ -9,6 +9,7 @@ import attrs
 from transformers import PreTrainedTokenizerBase
 
 from shortstack.boundaries import RepeatedKeyError, without_repeats
+from shortstack.contracts.first_bytes import require_kind_of_file
 from shortstack.contracts.labels import IGNORED
 from shortstack.errors import EmptyDataError, RowError, SourceNotFoundError
 from shortstack.tasks.examples import Example
@@ -44,11 +45,13 @@ def read_examples(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int, 
 
     Raises:
         SourceNotFoundError: The file does not exist.
+        DataError: It is no text.
         RowError: A line has another form, or tokens outside the model's vocabulary; names the line.
         EmptyDataError: No line has a token.
     """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is no file; name one with a line of {FORM} for each example")
+    require_kind_of_file(path, "a text")
     examples = []
     for line, texts in _rows(path):
         example = _example(texts, tokenizer, longest)

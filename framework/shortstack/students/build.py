@@ -23,6 +23,7 @@ from shortstack.models.snapshot import ModelSnapshot, assert_unmodified
 from shortstack.models.thread_generator import thread_generator
 from shortstack.models.ties import correction, is_tied, says_tied, set_tied
 from shortstack.registry import Registry
+from shortstack.registry.expert_rows import unaligned_experts_named
 from shortstack.registry.isolation import plugin_errors, written_in
 from shortstack.students.verification import verify
 from shortstack.teachers.checks import identity, require_ready_teacher
@@ -32,6 +33,7 @@ _LOG = logging.getLogger(__name__)
 __all__ = ["ParameterCount", "build_student", "count_parameters"]
 
 
+@unaligned_experts_named()
 def build_student(
     teacher: PreTrainedModel,
     kept_layers: Iterable[SupportsIndex] | Selection,

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 import polars as pl
 
+from shortstack.contracts.separator_line import LONGEST, separator_line
 from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
@@ -61,6 +62,8 @@ def read_text(files: Files, name: str, form: Form, columns: Sequence[Column], ba
 def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: BadRows) -> pl.DataFrame:
     """Read columns of a text, typed, under the names of their roles.
 
+    A first line such as ``sep=;`` sets the separator, as in Excel, whatever the form says.
+
     Raises:
         DataError: The file is empty, or a column is missing or occurs twice.
         RowError: A line is not in this encoding, a row has too many or too few fields or a quote that strict ``csv``
@@ -69,8 +72,9 @@ def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: B
     """
     frames: list[pl.DataFrame] = []
     names: tuple[str, ...] = ()
-    for block in blocks(stream, partial(cut, form=form), partial(before_line_ends, escape=form.escape)):
-        has_header = form.header and block.line == 1
+    form, start = _as_it_begins(stream, form)
+    for block in blocks(stream, partial(cut, form=form), partial(before_line_ends, escape=form.escape), line=start):
+        has_header = form.header and block.line == start
         if not frames:
             names = _names(block, form)
             check_named(block, stream.place, names, form, columns)
@@ -86,6 +90,16 @@ def read_delimited(stream: Stream, form: Form, columns: Sequence[Column], bad: B
     if not frames:
         raise DataError(f"{stream.place} is empty")
     return pl.concat(frames)
+
+
+def _as_it_begins(stream: Stream, form: Form) -> tuple[Form, int]:
+    """Return the form with the separator that the first line may set, and the number of the line that follows."""
+    found = separator_line(stream.peek(LONGEST))
+    if found is None:
+        return form, 1
+    separator, length = found
+    stream.read(length)
+    return attrs.evolve(form, separator=separator), 2
 
 
 def _after_first_line(data: bytes) -> bytes:

@@ -38,6 +38,8 @@ def blocks(
     stream: Stream,
     cut: Callable[[bytes], Cut] = after_last_line,
     trim: Callable[[bytes, int], int] = before_line_ends,
+    *,
+    line: int = 1,
 ) -> Iterator[Block]:
     """Yield all lines of a text in blocks, except empty lines at its end.
 
@@ -47,8 +49,9 @@ def blocks(
         stream: The text.
         cut: Finds the end of the last whole row of some data; a row that never ends takes in all that follows.
         trim: Finds the end of some data without the line ends before a position.
+        line: Number of the first line that is left of the text.
     """
-    upcoming = _blocks(stream, cut, trim)
+    upcoming = _blocks(stream, cut, trim, line)
     # a single thread, for blocks must be read in order
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, upcoming, None)
@@ -57,8 +60,10 @@ def blocks(
             yield block
 
 
-def _blocks(stream: Stream, cut: Callable[[bytes], Cut], trim: Callable[[bytes, int], int]) -> Iterator[Block]:
-    rest, line = b"", 1
+def _blocks(
+    stream: Stream, cut: Callable[[bytes], Cut], trim: Callable[[bytes, int], int], line: int
+) -> Iterator[Block]:
+    rest = b""
     for piece in pieces(stream, SIZE):
         data = rest + piece
         known = cut(data)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from shortstack.contracts.separator_line import separator_line
 from shortstack.errors import DataError
 from shortstack_datasets.reading.forms import Form
 from shortstack_datasets.reading.headers import SEPARATORS, are_headings, fields_of
@@ -48,10 +49,12 @@ def preview(parts: Parts) -> Preview:
 def _of_parquet(parts: Parts, name: str) -> Preview:
     import polars as pl
 
-    from shortstack_datasets.reading.structured import whole_parquet
+    from shortstack_datasets.reading.structured import parquet_bytes, whole_parquet
 
-    with opened(parts.files, name) as stream, whole_parquet(stream.place):
-        frame = pl.read_parquet(io.BytesIO(stream.read()), n_rows=_ROWS)
+    with opened(parts.files, name) as stream:
+        data = parquet_bytes(stream)
+        with whole_parquet(stream.place):
+            frame = pl.read_parquet(io.BytesIO(data), n_rows=_ROWS)
     return Preview(columns=frame.to_dict(as_series=False))
 
 
@@ -77,6 +80,9 @@ def _by_column(rows: Iterable[Any]) -> dict[str, list[object]]:
 
 
 def _of_text(lines: Sequence[str], usual: str) -> Preview:
+    declared = separator_line(lines[0].encode())  # the adapter reads it from the file, too
+    if declared is not None:
+        lines, usual = lines[1:], declared[0]
     separator = max((usual, *SEPARATORS), key=lambda one: _width(lines, one))
     form = Form(separator=separator, quoted=len(separator) == 1)
     rows = [fields for fields in (fields_of(line, form) for line in _whole(lines) if line) if fields]

@@ -9,6 +9,7 @@ from typing import IO, Protocol, TypeVar
 
 import attrs
 
+from shortstack.contracts.first_bytes import LOOK, require_kind
 from shortstack.contracts.pointers import POINTERS_SIZE, refuse_lfs_text
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack_datasets.reading.streams import Stream, intact
@@ -122,19 +123,20 @@ def opened(files: Files, name: str) -> Iterator[Stream]:
 
     Raises:
         SourceNotFoundError: It does not exist.
-        DataError: Its archive is damaged.
+        DataError: Its archive is damaged, or it is not packed as its name says.
     """
     again = "download the archive again" if isinstance(files, Archive) else "download it again"
     with ExitStack() as stack:
         try:
             with intact(f"{files.place(name)} is damaged or truncated; {again}"):
                 file, size = files.open(name, stack), files.size(name)
-                beginning = _beginning(files, name) if size <= POINTERS_SIZE else b""
+                beginning = _beginning(files, name)
         except FileNotFoundError:
             raise SourceNotFoundError(f"{files.place(name)} is not there") from None
         except OSError as error:
             raise DataError(f"{files.place(name)} cannot be read: {error.strerror or error}") from error
-        refuse_lfs_text(beginning, files.place(name))
+        refuse_lfs_text(beginning if size <= POINTERS_SIZE else b"", files.place(name))
+        _require_packing(beginning, files.place(name))
         yield Stream.of(file, files.place(name), size=size, again=again)
 
 
@@ -142,6 +144,13 @@ def _beginning(files: Files, name: str) -> bytes:
     """Read the beginning of a file as stored."""
     with ExitStack() as stack:
         return files.open(name, stack).read(POINTERS_SIZE)
+
+
+def _require_packing(beginning: bytes, place: str) -> None:
+    """Raise if a file is not packed as its name says."""
+    for ending, kind in ((".gz", "a gzip file"), (".bz2", "a bzip2 file"), (".zip", "a zip archive")):
+        if place.lower().endswith(ending):
+            require_kind(beginning[:LOOK], place, kind)
 
 
 def count_lines(files: Files, name: str) -> int:
@@ -230,8 +239,11 @@ def _archive(path: Path) -> Iterator[Archive]:
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:
+    with path.open("rb") as file:
+        beginning = file.read(POINTERS_SIZE)
     # a pointer of Git LFS may be in the place of the archive
     if path.stat().st_size <= POINTERS_SIZE:
-        refuse_lfs_text(path.read_bytes(), str(path))
+        refuse_lfs_text(beginning, str(path))
+    _require_packing(beginning, str(path))
     with intact(f"{path} is truncated or no zip archive; download it again"), zipfile.ZipFile(path) as archive:
         return archive.infolist()

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 import polars as pl
 
+from shortstack.contracts.first_bytes import LOOK, require_kind
 from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
@@ -120,7 +121,7 @@ def parquet_table(stream: Stream, columns: Sequence[Column]) -> pl.LazyFrame:
     Raises:
         DataError: It is no Parquet file, or lacks a column.
     """
-    data, place = stream.read(), stream.place
+    data, place = parquet_bytes(stream), stream.place
     with whole_parquet(place):
         names = pl.read_parquet_schema(io.BytesIO(data))
     there = columns_there(list(names), columns, place)
@@ -128,6 +129,17 @@ def parquet_table(stream: Stream, columns: Sequence[Column]) -> pl.LazyFrame:
         size = unpacked_size(data, {*there})
     require_expansion(place, size, len(data))
     return pl.scan_parquet(io.BytesIO(data)).select(there)
+
+
+def parquet_bytes(stream: Stream) -> bytes:
+    """Return a Parquet file as a whole.
+
+    Raises:
+        DataError: It is of another kind, or damaged.
+    """
+    data = stream.read()
+    require_kind(data[:LOOK], stream.place, "a Parquet file")
+    return data
 
 
 def splittable(schema: Mapping[str, pl.DataType], columns: Sequence[Column]) -> bool:
