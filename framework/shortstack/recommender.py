@@ -37,6 +37,7 @@ from shortstack.models.frozen import evaluation_copy
 from shortstack.models.generation import settle_generation
 from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.older_readers import write_former_names, write_former_tokenizer
+from shortstack.models.saving import save_model
 from shortstack.models.stored import stored_model, stored_tokenizer
 from shortstack.models.top_scores import rows_at_once, top_scores
 
@@ -125,7 +126,7 @@ class Recommender:
             silenced_transformers(),
             tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unfinished,
         ):
-            self.model.save_pretrained(unfinished)
+            save_model(self.model, unfinished)
             self.catalogue.save(Path(unfinished))
             if self.tokenizer is not None:
                 self.tokenizer.save_pretrained(unfinished)

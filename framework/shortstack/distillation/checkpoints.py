@@ -16,6 +16,7 @@ from shortstack.digests import damage, seal
 from shortstack.distillation.lora import adapter_state
 from shortstack.errors import DataError
 from shortstack.files import write_through
+from shortstack.models.saving import save_model
 from shortstack.models.sharding import place_like
 
 LEARNING = "learning.safetensors"
@@ -66,7 +67,7 @@ def save_weights(model: PreTrainedModel, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_tree(folder / LEARNING, learning)
     else:
-        model.save_pretrained(folder)
+        save_model(model, folder)
 
 
 def load_weights(model: PreTrainedModel, folder: Path) -> None:

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from shortstack.errors import ProofError, UnsupportedModelError
 from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.logits_check import logits_agree, random_prompt, uncached_logits
+from shortstack.models.saving import save_model
 from shortstack.models.ties import is_tied
 from shortstack.students.config_comparison import different_settings
 
@@ -147,7 +148,7 @@ def _with_and_without_cache(model: PreTrainedModel, prompt: Tensor) -> tuple[Ten
 def prove_reload(student: PreTrainedModel) -> None:
     """Prove that the student is the same model after saving, and loading by stock transformers."""
     with tempfile.TemporaryDirectory() as folder, silenced_transformers():
-        student.save_pretrained(folder)
+        save_model(student, folder)
         student.config.dtype = student.dtype  # saving replaces the dtype by its name
         reloaded, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=student.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True

@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shortstack.models.hf_logging import silenced_transformers
 from shortstack.models.parameters import planned_model
+from shortstack.models.saving import save_model
 from shortstack.testing.comparing import assert_close, require
 from shortstack.testing.law import law
 from shortstack.testing.laws.students.building import (
@@ -41,7 +42,7 @@ def round_trip(subject: Subject, *, pruning: Pruning) -> None:
     """Saved and loaded by stock transformers, it is the same model: class, config, names, tensors and logits."""
     student = built(subject, pruning).student
     with tempfile.TemporaryDirectory() as folder, silenced_transformers():
-        student.save_pretrained(folder)
+        save_model(student, folder)
         loaded, report = AutoModelForCausalLM.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
