@@ -72,6 +72,19 @@ def test_names_and_numbers(reader_of, recommender):
             reading.recommend(*histories_and_k)
 
 
+@pytest.mark.parametrize("k", [1, 4, FILMS])
+def test_ties_go_to_the_first_item(reader_of, k):
+    """As the recommender's do, where most items have the same row: ``topk`` of torch gives any of them."""
+    recommender = made()
+    rows = recommender.model.get_output_embeddings().weight
+    tokens = recommender.catalogue.tokens
+    with torch.no_grad():
+        rows[tokens[2:]] = rows[tokens[2]].clone()
+    asked = histories()
+
+    assert answers(recommender, asked, k) == read(reader_of(recommender, k).recommend(asked))
+
+
 def test_a_text_is_no_history(reader_of):
     """Where each of its letters is an item's id, too: one pair of brackets that is missing gave answers for others."""
     items = [Item(id=str(number), title=f"Film {number}", token=number) for number in range(1, 10)]
