@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from shortstack.contracts.class_names import with_class_names
 from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def frame_of(value: Any) -> "pl.DataFrame":
             case "pyarrow":
                 return _of_arrow(value)
             case "datasets":
-                return _of_arrow(value.with_format("arrow")[:])
+                return with_class_names(_of_arrow(value.with_format("arrow")[:]), value.features)
     except Exception as error:  # polars and Arrow raise many kinds
         # their messages quote values, and with them users' ids
         raise ConfigurationError(

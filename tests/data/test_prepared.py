@@ -153,6 +153,17 @@ def test_saved_data_sets(tmp_path, monkeypatch):
         build("prepared").read(tmp_path / "bad")
 
 
+def test_classes_of_a_saved_data_set(tmp_path):
+    """Items and ratings that are classes count by their names, and not by the numbers in the file."""
+    films, stars = datasets.ClassLabel(names=["10", "11", "12"]), datasets.ClassLabel(names=["1", "2", "3", "4", "5"])
+    codes = {"items": [[0, 1], [2], [0, 2]], "ratings": [[3, 4], [0], [1, 2]]}
+    plain = datasets.Dataset.from_dict(USERS).features
+    features = datasets.Features(plain | {"items": datasets.List(films), "ratings": datasets.List(stars)})
+    datasets.Dataset.from_dict(USERS | codes, features=features).save_to_disk(tmp_path / "classes")
+
+    assert rows(build("prepared").read(tmp_path / "classes")) == EXPECTED
+
+
 def test_a_saved_data_set_without_rows(tmp_path):
     """It is said, and no library's error about an index."""
     datasets.Dataset.from_dict(USERS).select([]).save_to_disk(tmp_path / "empty", num_shards=1)

@@ -1,9 +1,12 @@
 """The graph that is traced, before it is: its answers are the recommender's."""
 
+import attrs
 import pytest
 import torch
 from exporting.conftest import FILMS, WINDOW, answers, histories, made, of_family, read
 
+from shortstack.data.catalogue import Catalogue, Item
+from shortstack.errors import UnknownNameError
 from shortstack.exporting import reader
 from shortstack.exporting.graph import BestItems
 from shortstack.exporting.reader import Reader
@@ -65,8 +68,43 @@ def test_names_and_numbers(reader_of, recommender):
         reading.recommend([["Film 99"]])
     # a row without items would get the scores of no history at all
     for histories_and_k in (([["m7"], []], None), (asked, 0), (asked, -1), (asked, 6), (asked, 1.5), (asked, "3")):
-        with pytest.raises(ValueError, match="every history needs an item, and k is from 1 to 5"):
+        with pytest.raises(ValueError, match="every history is a list of items, and k is from 1 to 5"):
             reading.recommend(*histories_and_k)
+
+
+@pytest.mark.parametrize("k", [1, 4, FILMS])
+def test_ties_go_to_the_first_item(reader_of, k):
+    """As the recommender's do, where most items have the same row: ``topk`` of torch gives any of them."""
+    recommender = made()
+    rows = recommender.model.get_output_embeddings().weight
+    tokens = recommender.catalogue.tokens
+    with torch.no_grad():
+        rows[tokens[2:]] = rows[tokens[2]].clone()
+    asked = histories()
+
+    assert answers(recommender, asked, k) == read(reader_of(recommender, k).recommend(asked))
+
+
+def test_a_text_is_no_history(reader_of):
+    """Where each of its letters is an item's id, too: one pair of brackets that is missing gave answers for others."""
+    items = [Item(id=str(number), title=f"Film {number}", token=number) for number in range(1, 10)]
+    reading = reader_of(attrs.evolve(made(), catalogue=Catalogue(items=items)), 3)
+
+    assert 1 == len(reading.recommend([["3", "1", "8"]]))
+    for histories_given in ("318", ["318"], iter(["318"]), [["3"], "8"]):
+        with pytest.raises(ValueError, match="every history is a list of items"):
+            reading.recommend(histories_given)
+
+
+def test_an_empty_name_names_no_item(reader_of):
+    """Items without a title are not found by it, as the recommender finds none."""
+    recommender = attrs.evolve(made(), catalogue=Catalogue(items=[Item(id="m1", title="", token=1)]))
+    reading = reader_of(recommender, 1)
+
+    with pytest.raises(UnknownNameError):
+        recommender.recommend([""])
+    with pytest.raises(KeyError, match="''"):
+        reading.recommend([[""]])
 
 
 def test_the_model_is_left_alone(recommender):

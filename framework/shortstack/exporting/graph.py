@@ -53,14 +53,14 @@ class BestItems(nn.Module):
 
         Returns:
             int64 ``(users, k)``, places in the catalogue; and float32 ``(users, k)``, log-probabilities among all items, −inf
-            where no item is left.
+            where no item is left. Ties go to the item that comes first in the catalogue.
         """
         scores = self._logits(histories).float().log_softmax(-1)
         items = scores.shape[1]
         # one more column takes what stands for no item
         masked = F.pad(scores, (0, 1)).scatter(1, torch.where(left_out == ABSENT, items, left_out), -torch.inf)
-        best = masked[:, :items].topk(self.k)
-        return best.indices, best.values
+        places = _best_places(masked[:, :items], self.k)
+        return places, masked.gather(1, places)
 
     def _logits(self, histories: Tensor) -> Tensor:
         """Return logits ``(users, items)``."""
@@ -72,6 +72,26 @@ class BestItems(nn.Module):
             present = torch.cat([torch.ones_like(opening, dtype=torch.bool), present], dim=1)
         mask = present.long()
         return self.head.logits(tokens, mask)
+
+
+def _best_places(scores: Tensor, k: int) -> Tensor:
+    """Return the places of the highest scores ``(users, items)``, the highest first; of equal ones the first, int64 ``(users, k)``.
+
+    ``topk`` ensures that in ONNX and not in torch, and neither format has a stable sort that tracing could use.
+
+    >>> _best_places(torch.tensor([[2.0, 1.0, 3.0, 2.0, 2.0]]), 3)
+    tensor([[2, 0, 3]])
+    """
+    best, items = scores.topk(k), scores.shape[1]
+    lowest = best.values[:, -1:]
+    # of all items with the lowest score the first: as numbers that fall with the place
+    backwards = items - torch.arange(items, device=scores.device)
+    tied = items - torch.where(scores == lowest, backwards, 0).topk(k).values
+    places, above = torch.arange(k, device=scores.device), (best.values > lowest).long().sum(1, keepdim=True)
+    places = torch.where(places < above, best.indices, tied.gather(1, (places - above).clamp_min(0)))
+    left, right = best.values[:, :, None], best.values[:, None, :]
+    before = (left > right) | ((left == right) & (places[:, :, None] < places[:, None, :]))
+    return torch.zeros_like(places).scatter(1, before.long().sum(1), places)
 
 
 class _LastStates:

@@ -16,17 +16,17 @@ class Reader:
         """Load the graph and the catalogue of a folder; of items with the same title the first counts."""
         self.catalogue = json.loads((folder / "catalogue.json").read_text("utf-8"))
         self.graph = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-        self.places = {item[of]: n for of in ("title", "id") for n, item in [*enumerate(self.catalogue["items"])][::-1]}
+        self.places = {i[f]: n for f in ("title", "id") for n, i in [*enumerate(self.catalogue["items"])][::-1] if i[f]}
 
     def recommend(self, histories: Any, k: int | None = None, *, exclude_seen: bool | None = None) -> list[list[Any]]:
         """Return (id, title, log-probability) of the best items after each history of titles or ids, oldest first."""
-        rows, items = [[self.places[name] for name in history] for history in histories], self.catalogue["items"]
+        rows = [[self.places[name] for name in ([] if isinstance(history, str) else history)] for history in histories]
         if not all(rows) or k not in (None, *range(1, self.catalogue["k"] + 1)):
-            raise ValueError(f"every history needs an item, and k is from 1 to {self.catalogue['k']}, got k={k!r}")
+            raise ValueError(f"every history is a list of items, and k is from 1 to {self.catalogue['k']}, got k={k!r}")
         recent = padded([row[-self.catalogue["window"] :] for row in rows])
         exclude = self.catalogue["seen"] == "exclude" if exclude_seen is None else exclude_seen
         best = self.graph.run(None, {"histories": recent, "left_out": padded(rows if exclude else [[]] * len(rows))})
-        pairs = [[*zip(*row, strict=True)][:k] for row in zip(*best, strict=True)]
+        items, pairs = self.catalogue["items"], [[*zip(*row, strict=True)][:k] for row in zip(*best, strict=True)]
         return [[(items[n]["id"], items[n]["title"], float(s)) for n, s in row if s > -np.inf] for row in pairs]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from shortstack.contracts.class_names import with_class_names
 from shortstack.errors import DataError, SourceNotFoundError
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ def named_dataset(name: str, subset: str | None, split: str) -> "Dataset":
 
 
 def frames(dataset: "Dataset", names: list[str]) -> Iterator[pl.DataFrame]:
-    """Yield columns of a data set, some rows at a time."""
+    """Yield columns of a data set, some rows at a time; classes by their names."""
     for table in dataset.select_columns(names).with_format("arrow").iter(batch_size=_ROWS):
         frame: Any = pl.from_arrow(table)
-        yield frame
+        yield with_class_names(frame, dataset.features)
 
 
 @contextmanager
