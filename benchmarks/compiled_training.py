@@ -92,7 +92,7 @@ def _taken(folder: Path, device: str, *, distils: bool, compiled: bool) -> Taken
         "teacher": teacher,
         "selection": Selection(kept=KEPT, of=len(teacher.model.layers)),
     }
-    clock = _Clock()
+    clock = Clock()
     trainer = DistillationTrainer(
         build_student(teacher, KEPT) if distils else teacher,
         arguments,
@@ -121,19 +121,22 @@ def _examples() -> list[dict[str, Tensor]]:
     ]
 
 
-class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
     """Takes the time of each step, and of what comes before, from when it is made."""
 
     def __init__(self) -> None:
+        """Start."""
         self._ends = [perf_counter()]
 
     def on_step_end(self, *_: object, **__: object) -> None:
+        """Take the time when the device has done its work."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self._ends.append(perf_counter())
 
     @property
     def taken(self) -> Taken:
+        """The seconds so far."""
         ends = self._ends
         steps = [end - start for start, end in zip(ends[FIRST:], ends[FIRST + 1 :], strict=False)]
         return Taken(start=ends[FIRST] - ends[0], step=min(steps))

@@ -47,6 +47,7 @@ from shortstack.distillation.compiled_layers import CompiledLayers, check_compil
 from shortstack.distillation.gradient_norms import GradientNorms, shared_parameters
 from shortstack.distillation.interpolation import part_done
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
+from shortstack.distillation.liger_kernels import check_liger
 from shortstack.distillation.model_outputs import PassOutputs
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
 from shortstack.distillation.parts import SPARE, PartCollate, share_of, summed, with_whole_batches, without_spare
@@ -117,6 +118,7 @@ class DistillationTrainer(CheckpointedTrainer):
             batch of its own, as with any ``Trainer``.
         compiled: Compile the layers of student and teacher (``torch.compile``) for the training alone; see the setting
             ``compile``.
+        liger: Run student and teacher on Liger's kernels for the training alone; see the setting ``kernels``.
         tell: Receives a sentence on a tracker that failed.
 
     Raises:
@@ -144,6 +146,7 @@ class DistillationTrainer(CheckpointedTrainer):
         log_gradient_norms: bool = False,
         shared_batch: bool = False,
         compiled: bool = False,
+        liger: bool = False,
         tell: Tell = _LOG.warning,
     ) -> None:
         """Check the parts and assemble the trainer."""
@@ -173,11 +176,15 @@ class DistillationTrainer(CheckpointedTrainer):
         if compiled:
             models = {"student": model, "teacher": teacher}
             check_compilable(models, args.device, processes=args.world_size, gradient_norms=norms)
+        if liger:
+            check_liger(
+                args.device, compiled=compiled, sharded=bool(args.fsdp), processes=args.world_size, gradient_norms=norms
+            )
         own, theirs = (CompiledLayers() if compiled else None for _ in range(2))
         self._around_step = compiled_step if compiled else nullcontext
         here = None if candidates is None else candidates.to(args.device)
         self._cached = None if cache is None else CachedTeacher(cache, here, args.device)
-        self._teacher = None if cache else teacher_reader(teacher, args, here, wanted(ready), theirs)
+        self._teacher = None if cache else teacher_reader(teacher, args, here, wanted(ready), theirs, liger=liger)
         self._reading = {"student": model} | ({} if self._teacher is None else {"teacher": self._teacher.model})
         self._summing: nn.Module | None = None
         self._validate, self._loss_log, self._log_gradient_norms = validate, LossLog(), log_gradient_norms
@@ -196,6 +203,7 @@ class DistillationTrainer(CheckpointedTrainer):
                 here,
                 embedding_dropout,
                 compiled=own,
+                liger=liger,
             ),
             args=args,
             train_dataset=train_dataset,

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, TrainingArguments
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.chunks import ChunkedSums
 from shortstack.distillation.compiled_layers import CompiledLayers
+from shortstack.distillation.liger_kernels import liger_kernels
 from shortstack.distillation.model_outputs import (
     STUDENT_OUTPUTS,
     TEACHER_OUTPUTS,
@@ -49,6 +50,7 @@ class TrainingModule(nn.Module):
         embedding_dropout: float = 0.0,
         *,
         compiled: CompiledLayers | None = None,
+        liger: bool = False,
     ) -> None:
         """Register the student and the losses' modules.
 
@@ -59,6 +61,7 @@ class TrainingModule(nn.Module):
             candidates: int64 ``(candidates,)`` token ids; None for the whole vocabulary.
             embedding_dropout: Dropout rate of the student's input embeddings in training.
             compiled: Compiled forward passes of the student's layers; None to run them as they are.
+            liger: Run the student on Liger's kernels.
         """
         super().__init__()
         self._dropout = nn.Dropout(embedding_dropout)
@@ -72,7 +75,7 @@ class TrainingModule(nn.Module):
         self.draw(seed=0, step=0)
         # accelerate shards each module of these classes by itself, and what is left together
         self._no_split_modules = sorted({type(layer).__name__ for layer in Decoder.of(student).layers})
-        self._read = output_reader(student, candidates, wanted(losses), STUDENT_OUTPUTS, compiled)
+        self._read = output_reader(student, candidates, wanted(losses), STUDENT_OUTPUTS, compiled, liger=liger)
 
     def forward(
         self,
@@ -241,6 +244,8 @@ def output_reader(
     needs: frozenset[Output],
     outputs: OutputsOf,
     compiled: CompiledLayers | None = None,
+    *,
+    liger: bool = False,
 ) -> OutputReader:
     """Return a reader of the outputs of a model that the losses need.
 
@@ -250,9 +255,10 @@ def output_reader(
         needs: Outputs that any loss needs.
         outputs: The outputs of this model, among ``needs``.
         compiled: Compiled forward passes of the model's layers; None to run them as they are.
+        liger: Run the model on Liger's kernels.
 
     Raises:
-        UnsupportedModelError: Attention is needed, and the model has none that can be read.
+        UnsupportedModelError: Attention is needed, and the model has none that can be read; or Liger's kernels are not for it.
     """
     states, attention = outputs.states in needs, outputs.attention in needs
     if attention:
@@ -265,6 +271,7 @@ def output_reader(
         states=states,
         attention=attention,
         compiled=compiled,
+        kernels=liger_kernels(model, learns=outputs is STUDENT_OUTPUTS) if liger else None,
     )
 
 
@@ -274,6 +281,8 @@ def teacher_reader(
     candidates: Tensor | None,
     needs: frozenset[Output],
     compiled: CompiledLayers | None,
+    *,
+    liger: bool = False,
 ) -> OutputReader | None:
     """Return a reader of the teacher, moved to the device or divided among several; None if no loss needs a teacher."""
     if teacher is None or not any(output.of_teacher for output in needs):
@@ -282,7 +291,7 @@ def teacher_reader(
         teacher.to(args.device)
     elif not is_sharded(teacher):
         shard_layers(teacher, args.device)
-    return output_reader(teacher, candidates, needs, TEACHER_OUTPUTS, compiled)
+    return output_reader(teacher, candidates, needs, TEACHER_OUTPUTS, compiled, liger=liger)
 
 
 def _sum_of(

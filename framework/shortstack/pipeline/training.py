@@ -103,6 +103,7 @@ def train(
             embedding_dropout=settings.embedding_dropout,
             shared_batch=True,
             compiled=settings.compile,
+            liger=settings.kernels == "liger",
             tell=context.progress.note,
         )
         _place_events(context, trainer, tracked_as or name)
