@@ -125,6 +125,7 @@ class StepClock(TrainerCallback):  # type: ignore[misc]  # transformers is untyp
     """Takes the time of each step, and of what comes before, from when it is made."""
 
     def __init__(self) -> None:
+        """Start."""
         self._ends = [perf_counter()]
 
     def on_step_end(self, *_: object, **__: object) -> None:

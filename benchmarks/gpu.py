@@ -23,7 +23,9 @@ PREPARED = ROOT / "runs" / "quickstart"
 def main() -> None:
     """Run the parts, or print in one line why not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["all", "quickstart", "speed", "sweep", "processes", "llm"], default="all")
+    parser.add_argument(
+        "--part", choices=["all", "quickstart", "speed", "sweep", "processes", "llm", "liger"], default="all"
+    )
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu only tries the script itself")
     arguments = parser.parse_args()
     try:
@@ -46,6 +48,8 @@ def main() -> None:
             _processes(arguments.device)
         if arguments.part in {"all", "llm"}:
             _llm(arguments.device)
+        if arguments.part in {"all", "liger"}:
+            _liger(arguments.device)
 
 
 def _announce(folder: Path) -> None:
@@ -152,6 +156,22 @@ def _llm(device: str) -> None:
     else:
         print(f"SmolLM2 on MovieLens 1M was left out: {example.relative_to(ROOT)} says what must be here first")
     _write("llm", _name(device), figures)
+
+
+def _liger(device: str) -> None:
+    """Measure a distillation on Liger's kernels beside the same without, where Liger is installed."""
+    import torch
+
+    from benchmarks.gpu_liger import measure_liger
+    from shortstack.distillation.liger_kernels import require_liger
+    from shortstack.errors import ConfigurationError
+
+    try:
+        require_liger(torch.device(device))
+    except ConfigurationError as error:
+        print(f"make gpu: liger was left out: {error}")
+        return
+    _write("liger", _name(device), measure_liger(device))
 
 
 def _name(device: str) -> str:

@@ -53,7 +53,7 @@ class Watch(TrainerCallback):
 
 def trained(stage, name, *, dropout=0.0, lora=None, kills=(), **changed):
     """Return a trainer after its training, through kills, and the history; the same draws in each."""
-    settings = FitSettings(**SIX, **changed.pop("settings", {}))
+    settings = FitSettings(**{**SIX, **changed.pop("settings", {})})
     for after in (*kills, None):
         watch = Watch()
         student = stage.tiny(2, seed=1, dropout=dropout)

@@ -464,7 +464,7 @@ def test_teachers_that_do_not_fit(stage):
         ),
         (
             {"use_liger_kernel": True},
-            "^use_liger_kernel=True is not followed by this trainer; patch the student before",
+            "^use_liger_kernel=True is not followed by this trainer; set liger=True of the trainer, which",
         ),
         ({"torch_compile": True}, "^torch_compile=True is not followed by this trainer; set compiled=True of the"),
         ({"auto_find_batch_size": True}, "^auto_find_batch_size=True is not followed by this trainer; set per_device"),

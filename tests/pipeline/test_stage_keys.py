@@ -56,6 +56,8 @@ CHANGES = {
     # rounding differs
     "teacher.fit.compile": (True, {"teacher"}),
     "distillation.fit.compile": (True, FIT),
+    "teacher.fit.kernels": ("liger", {"teacher"}),
+    "distillation.fit.kernels": ("liger", FIT),
     "distillation.fit": ({"steps": 9, "warmup_steps": 0}, FIT),
     "evaluation.protocol": ("sampled", {"evaluation"}),
     "evaluation.seen": ("include", {"teacher", "scratch", "evaluation"}),

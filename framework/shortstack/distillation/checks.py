@@ -23,7 +23,10 @@ _NOT_FOLLOWED: Mapping[str, tuple[object, str]] = {
         "the loss is the sum of the losses that you name; write a smoothed one as a loss of its own",
     ),
     "neftune_noise_alpha": (None, "use embedding_dropout of the trainer"),
-    "use_liger_kernel": (False, "patch the student before it is trained"),
+    "use_liger_kernel": (
+        False,
+        "set liger=True of the trainer, which leaves the losses and the saved model as they are",
+    ),
     "torch_compile": (
         False,
         "set compiled=True of the trainer, which compiles the layers; losses look into them, which a compiled model hides",

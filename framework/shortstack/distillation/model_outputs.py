@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from shortstack.contracts import ModelOutputs, Output
 from shortstack.distillation.compiled_layers import CompiledLayers
+from shortstack.distillation.liger_patches import LigerKernels
 from shortstack.errors import UnsupportedModelError
 from shortstack.models.attention_inputs import AttentionRecord, configured, read_into
 from shortstack.models.candidates import candidate_logits
@@ -111,6 +112,7 @@ class OutputReader:
         states: Return the layers' outputs.
         attention: Return the layers' queries, keys and values.
         compiled: The layers' compiled forward passes; None to run them as they are.
+        kernels: Liger's kernels for the model; None to run it as it is.
     """
 
     model: PreTrainedModel
@@ -120,6 +122,7 @@ class OutputReader:
     states: bool
     attention: bool
     compiled: CompiledLayers | None = None
+    kernels: LigerKernels | None = None
 
     @cached_property
     def _is_split(self) -> bool:
@@ -178,7 +181,11 @@ class OutputReader:
         """Return a shared-weight copy, and what a pass of it fills: layer outputs ``(batch, tokens, hidden)``, attention."""
         embeddings, states, record = self.model.get_input_embeddings(), dict[int, Tensor](), AttentionRecord()
         attending = [m for layer in self.layers for m in configured(layer)] if self.attention else []
-        copies = copied_modules(self.model, [*self.layers, *attending, *([] if embedded is None else [embeddings])])
+        replaced = [] if self.kernels is None else self.kernels.modules
+        parts = [*self.layers, *attending, *replaced, *([] if embedded is None else [embeddings])]
+        copies = copied_modules(self.model, parts)
+        if self.kernels is not None:
+            self.kernels.set_in(copies)
         for index, layer in enumerate(self.layers):
             if self.states:
                 copies[layer].register_forward_hook(_keep(states, index))

@@ -36,6 +36,7 @@ class TeacherOutputs:
         needs: frozenset[Output],
         *,
         compiled: bool,
+        liger: bool,
     ) -> "TeacherOutputs":
         """Move the teacher, or a cache's head, to the device, or divide the teacher among several.
 
@@ -45,6 +46,7 @@ class TeacherOutputs:
             candidates: int64 ``(candidates,)`` token ids, on the device; None for the whole vocabulary.
             needs: Outputs that any loss needs.
             compiled: Compile the layers of a teacher that runs.
+            liger: Run the teacher on Liger's kernels.
 
         Raises:
             UnsupportedModelError: Attention is needed, and the teacher has none that can be read.
@@ -58,7 +60,7 @@ class TeacherOutputs:
         elif not is_sharded(teacher):
             shard_layers(teacher, args.device)
         layers = CompiledLayers() if compiled else None
-        return cls(running=output_reader(teacher, candidates, needs, TEACHER_OUTPUTS, layers))
+        return cls(running=output_reader(teacher, candidates, needs, TEACHER_OUTPUTS, layers, liger=liger))
 
     @property
     def models(self) -> dict[str, PreTrainedModel]:

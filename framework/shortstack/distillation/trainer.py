@@ -47,6 +47,7 @@ from shortstack.distillation.compiled_layers import CompiledLayers, check_compil
 from shortstack.distillation.gradient_norms import GradientNorms, shared_parameters
 from shortstack.distillation.interpolation import part_done
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
+from shortstack.distillation.liger_kernels import check_liger
 from shortstack.distillation.model_outputs import PassOutputs
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
 from shortstack.distillation.parts import (
@@ -120,6 +121,7 @@ class DistillationTrainer(CheckpointedTrainer):
             batch of its own, as with any ``Trainer``.
         compiled: Compile the layers of student and teacher (``torch.compile``) for the training alone; see the setting
             ``compile``.
+        liger: Run student and teacher on Liger's kernels for the training alone; see the setting ``kernels``.
         tell: Receives a sentence on a tracker that failed.
 
     Raises:
@@ -149,6 +151,7 @@ class DistillationTrainer(CheckpointedTrainer):
         log_gradient_norms: bool = False,
         shared_batch: bool = False,
         compiled: bool = False,
+        liger: bool = False,
         tell: Tell = _LOG.warning,
     ) -> None:
         """Check the parts and assemble the trainer."""
@@ -166,16 +169,16 @@ class DistillationTrainer(CheckpointedTrainer):
         ready = tried_losses(ready, modules, model, teacher, candidates, sums=isinstance(losses, Mapping))
         self.balancing, self._log_gradient_norms = make_balancing(balancing), log_gradient_norms
         norms = log_gradient_norms or measures_gradients(self.balancing)
-        _check_passes(args, model, teacher, gradient_norms=norms, compiled=compiled)
+        _check_passes(args, model, teacher, gradient_norms=norms, compiled=compiled, liger=liger)
         here = None if candidates is None else candidates.to(args.device)
-        self._teacher = TeacherOutputs.of(cache or teacher, args, here, wanted(ready), compiled=compiled)
+        self._teacher = TeacherOutputs.of(cache or teacher, args, here, wanted(ready), compiled=compiled, liger=liger)
         self._around_step = compiled_step if compiled else nullcontext
         self._validate, self._loss_log = validate, LossLog()
         student = model if args.fsdp else model.to(args.device)  # a model that is to be divided may not fit
         layers = CompiledLayers() if compiled else None
         part = Part(rank=args.process_index, size=args.world_size) if shared_batch and args.world_size > 1 else None
         super().__init__(
-            TrainingModule(student, ready, modules, here, embedding_dropout, part=part, compiled=layers),
+            TrainingModule(student, ready, modules, here, embedding_dropout, part=part, compiled=layers, liger=liger),
             args,
             _collation(data_collator, part, numbered=cache is not None),
             train_dataset if cache is None else Numbered(train_dataset),
@@ -461,14 +464,18 @@ def _check_passes(
     *,
     gradient_norms: bool,
     compiled: bool,
+    liger: bool,
 ) -> None:
-    """Raise if sharding, the gradient norms of single losses, or compiled layers cannot be had together here."""
+    """Raise if sharding, the gradient norms of single losses, compiled layers, or Liger's kernels cannot be had together here."""
     check_sharding(args, gradient_norms=gradient_norms)
     if gradient_norms:
         shared_parameters(student)
     if compiled:
         models = {"student": student, "teacher": teacher}
         check_compilable(models, args.device, processes=args.world_size, gradient_norms=gradient_norms)
+    if liger:
+        sharded, processes = bool(args.fsdp), args.world_size
+        check_liger(args.device, compiled=compiled, sharded=sharded, processes=processes, gradient_norms=gradient_norms)
 
 
 def _collation(collate: Collate | None, part: Part | None, *, numbered: bool) -> Collate:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from shortstack.contracts import LossBatch, ModelOutputs, Output, Selection
 from shortstack.distillation.chunks import ChunkedSums
 from shortstack.distillation.compiled_layers import CompiledLayers
+from shortstack.distillation.liger_kernels import liger_kernels
 from shortstack.distillation.model_outputs import (
     STUDENT_OUTPUTS,
     TEACHER_OUTPUTS,
@@ -51,6 +52,7 @@ class TrainingModule(nn.Module):
         *,
         part: Part | None = None,
         compiled: CompiledLayers | None = None,
+        liger: bool = False,
     ) -> None:
         """Register the student and the losses' modules.
 
@@ -62,6 +64,7 @@ class TrainingModule(nn.Module):
             embedding_dropout: Dropout rate of the student's input embeddings in training.
             part: This process's part of batches that several share; None if it has all of each.
             compiled: Compiled forward passes of the student's layers; None to run them as they are.
+            liger: Run the student on Liger's kernels.
         """
         super().__init__()
         self._dropout = EmbeddingDropout(embedding_dropout, part)
@@ -75,7 +78,7 @@ class TrainingModule(nn.Module):
         self.draw(seed=0, step=0)
         # accelerate shards each module of these classes by itself, and what is left together
         self._no_split_modules = sorted({type(layer).__name__ for layer in Decoder.of(student).layers})
-        self._read = output_reader(student, candidates, wanted(losses), STUDENT_OUTPUTS, compiled)
+        self._read = output_reader(student, candidates, wanted(losses), STUDENT_OUTPUTS, compiled, liger=liger)
 
     def forward(
         self,
@@ -246,6 +249,8 @@ def output_reader(
     needs: frozenset[Output],
     outputs: OutputsOf,
     compiled: CompiledLayers | None = None,
+    *,
+    liger: bool = False,
 ) -> OutputReader:
     """Return a reader of the outputs of a model that the losses need.
 
@@ -255,9 +260,10 @@ def output_reader(
         needs: Outputs that any loss needs.
         outputs: The outputs of this model, among ``needs``.
         compiled: Compiled forward passes of the model's layers; None to run them as they are.
+        liger: Run the model on Liger's kernels.
 
     Raises:
-        UnsupportedModelError: Attention is needed, and the model has none that can be read.
+        UnsupportedModelError: Attention is needed, and the model has none that can be read; or Liger's kernels are not for it.
     """
     states, attention = outputs.states in needs, outputs.attention in needs
     if attention:
@@ -270,6 +276,7 @@ def output_reader(
         states=states,
         attention=attention,
         compiled=compiled,
+        kernels=liger_kernels(model, learns=outputs is STUDENT_OUTPUTS) if liger else None,
     )
 
 

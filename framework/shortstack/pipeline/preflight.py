@@ -72,6 +72,7 @@ def check(run: "RunConfig", registry: "Registry", world: World = ALONE) -> "torc
     _check_selection(run, config)
     _check_figures()
     device = device_named(run.device, world)
+    _check_kernels(run, config, device, world.size)
     _check_compilation(run, device, world.size)
     return device
 
@@ -174,6 +175,31 @@ def _check_compilation(run: "RunConfig", device: "torch.device", processes: int)
         if processes > 1:
             raise ConfigurationError(SEVERAL)
         require_compiler(device.type)
+
+
+def _check_kernels(run: "RunConfig", config: "PreTrainedConfig | None", device: "torch.device", processes: int) -> None:
+    """Check that Liger's kernels can be used, where a training is to use them.
+
+    Raises:
+        ConfigurationError: They cannot, on the device, in several processes, or with gradient norms of losses.
+        UnsupportedModelError: Liger has none for the teacher's family.
+    """
+    from shortstack.distillation.balancing import make_balancing, measures_gradients
+    from shortstack.distillation.liger_kernels import check_liger, require_family
+
+    distillation = run.distillation
+    norms = distillation.log_gradient_norms or measures_gradients(make_balancing(distillation.balancing))
+    for fit in _fits(run).values():
+        if fit.kernels == "liger":
+            check_liger(
+                device,
+                compiled=fit.compile,
+                sharded=fit.parallel == "fsdp",
+                processes=processes,
+                gradient_norms=norms and fit is distillation.fit,
+            )
+            if config is not None:
+                require_family(config)
 
 
 def _fits(run: "RunConfig") -> dict[str, "FitSettings"]:

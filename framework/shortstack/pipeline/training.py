@@ -147,6 +147,7 @@ def _trainer(
         embedding_dropout=settings.embedding_dropout,
         shared_batch=True,
         compiled=settings.compile,
+        liger=settings.kernels == "liger",
         tell=context.progress.note,
     )
 
