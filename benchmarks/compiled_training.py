@@ -137,6 +137,9 @@ class StepClock(TrainerCallback):  # type: ignore[misc]  # transformers is untyp
     @property
     def taken(self) -> Taken:
         """The times so far."""
+        return Taken(start=self._ends[FIRST] - self._ends[0], step=self.quickest(FIRST))
+
+    def quickest(self, first: int) -> float:
+        """Return the seconds of the quickest step after so many first ones."""
         ends = self._ends
-        steps = [end - start for start, end in zip(ends[FIRST:], ends[FIRST + 1 :], strict=False)]
-        return Taken(start=ends[FIRST] - ends[0], step=min(steps))
+        return min(end - start for start, end in zip(ends[first:], ends[first + 1 :], strict=False))

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import torch
@@ -40,7 +40,10 @@ from shortstack.models.stored import stored_model
 from shortstack.processes import World, joined
 
 TURNS: Final = 2
-TOKENS, BATCHES, STEPS, USERS = 64, 4, 6, 2_048
+TOKENS, BATCHES, USERS = 64, 4, 2_048
+LM_ROWS, LM_TOKENS, LM_STEPS = 32, 51, 3
+SMALL: Final = FitSettings(steps=16, batch_size=ROWS, warmup_steps=0, evaluate_every=16, patience=0)
+SHARED: Final[Mapping[str, Any]] = {"first": 4, "candidates": torch.arange(1, ITEMS + 1)}
 WINDOW: Final = 50
 
 
@@ -125,19 +128,32 @@ def _swept(world: World, device: torch.device) -> float:
     return _taken(world, device, lambda: sweep(BATCHES))
 
 
+def _language_model_trained(_world: World, device: torch.device) -> float:
+    """A step of SmolLM2-135M: labels alone, all of its vocabulary."""
+    with silenced_transformers():
+        model = stored_model(converted(), "float32")
+    batches = text_batches(converted(), LM_TOKENS, LM_STEPS * LM_ROWS // EXAMPLES, "cpu")
+    rows = [{name: tensor[n] for name, tensor in batch.items()} for batch in batches for n in range(EXAMPLES)]
+    settings = FitSettings(steps=LM_STEPS, batch_size=LM_ROWS, warmup_steps=0, evaluate_every=LM_STEPS, patience=0)
+    return _quickest_step(model, rows, settings, device, first=1, losses={"labels": 1.0})
+
+
 def _trained(_world: World, device: torch.device) -> float:
     """A step of the quickstart's teacher: labels alone."""
-    return _step(quickstart_teacher(), device)
+    return _quickest_step(quickstart_teacher(), padded_histories(), SMALL, device, **SHARED, losses={"labels": 1.0})
 
 
 def _distilled(_world: World, device: torch.device) -> float:
     """A step of a student of three layers with three losses."""
-    return _step(build_student(awake(quickstart_teacher()), KEPT), device, teacher=awake(quickstart_teacher()))
+    teacher = awake(quickstart_teacher())
+    distilled = {"teacher": teacher, "selection": Selection(kept=KEPT, of=len(teacher.model.layers)), "losses": THREE}
+    return _quickest_step(build_student(teacher, KEPT), padded_histories(), SMALL, device, **SHARED, **distilled)
 
 
-def _step(model: PreTrainedModel, device: torch.device, teacher: PreTrainedModel | None = None) -> float:
-    """Return the seconds of the quickest step, of a batch that all processes divide."""
-    settings = FitSettings(steps=STEPS, batch_size=ROWS, warmup_steps=0, evaluate_every=STEPS, patience=0)
+def _quickest_step(
+    model: PreTrainedModel, rows: Any, settings: FitSettings, device: torch.device, *, first: int, **given: Any
+) -> float:
+    """Return the seconds of the quickest step after some first ones, of batches that all processes divide."""
     clock = StepClock()
     with tempfile.TemporaryDirectory() as folder:
         arguments = training_arguments(Path(folder), settings, seed=0, device=device.type, validated=False)
@@ -145,18 +161,15 @@ def _step(model: PreTrainedModel, device: torch.device, teacher: PreTrainedModel
         trainer = DistillationTrainer(
             model,
             arguments,
-            padded_histories(),
-            losses={"labels": 1.0} if teacher is None else THREE,
-            teacher=teacher,
-            selection=teacher and Selection(kept=KEPT, of=len(teacher.model.layers)),
+            rows,
             balancing="fixed",
-            candidates=torch.arange(1, ITEMS + 1),
             data_collator=default_data_collator,
             callbacks=[clock],
             shared_batch=True,
+            **given,
         )
         fit(trainer)
-    return clock.taken.step
+    return clock.quickest(first)
 
 
 def _evaluated(world: World, device: torch.device) -> float:
@@ -197,6 +210,11 @@ WORKS: Final[Mapping[str, Work]] = {
         what=f"a sweep of SmolLM2-135M, {BATCHES} batches of {EXAMPLES} × {TOKENS} tokens, all its scorers",
         seconds=_swept,
         target="at least 1.7",
+    ),
+    "lm-training": Work(
+        what=f"a training step of SmolLM2-135M in float32, {LM_ROWS} × {LM_TOKENS} tokens",
+        seconds=_language_model_trained,
+        target="at least 1.5",
     ),
     "training": Work(what=f"a training step, 12 layers of {_SHAPE}", seconds=_trained, target="at least 1.5"),
     "distillation": Work(
