@@ -101,7 +101,10 @@ def _started(
 ) -> tuple[subprocess.Popen[bytes], Path]:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
     work = ["-m", "benchmarks.processes", name, str(out), "--device", device]
-    here = {"OMP_NUM_THREADS": "1"} | ({"CUDA_VISIBLE_DEVICES": str(hidden)} if hidden and device == "cuda" else {})
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    devices = given.split(",") if given else [str(number) for number in range(torch.cuda.device_count())]
+    own = {} if hidden is None or device == "cpu" else {"CUDA_VISIBLE_DEVICES": devices[hidden]}
+    here = {"OMP_NUM_THREADS": "1"} | own
     return subprocess.Popen([sys.executable, *launcher, *work], env={**os.environ, **here}), out
 
 

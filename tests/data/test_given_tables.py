@@ -122,13 +122,19 @@ def test_a_column_of_dates_is_as_in_a_file(tmp_path):
 def test_classes_of_datasets_are_their_names():
     """As categories of pandas and polars are: "4" is the rating of the class "4", whose number is 3; −1 is no class."""
     stars, films = datasets.ClassLabel(names=["1", "2", "3", "4", "5"]), datasets.ClassLabel(names=["Heat", "Big"])
-    features = {"rating": stars, "items": datasets.List(films), "user": datasets.Value("int64")}
-    rows = {"rating": [3, 0, -1, None], "items": [[1, 0], [], [0], None], "user": [3, 1, 0, 0]}
+    features = {
+        "rating": stars,
+        "items": datasets.List(films),
+        "pair": datasets.List(films, length=2),
+        "user": datasets.Value("int64"),
+    }
+    rows = {"rating": [3, 0, -1, None], "items": [[1, 0], [], [0], None], "pair": [[1, 0]] * 4, "user": [3, 1, 0, 0]}
 
     frame = frame_of(datasets.Dataset.from_dict(rows, features=datasets.Features(features)))
 
     assert ["4", "1", None, None] == frame["rating"].to_list()
     assert [["Big", "Heat"], [], ["Heat"], None] == frame["items"].to_list()
+    assert [["Big", "Heat"]] * 4 == frame["pair"].to_list()
     assert [3, 1, 0, 0] == frame["user"].to_list()
 
 

@@ -174,3 +174,25 @@ def test_files_of_texts(tmp_path):
 def test_texts_that_begin_like_something_else(text):
     """A name in a header is no signature; what cannot be told is left to the reader."""
     assert kind_by_first_bytes(text.encode("latin-1")) in {"a text", None}
+
+
+@pytest.mark.parametrize(
+    ("beginning", "kind"),
+    [
+        (b"\xef\xbb\xbf<html>", "an HTML page"),
+        (b"  <!DOCTYPE html>", "an HTML page"),
+        (b"<HTML5 Cookbook>,1\n", "a text"),
+        (b"\xef\xbb\xbfuser,item\n", "a text"),
+    ],
+)
+def test_pages_and_titles(beginning, kind):
+    """A page may have a byte order mark, and a title may look like a tag."""
+    assert kind_by_first_bytes(beginning) == kind
+
+
+def test_a_pointer_of_git_lfs_among_users(tmp_path):
+    """It is called what it is, not a text to rename."""
+    path = tmp_path / "users.parquet"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12\n")
+    with pytest.raises(DataError, match="git lfs pull"):
+        require_readable(path)

@@ -122,6 +122,9 @@ def streams(_world, folder, own):
     for layer in student.model.layers:
         layer.self_attn.attention_dropout = own
     drawn = torch.get_rng_state()
+    broken = tiny(2, 8)
+    broken.model.layers[1].forward = lambda *_, **__: torch.rand(1).bad
+    assert draws_at_random(broken)
     assert draws_at_random(student) == (own > 0)
     assert torch.equal(drawn, torch.get_rng_state())
     trainer = DistillationTrainer(

@@ -19,6 +19,7 @@ from shortstack.data.user_histories import (
     row_of,
 )
 from shortstack.errors import RowError, SourceNotFoundError, UnknownNameError
+from shortstack.files import refuse_lfs_pointer
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -57,6 +58,7 @@ def require_readable(path: Path) -> None:
         raise UnknownNameError(f"ending of the file of users {path}:", path.suffix, _READERS)
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there, or is no file; name a file of users")
+    refuse_lfs_pointer(path)
     require_kind_of_file(path, "a Parquet file" if path.suffix.lower() in _PARQUET else "a text")
 
 

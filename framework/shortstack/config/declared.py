@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 
@@ -39,7 +39,9 @@ def _plain(value: object, kind: Any) -> Any:
     if isinstance(value, Given) or (attrs.has(type(value)) and may_be_anything(kind)):
         return value
     if attrs.has(type(value)):
-        return _without_defaults(value)
+        # of several classes, only the names of the fields say which it is
+        several = len([one for one in get_args(kind) if attrs.has(one)]) > 1
+        return _fields(value, every=several)
     if isinstance(value, Mapping):
         return {name: _plain(item, kind) for name, item in value.items()}
     if isinstance(value, AbstractSet):
@@ -49,12 +51,21 @@ def _plain(value: object, kind: Any) -> Any:
     return unstructure(value, kind) if isinstance(value, Enum | PurePath) else value
 
 
-def _without_defaults(nested: object) -> dict[str, Any]:
+def _fields(nested: object, *, every: bool) -> dict[str, Any]:
+    """The fields of a nested value, as plain values; only those that are not the default unless ``every`` is true."""
     hints, fields = hints_of(type(nested)), fields_of(type(nested))
     values = {name: _plain(getattr(nested, field.name), hints[name]) for name, field in fields.items()}
-    usual = {name: _plain(_default(field, nested), hints[name]) for name, field in fields.items()}
+    usual = {
+        name: _plain(_default(field, nested), hints[name]) for name, field in fields.items() if _has_default(field)
+    }
     # as text, for 1 == 1.0 == True
-    return {name: value for name, value in values.items() if repr(value) != repr(usual[name])}
+    return {
+        name: value for name, value in values.items() if every or name not in usual or repr(value) != repr(usual[name])
+    }
+
+
+def _has_default(field: "attrs.Attribute[Any]") -> bool:
+    return field.default is not attrs.NOTHING
 
 
 def _default(field: "attrs.Attribute[Any]", instance: object) -> Any:

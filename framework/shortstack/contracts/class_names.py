@@ -26,5 +26,6 @@ def with_class_names(frame: "pl.DataFrame", features: Mapping[str, Any]) -> "pl.
         if isinstance(kind, datasets.ClassLabel):
             number = pl.element() if in_lists else pl.col(column)
             name = number.replace_strict(range(len(kind.names)), kind.names, default=None, return_dtype=pl.String)
-            named.append(pl.col(column).list.eval(name) if in_lists else name)
+            lists = pl.col(column).arr.to_list() if isinstance(frame.schema[column], pl.Array) else pl.col(column)
+            named.append(lists.list.eval(name) if in_lists else name)
     return frame.with_columns(named)

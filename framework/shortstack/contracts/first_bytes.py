@@ -24,7 +24,7 @@ _SIGNATURES: Final = (
 _SHEETS: Final = ((b"[Content_Types].xml", "an Excel workbook"), (b"opendocument", "an OpenDocument sheet"))
 """What a zip archive begins with, after its own header, if a spreadsheet program wrote it."""
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
-_PAGES: Final = (b"<!doctype html", b"<html")
+_PAGES: Final = (b"<!doctype html", b"<html>", b"<html ")
 _PACKINGS: Final = {"a gzip file": ".gz", "a bzip2 file": ".bz2", "a zip archive": ".zip"}
 _REMEDIES: Final = {
     "an HTML page": "download the file itself",
@@ -43,7 +43,7 @@ def kind_by_first_bytes(beginning: bytes) -> str | None:
     """
     if beginning.startswith(_UTF_16) or _is_wide(beginning):
         return "UTF-16"
-    if beginning.lstrip()[:14].lower().startswith(_PAGES):
+    if beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:14].lower().startswith(_PAGES):
         return "an HTML page"
     if beginning and _CONTROLS.isdisjoint(beginning):
         return "a text"

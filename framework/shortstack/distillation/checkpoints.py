@@ -173,7 +173,7 @@ def _restored(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of every global random number generator that training uses."""
+    """Return the state of every global random number generator that training uses: on GPUs, that of this process's own."""
     import random
 
     import numpy as np
@@ -183,7 +183,7 @@ def random_state() -> dict[str, Any]:
         "python": random.getstate(),
         "numpy": ("MT19937", [int(key) for key in keys], *(int(rest[0]), int(rest[1]), float(rest[2]))),
         "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
     }
 
 
@@ -205,4 +205,5 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+        # the first: earlier versions saved those of all devices, of which the first process had the first
+        torch.cuda.set_rng_state(state["cuda"][0])

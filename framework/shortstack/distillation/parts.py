@@ -82,15 +82,19 @@ class EmbeddingDropout(nn.Dropout):
 def draws_at_random(model: PreTrainedModel) -> bool:
     """Return True if a model draws random numbers while it is trained, as its own dropout does.
 
-    It is tried by a pass of two tokens, after which every generator is as it was; the model is in training mode.
+    It is tried by a pass of two tokens, after which every generator is as it was; the model is in training mode. One that cannot
+    run where it is, as before it is divided among GPUs, counts as one that draws.
     """
     pair = torch.zeros((1, 2), dtype=torch.long, device=model.device)
     before = random_state()
-    with torch.no_grad():
-        model.train()(**model_inputs(model, pair, torch.ones_like(pair)))
-    after = random_state()
-    restore_random_state(before)
-    return _plain(before) != _plain(after)
+    try:
+        with torch.no_grad():
+            model.train()(**model_inputs(model, pair, torch.ones_like(pair)))
+        return _plain(before) != _plain(random_state())
+    except Exception:  # noqa: BLE001 -- training itself says what is wrong, if anything is
+        return True
+    finally:
+        restore_random_state(before)
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:

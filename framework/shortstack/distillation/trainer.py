@@ -207,19 +207,20 @@ class DistillationTrainer(CheckpointedTrainer):
             NonFiniteError: A loss or a validated metric became NaN or infinite; names it and the step.
             PluginError: A loss failed, or did not return a sum; names it and its distribution.
         """
-        self.stream = self._stream()
-        if self.stream:
-            checkpoints.begin_random_state(self.args.seed, 0, self.stream)
         try:
+            self.stream = self._stream()
+            if self.stream:
+                checkpoints.begin_random_state(self.args.seed, 0, self.stream)
             return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
         finally:
             self.student.eval()
             self._close_trackers()
 
     def _stream(self) -> int:
-        """Return which random numbers this process draws: those of one process, or, for a model's own dropout, others."""
+        """Return which random numbers this process draws: those of one process, or, for dropout within models, others."""
         rank, shares = int(self.args.process_index), isinstance(self.data_collator, PartCollate)
-        return 0 if not rank or (shares and not draws_at_random(self.student)) else rank
+        drops = any(isinstance(module, nn.Dropout) for module in self.model.loss_modules.modules())
+        return 0 if not rank or (shares and not drops and not draws_at_random(self.student)) else rank
 
     def _close_trackers(self) -> None:
         for callback in self.callback_handler.callbacks:
