@@ -172,7 +172,7 @@ def test_files_of_texts(tmp_path):
 
 @pytest.mark.parametrize("text", ["PAR1,item\nu1,i1\n", "BZh9,item\nu1,i1\n", "caf\xe9,item\nu1,i1\n", "a\x01b\n", ""])
 def test_texts_that_begin_like_something_else(text):
-    """A name in a header is no signature; what cannot be told is left to the reader."""
+    """A name in a header is no signature; what is not recognised is left to the reader."""
     assert kind_by_first_bytes(text.encode("latin-1")) in {"a text", None}
 
 

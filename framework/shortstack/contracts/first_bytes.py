@@ -62,7 +62,7 @@ def require_kind(beginning: bytes, place: str, expected: str, *, unpacks: bool =
         unpacks: Whether a file of this kind may be packed with gzip, bzip2 or zip.
 
     Raises:
-        DataError: It is of another kind; the message says of which, and what to do. A kind that cannot be told is no error.
+        DataError: It is of another kind; the message says of which, and what to do. A kind that is not recognised is no error.
     """
     found = kind_by_first_bytes(beginning)
     signatures = tuple(signature for signature, kind in _SIGNATURES if kind == expected)
