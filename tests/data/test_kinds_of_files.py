@@ -43,6 +43,8 @@ BYTES = {
     # OpenDocument 1.2, part 3, 3.3: its type comes first, not compressed
     "an OpenDocument sheet": zipped(mimetype="application/vnd.oasis.opendocument.spreadsheet"),
     "an xz file": lzma.compress(TEXT.encode()),
+    "a text": TEXT.encode(),
+    "UTF-16": TEXT.encode("utf-16"),
     "an HTML page": b"\n<!DOCTYPE html>\n<html><body>Not found</body></html>",
 }
 
@@ -71,33 +73,33 @@ def test_what_is_no_text(tmp_path, ending, kind, remedy):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "kind", "message"),
     [
-        ("a.csv.gz", TEXT, "is a text by its first bytes, not a gzip file; rename it to a.csv"),
-        ("a.csv.bz2", TEXT, "is a text by its first bytes, not a bzip2 file; rename it to a.csv"),
-        ("a.csv.gz", BYTES["a zip archive"], "is a zip archive by its first bytes, not a gzip file; rename it to a.csv.zip"),
-        ("a.parquet.gz", parquet(), "is a Parquet file by its first bytes, not a gzip file; rename it to a.parquet, or write it as a text"),
-        ("a.zip", TEXT, "is a text by its first bytes, not a zip archive; rename it to a"),
-        ("a.parquet", TEXT, "is a text by its first bytes, not a Parquet file; rename it to a.csv, or as its format ends"),
-        ("a.parquet", TEXT.encode("utf-16"), "is UTF-16 by its first bytes, not a Parquet file; rename it to a.csv, or as its format ends"),
-        ("a.pq", BYTES["a gzip file"], "is a gzip file by its first bytes, not a Parquet file; rename it to a.pq.gz"),
-        ("a.csv", TEXT.encode("utf-16"), "is UTF-16; write it as UTF-8, for example: iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+        ("a.csv.gz", "a text", "is a text by its first bytes, not a gzip file; rename it to a.csv"),
+        ("a.csv.bz2", "a text", "is a text by its first bytes, not a bzip2 file; rename it to a.csv"),
+        ("a.csv.gz", "a zip archive", "is a zip archive by its first bytes, not a gzip file; rename it to a.csv.zip"),
+        ("a.parquet.gz", "a Parquet file", "is a Parquet file by its first bytes, not a gzip file; rename it to a.parquet, or write it as a text"),
+        ("a.zip", "a text", "is a text by its first bytes, not a zip archive; rename it to a"),
+        ("a.parquet", "a text", "is a text by its first bytes, not a Parquet file; rename it to a.csv, or as its format ends"),
+        ("a.parquet", "UTF-16", "is UTF-16 by its first bytes, not a Parquet file; rename it to a.csv, or as its format ends"),
+        ("a.pq", "a gzip file", "is a gzip file by its first bytes, not a Parquet file; rename it to a.pq.gz"),
+        ("a.csv", "UTF-16", "is UTF-16; write it as UTF-8, for example: iconv -f UTF-16 -t UTF-8 OLD > NEW"),
     ],
 )  # fmt: skip
-def test_what_is_not_packed_as_its_name_says(tmp_path, name, content, message):
+def test_what_is_not_packed_as_its_name_says(tmp_path, name, kind, message):
     """The reverse: plain under the ending of a packing, and a text called Parquet."""
     path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    path.write_bytes(BYTES[kind])
 
     with pytest.raises(DataError) as caught:
         build("table").read(path)
     assert f"{path} {message}" == str(caught.value)
 
 
-@pytest.mark.parametrize(("inner", "remedy"), [(parquet(), "rename it to a.parquet.gz, or write it as a text"), (gzip.compress(TEXT.encode()), "unpack it")])  # fmt: skip
+@pytest.mark.parametrize(("inner", "remedy"), [("a Parquet file", "rename it to a.parquet.gz, or write it as a text"), ("a gzip file", "unpack it")])  # fmt: skip
 def test_what_is_within_a_packing(tmp_path, inner, remedy):
     """What is unpacked is looked at too."""
-    path = put(tmp_path, **{"a.csv.gz": inner}) / "a.csv.gz"
+    path = put(tmp_path, **{"a.csv.gz": BYTES[inner]}) / "a.csv.gz"
 
     with pytest.raises(DataError) as caught:
         build("table").read(path)
