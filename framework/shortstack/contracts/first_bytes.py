@@ -8,7 +8,7 @@ from shortstack.errors import DataError
 LOOK: Final = 512
 """Bytes at the beginning of a file that say of which kind it is."""
 _SIGNATURES: Final = (
-    (b"\x1f\x8b", "a gzip file"),
+    (b"\x1f\x8b\x08", "a gzip file"),
     (b"BZh", "a bzip2 file"),
     (b"PAR1", "a Parquet file"),
     (b"PK\x03\x04", "a zip archive"),
