@@ -6,6 +6,8 @@ from time import process_time
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.large_catalogues import WORDS
 from shortstack.contracts import Edition, Records
@@ -84,6 +86,19 @@ def test_a_few_names_are_all_compared():
     draw = random.Random(1)
     for wrong in [mistyped(draw.choice(names), draw) for _ in range(5)] + ["m7", "", "no such thing at all"]:
         assert get_close_matches(wrong, names, n=3, cutoff=0.5) == near_names(wrong, names)
+
+
+@given(
+    names=st.lists(st.text("abc ", max_size=6), max_size=30),
+    wrong=st.text("abcd ", max_size=6),
+    most=st.integers(1, 5),
+    least=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+)
+def test_suggestions_are_those_of_difflib(names, wrong, most, least):
+    """Also among names that are equally similar, in any order and any number."""
+    expected = get_close_matches(wrong, dict.fromkeys(names), n=most, cutoff=least)
+
+    assert near_names(wrong, names, most=most, least=least) == expected
 
 
 def test_of_many_names_the_nearest_is_found():
