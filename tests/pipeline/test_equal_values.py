@@ -190,6 +190,11 @@ class TestPlugins:
             ("distillation.losses.soft-targets.temperature", [{"from": 4, "to": 1}, {"from": 4.0, "to": 1.0}]),
             ("distillation.balancing", [{"name": "ema", "decay": 0}, {"name": "ema", "decay": 0.0}]),
             ("distillation.losses.labels", [2, 2.0]),
+            ("distillation.losses.labels", [2.0, {"weight": 2}]),
+            ("distillation.losses.labels", [1.0, {}]),
+            ("distillation.losses.labels", [1.0, {"loss": "labels"}]),
+            ("distillation.losses.soft-targets", [{"temperature": 4}, {"temperature": 4.0, "weight": 1}]),
+            ("distillation.balancing", ["ema", {"name": "ema"}]),
         ],
     )
     def test_what_every_loss_has(self, registry, path, equal):

@@ -23,6 +23,7 @@ def with_declared_types(run: "RunConfig", registry: "Registry") -> "RunConfig":
     """Return a run with the values of all plugins' settings converted to the types that they declare.
 
     ``rate = 1`` and ``rate = 1.0`` are one value of a setting that is a float, and so are a list and a set of a setting that is a set.
+    A loss's table that says its weight alone is that weight, and a balancing's that says its name alone is that name.
 
     Args:
         run: The run.
@@ -60,12 +61,16 @@ def _distillation(run: "RunConfig", convert: Convert) -> Any:
     if isinstance(balancing, Mapping):
         own = {name: value for name, value in balancing.items() if name != "name"}
         balancing = {**balancing, **convert(("distillation", "balancing"), own)}
+        balancing = balancing["name"] if balancing.keys() == {"name"} else balancing
     return attrs.evolve(run.distillation, losses={**losses, **tables}, balancing=balancing)
 
 
-def _loss(path: TablePath, table: Settings, convert: Convert) -> Settings:
-    """Return a loss's table with its settings converted; the ends of one that goes over the steps are numbers."""
+def _loss(path: TablePath, table: Settings, convert: Convert) -> Settings | float:
+    """Return a loss's table with its settings converted, its weight among them; the ends of one that goes over the steps are numbers."""
     lines = {name: {"from": start, "to": end} for name, (start, end) in lines_of(path[-1], table).items()}
+    weight: float = converted(float, table.get("weight", 1.0), ".".join((*path, "weight")))
+    others = {} if table.get("loss", path[-1]) == path[-1] else {"loss": table["loss"]}
     own = {name: value for name, value in table.items() if name not in {*OF_EVERY_LOSS, *lines}}
-    weight = {"weight": converted(float, table["weight"], ".".join((*path, "weight")))} if "weight" in table else {}
-    return {**table, **lines, **weight, **convert(path, own)}
+    if not (own or lines or others):
+        return weight
+    return {**others, "weight": weight, **lines, **convert(path, own)}
