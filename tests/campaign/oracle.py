@@ -14,6 +14,8 @@ FRAME = re.compile(r'File "([^"]+)", line \d+,? in (\S+)')
 OURS = re.compile(r"/(shortstack\w*)/(\S+\.py)$")
 WARNING = re.compile(r"^\S+:\d+: \w*Warning: ", re.MULTILINE)
 OWN_PLUGIN = re.compile(r"\(shortstack:\w+ [^)]*\) [^:]*failed: (\w+)")
+FAILED_RUN = re.compile(r"^\S+ failed: .*", re.MULTILINE)
+"""A run that a study could not do; the others are done, and the study ends with exit code 1."""
 OTHER_LINES = re.compile(r"warning: |stopped; |.*: (done in \d+\.\d s|kept)$")
 """Lines that may stand beside an error: warnings, and the progress up to it."""
 
@@ -41,8 +43,8 @@ def problem_of(outcome: Outcome, bounds: Bounds) -> Problem | None:
 
 
 def is_refusal(outcome: Outcome) -> bool:
-    """Return whether the command ended with an error for the user."""
-    return outcome.code == 2
+    """Return whether the command ended with an error for the user, or a study with one for a run."""
+    return outcome.code == 2 or (outcome.code == 1 and bool(FAILED_RUN.search(outcome.stdout)))
 
 
 def _bounds_kept(outcome: Outcome, bounds: Bounds) -> str | None:
@@ -67,14 +69,21 @@ def _one_line(outcome: Outcome, _bounds: Bounds) -> str | None:
     """An error is one line that begins with ``error:``."""
     if warned := WARNING.search(outcome.stderr):
         return f"shows a warning: {warned[0]}"
+    if outcome.code == 1:
+        return next(filter(None, map(_unclear, FAILED_RUN.findall(outcome.stdout))), None)
     if outcome.code != 2:
         return None
     lines = [line for line in outcome.stderr.splitlines() if line.strip() and not OTHER_LINES.match(line)]
     if len(lines) != 1 or not lines[0].startswith("error: "):
         return f"exit code 2 with {len(lines)} lines: {_words(lines[0] if lines else '')}"
-    if blamed := OWN_PLUGIN.search(lines[0]):
-        return f"a plugin of our own fails: {blamed[1]}, {_words(lines[0])}"
-    return f"a line of {len(lines[0]):,} characters: {_words(lines[0])}" if len(lines[0]) > LONGEST else None
+    return _unclear(lines[0])
+
+
+def _unclear(line: str) -> str | None:
+    """Return why a line of an error says nothing to the user."""
+    if blamed := OWN_PLUGIN.search(line):
+        return f"a plugin of our own fails: {blamed[1]}, {_words(line)}"
+    return f"a line of {len(line):,} characters: {_words(line)}" if len(line) > LONGEST else None
 
 
 def _harmless(outcome: Outcome, _bounds: Bounds) -> str | None:

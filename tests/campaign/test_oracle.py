@@ -1,7 +1,7 @@
 """The oracle sees every kind of broken promise, and accuses nothing else."""
 
 import pytest
-from campaign.oracle import LONGEST, problem_of
+from campaign.oracle import LONGEST, is_refusal, problem_of
 from campaign.process import Bounds, Outcome
 
 BOUNDS = Bounds()
@@ -40,6 +40,7 @@ def outcome(**fields):
         {},
         {"stdout": "│ a table │\n"},
         {"code": 1},
+        {"code": 1, "stdout": "1 finished, 1 failed\nseed=1 failed: out/runs/seed=1/data is no result of a run\n"},
         {"code": 2, "stderr": "error: 'seed' must be >= 0, got -1\n"},
         {"code": 2, "stderr": "warning: the run is mixed\nerror: 'seed' must be >= 0\n"},
         {"code": 2, "stderr": "data: kept\ncheck of users.csv: done in 0.1 s\nerror: users.csv holds no users\n"},
@@ -71,8 +72,26 @@ def test_promises_that_are_kept(fields):
             },
             "a plugin of our own fails: KeyError",
         ),
+        (
+            {"code": 1, "stdout": "seed=1 failed: loss shortstack/kl (shortstack:losses 0.1.0) failed: KeyError: 3\n"},
+            "a plugin of our own fails: KeyError",
+        ),
     ],
 )
 def test_promises_that_are_broken(fields, kind):
     """Each is of a kind of its own, with its place in our code."""
     assert problem_of(outcome(**fields), BOUNDS).kind.startswith(kind)
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"code": 2, "stderr": "error: no such file\n"}, True),
+        ({"code": 1, "stdout": "seed=1 failed: out/runs/seed=1/data is no result of a run\n"}, True),
+        ({"code": 1, "stdout": "FAIL the law of ties\n"}, False),
+        ({"stdout": "the step failed: none\n"}, False),
+    ],
+)
+def test_refusals(fields, refused):
+    """An error of the command, or of a run of a study."""
+    assert is_refusal(outcome(**fields)) is refused
