@@ -266,12 +266,12 @@ class Run(RunConfig):
                 available.
             SourceNotFoundError: The data are not available, and their size is not given.
         """
-        from shortstack.planning.forecast import forecast
+        from shortstack.planning.forecast import Forecaster
         from shortstack.registry import Registry
 
         registry = registry or Registry.from_environment()
         data = data or self.histories(registry=registry)
-        return forecast(
+        forecaster = Forecaster.of(
             self,
             config,
             registry=registry,
@@ -281,6 +281,7 @@ class Run(RunConfig):
             data=data,
             processes=processes,
         )
+        return list(forecaster.stages())
 
     def audit(
         self, folder: str | Path, *, registry: "Registry | None" = None, progress: "Progress | None" = None

@@ -30,28 +30,10 @@ if TYPE_CHECKING:
     from shortstack.config.training import FitSettings
     from shortstack.registry import Registry
 
-__all__ = ["Forecast", "forecast"]
-
 CASES_AT_ONCE = 256
 """Batch size of the evaluation, in histories."""
 _GRADIENT = 4
 """Bytes of a parameter's gradient, float32."""
-
-
-def forecast(
-    run: "RunConfig",
-    config: "PreTrainedConfig",
-    *,
-    registry: "Registry",
-    users: int | None = None,
-    items: int | None = None,
-    tflops: float | None = None,
-    data: Histories | None = None,
-    processes: int = 1,
-) -> list[Forecast]:
-    """Estimate every stage that runs a model; see ``Run.forecast``. Data that are given as ``data`` are not read again."""
-    given = Forecaster.of(run, config, registry=registry, users=users, items=items, tflops=tflops, data=data)
-    return list(attrs.evolve(given, processes=processes).stages())
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -64,6 +46,7 @@ class Forecaster:
         extent: What they process.
         speed: How fast they are.
         device: The device that was timed; None for a machine that is not this one.
+        processes: How many share the work.
     """
 
     run: "RunConfig"
@@ -85,8 +68,12 @@ class Forecaster:
         tflops: float | None = None,
         data: Histories | None = None,
         speed: Speed | None = None,
+        processes: int = 1,
     ) -> "Forecaster":
-        """Prepare the estimates; see ``Run.forecast``. ``speed`` may be that of another run, of which timings are used again."""
+        """Prepare the estimates; see ``Run.forecast``.
+
+        Data that are given are not read again, and ``speed`` may be that of another run, of which timings are used again.
+        """
         from shortstack.models.devices import device_named
 
         extent = _extent(run, config, users, items, data)
@@ -98,7 +85,8 @@ class Forecaster:
         whole = copy.deepcopy(config)
         whole.get_text_config().vocab_size = extent.vocabulary
         shapes = ModelShapes(run=run, config=whole, registry=registry)
-        return cls(run=run, shapes=shapes, extent=extent, speed=speed, device=device if tflops is None else None)
+        timed = device if tflops is None else None
+        return cls(run=run, shapes=shapes, extent=extent, speed=speed, device=timed, processes=processes)
 
     def weights(self) -> dict[str, float]:
         """Return the bytes of weights that each stage leaves on the disk, in float32, by its name."""
@@ -115,6 +103,7 @@ class Forecaster:
         return sizes
 
     def stages(self) -> Iterator[Forecast]:
+        """Estimate every stage that runs a model."""
         run, shapes, fit = self.run, self.shapes, self.run.teacher_fit
         if fit is not None:
             yield self._training("teacher", fit, shapes.of_teacher, shapes.layers)
