@@ -59,7 +59,8 @@ class Recommender:
         catalogue: The items, each with its token in the model's vocabulary.
         window: Number of the most recent items of a history that the model was trained on and reads.
         tokenizer: Tokenizer of a language model that knows words beside items; None otherwise.
-        seen: Default for items of the history: ``"include"`` them or ``"exclude"`` them, as the model was evaluated.
+        seen: Default for items of the history: ``"include"`` them or ``"exclude"`` them, as the model was evaluated; of the task
+            ``click``, whose evaluation ranks whatever was shown, ``"exclude"`` them unless ``evaluation.seen`` says otherwise.
     """
 
     model: PreTrainedModel

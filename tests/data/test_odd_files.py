@@ -207,3 +207,31 @@ def test_news_in_the_folder_that_the_command_is_typed_in(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path / "MINDsmall_dev")
 
     assert build("mind").read(source).impressions.collect()["split"].to_list() == ["valid"]
+
+
+NEWS, SHOWN = "N1\tnews\tus\tTitle\t\t\t[]\t[]\n", "1\tU1\t11/15/2019 8:55:22 AM\t\tN1-1\n"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "files", "twice"),
+    [
+        ("mind", {"behaviors.tsv": SHOWN, "news.tsv": NEWS}, "behaviors.tsv"),
+        ("mind", {"behaviors.tsv": SHOWN, "news.tsv": NEWS}, "news.tsv"),
+        (
+            "recbole",
+            {"x.inter": "user_id:token\titem_id:token\nu\ta\n", "x.item": "item_id:token\ttitle:token_seq\na\tHeat\n"},
+            "x.item",
+        ),
+        ("lastfm", {EVENTS: f"u\t2009-05-04T23:08:57Z\t{ARTIST}\tbetty\t\tsong\n"}, EVENTS),
+        ("lastfm", {COUNTS: f"{USER}\t{ARTIST}\tbetty\t2137\n"}, COUNTS),
+    ],
+)
+def test_a_file_beside_its_compressed_copy(tmp_path, adapter, files, twice):
+    """They may differ, and which is meant cannot be told; alone, each is read."""
+    put(tmp_path / "plain", **files)
+    put(tmp_path / "packed", **{f"{name}.gz" if name == twice else name: text for name, text in files.items()})
+    put(tmp_path / "both", **files, **{f"{twice}.gz": files[twice]})
+
+    assert rows(build(adapter).read(tmp_path / "plain")) == rows(build(adapter).read(tmp_path / "packed"))
+    with pytest.raises(DataError, match=rf"both/{twice} is there as {twice} and as {twice}\.gz; keep one of them$"):
+        build(adapter).read(tmp_path / "both")

@@ -410,6 +410,16 @@ def test_parts_by_their_names(tmp_path):
     )
 
 
+def test_parts_of_equal_numbers(tmp_path):
+    """Their names decide: a folder has no order, and a set of names another one in each process."""
+    names = [f"part-{'0' * zeros}1.csv" for zeros in range(8)]
+    for name in names:
+        saved(tmp_path / "events" / name, f"user,item\nu,{name}\n")
+    records = Table(TableSettings()).read(tmp_path / "events")
+
+    assert sorted(names) == records.interactions.collect()["item"].to_list()
+
+
 def test_bad_rows_of_parts_are_named(tmp_path):
     """Bad rows are reported by part and by line within the part."""
     source = folder_of_parts(tmp_path / "events")

@@ -76,18 +76,22 @@ def test_what_it_says(finished):
     assert "Distillation:" not in (run.root / "teacher" / CARD).read_text(encoding="utf-8")
 
 
-def test_its_code_works(finished, monkeypatch, capsys):
-    """Both blocks, in the model's folder; both give the same best item."""
-    run, _ = finished
-    monkeypatch.chdir(run.root / "student")
-    ours, stock = re.findall(
-        r"```python\n(.*?)```", (run.root / "student" / CARD).read_text(encoding="utf-8"), re.DOTALL
-    )
+@pytest.mark.parametrize("seen", ["exclude", "include"])
+def test_its_code_works(tmp_path, finished, monkeypatch, capsys, seen):
+    """Both blocks, in the model's folder; both give the same best item, also where it is that of the history."""
+    run, result = finished
+    copied = attrs.evolve(run, root=shutil.copytree(run.root, tmp_path / "run"))
+    folder = copied.root / "pruned"  # whose best item after the first one is that item again
+    write_json(folder / "recommender.json", {"schema": 1, "window": 4, "seen": seen})
+    write_model_cards(copied, attrs.evolve(result, cases={**result.cases, "seen": seen}))
+    monkeypatch.chdir(folder)
+    ours, stock = re.findall(r"```python\n(.*?)```", (folder / CARD).read_text(encoding="utf-8"), re.DOTALL)
     names = {}
     exec(ours.replace("recommender.recommend(", "answer = recommender.recommend("), names)  # noqa: S102 -- our own card
     exec(stock, {})  # noqa: S102 -- our own card
 
     assert f"{names['answer'][0].title}\n" == capsys.readouterr().out
+    assert ("Item 0" == names["answer"][0].title) == (seen == "include")
 
 
 def test_it_is_no_part_of_the_result(tmp_path, finished):

@@ -73,7 +73,7 @@ def model_card(result: RunResult, facts: CardFacts) -> str:
         comparisons=_comparisons(result),
         limits="\n".join(f"* {point}" for point in _limits(result, facts)),
         use=_use(facts.catalogue),
-        stock="" if rates else _stock(facts.catalogue),
+        stock="" if rates else _stock(facts.catalogue, _choices(result)),
     )
 
 
@@ -228,7 +228,12 @@ def _use(catalogue: Catalogue) -> str:
     return f"recommender.recommend([{names[0]}], k=10)"
 
 
-def _stock(catalogue: Catalogue) -> str:
+def _choices(result: RunResult) -> str:
+    """Return the expression of the items that may be recommended, as the recommender has it."""
+    return "items" if result.cases.get("seen") == "include" else "(item for item in items if item not in history)"
+
+
+def _stock(catalogue: Catalogue, choices: str) -> str:
     return f"""
 With transformers alone; each item is a token:
 
@@ -246,7 +251,7 @@ history = items[:1]
 tokens = {[*catalogue.opening]} + [item["token"] for item in history]
 with torch.no_grad():
     logits = model(torch.tensor([tokens])).logits[0, -1]
-best = max((item for item in items if item not in history), key=lambda item: logits[item["token"]])
+best = max({choices}, key=lambda item: logits[item["token"]])
 print(best["title"])
 ```"""
 

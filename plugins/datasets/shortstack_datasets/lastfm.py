@@ -14,7 +14,7 @@ from shortstack.contracts import DatasetDescriptor, DatasetTraits, Download, Edi
 from shortstack_datasets.reading.columns import Column, label, user
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
-from shortstack_datasets.reading.sources import Files
+from shortstack_datasets.reading.sources import Files, stored_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -219,15 +219,15 @@ DESCRIPTOR = DatasetDescriptor(
 
 
 def _recognised(files: Files, settings: LastFmSettings) -> "Iterator[_HetRec | _Events | _Counts]":
-    there = {unpacked_name(name): name for name in sorted(files.names)}
     wanted = (PLAYS,) if settings.events == "plays" else TAGGINGS
-    name = next((there[name] for name in wanted if name in there), None)
+    stored = (stored_name(files, files.names, name) for name in wanted)
+    name = next((name for name in stored if name is not None), None)
     if name is not None and ARTISTS in files.beside:
         yield _HetRec(files=files, name=name, settings=settings)
-    if EVENTS in there:
-        yield _Events(files=files, name=there[EVENTS], settings=settings)
-    if COUNTS in there:
-        yield _Counts(files=files, name=there[COUNTS], settings=settings)
+    if events := stored_name(files, files.names, EVENTS):
+        yield _Events(files=files, name=events, settings=settings)
+    if counts := stored_name(files, files.names, COUNTS):
+        yield _Counts(files=files, name=counts, settings=settings)
 
 
 def _form(names: tuple[str, ...] = ()) -> "Form":

@@ -14,8 +14,7 @@ import attrs
 from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Records, Sample
 from shortstack.errors import DataError, SourceNotFoundError
 from shortstack_datasets.reading.columns import Column, label, user
-from shortstack_datasets.reading.kinds import unpacked_name
-from shortstack_datasets.reading.sources import Files, count_lines, first_lines, found
+from shortstack_datasets.reading.sources import Files, count_lines, first_lines, found, stored_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,7 +79,7 @@ class _Part:
     @property
     def news(self) -> str | None:
         """Name of the file of news; None if there is none."""
-        return next((name for name in sorted(self.files.beside) if unpacked_name(name) == NEWS), None)
+        return stored_name(self.files, self.files.beside, NEWS)
 
 
 @attrs.frozen
@@ -93,7 +92,7 @@ class Mind:
         """Return the edition; None if there are no files of MIND.
 
         Raises:
-            DataError: An archive is broken.
+            DataError: An archive is broken, or a file is there twice, packed in different ways.
         """
         try:
             parts = _parts(Path(source))
@@ -175,10 +174,8 @@ DESCRIPTOR = DatasetDescriptor(
 
 def _parts(source: Path) -> list[_Part]:
     def recognised(files: Files) -> Sequence[_Part]:
-        names = {unpacked_name(name): name for name in files.names}
-        if BEHAVIORS not in names:
-            return []
-        return [_Part(files=files, behaviors=names[BEHAVIORS], split=_split(files.place(BEHAVIORS)))]
+        name = stored_name(files, files.names, BEHAVIORS)
+        return [_Part(files=files, behaviors=name, split=_split(files.place(BEHAVIORS)))] if name else []
 
     return sorted(found(source, recognised), key=lambda part: ORDER.index(part.split))
 

@@ -15,7 +15,7 @@ from shortstack_datasets.reading.columns import Column, label, require_different
 from shortstack_datasets.reading.histories import Histories
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
-from shortstack_datasets.reading.sources import Files, first_line
+from shortstack_datasets.reading.sources import Files, first_line, stored_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,11 +100,11 @@ class _Found:
 
         bad, histories = BadRows(skip=self.settings.skip_bad_rows), Histories()
         rows = pl.concat([self._part(name, part, histories, bad) for name, part in self.parts.items()])
-        items = [name for name in self.files.beside if unpacked_name(name) == f"{self.name}.item"]
+        items = stored_name(self.files, self.files.beside, f"{self.name}.item")
         known = rows
         if items:
-            columns = _item_columns(_fields(self.files, items[0]), self.settings, self.files.place(items[0]))
-            known = self._read(items[0], columns, bad)
+            columns = _item_columns(_fields(self.files, items), self.settings, self.files.place(items))
+            known = self._read(items, columns, bad)
         return as_records(rows, _listed(known), self.edition(), bad)
 
     def _part(self, name: str, part: str, histories: Histories, bad: "BadRows") -> "pl.DataFrame":

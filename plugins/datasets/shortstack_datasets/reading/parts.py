@@ -95,10 +95,10 @@ def _check_alike(source: Path, parts: Parts, wanted: Wanted) -> None:
         raise DataError(f"{source} holds tables of several kinds ({names}); say which are read (files = '*.csv')")
 
 
-def _by_numbers(name: str) -> list[str | int]:
-    """Return a sort key by which part 10 comes after part 2.
+def _by_numbers(name: str) -> tuple[list[str | int], str]:
+    """Return a sort key by which part 10 comes after part 2; of equal numbers, such as 02 and 2, names decide.
 
-    >>> sorted(["part-10", "part-2"], key=_by_numbers)
-    ['part-2', 'part-10']
+    >>> sorted(["part-10", "part-2", "part-02"], key=_by_numbers)
+    ['part-02', 'part-2', 'part-10']
     """
-    return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", name)]
+    return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", name)], name

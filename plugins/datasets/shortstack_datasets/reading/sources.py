@@ -12,6 +12,7 @@ import attrs
 from shortstack.contracts.first_bytes import LOOK, require_kind
 from shortstack.contracts.pointers import POINTERS_SIZE, refuse_lfs_text
 from shortstack.errors import DataError, SourceNotFoundError
+from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.streams import Stream, intact
 from shortstack_datasets.reading.texts import pieces
 
@@ -115,6 +116,23 @@ class Archive:
 def _is_shadow(name: str) -> bool:
     """Return True for the files in which macOS stores file-system metadata: ``._ratings.csv``."""
     return name.startswith("._")
+
+
+def stored_name(files: Files, among: Iterable[str], name: str) -> str | None:
+    """Return the name under which a file is stored, plain or compressed; None if it is not there.
+
+    Args:
+        files: The files.
+        among: Names of those that count.
+        name: The file's name without the extension of a compression.
+
+    Raises:
+        DataError: It is there more than once, and which is meant cannot be told.
+    """
+    stored = sorted(one for one in among if unpacked_name(one) == name)
+    if len(stored) > 1:
+        raise DataError(f"{files.place(name)} is there as {' and as '.join(stored)}; keep one of them")
+    return stored[0] if stored else None
 
 
 @contextmanager
