@@ -1,51 +1,44 @@
 """``Recommender``: a small model and its items, loaded from a folder, ready to recommend."""
 
-import json
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import attrs
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from shortstack.boundaries import json_object, read_as, refuse_text
+from shortstack.boundaries import read_as, refuse_text
 from shortstack.data.catalogue import Catalogue
 from shortstack.data.history_check import HistoryCheck
-from shortstack.data.questions import FoundQuestion, Question, Recommendation, answers_frame
+from shortstack.data.questions import (
+    FoundQuestion,
+    Question,
+    Recommendation,
+    answers_frame,
+    on_scale,
+    require_choice,
+    require_count,
+)
 from shortstack.data.sequences import Seen
 from shortstack.data.user_histories import USER, UserHistory, histories_of
-from shortstack.digests import require_whole
 from shortstack.errors import (
     ConfigurationError,
-    DataError,
     EmptyDataError,
     NonFiniteError,
-    RunFolderError,
-    SourceNotFoundError,
     UnknownNameError,
 )
-from shortstack.files import write_through
 from shortstack.frames import frame_of
 from shortstack.models.candidates import last_logits
 from shortstack.models.decoder import most_tokens
 from shortstack.models.frozen import evaluation_copy
-from shortstack.models.generation import settle_generation
-from shortstack.models.hf_logging import silenced_transformers
-from shortstack.models.older_readers import write_former_names, write_former_tokenizer
-from shortstack.models.saving import save_model
-from shortstack.models.stored import stored_model, stored_tokenizer
 from shortstack.models.top_scores import rows_at_once, top_scores
+from shortstack.recommender_folder import read_folder, write_folder
 
 if TYPE_CHECKING:
     import polars as pl
-
-FILE: Final = "recommender.json"
-TOKENIZER: Final = "tokenizer_config.json"
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -71,7 +64,7 @@ class Recommender:
 
     def __attrs_post_init__(self) -> None:
         config = self.model.config.get_text_config()
-        _refuse_foreign_items(self.catalogue, config.vocab_size)
+        self.catalogue.require_within(config.vocab_size)
         if self.seen not in get_args(Seen):
             raise UnknownNameError("rule for seen items", self.seen, get_args(Seen))
         if self.window < 1:
@@ -104,12 +97,9 @@ class Recommender:
             ConfigurationError: The model's vocabulary does not hold the items.
         """
         folder = Path(folder)
-        require_whole(folder)
-        fields, catalogue = _read(folder), Catalogue.load(folder)
-        model = _apart_from_files(stored_model(folder))
-        tokenizer = stored_tokenizer(folder) if (folder / TOKENIZER).is_file() else None
+        model, others = read_folder(folder)
         with read_as(folder, "holds parts that do not fit together"):
-            return cls(model=model.to(device or "cpu").eval(), catalogue=catalogue, tokenizer=tokenizer, **fields)
+            return cls(model=model.to(device or "cpu").eval(), **others)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model, items and window into a folder; ``recommender.json`` is written last and marks it complete.
@@ -117,31 +107,7 @@ class Recommender:
         Raises:
             RunFolderError: The folder holds a recommender already, or is a file.
         """
-        folder = Path(folder)
-        if folder.is_file() or (folder / FILE).exists():
-            raise RunFolderError(f"{folder} holds a recommender already; choose a new folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        settle_generation(self.model)
-        write_former_names(self.model.config)
-        with (
-            silenced_transformers(),
-            tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unfinished,
-        ):
-            save_model(self.model, unfinished)
-            self.catalogue.save(Path(unfinished))
-            if self.tokenizer is not None:
-                self.tokenizer.save_pretrained(unfinished)
-                write_former_tokenizer(Path(unfinished))
-            for file in sorted(Path(unfinished).iterdir()):
-                write_through(file)
-                file.replace(folder / file.name)
-            (Path(unfinished) / FILE).write_text(
-                json.dumps({"schema": 1, "window": self.window, "seen": self.seen}) + "\n", encoding="utf-8"
-            )
-            write_through(Path(unfinished) / FILE)
-            # last: a folder without this file counts as incomplete
-            (Path(unfinished) / FILE).replace(folder / FILE)
-            write_through(folder)
+        write_folder(Path(folder), self.model, self.catalogue, self.tokenizer, window=self.window, seen=self.seen)
 
     @cached_property
     def _places_by_category(self) -> dict[str, list[int]]:
@@ -200,7 +166,7 @@ class Recommender:
             )
         items = self.catalogue.items
         # all are looked up, since a wrong name is one even before the window
-        rated = [(items[self.catalogue.find(name)], rating) for name, rating in _on_scale(history, scale)]
+        rated = [(items[self.catalogue.find(name)], rating) for name, rating in on_scale(history, scale)]
         # the item to rate takes one place; a slice from -(window - 1) would keep everything for a window of 1
         recent = rated[max(0, len(rated) - (self.window - 1)) :]
         tokens = [token for rated_item, rating in recent for token in (*rated_item.spelling, scale[rating])]
@@ -230,7 +196,7 @@ class Recommender:
             ConfigurationError: ``histories`` is no list of lists, or ``k`` or ``batch_size`` is below 1.
             NonFiniteError: The model's logits are NaN or infinite.
         """
-        _require_count("k", k)  # of no histories, too
+        require_count("k", k)  # of no histories, too
         if isinstance(histories, str | Mapping) or not isinstance(histories, Iterable):
             raise ConfigurationError(
                 f"histories is a list of histories, each a list of titles or ids, got {histories!r:.80}"
@@ -255,10 +221,10 @@ class Recommender:
                 given for a list.
         """
         self.catalogue.require_ranking()
-        _require_count("k", question.k)
+        require_count("k", question.k)
         history = self._found(question.history, number)
-        _require_choice("exclude_seen", question.exclude_seen)
-        excluding = self.seen == "exclude" if question.exclude_seen is None else question.exclude_seen
+        require_choice("exclude_seen", question.exclude_seen)
+        excluding = self._excludes(question.exclude_seen)
         return FoundQuestion(
             history=history, k=question.k, left_out=history if excluding else (), ranked=self._ranked(question)
         )
@@ -274,7 +240,7 @@ class Recommender:
             NonFiniteError: The model's logits are NaN or infinite.
         """
         self.catalogue.require_ranking()
-        _require_count("batch_size", batch_size)
+        require_count("batch_size", batch_size)
         rows = rows_at_once(len(self.catalogue), batch_size)
         return [
             list(self._best(row, question))
@@ -311,8 +277,8 @@ class Recommender:
             DataError: A column is missing, a value is wrong, or items are unknown; the message counts them.
             NonFiniteError: The model's logits are NaN or infinite.
         """
-        _require_count("k", k)
-        _require_choice("exclude_seen", exclude_seen)
+        require_count("k", k)
+        require_choice("exclude_seen", exclude_seen)
         frame = frame_of(users)
         histories = list(histories_of(frame))
         check = HistoryCheck(catalogue=self.catalogue)
@@ -334,7 +300,10 @@ class Recommender:
         """Return the recommendations of users, given the dense ids of their known items; none for users without."""
         questions = [
             FoundQuestion(
-                history=known, k=k, left_out=known if self._excludes(history, exclude_seen) else (), ranked=None
+                history=known,
+                k=k,
+                left_out=known if self._excludes(history.exclude_seen, exclude_seen) else (),
+                ranked=None,
             )
             for history, known in zip(histories, places, strict=True)
             if known
@@ -342,9 +311,9 @@ class Recommender:
         answers = iter(self.answers(questions, batch_size=batch_size))
         return [next(answers) if known else [] for known in places]
 
-    def _excludes(self, history: UserHistory, exclude_seen: bool | None) -> bool:
-        asked = exclude_seen if history.exclude_seen is None else history.exclude_seen
-        return self.seen == "exclude" if asked is None else asked
+    def _excludes(self, *choices: bool | None) -> bool:
+        """Return the first choice that is made, or else that of the recommender."""
+        return next((choice for choice in choices if choice is not None), self.seen == "exclude")
 
     def _scored(self, questions: Sequence[FoundQuestion]) -> Iterator[tuple[Tensor, FoundQuestion]]:
         return zip(self._scores([question.history for question in questions]), questions, strict=True)
@@ -397,76 +366,6 @@ class Recommender:
         for _, (index, score) in zip(range(question.k), unseen, strict=False):
             item = self.catalogue.items[index]
             yield Recommendation(id=item.id, title=item.title, score=score)
-
-
-def _require_count(name: str, value: object) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f"{name} must be a whole number from 1, got {value!r}")
-
-
-def _require_choice(name: str, value: object) -> None:
-    # of NumPy's truth values too, which are no bool
-    if value is not None and value not in (True, False):
-        raise ConfigurationError(f"{name} must be True, False or None, got {value!r}")
-
-
-def _on_scale(history: Sequence[tuple[str, float]], scale: Mapping[float, int]) -> Iterator[tuple[str, float]]:
-    """Yield the pairs of a history that a model rates by.
-
-    Raises:
-        ConfigurationError: One is no pair of a name and a rating, or its rating is not on the scale.
-    """
-    if not isinstance(history, Iterable):
-        raise ConfigurationError(f"a history is pairs of a title or id and a rating, a number, got {history!r}")
-    for pair in history:
-        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
-        if not is_pair or not isinstance(pair[1], Real) or isinstance(pair[1], bool):
-            raise ConfigurationError(f"a history is pairs of a title or id and a rating, a number, got {pair!r}")
-        if pair[1] not in scale:
-            raise ConfigurationError(f"{pair[1]:g} is not on the scale {', '.join(f'{value:g}' for value in scale)}")
-        yield pair[0], pair[1]
-
-
-def _apart_from_files(model: PreTrainedModel) -> PreTrainedModel:
-    """Copy weights that are mapped from a file.
-
-    Who writes into the file would change answers or end the process; and where a weight begins in it changes the last
-    bits of products.
-    """
-    for tensor in (*model.parameters(), *model.buffers()):
-        tensor.data = tensor.data.clone()
-    return model
-
-
-def _refuse_foreign_items(catalogue: Catalogue, vocabulary: int) -> None:
-    if not len(catalogue):
-        raise EmptyDataError("the catalogue is empty: there is nothing to recommend")
-    outside = [item for item in catalogue.items if not all(0 <= token < vocabulary for token in item.spelling)]
-    others = [*catalogue.opening, *(option.token for option in catalogue.options)]
-    if outside or not all(0 <= token < vocabulary for token in others):
-        if not outside:
-            raise ConfigurationError(
-                f"the model's vocabulary of {vocabulary} tokens does not hold the ratings or the opening, such as token "
-                f"{min(others) if min(others) < 0 else max(others)}; the model and options.json belong to different runs"
-            )
-        raise ConfigurationError(
-            f"the model's vocabulary of {vocabulary} tokens does not hold the items: {outside[0].id!r} is token "
-            f"{outside[0].token}; the model and items.jsonl belong to different runs"
-        )
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    """Return window and rule for seen items; folders of earlier versions lack the rule."""
-    path = folder / FILE
-    if not path.is_file():
-        raise SourceNotFoundError(f"{path} is not there: {folder} is no recommender that shortstack saved")
-    fields = json_object(path, 'must say {"window": N}')
-    window, seen = fields.get("window"), fields.get("seen", "exclude")
-    if not isinstance(window, int) or isinstance(window, bool):
-        raise DataError(f"{path} must say a whole number as window, got {window!r}")
-    if seen not in get_args(Seen):
-        raise DataError(f"{path} must say 'exclude' or 'include' as seen, got {seen!r}")
-    return {"window": window, "seen": seen}
 
 
 CompactStudentModel = Recommender

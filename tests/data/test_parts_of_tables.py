@@ -18,7 +18,7 @@ from shortstack.testing import check
 from shortstack_datasets.reading.gathered import gathered
 
 TABLES = ("items", "interactions")
-AT_ONCE = ("shortstack_datasets.reading.structured.ROWS", "shortstack_datasets.reading.lists.ROWS")
+AT_ONCE = ("shortstack_datasets.reading.parquet.ROWS", "shortstack_datasets.reading.lists.ROWS")
 
 
 def rows_at_once(monkeypatch, rows):
@@ -130,7 +130,7 @@ def test_no_more_rows_than_that_are_texts_at_once(tmp_path, monkeypatch):
     converted = []
     rows_at_once(monkeypatch, 16)
     monkeypatch.setattr(
-        "shortstack_datasets.reading.structured.typed",
+        "shortstack_datasets.reading.typed_frames.typed",
         lambda texts, *_, **_more: converted.append(len(texts)) or texts,
     )
     pl.DataFrame({"user": range(100), "item": range(100)}).write_parquet(tmp_path / "a.parquet")

@@ -18,7 +18,7 @@ from shortstack.contracts import DatasetDescriptor, LossDescriptor, ScorerDescri
 from shortstack.pipeline.declared import with_declared_types
 from shortstack.pipeline.runner import stages_of
 from shortstack.registry import Origin, Registry
-from shortstack.registry.plugins import offering
+from shortstack.registry.plugin_hooks import offering
 
 
 class Mode(Enum):

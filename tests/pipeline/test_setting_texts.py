@@ -18,7 +18,7 @@ from shortstack.contracts import DatasetDescriptor, LossDescriptor, ScorerDescri
 from shortstack.errors import UnknownNameError
 from shortstack.pipeline.importance import requested_scorers
 from shortstack.registry import KINDS, Origin, Registry
-from shortstack.registry.plugins import offering
+from shortstack.registry.plugin_hooks import offering
 from shortstack.run_layout import RUN
 
 ODD = ("1_000", "007", "1e3", "true", "2009-05-04", "none", "nan", " 1 ", "[1]")

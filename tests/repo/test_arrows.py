@@ -50,7 +50,7 @@ LAYERS = (
         "compression",
         "audit",
     }
-    | {"recommender", "report", "result"},
+    | {"recommender", "recommender_folder", "report", "result"},
     {"planning", "pipeline", "batch", "drafting", "exporting", "hub", "scoring", "serving", "testing", "scaffold"},
     {"run", "studies", "cli", "__init__", "__main__"},
 )

@@ -23,7 +23,7 @@ from shortstack.errors import ConfigurationError, DataError, EmptyDataError, Run
 from shortstack.files import digest, held, read_json, write_json
 from shortstack.progress import Progress
 from shortstack.ray_cluster import connected
-from shortstack.recommender import FILE as RECOMMENDER
+from shortstack.recommender_folder import FILE as RECOMMENDER
 from shortstack.scoring.model_files import files_read
 from shortstack.version import __version__
 

@@ -64,7 +64,7 @@ def serve(  # noqa: PLR0917 -- typer makes options of them
 
 def _teacher(folder: Path, device: str) -> "Served | None":
     """Return the teacher of a run's folder; None if there is none, or it is another folder."""
-    from shortstack.recommender import FILE
+    from shortstack.recommender_folder import FILE
     from shortstack.serving.loaded import Served
 
     has_both = all((folder / name / FILE).is_file() for name in (STUDENT, TEACHER))

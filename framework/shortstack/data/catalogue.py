@@ -11,7 +11,7 @@ import attrs
 
 from shortstack.boundaries import json_object, read_as
 from shortstack.data.near_names import NameIndex
-from shortstack.errors import ConfigurationError, DataError, SourceNotFoundError, UnknownNameError
+from shortstack.errors import ConfigurationError, DataError, EmptyDataError, SourceNotFoundError, UnknownNameError
 
 FILE = "items.jsonl"
 OPTIONS = "options.json"
@@ -116,6 +116,28 @@ class Catalogue:
         """
         if self.options:
             raise ConfigurationError("this model rates items and does not rank them; use rate(history, item)")
+
+    def require_within(self, vocabulary: int) -> None:
+        """Raise if a model whose vocabulary has this many tokens lacks one of these; or if there are no items.
+
+        Raises:
+            EmptyDataError: There are no items.
+            ConfigurationError: A token is outside the vocabulary.
+        """
+        if not len(self):
+            raise EmptyDataError("the catalogue is empty: there is nothing to recommend")
+        outside = [item for item in self.items if not all(0 <= token < vocabulary for token in item.spelling)]
+        if outside:
+            raise ConfigurationError(
+                f"the model's vocabulary of {vocabulary} tokens does not hold the items: {outside[0].id!r} is token "
+                f"{outside[0].token}; the model and items.jsonl belong to different runs"
+            )
+        others = [*self.opening, *(option.token for option in self.options)]
+        if not all(0 <= token < vocabulary for token in others):
+            raise ConfigurationError(
+                f"the model's vocabulary of {vocabulary} tokens does not hold the ratings or the opening, such as token "
+                f"{min(others) if min(others) < 0 else max(others)}; the model and options.json belong to different runs"
+            )
 
     def find(self, name: str) -> int:
         """Return the dense id of the item with this source id, or else this title (the first, if titles repeat).

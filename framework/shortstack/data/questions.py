@@ -1,11 +1,13 @@
-"""Questions to a recommender, and its answers."""
+"""Questions to a recommender, checks of what is given in them, and its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from shortstack.data.user_histories import USER
+from shortstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,6 +63,44 @@ class FoundQuestion:
     k: int
     left_out: Sequence[int]
     ranked: "Tensor | None"
+
+
+def require_count(name: str, value: object) -> None:
+    """Raise unless an argument is a whole number from 1.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(f"{name} must be a whole number from 1, got {value!r}")
+
+
+def require_choice(name: str, value: object) -> None:
+    """Raise unless an argument is True, False or None.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    # of NumPy's truth values too, which are no bool
+    if value is not None and value not in (True, False):
+        raise ConfigurationError(f"{name} must be True, False or None, got {value!r}")
+
+
+def on_scale(history: Sequence[tuple[str, float]], scale: Mapping[float, int]) -> Iterator[tuple[str, float]]:
+    """Yield the pairs of a history that a model rates by.
+
+    Raises:
+        ConfigurationError: One is no pair of a name and a rating, or its rating is not on the scale.
+    """
+    if not isinstance(history, Iterable):
+        raise ConfigurationError(f"a history is pairs of a title or id and a rating, a number, got {history!r}")
+    for pair in history:
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not is_pair or not isinstance(pair[1], Real) or isinstance(pair[1], bool):
+            raise ConfigurationError(f"a history is pairs of a title or id and a rating, a number, got {pair!r}")
+        if pair[1] not in scale:
+            raise ConfigurationError(f"{pair[1]:g} is not on the scale {', '.join(f'{value:g}' for value in scale)}")
+        yield pair[0], pair[1]
 
 
 def answers_frame(

@@ -1,5 +1,6 @@
-"""Checks before a student is trained: each raises with the problem and its remedy."""
+"""Checks before a student is trained, and of its batches and metrics: each raises with the problem and its remedy."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from typing import Final
 
@@ -8,7 +9,7 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from shortstack.contracts import Output
 from shortstack.distillation.weighted_losses import WeightedLoss, wanted
-from shortstack.errors import ConfigurationError, EmptyDataError, UnsupportedModelError
+from shortstack.errors import ConfigurationError, EmptyDataError, NonFiniteError, UnsupportedModelError
 from shortstack.models.attention_inputs import require_interface
 from shortstack.models.batch_keys import KEYS, malformed, unread
 from shortstack.models.decoder import most_tokens, require_head
@@ -230,6 +231,30 @@ def check_lengths(batch: Mapping[str, Tensor], models: Mapping[str, PreTrainedMo
                 f"a batch has an example of {tokens} tokens, but the {part} ({model.config.model_type}) reads at most {most}; shorten the "
                 f"examples, or give a {part} of more positions"
             )
+
+
+def check_metrics(metrics: Mapping[str, float], selected_by: str | None, *, prefix: str, step: int) -> None:
+    """Raise if validated metrics lack the one that models are selected by, or one is not finite.
+
+    Args:
+        metrics: The metrics that ``validate`` gave.
+        selected_by: Name of the metric by which the best model is chosen; None for none.
+        prefix: Word before the name of a metric, for errors.
+        step: Number of the optimiser steps so far, for errors.
+
+    Raises:
+        ConfigurationError: The metric that models are selected by is missing.
+        NonFiniteError: A metric is NaN or infinite.
+    """
+    if selected_by is not None and selected_by.removeprefix("eval_") not in metrics:
+        raise ConfigurationError(
+            f"metric_for_best_model is {selected_by!r}, which validate does not give "
+            f"({', '.join(metrics)}); choose one of those"
+        )
+    for name, value in metrics.items():
+        if not math.isfinite(number := float(value)):
+            full_name = f"{prefix}_{name}"
+            raise NonFiniteError(f"the validated metric {full_name!r} is {number} at step {step}")
 
 
 def check_padding(student: PreTrainedModel, candidates: Tensor | None) -> None:

@@ -6,12 +6,15 @@ from typing import Any, Final
 import attrs
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.futures import Future
-from transformers import PreTrainedModel
+from torch.nn.parallel import DistributedDataParallel
+from transformers import PreTrainedModel, default_data_collator
 
 from shortstack.distillation.checkpoints import random_state, restore_random_state
-from shortstack.distillation.teacher_cache import Collate
+from shortstack.distillation.teacher_cache import Collate, NumberedCollate
 from shortstack.models.decoder import model_inputs
+from shortstack.models.sharding import add_gradients
 
 SPARE: Final = "spare"
 """Key of a batch that a process has for want of a part."""
@@ -58,6 +61,14 @@ class PartCollate:
         return {**batch, **spare, ROWS: torch.tensor(rows)}
 
 
+def collation(collate: Collate | None, part: Part | None, *, numbered: bool) -> Collate:
+    """Return what makes a batch of examples: with their numbers for a cache, and a part of one that processes share."""
+    collate = collate or default_data_collator
+    if numbered:
+        collate = NumberedCollate(collate)
+    return collate if part is None else PartCollate(collate, part)
+
+
 class EmbeddingDropout(nn.Dropout):
     """Dropout that draws for the whole batch of which a process has a part, so that their number changes no draw."""
 
@@ -77,6 +88,22 @@ class EmbeddingDropout(nn.Dropout):
             return super().forward(embedded)
         whole = super().forward(embedded.new_ones((rows, *embedded.shape[1:])))
         return embedded * self._part.of(whole)
+
+
+def random_stream(rank: int, student: PreTrainedModel, loss_modules: nn.Module, *, shared: bool) -> int:
+    """Return which random numbers a process draws: those of one process, or, for dropout within models, others.
+
+    Args:
+        rank: Number of the process, from 0.
+        student: The model that is trained.
+        loss_modules: The modules of the losses.
+        shared: Whether all processes share each batch.
+
+    Returns:
+        0 for the random numbers of one process, else the rank.
+    """
+    drops = any(isinstance(module, nn.Dropout) for module in loss_modules.modules())
+    return 0 if not rank or (shared and not drops and not draws_at_random(student)) else rank
 
 
 def draws_at_random(model: PreTrainedModel) -> bool:
@@ -127,7 +154,15 @@ def with_whole_batches(loader: Any) -> Any:
     return loader
 
 
-def summed(_state: object, bucket: torch.distributed.GradBucket) -> Future[Tensor]:  # type: ignore[name-defined]
+def sum_gradients(model: nn.Module) -> None:
+    """Let a model that several processes train add their gradients, where torch would take the mean."""
+    if isinstance(model, DistributedDataParallel):
+        model.register_comm_hook(None, _summed)
+    elif isinstance(model, FSDPModule):
+        add_gradients(model)
+
+
+def _summed(_state: object, bucket: torch.distributed.GradBucket) -> Future[Tensor]:  # type: ignore[name-defined]
     """Add the gradients of all processes.
 
     Losses are divided by their counts over all processes already; and ``DistributedDataParallel`` by itself takes the

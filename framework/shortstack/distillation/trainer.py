@@ -2,7 +2,6 @@
 
 import inspect
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -10,18 +9,9 @@ from itertools import islice
 from typing import Any
 
 import torch
-from accelerate.utils import AutocastKwargs, gather_object
+from accelerate.utils import AutocastKwargs
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
-from torch.nn.parallel import DistributedDataParallel
-from transformers import (
-    PreTrainedModel,
-    PrinterCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainingArguments,
-    default_data_collator,
-)
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, TrainerControl, TrainingArguments
 
 from shortstack.contracts import Selection
 from shortstack.distillation import checkpoints
@@ -41,32 +31,31 @@ from shortstack.distillation.checks import (
     check_batch,
     check_cache,
     check_lengths,
+    check_metrics,
     check_models,
 )
-from shortstack.distillation.compiled_layers import CompiledLayers, check_compilable, compiled_step
-from shortstack.distillation.gradient_norms import GradientNorms, shared_parameters
+from shortstack.distillation.compiled_layers import CompiledLayers, compiled_step
+from shortstack.distillation.gradient_norms import GradientNorms
 from shortstack.distillation.interpolation import part_done
 from shortstack.distillation.length_groups import LengthGroups, lengths_of
-from shortstack.distillation.liger_kernels import check_liger
 from shortstack.distillation.model_outputs import PassOutputs
+from shortstack.distillation.nonfinite_examples import nonfinite_example
 from shortstack.distillation.optimiser_step import LossLog, OptimiserStep
 from shortstack.distillation.parts import (
     Part,
     PartCollate,
-    draws_at_random,
+    collation,
+    random_stream,
     rows_of,
     share_of,
-    summed,
+    sum_gradients,
     with_whole_batches,
     without_marks,
 )
+from shortstack.distillation.pass_checks import check_passes
 from shortstack.distillation.reduction_check import tried_losses
-from shortstack.distillation.sharded_training import (
-    check_sharding,
-    keep_arithmetic,
-    use_plugin,
-)
-from shortstack.distillation.teacher_cache import Collate, Numbered, NumberedCollate, TeacherCache, without_index
+from shortstack.distillation.sharded_training import keep_arithmetic, use_plugin
+from shortstack.distillation.teacher_cache import Collate, Numbered, TeacherCache, without_index
 from shortstack.distillation.teacher_outputs import TeacherOutputs
 from shortstack.distillation.trackers import Tell, Tracker, require_trackers, with_trackers_guarded
 from shortstack.distillation.training_module import TrainingModule, prepare
@@ -76,7 +65,7 @@ from shortstack.models.batch_keys import KEYS
 from shortstack.models.frozen import evaluation_copy
 from shortstack.models.generation import settle_generation
 from shortstack.models.precision import widen
-from shortstack.models.sharding import add_gradients, gathered
+from shortstack.models.sharding import gathered
 from shortstack.models.ties import settle_ties
 from shortstack.registry import Registry
 from shortstack.registry.expert_rows import unaligned_experts_named
@@ -169,7 +158,7 @@ class DistillationTrainer(CheckpointedTrainer):
         ready = tried_losses(ready, modules, model, teacher, candidates, sums=isinstance(losses, Mapping))
         self.balancing, self._log_gradient_norms = make_balancing(balancing), log_gradient_norms
         norms = log_gradient_norms or measures_gradients(self.balancing)
-        _check_passes(args, model, teacher, gradient_norms=norms, compiled=compiled, liger=liger)
+        check_passes(args, model, teacher, gradient_norms=norms, compiled=compiled, liger=liger)
         here = None if candidates is None else candidates.to(args.device)
         self._teacher = TeacherOutputs.of(cache or teacher, args, here, wanted(ready), compiled=compiled, liger=liger)
         self._around_step = compiled_step if compiled else nullcontext
@@ -180,7 +169,7 @@ class DistillationTrainer(CheckpointedTrainer):
         super().__init__(
             TrainingModule(student, ready, modules, here, embedding_dropout, part=part, compiled=layers, liger=liger),
             args,
-            _collation(data_collator, part, numbered=cache is not None),
+            collation(data_collator, part, numbered=cache is not None),
             train_dataset if cache is None else Numbered(train_dataset),
             eval_dataset=train_dataset,  # never read: evaluate() calls validate, but Trainer requires one
             callbacks=[*callbacks, LastStep(), Clock(self._loss_log)],
@@ -208,19 +197,14 @@ class DistillationTrainer(CheckpointedTrainer):
             PluginError: A loss failed, or did not return a sum; names it and its distribution.
         """
         try:
-            self.stream = self._stream()
+            rank, shared = int(self.args.process_index), isinstance(self.data_collator, PartCollate)
+            self.stream = random_stream(rank, self.student, self.model.loss_modules, shared=shared)
             if self.stream:
                 checkpoints.begin_random_state(self.args.seed, 0, self.stream)
             return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
         finally:
             self.student.eval()
             self._close_trackers()
-
-    def _stream(self) -> int:
-        """Return which random numbers this process draws: those of one process, or, for dropout within models, others."""
-        rank, shares = int(self.args.process_index), isinstance(self.data_collator, PartCollate)
-        drops = any(isinstance(module, nn.Dropout) for module in self.model.loss_modules.modules())
-        return 0 if not rank or (shares and not drops and not draws_at_random(self.student)) else rank
 
     def _close_trackers(self) -> None:
         for callback in self.callback_handler.callbacks:
@@ -264,12 +248,9 @@ class DistillationTrainer(CheckpointedTrainer):
     ) -> Tensor:
         """Run one micro-batch forwards and backwards; after the last one, check and record the step's losses."""
         step = num_items_in_batch or self._open([inputs])
-        if isinstance(model, DistributedDataParallel) and model is not self._summing:
+        if model is not self._summing:
             self._summing = model
-            model.register_comm_hook(None, summed)
-        elif isinstance(model, FSDPModule) and model is not self._summing:
-            self._summing = model
-            add_gradients(model)
+            sum_gradients(model)
         with self._around_step():
             loss: Tensor = super().training_step(model, inputs, step)
         step.pending -= 1
@@ -345,25 +326,14 @@ class DistillationTrainer(CheckpointedTrainer):
         try:
             return step.means(self.model.losses, number=self._next_step)
         except NonFiniteError as error:
-            # of all processes, for any of them may be the one whose error is shown
-            tokens: list[int] = next(filter(None, gather_object([self._nonfinite_example(step)])), [])
-            if tokens:
+            if tokens := nonfinite_example(step.batches, partial(self._sums, step.scales)):
                 error.add_note(f"the first example with such a loss has the tokens {tokens}")
             raise
 
-    @torch.no_grad()
-    def _nonfinite_example(self, step: OptimiserStep) -> list[int]:
-        """Return the tokens of the first example whose losses by themselves are not finite; empty if there is none."""
-        rows = [(batch, row) for batch in step.batches for row in range(len(batch["labels"]))]
-        tokens: list[int] = []
-        for turn in range(max(gather_object([len(rows)]))):  # all run a model that is divided among them as often
-            batch, row = rows[min(turn, len(rows) - 1)]
-            example = {name: tensor[row : row + 1] for name, tensor in without_marks(batch).items()}
-            inputs = {name: example[name] for name in KEYS}
-            _, sums = self.model(**inputs, teacher=self._ask_teacher(example), scales=step.scales)
-            if not tokens and not torch.stack(sums).isfinite().all():
-                tokens = example["input_ids"][example["attention_mask"].bool()].tolist()
-        return tokens
+    def _sums(self, scales: Tensor, example: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        inputs = {name: example[name] for name in KEYS}
+        sums: Sequence[Tensor] = self.model(**inputs, teacher=self._ask_teacher(example), scales=scales)[1]
+        return sums
 
     @property
     def _weights(self) -> dict[str, float]:
@@ -429,21 +399,11 @@ class DistillationTrainer(CheckpointedTrainer):
         with torch.no_grad(), gathered(self.model):
             measured = self._validate(evaluation_copy(self.student))
         metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in measured.items()}
-        self._require_selection_metric(measured)
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise NonFiniteError(f"the validated metric {name!r} is {value} at step {self.state.global_step}")
+        selected_by, step = self.args.metric_for_best_model, self.state.global_step
+        check_metrics(measured, selected_by, prefix=metric_key_prefix, step=step)
         self.log(metrics)
         self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
-
-    def _require_selection_metric(self, metrics: Mapping[str, float]) -> None:
-        name = self.args.metric_for_best_model
-        if name is not None and name.removeprefix("eval_") not in metrics:
-            raise ConfigurationError(
-                f"metric_for_best_model is {name!r}, which validate does not give "
-                f"({', '.join(metrics)}); choose one of those"
-            )
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Return the names of the student's matrices: no vectors, and no parameters of the losses."""
@@ -456,32 +416,3 @@ def _settle(model: PreTrainedModel, *, half_weights: bool) -> None:
     settle_generation(model)
     if not half_weights:
         widen(model)
-
-
-def _check_passes(
-    args: TrainingArguments,
-    student: PreTrainedModel,
-    teacher: PreTrainedModel | None,
-    *,
-    gradient_norms: bool,
-    compiled: bool,
-    liger: bool,
-) -> None:
-    """Raise if sharding, the gradient norms of single losses, compiled layers, or Liger's kernels cannot be had together here."""
-    check_sharding(args, gradient_norms=gradient_norms)
-    if gradient_norms:
-        shared_parameters(student)
-    if compiled:
-        models = {"student": student, "teacher": teacher}
-        check_compilable(models, args.device, processes=args.world_size, gradient_norms=gradient_norms)
-    if liger:
-        sharded, processes = bool(args.fsdp), args.world_size
-        check_liger(args.device, compiled=compiled, sharded=sharded, processes=processes, gradient_norms=gradient_norms)
-
-
-def _collation(collate: Collate | None, part: Part | None, *, numbered: bool) -> Collate:
-    """Return what makes a batch of examples: with their numbers for a cache, and a part of one that processes share."""
-    collate = collate or default_data_collator
-    if numbered:
-        collate = NumberedCollate(collate)
-    return collate if part is None else PartCollate(collate, part)

@@ -1,37 +1,24 @@
 """Components that are passed as Python objects: each gets the descriptor that a plugin would declare."""
 
 import re
-from collections.abc import Mapping
 from inspect import signature
-from typing import Any, Final
+from typing import Any
 
 from shortstack.config.given import Given
-from shortstack.contracts import (
-    DatasetDescriptor,
-    Descriptor,
-    LossDescriptor,
-    ScorerDescriptor,
-    StudentDescriptor,
-)
+from shortstack.contracts import Descriptor
 from shortstack.decorators import loss
 from shortstack.errors import ConfigurationError, PluginError
+from shortstack.registry.components import HOOKS, Kind
 from shortstack.registry.validation import require_protocol
 
-DESCRIPTORS: Final[Mapping[str, type[Descriptor]]] = {
-    "scorer": ScorerDescriptor,
-    "student": StudentDescriptor,
-    "dataset": DatasetDescriptor,
-    "loss": LossDescriptor,
-}
 
-
-def descriptor_of(kind: str, given: Given) -> Descriptor:
+def descriptor_of(kind: Kind, given: Given) -> Descriptor:
     """Return the given descriptor, or one that builds the given object; a callable becomes a loss over logits.
 
     Raises:
         ConfigurationError: The object is not a component of that kind, nor a function of logits.
     """
-    value, expected = given.value, DESCRIPTORS[kind]
+    value, (_, expected) = given.value, HOOKS[kind]
     if isinstance(value, Descriptor):
         if not isinstance(value, expected):
             raise ConfigurationError(f"{given!r} is a {type(value).__name__}, and a {expected.__name__} is needed here")

@@ -1,14 +1,10 @@
-"""Discover plugins, isolate broken ones, and look their components up by name."""
+"""Registry of plugins: discovers them, isolates broken ones, and looks their components up by name."""
 
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
-from importlib.metadata import Distribution, EntryPoint, distributions
-from inspect import signature
-from types import ModuleType
-from typing import Any, Final, Literal, cast, get_args
+from importlib.metadata import EntryPoint
+from typing import Any, Final, Literal, cast
 
 import attrs
 import pluggy
@@ -17,109 +13,20 @@ from shortstack import hooks
 from shortstack.config.descriptions import describe_settings
 from shortstack.config.given import Given
 from shortstack.config.reader import structure
-from shortstack.contracts import (
-    DatasetDescriptor,
-    Descriptor,
-    LossDescriptor,
-    ScorerDescriptor,
-    StudentDescriptor,
-)
+from shortstack.contracts import Descriptor
 from shortstack.errors import ConfigurationError, PluginError, UnknownNameError
+from shortstack.registry.components import HOOKS, KINDS, TITLES, Component, Kind, reject_clashes
 from shortstack.registry.given import descriptor_of
+from shortstack.registry.installed import distributions_with_plugins, entry_points_of, ids_named_by
 from shortstack.registry.isolation import format_error, plugin_errors
-from shortstack.registry.source_digest import source_digest
+from shortstack.registry.origins import Origin, normal_full_name, normal_name
+from shortstack.registry.plugin_hooks import offering, require_hooks
 from shortstack.registry.stdout_capture import StdoutCapture
 from shortstack.registry.validation import require_protocol
 
-Kind = Literal["scorer", "student", "dataset", "loss"]
 Phase = Literal["find", "import", "register", "list"]
 
-GROUP: Final = "shortstack"
 CORE: Final = "shortstack"
-_NAMELESS: Final = "(without a name)"
-
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-_TITLES: Final[Mapping[Kind, str]] = {
-    "scorer": "importance scorer",
-    "student": "student architecture",
-    "dataset": "dataset adapter",
-    "loss": "distillation loss",
-}
-HOOKS: Final[Mapping[Kind, tuple[str, type[Descriptor]]]] = {
-    "scorer": ("shortstack_importance_scorers", ScorerDescriptor),
-    "student": ("shortstack_students", StudentDescriptor),
-    "dataset": ("shortstack_datasets", DatasetDescriptor),
-    "loss": ("shortstack_losses", LossDescriptor),
-}
-"""Hook of each kind, and the class of the descriptors that it yields."""
-
-
-@attrs.frozen(order=True)
-class Origin:
-    """Origin of a plugin.
-
-    Attributes:
-        distribution: The installed distribution, for example ``"shortstack"``.
-        entry_point: The entry point's name within it.
-        version: The distribution's version.
-    """
-
-    distribution: str
-    entry_point: str
-    version: str
-
-    @property
-    def id(self) -> str:
-        """``distribution:entry_point``, unique in an environment."""
-        return f"{self.distribution}:{self.entry_point}"
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """Ids by which ``SHORTSTACK_PLUGINS`` may name it: its own and its distribution's, also normalised."""
-        return frozenset({_normal_id(self.id), _normal_id(self.distribution)})
-
-    def __str__(self) -> str:
-        return f"{self.id} {self.version}"
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Component:
-    """Component that a plugin offers.
-
-    Attributes:
-        kind: Kind of component.
-        origin: The plugin that offers it.
-        descriptor: The plugin's declaration of it.
-        module: The name of the plugin's module.
-    """
-
-    kind: Kind
-    origin: Origin
-    descriptor: Descriptor
-    module: str
-
-    @property
-    def full_name(self) -> str:
-        """``distribution/name``, as stored in run records."""
-        return f"{self.origin.distribution}/{self.descriptor.name}"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every short name of the component, former ones included."""
-        return (self.descriptor.name, *self.descriptor.former_names)
-
-    @property
-    def full_names(self) -> tuple[str, ...]:
-        """Every full name of the component, former ones included."""
-        return tuple(f"{self.origin.distribution}/{name}" for name in self.names)
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        """Full name, version, and a hash of the code, which its author may edit between versions."""
-        return (self.full_name, self.origin.version, source_digest(self.module))
-
-    def __str__(self) -> str:
-        return f"{_TITLES[self.kind]} {self.full_name} ({self.origin})"
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -159,11 +66,11 @@ class Registry:
         its plugins; a distribution's name may be written in any form that installers treat as equal. An unknown id
         is a failure.
         """
-        allowed, blocked = _ids("SHORTSTACK_PLUGINS"), _ids("SHORTSTACK_BLOCK_PLUGINS") or {}
+        allowed, blocked = ids_named_by("SHORTSTACK_PLUGINS"), ids_named_by("SHORTSTACK_BLOCK_PLUGINS") or {}
         registry, entry_points = cls(), dict[Origin, EntryPoint]()
-        for name, distribution in _distributions():
+        for name, distribution in distributions_with_plugins():
             with registry._isolated(Origin(name, "?", "?"), "find"):
-                entry_points |= _entry_points(name, distribution)
+                entry_points |= entry_points_of(name, distribution)
         # the core comes first: it must be registered before a third party can break anything
         for origin, entry_point in sorted(
             entry_points.items(), key=lambda pair: (pair[0].distribution != CORE, pair[0])
@@ -232,10 +139,10 @@ class Registry:
         """
         with self._isolated(origin, "register", module):
             self._manager.register(module, name=origin.id)
-            _require_hooks(self._manager, module)
+            require_hooks(self._manager, module)
             with self._isolated(origin, "list", module):
                 components = list(self._offered(module, origin))
-                _reject_clashes(components, self._components)
+                reject_clashes(components, self._components)
                 self._components += components
                 self._origins.append(origin)
 
@@ -271,13 +178,13 @@ class Registry:
             return Component(kind=kind, origin=origin, descriptor=descriptor, module="")
         offered = [c for c in self.components if c.kind == kind]
         if "/" in name:
-            matches = [c for c in offered if _normal_full(name) in map(_normal_full, c.full_names)]
+            matches = [c for c in offered if normal_full_name(name) in map(normal_full_name, c.full_names)]
         else:
             matches = [c for c in offered if name in c.names]
             matches = [c for c in matches if c.origin.distribution == CORE] or matches
         if len(matches) > 1:
             full = " or ".join(f"{c.full_name!r} ({c.origin})" for c in matches)
-            raise ConfigurationError(f"{_TITLES[kind]} {name!r} is offered more than once; write {full}")
+            raise ConfigurationError(f"{TITLES[kind]} {name!r} is offered more than once; write {full}")
         if not matches:
             raise self._not_found(kind, name, offered)
         return matches[0]
@@ -311,7 +218,7 @@ class Registry:
         """
         component = self.find(kind, name)
         with plugin_errors(component, "could not check its settings"):
-            config: object = structure(component.descriptor.config, settings, f"{_TITLES[kind]} {name!r}")
+            config: object = structure(component.descriptor.config, settings, f"{TITLES[kind]} {name!r}")
             return config
 
     def _offered(self, module: object, origin: Origin) -> Iterator[Component]:
@@ -350,122 +257,13 @@ class Registry:
     def _not_found(self, kind: Kind, name: str, offered: Sequence[Component]) -> Exception:
         distribution = name.partition("/")[0]
         for failure in self._failures:
-            if "/" in name and _normal(failure.origin.distribution) == _normal(distribution):
-                error = PluginError(f"{_TITLES[kind]} {name!r} is not available: {failure}")
+            if "/" in name and normal_name(failure.origin.distribution) == normal_name(distribution):
+                error = PluginError(f"{TITLES[kind]} {name!r} is not available: {failure}")
                 error.__cause__ = failure.error
                 return error
         unknown = UnknownNameError(
-            _TITLES[kind], name, [c.full_name if "/" in name else c.descriptor.name for c in offered]
+            TITLES[kind], name, [c.full_name if "/" in name else c.descriptor.name for c in offered]
         )
         for failure in self._failures:
             unknown.add_note(f"a plugin is out of use and may have offered it: {failure}")
         return unknown
-
-
-def offering(descriptor: Descriptor) -> ModuleType:
-    """Make a plugin that offers one component, as if a module had a hook that yields its descriptor."""
-    hook = next(hook for hook, cls in HOOKS.values() if isinstance(descriptor, cls))
-    plugin = ModuleType(descriptor.build.__module__)
-    setattr(plugin, hook, pluggy.HookimplMarker(hooks.PROJECT)(lambda: [descriptor], specname=hook))
-    return plugin
-
-
-def _require_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    known = [name for name, _ in HOOKS.values()]
-    implemented = {caller.name for caller in manager.get_hookcallers(module) or ()}
-    for caller in manager.get_hookcallers(module) or ():
-        if caller.name not in known:
-            close = get_close_matches(caller.name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise TypeError(f"there is no hook {caller.name!r}{hint} (hooks: {', '.join(known)})")
-    for name in known:
-        if callable(getattr(module, name, None)) and name not in implemented:
-            raise TypeError(f"{name!r} is not marked as a hook; write @shortstack.hookimpl above it")
-    for name in dir(module):
-        if name.startswith(("shortstack_", "short_stack_")) and name not in known and _looks_like_a_hook(module, name):
-            close = get_close_matches(name, known, n=1)
-            if close:
-                raise TypeError(f"{name!r} looks like a misspelt hook; did you mean {close[0]!r}?")
-    if not implemented:
-        raise TypeError(f"it has no hook, so it offers nothing (hooks: {', '.join(known)})")
-
-
-def _looks_like_a_hook(module: object, name: str) -> bool:
-    value = vars(module).get(name) if hasattr(module, "__dict__") else None
-    return callable(value) and not isinstance(value, type) and not signature(value).parameters
-
-
-def _reject_clashes(components: Iterable[Component], others: Iterable[Component]) -> None:
-    """Raise if a full name means two components; different distributions may share a short name."""
-    owners = {(c.kind, name): c for c in others for name in c.full_names}
-    for component in components:
-        for name in component.full_names:
-            other = owners.setdefault((component.kind, name), component)
-            if other is not component:
-                raise ValueError(
-                    f"{_TITLES[component.kind]} {name!r} is offered twice, the first time by {other.origin}"
-                )
-
-
-def _distributions() -> Iterator[tuple[str, Distribution]]:
-    """Yield each distribution with plugins once, with its name: of two copies on the path the first is imported."""
-    seen: set[str] = set()
-    for distribution in filter(_may_have_plugins, distributions()):
-        name = _name(distribution)
-        normal = _normal(name)
-        if normal not in seen:
-            yield name or _NAMELESS, distribution
-        if name:
-            seen.add(normal)
-
-
-def _may_have_plugins(distribution: Distribution) -> bool:
-    """Return False if a distribution has no plugins: a cheap check, True for damaged metadata, to report them."""
-    try:
-        return any(point.group == GROUP for point in distribution.entry_points)
-    except Exception:  # noqa: BLE001 -- as for the name
-        return True
-
-
-def _name(distribution: Distribution) -> str:
-    """Return a distribution's name; empty if an incomplete removal left none."""
-    try:
-        metadata: Any = distribution.metadata
-        return str(metadata["Name"] or "")
-    except Exception:  # noqa: BLE001 -- a missing or damaged file raises another error in each Python version
-        return ""
-
-
-def _entry_points(name: str, distribution: Distribution) -> dict[Origin, EntryPoint]:
-    """Return a distribution's entry points of our group.
-
-    pluggy's own loader registers by entry-point name and silently drops the second plugin of a name.
-    """
-    points = [point for point in distribution.entry_points if point.group == GROUP]
-    if points and name == _NAMELESS:
-        raise ValueError(f"its metadata in {distribution.locate_file('')} are damaged; install it again")
-    return {Origin(name, point.name, str(distribution.version)): point for point in points}
-
-
-def _ids(variable: str) -> dict[str, str] | None:
-    """Return normalised id → id as written; None if the variable is not set."""
-    text = os.environ.get(variable)
-    if text is None:
-        return None
-    return {_normal_id(part.strip()): part.strip() for part in text.split(",") if part.strip()}
-
-
-def _normal_id(text: str) -> str:
-    """Return an id with its distribution's name normalised as in PEP 503: ``My_Plugin:x`` becomes ``my-plugin:x``."""
-    distribution, separator, point = text.partition(":")
-    return f"{_normal(distribution)}{separator}{point}"
-
-
-def _normal_full(name: str) -> str:
-    """Return a full name with its distribution's name normalised: installers take ``My_Plugin`` for ``my-plugin``."""
-    distribution, separator, component = name.partition("/")
-    return f"{_normal(distribution)}{separator}{component}"
-
-
-def _normal(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()

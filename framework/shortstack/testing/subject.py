@@ -11,7 +11,7 @@ from shortstack.config.resolve import attribute_named, named_class
 from shortstack.contracts import Descriptor, LossDescriptor
 from shortstack.errors import ConfigurationError, UnknownNameError
 from shortstack.registry import HOOKS, KINDS, Kind, Origin, Registry
-from shortstack.registry.plugins import offering
+from shortstack.registry.plugin_hooks import offering
 from shortstack.selection.selector import STRATEGIES, strategy_named
 
 UNDER_TEST = Origin("under-test", "kit", "0")

@@ -95,8 +95,8 @@ class _Shards:
         return [self.parts.files, *([Folder(path=self.path)] if self.path.is_dir() else [])]
 
     def frames(self, columns: Sequence[Column]) -> "Iterator[tuple[str, int, pl.DataFrame]]":
+        from shortstack_datasets.reading.parquet import parquet_table, whole_parquet
         from shortstack_datasets.reading.sources import opened
-        from shortstack_datasets.reading.structured import parquet_table, whole_parquet
 
         for name in self.parts.names:
             with opened(self.parts.files, name) as stream:
@@ -123,7 +123,7 @@ class _HuggingFace:
 
     def frames(self, columns: Sequence[Column]) -> "Iterator[tuple[str, int, pl.DataFrame]]":
         from shortstack_datasets.reading.saved import frames
-        from shortstack_datasets.reading.structured import columns_there
+        from shortstack_datasets.reading.typed_frames import columns_there
 
         if not len(self.dataset):
             raise DataError(f"{self.place} holds no rows; give users with the items that they chose")
@@ -180,7 +180,7 @@ class Prepared:
     def _interactions(self, rows: _Source, bad: "BadRows") -> "Iterator[pl.DataFrame]":
         """Yield the interactions of some rows at a time; the first decide which optional columns there are."""
         from shortstack_datasets.reading.lists import parts_of, read_lists
-        from shortstack_datasets.reading.structured import columns_there
+        from shortstack_datasets.reading.typed_frames import columns_there
 
         wanted, there = _columns(self.settings), list[Column]()
         for place, before, frame in rows.frames(wanted):
@@ -239,8 +239,8 @@ def _items(beside: Sequence[Files], settings: PreparedSettings, bad: "BadRows") 
     Raises:
         SourceNotFoundError: The settings name one that does not exist.
     """
+    from shortstack_datasets.reading.parquet import read_parquet
     from shortstack_datasets.reading.sources import opened
-    from shortstack_datasets.reading.structured import read_parquet
 
     if settings.items_file is None:
         return None

@@ -115,8 +115,9 @@ class _Histories:
 
     def _titles(self, bad: "BadRows") -> "pl.DataFrame":
         from shortstack_datasets.reading.delimited import Form, read_delimited
+        from shortstack_datasets.reading.json_lines import read_json_lines
+        from shortstack_datasets.reading.parquet import read_parquet
         from shortstack_datasets.reading.sources import opened
-        from shortstack_datasets.reading.structured import read_json_lines, read_parquet
         from shortstack_datasets.reading.user_items import read_titles
 
         settings, name = self.settings, str(self.settings.titles)

@@ -334,8 +334,8 @@ def _frames(parts: Parts, text: _Text, columns: list[Column], bad: "BadRows") ->
 def _frames_of(parts: Parts, name: str, text: _Text, columns: list[Column], bad: "BadRows") -> "Iterator[pl.DataFrame]":
     from shortstack_datasets.reading.arrays import read_json
     from shortstack_datasets.reading.delimited import read_delimited
+    from shortstack_datasets.reading.parquet import parquet_parts
     from shortstack_datasets.reading.sources import opened
-    from shortstack_datasets.reading.structured import parquet_parts
 
     kind = kind_of(PurePath(name)) if text.format is None else FORMATS[text.format]
     if kind not in KNOWN:

@@ -66,7 +66,7 @@ class _Found:
     def records(self) -> Records:
         from shortstack_datasets.reading.bad_rows import BadRows
         from shortstack_datasets.reading.described import as_records
-        from shortstack_datasets.reading.structured import read_json_lines
+        from shortstack_datasets.reading.json_lines import read_json_lines
 
         bad = BadRows(skip=self.skip)
         with opened(self.files, self.name) as stream:
@@ -148,7 +148,7 @@ def _businesses(files: Files, name: str, bad: "BadRows") -> "pl.DataFrame":
 
     from shortstack.errors import RowError
     from shortstack_datasets.reading.described import plain_text
-    from shortstack_datasets.reading.structured import json_objects
+    from shortstack_datasets.reading.json_lines import json_objects
 
     rows = []
     with opened(files, name) as stream:

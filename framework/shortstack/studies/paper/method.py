@@ -11,7 +11,7 @@ from shortstack.studies.paper.references import References
 from shortstack.studies.paper.settings import distinct, distinct_names, listed, losses_of, results_of
 
 if TYPE_CHECKING:
-    from shortstack.registry.plugins import Kind
+    from shortstack.registry import Kind
 
 _FIT = {
     "steps": "optimiser steps at most",

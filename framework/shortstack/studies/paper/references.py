@@ -8,8 +8,7 @@ from shortstack.errors import ShortstackError
 from shortstack.studies.paper.latex import escaped
 
 if TYPE_CHECKING:
-    from shortstack.registry import Registry
-    from shortstack.registry.plugins import Kind
+    from shortstack.registry import Kind, Registry
 
 
 @attrs.frozen(kw_only=True)

@@ -238,8 +238,8 @@ def _parsed(line: str) -> object:
 
 def _categories_by_user(files: Files, name: str) -> tuple[str, ...]:
     from shortstack_datasets.reading.bad_rows import BadRows
+    from shortstack_datasets.reading.json_lines import json_objects
     from shortstack_datasets.reading.sources import opened
-    from shortstack_datasets.reading.structured import json_objects
 
     with opened(files, name) as stream:
         objects = [row for _, row in json_objects(stream, BadRows(skip=True))]

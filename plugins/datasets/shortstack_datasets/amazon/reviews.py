@@ -11,8 +11,8 @@ from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column, user
 from shortstack_datasets.reading.delimited import Form, read_delimited
 from shortstack_datasets.reading.described import filled, plain_text
+from shortstack_datasets.reading.json_lines import json_objects, read_json_lines
 from shortstack_datasets.reading.sources import opened
-from shortstack_datasets.reading.structured import json_objects, read_json_lines
 from shortstack_datasets.reading.values import typed
 
 _PRODUCT: Final = dict.fromkeys(("item", "title", "category", "text"), pl.String)

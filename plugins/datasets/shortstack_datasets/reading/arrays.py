@@ -9,9 +9,10 @@ import polars as pl
 from shortstack.errors import DataError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
+from shortstack_datasets.reading.json_lines import read_json_lines
+from shortstack_datasets.reading.json_values import check_named, texts_of, value_of
 from shortstack_datasets.reading.lines import SIZE
 from shortstack_datasets.reading.streams import Stream
-from shortstack_datasets.reading.structured import check_named, read_json_lines, texts_of, value_of
 from shortstack_datasets.reading.texts import pieces
 from shortstack_datasets.reading.values import typed
 

@@ -1,7 +1,7 @@
 """Columns: name in the file, role in the records, and allowed values. Needs no polars."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -9,6 +9,8 @@ from shortstack.errors import ConfigurationError
 
 ColumnKind = Literal["id", "whole", "number", "label", "s", "ms", "us", "iso", "clock", "form", "candidates"]
 Value = bool | int | float | str
+CATEGORY: Final = "category"
+"""The role whose values may be lists, of several categories."""
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ import polars as pl
 from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.columns import Column
-from shortstack_datasets.reading.structured import ROWS, splittable, typed_frame
+from shortstack_datasets.reading.typed_frames import ROWS, splittable, typed_frame
 
 
 def parts_of(frame: pl.DataFrame, columns: Sequence[Column], items: str) -> Iterator[tuple[int, pl.DataFrame]]:

@@ -49,7 +49,7 @@ def preview(parts: Parts) -> Preview:
 def _of_parquet(parts: Parts, name: str) -> Preview:
     import polars as pl
 
-    from shortstack_datasets.reading.structured import parquet_bytes, whole_parquet
+    from shortstack_datasets.reading.parquet import parquet_bytes, whole_parquet
 
     with opened(parts.files, name) as stream:
         data = parquet_bytes(stream)

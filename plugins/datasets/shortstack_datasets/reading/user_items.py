@@ -10,9 +10,9 @@ import polars as pl
 from shortstack.errors import DataError, RowError
 from shortstack_datasets.reading.bad_rows import BadRows
 from shortstack_datasets.reading.headers import are_headings
+from shortstack_datasets.reading.json_values import stands_for_many, storable, value_of
 from shortstack_datasets.reading.lines import blocks
 from shortstack_datasets.reading.streams import Stream
-from shortstack_datasets.reading.structured import stands_for_many, storable, value_of
 from shortstack_datasets.reading.texts import pieces
 
 _MIXED: Final = r"\t.*\t.*[^ \t\r] +[^ \t\r]|[^ \t\r] +[^ \t\r].*\t"

@@ -16,8 +16,8 @@ _HUGE: Final = 10**15
 """Largest seconds that are multiplied as integers: a thousand times as much still fits into 64 bits."""
 _NO_FRACTION: Final = r"\.0+$"
 """The fraction of whole numbers that were written as floats, by programs without missing values for integers."""
-_EXACT: Final = 2**53
-"""Largest range of integers in which floats are exact."""
+EXACT: Final = 2**53
+"""From here on, neighbouring integers are the same 64-bit float."""
 _CANDIDATES: Final = r"^[^ ]+-[01]( [^ ]+-[01])*$"
 _CLOCK: Final = "%m/%d/%Y %I:%M:%S %p"
 _EXPECTED: Final[Mapping[ColumnKind, str]] = {
@@ -91,7 +91,7 @@ def _is_one_of(texts: pl.Series, values: Sequence[Value]) -> pl.Series:
     """
     truths = [str(value).lower() for value in values if isinstance(value, bool)]
     others = [value for value in values if not isinstance(value, bool)]
-    numbers = [float(value) for value in others if not isinstance(value, str) and abs(value) <= _EXACT]
+    numbers = [float(value) for value in others if not isinstance(value, str) and abs(value) <= EXACT]
     matches = texts.is_in([str(value) for value in others])
     if numbers:
         matches |= texts.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
