@@ -8,7 +8,8 @@ import attrs
 from shortstack.errors import ShortstackError
 from shortstack.models.devices import device_named
 from shortstack.pipeline.data import DATA_STAGE
-from shortstack.planning.forecast import Forecast, Forecaster
+from shortstack.planning.forecast import Forecaster
+from shortstack.planning.plan import Forecast
 from shortstack.planning.speed import Measured
 from shortstack.studies.planned import Shared
 from shortstack.studies.settings import StudyRun
