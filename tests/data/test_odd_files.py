@@ -209,6 +209,10 @@ def test_news_in_the_folder_that_the_command_is_typed_in(tmp_path, monkeypatch, 
     assert build("mind").read(source).impressions.collect()["split"].to_list() == ["valid"]
 
 
+REVIEWED = {
+    "All_Beauty.jsonl": '{"user_id": "u", "parent_asin": "a", "rating": 5.0, "timestamp": 1588687728923}\n',
+    "meta_All_Beauty.jsonl": '{"parent_asin": "a", "title": "Soap"}\n',
+}
 NEWS, SHOWN = "N1\tnews\tus\tTitle\t\t\t[]\t[]\n", "1\tU1\t11/15/2019 8:55:22 AM\t\tN1-1\n"
 
 
@@ -224,6 +228,8 @@ NEWS, SHOWN = "N1\tnews\tus\tTitle\t\t\t[]\t[]\n", "1\tU1\t11/15/2019 8:55:22 AM
         ),
         ("lastfm", {EVENTS: f"u\t2009-05-04T23:08:57Z\t{ARTIST}\tbetty\t\tsong\n"}, EVENTS),
         ("lastfm", {COUNTS: f"{USER}\t{ARTIST}\tbetty\t2137\n"}, COUNTS),
+        ("amazon-reviews", REVIEWED, "All_Beauty.jsonl"),
+        ("amazon-reviews", REVIEWED, "meta_All_Beauty.jsonl"),
     ],
 )
 def test_a_file_beside_its_compressed_copy(tmp_path, adapter, files, twice):
