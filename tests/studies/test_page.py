@@ -28,13 +28,15 @@ def commands():
 
 @pytest.fixture
 def place(tmp_path, little_ring):
-    """A folder with the examples of studies, and a short run in the quickstart's place."""
+    """A folder with the examples of studies, and a short run in the place of each of their bases."""
     shutil.copytree(ROOT / "examples" / "studies", tmp_path / "examples" / "studies")
     tables = short_tables(little_ring, selection={"scorer": "fisher", "keep_ratio": 0.25})
     deep = {**tables["teacher"]["config"], "num_hidden_layers": 12, "hidden_size": 32}
     measured = {"scorers": ["fisher", "block-influence"], "examples": 16}
     text = to_toml({**tables, "teacher": {**tables["teacher"], "config": deep}, "importance": measured})
-    (tmp_path / "examples" / "quickstart.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "examples" / "domains").mkdir()
+    for name in ("quickstart.toml", "domains/music.toml"):
+        (tmp_path / "examples" / name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -73,13 +75,14 @@ def test_every_method_is_on_the_page():
     assert [form for form in FORMS if not re.search(rf"^\| .*`{form}`", text, re.MULTILINE)] == []
 
 
-def test_the_dry_run(place, monkeypatch, capsys):
-    """The first command is fast, and writes nothing."""
+@pytest.mark.parametrize("number", [0, 2])
+def test_the_dry_runs(place, monkeypatch, capsys, number):
+    """Over its own base and another: fast, and nothing is written."""
     monkeypatch.chdir(place)
-    first = commands()[0].split()
-    code, out, _ = here(*first, capsys=capsys)
+    typed = commands()[number].split()
+    code, out, _ = here(*typed, capsys=capsys)
 
-    assert (code, first[-1]) == (0, "--dry-run")
+    assert (code, typed[-1]) == (0, "--dry-run")
     assert "15 runs: at most" in out
     assert not (place / "studies").exists()
 
@@ -87,7 +90,7 @@ def test_the_dry_run(place, monkeypatch, capsys):
 @pytest.mark.full
 def test_all_commands_in_order(place):
     """The study is finished, its status says so, and its students are compared with their teachers and with each other."""
-    _, study, status, jobs, settings, runs, methods, _ = (call(command, place) for command in commands())
+    _, study, _, status, jobs, settings, runs, methods, _ = (call(command, place) for command in commands())
 
     assert "15 finished" in study
     assert "15 finished" in status

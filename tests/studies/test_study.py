@@ -46,6 +46,23 @@ def from_toml(tmp_path):
     return read
 
 
+def test_another_base(from_toml, tmp_path):
+    """In place of the file's, from a path or as an object; a file need not name one then."""
+    from_toml(FILE)
+    other = ring_tables("other.csv")
+    (tmp_path / "other.toml").write_text(to_toml(other), encoding="utf-8")
+    studies = [
+        Study.from_toml(tmp_path / "study.toml", base=base)
+        for base in (tmp_path / "other.toml", Run.from_mapping(other))
+    ]
+
+    assert studies[0] == studies[1]
+    assert list(studies[0].members) == list(from_toml(FILE).members)
+    assert {member.run.data.source for member in studies[0].members.values()} == {"other.csv"}
+    (tmp_path / "bare.toml").write_text("axes = { seed = [0, 1] }\n", encoding="utf-8")
+    assert len(Study.from_toml(tmp_path / "bare.toml", base=tmp_path / "other.toml").members) == 2
+
+
 def test_a_file_is_the_same_value(from_toml, tmp_path):
     """Tables and dotted paths, ``none``, a budget's short name; ``base`` and ``reuse`` beside the file."""
     same = Study(

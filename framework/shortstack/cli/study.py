@@ -27,6 +27,10 @@ def study(  # noqa: PLR0917 -- typer makes options of them
     context: typer.Context,
     config: Annotated[Path, typer.Argument(help="The study's TOML file, for example examples/studies/ratios.toml.")],
     out: Annotated[Path, typer.Option(help="The folder for results; the same folder resumes.")],
+    base: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A run's TOML file in place of the study's base, for example your own."),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the runs, the stages that they share, and what these take; do nothing."),
@@ -53,7 +57,7 @@ def study(  # noqa: PLR0917 -- typer makes options of them
 
     keep_freed_memory()  # only the command line may tune malloc: a Python caller owns its process
 
-    described = Study.from_toml(config)
+    described = Study.from_toml(config, base=base)
     if dry_run:
         _show_plan(progress_console(context, stderr=True), described, described.plan(large=yes))
         return

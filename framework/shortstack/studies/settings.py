@@ -166,8 +166,12 @@ class StudySettings:
         return whole | dict(by_path(self.base, {name: value for name, value in table.items() if name not in whole}))
 
     @classmethod
-    def from_toml(cls, path: str | Path) -> Self:
+    def from_toml(cls, path: str | Path, *, base: Run | str | Path | None = None) -> Self:
         """Read a study from a TOML file; ``base`` and ``reuse`` are relative to it, and ``none`` is no value.
+
+        Args:
+            path: The file.
+            base: A run, or the path of its TOML file, in place of the base that the file names.
 
         Raises:
             SourceNotFoundError: The file, or that of the base, does not exist.
@@ -183,9 +187,9 @@ class StudySettings:
         unknown = next((name for name in tables if name not in _TABLES), None)
         if unknown is not None:
             raise UnknownNameError("setting of a study:", unknown, _TABLES)
-        if not isinstance(tables.get("base"), str):
+        if base is None and not isinstance(tables.get("base"), str):
             raise ConfigurationError(f"{path} needs base, the path of a run's TOML file")
-        base = _base(path.parent / tables["base"])
+        base = _base(path.parent / tables["base"] if base is None else base)
         fields = {_TABLES[name]: _read(name, value) for name, value in tables.items()}
         reuse = [path.parent / folder for folder in _folders(tables.get("reuse", []))]
         return cls(**{**fields, "base": base, "reuse": reuse})
