@@ -75,7 +75,7 @@ def test_every_method_is_on_the_page():
     assert [form for form in FORMS if not re.search(rf"^\| .*`{form}`", text, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("number", [0, pytest.param(2, marks=pytest.mark.full)])
 def test_the_dry_runs(place, monkeypatch, capsys, number):
     """Over its own base and another: fast, and nothing is written."""
     monkeypatch.chdir(place)
