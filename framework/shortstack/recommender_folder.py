@@ -33,14 +33,19 @@ def read_folder(folder: Path) -> tuple[PreTrainedModel, dict[str, Any]]:
         DataError: A file is invalid, weights are missing, or a run made the folder and a file is not as it was written.
     """
     require_whole(folder)
-    fields, catalogue = _fields(folder), Catalogue.load(folder)
+    fields, catalogue = read_rules(folder), Catalogue.load(folder)
     model = _apart_from_files(stored_model(folder))
     tokenizer = stored_tokenizer(folder) if (folder / TOKENIZER).is_file() else None
     return model, {"catalogue": catalogue, "tokenizer": tokenizer, **fields}
 
 
-def _fields(folder: Path) -> dict[str, Any]:
-    """Return window and rule for seen items; folders of earlier versions lack the rule."""
+def read_rules(folder: Path) -> dict[str, Any]:
+    """Return ``window``, and ``seen``, the rule for items of the history; folders of earlier versions lack the rule.
+
+    Raises:
+        SourceNotFoundError: There is no ``recommender.json``.
+        DataError: It is invalid.
+    """
     path = folder / FILE
     if not path.is_file():
         raise SourceNotFoundError(f"{path} is not there: {folder} is no recommender that shortstack saved")

@@ -14,8 +14,10 @@ FRAME = re.compile(r'File "([^"]+)", line \d+,? in (\S+)')
 OURS = re.compile(r"/(shortstack\w*)/(\S+\.py)$")
 WARNING = re.compile(r"^\S+:\d+: \w*Warning: ", re.MULTILINE)
 OWN_PLUGIN = re.compile(r"\(shortstack:\w+ [^)]*\) [^:]*failed: (\w+)")
-FAILED_RUN = re.compile(r"^\S+ failed: .*", re.MULTILINE)
-"""A run that a study could not do; the others are done, and the study ends with exit code 1."""
+FAILED_RUNS = re.compile(r"^\d+ finished, \d+ failed\n((?:\S+ failed: .*\n)+)", re.MULTILINE)
+"""Runs that a study could not do, a line for each; the others are done, and the study ends with exit code 1."""
+UNFORESEEN = re.compile(r"\S+ failed: (\w+(?:Error|Exception|Interrupt)): ")
+"""A run that ended with an exception that is none of ours."""
 OTHER_LINES = re.compile(r"warning: |stopped; |.*: (done in \d+\.\d s|kept)$")
 """Lines that may stand beside an error: warnings, and the progress up to it."""
 
@@ -44,7 +46,7 @@ def problem_of(outcome: Outcome, bounds: Bounds) -> Problem | None:
 
 def is_refusal(outcome: Outcome) -> bool:
     """Return whether the command ended with an error for the user, or a study with one for a run."""
-    return outcome.code == 2 or (outcome.code == 1 and bool(FAILED_RUN.search(outcome.stdout)))
+    return outcome.code == 2 or (outcome.code == 1 and bool(FAILED_RUNS.search(outcome.stdout)))
 
 
 def _bounds_kept(outcome: Outcome, bounds: Bounds) -> str | None:
@@ -70,7 +72,8 @@ def _one_line(outcome: Outcome, _bounds: Bounds) -> str | None:
     if warned := WARNING.search(outcome.stderr):
         return f"shows a warning: {warned[0]}"
     if outcome.code == 1:
-        return next(filter(None, map(_unclear, FAILED_RUN.findall(outcome.stdout))), None)
+        failed = FAILED_RUNS.search(outcome.stdout)
+        return next(filter(None, map(_unclear, failed[1].splitlines())), None) if failed else None
     if outcome.code != 2:
         return None
     lines = [line for line in outcome.stderr.splitlines() if line.strip() and not OTHER_LINES.match(line)]
@@ -83,6 +86,8 @@ def _unclear(line: str) -> str | None:
     """Return why a line of an error says nothing to the user."""
     if blamed := OWN_PLUGIN.search(line):
         return f"a plugin of our own fails: {blamed[1]}, {_words(line)}"
+    if unforeseen := UNFORESEEN.match(line):
+        return f"a run fails with {unforeseen[1]}, {_words(line)}"
     return f"a line of {len(line):,} characters: {_words(line)}" if len(line) > LONGEST else None
 
 

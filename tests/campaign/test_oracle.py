@@ -73,9 +73,13 @@ def test_promises_that_are_kept(fields):
             "a plugin of our own fails: KeyError",
         ),
         (
-            {"code": 1, "stdout": "seed=1 failed: loss shortstack/kl (shortstack:losses 0.1.0) failed: KeyError: 3\n"},
+            {
+                "code": 1,
+                "stdout": "0 finished, 1 failed\nseed=1 failed: loss shortstack/kl (shortstack:losses 0.1.0) failed: KeyError: 3\n",
+            },
             "a plugin of our own fails: KeyError",
         ),
+        ({"code": 1, "stdout": "0 finished, 1 failed\nseed=1 failed: KeyError: 3\n"}, "a run fails with KeyError"),
     ],
 )
 def test_promises_that_are_broken(fields, kind):
@@ -87,8 +91,11 @@ def test_promises_that_are_broken(fields, kind):
     ("fields", "refused"),
     [
         ({"code": 2, "stderr": "error: no such file\n"}, True),
-        ({"code": 1, "stdout": "seed=1 failed: out/runs/seed=1/data is no result of a run\n"}, True),
-        ({"code": 1, "stdout": "FAIL the law of ties\n"}, False),
+        (
+            {"code": 1, "stdout": "1 finished, 1 failed\nseed=1 failed: out/runs/seed=1/data is no result of a run\n"},
+            True,
+        ),
+        ({"code": 1, "stdout": "FAIL the law of ties\nlaw failed: ties\n"}, False),
         ({"stdout": "the step failed: none\n"}, False),
     ],
 )

@@ -213,6 +213,14 @@ REVIEWED = {
     "All_Beauty.jsonl": '{"user_id": "u", "parent_asin": "a", "rating": 5.0, "timestamp": 1588687728923}\n',
     "meta_All_Beauty.jsonl": '{"parent_asin": "a", "title": "Soap"}\n',
 }
+SPLIT = {
+    f"Beauty.{part}.csv": f"user_id,parent_asin,rating,timestamp\nu,{part},5.0,1588687728923\n"
+    for part in ("train", "valid", "test")
+}
+TIPPED = {
+    "yelp_academic_dataset_tip.json": '{"user_id": "u", "business_id": "b", "text": "", "date": "2012-07-14"}\n',
+    "yelp_academic_dataset_business.json": '{"business_id": "b", "name": "Cafe", "categories": "Food"}\n',
+}
 NEWS, SHOWN = "N1\tnews\tus\tTitle\t\t\t[]\t[]\n", "1\tU1\t11/15/2019 8:55:22 AM\t\tN1-1\n"
 
 
@@ -229,6 +237,8 @@ NEWS, SHOWN = "N1\tnews\tus\tTitle\t\t\t[]\t[]\n", "1\tU1\t11/15/2019 8:55:22 AM
         ("lastfm", {EVENTS: f"u\t2009-05-04T23:08:57Z\t{ARTIST}\tbetty\t\tsong\n"}, EVENTS),
         ("lastfm", {COUNTS: f"{USER}\t{ARTIST}\tbetty\t2137\n"}, COUNTS),
         ("amazon-reviews", REVIEWED, "All_Beauty.jsonl"),
+        ("amazon-reviews", SPLIT, "Beauty.train.csv"),
+        ("yelp", TIPPED, "yelp_academic_dataset_business.json"),
         ("amazon-reviews", REVIEWED, "meta_All_Beauty.jsonl"),
     ],
 )

@@ -27,6 +27,7 @@ FACTS = CardFacts(
     architecture="LlamaForCausalLM",
     layers=2,
     catalogue=Catalogue(items=[Item(id="1", title="Heat (1995)", token=1)]),
+    seen="exclude",
     terms="research only",
     base_model="",
 )
@@ -83,7 +84,7 @@ def test_its_code_works(tmp_path, finished, monkeypatch, capsys, seen):
     copied = attrs.evolve(run, root=shutil.copytree(run.root, tmp_path / "run"))
     folder = copied.root / "pruned"  # whose best item after the first one is that item again
     write_json(folder / "recommender.json", {"schema": 1, "window": 4, "seen": seen})
-    write_model_cards(copied, attrs.evolve(result, cases={**result.cases, "seen": seen}))
+    write_model_cards(copied, result)
     monkeypatch.chdir(folder)
     ours, stock = re.findall(r"```python\n(.*?)```", (folder / CARD).read_text(encoding="utf-8"), re.DOTALL)
     names = {}

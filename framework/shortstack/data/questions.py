@@ -79,7 +79,7 @@ def require_choice(name: str, value: object) -> None:
     """Raise unless an argument is True, False or None.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: It is none of these.
     """
     # of NumPy's truth values too, which are no bool
     if value is not None and value not in (True, False):

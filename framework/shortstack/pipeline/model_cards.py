@@ -33,6 +33,7 @@ def _facts(context: "Context", result: "RunResult", folder: "Path") -> "CardFact
 
     from shortstack.data.catalogue import Catalogue
     from shortstack.models.language_models import may_be_on_the_hub
+    from shortstack.recommender_folder import read_rules
     from shortstack.report.model_card import CardFacts
 
     config, start = AutoConfig.from_pretrained(folder), context.run.teacher.path
@@ -41,6 +42,7 @@ def _facts(context: "Context", result: "RunResult", folder: "Path") -> "CardFact
         architecture=config.architectures[0],
         layers=config.get_text_config().num_hidden_layers,
         catalogue=Catalogue.load(folder),
+        seen=read_rules(folder)["seen"],
         terms=_terms(context, str(result.data.get("edition", ""))),
         base_model=start if isinstance(start, str) and may_be_on_the_hub(start) else "",
     )

@@ -1,4 +1,4 @@
-"""Components that plugins offer: their kinds, the hook of each kind, and where one comes from."""
+"""Components that plugins offer: their kinds, and the hook of each kind."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, get_args

@@ -40,6 +40,7 @@ class CardFacts:
         architecture: Class of transformers.
         layers: Number of layers.
         catalogue: The model's items.
+        seen: Its rule for items of the history, ``"include"`` or ``"exclude"``.
         terms: Terms of use of the data; empty if they are not known.
         base_model: The teacher's name on the hub; empty if it is none.
     """
@@ -48,6 +49,7 @@ class CardFacts:
     architecture: str
     layers: int
     catalogue: Catalogue
+    seen: str
     terms: str
     base_model: str
 
@@ -73,7 +75,7 @@ def model_card(result: RunResult, facts: CardFacts) -> str:
         comparisons=_comparisons(result),
         limits="\n".join(f"* {point}" for point in _limits(result, facts)),
         use=_use(facts.catalogue),
-        stock="" if rates else _stock(facts.catalogue, _choices(result)),
+        stock="" if rates else _stock(facts),
     )
 
 
@@ -228,12 +230,10 @@ def _use(catalogue: Catalogue) -> str:
     return f"recommender.recommend([{names[0]}], k=10)"
 
 
-def _choices(result: RunResult) -> str:
-    """Return the expression of the items that may be recommended, as the recommender has it."""
-    return "items" if result.cases.get("seen") == "include" else "(item for item in items if item not in history)"
-
-
-def _stock(catalogue: Catalogue, choices: str) -> str:
+def _stock(facts: CardFacts) -> str:
+    catalogue, choices = facts.catalogue, "(item for item in items if item not in history)"
+    if facts.seen == "include":
+        choices = "items"
     return f"""
 With transformers alone; each item is a token:
 

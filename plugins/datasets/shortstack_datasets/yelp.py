@@ -14,7 +14,7 @@ from shortstack.contracts import DatasetDescriptor, DatasetTraits, Edition, Reco
 from shortstack_datasets.reading.columns import Column, user
 from shortstack_datasets.reading.kinds import unpacked_name
 from shortstack_datasets.reading.official import OfficialFiles
-from shortstack_datasets.reading.sources import Files, first_line, opened
+from shortstack_datasets.reading.sources import Files, first_line, opened, require_one_copy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,10 +68,12 @@ class _Found:
         from shortstack_datasets.reading.described import as_records
         from shortstack_datasets.reading.json_lines import read_json_lines
 
+        items = [name for name in sorted(self.files.beside) if _kind(name) == "business"][:1]
+        for name in items:
+            require_one_copy(self.files, name)
         bad = BadRows(skip=self.skip)
         with opened(self.files, self.name) as stream:
             rows = read_json_lines(stream, _columns(self.event), bad)
-        items = [name for name in sorted(self.files.beside) if _kind(name) == "business"]
         known = _businesses(self.files, items[0], bad) if items else rows
         return as_records(rows, known, self.edition(), bad)
 

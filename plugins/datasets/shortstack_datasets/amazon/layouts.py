@@ -10,7 +10,7 @@ import attrs
 from shortstack.errors import DataError
 from shortstack_datasets.reading.columns import Column, ColumnKind, user
 from shortstack_datasets.reading.kinds import unpacked_name
-from shortstack_datasets.reading.sources import Files, first_line, first_lines, stored_name
+from shortstack_datasets.reading.sources import Files, first_line, first_lines
 
 PARTS: Final = ("train", "valid", "test")
 STARS: Final = (1.0, 5.0)
@@ -96,9 +96,6 @@ def categories_in(files: Files) -> Sequence[Category]:
 
     Of several files of one category, the official split is read if it is complete, or else the ratings of 2023, or else
     the 5-core, or else all reviews, or else the ratings alone.
-
-    Raises:
-        DataError: A file is there twice, packed in different ways.
     """
     best: dict[str, tuple[int, Category]] = {}
     for rank, category in _candidates(files):
@@ -110,9 +107,8 @@ def categories_in(files: Files) -> Sequence[Category]:
 
 def metadata_in(files: Files) -> Sequence[tuple[str, Files, str]]:
     """Return the category, the files and the name of each file of products among files of one folder or archive."""
-    plain = sorted({unpacked_name(name) for name in files.beside if name.startswith("meta_")})
-    names = [stored_name(files, files.beside, name) for name in plain]
-    return [(_stem(name).removeprefix("meta_"), files, name) for name in names if name]
+    names = sorted(name for name in files.beside if name.startswith("meta_"))
+    return [(_stem(name).removeprefix("meta_"), files, name) for name in names]
 
 
 def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
@@ -128,7 +124,6 @@ def _candidates(files: Files) -> Iterator[tuple[int, Category]]:
             splits.setdefault(stem, {})[name] = middle[0]
         elif (known := _known(files, name, stem, ending)) is not None:
             rank, layout, names = known
-            stored_name(files, files.names, plain)  # raises if a copy of it, packed or not, is there too
             category_of_file = Category(
                 files=files, names=names, layout=layout, parts={name: ""}, metadata=metadata.get(names[0])
             )

@@ -12,7 +12,7 @@ from shortstack_datasets.reading.columns import Column, user
 from shortstack_datasets.reading.delimited import Form, read_delimited
 from shortstack_datasets.reading.described import filled, plain_text
 from shortstack_datasets.reading.json_lines import json_objects, read_json_lines
-from shortstack_datasets.reading.sources import opened
+from shortstack_datasets.reading.sources import opened, require_one_copy
 from shortstack_datasets.reading.values import typed
 
 _PRODUCT: Final = dict.fromkeys(("item", "title", "category", "text"), pl.String)
@@ -25,7 +25,13 @@ _HISTORY: Final = (
 
 
 def read_reviews(category: Category, bad: BadRows) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read the rows, with their category and their part of the official split if there is one; and the products."""
+    """Read the rows, with their category and their part of the official split if there is one; and the products.
+
+    Raises:
+        DataError: A file is there twice, packed in different ways; or a row is bad.
+    """
+    for files, name in [*((category.files, part) for part in category.parts), *filter(None, [category.metadata])]:
+        require_one_copy(files, name)
     if category.layout.by_user:
         return _by_user(category, bad)
     frames = []

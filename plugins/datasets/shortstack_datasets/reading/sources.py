@@ -135,6 +135,15 @@ def stored_name(files: Files, among: Iterable[str], name: str) -> str | None:
     return stored[0] if stored else None
 
 
+def require_one_copy(files: Files, name: str) -> None:
+    """Raise if a file that is about to be read is there twice, packed in different ways: the copies may differ.
+
+    Raises:
+        DataError: It is.
+    """
+    stored_name(files, files.names if name in files.names else files.beside, unpacked_name(name))
+
+
 @contextmanager
 def opened(files: Files, name: str) -> Iterator[Stream]:
     """Open a file as a stream of decompressed bytes.

@@ -12,7 +12,7 @@ from shortstack_datasets.reading.columns import CATEGORY, Column
 from shortstack_datasets.reading.values import EXACT, typed
 
 ROWS: Final = 1 << 20
-"""Rows of a Parquet file that are converted at once, as texts of some hundred bytes each."""
+"""Rows that are converted at once, as texts of some hundred bytes each."""
 _DIGITS: Final[Mapping[object, int]] = {pl.Float16: 11, pl.Float32: 24}
 """Binary digits of short floats: from two to the power of these, neighbouring integers are stored as one number."""
 _ROUGH: Final = frozenset(_DIGITS)
