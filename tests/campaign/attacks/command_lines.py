@@ -26,8 +26,11 @@ USUAL = {
     "settings": ["user=user", "item=item", "fisher.x=1"], "overrides": ["seed=1", "data.core=3", "selection.keep_layers=2", "importance.examples=4"],
 }  # fmt: skip
 """Name of a parameter → arguments that it often gets."""
-SHORTENED = {"run": ("--prepare",), "init": ("--out", "new.toml"), "check": ("--examples", "1", "--law", "no such law")}
-"""Commands that may rightly take minutes, and what ends them soon."""
+SHORTENED = {
+    "run": ("--prepare",), "init": ("--out", "new.toml"), "check": ("--examples", "1", "--law", "no such law"),
+    "serve": ("--host", "192.0.2.1"),  # an address that no machine has: RFC 5737
+}  # fmt: skip
+"""Commands that may rightly take minutes, or go on for ever, and what ends them soon."""
 NEVER = {"traceback", "log_level", "force"}
 """Options that ask for what the oracle forbids: more lines beside an error, and another file in a file's place."""
 
