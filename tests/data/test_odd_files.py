@@ -243,7 +243,7 @@ NEWS, SHOWN = "N1\tnews\tus\tTitle\t\t\t[]\t[]\n", "1\tU1\t11/15/2019 8:55:22 AM
     ],
 )
 def test_a_file_beside_its_compressed_copy(tmp_path, adapter, files, twice):
-    """They may differ, and which is meant cannot be told; alone, each is read."""
+    """Both together are ambiguous, since their contents may differ; alone, each is read."""
     put(tmp_path / "plain", **files)
     put(tmp_path / "packed", **{f"{name}.gz" if name == twice else name: text for name, text in files.items()})
     put(tmp_path / "both", **files, **{f"{twice}.gz": files[twice]})

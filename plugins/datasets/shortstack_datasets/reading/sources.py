@@ -127,7 +127,7 @@ def stored_name(files: Files, among: Iterable[str], name: str) -> str | None:
         name: The file's name without the extension of a compression.
 
     Raises:
-        DataError: It is there more than once, and which is meant cannot be told.
+        DataError: It is stored more than once, for example plain and compressed, which is ambiguous.
     """
     stored = sorted(one for one in among if unpacked_name(one) == name)
     if len(stored) > 1:
